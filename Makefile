@@ -1,0 +1,45 @@
+# Needs Python 3.11 or newer and make; everything else comes with the install.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+WORKERS ?= 2
+
+.PHONY: demo test lint faults lock clean
+
+demo: $(VENV)/.sandbox  ## the whole deployment plan, for real, on this machine
+	$(BIN)/cartctl deploy --env sandbox --yes
+
+test: $(VENV)/.dev lint  ## lint, types, import contracts and every test
+	$(BIN)/pytest -n $(WORKERS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/interrogate --quiet cartctl tests
+
+faults: $(VENV)/.dev  ## every kill point of a deployment, resumed and rolled back
+	CARTCTL_FAULTS=all $(BIN)/pytest tests/faults -m faults -n $(WORKERS) --timeout=600
+
+# Hashes make the install repeatable; the editable package itself comes last and brings no dependency.
+$(VENV)/.sandbox: requirements/sandbox.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/sandbox.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e '.[sandbox]'
+	touch $@
+
+$(VENV)/.dev: requirements/dev.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e '.[sandbox,dev]'
+	touch $@ $(VENV)/.sandbox
+
+lock:  ## after a change of dependencies; needs uv
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
+	  --extra sandbox pyproject.toml requirements/build.in -o requirements/sandbox.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
+	  --extra sandbox --extra dev pyproject.toml requirements/build.in -o requirements/dev.lock
+
+clean:
+	rm -rf $(VENV)

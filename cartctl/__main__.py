@@ -1,0 +1,5 @@
+"""`python -m cartctl`."""
+
+from cartctl.cli import main
+
+main()

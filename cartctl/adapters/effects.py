@@ -1,0 +1,23 @@
+"""The one door every side effect passes through, so that a test can kill the process before and after each."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+Moment = Literal["before", "after"]
+
+
+def _nothing(name: str, moment: Moment) -> None:
+    """Production listens to nothing."""
+
+
+probe: Callable[[str, Moment], None] = _nothing
+"""Called around each effect; the kill matrix replaces it."""
+
+
+@contextmanager
+def effect(name: str) -> Iterator[None]:
+    """Mark a side effect on the outside world, named `adapter.verb`."""
+    probe(name, "before")
+    yield
+    probe(name, "after")

@@ -1,0 +1,106 @@
+"""The one place that speaks to PostgreSQL: connections with their settings, and the driver's errors translated."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.types.json import Jsonb
+
+from cartctl.errors import ConfigError, StepFailed
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+__all__ = ["Connection", "DatabaseUnreachable", "Jsonb", "Postgres", "SqlFailed", "sql", "translated"]
+
+Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
+
+KEEPALIVES = {"keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+
+
+class DatabaseUnreachable(ConfigError):
+    """No connection: wrong address, database, user or password, or the server is down."""
+
+    code = "database_unreachable"
+
+
+class SqlFailed(StepFailed):
+    """The server refused a statement. `sqlstate` is its five-letter code, empty when the connection was lost."""
+
+    code = "sql_failed"
+
+    def __init__(self, message: str, *, hint: str = "", sqlstate: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.sqlstate = sqlstate
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the driver's errors into SqlFailed with the server's first line and its hint."""
+    try:
+        yield
+    except psycopg.Error as error:
+        first = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise SqlFailed(first, hint=error.diag.message_hint or "", sqlstate=error.sqlstate or "") from error
+
+
+class Postgres:
+    """A database by its DSN. Opens connections; holds none."""
+
+    def __init__(self, dsn: str) -> None:
+        self.dsn = dsn
+
+    @property
+    def masked(self) -> str:
+        """The DSN with its password hidden, for people."""
+        try:
+            parts = conninfo_to_dict(self.dsn)
+        except psycopg.ProgrammingError:
+            return "***"
+        if "password" in parts:
+            parts["password"] = "***"  # noqa: S105 - the mask
+        return make_conninfo("", **parts)
+
+    def connect(self, purpose: str, *, autocommit: bool = True, connect_timeout: int = 10, **settings: str) -> Connection:
+        """A connection in UTC with TCP keepalives, named `cartctl PURPOSE`; `settings` are server parameters.
+
+        Raises DatabaseUnreachable with the server's sentence and the DSN masked.
+        """
+        try:
+            options = {"connect_timeout": connect_timeout, "application_name": f"cartctl {purpose}", **KEEPALIVES}
+            connection = psycopg.connect(make_conninfo(self.dsn, **options), autocommit=True)
+        except psycopg.Error as error:
+            reason = str(error).strip().replace("\n", " ")
+            raise DatabaseUnreachable(
+                f"The database does not answer: {reason}", hint=f"Looked at {self.masked}. Check database.dsn."
+            ) from error
+        for name, value in {"TimeZone": "UTC", **settings}.items():
+            connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+        connection.autocommit = autocommit
+        return connection
+
+    @contextmanager
+    def session(self, purpose: str, *, autocommit: bool = True, **settings: str) -> Iterator[Connection]:
+        """A connection for one block: committed at its end unless autocommit, closed always, errors translated."""
+        with translated(), self.connect(purpose, autocommit=autocommit, **settings) as connection:
+            yield connection
+
+    def engine(self, purpose: str, **settings: str) -> "Engine":
+        """A SQLAlchemy engine without a pool over the same connections, for Alembic and the repositories."""
+        from sqlalchemy import create_engine
+        from sqlalchemy.pool import NullPool
+
+        return create_engine(
+            "postgresql+psycopg://",
+            creator=lambda: self.connect(purpose, autocommit=False, **settings),
+            poolclass=NullPool,
+        )
+
+
+def milliseconds(value: timedelta) -> str:
+    """A duration as PostgreSQL's timeouts read it."""
+    return f"{round(value.total_seconds() * 1000)}ms"

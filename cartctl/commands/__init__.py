@@ -1,0 +1,10 @@
+"""One file per noun of the command line; only typer and the standard library at the top of each, so that --help is quick."""
+
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+COMMANDS: dict[str, Callable[..., Any]] = {}
+
+GROUPS: dict[str, typer.Typer] = {}

@@ -1,0 +1,114 @@
+"""The kinds of value a configuration holds beside text and numbers: durations, images, references to secrets."""
+
+import os
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, model_validator
+
+from cartctl.errors import ConfigError
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+
+
+def parse_duration(text: str) -> timedelta:
+    """A duration like `90s`, `1h30m` or `500ms`.
+
+    Raises ValueError naming the known units.
+    """
+    parts = _DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(
+            f"{text!r} is no duration: write a number and a unit ({', '.join(_UNITS)}), for example 90s or 1h30m"
+        )
+    return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+
+
+def format_duration(value: timedelta) -> str:
+    """The shortest way to write a duration that `parse_duration` reads back."""
+    seconds = value.total_seconds()
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{seconds * 1000:g}ms" if seconds < 1 else f"{seconds:g}s"
+
+
+def _duration(value: object) -> object:
+    return parse_duration(value) if isinstance(value, str) else value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(format_duration, return_type=str)]
+
+
+class Secret(BaseModel):
+    """Where a secret is, or (outside protected environments) the secret itself. Never shown: its text form says where."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    env: str | None = None
+    file: Path | None = None
+    keyring: str | None = None
+    literal: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        return {"literal": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "Secret":
+        if sum(part is not None for part in (self.env, self.file, self.keyring, self.literal)) != 1:
+            raise ValueError("a secret is one of { env = … }, { file = … }, { keyring = … }")
+        return self
+
+    def reveal(self) -> str:
+        """The secret. Raises ConfigError naming the place that does not have it."""
+        if self.literal is not None:
+            return self.literal
+        if self.env is not None:
+            return self._required(os.environ.get(self.env), f"the environment variable {self.env}")
+        if self.file is not None:
+            return self._required(_read(self.file), f"the file {self.file}")
+        return self._required(_from_keyring(str(self.keyring)), f"the keyring entry {self.keyring}")
+
+    @staticmethod
+    def _required(found: str | None, place: str) -> str:
+        if not found:
+            raise ConfigError(
+                f"A secret is missing: {place} is empty or does not exist.",
+                hint="Set it, or change the reference.",
+            )
+        return found
+
+    def __str__(self) -> str:
+        place = next(
+            (f"{k}:{v}" for k, v in (("env", self.env), ("file", self.file), ("keyring", self.keyring)) if v),
+            "",
+        )
+        return place or "***"
+
+    def __repr__(self) -> str:
+        return f"Secret({self})"
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.expanduser().read_text(encoding="utf-8").strip()
+    except OSError:
+        return None
+
+
+def _from_keyring(entry: str) -> str | None:
+    """`service/user` from the system's keyring, when the package `keyring` is installed."""
+    try:
+        import keyring  # type: ignore[import-not-found]
+    except ImportError as missing:
+        raise ConfigError(
+            "A keyring reference needs the package `keyring`.", hint="pip install keyring"
+        ) from missing
+    service, _, user = entry.partition("/")
+    found: str | None = keyring.get_password(service, user)
+    return found

@@ -1,0 +1,173 @@
+"""What a plan is made of: four kinds of step, their evidence and their verdicts.
+
+A plan is a tuple of steps. A Change moves named outside values and can be put back from evidence alone; an Action makes
+one thing and is never taken back; a Check looks and judges; a Restore puts an earlier Change back.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from cartctl.engine.pulse import Pulse
+
+V = TypeVar("V")
+E = TypeVar("E")
+
+
+class Verdict(StrEnum):
+    """What a check found. Unknown is never pass."""
+
+    PASS = "pass"
+    WARN = "warn"
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One thing looked at: what it is, what it should be, and what to do when they differ."""
+
+    name: str
+    verdict: Verdict
+    observed: Any = None
+    expected: Any = None
+    hint: str = ""
+    seconds: float = 0.0
+    attempts: tuple[Any, ...] = ()
+
+
+_WORST = (Verdict.FAIL, Verdict.UNKNOWN, Verdict.WARN, Verdict.PASS)
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """Results of one look, with the worst as the verdict; nothing looked at is unknown, never pass."""
+
+    kind: ClassVar[str] = "checks"
+    shown: ClassVar[tuple[str, ...]] = ("verdict",)  # properties that are part of the JSON
+
+    checks: tuple[CheckResult, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst verdict: fail, then unknown, warn, pass."""
+        found = {check.verdict for check in self.checks}
+        return next((verdict for verdict in _WORST if verdict in found), Verdict.UNKNOWN)
+
+    def bad(self) -> list[CheckResult]:
+        """Those that failed or could not be known, failures first."""
+        bad = [check for check in self.checks if check.verdict in {Verdict.FAIL, Verdict.UNKNOWN}]
+        return sorted(bad, key=lambda check: _WORST.index(check.verdict))
+
+    @classmethod
+    def of(cls, checks: Iterable[CheckResult]) -> "Checks":
+        """Checks from any iterable of results."""
+        return cls(tuple(checks))
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of a run's history: a journal row, an NDJSON line, a line of the live view and of the report."""
+
+    kind: ClassVar[str] = "event"
+
+    run: str
+    at: datetime
+    key: str
+    event: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a Change will move and from where, as JSON values: all that an undo may read.
+
+    `to` holds every target ever intended, since a resumed step may ask for a newer one.
+    """
+
+    kind: str
+    names: tuple[str, ...]
+    before: Mapping[str, Any]
+    to: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What an Action may know of the run it belongs to."""
+
+    id: str
+    env: str
+    started: datetime
+    directory: Path  # local, of this run alone
+    results: Mapping[
+        str, Any
+    ]  # Action key → what it made, as JSON; an earlier run's are under this one's when it is taken back
+
+
+class Change(ABC, Generic[V]):
+    """Named outside values, moved and put back. Apply is `move(target(before))`, undo is `move(before)`."""
+
+    key: str
+    names: tuple[str, ...]
+    kind: ClassVar[str]  # stable: the journal finds the class by it
+    value: ClassVar[Any]  # V, for pydantic's TypeAdapter
+
+    @abstractmethod
+    def observe(self, names: tuple[str, ...]) -> dict[str, V]:
+        """What is asked for now, not what has happened yet. Read-only."""
+
+    @abstractmethod
+    def target(self, before: Mapping[str, V]) -> dict[str, V]:
+        """What to move to. Pure, and the only verb that reads what is wanted."""
+
+    @abstractmethod
+    def move(self, to: Mapping[str, V], pulse: "Pulse") -> None:
+        """Make it so and return when it is in effect. Idempotent; reads adapters and `to`, nothing else."""
+
+
+class Action(ABC, Generic[E]):
+    """Makes one thing that is never taken back; its id derives from the run's, so that it is found again."""
+
+    key: str
+
+    @abstractmethod
+    def find(self, run: Run) -> E | None:
+        """What an earlier attempt of this run made already, or None. Read-only."""
+
+    @abstractmethod
+    def perform(self, run: Run, pulse: "Pulse") -> E:
+        """Make it. The result must be JSON."""
+
+
+class Check(ABC):
+    """Looks and judges; changes nothing."""
+
+    key: str
+
+    @abstractmethod
+    def judge(self, pulse: "Pulse") -> Checks:
+        """What was found. Read-only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """Puts an earlier Change back: `key` is this step, `of` the Change's key."""
+
+    key: str
+    of: str
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """A part of the plan that does not take place, and why: "not configured", or asked for with --skip."""
+
+    key: str
+    reason: str
+
+
+Step: TypeAlias = Change[Any] | Action[Any] | Check | Restore | Skip

@@ -1,0 +1,116 @@
+"""The only wait there is: short, interruptible, armed.
+
+Everything that takes time takes a Pulse. An alarm (a trigger that fired, Ctrl-C, a stop request) is raised by another
+thread; it surfaces in the main thread at the next `check` or inside `wait`, and ends what `cancelling` guards.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from cartctl.errors import CartctlError, StepFailed
+
+T = TypeVar("T")
+
+Progress = Callable[[float, float, str], None]
+
+
+class TimedOut(StepFailed):
+    """A wait reached its deadline."""
+
+    code = "timed_out"
+
+
+class Pulse:
+    """Waits, deadlines and alarms of one run.
+
+    `clock` and `sleep` are seconds, monotonic; tests give their own.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] | None = None,
+        progress: Progress = lambda done, total, unit: None,
+    ) -> None:
+        self._clock = clock
+        self._woken = threading.Event()
+        self._sleep = sleep or self._sleep_until_woken
+        self._alarm: CartctlError | None = None
+        self._cancels: list[Callable[[], object]] = []
+        self._guard = threading.Lock()
+        self.progress = progress
+
+    def calm(self) -> "Pulse":
+        """A pulse without this one's alarms, for undoing: deadlines hold, triggers do not."""
+        return Pulse(clock=self._clock, sleep=self._given_sleep(), progress=self.progress)
+
+    def alarm(self, cause: CartctlError) -> None:
+        """Raise `cause` in whoever waits on this pulse. The first one counts. Thread-safe."""
+        with self._guard:
+            if self._alarm is not None:
+                return
+            self._alarm = cause
+            cancels = list(self._cancels)
+        self._woken.set()
+        for cancel in cancels:
+            cancel()
+
+    def check(self) -> None:
+        """Raise the alarm if there is one."""
+        if self._alarm is not None:
+            raise self._alarm
+
+    def now(self) -> float:
+        """Seconds on this pulse's clock."""
+        return self._clock()
+
+    def pause(self, seconds: float) -> None:
+        """Wait, armed, without a condition."""
+        end = self._clock() + seconds
+        self.check()
+        while (left := end - self._clock()) > 0:
+            self._sleep(min(left, 1.0))
+            self.check()
+
+    def wait(self, until: Callable[[], T | None], timeout: float, *, what: str, every: float = 0.1) -> T:
+        """Ask `until` about every `every` seconds until it gives something true; `timeout` is in seconds.
+
+        Raises TimedOut naming `what`, or the alarm.
+        """
+        end = self._clock() + timeout
+        while True:
+            self.check()
+            if found := until():
+                return found
+            if self._clock() >= end:
+                raise TimedOut(f"{what} took longer than {timeout:g} s")
+            self._sleep(every)
+
+    @contextmanager
+    def cancelling(self, cancel: Callable[[], object]) -> Iterator[None]:
+        """Around a call that blocks (SQL, a subprocess, a stream): an alarm calls `cancel` from its own thread.
+
+        What the cancelled call raises gives way to the alarm.
+        """
+        with self._guard:
+            self._cancels.append(cancel)
+        try:
+            self.check()
+            yield
+        except Exception:
+            self.check()  # what a cancelled call raises is the alarm's doing
+            raise
+        finally:
+            with self._guard:
+                self._cancels.remove(cancel)
+        self.check()
+
+    def _sleep_until_woken(self, seconds: float) -> None:
+        self._woken.wait(seconds)
+
+    def _given_sleep(self) -> Callable[[float], None] | None:
+        return None if self._sleep == self._sleep_until_woken else self._sleep

@@ -1,0 +1,101 @@
+"""Every way cartctl can end that is not success, with its exit code.
+
+An error says what happened (`message`) and what to do about it (`hint`); the class says how the process ends.
+
+| code | meaning |
+|---|---|
+| 0 | done, everything asked for is so |
+| 1 | a bug: unexpected error |
+| 2 | usage or configuration |
+| 3 | refused by a guard; nothing changed |
+| 4 | failed, and what was done was undone |
+| 5 | failed, an operator must act; the next command is printed |
+| 6 | inconclusive: could not measure |
+| 7 | a check failed: what was looked at is not as it should be |
+| 8 | another run holds the lock |
+| 130 | interrupted |
+"""
+
+from typing import ClassVar
+
+
+class CartctlError(Exception):
+    """Something that ends a command with one sentence, a hint and an exit code."""
+
+    code: ClassVar[str] = "bug"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(CartctlError):
+    """A wrong option, argument or value on the command line."""
+
+    code = "usage"
+    exit_code = 2
+
+
+class ConfigError(CartctlError):
+    """A wrong or missing value in the configuration, or a part it names that cannot be reached."""
+
+    code = "config"
+    exit_code = 2
+
+
+class Refused(CartctlError):
+    """A guard said no; nothing was changed."""
+
+    code = "refused"
+    exit_code = 3
+
+
+class StepFailed(CartctlError):
+    """A step could not do its work; the runner decides what is undone (exit 4) or left to a person (exit 5)."""
+
+    code = "failed"
+    exit_code = 5
+
+
+class RolledBack(CartctlError):
+    """The run failed and everything it had changed was put back."""
+
+    code = "rolled_back"
+    exit_code = 4
+
+
+class OperatorNeeded(CartctlError):
+    """The run failed and a person must act; the hint is the next command."""
+
+    code = "operator_needed"
+    exit_code = 5
+
+
+class Inconclusive(CartctlError):
+    """Something could not be measured, so nothing is claimed."""
+
+    code = "inconclusive"
+    exit_code = 6
+
+
+class CheckFailed(CartctlError):
+    """What was looked at is not as it should be."""
+
+    code = "check_failed"
+    exit_code = 7
+
+
+class Locked(CartctlError):
+    """Another run holds the lock."""
+
+    code = "locked"
+    exit_code = 8
+
+
+class Interrupted(CartctlError):
+    """Ctrl-C, SIGTERM or a stop request ended the run at a safe point."""
+
+    code = "interrupted"
+    exit_code = 130
