@@ -1,0 +1,208 @@
+"""The one place that speaks HTTP: the application's API, the dashboard, webhooks, the CDN and the sandbox's control API.
+
+Every request is a connection of its own, as a newly arrived shopper's is: nothing is left open, and a balancer chooses anew.
+"""
+
+import json as jsonlib
+import re
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+
+from cartctl.errors import ConfigError, StepFailed
+
+__all__ = ["BadAnswer", "Http", "HttpRedirected", "HttpUnreachable", "Response", "mask"]
+
+BODY_LIMIT = 8 * 1024 * 1024  # bytes read of one answer; a longer one is no answer of this application
+REDIRECTS = 5
+SHOWN = 200  # characters of a body that a person sees
+
+_SECRETS = re.compile(
+    r"(?i)(bearer\s+|basic\s+|(?:token|password|passwd|secret|api[_-]?key|authorization)[\"']?\s*[:=]\s*[\"']?)[^\s\"',;&}]+"
+)
+_USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
+
+
+class HttpUnreachable(StepFailed):
+    """No answer: refused, timed out, TLS not verified, or cut off in the middle."""
+
+    code = "http_unreachable"
+
+
+class HttpRedirected(StepFailed):
+    """The answer points to another host; it was not followed, and the token was not sent there."""
+
+    code = "http_redirected"
+
+
+class BadAnswer(StepFailed):
+    """The answer is not what the interface promises: no JSON, or another shape."""
+
+    code = "bad_answer"
+
+
+def mask(text: str, *secrets: str | None) -> str:
+    """`text` without passwords, tokens, credentials in addresses, and the given secrets, for people."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "***")
+    return _USERINFO.sub("***@", _SECRETS.sub(r"\1***", text))
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One answer. Header names are lower case; `seconds` is the time until the whole body was read."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: str
+    seconds: float = 0.0
+    secret: str | None = field(default=None, repr=False, compare=False)  # masked wherever the body is shown
+
+    @property
+    def excerpt(self) -> str:
+        """The beginning of the body on one line, secrets masked, for people."""
+        line = " ".join(mask(self.body[: 4 * SHOWN], self.secret).split())
+        return line if len(line) <= SHOWN else line[:SHOWN] + "…"
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is a success (2xx)."""
+        return 200 <= self.status < 300  # noqa: PLR2004 - the class of successes
+
+    def json(self) -> Any:
+        """The body as JSON. Raises BadAnswer with the body's beginning."""
+        try:
+            return jsonlib.loads(self.body)
+        except ValueError as error:
+            raise BadAnswer(f"The answer (HTTP {self.status}) is no JSON: {self.excerpt!r}") from error
+
+
+class Http:
+    """An HTTP service below `base_url`, asked with a bearer `token` where one is given.
+
+    `timeout` is the limit of a whole request in seconds. TLS is verified unless `verify` is off. Thread-safe; holds nothing open.
+    """
+
+    def __init__(
+        self, base_url: str, *, token: str | None = None, timeout: float = 10, verify: bool = True
+    ) -> None:
+        self.base_url = base_url.rstrip("/") + "/"
+        self._token = token.strip() if token else None
+        self._timeout = timeout
+        self._verify = verify
+        parts = urlsplit(self.base_url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ConfigError(
+                f"{self.masked!r} is no web address.", hint="It begins with http:// or https://."
+            )
+        if self._token and not self._token.isprintable():
+            raise ConfigError(
+                "The token holds characters that no HTTP header may hold.",
+                hint="Check the file or variable it comes from.",
+            )
+
+    def __repr__(self) -> str:
+        return f"Http({self.masked!r})"
+
+    @property
+    def masked(self) -> str:
+        """The base address without credentials, for people."""
+        return mask(self.base_url.rstrip("/"))
+
+    def without_token(self) -> "Http":
+        """The same service, asked as a stranger."""
+        return Http(self.base_url, timeout=self._timeout, verify=self._verify)
+
+    def get(
+        self, path: str, *, headers: Mapping[str, str] | None = None, params: Mapping[str, str] | None = None
+    ) -> Response:
+        """GET `path` below the base address, redirects on the same host followed.
+
+        Raises HttpUnreachable without an answer and HttpRedirected when it points to another host.
+        """
+        return self.send("GET", path, headers=headers, params=params)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+    ) -> Response:
+        """One request, with `json` as its body. Raises as `get` does; a redirect is followed for GET and HEAD alone."""
+        url = urljoin(self.base_url, path.lstrip("/")) if path else self.base_url.rstrip("/")
+        if params:
+            url = f"{url}{'&' if '?' in url else '?'}{httpx.QueryParams(dict(params))}"
+        begun = time.monotonic()
+        for _ in range(REDIRECTS + 1):
+            answer = self._once(method, url, json, headers or {}, begun)
+            target = answer.headers.get("location")
+            if not (300 <= answer.status < 400 and target and method in {"GET", "HEAD"}):  # noqa: PLR2004 - redirects
+                return answer
+            url = self._same_host(url, urljoin(url, target))
+        raise HttpUnreachable(f"{mask(url)} redirects more than {REDIRECTS} times.")
+
+    def _same_host(self, url: str, target: str) -> str:
+        here, there = urlsplit(url), urlsplit(target)
+        same = (here.scheme, here.hostname, here.port) == (there.scheme, there.hostname, there.port)
+        upgraded = (here.scheme, there.scheme) == ("http", "https") and here.hostname == there.hostname
+        if same or (upgraded and there.port in {None, 443}):
+            return target
+        raise HttpRedirected(
+            f"{mask(url)} redirects to another host, {there.scheme}://{there.netloc.rpartition('@')[2]}.",
+            hint="The token was not sent there. Configure the address that answers itself.",
+        )
+
+    def _once(self, method: str, url: str, json: Any, headers: Mapping[str, str], begun: float) -> Response:
+        sent = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        sent |= {"Accept": "application/json, text/html;q=0.9, */*;q=0.1", "User-Agent": "cartctl", **headers}
+        try:
+            with self._client(url) as client, client.stream(method, url, json=json, headers=sent) as answer:
+                body = self._read(answer, url, begun)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise HttpUnreachable(
+                f"{mask(url)} does not answer: {mask(_reason(error), self._token)}.",
+                hint="Check the address, and that the service runs.",
+            ) from error
+        text = body.decode(answer.encoding or "utf-8", errors="replace")
+        found = {name.lower(): value for name, value in answer.headers.items()}
+        return Response(answer.status_code, found, text, time.monotonic() - begun, self._token)
+
+    def _read(self, answer: httpx.Response, url: str, begun: float) -> bytes:
+        """The body, bounded in size and in time: the client's own limit is per read, which a trickle never reaches."""
+        body = bytearray()
+        for chunk in answer.iter_bytes():
+            body += chunk
+            if len(body) > BODY_LIMIT:
+                raise HttpUnreachable(f"{mask(url)} answers with more than {BODY_LIMIT // 2**20} MB.")
+            if time.monotonic() - begun > self._timeout:
+                raise HttpUnreachable(
+                    f"{mask(url)} does not answer: the body took longer than {self._timeout:g} s."
+                )
+        return bytes(body)
+
+    def _client(self, url: str) -> httpx.Client:
+        host = urlsplit(self.base_url).hostname or ""
+        local = host in {"localhost", "::1"} or host.startswith("127.")
+        verify = self._tls if self._verify and url.startswith("https:") else False  # no cost for plain HTTP
+        return httpx.Client(timeout=self._timeout, verify=verify, trust_env=not local)
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """Made once: reading the certificates costs tens of milliseconds."""
+        return httpx.create_ssl_context()
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, httpx.TimeoutException):
+        return "it took too long"
+    return str(error).rstrip(".") or type(error).__name__
