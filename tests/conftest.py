@@ -1,0 +1,53 @@
+"""What every test may ask for: real PostgreSQL servers, started when first asked for, and databases made from templates."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from cartctl.adapters.postgres import Postgres
+from tests.services import Server, debian_server, embedded_server
+
+
+@pytest.fixture(scope="session")
+def pg15() -> Iterator[Server]:
+    """PostgreSQL 15 from Debian, one per session."""
+    with debian_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def pg16() -> Iterator[Server]:
+    """PostgreSQL 16 from the embedded package, one per session."""
+    with embedded_server(16) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def pg18() -> Iterator[Server]:
+    """PostgreSQL 18 from the embedded package, one per session."""
+    with embedded_server(18) as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=["pg15", "pg16", "pg18"])
+def server(request: pytest.FixtureRequest) -> Server:
+    """Each supported server in turn."""
+    found = request.getfixturevalue(request.param)
+    assert isinstance(found, Server)
+    return found
+
+
+@pytest.fixture
+def empty_database(pg18: Server) -> Iterator[Postgres]:
+    """A database without anything in it, dropped afterwards."""
+    database = pg18.create_database()
+    yield database
+    pg18.drop(database)
+
+
+@pytest.fixture
+def platform_database(pg18: Server) -> Iterator[Postgres]:
+    """A database with the platform's tables, empty, dropped afterwards."""
+    database = pg18.create_platform()
+    yield database
+    pg18.drop(database)

