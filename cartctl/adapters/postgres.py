@@ -65,18 +65,42 @@ class Postgres:
             parts["password"] = "***"  # noqa: S105 - the mask
         return make_conninfo("", **parts)
 
-    def connect(self, purpose: str, *, autocommit: bool = True, connect_timeout: int = 10, **settings: str) -> Connection:
+    def for_tools(self) -> tuple[str, dict[str, str]]:
+        """The DSN for the argument list of a PostgreSQL tool, and the environment that carries its password.
+
+        Raises ConfigError for a DSN that cannot be read or holds a secret that libpq takes from nowhere else.
+        """
+        try:
+            parts = conninfo_to_dict(self.dsn)
+        except psycopg.ProgrammingError as wrong:
+            raise ConfigError("The database's DSN cannot be read.", hint="Check database.dsn.") from wrong
+        if parts.pop("sslpassword", None):
+            raise ConfigError(
+                "A DSN with sslpassword cannot be handed to the PostgreSQL tools without showing it.",
+                hint="Use a key file without a password, readable by its owner alone.",
+            )
+        password = parts.pop("password", None)
+        return make_conninfo("", **parts), {} if password is None else {"PGPASSWORD": str(password)}
+
+    def connect(
+        self, purpose: str, *, autocommit: bool = True, connect_timeout: int = 10, **settings: str
+    ) -> Connection:
         """A connection in UTC with TCP keepalives, named `cartctl PURPOSE`; `settings` are server parameters.
 
         Raises DatabaseUnreachable with the server's sentence and the DSN masked.
         """
         try:
-            options = {"connect_timeout": connect_timeout, "application_name": f"cartctl {purpose}", **KEEPALIVES}
+            options = {
+                "connect_timeout": connect_timeout,
+                "application_name": f"cartctl {purpose}",
+                **KEEPALIVES,
+            }
             connection = psycopg.connect(make_conninfo(self.dsn, **options), autocommit=True)
         except psycopg.Error as error:
             reason = str(error).strip().replace("\n", " ")
             raise DatabaseUnreachable(
-                f"The database does not answer: {reason}", hint=f"Looked at {self.masked}. Check database.dsn."
+                f"The database does not answer: {reason}",
+                hint=f"Looked at {self.masked}. Check database.dsn.",
             ) from error
         for name, value in {"TimeZone": "UTC", **settings}.items():
             connection.execute("SELECT set_config(%s, %s, false)", (name, value))
