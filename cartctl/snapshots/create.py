@@ -1,0 +1,151 @@
+"""Making a snapshot: dumped from one exported state of the database, checksummed, written down, and only then visible."""
+
+import hashlib
+import os
+import secrets
+import shutil
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cartctl.adapters.pg_tools import Attend, PgTools, Process, find_tools
+from cartctl.adapters.postgres import Postgres
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import Refused
+from cartctl.snapshots.manifest import DamagedSnapshot, File, Manifest, write_manifest
+from cartctl.snapshots.source import JOURNAL_SCHEMA, Facts, Fingerprint, database_size, exported, read_facts
+from cartctl.snapshots.store import DUMP, Store, sync
+
+LIMIT = timedelta(hours=6)  # of one dump; longer ones want a physical backup
+EVERY = 0.05  # seconds between two looks at the dump's size
+PER_JOB = 256 * 1024 * 1024  # bytes of database that make another worker worth its connection
+MOST_JOBS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is dumped. `fingerprint` gives the catalogue's hash on a connection."""
+
+    env: str
+    database: Postgres
+    fingerprint: Fingerprint
+
+
+def new_id() -> str:
+    """An id for a snapshot that no run asked for: its time and four letters."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+
+
+def create(subject: Subject, store: Store, snapshot: str, pulse: Pulse) -> Manifest:
+    """Make the snapshot, or find it made by an earlier attempt.
+
+    Progress is in bytes written, of the database's size. Raises Refused without room on the disk, ConfigError
+    without the right tools, ToolFailed or SqlFailed when the dump fails, and the pulse's alarm. Leaves nothing then.
+    """
+    if made := _made(store, snapshot):
+        return made
+    begun = time.monotonic()
+    with exported(subject.database) as (connection, name):
+        tools = find_tools(connection.info.server_version)
+        size = database_size(connection)
+        _require_room(store.directory, size)
+        with store.making(snapshot) as partial:
+            facts = read_facts(connection, subject.fingerprint, pulse)
+            dump = partial / DUMP
+            tools.dump(
+                subject.database.dsn,
+                dump,
+                jobs=jobs_for(size, os.cpu_count() or 1),
+                exclude_schemas=(JOURNAL_SCHEMA,),
+                snapshot=name,
+                attend=_attended(dump, size, pulse),
+            )
+            manifest = _manifest(subject.env, snapshot, facts, tools, _seal(dump), time.monotonic() - begun)
+            sync(write_manifest(partial, manifest))
+            sync(partial)
+            pulse.check()
+    return manifest
+
+
+def jobs_for(size: int, cores: int) -> int:
+    """How many workers a database of `size` bytes is worth."""
+    return max(1, min(cores, MOST_JOBS, 1 + size // PER_JOB))
+
+
+def _made(store: Store, snapshot: str) -> Manifest | None:
+    """A damaged one of the same id is as good as none: it is made again."""
+    try:
+        return store.find(snapshot)
+    except DamagedSnapshot:
+        return None
+
+
+def _require_room(directory: Path, size: int) -> None:
+    place = next(path for path in (directory, *directory.parents) if path.is_dir())
+    free = shutil.disk_usage(place).free
+    if free < size:
+        raise Refused(
+            f"No room for a snapshot: the database has {_megabytes(size)}, {place} has {_megabytes(free)} free.",
+            hint="Make room there, or set database.snapshots.url to a larger disk.",
+        )
+
+
+def _attended(dump: Path, size: int, pulse: Pulse) -> Attend:
+    def attend(process: Process) -> None:
+        def finished() -> bool:
+            pulse.progress(_size(dump), size, "bytes")
+            return process.finished()
+
+        pulse.wait(finished, LIMIT.total_seconds(), what="pg_dump", every=EVERY)
+
+    return attend
+
+
+def _size(directory: Path) -> int:
+    """Bytes written so far; files come and go while they are counted."""
+    try:
+        return sum(entry.stat().st_size for entry in os.scandir(directory))
+    except FileNotFoundError:
+        return 0
+
+
+def _seal(dump: Path) -> dict[str, File]:
+    """Close the dump to others, put it on the disk, and take its checksums."""
+    files = {}
+    for path in sorted(path for path in dump.iterdir() if path.is_file()):
+        path.chmod(0o600)
+        sync(path)
+        files[path.name] = File(bytes=path.stat().st_size, sha256=checksum(path))
+    dump.chmod(0o700)
+    sync(dump)
+    return files
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file, lowercase hex. Read-only."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _manifest(
+    env: str, snapshot: str, facts: Facts, tools: PgTools, files: dict[str, File], seconds: float
+) -> Manifest:
+    return Manifest(
+        id=snapshot,
+        env=env,
+        created_at=facts.target.at,
+        seconds=round(seconds, 3),
+        server=facts.server,
+        tool=f"pg_dump {tools.version}",
+        heads=facts.heads,
+        ledger_rows=facts.ledger_rows,
+        fingerprint=facts.fingerprint,
+        target=facts.target,
+        tables=facts.tables,
+        files=files,
+    )
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"

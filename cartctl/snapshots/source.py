@@ -1,0 +1,118 @@
+"""What is read from the database for a snapshot, all of it in one exported, read-only transaction."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from cartctl.adapters.postgres import Connection, Postgres, sql
+from cartctl.engine.pulse import Pulse
+from cartctl.snapshots.manifest import Server, Table, Target
+
+JOURNAL_SCHEMA = "cartctl_journal"  # drops and restores leave the journal alone, so dumps do too
+LOCK_WAIT = "30s"
+
+Fingerprint = Callable[[Connection], str]
+
+_SERVER = """
+SELECT current_setting('server_version_num')::int, current_setting('server_version'), d.datname,
+       pg_get_userbyid(d.datdba), pg_encoding_to_char(d.encoding), d.datcollate, d.datctype
+FROM pg_database d WHERE d.datname = current_database()
+"""
+_TARGET = """
+SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END::text,
+       clock_timestamp(), (SELECT timeline_id FROM pg_control_checkpoint())
+"""
+_TABLES = """
+SELECT n.nspname, c.relname
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'r' AND c.relpersistence <> 't'
+  AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', %s)
+  AND NOT EXISTS (SELECT FROM pg_depend e
+                  WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')
+ORDER BY 1, 2
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the manifest says of the database."""
+
+    server: Server
+    target: Target
+    heads: tuple[str, ...]
+    ledger_rows: int | None
+    tables: tuple[Table, ...]
+    fingerprint: str
+
+
+@contextmanager
+def exported(database: Postgres) -> Iterator[tuple[Connection, str]]:
+    """A read-only transaction and the name under which others may see the same state of the database."""
+    # No row may be hidden by a policy: with row_security off the server refuses instead.
+    limits = {
+        "lock_timeout": LOCK_WAIT,
+        "statement_timeout": "0",
+        "idle_in_transaction_session_timeout": "0",
+        "row_security": "off",
+    }
+    with database.session("snapshot", autocommit=False, **limits) as connection:
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield connection, str(_one(connection, "SELECT pg_export_snapshot()")[0])
+
+
+def read_facts(connection: Connection, fingerprint: Fingerprint, pulse: Pulse) -> Facts:
+    """Everything of the manifest that SQL knows; rows are counted exactly. Read-only."""
+    with pulse.cancelling(connection.cancel_safe):
+        lsn, at, timeline = _one(connection, _TARGET)
+        return Facts(
+            server=_server(connection),
+            target=Target(wal_lsn=lsn, at=at, timeline=timeline),
+            heads=_heads(connection),
+            ledger_rows=_ledger_rows(connection),
+            tables=tuple(_tables(connection)),
+            fingerprint=fingerprint(connection),
+        )
+
+
+def database_size(connection: Connection) -> int:
+    """Bytes of the database on the server's disk, indexes included: no dump of it is larger. Read-only."""
+    return int(_one(connection, "SELECT pg_database_size(current_database())")[0])
+
+
+def _server(connection: Connection) -> Server:
+    number, version, name, owner, encoding, collation, character_type = _one(connection, _SERVER)
+    return Server(
+        version_num=number,
+        version=version,
+        database=name,
+        owner=owner,
+        encoding=encoding,
+        collation=collation,
+        character_type=character_type,
+    )
+
+
+def _tables(connection: Connection) -> Iterator[Table]:
+    for schema, name in connection.execute(_TABLES, (JOURNAL_SCHEMA,)).fetchall():
+        count = sql.SQL("SELECT count(*) FROM ONLY {}").format(sql.Identifier(schema, name))
+        yield Table(schema_name=schema, name=name, rows=_one(connection, count)[0])
+
+
+def _heads(connection: Connection) -> tuple[str, ...]:
+    if _one(connection, "SELECT to_regclass('cartctl.alembic_version')")[0] is None:
+        return ()
+    rows = connection.execute("SELECT version_num FROM cartctl.alembic_version ORDER BY 1").fetchall()
+    return tuple(row[0] for row in rows)
+
+
+def _ledger_rows(connection: Connection) -> int | None:
+    if _one(connection, "SELECT to_regclass('public._prisma_migrations')")[0] is None:
+        return None
+    return int(_one(connection, "SELECT count(*) FROM public._prisma_migrations")[0])
+
+
+def _one(connection: Connection, query: Any) -> tuple[Any, ...]:
+    """The one row of a query that always has one."""
+    row = connection.execute(query).fetchone()
+    return row if row is not None else ()

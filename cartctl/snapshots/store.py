@@ -1,0 +1,223 @@
+"""Where snapshots are kept: a directory of directories, each complete or not there.
+
+Whoever makes one holds a lock on its unfinished directory, which the system frees when the process dies: what a
+killed process left behind is known by that and swept away.
+"""
+
+import fcntl
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import ClassVar
+from urllib.parse import unquote, urlsplit
+
+from cartctl.adapters.effects import effect
+from cartctl.config.load import state_directory
+from cartctl.config.model import Environment
+from cartctl.errors import Locked, Refused, UsageError
+from cartctl.snapshots.manifest import DamagedSnapshot, Manifest, read_manifest
+
+DUMP = "dump"  # the subdirectory that pg_dump writes
+_PARTIAL = ".partial-"
+_PINNED = "pinned.json"
+_VERIFIED = "verified.json"
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One snapshot as a list shows it. `heads` are the migrations its database had."""
+
+    id: str
+    created_at: datetime
+    provider: str
+    bytes: int
+    verified: bool
+    pinned: bool
+    heads: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshots:
+    """The snapshots of an environment, newest first."""
+
+    kind: ClassVar[str] = "snapshots"
+
+    snapshots: tuple[Snapshot, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A directory that holds snapshots. Made when the first one is."""
+
+    directory: Path
+
+    def path(self, snapshot: str) -> Path:
+        """The directory of a snapshot by its id, whether it exists or not. Raises UsageError for what is no id."""
+        if not _ID.fullmatch(snapshot):
+            raise UsageError(
+                f"{snapshot!r} is no snapshot's id.", hint="`cartctl snapshot list` shows the ids."
+            )
+        return self.directory / snapshot
+
+    def find(self, snapshot: str) -> Manifest | None:
+        """The manifest of a complete snapshot, None when there is none. Raises DamagedSnapshot. Read-only."""
+        path = self.path(snapshot)
+        return read_manifest(path) if path.is_dir() else None
+
+    def get(self, snapshot: str) -> Manifest:
+        """As `find`. Raises UsageError when there is none."""
+        if (manifest := self.find(snapshot)) is None:
+            raise UsageError(
+                f"There is no snapshot {snapshot} in {self.directory}.",
+                hint="`cartctl snapshot list` shows those there are.",
+            )
+        return manifest
+
+    def list(self) -> Snapshots:
+        """Every snapshot, newest first; a damaged one is listed as not verified. Read-only."""
+        if not self.directory.is_dir():
+            return Snapshots()
+        found = [self._entry(path) for path in self.directory.iterdir() if _is_snapshot(path)]
+        return Snapshots(tuple(sorted(found, key=lambda entry: (entry.created_at, entry.id), reverse=True)))
+
+    def newest_verified(self) -> Snapshot | None:
+        """The newest snapshot that passed its verification. Read-only."""
+        return next((entry for entry in self.list().snapshots if entry.verified), None)
+
+    def pin(self, snapshot: str, reason: str) -> None:
+        """Keep a snapshot whatever the retention says."""
+        _mark(self.path(snapshot) / _PINNED, reason)
+
+    def note_verified(self, snapshot: str, *, passed: bool) -> None:
+        """Remember the outcome of a verification."""
+        path = self.path(snapshot) / _VERIFIED
+        if passed:
+            _mark(path, "verified")
+        else:
+            path.unlink(missing_ok=True)
+
+    @contextmanager
+    def making(self, snapshot: str) -> Iterator[Path]:
+        """An unfinished directory, mode 0700, that becomes the snapshot at the block's end and vanishes when it fails.
+
+        Raises Locked when another process is making the same one, Refused when the directory cannot be made.
+        """
+        final = self.path(snapshot)
+        self._sweep(snapshot)
+        partial = self.directory / f"{_PARTIAL}{snapshot}-{secrets.token_hex(4)}"
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            partial.mkdir(mode=0o700)
+        except OSError as error:
+            raise Refused(
+                f"Snapshots cannot be kept in {self.directory}: {error.strerror}.",
+                hint="Make the directory writable, or set database.snapshots.url.",
+            ) from error
+        with _held(partial):
+            try:
+                yield partial
+                self._publish(partial, final)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
+
+    def _publish(self, partial: Path, final: Path) -> None:
+        with effect("snapshots.publish"):
+            shutil.rmtree(final, ignore_errors=True)  # a damaged one of the same id
+            partial.rename(final)
+            sync(self.directory)
+
+    def _sweep(self, snapshot: str) -> None:
+        """Remove what dead processes left unfinished."""
+        for leftover in self.directory.glob(f"{_PARTIAL}*"):
+            try:
+                with _held(leftover):
+                    shutil.rmtree(leftover, ignore_errors=True)
+            except Locked as busy:
+                if leftover.name.rpartition("-")[0] == f"{_PARTIAL}{snapshot}":
+                    raise Locked(f"Another process is making the snapshot {snapshot}.") from busy
+            except FileNotFoundError:
+                continue  # somebody else swept it
+
+    def _entry(self, path: Path) -> Snapshot:
+        pinned = (path / _PINNED).exists()
+        try:
+            made = read_manifest(path)
+        except DamagedSnapshot:
+            changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+            return Snapshot(path.name, changed, "local", 0, verified=False, pinned=pinned, heads=())
+        verified = (path / _VERIFIED).exists()
+        return Snapshot(made.id, made.created_at, made.provider, made.bytes, verified, pinned, made.heads)
+
+
+def open_store(environment: Environment) -> Store:
+    """The store of an environment: `database.snapshots.url`, else a directory of this machine's state.
+
+    Raises Refused for anything but a local directory.
+    """
+    url = environment.database.snapshots.url
+    if url is None:
+        return Store(state_directory() / environment.name / "snapshots")
+    parts = urlsplit(url)
+    if parts.scheme not in {"", "file"} or parts.netloc not in {"", "localhost"}:
+        raise Refused(
+            f"Snapshots in {parts.scheme}://{parts.hostname or ''} are not supported: only local directories are.",
+            hint="Set database.snapshots.url to a path or a file:// address.",
+        )
+    return Store(Path(unquote(parts.path)).expanduser().absolute())
+
+
+def refuse_plain(environment: Environment) -> None:
+    """Raise Refused where a plain local dump must not be written: cartctl cannot encrypt one yet."""
+    if environment.database.snapshots.encrypt is not None:
+        raise Refused(
+            "Encrypted snapshots are not supported: a dump would be written in plain.",
+            hint="Leave database.snapshots.encrypt out where a plain dump is acceptable.",
+        )
+    if environment.protected:
+        raise Refused(
+            f"The environment {environment.name} is protected, and a local snapshot would not be encrypted.",
+            hint="Have the database's own backup taken, and keep plain dumps to environments that are not protected.",
+        )
+
+
+def sync(path: Path) -> None:
+    """Wait until a file or directory is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _is_snapshot(path: Path) -> bool:
+    return path.is_dir() and bool(_ID.fullmatch(path.name))
+
+
+def _mark(path: Path, reason: str) -> None:
+    new = path.with_suffix(".new")
+    new.touch(mode=0o600)
+    new.write_text(json.dumps({"at": datetime.now(UTC).isoformat(), "reason": reason}), encoding="utf-8")
+    sync(new)
+    new.replace(path)
+    sync(path.parent)
+
+
+@contextmanager
+def _held(directory: Path) -> Iterator[None]:
+    """Hold a directory's lock. Raises Locked at once when somebody else does."""
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as held:
+        raise Locked(f"{directory.name} is in use by another process.") from held
+    finally:
+        os.close(handle)

@@ -1,0 +1,96 @@
+"""Whether a snapshot is still what was written, and holds what its manifest says."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+from cartctl.adapters.pg_tools import Attend, Process, find_tools
+from cartctl.engine.model import CheckResult, Checks, Verdict
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import ConfigError, StepFailed
+from cartctl.snapshots.create import checksum
+from cartctl.snapshots.manifest import DamagedSnapshot, Manifest
+from cartctl.snapshots.store import DUMP, Store
+
+LIST_LIMIT = timedelta(minutes=5)
+_AGAIN = "Take a new snapshot: this one cannot be restored from."
+
+
+def verify(store: Store, snapshot: str, pulse: Pulse) -> Checks:
+    """Manifest, checksums, and the dump's own table of contents; the outcome is remembered beside the snapshot.
+
+    Raises UsageError when there is no such snapshot, and the pulse's alarm.
+    """
+    try:
+        manifest = store.get(snapshot)
+    except DamagedSnapshot as damaged:
+        store.note_verified(snapshot, passed=False)
+        return Checks((CheckResult("manifest", Verdict.FAIL, damaged.message, "as written", _AGAIN),))
+    dump = store.path(snapshot) / DUMP
+    checks = Checks(
+        (_manifest(manifest, snapshot), _files(dump, manifest, pulse), _contents(dump, manifest, pulse))
+    )
+    if checks.verdict is not Verdict.UNKNOWN:
+        store.note_verified(snapshot, passed=checks.verdict is Verdict.PASS)
+    return checks
+
+
+def _manifest(manifest: Manifest, snapshot: str) -> CheckResult:
+    rows = sum(table.rows for table in manifest.tables)
+    told = f"{len(manifest.tables)} tables, {rows} rows, {len(manifest.files)} files, {manifest.bytes} bytes"
+    same = manifest.id == snapshot and bool(manifest.files)
+    verdict = Verdict.PASS if same else Verdict.FAIL
+    return CheckResult("manifest", verdict, told, f"the manifest of {snapshot}", "" if same else _AGAIN)
+
+
+def _files(dump: Path, manifest: Manifest, pulse: Pulse) -> CheckResult:
+    wrong = list(_wrong_files(dump, manifest, pulse))
+    if wrong:
+        return CheckResult("checksums", Verdict.FAIL, "; ".join(wrong[:5]), "every file as written", _AGAIN)
+    return CheckResult("checksums", Verdict.PASS, f"{len(manifest.files)} files as written")
+
+
+def _wrong_files(dump: Path, manifest: Manifest, pulse: Pulse) -> Iterator[str]:
+    done = 0
+    for name, file in manifest.files.items():
+        pulse.check()
+        path = dump / name
+        if not path.is_file():
+            yield f"{name} is missing"
+        elif path.stat().st_size != file.bytes:
+            yield f"{name} has {path.stat().st_size} bytes instead of {file.bytes}"
+        elif checksum(path) != file.sha256:
+            yield f"{name} has another checksum"
+        done += file.bytes
+        pulse.progress(done, manifest.bytes, "bytes")
+    present = {path.name for path in dump.iterdir()} if dump.is_dir() else set()
+    yield from (f"{name} does not belong" for name in sorted(present - set(manifest.files)))
+
+
+def _contents(dump: Path, manifest: Manifest, pulse: Pulse) -> CheckResult:
+    """`pg_restore --list` against the manifest's tables."""
+    name, expected = "contents", f"data of {len(manifest.tables)} tables"
+    try:
+        lines = find_tools(manifest.server.version_num).list(dump, attend=_attended(pulse)).splitlines()
+    except ConfigError as missing:
+        return CheckResult(name, Verdict.UNKNOWN, missing.message, expected, missing.hint)
+    except StepFailed as failed:
+        pulse.check()  # a stopped tool says nothing about the dump
+        return CheckResult(name, Verdict.FAIL, failed.message, expected, _AGAIN)
+    listed = [line for line in lines if " TABLE DATA " in line and not line.startswith(";")]
+    missing_data = [
+        f"{table.schema_name}.{table.name}"
+        for table in manifest.tables
+        if not any(f" TABLE DATA {table.schema_name} {table.name} " in line for line in listed)
+    ]
+    if missing_data or len(listed) != len(manifest.tables):
+        told = f"data of {len(listed)} tables; missing: {', '.join(missing_data[:5]) or 'none'}"
+        return CheckResult(name, Verdict.FAIL, told, expected, _AGAIN)
+    return CheckResult(name, Verdict.PASS, expected, expected)
+
+
+def _attended(pulse: Pulse) -> Attend:
+    def attend(process: Process) -> None:
+        pulse.wait(process.finished, LIST_LIMIT.total_seconds(), what="pg_restore --list", every=0.02)
+
+    return attend

@@ -1,0 +1,60 @@
+"""The snapshot before a deployment: made, verified, pinned; never taken back."""
+
+from typing import Any
+
+from cartctl.engine.model import Action, Run, Verdict
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import StepFailed
+from cartctl.snapshots.create import Subject, create
+from cartctl.snapshots.manifest import DamagedSnapshot, Manifest
+from cartctl.snapshots.store import Store
+from cartctl.snapshots.verify import verify
+
+
+class Snapshot(Action[dict[str, Any]]):
+    """Dumps the database. Its WAL position and time are the point-in-time target of the run."""
+
+    key = "snapshot"
+
+    def __init__(self, subject: Subject, store: Store) -> None:
+        self._subject = subject
+        self._store = store
+
+    def find(self, run: Run) -> dict[str, Any] | None:
+        """The run's snapshot, when it is complete, verified and pinned. Read-only."""
+        snapshot = snapshot_id(run)
+        try:
+            manifest = self._store.find(snapshot)
+        except DamagedSnapshot:
+            return None
+        entries = self._store.list().snapshots
+        kept = any(entry.id == snapshot and entry.verified and entry.pinned for entry in entries)
+        return self._result(manifest) if manifest and kept else None
+
+    def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
+        """Make, verify and pin it. Raises StepFailed when what was written does not verify."""
+        manifest = create(self._subject, self._store, snapshot_id(run), pulse)
+        checks = verify(self._store, manifest.id, pulse)
+        if checks.verdict is not Verdict.PASS:
+            bad = "; ".join(f"{check.name}: {check.observed}" for check in checks.bad())
+            raise StepFailed(
+                f"The snapshot {manifest.id} does not verify: {bad}", hint="Look at the disk it lies on."
+            )
+        self._store.pin(manifest.id, f"before run {run.id}")
+        return self._result(manifest)
+
+    def _result(self, manifest: Manifest) -> dict[str, Any]:
+        return {
+            "id": manifest.id,
+            "path": str(self._store.path(manifest.id)),
+            "bytes": manifest.bytes,
+            "wal_lsn": manifest.target.wal_lsn,
+            "at": manifest.target.at.isoformat(),
+            "rows": sum(table.rows for table in manifest.tables),
+            "verified": True,
+        }
+
+
+def snapshot_id(run: Run) -> str:
+    """The id of a run's snapshot: an attempt after a kill finds what the one before it made."""
+    return f"run-{run.id}"
