@@ -4,12 +4,11 @@ Defaults are the deployment plan's own values. Field names are the file's keys; 
 """
 
 from datetime import date, time, timedelta
-from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cartctl.config.values import Duration, Secret
+from cartctl.config.values import Duration, LocalPath, LocalPathName, Secret
 
 SECONDS = timedelta(seconds=1)
 MINUTES = timedelta(minutes=1)
@@ -87,20 +86,20 @@ class Signoff(Section):
     """Who must approve."""
 
     roles: tuple[str, ...] = ()
-    allowed_signers: Path | None = None
+    allowed_signers: LocalPath | None = None
 
 
 class Migrations(Section):
     """Whose migration files are run."""
 
     source: Literal["cartctl", "prisma"] = "cartctl"
-    prisma_dir: Path | None = None
+    prisma_dir: LocalPath | None = None
 
 
 class Encrypt(Section):
     """How dumps are encrypted."""
 
-    age: Path | None = None
+    age: LocalPath | None = None
     gpg: str | None = None
 
 
@@ -178,8 +177,10 @@ class Http(Section):
     api: str
     dashboard: str | None = None
     token: Secret | None = None
-    suites: tuple[Path, ...] = ()
+    suites: tuple[LocalPath, ...] = ()
     timeout: Duration = 10 * SECONDS
+    shopper_path: str = "/api/products"  # answers 503 with Retry-After in maintenance
+    admin_path: str = "/api/auth/session"  # answers the token's bearer also then
     verify_tls: bool = True
 
 
@@ -191,6 +192,7 @@ class Metrics(Section):
     token: Secret | None = None
     queries: dict[str, str] = {}
     scrape_interval: Duration = 15 * SECONDS
+    window: Duration | None = None  # rates are taken over it; left out: four scrapes, at least 60 s
 
 
 class Cdn(Section):
@@ -220,7 +222,7 @@ class Logs(Section):
 class Preflight(Section):
     """What the code side must show."""
 
-    junit: dict[str, int] = {}
+    junit: dict[LocalPathName, int] = {}
     commands: tuple[tuple[str, ...], ...] = ()
 
 
@@ -235,7 +237,7 @@ class Companies(Section):
     """How the companies are known."""
 
     sql: str | None = None
-    csv: Path | None = None
+    csv: LocalPath | None = None
     allocation: Literal["exact", "fractional"] = "exact"
 
 
