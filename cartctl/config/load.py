@@ -1,15 +1,39 @@
-"""Where each value of an environment comes from: environment variable, file, default."""
+"""Which environment a command works on, and where each of its values comes from.
+
+Order: flag, environment variable (`CARTCTL_SECTION__KEY`), the file's `[env.NAME]`, its `[defaults]`, default.
+"""
 
 import os
-import tomllib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 from pydantic import ValidationError
 
+from cartctl.config.keys import nearest
+from cartctl.config.layers import Layers, lay_file, lay_flags, lay_variables
 from cartctl.config.model import Environment
+from cartctl.config.problems import Problem, as_error, of_validation
+from cartctl.config.rules import judge
+from cartctl.config.source import FILE_NAME, Source, find, read
 from cartctl.errors import ConfigError
+
+SANDBOX = "sandbox"
+_SANDBOX_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What loading an environment gave; `environment` is None when there are problems."""
+
+    name: str
+    source: Source
+    layers: Layers
+    environment: Environment | None
+    problems: tuple[Problem, ...] = ()
 
 
 def state_directory() -> Path:
@@ -22,16 +46,111 @@ def sandbox_directory(name: str = "default") -> Path:
     return state_directory() / "sandbox" / name
 
 
-def load_environment(config: str | None, env: str | None) -> Environment:
-    """The environment `env` (default: the file's `default_env`, else sandbox) of the file `config`.
+def load_environment(
+    config: str | None, env: str | None, flags: Mapping[str, tuple[str, Any]] | None = None
+) -> Environment:
+    """The environment `env` of the file `config`, valid.
 
+    `flags` are values of the command line by flag: `{"--monitor-for": ("monitor.for", "5m")}`.
     `sandbox` and `sandbox:NAME` are read from the sandbox's own file unless the given file has them.
-    Raises ConfigError naming file, key and the nearest known name.
+    Raises ConfigError naming place, key and the nearest known name.
     """
-    path = Path(config) if config else sandbox_directory() / "cartctl.toml"
-    name = env or "sandbox"
+    loaded = load_with_origins(config, env, flags)
+    if loaded.environment is None:
+        raise as_error(list(loaded.problems), loaded.layers, loaded.name)
+    return loaded.environment
+
+
+def load_with_origins(
+    config: str | None, env: str | None, flags: Mapping[str, tuple[str, Any]] | None = None
+) -> Loaded:
+    """As `load_environment`, with the origin of each value and every problem instead of the first.
+
+    Raises ConfigError when file or environment are not there at all.
+    """
+    source, table, name = choose(config, env)
+    return load_table(source, table, name, flags)
+
+
+def load_table(
+    source: Source, table: str, name: str, flags: Mapping[str, tuple[str, Any]] | None = None
+) -> Loaded:
+    """The environment of one table of a file, called `name`."""
+    layers = Layers()
+    lay_file(layers, source, table)
+    lay_variables(layers)
+    lay_flags(layers, flags or {})
     try:
-        document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        return Environment(name=name, **document["env"][name])
-    except (OSError, tomllib.TOMLDecodeError, KeyError, ValidationError) as wrong:
-        raise ConfigError(f"{path}: {wrong}") from wrong
+        environment = Environment.model_validate(
+            {**layers.values, "name": name}, context={"directory": source.path.absolute().parent}
+        )
+    except ValidationError as wrong:
+        return Loaded(name, source, layers, None, tuple(of_validation(wrong)))
+    problems = (*_misplaced(layers), *judge(environment))
+    return Loaded(name, source, layers, None if problems else environment, problems)
+
+
+def choose(config: str | None, env: str | None) -> tuple[Source, str, str]:
+    """The file, the table in it and the environment's name. Raises ConfigError naming the choices."""
+    path = Path(config).expanduser() if config else find(Path.cwd())
+    source = read(path) if path else None
+    wanted = env or (_default(source) if source else SANDBOX)
+    if source is not None and wanted in source.environments:
+        return source, wanted, wanted
+    kind, _, sandbox = wanted.partition(":")
+    if kind == SANDBOX:
+        return _sandbox_source(sandbox or "default"), SANDBOX, wanted
+    if source is None:
+        raise ConfigError(
+            f"There is no {FILE_NAME} here or above, so there is no environment {wanted!r}.",
+            hint="Name the file with --config, write one with cartctl config init, or use --env sandbox.",
+        )
+    raise _unknown(source, wanted)
+
+
+def _default(source: Source) -> str:
+    names = list(source.environments)
+    if default := source.document.get("default_env"):
+        return str(default)
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        raise ConfigError(f"{source.shown} has no environment.", hint="Write a table [env.NAME].")
+    raise ConfigError(
+        f"{source.shown} has several environments and none was chosen.",
+        hint=f"Use --env with one of {', '.join(names)}, or set default_env.",
+    )
+
+
+def _unknown(source: Source, wanted: str) -> ConfigError:
+    names = [*source.environments, SANDBOX]
+    meant = nearest(wanted, names)
+    return ConfigError(
+        f"{source.shown} has no environment {wanted!r}" + (f"; did you mean {meant!r}?" if meant else "."),
+        hint=f"Environments here: {', '.join(names)}.",
+    )
+
+
+def _sandbox_source(sandbox: str) -> Source:
+    if not _SANDBOX_NAME.fullmatch(sandbox):
+        raise ConfigError(
+            f"{sandbox!r} is no sandbox name.", hint="Small letters, digits, dashes and underscores."
+        )
+    path = sandbox_directory(sandbox) / FILE_NAME
+    name = "" if sandbox == "default" else f" --name {sandbox}"
+    if not path.is_file():
+        raise ConfigError(
+            "The sandbox is not up: it has no configuration yet.", hint=f"cartctl sandbox up{name}"
+        )
+    source = read(path)
+    if SANDBOX not in source.environments:
+        raise ConfigError(
+            f"{path} is not a sandbox's configuration: it has no [env.sandbox].",
+            hint=f"cartctl sandbox up{name}",
+        )
+    return source
+
+
+def _misplaced(layers: Layers) -> list[Problem]:
+    """`name` is a field of the model and no key of the file."""
+    return [Problem(("name",), "is not a known key")] if "name" in layers.values else []

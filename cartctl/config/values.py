@@ -6,7 +6,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
 
 from cartctl.errors import ConfigError
 
@@ -22,7 +31,7 @@ def parse_duration(text: str) -> timedelta:
     parts = _DURATION.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ValueError(
-            f"{text!r} is no duration: write a number and a unit ({', '.join(_UNITS)}), for example 90s or 1h30m"
+            f"is no duration: {text!r}; write a number and a unit ({', '.join(_UNITS)}), for example 90s or 1h30m"
         )
     return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
 
@@ -37,19 +46,41 @@ def format_duration(value: timedelta) -> str:
 
 
 def _duration(value: object) -> object:
+    if isinstance(value, int | float):
+        raise ValueError(f'has no unit: write "{value:g}s" or "{value:g}m"')  # noqa: TRY004 - pydantic wants it
     return parse_duration(value) if isinstance(value, str) else value
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(format_duration, return_type=str)]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": rf"^({_DURATION.pattern})+$", "examples": ["90s", "1h30m"]}),
+]
+
+
+def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
+    """A relative path in the file is relative to the file, wherever the command is run."""
+    directory = (info.context or {}).get("directory")
+    path = path.expanduser()
+    return path if directory is None else Path(directory) / path
+
+
+def _named_beside_the_file(path: str, info: ValidationInfo) -> str:
+    return str(_beside_the_file(Path(path), info))
+
+
+LocalPath = Annotated[Path, AfterValidator(_beside_the_file)]
+LocalPathName = Annotated[str, AfterValidator(_named_beside_the_file)]
 
 
 class Secret(BaseModel):
     """Where a secret is, or (outside protected environments) the secret itself. Never shown: its text form says where."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     env: str | None = None
-    file: Path | None = None
+    file: LocalPath | None = None
     keyring: str | None = None
     literal: str | None = None
 

@@ -1,0 +1,78 @@
+"""What the keys of the file mean: the model read as a map, so that any key path can be judged, also a wrong one."""
+
+import difflib
+import types
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+from cartctl.config.model import Environment
+from cartctl.config.values import Secret
+
+KeyPath: TypeAlias = tuple[str, ...]
+
+NOT_IN_THE_FILE = {"name"}  # an environment's name is its table's
+
+
+def keys_of(model: type[BaseModel]) -> dict[str, Any]:
+    """Each key of a table as the file writes it, and what it holds."""
+    return {
+        field.alias or name: field.annotation
+        for name, field in model.model_fields.items()
+        if not (model is Environment and name in NOT_IN_THE_FILE)
+    }
+
+
+def bare(annotation: Any) -> Any:
+    """A type without `Annotated` and without `| None`."""
+    if get_origin(annotation) is Annotated:
+        return bare(get_args(annotation)[0])
+    if get_origin(annotation) in {Union, types.UnionType}:
+        others = [part for part in get_args(annotation) if part is not type(None)]
+        return bare(others[0]) if len(others) == 1 else annotation
+    return annotation
+
+
+def held_at(path: KeyPath) -> Any:
+    """The type a key path of an environment holds: a model, `dict`'s value type, a leaf's; None for an unknown key."""
+    held: Any = Environment
+    for key in path:
+        if get_origin(held) is dict:
+            held = bare(get_args(held)[1])
+        elif isinstance(held, type) and issubclass(held, BaseModel):
+            held = bare(keys_of(held).get(key))
+        else:
+            return None
+    return held
+
+
+def is_secret(path: KeyPath) -> bool:
+    """Whether what stands at or under a key path must never be shown."""
+    held = (held_at(path[:depth]) for depth in range(1, len(path) + 1))
+    return any(found is Secret or Secret in get_args(found) for found in held)
+
+
+def known_at(path: KeyPath) -> list[str]:
+    """The keys that may stand in the table at a path; none for a table with free keys."""
+    held = held_at(path)
+    return list(keys_of(held)) if isinstance(held, type) and issubclass(held, BaseModel) else []
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The known name that was probably meant, or an empty text."""
+    names = {candidate.lower(): candidate for candidate in known}
+    found = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.55)
+    return names[found[0]] if found else ""
+
+
+def leaves(section: BaseModel, above: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
+    """Every value of a validated section by its key path, in the model's order."""
+    for name, field in type(section).model_fields.items():
+        if isinstance(section, Environment) and name in NOT_IN_THE_FILE:
+            continue
+        value, path = getattr(section, name), (*above, field.alias or name)
+        if isinstance(value, BaseModel) and not isinstance(value, Secret):
+            yield from leaves(value, path)
+        else:
+            yield path, value

@@ -1,0 +1,165 @@
+"""Values laid over one another - defaults of the file, environment of the file, variables, flags - each with its origin."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+from pydantic_settings import BaseSettings, EnvSettingsSource
+
+from cartctl.config.keys import KeyPath, bare, held_at, is_secret, keys_of, nearest
+from cartctl.config.model import Environment
+from cartctl.config.source import Source
+from cartctl.config.values import Secret
+from cartctl.errors import ConfigError
+
+PREFIX = "CARTCTL_"
+DELIMITER = "__"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a value was given: `place` is a flag, a variable or `file:line`; `key` is how it is written there."""
+
+    kind: Literal["flag", "variable", "file", "default"]
+    place: str = "default"
+    key: str = ""
+
+    def __str__(self) -> str:
+        return self.place
+
+
+@dataclass(slots=True)
+class Layers:
+    """A tree of values and the origin of each, later layers over earlier ones. Tables merge by key, all else replaces."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    origins: dict[KeyPath, Origin] = field(default_factory=dict)
+
+    def put(self, tree: Mapping[str, Any], origin: Callable[[KeyPath], Origin], above: KeyPath = ()) -> None:
+        """Lay a tree over what is there; `origin` names the place of each of its key paths."""
+        for key, value in tree.items():
+            path = (*above, key)
+            if isinstance(value, Mapping) and held_at(path) is not Secret:
+                self._table(path)
+                self.origins.setdefault(path, origin(path))
+                self.put(value, origin, path)
+            else:
+                self._forget(path)
+                self._parent(path)[key] = value
+                self.origins[path] = origin(path)
+
+    def origin(self, path: KeyPath) -> Origin:
+        """Where a key path, or else the innermost table around it, was given."""
+        found = (self.origins.get(path[:depth]) for depth in range(len(path), 0, -1))
+        return next((origin for origin in found if origin), Origin("default"))
+
+    def _parent(self, path: KeyPath) -> dict[str, Any]:
+        table = self.values
+        for key in path[:-1]:
+            table = table[key]
+        return table
+
+    def _table(self, path: KeyPath) -> None:
+        parent = self._parent(path)
+        if not isinstance(parent.get(path[-1]), dict):
+            self._forget(path)
+            parent[path[-1]] = {}
+
+    def _forget(self, path: KeyPath) -> None:
+        for known in [known for known in self.origins if known[: len(path)] == path]:
+            del self.origins[known]
+
+
+class _Variables(EnvSettingsSource):
+    """`CARTCTL_SECTION__KEY`; what is no JSON stays text, for the model to judge."""
+
+    def decode_complex_value(self, field_name: str, field: Any, value: Any) -> Any:
+        """A list or table is written as JSON."""
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            return value
+
+
+def lay_file(layers: Layers, source: Source, name: str) -> None:
+    """Lay `[defaults]` and then `[env.NAME]` of a file."""
+    tables = (
+        (("defaults",), source.document.get("defaults", {})),
+        (("env", name), source.environments[name]),
+    )
+    for table, tree in tables:
+
+        def origin(path: KeyPath, table: KeyPath = table) -> Origin:
+            return Origin("file", source.at((*table, *path)), ".".join((*table, *path)))
+
+        layers.put(tree, origin)
+
+
+def lay_variables(layers: Layers) -> None:
+    """Lay what `CARTCTL_…` variables say. Raises ConfigError for one that names no section."""
+    given = {_variable_path(name): name for name in os.environ if name.upper().startswith(PREFIX)}
+    _check_sections(given)
+    source = _Variables(
+        cast("type[BaseSettings]", Environment),  # only its fields are read
+        env_prefix=PREFIX,
+        env_nested_delimiter=DELIMITER,
+        case_sensitive=False,
+    )
+
+    def origin(path: KeyPath) -> Origin:
+        lower = tuple(key.lower() for key in path)
+        names = (given.get(lower[:depth]) for depth in range(len(path), 0, -1))
+        name = next((name for name in names if name), PREFIX + DELIMITER.join(path).upper())
+        return Origin("variable", name, ".".join(path))
+
+    tree = {key: value for key, value in source().items() if key in keys_of(Environment)}
+    layers.put(_as_references(tree, origin), origin)
+
+
+def lay_flags(layers: Layers, flags: Mapping[str, tuple[str, Any]]) -> None:
+    """Lay values of the command line: flag → (dotted key, value)."""
+    for flag, (dotted, value) in flags.items():
+        path = tuple(dotted.split("."))
+        tree: Any = value
+        for key in reversed(path):
+            tree = {key: tree}
+        layers.put(tree, lambda _, flag=flag, dotted=dotted: Origin("flag", flag, dotted))  # type: ignore[misc]
+
+
+def _variable_path(name: str) -> KeyPath:
+    return tuple(name[len(PREFIX) :].lower().split(DELIMITER))
+
+
+def _check_sections(given: Mapping[KeyPath, str]) -> None:
+    known = list(keys_of(Environment))
+    for path, name in given.items():
+        if len(path) > 1 and path[0] not in known:
+            meant = nearest(path[0], known)
+            rest = DELIMITER.join(path[1:]).upper()
+            raise ConfigError(
+                f"The environment variable {name} names no section of the configuration"
+                + (f"; did you mean {PREFIX}{meant.upper()}{DELIMITER}{rest}?" if meant else "."),
+                hint=f"Sections are {', '.join(_sections(known))}.",
+            )
+
+
+def _sections(known: Iterable[str]) -> list[str]:
+    return [
+        key
+        for key in known
+        if isinstance(bare(held_at((key,))), type) and hasattr(held_at((key,)), "model_fields")
+    ]
+
+
+def _as_references(tree: Mapping[str, Any], origin: Callable[[KeyPath], Origin], above: KeyPath = ()) -> Any:
+    """A secret given in a variable is no literal: it is a reference to that variable."""
+    told: dict[str, Any] = {}
+    for key, value in tree.items():
+        path = (*above, key)
+        if isinstance(value, Mapping) and held_at(path) is not Secret:
+            told[key] = _as_references(value, origin, path)
+        else:
+            literal = isinstance(value, str) and is_secret(path) and held_at(path) is Secret
+            told[key] = {"env": origin(path).place} if literal else value
+    return told

@@ -1,0 +1,135 @@
+"""What is wrong with a configuration, as one sentence each: place, full key, what is expected, the nearest known name.
+
+Values are repeated only where they cannot be secrets.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from cartctl.config.keys import KeyPath, is_secret, known_at, nearest
+from cartctl.config.layers import Layers
+from cartctl.errors import ConfigError
+
+_REFERENCE = "must be a reference: { env = … }, { file = … } or { keyring = … }"
+_EXPECTED = {
+    "missing": "is missing",
+    "string_type": "must be a text in quotes",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "tuple_type": "must be a list: [ … ]",
+    "list_type": "must be a list: [ … ]",
+    "dict_type": "must be a table: { … }",
+    "model_type": "must be a table: { … }",
+    "model_attributes_type": "must be a table: { … }",
+    "path_type": "must be a path in quotes",
+    "date_from_datetime_parsing": "must be a date like 2026-12-24",
+    "date_parsing": "must be a date like 2026-12-24",
+    "date_type": "must be a date like 2026-12-24",
+    "time_parsing": 'must be a time of day like "02:00"',
+    "time_type": 'must be a time of day like "02:00"',
+    "time_delta_type": 'must be a duration with its unit, for example "90s" or "1h30m"',
+    "time_delta_parsing": 'must be a duration with its unit, for example "90s" or "1h30m"',
+}
+_SHOWN = 60  # characters of a wrong value that are repeated
+_BOUNDS = {
+    "greater_than_equal": ("at least", "ge"),
+    "greater_than": ("more than", "gt"),
+    "less_than_equal": ("at most", "le"),
+    "less_than": ("less than", "lt"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: where (file:line, variable or flag), the key path and the rest of the sentence."""
+
+    path: KeyPath
+    told: str
+    hint: str = ""
+
+    def sentence(self, layers: Layers, environment: str) -> str:
+        """The whole sentence, with the place and the key as it is written there."""
+        origin = layers.origin(self.path)
+        if origin.kind == "variable":
+            return f"The environment variable {origin.place}: `{'.'.join(self.path)}` {self.told}."
+        if origin.kind == "file":
+            return f"{origin.place}: `{_as_written(self.path, origin.key)}` {self.told}."
+        place = f"{origin.place}: " if origin.kind == "flag" else ""
+        return f"{place}`{'.'.join(('env', environment, *self.path))}` {self.told}."
+
+
+def as_error(found: list[Problem], layers: Layers, environment: str) -> ConfigError:
+    """The first problem as the error that ends the command; the hint says how to see the others."""
+    first = found[0]
+    hint = first.hint or "cartctl config schema describes every key."
+    if len(found) > 1:
+        hint += f" {len(found) - 1} more: cartctl config check lists them all."
+    return ConfigError(first.sentence(layers, environment), hint=hint)
+
+
+def of_validation(wrong: ValidationError) -> Iterator[Problem]:
+    """The problems that pydantic found; unknown keys first, since they explain missing ones."""
+    details = wrong.errors(include_url=False)
+    for detail in sorted(details, key=lambda one: one["type"] != "extra_forbidden"):
+        path = tuple(str(part) for part in detail["loc"] if part != "[key]")
+        yield _problem(path, detail)
+
+
+def _problem(path: KeyPath, detail: Any) -> Problem:
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "extra_forbidden":
+        known = known_at(path[:-1])
+        meant = nearest(path[-1], known)
+        told = "is not a known key" + (f"; did you mean `{meant}`?" if meant else "")
+        return Problem(path, told.rstrip("?"), hint=f"Known here: {', '.join(known)}." if known else "")
+    if is_secret(path):
+        told = _EXPECTED["missing"] if kind == "missing" else _REFERENCE
+        return Problem(path, told)
+    if kind == "value_error":
+        return Problem(path, str(context["error"]))
+    if kind == "literal_error":
+        meant = nearest(
+            str(detail["input"]), str(context["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
+        )
+        told = f"must be {context['expected']}, not {_shown(detail['input'])}"
+        return Problem(path, told + (f"; did you mean '{meant}'" if meant else ""))
+    if kind in _BOUNDS:
+        words, bound = _BOUNDS[kind]
+        return Problem(path, f"must be {words} {context[bound]:g}, not {_shown(detail['input'])}")
+    return Problem(path, _typed(kind, detail, path))
+
+
+def _typed(kind: str, detail: Any, path: KeyPath) -> str:
+    told = _EXPECTED.get(kind) or f"is wrong: {detail['msg'][:1].lower()}{detail['msg'][1:]}"
+    if kind == "missing":
+        return told
+    if kind == "string_type" and isinstance(detail["input"], dict):
+        return f'must be a text; a key with a dot in it stands in quotes: "{path[-1]}.{next(iter(detail["input"]), "…")}"'
+    return f"{told}, not {_shown(detail['input'])}"
+
+
+def _shown(value: Any) -> str:
+    """A value as a person wrote it, short; a table only by its kind, since secrets hide in tables."""
+    if isinstance(value, dict):
+        return "a table"
+    if isinstance(value, list | tuple):
+        return "a list"
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+def _as_written(path: KeyPath, written: str) -> str:
+    """The problem's path under the table it was given in, quoted where TOML wants quotes."""
+    table = written.split(".", 1)[0]
+    head = ("defaults",) if table == "defaults" else tuple(written.split(".")[:2])
+    return ".".join(
+        part if part.replace("-", "").replace("_", "").isalnum() else f'"{part}"' for part in (*head, *path)
+    )

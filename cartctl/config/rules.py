@@ -1,0 +1,209 @@
+"""What types alone cannot say about an environment: limits in order, a source with its address, no secret in plain sight."""
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from itertools import combinations
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cartctl.config.keys import KeyPath, leaves, nearest
+from cartctl.config.model import Environment
+from cartctl.config.problems import Problem
+from cartctl.config.values import Secret, format_duration
+
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_IMAGE = re.compile(r"\w\S*")
+_CONTAINER = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+def judge(environment: Environment) -> list[Problem]:
+    """Every rule an environment breaks."""
+    return [
+        *_secrets(environment),
+        *_limits(environment),
+        *_durations(environment),
+        *_window(environment),
+        *_cluster(environment),
+        *_images(environment),
+        *_addresses(environment),
+    ]
+
+
+def secrets_of(environment: Environment) -> Iterator[tuple[KeyPath, Secret]]:
+    """Every secret an environment refers to, by key path."""
+    for path, value in leaves(environment):
+        if isinstance(value, Secret):
+            yield path, value
+        elif isinstance(value, tuple):
+            yield from (((*path, str(at)), one) for at, one in enumerate(value) if isinstance(one, Secret))
+
+
+def _secrets(environment: Environment) -> Iterator[Problem]:
+    for path, secret in secrets_of(environment):
+        if environment.protected and secret.literal is not None:
+            yield Problem(
+                path,
+                "holds the secret itself, which a protected environment refuses",
+                hint="Write { env = … }, { file = … } or { keyring = … } instead, and change the secret.",
+            )
+
+
+def _limits(environment: Environment) -> Iterator[Problem]:
+    thresholds = environment.thresholds
+    for name in type(thresholds).model_fields:
+        limit = getattr(thresholds, name)
+        path = ("thresholds", name)
+        if limit.warning >= limit.critical:
+            told = f"must warn below its critical value: warning {_told(limit.warning)} is not below {_told(limit.critical)}"
+            yield Problem(path, told)
+    for name in ("db_connections", "error_rate"):
+        for key in ("warning", "critical"):
+            value = getattr(getattr(thresholds, name), key)
+            if not 0 < value <= 1:
+                told = f"must be a share above 0 and up to 1, not {value:g}"
+                yield Problem(("thresholds", name, key), told, hint="80 % is written 0.80.")
+
+
+def _told(value: float | timedelta) -> str:
+    return format_duration(value) if isinstance(value, timedelta) else f"{value:g}"
+
+
+def _durations(environment: Environment) -> Iterator[Problem]:
+    for path, value in leaves(environment):
+        if (
+            isinstance(value, timedelta)
+            and value <= timedelta(0)
+            and path not in {("monitor", "cooldown"), ("monitor", "for")}
+        ):
+            yield Problem(path, "must be longer than nothing")
+    monitor = environment.monitor
+    if timedelta(0) < monitor.for_ < monitor.every:
+        told = f"is shorter than one interval: `for` is {format_duration(monitor.for_)}, `every` {format_duration(monitor.every)}"
+        yield Problem(("monitor", "for"), told)
+
+
+def _window(environment: Environment) -> Iterator[Problem]:
+    window = environment.window
+    if window is None:
+        return
+    if window.from_ >= window.to:
+        yield Problem(
+            ("window",),
+            f"must begin before it ends, on one day: {window.from_:%H:%M} is not before {window.to:%H:%M}",
+        )
+    try:
+        ZoneInfo(window.zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        yield Problem(
+            ("window", "zone"),
+            f"is no time zone: {window.zone!r}",
+            hint='For example "UTC" or "Europe/Berlin".',
+        )
+
+
+def _cluster(environment: Environment) -> Iterator[Problem]:
+    cluster = environment.cluster
+    if not _LABEL.fullmatch(cluster.namespace):
+        yield Problem(
+            ("cluster", "namespace"),
+            f"is no namespace: {cluster.namespace!r}",
+            hint="Small letters, digits and dashes.",
+        )
+    if cluster.context is not None and not cluster.context.strip():
+        yield Problem(
+            ("cluster", "context"),
+            "is empty",
+            hint="Name a context of kubectl config get-contexts, or leave it out.",
+        )
+    if cluster.kind == "sandbox" and cluster.control is None:
+        yield Problem(("cluster", "control"), "is missing", hint="cartctl sandbox up writes this file.")
+    for name, more in cluster.prewarm.items():
+        if more < 0:
+            yield Problem(
+                ("cluster", "prewarm", name),
+                f"must be at least 0, not {more}",
+                hint="It is the number of replicas more.",
+            )
+
+
+def _images(environment: Environment) -> Iterator[Problem]:
+    release = environment.release
+    groups = {"api": release.api, "workers": release.workers, "frontend": release.frontend}
+    for group, images in groups.items():
+        for key, image in images.items():
+            path = ("release", group, key)
+            if not _CONTAINER.fullmatch(key):
+                yield Problem(
+                    path,
+                    "names no container",
+                    hint=f'Write "DEPLOYMENT.CONTAINER", for example "{key.strip(".") or "payment-api"}.api".',
+                )
+            if not _IMAGE.fullmatch(image):
+                yield Problem(
+                    path, f"is no image: {image!r}", hint="For example acme/api:2.0.0 or acme/api@sha256:…."
+                )
+    for (one, ones), (other, others) in combinations(groups.items(), 2):
+        for key in ones.keys() & others.keys():
+            yield Problem(
+                ("release", other, key),
+                f"stands in `release.{one}` too",
+                hint="Each container is released once.",
+            )
+
+
+def _addresses(environment: Environment) -> Iterator[Problem]:
+    metrics = environment.metrics
+    if metrics is not None and metrics.kind == "prometheus" and metrics.url is None:
+        yield Problem(
+            ("metrics", "url"),
+            'is missing, and `kind = "prometheus"` needs it',
+            hint='Or kind = "scrape", which reads the API\'s pods.',
+        )
+    given = {
+        ("http", "api"): environment.http.api,
+        ("http", "dashboard"): environment.http.dashboard,
+        ("metrics", "url"): metrics.url if metrics else None,
+        ("cluster", "control"): environment.cluster.control,
+    }
+    for path, url in given.items():
+        if url is not None:
+            yield from _address(path, url)
+
+
+def _address(path: KeyPath, url: str) -> Iterator[Problem]:
+    valid, credentials = _url_parts(url)
+    if credentials:
+        yield Problem(
+            path, "holds a user name or password", hint="Put the token beside it, as a reference to a secret."
+        )
+    elif not valid:
+        yield Problem(
+            path, f"is no web address: {url!r}", hint="It begins with http:// or https:// and names a host."
+        )
+
+
+def _url_parts(url: str) -> tuple[bool, bool]:
+    """Whether a text is an http address, and whether it carries credentials."""
+    try:
+        parts = urlsplit(url)
+        valid = (
+            parts.scheme in {"http", "https"}
+            and bool(parts.hostname)
+            and (parts.port is None or parts.port > 0)
+        )
+    except ValueError:
+        return False, "@" in url
+    return valid and not re.search(r"\s", url), "@" in parts.netloc
+
+
+def unproved(environment: Environment, others: Iterable[str]) -> Problem | None:
+    """A `proved_on` that none of the file's environments answers to: worth a warning, since its journal is asked."""
+    proved_on, names = environment.proved_on, [*others, "sandbox"]
+    if proved_on is None or (proved_on in names and proved_on != environment.name):
+        return None
+    meant = nearest(proved_on, names)
+    told = f"names no other environment of this file: {proved_on!r}" + (
+        f"; did you mean '{meant}'" if meant else ""
+    )
+    return Problem(("proved_on",), told, hint=f"Environments here: {', '.join(names)}.")

@@ -1,0 +1,154 @@
+"""The file itself: where it is, what it says, and on which line each key stands."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cartctl.config.keys import KeyPath, nearest
+from cartctl.errors import ConfigError
+
+FILE_NAME = "cartctl.toml"
+SIZE_LIMIT = 1024 * 1024  # bytes; a configuration is a few kilobytes
+TOP_LEVEL = ("default_env", "defaults", "env")
+
+_PART = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*"|'[^']*')"""
+_NAME = rf"{_PART}(?:\s*\.\s*{_PART})*"
+_TABLE = re.compile(rf"\s*\[\s*({_NAME})\s*\]")
+_KEY = re.compile(rf"\s*({_NAME})\s*=")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file, read: its tables and the line (from 1) of each key path."""
+
+    path: Path
+    document: Mapping[str, Any]
+    lines: Mapping[KeyPath, int]
+
+    @property
+    def shown(self) -> str:
+        """The file's name for people: relative where that is shorter."""
+        return shown(self.path)
+
+    @property
+    def environments(self) -> dict[str, Any]:
+        """The tables of `[env]` by name."""
+        return dict(self.document.get("env", {}))
+
+    def line(self, path: KeyPath) -> int | None:
+        """The line a key path stands on, or else that of the innermost table around it."""
+        found = (self.lines.get(path[:depth]) for depth in range(len(path), 0, -1))
+        return next((line for line in found if line is not None), None)
+
+    def at(self, path: KeyPath) -> str:
+        """`file:line` of a key path, or the file alone."""
+        line = self.line(path)
+        return f"{self.shown}:{line}" if line else self.shown
+
+
+def find(start: Path) -> Path | None:
+    """The nearest `cartctl.toml` in a directory or those above it."""
+    candidates = (directory / FILE_NAME for directory in (start, *start.parents))
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def shown(path: Path) -> str:
+    """A path for people: relative to the working directory when it lies in it."""
+    absolute = path.absolute()
+    return str(absolute.relative_to(Path.cwd())) if absolute.is_relative_to(Path.cwd()) else str(path)
+
+
+def read(path: Path) -> Source:
+    """Read a configuration file.
+
+    Raises ConfigError when it cannot be read, is too large, is no TOML, or holds unknown top-level keys.
+    """
+    text = _text(path)
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as wrong:
+        raise ConfigError(
+            f"{shown(path)} is not valid TOML: {wrong}.",
+            hint="Strings stand in quotes, every table and key once.",
+        ) from wrong
+    source = Source(path, document, key_lines(text))
+    _check_top_level(source)
+    return source
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.stat().st_size > SIZE_LIMIT:
+            raise ConfigError(
+                f"{shown(path)} is larger than {SIZE_LIMIT} bytes.",
+                hint="Is it a configuration? See cartctl config init.",
+            )
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as missing:
+        raise ConfigError(
+            f"There is no file {shown(path)}.", hint="Check --config, or write one with cartctl config init."
+        ) from missing
+    except UnicodeDecodeError as wrong:
+        raise ConfigError(f"{shown(path)} is not UTF-8 text.", hint="Save it as UTF-8.") from wrong
+    except OSError as wrong:
+        raise ConfigError(
+            f"{shown(path)} cannot be read: {wrong.strerror}.", hint="Check its permissions."
+        ) from wrong
+
+
+def key_lines(text: str) -> dict[KeyPath, int]:
+    """The line of each table header and each key at the beginning of a line.
+
+    A scan, since TOML readers keep no lines: keys inside an inline table have that table's line.
+    """
+    lines: dict[KeyPath, int] = {}
+    table: KeyPath = ()
+    quote = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not quote and (header := _TABLE.match(line)):
+            table = _parts(f"[{header[1]}]")
+            lines.setdefault(table, number)
+        elif not quote and (key := _KEY.match(line)):
+            lines.setdefault((*table, *_parts(f"{key[1]} = 0")), number)
+        for mark in re.findall(r'"""|' + "'''", line):
+            quote = "" if quote == mark else quote or mark
+    return lines
+
+
+def _parts(toml: str) -> KeyPath:
+    """The key path a header or a key stands for; quoting is TOML's business."""
+    try:
+        held: Any = tomllib.loads(toml)
+    except tomllib.TOMLDecodeError:
+        return ()
+    parts: list[str] = []
+    while isinstance(held, dict) and held:
+        key, held = next(iter(held.items()))
+        parts.append(key)
+    return tuple(parts)
+
+
+def _check_top_level(source: Source) -> None:
+    for key, value in source.document.items():
+        if key not in TOP_LEVEL:
+            meant = nearest(key, TOP_LEVEL)
+            raise ConfigError(
+                f"{source.at((key,))}: `{key}` is not a known key"
+                + (f"; did you mean `{meant}`?" if meant else "."),
+                hint="At the top stand default_env, [defaults] and [env.NAME]; settings belong under an environment.",
+            )
+        expected = str if key == "default_env" else dict
+        if not isinstance(value, expected):
+            kind = "a text" if expected is str else "a table"
+            raise ConfigError(
+                f"{source.at((key,))}: `{key}` must be {kind}.", hint="See cartctl config init."
+            )
+    for name, table in source.environments.items():
+        if not isinstance(table, dict):
+            raise ConfigError(
+                f"{source.at(('env', name))}: `env.{name}` must be a table.",
+                hint=f"Write the environment's settings under [env.NAME]; is `{name}` one of them?",
+            )
