@@ -22,7 +22,7 @@ E = TypeVar("E")
 class Verdict(StrEnum):
     """What a check found. Unknown is never pass."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 - a verdict
     WARN = "warn"
     FAIL = "fail"
     UNKNOWN = "unknown"
@@ -104,6 +104,7 @@ class Run:
     env: str
     started: datetime
     directory: Path  # local, of this run alone
+    outcome: str  # "running" until the run has an end to tell of
     results: Mapping[
         str, Any
     ]  # Action key → what it made, as JSON; an earlier run's are under this one's when it is taken back
@@ -134,6 +135,7 @@ class Action(ABC, Generic[E]):
     """Makes one thing that is never taken back; its id derives from the run's, so that it is found again."""
 
     key: str
+    always: ClassVar[bool] = False  # also performed when the run has failed: announcements of the outcome
 
     @abstractmethod
     def find(self, run: Run) -> E | None:

@@ -14,7 +14,11 @@ from cartctl.errors import CartctlError, StepFailed
 
 T = TypeVar("T")
 
-Progress = Callable[[float, float, str], None]
+Progress = Callable[[float, float, str], None]  # done, total, unit
+
+
+def unseen(_done: float, _total: float, _unit: str) -> None:
+    """Progress that nobody watches."""
 
 
 class TimedOut(StepFailed):
@@ -34,7 +38,7 @@ class Pulse:
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] | None = None,
-        progress: Progress = lambda done, total, unit: None,
+        progress: Progress = unseen,
     ) -> None:
         self._clock = clock
         self._woken = threading.Event()

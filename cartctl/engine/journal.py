@@ -1,0 +1,232 @@
+"""Where events go, and where a run is read from: the database, a local file, the cluster.
+
+The database is the authority. The local file and the cluster keep what a code rollback needs when it is gone.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from cartctl.adapters.effects import effect
+from cartctl.adapters.postgres import Connection, DatabaseUnreachable, Jsonb, Postgres, SqlFailed, translated
+from cartctl.engine.model import Event
+from cartctl.errors import CartctlError, StepFailed
+
+_TABLE = """
+CREATE SCHEMA IF NOT EXISTS cartctl_journal;
+CREATE TABLE IF NOT EXISTS cartctl_journal.event (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  run text NOT NULL,
+  at timestamptz NOT NULL,
+  key text NOT NULL,
+  event text NOT NULL,
+  data jsonb NOT NULL,
+  UNIQUE (run, at, key, event)
+);
+"""
+
+
+class Journal(Protocol):
+    """An append-only list of events."""
+
+    def append(self, event: Event) -> None:
+        """Durable when it returns. The same event twice is one event."""
+
+    def events(self, run: str) -> list[Event]:
+        """A run's events in order. Read-only."""
+
+    def runs(self) -> list[str]:
+        """Every run, newest first: ids sort by time. Read-only."""
+
+
+class PostgresJournal:
+    """The table `cartctl_journal.event`, over a connection of its own that is opened anew when it was lost."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+        self._open: Connection | None = None
+
+    def prepare(self) -> None:
+        """Make schema and table when they are missing."""
+        with translated():
+            found = self._connection().execute("SELECT to_regclass('cartctl_journal.event')").fetchone()
+            if found == (None,):
+                with effect("journal.prepare"):
+                    self._connection().execute(_TABLE)
+
+    def append(self, event: Event) -> None:
+        """Insert; a connection that was lost is opened once more."""
+        with effect(f"journal.{event.event}"):
+            try:
+                self._insert(event)
+            except SqlFailed as failed:
+                if failed.sqlstate and not failed.sqlstate.startswith("57P"):
+                    raise
+                self.close()
+                self._insert(event)
+
+    def events(self, run: str) -> list[Event]:
+        """In the order they were written."""
+        query = "SELECT run, at, key, event, data FROM cartctl_journal.event WHERE run = %s ORDER BY at, id"
+        return [Event(*row) for row in self._rows(query, run)]
+
+    def runs(self) -> list[str]:
+        """Newest first."""
+        query = (
+            "SELECT DISTINCT run FROM cartctl_journal.event WHERE key = %s AND event = %s ORDER BY run DESC"
+        )
+        return [run for (run,) in self._rows(query, "run", "started")]
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+    def _connection(self) -> Connection:
+        if self._open is None or self._open.closed:
+            self._open = self._postgres.connect("journal")
+        return self._open
+
+    def _insert(self, event: Event) -> None:
+        with translated():
+            self._connection().execute(
+                "INSERT INTO cartctl_journal.event (run, at, key, event, data) VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                (event.run, event.at, event.key, event.event, Jsonb(dict(event.data))),
+            )
+
+    def _rows(self, query: str, *values: str) -> list[tuple[Any, ...]]:
+        with translated():
+            if self._connection().execute("SELECT to_regclass('cartctl_journal.event')").fetchone() == (
+                None,
+            ):
+                return []
+            return self._connection().execute(query.encode(), values).fetchall()
+
+
+class FileJournal:
+    """One 0600 NDJSON file per run below a local directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def path(self, run: str) -> Path:
+        """The file of a run."""
+        return self.directory / f"{run}.ndjson"
+
+    def append(self, event: Event) -> None:
+        """Append and fsync. A line that a kill cut short is ended first, so that it stays alone in its loss."""
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with effect(f"journal.file.{event.event}"):
+            file = os.open(self.path(event.run), os.O_APPEND | os.O_CREAT | os.O_RDWR, 0o600)
+            try:
+                size = os.fstat(file).st_size
+                torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"
+                os.write(file, (b"\n" if torn else b"") + to_line(event).encode() + b"\n")
+                os.fsync(file)
+            finally:
+                os.close(file)
+
+    def events(self, run: str) -> list[Event]:
+        """In the order they were written."""
+        return list(read_lines(self.path(run))) if self.path(run).exists() else []
+
+    def runs(self) -> list[str]:
+        """Newest first."""
+        return sorted((path.stem for path in self.directory.glob("*.ndjson")), reverse=True)
+
+
+def to_line(event: Event) -> str:
+    """An event as one line of JSON."""
+    fields = {"run": event.run, "at": event.at.isoformat(), "key": event.key, "event": event.event}
+    return json.dumps({**fields, "data": dict(event.data)}, ensure_ascii=False)
+
+
+def from_line(line: str) -> Event:
+    """The event that `to_line` wrote. Raises ValueError or KeyError when the line is not one."""
+    fields: dict[str, Any] = json.loads(line)
+    return Event(
+        fields["run"], datetime.fromisoformat(fields["at"]), fields["key"], fields["event"], fields["data"]
+    )
+
+
+def read_lines(path: Path) -> Iterator[Event]:
+    """The events of a file; a last line cut short by a kill is left out. Read-only."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            yield from_line(line)
+        except (ValueError, KeyError, TypeError):
+            continue
+
+
+class KeptJournal:
+    """The database's journal with every event repeated in the keepers, so that one of them survives it.
+
+    While `must` holds an event that the database does not take is an error; once a run has turned back
+    (`may_miss`) the keepers are enough, and `catch_up` brings the database up to date later.
+    """
+
+    def __init__(self, main: Journal | None, keepers: list[Journal]) -> None:
+        self._main = main
+        self._keepers = keepers
+        self._must = main is not None
+        self.behind = main is None
+
+    def may_miss(self) -> None:
+        """From here on an undo goes first: a database that is gone stops nothing."""
+        self._must = False
+
+    def append(self, event: Event) -> None:
+        """To the database, then to every keeper; a keeper that fails while another journal took it is no loss."""
+        kept, lost = self._append_to_main(event), None
+        for keeper in self._keepers:
+            try:
+                keeper.append(event)
+                kept = True
+            except (CartctlError, OSError) as failed:
+                lost = failed
+        if not kept:
+            raise StepFailed(f"No journal took the event {event.key} {event.event}: {lost}") from lost
+
+    def _append_to_main(self, event: Event) -> bool:
+        if self._main is None or self.behind:
+            return False
+        try:
+            self._main.append(event)
+        except (DatabaseUnreachable, SqlFailed):
+            if self._must:
+                raise
+            self.behind = True
+        return not self.behind
+
+    def events(self, run: str) -> list[Event]:
+        """From the first journal that knows the run."""
+        for journal in self._readable():
+            if found := journal.events(run):
+                return found
+        return []
+
+    def runs(self) -> list[str]:
+        """Newest first, from the first journal that can be read."""
+        for journal in self._readable():
+            if found := journal.runs():
+                return found
+        return []
+
+    def _readable(self) -> list[Journal]:
+        return [self._main, *self._keepers] if self._main is not None and not self.behind else self._keepers
+
+
+def catch_up(main: Journal, keeper: Journal) -> int:
+    """Copy what only the keeper knows into `main`; returns the number of events it lacked."""
+    copied = 0
+    for run in keeper.runs():
+        known = {(event.at, event.key, event.event) for event in main.events(run)}
+        for event in keeper.events(run):
+            if (event.at, event.key, event.event) not in known:
+                main.append(event)
+                copied += 1
+    return copied

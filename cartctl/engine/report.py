@@ -1,0 +1,97 @@
+"""What a run came to, from its events alone: the last line of NDJSON, the summary, the history."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import ClassVar
+
+from cartctl.engine.model import Event
+from cartctl.engine.state import RUN, State, fold
+
+_ENDS = {"applied", "skipped", "failed", "restored", "undo_failed"}
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """One step: its last event and the seconds it took."""
+
+    key: str
+    outcome: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """One run. `downtime_seconds` is the time from asking for maintenance to the proof that it is off; None without one."""
+
+    kind: ClassVar[str] = "run"
+
+    run: str
+    env: str
+    outcome: str
+    exit_code: int
+    seconds: float
+    downtime_seconds: float | None
+    steps: tuple[StepReport, ...]
+    plan: str = ""
+    started_at: datetime | None = None
+    message: str = ""
+    next_command: str = ""
+    warnings: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Runs, newest first."""
+
+    kind: ClassVar[str] = "history"
+
+    runs: tuple[RunReport, ...]
+
+
+def report(events: list[Event]) -> RunReport:
+    """The report of one run; an unfinished one has the outcome `unfinished` and exit code 5."""
+    state = fold(events[0].run, events)
+    end = next((event for event in reversed(events) if (event.key, event.event) == (RUN, "finished")), None)
+    started = state.started or events[0]
+    told = end.data if end else {}
+    return RunReport(
+        run=state.run,
+        env=str(started.data.get("env", "")),
+        outcome=state.outcome or "unfinished",
+        exit_code=int(told.get("exit_code", 5)),
+        seconds=round(((end or events[-1]).at - started.at).total_seconds(), 3),
+        downtime_seconds=downtime(events),
+        steps=tuple(_steps(events)),
+        plan=state.plan,
+        started_at=started.at,
+        message=str(told.get("message", "")),
+        next_command=str(told.get("next_command", "" if end else _ways_on(state))),
+        warnings=tuple(told.get("warnings", ())),
+    )
+
+
+def downtime(events: Iterable[Event]) -> float | None:
+    """Seconds between asking for maintenance and its proven end, summed; None when there was none."""
+    total, since = None, None
+    for event in events:
+        if event.event == "intended" and event.data.get("kind") == "maintenance":
+            since = since or event.at
+        elif event.event == "restored" and event.data.get("of", event.key) == "maintenance.on" and since:
+            total = (total or 0.0) + (event.at - since).total_seconds()
+            since = None
+    return None if total is None else round(total, 3)
+
+
+def _steps(events: Iterable[Event]) -> Iterator[StepReport]:
+    last: dict[str, StepReport] = {}
+    for event in events:
+        if event.key not in {RUN, "stop", "lock"} and event.event in _ENDS:
+            last[event.key] = StepReport(event.key, event.event, float(event.data.get("seconds", 0.0)))
+    yield from last.values()
+
+
+def _ways_on(state: State) -> str:
+    if state.plan == "rollback":
+        return "cartctl rollback"
+    return f"cartctl deploy --resume, or cartctl rollback, or cartctl deploy --abandon {state.run}"

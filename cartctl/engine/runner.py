@@ -1,0 +1,276 @@
+"""Runs a plan: journals before it acts, turns back when a step fails, and can be killed anywhere.
+
+The order is the safety: evidence is durable before the first effect, "undoing" before the first undo.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any, TypeAlias, assert_never
+
+from cartctl.engine.evidence import dump, load, refuse_foreign
+from cartctl.engine.journal import KeptJournal
+from cartctl.engine.lock import Lock, LockLost, StopRequested
+from cartctl.engine.model import (
+    Action,
+    Change,
+    Check,
+    Checks,
+    Event,
+    Restore,
+    Run,
+    Skip,
+    Step,
+    Verdict,
+)
+from cartctl.engine.pulse import Pulse
+from cartctl.engine.state import RUN, State
+from cartctl.errors import CartctlError, CheckFailed, Inconclusive, Interrupted, Refused
+
+Kinds: TypeAlias = Mapping[
+    str, Callable[[str, tuple[str, ...]], Change[Any]]
+]  # kind → Change from (key, names)
+Observer: TypeAlias = Callable[[Event], None]
+
+
+class OnFailure(Enum):
+    """What a failed step means for the rest."""
+
+    UNDO = "undo"  # put everything back
+    SETTLE = "settle"  # leave the code for a person to look at, but no maintenance and no stopped workers
+    GO_ON = "go on"  # a rollback: one failed undo does not stop the others
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended: its word in the journal, the process's exit code, the cause in a sentence."""
+
+    word: str
+    exit_code: int
+    message: str = ""
+
+
+class Runner:
+    """Carries one run through its plan, or on through it, or on back.
+
+    `kinds` rebuilds a Change from its evidence; `observe` sees every event once it is durable, and each step's beginning.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        state: State,
+        journal: KeptJournal,
+        *,
+        kinds: Kinds,
+        lock: Lock,
+        pulse: Pulse,
+        observe: Observer,
+        on_failure: OnFailure = OnFailure.UNDO,
+    ) -> None:
+        self.run = run
+        self.state = state
+        self._journal = journal
+        self._kinds = kinds
+        self._lock = lock
+        self._pulse = pulse
+        self._observe = observe
+        self._on_failure = on_failure
+        self._at = RUN
+        self._failures: list[CartctlError] = []
+
+    def execute(self, plan: Sequence[Step], next_commands: Mapping[str, str]) -> Outcome:
+        """Only bugs, kills and a journal that takes nothing raise. `next_commands`: outcome → what to run then."""
+        if self._on_failure is OnFailure.GO_ON:
+            self._journal.may_miss()
+        outcome = self._travel(plan)
+        end = "interrupted" if outcome.word == "interrupted" else "finished"
+        if end == "finished":
+            self._announce(plan, outcome)
+        data = {"outcome": outcome.word, "exit_code": outcome.exit_code, "message": outcome.message}
+        self._tell(RUN, end, {**data, "next_command": next_commands.get(outcome.word, "")})
+        return outcome
+
+    def _travel(self, plan: Sequence[Step]) -> Outcome:
+        if self.state.undoing:
+            return self._turn_back(self.state.failed or "it was turning back when it died")
+        try:
+            self._forward(plan)
+        except (Interrupted, LockLost) as stop:
+            return Outcome("interrupted", stop.exit_code, stop.message)
+        except Inconclusive as unknown:
+            return self._settle(plan, Outcome("inconclusive", unknown.exit_code, unknown.message))
+        except CartctlError as failure:
+            return self._fail(plan, failure)
+        except Exception as bug:
+            self._fail(plan, CartctlError(f"unexpected {type(bug).__name__}: {bug}"))
+            raise
+        return self._arrive()
+
+    def _forward(self, plan: Sequence[Step]) -> None:
+        for step in plan:
+            if step.key in self.state.done:
+                continue
+            self._at = step.key
+            self._observe(self._event(step.key, "began", {}))
+            try:
+                self._lock.confirm()
+                self._pulse.check()
+                self._take(step)
+            except (Interrupted, LockLost):
+                raise
+            except CartctlError as failure:
+                if self._on_failure is not OnFailure.GO_ON:
+                    raise
+                self._record(failure)
+                self._failures.append(failure)
+
+    def _take(self, step: Step) -> None:
+        started = time.monotonic()
+        match step:
+            case Change():
+                self._apply(step)
+                self._tell(step.key, "applied", _took(started))
+            case Action():
+                found = step.find(self.run)
+                result = step.perform(self.run, self._pulse) if found is None else found
+                self._tell(step.key, "applied", {**_took(started), "result": result})
+                self.run = replace(self.run, results=dict(self.state.results))
+            case Check():
+                self._tell(step.key, "applied", {"result": self._judge(step), **_took(started)})
+            case Restore():
+                if step.of in self.state.evidence:
+                    self._put_back(step.of, self._pulse)
+                self._tell(step.key, "restored", {"of": step.of, **_took(started)})
+            case Skip():
+                self._tell(step.key, "skipped", {"reason": step.reason})
+            case _:
+                assert_never(step)
+
+    def _apply(self, change: Change[Any]) -> None:
+        """Intend durably, then move. On Ctrl-C this one step is undone, so that the run stops between steps."""
+        known = self.state.evidence.get(change.key)
+        if known:
+            refuse_foreign(change, known)
+        before = load(change, known.before) if known else change.observe(change.names)
+        to = change.target(before)
+        if known is None or dump(change, to) not in known.to:
+            values = {"before": dump(change, before), "to": dump(change, to)}
+            self._tell(change.key, "intended", {"kind": change.kind, "names": list(change.names), **values})
+        try:
+            change.move(to, self._pulse)
+        except StopRequested:
+            raise  # whoever asked takes this step back, from its evidence
+        except Interrupted:
+            self._undo(change.key, self._pulse.calm())
+            raise
+
+    def _judge(self, check: Check) -> dict[str, Any]:
+        found = check.judge(self._pulse)
+        if found.verdict in {Verdict.FAIL, Verdict.UNKNOWN}:
+            told = (
+                "; ".join(f"{bad.name}: {bad.observed}" for bad in found.bad())
+                or "nothing could be looked at"
+            )
+            kind = CheckFailed if found.verdict is Verdict.FAIL else Inconclusive
+            raise kind(f"{check.key}: {told}", hint=next((bad.hint for bad in found.bad() if bad.hint), ""))
+        return _summary(found)
+
+    def _put_back(self, key: str, pulse: Pulse) -> None:
+        """Move a Change's values back to what they were, from its evidence alone."""
+        evidence = self.state.evidence[key]
+        change = self._kinds[evidence.kind](key, evidence.names)
+        refuse_foreign(change, evidence)
+        change.move(load(change, evidence.before), pulse)
+
+    def _undo(self, key: str, pulse: Pulse) -> None:
+        started = time.monotonic()
+        try:
+            self._put_back(key, pulse)
+        except CartctlError as failure:
+            self._tell(key, "undo_failed", {"message": failure.message, "hint": failure.hint})
+        else:
+            self._tell(key, "restored", _took(started))
+
+    def _fail(self, plan: Sequence[Step], failure: CartctlError) -> Outcome:
+        self._record(failure)
+        if not any(isinstance(step, Change) and step.key in self.state.touched for step in plan):
+            code = failure.exit_code if failure.exit_code in {1, 2, 3, 8} else Refused.exit_code
+            return Outcome("failed", code, failure.message)
+        if self._on_failure is OnFailure.UNDO:
+            return self._turn_back(failure.message)
+        return self._settle(plan, Outcome("failed", 5, failure.message))
+
+    def _turn_back(self, cause: str) -> Outcome:
+        """Undo what is not put back yet, newest first; a failed undo does not stop the others."""
+        self._journal.may_miss()
+        if not self.state.undoing:
+            self._tell(RUN, "undoing", {"cause": cause})
+        calm = self._pulse.calm()
+        for key in reversed(list(self.state.evidence)):
+            self._undo(key, calm)
+        return self._with_undo_failures(Outcome("rolled_back", 4, cause))
+
+    def _settle(self, plan: Sequence[Step], outcome: Outcome) -> Outcome:
+        """Leave the code, but end what must not stay: maintenance off, workers running, replicas as they were."""
+        self._journal.may_miss()
+        calm = self._pulse.calm()
+        for step in plan:
+            if isinstance(step, Restore) and step.of in self.state.evidence:
+                self._undo(step.of, calm)
+        return self._with_undo_failures(outcome)
+
+    def _with_undo_failures(self, outcome: Outcome) -> Outcome:
+        if not self.state.undo_failed:
+            return outcome
+        failed = "; ".join(f"{key}: {message}" for key, message in self.state.undo_failed.items())
+        return Outcome("failed", 5, f"{outcome.message} Not undone: {failed}")
+
+    def _arrive(self) -> Outcome:
+        """The end of the plan; in a rollback with the failures that did not stop it."""
+        told = " ".join(failure.message for failure in self._failures)
+        if any(not isinstance(failure, Inconclusive) for failure in self._failures):
+            return Outcome("failed", 5, told)
+        return Outcome("inconclusive", 6, told) if self._failures else Outcome("succeeded", 0)
+
+    def _announce(self, plan: Sequence[Step], outcome: Outcome) -> None:
+        """Tell the outcome also when the plan did not get there; a failure of that changes nothing any more."""
+        self.run = replace(self.run, outcome=outcome.word)
+        for step in plan:
+            if isinstance(step, Action) and step.always and step.key not in self.state.done:
+                self._at = step.key
+                try:
+                    result = step.perform(self.run, self._pulse.calm())
+                    self._tell(step.key, "applied", {"result": result})
+                except CartctlError as failure:
+                    self._record(failure)
+
+    def _record(self, failure: CartctlError) -> None:
+        self._tell(
+            self._at, "failed", {"code": failure.code, "message": failure.message, "hint": failure.hint}
+        )
+
+    def _event(self, key: str, event: str, data: Mapping[str, Any]) -> Event:
+        return Event(self.run.id, datetime.now(UTC), key, event, data)
+
+    def _tell(self, key: str, event: str, data: Mapping[str, Any]) -> None:
+        told = self._event(key, event, data)
+        self._journal.append(told)
+        self.state.take(told)
+        self._observe(told)
+
+
+def _took(started: float) -> dict[str, Any]:
+    return {"seconds": round(time.monotonic() - started, 3)}
+
+
+def _summary(found: Checks) -> dict[str, Any]:
+    counted = {verdict.value: sum(check.verdict is verdict for check in found.checks) for verdict in Verdict}
+    warned = [f"{check.name}: {check.observed}" for check in found.checks if check.verdict is Verdict.WARN]
+    return {
+        "verdict": found.verdict.value,
+        "counts": {name: n for name, n in counted.items() if n},
+        "warnings": warned,
+    }

@@ -1,0 +1,91 @@
+"""A run's state: the fold of its events, and nothing else."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cartctl.engine.model import Event, Evidence
+
+RUN = "run"  # the key of events that concern the whole run
+STOP = "stop"  # the key of requests from other processes
+
+
+@dataclass(slots=True)
+class State:
+    """What is known of a run. Build it with `fold`."""
+
+    run: str
+    started: Event | None = None
+    evidence: dict[str, Evidence] = field(default_factory=dict)  # Changes intended and not put back, in order
+    done: dict[str, str] = field(default_factory=dict)  # step key → the event that ended it
+    results: dict[str, Any] = field(default_factory=dict)  # Action key → what it made
+    touched: set[str] = field(default_factory=set)  # keys of Changes that were ever intended
+    undoing: bool = False
+    undo_failed: dict[str, str] = field(default_factory=dict)
+    failed: str | None = None  # what turned the run back
+    outcome: str | None = None
+
+    @property
+    def plan(self) -> str:
+        """`deploy`, `rollback` or another plan's name."""
+        return str(self.started.data["plan"]) if self.started else "unknown"
+
+    @property
+    def of(self) -> str | None:
+        """The run that this one takes back."""
+        return self.started.data.get("of") if self.started else None
+
+    @property
+    def finished(self) -> bool:
+        """A final state never changes."""
+        return self.outcome is not None
+
+    def take(self, event: Event) -> None:
+        """Fold one more event in."""
+        match event.key, event.event:
+            case _ if self.finished:
+                return
+            case "run", "started":
+                self.started = event
+            case "run", "undoing":
+                self.undoing, self.failed = True, str(event.data.get("cause", ""))
+            case "run", "finished":
+                self.outcome = str(event.data["outcome"])
+            case _, "intended":
+                self._intend(event.key, event.data)
+            case _, "applied" | "skipped":
+                self.done[event.key] = event.event
+                self.results[event.key] = event.data.get("result")
+            case _, "restored":
+                self._restore(event)
+            case _, "undo_failed":
+                self.undo_failed[event.key] = str(event.data.get("message", ""))
+
+    def inherit(self, earlier: "State") -> None:
+        """Take over what another run has moved and not put back, and what it has made."""
+        self.evidence = {**earlier.evidence, **self.evidence}
+        self.results = {**earlier.results, **self.results}
+
+    def _intend(self, key: str, data: Mapping[str, Any]) -> None:
+        known = self.evidence.get(key)
+        targets = (*(known.to if known else ()), data["to"])
+        before = known.before if known else data["before"]
+        self.touched.add(key)
+        self.evidence[key] = Evidence(data["kind"], tuple(data["names"]), before, targets)
+
+    def _restore(self, event: Event) -> None:
+        of = event.data.get("of", event.key)
+        self.evidence.pop(of, None)
+        self.undo_failed.pop(of, None)
+        if of == event.key:
+            self.done.pop(of, None)  # an undone step may be taken again
+        else:
+            self.done[event.key] = event.event
+
+
+def fold(run: str, events: Iterable[Event]) -> State:
+    """The state of `run` after its events."""
+    state = State(run)
+    for event in events:
+        state.take(event)
+    return state
