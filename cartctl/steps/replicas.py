@@ -1,0 +1,57 @@
+"""How many there are: prewarming the API, stopping and starting the workers."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from cartctl.adapters.cluster import Cluster
+from cartctl.engine.model import Change
+from cartctl.engine.pulse import Pulse
+from cartctl.steps.rollout import await_drained, await_rollout
+
+DEPLOYMENT, CRONJOB = "deployment/", "cronjob/"
+
+
+class Replicas(Change[int]):
+    """Sizes by `deployment/NAME`, `hpa/NAME` (minReplicas) or `cronjob/NAME` (0 is suspended).
+
+    `wanted` gives the new size of a name from its old one; `timeout` and `drain` are seconds.
+    """
+
+    kind: ClassVar[str] = "replicas"
+    value: ClassVar[Any] = int
+
+    def __init__(
+        self,
+        key: str,
+        names: tuple[str, ...],
+        cluster: Cluster,
+        *,
+        timeout: float,
+        drain: float,
+        wanted: Callable[[str, int], int] = lambda _name, size: size,
+    ) -> None:
+        self.key = key
+        self.names = names
+        self._cluster = cluster
+        self._timeout = timeout
+        self._drain = drain
+        self._wanted = wanted
+
+    def observe(self, names: tuple[str, ...]) -> dict[str, int]:
+        """The sizes asked for now. Read-only."""
+        return self._cluster.capacity(names)
+
+    def target(self, before: Mapping[str, int]) -> dict[str, int]:
+        """Each size as wanted."""
+        return {name: self._wanted(name, size) for name, size in before.items()}
+
+    def move(self, to: Mapping[str, int], pulse: Pulse) -> None:
+        """Ask for the sizes that differ; return when pods are available, or gone with their work done."""
+        now = self._cluster.capacity(tuple(to))
+        for name, size in to.items():
+            if now[name] != size:
+                self._cluster.set_capacity(name, size)
+        stopped = [name for name, size in to.items() if size == 0]
+        await_drained(self._cluster, stopped, pulse, self._drain)
+        started = [name for name in to if name not in stopped and not name.startswith(CRONJOB)]
+        await_rollout(self._cluster, [name.partition("/")[2] for name in started], pulse, self._timeout)
