@@ -1,0 +1,186 @@
+"""The adapters of one environment, each made when it is first needed; commands and plans pass single ones on to steps."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from cartctl.config.load import state_directory
+from cartctl.config.model import Environment
+from cartctl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from cartctl.adapters.cdn import Cloudflare
+    from cartctl.adapters.cluster import Cluster
+    from cartctl.adapters.connections import ConnectionShare
+    from cartctl.adapters.http import Http
+    from cartctl.adapters.metrics import MetricsSource
+    from cartctl.adapters.notify import Webhook
+    from cartctl.adapters.postgres import Postgres
+    from cartctl.adapters.redis import RedisCache
+
+T = TypeVar("T")
+
+
+class Ports:
+    """Lazy adapters; as a context manager it closes those that were opened."""
+
+    def __init__(self, env: Environment) -> None:
+        self.env = env
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    @property
+    def directory(self) -> Path:
+        """What cartctl keeps on this machine about this environment: journals, snapshots."""
+        return state_directory() / "environments" / self.env.name
+
+    @property
+    def api_deployments(self) -> tuple[str, ...]:
+        """The deployments that answer shoppers."""
+        named = self.env.release.api or self.env.cluster.prewarm
+        return tuple(dict.fromkeys(name.partition(".")[0] for name in named))
+
+    @cached_property
+    def database(self) -> "Postgres":
+        """The target."""
+        from cartctl.adapters.postgres import Postgres
+
+        return Postgres(self.env.database.dsn.reveal())
+
+    @cached_property
+    def state(self) -> "Postgres":
+        """The database that keeps the journal and the lock."""
+        from cartctl.adapters.postgres import Postgres
+
+        return Postgres(self.env.database.state.reveal()) if self.env.database.state else self.database
+
+    @cached_property
+    def cluster(self) -> "Cluster":
+        """Where the application runs."""
+        cluster = self.env.cluster
+        if cluster.kind != "sandbox" or cluster.control is None or cluster.secret is None:
+            raise ConfigError(
+                f"The environment {self.env.name} has no cluster that this version can drive.",
+                hint='Set cluster.kind = "sandbox" with its control address and secret.',
+            )
+        from cartctl.adapters.processes import Processes
+
+        return self._closing(Processes(cluster.control, cluster.secret.reveal()))
+
+    @cached_property
+    def token(self) -> str | None:
+        """The bearer token of an internal company's admin."""
+        return self.env.http.token.reveal() if self.env.http.token else None
+
+    @cached_property
+    def api(self) -> "Http":
+        """The API, with the token."""
+        return self._http(self.env.http.api, self.token)
+
+    @cached_property
+    def shopper(self) -> "Http":
+        """The API, as anybody."""
+        return self._http(self.env.http.api, None)
+
+    @cached_property
+    def dashboard(self) -> "Http | None":
+        """The admin dashboard, with the token; None when not configured."""
+        return self._http(self.env.http.dashboard, self.token) if self.env.http.dashboard else None
+
+    @cached_property
+    def metrics(self) -> "MetricsSource | None":
+        """Where figures come from; None when not configured."""
+        return self._closing(self.new_metrics()) if self.env.metrics else None
+
+    def new_metrics(self) -> "MetricsSource":
+        """A metrics source with connections of its own, for a thread of its own."""
+        settings = self.env.metrics
+        if settings is None:
+            raise ConfigError("No metrics source is configured.", hint="Set metrics.kind and metrics.url.")
+        if settings.kind == "scrape":
+            from cartctl.adapters.scrape import ScrapeSource
+
+            return ScrapeSource(
+                self.cluster, self.api_deployments, window=self._window, connections=self._connections()
+            )
+        from cartctl.adapters.prometheus import PrometheusSource
+
+        return PrometheusSource(
+            settings.url or "",
+            token=settings.token.reveal() if settings.token else None,
+            queries=settings.queries,
+            window=self._window,
+            connections=self._connections(),
+        )
+
+    @cached_property
+    def redis(self) -> "RedisCache | None":
+        """The cache to invalidate; None when not configured."""
+        if self.env.cache.redis is None:
+            return None
+        from cartctl.adapters.redis import RedisCache
+
+        return RedisCache(self.env.cache.redis.reveal())
+
+    @cached_property
+    def cdn(self) -> "Cloudflare | None":
+        """The CDN to purge; None when not configured."""
+        if self.env.cache.cdn is None:
+            return None
+        from cartctl.adapters.cdn import Cloudflare
+
+        return Cloudflare(self.env.cache.cdn.zone, self.env.cache.cdn.token.reveal())
+
+    @cached_property
+    def notifiers(self) -> "tuple[Webhook, ...]":
+        """Who is told; empty when not configured."""
+        if not self.env.notify:
+            return ()
+        from cartctl.adapters.notify import Webhook
+
+        return tuple(Webhook(url.reveal()) for url in self.env.notify)
+
+    def _http(self, url: str, token: str | None) -> "Http":
+        from cartctl.adapters.http import Http
+
+        settings = self.env.http
+        return self._closing(
+            Http(url, token=token, timeout=settings.timeout.total_seconds(), verify=settings.verify_tls)
+        )
+
+    def _connections(self) -> "ConnectionShare":
+        from cartctl.adapters.connections import ConnectionShare
+
+        database = self.env.database
+        return ConnectionShare(
+            self.database, limit=database.connection_limit, pods=self._pods, role=database.app_role
+        )
+
+    def _pods(self) -> int:
+        known = self.cluster.deployments()
+        return sum(known[name].total for name in self.api_deployments if name in known)
+
+    @property
+    def _window(self) -> float:
+        """Seconds rates are taken over: wide enough for four scrapes (plan.md section 3)."""
+        metrics = self.env.metrics
+        if metrics is None:
+            return 60.0
+        return (metrics.window or max(4 * metrics.scrape_interval, timedelta(seconds=60))).total_seconds()
+
+    def _closing(self, adapter: T) -> T:
+        close: Callable[[], None] | None = getattr(adapter, "close", None)
+        if close is not None:
+            self._open.callback(close)
+        return adapter
