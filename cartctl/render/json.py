@@ -1,7 +1,8 @@
 """Results as JSON: every object has `kind` and `version`; times ISO 8601 UTC, durations in seconds, money as strings."""
 
 import json
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -12,28 +13,29 @@ from typing import Any, TextIO
 VERSION = 1
 
 
+_SCALARS: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
+    (Enum, lambda value: value.value),
+    (float, lambda value: value if math.isfinite(value) else None),  # JSON has no NaN
+    ((str, int, type(None)), lambda value: value),
+    (datetime, lambda value: value.astimezone(UTC).isoformat().replace("+00:00", "Z")),
+    (date, date.isoformat),
+    (timedelta, timedelta.total_seconds),
+    ((Decimal, Path), str),
+)  # the first that fits: an Enum may be a str, a datetime is a date
+
+
 def plain(value: Any) -> Any:
     """`value` as JSON types. Dataclasses become objects with their fields and, where they have them, listed properties."""
-    match value:
-        case None | bool() | int() | float() | str() if not isinstance(value, Enum):
-            return value
-        case Enum():
-            return value.value
-        case datetime():
-            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-        case date():
-            return value.isoformat()
-        case timedelta():
-            return value.total_seconds()
-        case Decimal() | Path():
-            return str(value)
-        case Mapping():
-            return {str(key): plain(item) for key, item in value.items()}
-        case _ if is_dataclass(value) and not isinstance(value, type):
-            names = [field.name for field in fields(value)] + list(getattr(value, "shown", ()))
-            return {name: plain(getattr(value, name)) for name in names}
-        case Iterable():
-            return [plain(item) for item in value]
+    for kinds, as_json in _SCALARS:
+        if isinstance(value, kinds):
+            return as_json(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        names = [field.name for field in fields(value)] + list(getattr(value, "shown", ()))
+        return {name: plain(getattr(value, name)) for name in names}
+    if isinstance(value, Iterable):
+        return [plain(item) for item in value]
     return str(value)
 
 
@@ -44,10 +46,15 @@ def document(result: Any) -> dict[str, Any]:
 
 def write(result: Any, stream: TextIO) -> None:
     """One JSON object, indented, and a newline."""
-    stream.write(json.dumps(document(result), indent=2, ensure_ascii=False) + "\n")
+    stream.write(json.dumps(document(result), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def write_line(result: Any, stream: TextIO) -> None:
     """One JSON object on one line (NDJSON), flushed."""
-    stream.write(json.dumps(document(result), ensure_ascii=False) + "\n")
+    write_object(document(result), stream)
+
+
+def write_object(fields: dict[str, Any], stream: TextIO) -> None:
+    """JSON fields that are ready, on one line, flushed."""
+    stream.write(json.dumps(fields, ensure_ascii=False, allow_nan=False) + "\n")
     stream.flush()

@@ -1,0 +1,35 @@
+"""Times, sizes and counts as people read them, of a width that does not jump."""
+
+_KIB = 1024
+_MINUTE = 60
+_HOUR = 3600
+
+
+def duration(seconds: float) -> str:
+    """`0.4 s`, `12 s`, `3:05 min` or `1:02:03 h`."""
+    if seconds < 9.95:  # noqa: PLR2004 - what would be rounded to 10.0
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < _MINUTE:
+        return f"{whole} s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE}:{whole % _MINUTE:02} min"
+    return f"{whole // _HOUR}:{whole % _HOUR // _MINUTE:02}:{whole % _MINUTE:02} h"
+
+
+def size(count: float) -> str:
+    """Bytes in the largest binary unit that leaves at least 1."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < _KIB:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= _KIB
+    return f"{count:.1f} TiB"
+
+
+def share(done: float, total: float, unit: str) -> str:
+    """How far something is: bytes as sizes, seconds as the time that is left, all else counted."""
+    if unit == "bytes":
+        return f"{size(done)} of {size(total)}" if total else size(done)
+    if unit in {"s", "seconds"}:
+        return f"{duration(max(total - done, 0))} left"
+    return f"{done:g} of {total:g} {unit}".rstrip() if total else f"{done:g} {unit}".rstrip()

@@ -1,0 +1,126 @@
+"""What a run looks like at a moment: its plan's rows and what has become of each, folded from its events."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from itertools import groupby
+
+from cartctl.engine.model import Event
+from cartctl.engine.state import RUN
+from cartctl.render.view import PlanRows
+
+
+class Mark(Enum):
+    """What has become of a step."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    UNDONE = "undone"
+    UNDO_FAILED = "undo failed"
+
+
+_ENDS = {
+    "applied": Mark.DONE,
+    "skipped": Mark.SKIPPED,
+    "failed": Mark.FAILED,
+    "undo_failed": Mark.UNDO_FAILED,
+}
+_LIVELY = {Mark.RUNNING, Mark.FAILED, Mark.UNDO_FAILED}
+
+
+@dataclass(slots=True)
+class Row:
+    """One step of the plan and its state; `began` is on the board's clock, in seconds."""
+
+    phase: str
+    key: str
+    does: str
+    mark: Mark = Mark.WAITING
+    note: str = ""
+    seconds: float | None = None
+    began: float | None = None
+    progress: tuple[float, float, str] | None = None
+
+    @property
+    def lively(self) -> bool:
+        """Whether somebody who watches wants to see this row in any case."""
+        return self.mark in _LIVELY
+
+
+@dataclass(slots=True)
+class Board:
+    """The rows of one run. `clock` is monotonic seconds."""
+
+    clock: Callable[[], float] = time.monotonic
+    run: str = ""
+    title: str = ""
+    cause: str = ""  # why the run turns back
+    rows: list[Row] = field(default_factory=list)
+    since: float = 0.0
+
+    def start(self, run: str, plan_rows: PlanRows) -> None:
+        """Lay out the plan."""
+        self.run, self.since = run, self.clock()
+        self.rows = [Row(*given) for given in plan_rows]
+
+    def take(self, event: Event) -> None:
+        """Fold one event in."""
+        if event.key == RUN:
+            self._take_run(event)
+            return
+        row = self._row(event.key)
+        match event.event:
+            case "began" | "intended":
+                self._begin(row)
+            case "restored":
+                back = row.mark in {Mark.DONE, Mark.FAILED, Mark.UNDO_FAILED} or bool(self.cause)
+                self._end(row, Mark.UNDONE if back else Mark.DONE, event)
+            case ended if ended in _ENDS:
+                self._end(row, _ENDS[ended], event)
+
+    def advance(self, done: float, total: float, unit: str) -> None:
+        """Keep how far the running step is."""
+        if row := self.current():
+            row.progress = (done, total, unit)
+
+    def current(self) -> Row | None:
+        """The step that runs now."""
+        return next((row for row in self.rows if row.mark is Mark.RUNNING), None)
+
+    def phases(self) -> Iterator[tuple[str, list[Row]]]:
+        """The rows by phase, in order."""
+        for phase, rows in groupby(list(self.rows), key=lambda row: row.phase):
+            yield phase, list(rows)
+
+    def elapsed(self, row: Row) -> float | None:
+        """Seconds a step took, or has taken so far."""
+        if row.mark is Mark.RUNNING and row.began is not None:
+            return self.clock() - row.began
+        return row.seconds
+
+    def _take_run(self, event: Event) -> None:
+        if event.event == "started":
+            self.title = " ".join(str(event.data[name]) for name in ("plan", "env") if name in event.data)
+        elif event.event == "undoing":
+            self.cause = str(event.data.get("cause", "")) or "a step failed"
+
+    def _row(self, key: str) -> Row:
+        known = next((row for row in self.rows if row.key == key), None)
+        if known is None:
+            known = Row("Undo" if self.cause else "More", key, "")
+            self.rows.append(known)
+        return known
+
+    def _begin(self, row: Row) -> None:
+        if row.mark is not Mark.RUNNING:
+            row.mark, row.began, row.note = Mark.RUNNING, self.clock(), ""
+
+    def _end(self, row: Row, mark: Mark, event: Event) -> None:
+        told = event.data.get("message") or event.data.get("reason") or ""
+        row.seconds = float(event.data["seconds"]) if "seconds" in event.data else self.elapsed(row)
+        row.mark, row.progress = mark, None
+        row.note = row.note if mark is Mark.UNDONE and row.note else str(told)
