@@ -57,13 +57,13 @@ class Problem:
 
     def sentence(self, layers: Layers, environment: str) -> str:
         """The whole sentence, with the place and the key as it is written there."""
-        origin = layers.origin(self.path)
+        origin, told = layers.origin(self.path), self.told + ("" if self.told.endswith("?") else ".")
         if origin.kind == "variable":
-            return f"The environment variable {origin.place}: `{'.'.join(self.path)}` {self.told}."
+            return f"The environment variable {origin.place}: `{'.'.join(self.path)}` {told}"
         if origin.kind == "file":
-            return f"{origin.place}: `{_as_written(self.path, origin.key)}` {self.told}."
+            return f"{origin.place}: `{_as_written(self.path, origin.key)}` {told}"
         place = f"{origin.place}: " if origin.kind == "flag" else ""
-        return f"{place}`{'.'.join(('env', environment, *self.path))}` {self.told}."
+        return f"{place}`{'.'.join(('env', environment, *self.path))}` {told}"
 
 
 def as_error(found: list[Problem], layers: Layers, environment: str) -> ConfigError:
@@ -89,7 +89,7 @@ def _problem(path: KeyPath, detail: Any) -> Problem:
         known = known_at(path[:-1])
         meant = nearest(path[-1], known)
         told = "is not a known key" + (f"; did you mean `{meant}`?" if meant else "")
-        return Problem(path, told.rstrip("?"), hint=f"Known here: {', '.join(known)}." if known else "")
+        return Problem(path, told, hint=f"Known here: {', '.join(known)}." if known else "")
     if is_secret(path):
         told = _EXPECTED["missing"] if kind == "missing" else _REFERENCE
         return Problem(path, told)
@@ -100,7 +100,7 @@ def _problem(path: KeyPath, detail: Any) -> Problem:
             str(detail["input"]), str(context["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
         )
         told = f"must be {context['expected']}, not {_shown(detail['input'])}"
-        return Problem(path, told + (f"; did you mean '{meant}'" if meant else ""))
+        return Problem(path, told + (f"; did you mean '{meant}'?" if meant else ""))
     if kind in _BOUNDS:
         words, bound = _BOUNDS[kind]
         return Problem(path, f"must be {words} {context[bound]:g}, not {_shown(detail['input'])}")

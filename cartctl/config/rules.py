@@ -204,6 +204,6 @@ def unproved(environment: Environment, others: Iterable[str]) -> Problem | None:
         return None
     meant = nearest(proved_on, names)
     told = f"names no other environment of this file: {proved_on!r}" + (
-        f"; did you mean '{meant}'" if meant else ""
+        f"; did you mean '{meant}'?" if meant else ""
     )
     return Problem(("proved_on",), told, hint=f"Environments here: {', '.join(names)}.")
