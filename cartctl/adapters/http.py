@@ -116,6 +116,11 @@ class Http:
         """The base address without credentials, for people."""
         return mask(self.base_url.rstrip("/"))
 
+    @property
+    def has_token(self) -> bool:
+        """Whether requests carry a token."""
+        return self._token is not None
+
     def without_token(self) -> "Http":
         """The same service, asked as a stranger."""
         return Http(self.base_url, timeout=self._timeout, verify=self._verify)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from cartctl.errors import StepFailed
+from cartctl.errors import CartctlError, StepFailed
 
 
 class MetricsFailed(StepFailed):
@@ -74,8 +74,6 @@ class MetricsSource(Protocol):
 
 def measured(metric: Metric, measure: Callable[[], Reading]) -> Reading:
     """What `measure` reads, or a reading that carries the error's sentence."""
-    from cartctl.errors import CartctlError
-
     try:
         return measure()
     except CartctlError as error:

@@ -1,0 +1,91 @@
+"""cartctl's own requests while it watches: the critical paths, and enough traffic to judge a quiet night.
+
+They carry the admin's token, so that our own maintenance does not fail them. Without a token they pause in maintenance,
+and the auth path is in order when it asks for one.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from cartctl.adapters.http import Http, Response
+from cartctl.errors import CartctlError
+
+CRITICAL_PATHS = {
+    "auth": "/api/auth/session",
+    "payments": "/api/payments/health",
+    "orders": "/api/orders/health",
+}
+TRAFFIC_PATHS = (
+    *CRITICAL_PATHS.values(),
+    "/api/admin/carts",
+    "/api/admin/carts/stats",
+    "/api/admin/ecommerce-analytics/overview",
+)
+UNAUTHORIZED = 401
+HEALTHY = frozenset({"ok", "up", "healthy", "pass"})
+AT_ONCE = 4
+MOST = 100  # requests of one round; a higher minimum is met over several rounds
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One look at a critical path."""
+
+    name: str
+    ok: bool
+    observed: str
+
+
+class Probes:
+    """Asks the API at `api`, whose token is an internal company's admin."""
+
+    def __init__(self, api: Http) -> None:
+        self._api = api
+        self._next = 0
+
+    @property
+    def pass_maintenance(self) -> bool:
+        """Whether maintenance lets them through."""
+        return self._api.has_token
+
+    def critical(self) -> list[Probe]:
+        """Every critical path once, in order."""
+        with ThreadPoolExecutor(len(CRITICAL_PATHS), thread_name_prefix="cartctl probe") as pool:
+            return list(pool.map(self._look, CRITICAL_PATHS, CRITICAL_PATHS.values()))
+
+    def traffic(self, requests: int) -> None:
+        """Send so many ordinary requests; what they answer is for the metrics to tell."""
+        count = min(requests, MOST)
+        paths = [TRAFFIC_PATHS[(self._next + i) % len(TRAFFIC_PATHS)] for i in range(count)]
+        self._next += count
+        if paths:
+            with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="cartctl traffic") as pool:
+                list(pool.map(self._send, paths))
+
+    def _send(self, path: str) -> None:
+        try:
+            self._api.get(path)
+        except CartctlError:
+            return  # a request that gets no answer is counted by the critical paths
+
+    def _look(self, name: str, path: str) -> Probe:
+        try:
+            return Probe(name, *judge_path(name, self._api.get(path), token=self._api.has_token))
+        except CartctlError as error:
+            return Probe(name, ok=False, observed=error.message)
+
+
+def judge_path(name: str, answer: Response, *, token: bool) -> tuple[bool, str]:
+    """Whether a critical path works, and what it answered. Raises BadAnswer for a body that is no JSON."""
+    if name == "auth" and not token:
+        return answer.status == UNAUTHORIZED, f"HTTP {answer.status} without a token"
+    if not answer.ok:
+        return False, f"HTTP {answer.status}"
+    body: Any = answer.json()
+    if not isinstance(body, dict):
+        return False, "no JSON object"
+    if name == "auth":
+        return ("company" in body), ("a session" if "company" in body else "a session without a company")
+    status = str(body.get("status", "ok")).lower()
+    return status in HEALTHY, f"status {status}"

@@ -1,0 +1,129 @@
+"""What a reading means: the plan's table of thresholds as a pure function."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cartctl.adapters.metrics import Metric, Reading
+from cartctl.config.model import Thresholds
+
+
+class Judged(StrEnum):
+    """What a reading says. Only the first three are judgements; none of the others is ever ok."""
+
+    OK = "ok"
+    WARNING = "warning"
+    CRITICAL = "critical"
+    LOW_TRAFFIC = "low-traffic"
+    NO_DATA = "no-data"
+    ERROR = "error"
+
+    @property
+    def decided(self) -> bool:
+        """Whether the metric could be judged."""
+        return self in {Judged.OK, Judged.WARNING, Judged.CRITICAL}
+
+    @property
+    def blind(self) -> bool:
+        """Whether nothing was seen at all; too little traffic is not blindness."""
+        return self in {Judged.NO_DATA, Judged.ERROR}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """One metric's bounds in its own unit (seconds, or a share 0..1); beyond them is strictly above."""
+
+    unit: str
+    warning: float
+    critical: float
+    rate: bool  # taken over requests, so that too few of them decide nothing
+    histogram: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """All that judging needs: limits per metric, the oldest sample that counts (seconds) and the fewest requests."""
+
+    limits: Mapping[Metric, Limits]
+    staleness: float
+    minimum_requests: int
+
+
+def rules_of(thresholds: Thresholds, *, staleness: float, minimum_requests: int) -> Rules:
+    """The rules of an environment's thresholds."""
+    share, db, api = thresholds.db_connections, thresholds.db_latency_p95, thresholds.api_latency_p95
+    rate = thresholds.error_rate
+    limits = {
+        Metric.DB_CONNECTIONS: Limits("share", share.warning, share.critical, rate=False),
+        Metric.DB_LATENCY_P95: Limits(
+            "s", db.warning.total_seconds(), db.critical.total_seconds(), rate=True, histogram=True
+        ),
+        Metric.ERROR_RATE: Limits("share", rate.warning, rate.critical, rate=True),
+        Metric.API_LATENCY_P95: Limits(
+            "s", api.warning.total_seconds(), api.critical.total_seconds(), rate=True, histogram=True
+        ),
+    }
+    return Rules(limits, staleness, minimum_requests)
+
+
+def judge(reading: Reading, rules: Rules) -> tuple[Judged, str]:
+    """The verdict on one reading and, where it is not ok, why."""
+    if reading.error:
+        return Judged.ERROR, reading.error
+    if reading.series != 1:
+        return (
+            Judged.NO_DATA,
+            "no series" if reading.series == 0 else f"{reading.series} series, one is expected",
+        )
+    if reading.age is None or not math.isfinite(reading.age):
+        return Judged.NO_DATA, "the age of the newest sample is not known"
+    if reading.age > rules.staleness:
+        return (
+            Judged.NO_DATA,
+            f"the newest sample is {reading.age:.0f} s old, {rules.staleness:g} s are allowed",
+        )
+    limits = rules.limits[reading.metric]
+    if limits.rate and (found := _traffic(reading, rules)):
+        return found
+    return _value(reading, limits)
+
+
+def _traffic(reading: Reading, rules: Rules) -> tuple[Judged, str] | None:
+    asked = reading.requests
+    if asked is None or not math.isfinite(asked):
+        if rules.minimum_requests == 0:
+            return None
+        return Judged.NO_DATA, "the number of requests is not known"
+    if asked < rules.minimum_requests:
+        return Judged.LOW_TRAFFIC, f"{asked:.0f} requests in the window, {rules.minimum_requests} are needed"
+    return None
+
+
+def _value(reading: Reading, limits: Limits) -> tuple[Judged, str]:
+    value, top = reading.value, reading.top_bucket
+    if value is None or not math.isfinite(value) or value < 0:
+        return Judged.NO_DATA, f"the value is {value}"
+    if limits.histogram and (why := cannot_decide(top, limits)):
+        return Judged.NO_DATA, why
+    # A p95 beyond the last boundary reads as that boundary: at the critical threshold itself it must not pass for less.
+    saturated = limits.histogram and top is not None and top == limits.critical and value >= top
+    if saturated or _above(value, limits.critical):
+        return Judged.CRITICAL, f"above {limits.critical:g} {limits.unit}"
+    if _above(value, limits.warning):
+        return Judged.WARNING, f"above {limits.warning:g} {limits.unit}"
+    return Judged.OK, ""
+
+
+def _above(value: float, bound: float) -> bool:
+    """Strictly above; what only the rounding of a division puts there is not."""
+    return value > bound and not math.isclose(value, bound, rel_tol=1e-9)
+
+
+def cannot_decide(top_bucket: float | None, limits: Limits) -> str:
+    """Why a histogram with this highest boundary (seconds) cannot tell a critical value, or an empty string."""
+    if top_bucket is None:
+        return "the histogram's boundaries are not known"
+    if top_bucket < limits.critical:
+        return f"the histogram ends at {top_bucket:g} s, below the critical {limits.critical:g} s"
+    return ""

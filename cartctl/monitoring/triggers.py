@@ -1,0 +1,139 @@
+"""When a deployment must be taken back: pure functions of samples, probes and maintenance intervals.
+
+Trigger 2 is the error rate above its threshold for longer than it may be; trigger 3 a critical path that fails repeatedly.
+Times are seconds since 1970, as the samples carry them.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Literal
+
+from cartctl.errors import StepFailed
+
+State = Literal["clear", "pending", "fired"]
+
+
+class TriggerFired(StepFailed):
+    """A rollback trigger fired."""
+
+    code = "trigger_fired"
+
+
+class Sign(StrEnum):
+    """What one sample of the error rate says about the trigger."""
+
+    BREACH = "breach"
+    GOOD = "good"
+    NEITHER = "neither"  # too little traffic, no data, an error
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The error rate at the time of its newest measurement."""
+
+    at: float
+    sign: Sign
+    value: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Our own maintenance; `end` is None while it lasts."""
+
+    begin: float
+    end: float | None = None
+
+    def disturbs(self, since: float, until: float, window: float) -> bool:
+        """Whether a rate taken over `window` at any time from `since` to `until` would have looked into it."""
+        return self.begin < until and (self.end is None or round(since - window - self.end, 3) < 0)
+
+
+@dataclass(frozen=True, slots=True)
+class SpanRule:
+    """Trigger 2: breaching for longer than `limit` seconds, without a gap longer than `max_gap` between samples.
+
+    `window` is what a sample's rate was taken over, in seconds.
+    """
+
+    limit: float
+    max_gap: float
+    window: float
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerState:
+    """A trigger as shown: pending for so many seconds (trigger 2) or so many failures (trigger 3)."""
+
+    name: str
+    state: State
+    for_seconds: float = 0.0
+    detail: str = ""
+
+
+def error_rate_trigger(
+    samples: Iterable[Sample], maintenance: Iterable[Interval], rule: SpanRule
+) -> TriggerState:
+    """Trigger 2 over the samples of the past, in any order.
+
+    The state is that at the newest sample. It fires when the time from the first breaching sample to the newest one
+    exceeds the limit, every sample between them breaching. A good sample clears. One that says neither is as if it had
+    not been taken. A longer gap starts the span anew, as does maintenance: samples whose window overlaps it say nothing.
+    Limit and gap are strict, to the millisecond that samples are stamped with.
+    """
+    intervals = tuple(maintenance)
+    first: float | None = None
+    newest: Sample | None = None
+    for sample in sorted(samples, key=lambda sample: sample.at):
+        if sample.sign is Sign.NEITHER:
+            continue
+        disturbed = any(interval.disturbs(sample.at, sample.at, rule.window) for interval in intervals)
+        if disturbed or sample.sign is Sign.GOOD:
+            first = newest = None
+            continue
+        if first is None or newest is None or _apart(newest, sample, intervals, rule):
+            first = sample.at
+        newest = sample
+    if first is None or newest is None:
+        return TriggerState("error_rate", "clear")
+    span = round(newest.at - first, 3)
+    return TriggerState("error_rate", "fired" if span > rule.limit else "pending", span, _breach(newest))
+
+
+def _apart(before: Sample, after: Sample, intervals: tuple[Interval, ...], rule: SpanRule) -> bool:
+    """Whether two samples belong to different spans: a gap, or maintenance that touched neither of them."""
+    maintained = any(before.at <= interval.begin < after.at for interval in intervals)
+    return maintained or round(after.at - before.at, 3) > rule.max_gap
+
+
+def _breach(sample: Sample) -> str:
+    return "" if sample.value is None else f"error rate {sample.value:.1%}"
+
+
+def horizon(rule: SpanRule) -> float:
+    """How many seconds of samples decide; older ones may be forgotten."""
+    return 2 * rule.limit + rule.max_gap + rule.window
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Trigger 3: how often each critical path failed in a row."""
+
+    limit: int
+    counts: Mapping[str, int]
+
+    def seen(self, name: str, *, ok: bool) -> "Failures":
+        """After one more look at a path: a success clears it."""
+        return replace(self, counts={**self.counts, name: 0 if ok else self.counts.get(name, 0) + 1})
+
+    def forget(self) -> "Failures":
+        """After a pause in which nothing was looked at."""
+        return replace(self, counts={})
+
+    def state(self) -> TriggerState:
+        """Fired when any path reached the limit."""
+        name, worst = max(self.counts.items(), key=lambda item: item[1], default=("", 0))
+        state: State = "fired" if worst >= self.limit else "pending" if worst else "clear"
+        return TriggerState(
+            "critical_paths", state, detail=f"{name} failed {worst} times in a row" if worst else ""
+        )

@@ -1,0 +1,253 @@
+"""The monitor of a run: a thread that measures, probes and raises the alarm when a rollback trigger fires."""
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import ClassVar
+
+from cartctl.adapters.metrics import Metric, MetricsSource, Reading
+from cartctl.config.model import Monitor, Thresholds
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import CartctlError, Inconclusive
+from cartctl.monitoring.probes import Probe, Probes
+from cartctl.monitoring.thresholds import Judged, judge, rules_of
+from cartctl.monitoring.triggers import (
+    Failures,
+    Interval,
+    Sample,
+    Sign,
+    SpanRule,
+    TriggerFired,
+    TriggerState,
+    error_rate_trigger,
+    horizon,
+)
+
+SIGNS = {Judged.CRITICAL: Sign.BREACH, Judged.OK: Sign.GOOD, Judged.WARNING: Sign.GOOD}
+MINIMUM_GAP = 60.0  # seconds between samples that are still neighbours, whatever the interval
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One metric of a tick; `value` is None where there is no number."""
+
+    name: Metric
+    value: float | None
+    unit: str
+    verdict: Judged
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One look at everything."""
+
+    kind: ClassVar[str] = "tick"
+
+    at: datetime
+    metrics: tuple[Measure, ...]
+    triggers: tuple[TriggerState, ...]
+    probes: tuple[Probe, ...] = ()
+
+
+def _unheard(_tick: Tick) -> None:
+    """Nobody listens to the ticks."""
+
+
+class Watch:
+    """Watches one environment.
+
+    `scrape_interval` is seconds, `clock` seconds since 1970. Without a source, or without probes, what they would tell is
+    an error or missing, never ok.
+    """
+
+    def __init__(
+        self,
+        source: MetricsSource | None,
+        probes: Probes | None,
+        thresholds: Thresholds,
+        settings: Monitor,
+        *,
+        scrape_interval: float = 15,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._source = source
+        self._probes = probes
+        self._settings = settings
+        self._clock = clock
+        self._window = source.window if source else MINIMUM_GAP
+        self._rules = rules_of(thresholds, staleness=self._window, minimum_requests=settings.minimum_requests)
+        self._every = settings.every.total_seconds()
+        gap = (
+            settings.max_gap.total_seconds()
+            if settings.max_gap
+            else max(2 * scrape_interval, 2 * self._every, MINIMUM_GAP)
+        )
+        self._rule = SpanRule(thresholds.error_rate.rollback_after.total_seconds(), gap, self._window)
+        self._guard = threading.Lock()
+        self._maintenance: list[Interval] = []
+        self._samples: list[Sample] = []
+        self._failures = Failures(settings.critical_failures, {})
+        self._seen = dict.fromkeys(Metric, clock())
+        self._fired: float | None = None
+        self.latest: Tick | None = None
+
+    @property
+    def blind_for(self) -> float:
+        """Seconds for which the longest unseen metric has been without data; too little traffic is not blindness."""
+        return self._clock() - min(self._seen.values())
+
+    @property
+    def sustained(self) -> float:
+        """Seconds after which a critical value is no passing spike: those of the error rate's trigger."""
+        return self._rule.limit
+
+    def maintenance_began(self, at: datetime | None = None) -> None:
+        """Our own maintenance has begun (now, unless told): its samples say nothing. Thread-safe."""
+        with self._guard:
+            if not self._maintenance or self._maintenance[-1].end is not None:
+                self._maintenance.append(Interval(self._moment(at)))
+
+    def maintenance_ended(self, at: datetime | None = None) -> None:
+        """Our own maintenance has ended (now, unless told). Thread-safe."""
+        with self._guard:
+            if self._maintenance and self._maintenance[-1].end is None:
+                self._maintenance[-1] = replace(self._maintenance[-1], end=self._moment(at))
+
+    def rebuild(self, since: datetime) -> None:
+        """Take up the error rates since then from the source's own past: a restart of cartctl loses none of the span.
+
+        Raises MetricsFailed.
+        """
+        if self._source is None:
+            return
+        now = self._clock()
+        for past in self._source.past_error_rates(max(since.timestamp(), now - horizon(self._rule)), now):
+            reading = Reading(Metric.ERROR_RATE, past.value, past.at, 0.0, requests=past.requests)
+            self._sample(reading, judge(reading, self._rules)[0])
+
+    def tick(self) -> Tick:
+        """Measure, probe and judge once. Read-only but for the requests it sends."""
+        readings = self._read()
+        now = self._clock()
+        measures = []
+        for metric, reading in readings.items():
+            verdict, why = judge(reading, self._rules)
+            if not verdict.blind:
+                self._seen[metric] = now
+            if metric is Metric.ERROR_RATE:
+                self._sample(reading, verdict)
+            measures.append(self._measure(reading, verdict, why))
+        probes = self._probe()
+        triggers = (self._error_rate(), self._failures.state())
+        self.latest = Tick(datetime.fromtimestamp(now, UTC), tuple(measures), triggers, probes)
+        self._make_traffic(readings)
+        return self.latest
+
+    @contextmanager
+    def armed(self, pulse: Pulse, tell: Callable[[Tick], None] = _unheard) -> Iterator["Watch"]:
+        """Watch in a thread for the time of a block, `tell` every tick, and raise TriggerFired on `pulse`, once.
+
+        The source's connections are closed at the end.
+        """
+        stop = threading.Event()
+        self._seen = dict.fromkeys(Metric, self._clock())
+        thread = threading.Thread(
+            target=self._run, args=(pulse, stop, tell), name="cartctl monitor", daemon=True
+        )
+        thread.start()
+        try:
+            yield self
+        finally:
+            stop.set()
+            thread.join(2 * self._every + 30)
+            self.close()
+
+    def close(self) -> None:
+        """Close the source's connections."""
+        if self._source:
+            self._source.close()
+
+    def _run(self, pulse: Pulse, stop: threading.Event, tell: Callable[[Tick], None]) -> None:
+        try:
+            while not stop.is_set():
+                begun = time.monotonic()
+                tick = self.tick()
+                tell(tick)
+                self._raise_alarm(tick, pulse)
+                stop.wait(max(0.0, self._every - (time.monotonic() - begun)))
+        except Exception as bug:  # noqa: BLE001 - ends the run: a monitor that died must not look like a quiet one
+            broken = Inconclusive(f"The monitor broke: {type(bug).__name__}: {bug}", hint="Look, and resume.")
+            broken.__cause__ = bug
+            pulse.alarm(broken)
+
+    def _raise_alarm(self, tick: Tick, pulse: Pulse) -> None:
+        fired = next((trigger for trigger in tick.triggers if trigger.state == "fired"), None)
+        now = self._clock()
+        cooling = self._fired is not None and now - self._fired < self._settings.cooldown.total_seconds()
+        if fired is None or cooling:
+            return
+        self._fired = now
+        pulse.alarm(trigger_fired(fired))
+
+    def _read(self) -> Mapping[Metric, Reading]:
+        if self._source is None:
+            return {
+                metric: Reading(metric, series=0, error="no metrics source is configured")
+                for metric in Metric
+            }
+        try:
+            return self._source.read()
+        except CartctlError as error:
+            return {metric: Reading(metric, series=0, error=error.message) for metric in Metric}
+
+    def _measure(self, reading: Reading, verdict: Judged, why: str) -> Measure:
+        shown = reading.value if reading.value is not None and math.isfinite(reading.value) else None
+        unit = self._rules.limits[reading.metric].unit
+        return Measure(reading.metric, shown, unit, verdict, why or reading.detail)
+
+    def _sample(self, reading: Reading, verdict: Judged) -> None:
+        if reading.at is None:
+            return
+        kept = [sample for sample in self._samples if sample.at > reading.at - horizon(self._rule)]
+        self._samples = [*kept, Sample(reading.at, SIGNS.get(verdict, Sign.NEITHER), reading.value)]
+
+    def _error_rate(self) -> TriggerState:
+        with self._guard:
+            intervals = list(self._maintenance)
+        return error_rate_trigger(self._samples, intervals, self._rule)
+
+    def _probe(self) -> tuple[Probe, ...]:
+        with self._guard:
+            maintained = bool(self._maintenance) and self._maintenance[-1].end is None
+        if self._probes is None or (maintained and not self._probes.pass_maintenance):
+            self._failures = self._failures.forget()
+            return ()
+        probes = tuple(self._probes.critical())
+        for probe in probes:
+            self._failures = self._failures.seen(probe.name, ok=probe.ok)
+        return probes
+
+    def _make_traffic(self, readings: Mapping[Metric, Reading]) -> None:
+        """So much that a quiet night can be judged: the shortfall at once, then a steady half more than the minimum."""
+        minimum = self._settings.minimum_requests
+        rates = [reading for metric, reading in readings.items() if self._rules.limits[metric].rate]
+        least = min((reading.requests or 0.0 for reading in rates), default=0.0)
+        if self._probes and minimum and least < 1.5 * minimum:
+            self._probes.traffic(math.ceil(max(minimum - least, 1.5 * minimum * self._every / self._window)))
+
+    def _moment(self, at: datetime | None) -> float:
+        return self._clock() if at is None else at.timestamp()
+
+
+def trigger_fired(state: TriggerState) -> TriggerFired:
+    """The alarm for a trigger, with what fired it."""
+    lasted = f" for {state.for_seconds:.0f} s" if state.for_seconds else ""
+    return TriggerFired(
+        f"Rollback trigger {state.name} fired: {state.detail or 'above its threshold'}{lasted}.",
+        hint="cartctl monitor --once shows what it sees now.",
+    )
