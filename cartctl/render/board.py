@@ -8,7 +8,7 @@ from itertools import groupby
 
 from cartctl.engine.model import Event
 from cartctl.engine.state import RUN
-from cartctl.render.view import PlanRows
+from cartctl.engine.view import PlanRows
 
 
 class Mark(Enum):

@@ -14,9 +14,9 @@ from rich.text import Text
 from cartctl.engine.model import Event
 from cartctl.engine.report import RunReport
 from cartctl.engine.state import RUN
+from cartctl.engine.view import PlanRows
 from cartctl.render.amounts import duration, share
 from cartctl.render.board import Board, Mark, Row
-from cartctl.render.view import PlanRows
 
 MAX_WIDTH = 110  # wider tables are harder to follow
 FRAMES_PER_SECOND = 8

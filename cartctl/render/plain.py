@@ -9,8 +9,8 @@ from typing import Self, TextIO
 from cartctl.engine.model import Event
 from cartctl.engine.report import RunReport
 from cartctl.engine.state import RUN
+from cartctl.engine.view import PlanRows
 from cartctl.render.amounts import duration, share
-from cartctl.render.view import PlanRows
 
 PROGRESS_EVERY = 15.0  # seconds between two lines of progress
 _UNTOLD = {"intended", "began"}  # said by --verbose only
@@ -101,7 +101,8 @@ def _told(event: Event) -> str:
     why = next((str(event.data[name]) for name in ("message", "reason", "cause") if event.data.get(name)), "")
     warned = f"warnings: {'; '.join(_warnings(event))}" if _warnings(event) else ""
     more = "".join(f": {text}" for text in (why, warned) if text)
-    return f"{event.key}: {_WORDS.get(event.event, event.event)}{took}{more}"
+    word = "done" if event.data.get("of", event.key) != event.key else _WORDS.get(event.event, event.event)
+    return f"{event.key}: {word}{took}{more}"
 
 
 def _warnings(event: Event) -> list[str]:

@@ -1,6 +1,7 @@
-"""Results as text for people: a renderer per result type, registered on `renderable`."""
+"""Results as text for people: a renderer per result type, registered on `renderable`, drawn on one console."""
 
 from functools import singledispatch
+from importlib import import_module
 from typing import Any, TextIO
 
 from rich.console import Console, RenderableType
@@ -10,6 +11,17 @@ from rich.text import Text
 from cartctl.engine.model import Checks, Verdict
 
 STYLE = {Verdict.PASS: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red", Verdict.UNKNOWN: "magenta"}
+PLAIN_WIDTH = 120  # columns where there is no terminal to ask: files and pipes
+
+_ELSEWHERE = {  # kind of result → the module that registers its renderer; loaded when it is shown
+    "config": "cartctl.render.config_text",
+    "history": "cartctl.render.run_text",
+    "migrations": "cartctl.render.database_text",
+    "plan": "cartctl.render.plan_text",
+    "run": "cartctl.render.run_text",
+    "sandbox": "cartctl.render.sandbox_text",
+    "snapshots": "cartctl.render.snapshot_text",
+}
 
 
 @singledispatch
@@ -21,6 +33,9 @@ def renderable(result: Any) -> RenderableType:
 @renderable.register
 def _checks(result: Checks) -> RenderableType:
     table = Table.grid(padding=(0, 2))
+    for _ in range(2):
+        table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for check in result.checks:
         told = f"{check.observed}" if check.observed is not None else ""
         if check.verdict is not Verdict.PASS and check.expected is not None:
@@ -32,6 +47,15 @@ def _checks(result: Checks) -> RenderableType:
     return table
 
 
-def write(result: Any, stream: TextIO) -> None:
-    """Draw a result; colours only on a terminal."""
-    Console(file=stream, highlight=False, soft_wrap=False).print(renderable(result))
+def write(result: Any, stream: TextIO, *, no_color: bool = False) -> None:
+    """Draw a result; colours only on a terminal, where they are wanted."""
+    if module := _ELSEWHERE.get(getattr(result, "kind", "")):
+        import_module(module)
+    console = Console(file=stream, highlight=False, soft_wrap=False, no_color=no_color or None)
+    if console.is_terminal:
+        console.print(renderable(result))
+        return
+    console.width = PLAIN_WIDTH
+    with console.capture() as capture:
+        console.print(renderable(result))
+    stream.writelines(f"{line.rstrip()}\n" for line in capture.get().splitlines())  # tables pad their cells

@@ -1,30 +1,14 @@
 """How a run is watched: the plug point that deploy and rollback tell their events to, and the choice between its variants."""
 
 import sys
-from collections.abc import Sequence
 from types import TracebackType
-from typing import Protocol, Self, TypeAlias
+from typing import Protocol, Self
 
-from cartctl.engine.model import Event
-from cartctl.engine.report import RunReport
-
-PlanRows: TypeAlias = Sequence[tuple[str, str, str]]  # (phase, key, what it does)
+from cartctl.engine import view as engine
 
 
-class View(Protocol):
-    """Sees a run from its beginning to its report. Progress goes to stderr, results to stdout."""
-
-    def started(self, run_id: str, plan_rows: PlanRows) -> None:
-        """A run begins or goes on; the rows are its plan, in order."""
-
-    def event(self, event: Event) -> None:
-        """Something happened. Called from the thread that runs the plan."""
-
-    def progress(self, done: float, total: float, unit: str) -> None:
-        """How far the current step is. Any thread may call it."""
-
-    def finished(self, report: RunReport) -> None:
-        """The run has ended."""
+class View(engine.View, Protocol):
+    """What a run tells its events to, held open while it runs. Progress goes to stderr, results to stdout."""
 
     def __enter__(self) -> Self: ...
 

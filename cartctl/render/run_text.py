@@ -1,0 +1,71 @@
+"""Runs as text: what one came to, and many in a list."""
+
+from collections import Counter
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from cartctl.engine.report import History, RunReport, StepReport
+from cartctl.render.amounts import duration
+from cartctl.render.text import renderable
+
+OUTCOME_STYLE = {
+    "succeeded": "bold green",
+    "rolled_back": "bold yellow",
+    "failed": "bold red",
+    "inconclusive": "bold magenta",
+}
+_BAD = {"failed": "failed", "undo_failed": "could not be put back"}
+_COUNTED = {"applied": "done", "restored": "put back", "skipped": "not configured or skipped", **_BAD}
+
+
+@renderable.register
+def run_summary(result: RunReport) -> RenderableType:
+    """Outcome, time, downtime, what went wrong, and the next command."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column(overflow="fold")
+    table.add_row("run", Text(" ".join(part for part in (result.plan, result.env, result.run) if part)))
+    table.add_row("outcome", _outcome(result))
+    if result.message:
+        table.add_row("cause", Text(result.message))
+    table.add_row("time", duration(result.seconds))
+    table.add_row(
+        "downtime", "none" if result.downtime_seconds is None else duration(result.downtime_seconds)
+    )
+    table.add_row("steps", _counts(result.steps))
+    for step in result.steps:
+        if step.outcome in _BAD:
+            table.add_row("", Text(f"{step.key} {_BAD[step.outcome]}", "red"))
+    for warning in result.warnings:
+        table.add_row("warning", Text(warning, "yellow"))
+    if result.next_command:
+        table.add_row("next", Text(result.next_command, "bold"))
+    return Group(Text(), table)
+
+
+@renderable.register
+def history(result: History) -> RenderableType:
+    """A line per run, newest first."""
+    if not result.runs:
+        return Text("No runs yet.")
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("started", "plan", "run", "outcome"):
+        table.add_column(name, no_wrap=True)
+    for name in ("time", "downtime"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for run in result.runs:
+        started = f"{run.started_at:%Y-%m-%d %H:%M}" if run.started_at else ""
+        down = "" if run.downtime_seconds is None else duration(run.downtime_seconds)
+        table.add_row(started, run.plan, run.run, _outcome(run), duration(run.seconds), down)
+    return table
+
+
+def _outcome(run: RunReport) -> Text:
+    return Text(run.outcome.replace("_", " "), OUTCOME_STYLE.get(run.outcome, "bold yellow"))
+
+
+def _counts(steps: tuple[StepReport, ...]) -> str:
+    counted = Counter(_COUNTED.get(step.outcome, step.outcome) for step in steps)
+    return ", ".join(f"{number} {word}" for word, number in counted.items()) or "none"
