@@ -164,7 +164,7 @@ def open_store(environment: Environment) -> Store:
     """
     url = environment.database.snapshots.url
     if url is None:
-        return Store(state_directory() / environment.name / "snapshots")
+        return Store(state_directory() / "environments" / environment.name / "snapshots")
     parts = urlsplit(url)
     if parts.scheme not in {"", "file"} or parts.netloc not in {"", "localhost"}:
         raise Refused(

@@ -1,0 +1,181 @@
+"""The deployment plan's checklist as one check: every look with its evidence, taken side by side."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Protocol
+
+from cartctl.adapters.cluster import Cluster
+from cartctl.adapters.http import Http
+from cartctl.adapters.metrics import MetricsSource
+from cartctl.adapters.postgres import Postgres
+from cartctl.checks.preflight.api import look_at_api, look_at_dashboard, look_at_token
+from cartctl.checks.preflight.blockers import look_at_blockers
+from cartctl.checks.preflight.cluster import look_at_cluster
+from cartctl.checks.preflight.code import look_at_code
+from cartctl.checks.preflight.database import look_at_database
+from cartctl.checks.preflight.dump import look_at_backup, look_at_dump, look_at_recovery
+from cartctl.checks.preflight.look import Look, passed, take_all, warned
+from cartctl.checks.preflight.metrics import look_at_metrics
+from cartctl.checks.preflight.migrations import Pending, look_at_migrations
+from cartctl.checks.preflight.people import look_at_proof, look_at_signoffs, look_at_window
+from cartctl.checks.preflight.redis import Invalidates, look_at_redis
+from cartctl.config.model import Environment
+from cartctl.engine.model import Check, CheckResult, Checks
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import UsageError
+from cartctl.monitoring.probes import Probes
+from cartctl.snapshots.store import Store, open_store, refuse_plain
+
+__all__ = ["NAMES", "Parts", "Pending", "Preflight"]
+
+NAMES = (
+    "database",
+    "blockers",
+    "migrations",
+    "dump",
+    "backup",
+    "recovery",
+    "cluster",
+    "api",
+    "dashboard",
+    "token",
+    "metrics",
+    "redis",
+    "code",
+    "window",
+    "signoff",
+    "proof",
+)
+
+
+class Parts(Protocol):
+    """The adapters of an environment. Asking for one may raise ConfigError, which fails the look that asked."""
+
+    @property
+    def env(self) -> Environment:
+        """Its configuration."""
+
+    @property
+    def database(self) -> Postgres:
+        """The target."""
+
+    @property
+    def cluster(self) -> Cluster:
+        """Where the application runs."""
+
+    @property
+    def api(self) -> Http:
+        """The API, with the token."""
+
+    @property
+    def shopper(self) -> Http:
+        """The API, as anybody."""
+
+    @property
+    def dashboard(self) -> Http | None:
+        """The admin dashboard; None when not configured."""
+
+    @property
+    def metrics(self) -> MetricsSource | None:
+        """Where figures come from; None when not configured."""
+
+    @property
+    def redis(self) -> Invalidates | None:
+        """The cache; None when not configured."""
+
+
+class Preflight(Check):
+    """Looks at everything a deployment stands on.
+
+    `migrations` asks the migration status. `only` names the looks wanted, `skip` those left out, with the reason.
+    `follows` says that a run goes on from here and takes a snapshot; `outside_window` that its window is waived.
+    """
+
+    key = "preflight"
+
+    def __init__(
+        self,
+        parts: Parts,
+        migrations: Callable[[], Pending],
+        *,
+        only: tuple[str, ...] = (),
+        skip: Mapping[str, str] | None = None,
+        follows: bool = False,
+        outside_window: bool = False,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._parts = parts
+        self._migrations = migrations
+        self._only = only or NAMES
+        self._skip = skip or {}
+        self._follows = follows
+        self._outside_window = outside_window
+        self._now = now
+        _require_known((*self._only, *self._skip))
+
+    def judge(self, pulse: Pulse) -> Checks:
+        """Every look's results. Read-only. Raises the pulse's alarm."""
+        questions = self._questions()
+        looks = [
+            Look(name, _skipped(name, self._skip[name]) if name in self._skip else questions[name])
+            for name in NAMES
+            if name in self._only
+        ]
+        return Checks.of(take_all(looks, pulse))
+
+    def _questions(self) -> dict[str, Callable[[Pulse], Iterator[CheckResult]]]:
+        parts, env = self._parts, self._parts.env
+        database = env.database
+        return {
+            "database": lambda _: look_at_database(parts.database, database),
+            "blockers": lambda pulse: look_at_blockers(parts.database, database, pulse),
+            "migrations": lambda _: look_at_migrations(self._migrations),
+            "dump": lambda _: look_at_dump(parts.database, self._writable_store),
+            "backup": lambda _: look_at_backup(
+                lambda: open_store(env), database.snapshots.max_age, follows=self._follows
+            ),
+            "recovery": lambda _: look_at_recovery(parts.database),
+            "cluster": lambda _: look_at_cluster(parts.cluster, env),
+            "api": lambda _: look_at_api(parts.shopper),
+            "dashboard": lambda _: _dashboard(parts.dashboard),
+            "token": lambda _: look_at_token(parts.api, present=env.http.token is not None),
+            "metrics": lambda pulse: look_at_metrics(
+                parts.metrics, lambda count: Probes(parts.api).traffic(count), _staleness(env), pulse
+            ),
+            "redis": lambda _: look_at_redis(parts.redis),
+            "code": lambda pulse: look_at_code(env.preflight, pulse),
+            "window": lambda _: look_at_window(env, self._now(), outside_allowed=self._outside_window),
+            "signoff": lambda _: look_at_signoffs(env),
+            "proof": lambda _: look_at_proof(env),
+        }
+
+    def _writable_store(self) -> Store:
+        """Raises Refused where a snapshot would not be allowed."""
+        refuse_plain(self._parts.env)
+        return open_store(self._parts.env)
+
+
+def _dashboard(dashboard: Http | None) -> Iterator[CheckResult]:
+    if dashboard is None:
+        yield passed("dashboard", "not configured")
+    else:
+        yield from look_at_dashboard(dashboard)
+
+
+def _skipped(name: str, reason: str) -> Callable[[Pulse], Iterator[CheckResult]]:
+    def ask(_: Pulse) -> Iterator[CheckResult]:
+        yield warned(name, f"skipped: {reason}", "looked at", "")
+
+    return ask
+
+
+def _require_known(names: tuple[str, ...]) -> None:
+    for name in names:
+        if name not in NAMES:
+            raise UsageError(f"There is no preflight check {name}.", hint=f"There are: {', '.join(NAMES)}.")
+
+
+def _staleness(env: Environment) -> float:
+    """Seconds after which a sample no longer counts: four scrapes, at least a minute."""
+    every = env.metrics.scrape_interval.total_seconds() if env.metrics else 0.0
+    return max(4 * every, 60.0)

@@ -1,0 +1,66 @@
+"""Whether the API answers and takes the token, and the dashboard is there."""
+
+from collections.abc import Callable, Iterator
+
+from cartctl.adapters.http import BadAnswer, Http, HttpRedirected, HttpUnreachable, Response
+from cartctl.checks.preflight.look import failed, passed
+from cartctl.engine.model import CheckResult
+
+OK = 200
+SESSION = "/api/auth/session"
+HEALTH = "/health"
+
+
+def look_at_api(api: Http) -> Iterator[CheckResult]:
+    """The health of the version that serves now. Read-only."""
+    yield _reachable("api", api, f"Check http.api: {api.masked}")
+
+
+def look_at_dashboard(dashboard: Http) -> Iterator[CheckResult]:
+    """The health of the admin dashboard that serves now. Read-only."""
+    yield _reachable("dashboard", dashboard, f"Check http.dashboard: {dashboard.masked}")
+
+
+def look_at_token(api: Http, *, present: bool) -> Iterator[CheckResult]:
+    """Whether the token opens a session. It is never shown. Read-only."""
+    hint = "Set http.token to the token of an internal company's admin."
+    if not present:
+        yield failed("token", "not configured", "a token", hint)
+        return
+    answer = _asked(lambda: api.get(SESSION))
+    if isinstance(answer, str):
+        yield failed("token", answer, "accepted by the API", f"Check http.api: {api.masked}")
+    elif answer.status != OK:
+        yield failed("token", f"HTTP {answer.status} from {SESSION}", "accepted by the API", hint)
+    elif (company := _company(answer)) is None:
+        yield failed("token", f"{SESSION} names no company: {answer.excerpt}", "a session", hint)
+    else:
+        yield passed("token", f"accepted, company {company}")
+
+
+def _reachable(name: str, http: Http, hint: str) -> CheckResult:
+    answer = _asked(lambda: http.get(HEALTH))
+    if isinstance(answer, str):
+        return failed(name, answer, "an answer", hint)
+    if answer.status != OK:
+        return failed(name, f"HTTP {answer.status} from {HEALTH}: {answer.excerpt}", f"HTTP {OK}", hint)
+    return passed(name, f"HTTP {OK} from {http.masked}{HEALTH}")
+
+
+def _asked(ask: Callable[[], Response]) -> Response | str:
+    """The answer, or why there is none."""
+    try:
+        return ask()
+    except (HttpUnreachable, HttpRedirected) as error:
+        return error.message
+
+
+def _company(answer: Response) -> str | None:
+    try:
+        session = answer.json()
+    except BadAnswer:
+        return None
+    company = session.get("company") if isinstance(session, dict) else None
+    if isinstance(company, dict):
+        company = company.get("id")
+    return str(company) if company else None

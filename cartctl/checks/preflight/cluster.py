@@ -1,0 +1,82 @@
+"""Whether the cluster has what the plan will change, standing still and in nobody else's hands."""
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol, runtime_checkable
+
+from cartctl.adapters.cluster import Cluster, ClusterUnreachable, Deployment
+from cartctl.checks.preflight.look import failed, passed
+from cartctl.config.model import Environment
+from cartctl.engine.model import CheckResult
+
+
+@runtime_checkable
+class KnowsImages(Protocol):
+    """A cluster that can tell which images it has; a registry's would have to be asked for."""
+
+    def images(self) -> list[str]:
+        """The references it can run. Read-only."""
+
+
+def wanted(environment: Environment) -> dict[str, dict[str, str]]:
+    """What the plan touches: deployment → container → image asked for; without containers where only replicas move."""
+    cluster, release = environment.cluster, environment.release
+    found: dict[str, dict[str, str]] = {name: {} for name in (*cluster.prewarm, *cluster.workers.deployments)}
+    for name, image in {**release.api, **release.workers, **release.frontend}.items():
+        deployment, _, container = name.partition(".")
+        found.setdefault(deployment, {})[container] = image
+    return found
+
+
+def look_at_cluster(cluster: Cluster, environment: Environment) -> Iterator[CheckResult]:
+    """Reachable, and each deployment of the plan there, whole and free. Read-only."""
+    try:
+        known = cluster.deployments()
+    except ClusterUnreachable as error:
+        yield failed("cluster.reachable", error.message, "an answer", error.hint)
+        return
+    yield passed("cluster.reachable", f"{len(known)} deployments")
+    images = wanted(environment)
+    for name, containers in images.items():
+        yield _deployment(name, known, containers)
+    if isinstance(cluster, KnowsImages):
+        yield _images(cluster.images(), images)
+
+
+def _deployment(name: str, known: Mapping[str, Deployment], containers: Mapping[str, str]) -> CheckResult:
+    title = f"cluster.{name}"
+    found = known.get(name)
+    if found is None:
+        there = ", ".join(sorted(known)) or "none"
+        return failed(
+            title, "no such deployment", f"one of {there}", "Correct its name in the configuration."
+        )
+    if missing := sorted(set(containers) - set(found.images)):
+        there = ", ".join(sorted(found.images))
+        hint = "Correct the container's name: DEPLOYMENT.CONTAINER."
+        return failed(title, f"no container {', '.join(missing)}", f"one of {there}", hint)
+    return _standing(title, found)
+
+
+def _standing(title: str, found: Deployment) -> CheckResult:
+    expected = f"{found.replicas} replicas rolled out"
+    if found.owner:
+        hint = f"Pause {found.owner} for this deployment: it would put back what a release changes."
+        return failed(title, f"kept by {found.owner}", "nobody else's", hint)
+    if found.paused:
+        return failed(title, "paused", "not paused", f"kubectl rollout resume deployment/{found.name}")
+    if found.failure or not found.complete:
+        observed = (
+            found.failure
+            or f"{found.available} of {found.replicas} available, {found.updated} updated, {found.total} in all"
+        )
+        return failed(title, observed, expected, "Let the rollout end, or mend it, before deploying over it.")
+    images = ", ".join(image.ref for image in found.images.values())
+    return passed(title, f"{found.replicas} replicas of {images}", expected)
+
+
+def _images(known: list[str], images: Mapping[str, Mapping[str, str]]) -> CheckResult:
+    asked = {image for containers in images.values() for image in containers.values()}
+    if lacking := sorted(asked - set(known)):
+        hint = f"There are: {', '.join(known)}."
+        return failed("cluster.images", f"no image {', '.join(lacking)}", "images that exist", hint)
+    return passed("cluster.images", ", ".join(sorted(asked)) or "none asked for")

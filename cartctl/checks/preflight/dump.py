@@ -1,0 +1,108 @@
+"""Whether a snapshot can be taken, how old the newest is, and whether the write-ahead log could bring back a point in time."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cartctl.adapters.pg_tools import find_tools
+from cartctl.adapters.postgres import Connection, Postgres
+from cartctl.checks.preflight.database import QUERY_LIMIT
+from cartctl.checks.preflight.look import failed, passed, warned
+from cartctl.config.values import format_duration
+from cartctl.engine.model import CheckResult
+from cartctl.snapshots.store import Store
+
+_UNREADABLE = """
+SELECT n.nspname || '.' || c.relname
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'S') AND c.relpersistence <> 't'
+  AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'cartctl_journal')
+  AND NOT CASE c.relkind WHEN 'S' THEN has_sequence_privilege(c.oid, 'SELECT') ELSE has_table_privilege(c.oid, 'SELECT') END
+ORDER BY 1 LIMIT 5
+"""
+_HIDDEN = """
+SELECT c.oid::regclass::text FROM pg_class c WHERE c.relrowsecurity AND row_security_active(c.oid) ORDER BY 1 LIMIT 5
+"""
+_ARCHIVER = """
+SELECT current_setting('archive_mode') <> 'off', current_setting('wal_level'), last_archived_time,
+       coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false), last_failed_wal
+FROM pg_stat_archiver
+"""
+
+
+def look_at_dump(postgres: Postgres, open_store: Callable[[], Store]) -> Iterator[CheckResult]:
+    """The tools, the right to read everything, and room on the disk. Read-only."""
+    with postgres.session("preflight", statement_timeout=QUERY_LIMIT) as connection:
+        tools = find_tools(connection.info.server_version)
+        yield passed("dump.tools", f"pg_dump {tools.version}")
+        yield _readable(connection)
+        row = connection.execute("SELECT pg_database_size(current_database())").fetchone()
+    yield _room(open_store().directory, int(row[0]) if row else 0)
+
+
+def _readable(connection: Connection) -> CheckResult:
+    name, expected = "dump.readable", "every table readable, none with rows hidden by a policy"
+    if closed := [row[0] for row in connection.execute(_UNREADABLE).fetchall()]:
+        hint = "GRANT pg_read_all_data to the deployer."
+        return failed(name, f"no SELECT on {', '.join(closed)}", expected, hint)
+    if hidden := [row[0] for row in connection.execute(_HIDDEN).fetchall()]:
+        hint = "ALTER ROLE … BYPASSRLS for the deployer: a dump that leaves out rows is none."
+        return failed(name, f"row-level security on {', '.join(hidden)}", expected, hint)
+    return passed(name, expected)
+
+
+def _room(directory: Path, size: int) -> CheckResult:
+    place = next(path for path in (directory, *directory.parents) if path.is_dir())
+    free = shutil.disk_usage(place).free
+    observed = f"{free / 1e6:,.1f} MB free in {place}"
+    expected = f"{size / 1e6:,.1f} MB, the database's size"
+    if free < size:
+        hint = "Make room there, or set database.snapshots.url to a larger disk."
+        return failed("dump.room", observed, expected, hint)
+    return passed("dump.room", observed, expected)
+
+
+def look_at_backup(
+    open_store: Callable[[], Store], max_age: timedelta, *, follows: bool, now: datetime | None = None
+) -> Iterator[CheckResult]:
+    """The newest verified snapshot. A run that `follows` with one of its own needs no older one. Read-only."""
+    name, expected = "backup", f"verified, at most {format_duration(max_age)} old"
+    newest = open_store().newest_verified()
+    age = None if newest is None else (now or datetime.now(UTC)) - newest.created_at
+    told = f"{newest.id}, {_rounded(age)} old" if newest and age is not None else "no verified snapshot"
+    if age is not None and age <= max_age:
+        yield passed(name, told, expected)
+    elif follows:
+        yield passed(name, f"{told}; this run takes one before it changes anything", expected)
+    else:
+        yield warned(name, told, expected, "cartctl snapshot create (a deployment takes one by itself)")
+
+
+def look_at_recovery(postgres: Postgres) -> Iterator[CheckResult]:
+    """Whether the server archives its write-ahead log without a later failure. Read-only."""
+    name, expected = "recovery", "the write-ahead log archived, nothing failed since"
+    with postgres.session("preflight", statement_timeout=QUERY_LIMIT) as connection:
+        row = connection.execute(_ARCHIVER).fetchone()
+    on, level, archived, failing, segment = row or (False, "?", None, False, None)
+    hint = "Without it only whole snapshots can be restored; see archive_mode and archive_command."
+    if not on:
+        yield warned(name, "archive_mode is off", expected, hint)
+    elif level == "minimal":
+        yield warned(name, "wal_level is minimal", expected, hint)
+    elif failing:
+        yield warned(
+            name,
+            f"archiving fails since {segment}",
+            expected,
+            "Look at the server's log, then mend archive_command.",
+        )
+    elif archived is None:
+        yield warned(name, "archive_mode is on, nothing archived yet", expected, hint)
+    else:
+        yield passed(name, f"last archived {archived:%Y-%m-%d %H:%M:%S} UTC", expected)
+
+
+def _rounded(age: timedelta) -> str:
+    minutes = int(age.total_seconds() // 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"  # noqa: PLR2004 - minutes of an hour

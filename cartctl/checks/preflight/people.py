@@ -1,0 +1,62 @@
+"""What people decide: when a deployment may happen, who approved it, and where it was proved before."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cartctl.checks.preflight.look import failed, passed, unknown, warned
+from cartctl.config.model import Environment, Window
+from cartctl.engine.model import CheckResult
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def look_at_window(
+    environment: Environment, now: datetime, *, outside_allowed: bool
+) -> Iterator[CheckResult]:
+    """Whether `now` lies in the environment's window; only a protected environment insists. Read-only."""
+    window = environment.window
+    if window is None:
+        yield passed("window", "not configured")
+        return
+    expected = f"{window.day} {window.from_:%H:%M} to {window.to:%H:%M} {window.zone}"
+    try:
+        why = _outside(window, now.astimezone(ZoneInfo(window.zone)))
+    except (ZoneInfoNotFoundError, ValueError):
+        yield failed("window", f"no time zone {window.zone}", expected, "Correct window.zone.")
+        return
+    if not why:
+        yield passed("window", f"{now:%Y-%m-%d %H:%M} {now.tzname()}", expected)
+    elif outside_allowed:
+        yield warned("window", f"{why}, allowed by --outside-window", expected, "")
+    elif environment.protected:
+        yield failed("window", why, expected, "Wait for the window, or say --outside-window.")
+    else:
+        yield warned("window", why, expected, "The environment is not protected: a deployment may go on.")
+
+
+def look_at_signoffs(environment: Environment) -> Iterator[CheckResult]:
+    """Sign-offs that the environment requires. Read-only."""
+    if not environment.signoff.roles:
+        yield passed("signoff", "not required")
+        return
+    roles = ", ".join(environment.signoff.roles)
+    hint = "This version cannot verify sign-offs; --skip signoff --reason records who approved instead."
+    yield unknown("signoff", "not looked at", roles, hint)
+
+
+def look_at_proof(environment: Environment) -> Iterator[CheckResult]:
+    """Whether another environment has had the same deployment. Read-only."""
+    if environment.proved_on is None:
+        yield passed("proof", "not required")
+        return
+    hint = "This version cannot ask another environment's journal; --skip proof --reason records it instead."
+    yield unknown("proof", "not looked at", f"the same deployment in {environment.proved_on}", hint)
+
+
+def _outside(window: Window, here: datetime) -> str:
+    if here.date() in window.freeze:
+        return f"{here.date()} is frozen"
+    if DAYS[here.weekday()] == window.day and window.from_ <= here.time() < window.to:
+        return ""
+    return f"it is {DAYS[here.weekday()]} {here:%H:%M}"
