@@ -5,6 +5,10 @@ from typing import Any
 
 import typer
 
+from cartctl.commands.config import config
+
 COMMANDS: dict[str, Callable[..., Any]] = {}
 
-GROUPS: dict[str, typer.Typer] = {}
+GROUPS: dict[str, typer.Typer] = {
+    "config": config,
+}

@@ -18,7 +18,7 @@ from cartctl.config.layers import Layers, lay_file, lay_flags, lay_variables
 from cartctl.config.model import Environment
 from cartctl.config.problems import Problem, as_error, of_validation
 from cartctl.config.rules import judge
-from cartctl.config.source import FILE_NAME, Source, find, read
+from cartctl.config.source import FILE_NAME, Source, find_source, read
 from cartctl.errors import ConfigError
 
 SANDBOX = "sandbox"
@@ -92,8 +92,7 @@ def load_table(
 
 def choose(config: str | None, env: str | None) -> tuple[Source, str, str]:
     """The file, the table in it and the environment's name. Raises ConfigError naming the choices."""
-    path = Path(config).expanduser() if config else find(Path.cwd())
-    source = read(path) if path else None
+    source = find_source(config)
     wanted = env or (_default(source) if source else SANDBOX)
     if source is not None and wanted in source.environments:
         return source, wanted, wanted

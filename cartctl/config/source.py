@@ -55,6 +55,12 @@ def find(start: Path) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
+def find_source(config: str | None) -> Source | None:
+    """The file `config`, else the nearest `cartctl.toml`, read; None when there is none. Raises ConfigError."""
+    path = Path(config).expanduser() if config else find(Path.cwd())
+    return read(path) if path else None
+
+
 def shown(path: Path) -> str:
     """A path for people: relative to the working directory when it lies in it."""
     absolute = path.absolute()

@@ -1,0 +1,52 @@
+"""Is a configuration file right, and can its secrets be read here? Looks at files and variables only."""
+
+import stat
+from collections.abc import Iterator
+
+from cartctl.config.load import Loaded, choose, load_table
+from cartctl.config.rules import secrets_of, unproved
+from cartctl.config.source import find_source
+from cartctl.config.values import Secret
+from cartctl.engine.model import CheckResult, Checks, Verdict
+from cartctl.errors import ConfigError
+
+
+def judge_configuration(config: str | None, env: str | None) -> Checks:
+    """Every environment of the file, or the one that is named.
+
+    Raises ConfigError when there is no such file or environment, or the file is no TOML. Read-only.
+    """
+    source = find_source(config)
+    if env is None and source is not None and source.environments:
+        tables = [(source, name, name) for name in source.environments]
+    else:
+        tables = [choose(config, env)]
+    return Checks.of(result for table in tables for result in _environment(load_table(*table)))
+
+
+def _environment(loaded: Loaded) -> Iterator[CheckResult]:
+    if loaded.environment is None:
+        for problem in loaded.problems:
+            sentence = problem.sentence(loaded.layers, loaded.name)
+            yield CheckResult(loaded.name, Verdict.FAIL, observed=sentence, hint=problem.hint)
+        return
+    yield CheckResult(loaded.name, Verdict.PASS, observed=f"valid ({loaded.source.shown})")
+    if warned := unproved(loaded.environment, loaded.source.environments):
+        sentence = warned.sentence(loaded.layers, loaded.name)
+        yield CheckResult(loaded.name, Verdict.WARN, observed=sentence, hint=warned.hint)
+    for path, secret in secrets_of(loaded.environment):
+        yield _secret(f"{loaded.name} {'.'.join(path)}", secret)
+
+
+def _secret(name: str, secret: Secret) -> CheckResult:
+    """Whether a secret can be read here; it may well be readable only where the deployment runs, so this warns."""
+    try:
+        secret.reveal()
+    except ConfigError as missing:
+        return CheckResult(name, Verdict.WARN, observed=missing.message, hint=missing.hint)
+    if secret.file is not None and secret.file.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        mode = stat.S_IMODE(secret.file.stat().st_mode)
+        return CheckResult(
+            name, Verdict.WARN, observed=f"{secret} can be read by others (mode {mode:04o})", hint="chmod 600"
+        )
+    return CheckResult(name, Verdict.PASS, observed=f"{secret} can be read")

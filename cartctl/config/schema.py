@@ -1,0 +1,38 @@
+"""The JSON Schema of `cartctl.toml`, for editors that complete and check it."""
+
+from typing import Any
+
+from cartctl.config.keys import NOT_IN_THE_FILE
+from cartctl.config.model import Environment
+
+
+def file_schema() -> dict[str, Any]:
+    """The schema of the whole file.
+
+    It requires no key: what an environment leaves out may stand in `[defaults]`, and `cartctl config check` knows.
+    """
+    environment = Environment.model_json_schema(by_alias=True)
+    definitions = {name: _loose(table) for name, table in environment.pop("$defs").items()}
+    definitions["Secret"] = {"anyOf": [{"type": "string"}, definitions["Secret"]]}
+    definitions["Environment"] = _loose(environment)
+    for name in NOT_IN_THE_FILE:
+        del definitions["Environment"]["properties"][name]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "cartctl.toml",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "default_env": {"type": "string", "description": "The environment used without --env."},
+            "defaults": {
+                "$ref": "#/$defs/Environment",
+                "description": "Merged by key into every environment.",
+            },
+            "env": {"type": "object", "additionalProperties": {"$ref": "#/$defs/Environment"}},
+        },
+        "$defs": definitions,
+    }
+
+
+def _loose(table: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in table.items() if key != "required"}
