@@ -1,0 +1,138 @@
+"""One run at a time: the lock, its owner, stop requests, and what happens when its connection is lost."""
+
+import threading
+import time
+from datetime import UTC, datetime
+
+import pytest
+
+from cartctl.adapters.postgres import Postgres
+from cartctl.engine.journal import FileJournal, KeptJournal, PostgresJournal, catch_up
+from cartctl.engine.lock import LockLost, RunLock, StopRequested, find_holder, hand_over
+from cartctl.engine.model import Event
+from cartctl.engine.pulse import Pulse, TimedOut
+from cartctl.errors import Locked, StepFailed
+
+
+@pytest.fixture
+def journal(empty_database: Postgres) -> PostgresJournal:
+    """The journal of an empty database."""
+    made = PostgresJournal(empty_database)
+    made.prepare()
+    return made
+
+
+def test_a_second_run_is_refused_and_the_holder_named(
+    empty_database: Postgres, journal: PostgresJournal
+) -> None:
+    """Whoever comes second learns run, user, host, pid and the last heartbeat."""
+    with (
+        RunLock(empty_database, journal, "r1", Pulse()),
+        pytest.raises(Locked, match=r"run r1 of \w+@.* \(pid \d+\)"),
+    ):
+        RunLock(empty_database, journal, "r2", Pulse()).__enter__()
+    with RunLock(empty_database, journal, "r3", Pulse(), wait=3):
+        journal.close()
+
+
+def test_a_stop_request_alarms_the_living_run_within_seconds(
+    empty_database: Postgres, journal: PostgresJournal
+) -> None:
+    """The asked run's pulse raises, the request is acknowledged in the journal, and the asker gets the lock."""
+    pulse = Pulse()
+    with RunLock(empty_database, journal, "r1", pulse):
+        asker = threading.Thread(
+            target=lambda: hand_over(
+                empty_database, journal, Pulse(), take_over=False, timeout=8, say=lambda _: None
+            )
+        )
+        asker.start()
+        began = time.monotonic()
+        with pytest.raises(StopRequested):
+            pulse.wait(lambda: False, 6, what="a stop request")
+        assert time.monotonic() - began < 5
+        deadline = time.monotonic() + 2
+        while "acknowledged" not in {event.event for event in journal.events("r1")}:
+            assert time.monotonic() < deadline
+    asker.join(timeout=8)
+    assert not asker.is_alive()
+    journal.close()
+
+
+def test_taking_over_ends_the_backend_and_the_former_owner_notices(
+    empty_database: Postgres, journal: PostgresJournal
+) -> None:
+    """--take-over frees the lock at once; the run that lost it may not go on while another holds it."""
+    with RunLock(empty_database, journal, "r1", Pulse()) as lost:
+        hand_over(empty_database, journal, Pulse(), take_over=True, timeout=5, say=lambda _: None)
+        with RunLock(empty_database, journal, "r2", Pulse()), pytest.raises(LockLost, match="r2"):
+            lost.confirm()
+    journal.close()
+
+
+def test_a_lost_connection_is_replaced_while_the_lock_is_free(
+    empty_database: Postgres, journal: PostgresJournal
+) -> None:
+    """A server restart, seen as a terminated backend, does not end the run."""
+    with (
+        RunLock(empty_database, journal, "r1", Pulse()) as lock,
+        empty_database.session("test") as connection,
+    ):
+        holder = find_holder(connection, journal)
+        assert holder is not None
+        connection.execute("SELECT pg_terminate_backend(%s)", (holder.backend,))
+        lock.confirm()
+        again = find_holder(connection, journal)
+        assert again is not None
+        assert (again.run, again.backend != holder.backend) == ("r1", True)
+    journal.close()
+
+
+def test_the_journal_survives_the_loss_of_its_connection(
+    empty_database: Postgres, journal: PostgresJournal
+) -> None:
+    """An event is written over a new connection when the old one was terminated."""
+    journal.append(Event("r1", datetime.now(UTC), "run", "started", {"plan": "deploy"}))
+    with empty_database.session("test") as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'cartctl journal'"
+        )
+    journal.append(Event("r1", datetime.now(UTC), "run", "finished", {"outcome": "succeeded"}))
+    assert [event.event for event in journal.events("r1")] == ["started", "finished"]
+    journal.close()
+
+
+def test_what_was_written_without_the_database_is_copied_back_once(
+    tmp_path_factory: pytest.TempPathFactory, journal: PostgresJournal
+) -> None:
+    """Events kept locally reach the database later, in order and without repetition."""
+    file = FileJournal(tmp_path_factory.mktemp("runs"))
+    kept = KeptJournal(None, [file])
+    for name in ("started", "undoing", "finished"):
+        kept.append(Event("r1", datetime.now(UTC), "run", name, {"plan": "rollback", "outcome": "succeeded"}))
+    assert (catch_up(journal, file), catch_up(journal, file)) == (3, 0)
+    assert journal.events("r1") == file.events("r1")
+    journal.close()
+
+
+def test_a_wait_ends_at_its_deadline_naming_what_it_waited_for() -> None:
+    """TimedOut says what took too long; no real time passes."""
+    now = [0.0]
+    pulse = Pulse(clock=lambda: now[0], sleep=lambda seconds: now.__setitem__(0, now[0] + seconds))
+    with pytest.raises(TimedOut, match="The rollout of x took longer than 5 s"):
+        pulse.wait(lambda: None, 5, what="The rollout of x")
+
+
+def test_an_alarm_cancels_what_blocks_and_hides_what_that_raises() -> None:
+    """Inside cancelling, the cancelled call's own error gives way to the alarm."""
+    pulse = Pulse()
+    cancelled = threading.Event()
+
+    def block() -> None:
+        threading.Timer(0.05, lambda: pulse.alarm(StepFailed("trigger"))).start()
+        assert cancelled.wait(5)
+        raise OSError("cancelled")
+
+    with pytest.raises(StepFailed, match="trigger"), pulse.cancelling(cancelled.set):
+        block()
+    pulse.calm().check()
