@@ -1,0 +1,125 @@
+"""A database's structure as a value: every object with its facts, a stable text, a hash, and the difference of two.
+
+Kept apart from what is wanted (`contract`): this only measures. It is read from the server's own catalogue, so it sees
+what model comparisons do not: enum labels in their order, index predicates and validity, checks, owners and grants.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from cartctl.adapters.postgres import Connection, translated
+
+Facts = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What `after` has that `before` has not, and so on; keys are `kind qualified-name`, values the objects' facts."""
+
+    added: Mapping[str, Facts]
+    removed: Mapping[str, Facts]
+    changed: Mapping[str, tuple[Facts, Facts]]
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed)
+
+    def lines(self) -> list[str]:
+        """One line per object, for people: `+` added, `-` removed, `~` changed with each fact that differs."""
+        return [
+            *(f"+ {key}" for key in sorted(self.added)),
+            *(f"- {key}" for key in sorted(self.removed)),
+            *(f"~ {key}: {_told(*pair)}" for key, pair in sorted(self.changed.items())),
+        ]
+
+    def within(self, keys: frozenset[str] | set[str]) -> "Difference":
+        """Only the objects named by `keys`."""
+        return Difference(
+            {key: facts for key, facts in self.added.items() if key in keys},
+            {key: facts for key, facts in self.removed.items() if key in keys},
+            {key: pair for key, pair in self.changed.items() if key in keys},
+        )
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Every object that differs."""
+        return frozenset(self.added) | frozenset(self.removed) | frozenset(self.changed)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Objects by `kind qualified-name`, for example `table public.carts` or `column public.carts."companyId"`."""
+
+    objects: Mapping[str, Facts]
+
+    @property
+    def text(self) -> str:
+        """One line per object, sorted: equal text means equal structure."""
+        return "".join(f"{key} {_json(facts)}\n" for key, facts in sorted(self.objects.items()))
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the text, in lower-case hex."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    def of(self, kind: str) -> dict[str, Facts]:
+        """The objects of one kind, by their qualified name."""
+        start = f"{kind} "
+        return {key[len(start) :]: facts for key, facts in self.objects.items() if key.startswith(start)}
+
+
+def read_catalogue(connection: Connection) -> Catalogue:
+    """The structure of every schema but PostgreSQL's and the journal's, in one statement. Read-only.
+
+    Objects that belong to an extension are left out; the extension itself is in.
+    """
+    with translated(), _qualified(connection):
+        rows = connection.execute(_query()).fetchall()
+    return Catalogue({f"{kind} {name}": _known(facts) for kind, name, facts in rows})
+
+
+def difference(before: Catalogue, after: Catalogue) -> Difference:
+    """What changed between two readings. Pure."""
+    both = before.objects.keys() & after.objects.keys()
+    return Difference(
+        added={key: facts for key, facts in after.objects.items() if key not in both},
+        removed={key: facts for key, facts in before.objects.items() if key not in both},
+        changed={
+            key: (before.objects[key], after.objects[key])
+            for key in both
+            if before.objects[key] != after.objects[key]
+        },
+    )
+
+
+@cache
+def _query() -> bytes:
+    return files("cartctl.database").joinpath("catalogue.sql").read_bytes()
+
+
+@contextmanager
+def _qualified(connection: Connection) -> Iterator[None]:
+    """Without a search path the server spells every name out, whoever asks."""
+    row = connection.execute("SELECT current_setting('search_path')").fetchone()
+    connection.execute("SELECT set_config('search_path', 'pg_catalog', false)")
+    yield
+    connection.execute("SELECT set_config('search_path', %s, false)", row)
+
+
+def _known(facts: Facts) -> Facts:
+    """Without the facts that are empty, so that a text holds only what is so."""
+    return {name: value for name, value in facts.items() if value not in (None, "")}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def _told(before: Facts, after: Facts) -> str:
+    names = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+    return ", ".join(f"{name} {_json(before.get(name))} → {_json(after.get(name))}" for name in names)

@@ -1,0 +1,1 @@
+"""The cart's migrations: frozen SQL, and the three revisions that execute it as it is."""

@@ -1,0 +1,36 @@
+"""What every revision does: execute its frozen file on the driver's own connection.
+
+No parameters are passed, so the driver reads no placeholders and the server takes all statements in one message.
+`config.attributes["script"]` may say what a revision executes instead, where objects are there already.
+"""
+
+from collections.abc import Callable
+
+from alembic import op
+
+from cartctl.migrations.frozen import Frozen, frozen
+
+Script = Callable[[Frozen], bytes]
+
+
+def whole(migration: Frozen) -> bytes:
+    """The migration with its strict constraints."""
+    return migration.script(strict=True)
+
+
+def upgrade(revision: str) -> None:
+    """Make what a revision makes."""
+    config = op.get_context().config
+    script: Script = whole if config is None else config.attributes.get("script", whole)
+    _run(script(frozen(revision)))
+
+
+def downgrade(revision: str) -> None:
+    """Take back what a revision made."""
+    _run(frozen(revision).down)
+
+
+def _run(sql: bytes) -> None:
+    driver = op.get_bind().connection.driver_connection
+    if sql and driver is not None:
+        driver.execute(sql)

@@ -1,0 +1,5 @@
+DROP INDEX "idx_cross_site_sessions_cleanup";
+
+DROP INDEX "idx_carts_expiration";
+
+DROP INDEX "idx_carts_recovery_candidates";

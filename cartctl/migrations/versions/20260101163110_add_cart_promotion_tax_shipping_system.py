@@ -1,0 +1,16 @@
+"""Promotions and their use, tax rates, shipping zones and rules."""
+
+from cartctl.migrations import execute
+
+revision = "20260101163110"
+down_revision = "20260101140600"
+
+
+def upgrade() -> None:
+    """Execute the frozen migration.sql and, where wanted, strict.sql."""
+    execute.upgrade(revision)
+
+
+def downgrade() -> None:
+    """Execute the frozen down.sql."""
+    execute.downgrade(revision)
