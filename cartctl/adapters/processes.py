@@ -1,0 +1,179 @@
+"""The sandbox as a Cluster: every verb is a request to its supervisor's control API on loopback."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from filelock import FileLock, Timeout
+
+from cartctl.adapters.cluster import Answer, ClusterUnreachable, Deployment, Image, Pod, UnknownDeployment
+from cartctl.adapters.effects import effect
+from cartctl.adapters.http import Http, HttpUnreachable, Response
+from cartctl.errors import Locked
+
+NOT_FOUND, CONFLICT = 404, 409
+ASK_SECONDS = 10.0
+ATTEMPTS = 5  # of a write that somebody else's write came before
+START = "Start it with: cartctl sandbox up"
+
+
+class Processes:
+    """Implements the Cluster protocol over the control API at `control`, with its secret."""
+
+    def __init__(self, control: str, secret: str, *, timeout: float = 10.0) -> None:
+        self._control = Http(control, token=secret, timeout=timeout)
+
+    def deployments(self) -> dict[str, Deployment]:
+        """Every deployment by name. Read-only."""
+        found = self._call("GET", "/deployments")["deployments"]
+        return {name: _deployment(told) for name, told in found.items()}
+
+    def pods(self, deployment: str) -> list[Pod]:
+        """The pods of a deployment, those that are ending included. Read-only."""
+        return [_pod(told) for told in self._pods(deployment)]
+
+    def set_images(self, deployment: str, images: Mapping[str, str], *, cause: str) -> None:
+        """Ask for images by container. Raises UnknownDeployment before anything changes."""
+        with effect("cluster.set_images"):
+            self._call(
+                "PUT", f"/deployments/{quote(deployment)}/images", {"images": dict(images), "cause": cause}
+            )
+
+    def scalers(self, deployments: Iterable[str]) -> list[str]:
+        """Each deployment decides its own size here. Raises UnknownDeployment. Read-only."""
+        known = self._call("GET", "/deployments")["deployments"]
+        return [f"deployment/{_known(name, known)}" for name in deployments]
+
+    def capacity(self, names: Iterable[str]) -> dict[str, int]:
+        """The size asked for, by `deployment/NAME`. Read-only."""
+        known = self._call("GET", "/deployments")["deployments"]
+        return {name: int(known[_known(_bare(name), known)]["replicas"]) for name in names}
+
+    def set_capacity(self, name: str, size: int) -> None:
+        """Ask for a size."""
+        path = f"/deployments/{quote(_bare(name))}/replicas"
+        with effect("cluster.scale"):
+            self._call("PUT", path, {"replicas": size})
+
+    def running(self, name: str) -> int:
+        """Pods that are not gone yet, those that are ending included. Read-only."""
+        return len(self._pods(_bare(name)))
+
+    def settings(self, name: str) -> dict[str, str]:
+        """The keys of a ConfigMap; empty when there is none. Read-only."""
+        return dict(self._call("GET", f"/settings/{quote(name)}")["data"])
+
+    def put_settings(self, name: str, changes: Mapping[str, str | None]) -> None:
+        """Write or (None) remove keys, on a fresh reading whenever somebody else wrote in between."""
+        path = f"/settings/{quote(name)}"
+        for left in reversed(range(ATTEMPTS)):
+            seen = self._call("GET", path)["version"]
+            with effect("cluster.put_settings"):
+                answer = self._send("PATCH", path, {"changes": dict(changes), "seen": seen})
+            if answer.status != CONFLICT or not left:
+                _checked(answer)
+                return
+
+    def ask(self, pod: Pod, path: str, headers: Mapping[str, str]) -> Answer:
+        """GET a path of one pod on its own port. Raises ClusterUnreachable."""
+        port = next((told["port"] for told in self._pods(pod.deployment) if told["name"] == pod.name), None)
+        if port is None:
+            raise ClusterUnreachable(
+                f"The pod {pod.name} does not run.", hint="Look again: pods come and go."
+            )
+        try:
+            answer = Http(f"http://127.0.0.1:{port}", timeout=ASK_SECONDS).get(path, headers=dict(headers))
+        except HttpUnreachable as error:
+            raise ClusterUnreachable(f"The pod {pod.name} does not answer: {error.message}") from error
+        return Answer(answer.status, answer.headers, answer.body)
+
+    def logs(self, deployment: str, *, lines: int) -> list[str]:
+        """The last lines of every pod's log, pod after pod. Read-only."""
+        found = self._call("GET", f"/deployments/{quote(deployment)}/logs?lines={lines}")["logs"]
+        return [line for told in found.values() for line in told]
+
+    @contextmanager
+    def lease(self, holder: str) -> Iterator[None]:
+        """Hold the sandbox's lease; the operating system frees it when this process dies. Raises Locked."""
+        path = Path(self._call("GET", "/status")["directory"]) / "lease"
+        lock = FileLock(path.with_suffix(".lock"), timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as held:
+            who = path.read_text(encoding="utf-8") if path.exists() else "another run"
+            raise Locked(f"{who} holds the sandbox's lease.", hint="Wait for it, or end it.") from held
+        try:
+            path.write_text(holder, encoding="utf-8")
+            yield
+        finally:
+            lock.release()
+
+    def _pods(self, deployment: str) -> list[dict[str, Any]]:
+        return list(self._call("GET", f"/deployments/{quote(deployment)}/pods")["pods"])
+
+    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        return _checked(self._send(method, path, body))
+
+    def _send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Response:
+        try:
+            return self._control.send(method, path, json=body)
+        except HttpUnreachable as error:
+            raise ClusterUnreachable(
+                f"The sandbox's supervisor does not answer: {error.message}", hint=START
+            ) from error
+
+
+def _checked(answer: Response) -> Any:
+    if answer.ok:
+        return answer.json()
+    told = answer.json()
+    if answer.status == NOT_FOUND:
+        raise UnknownDeployment(told["message"], hint=told["hint"])
+    raise ClusterUnreachable(
+        f"The sandbox's supervisor refused: {told['message']}", hint=told["hint"] or START
+    )
+
+
+def _bare(name: str) -> str:
+    kind, _, bare = name.partition("/")
+    if kind != "deployment" or not bare:
+        raise UnknownDeployment(
+            f"The sandbox has no {name}.", hint="It has deployments alone: deployment/NAME."
+        )
+    return bare
+
+
+def _known(name: str, known: Mapping[str, Any]) -> str:
+    if name not in known:
+        raise UnknownDeployment(f"There is no deployment {name}.", hint=f"There are: {', '.join(known)}.")
+    return name
+
+
+def _deployment(told: Mapping[str, Any]) -> Deployment:
+    return Deployment(
+        name=told["name"],
+        replicas=told["replicas"],
+        images={container: Image(ref) for container, ref in told["images"].items()},
+        revision=told["revision"],
+        paused=told["paused"],
+        observed=told["observed"],
+        total=told["total"],
+        updated=told["updated"],
+        available=told["available"],
+        failure=told["failure"],
+    )
+
+
+def _pod(told: Mapping[str, Any]) -> Pod:
+    return Pod(
+        name=told["name"],
+        deployment=told["deployment"],
+        ready=told["ready"],
+        images={
+            container: Image(image["ref"], image["digest"]) for container, image in told["images"].items()
+        },
+        restarts=told["restarts"],
+        reason=told["reason"],
+    )

@@ -1,0 +1,36 @@
+"""Who may call the sandbox's API: an admin of the internal company, and one of a company outside."""
+
+import hashlib
+import json
+import secrets
+
+from cartctl.sandbox.layout import Layout, write_atomic
+from cartctl.sandbox.seed import INTERNAL, OUTSIDE
+
+FLAGS = ("FEATURE_CART_MANAGEMENT", "FEATURE_ABANDONED_CART_RECOVERY", "FEATURE_ECOMMERCE_ANALYTICS")
+
+
+def make_tokens(layout: Layout) -> None:
+    """Make both tokens unless they exist; the service knows their hashes alone."""
+    known = {}
+    for path, (company, name) in ((layout.token, INTERNAL), (layout.outside_token, OUTSIDE)):
+        if not path.exists():
+            write_atomic(path, secrets.token_urlsafe(24), mode=0o600)
+        token = path.read_text(encoding="utf-8").strip()
+        known[hashlib.sha256(token.encode()).hexdigest()] = {
+            "user": f"{company}-admin",
+            "email": f"admin@{company}.example",
+            "company": company,
+            "company_name": name,
+            "admin": True,
+        }
+    write_atomic(layout.tokens, json.dumps(known, indent=1), mode=0o600)
+
+
+def make_flags(layout: Layout) -> None:
+    """All three features on for everybody, as the plan's document has it, unless flags were set already."""
+    path = layout.settings / "cart-flags" / "flags.json"
+    if path.exists():
+        return
+    on = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "on"}
+    write_atomic(path, json.dumps({"flags": dict.fromkeys(FLAGS, on)}, indent=2))

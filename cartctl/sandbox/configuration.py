@@ -1,0 +1,55 @@
+"""The sandbox's own `cartctl.toml`: the form that every environment has, with durations one can wait for."""
+
+from typing import Any
+
+import tomlkit
+
+from cartctl.sandbox.layout import Layout, write_atomic
+from cartctl.sandbox.postgres import APP, OWNER
+
+RELEASE = "2.0.0"
+REMARK = "Written by `cartctl sandbox up`; durations are short so that the plan can be watched."
+
+
+def write_configuration(
+    layout: Layout, *, dsn: str, control: int, ports: dict[str, int], prometheus: str | None
+) -> None:
+    """Write the file for the environment `sandbox`, unless it says the same already."""
+    document = tomlkit.document()
+    document.add(tomlkit.comment(REMARK))
+    document["default_env"] = "sandbox"
+    document["env"] = {"sandbox": _environment(layout, dsn, control, ports, prometheus)}
+    text = tomlkit.dumps(document)
+    if not layout.config.exists() or layout.config.read_text(encoding="utf-8") != text:
+        write_atomic(layout.config, text, mode=0o600)
+
+
+def _environment(
+    layout: Layout, dsn: str, control: int, ports: dict[str, int], prometheus: str | None
+) -> dict[str, Any]:
+    metrics = {"kind": "prometheus", "url": prometheus} if prometheus else {"kind": "scrape"}
+    return {
+        "monitor": {"for": "10s", "every": "1s", "minimum_requests": 5, "blind_limit": "10s"},
+        "thresholds": {"error_rate": {"warning": 0.01, "critical": 0.05, "rollback_after": "5s"}},
+        "database": {"dsn": dsn, "owner_role": OWNER, "app_role": APP},
+        "cluster": {
+            "kind": "sandbox",
+            "control": f"http://127.0.0.1:{control}",
+            "secret": {"file": str(layout.secret)},
+            "prewarm": {"payment-api": 1},
+            "workers": {"deployments": ["job-worker"], "drain": "5s"},
+        },
+        "release": {
+            "api": {"payment-api.api": RELEASE},
+            "workers": {"job-worker.worker": RELEASE},
+            "frontend": {"admin-dashboard.web": RELEASE},
+            "timeout": "60s",
+        },
+        "http": {
+            "api": f"http://127.0.0.1:{ports['payment-api']}",
+            "dashboard": f"http://127.0.0.1:{ports['admin-dashboard']}",
+            "token": {"file": str(layout.token)},
+        },
+        "metrics": {**metrics, "scrape_interval": "1s"},
+        "rollout": {"internal_companies": ["avnz"], "companies": {"sql": "SELECT id, beta FROM companies"}},
+    }

@@ -1,0 +1,36 @@
+"""Stops what a sandbox runs, and only that; `purge` also removes everything it has kept."""
+
+import shutil
+from collections.abc import Callable
+
+from cartctl.adapters.effects import effect
+from cartctl.adapters.embedded_postgres import EmbeddedPostgres
+from cartctl.sandbox import prometheus
+from cartctl.sandbox.layout import Layout
+from cartctl.sandbox.status import SandboxStatus, read_status
+from cartctl.sandbox.supervisor.state import State
+from cartctl.sandbox.up import alone, checked_directory, supervisor
+
+
+def down(name: str, say: Callable[[str], None], *, purge: bool = False) -> SandboxStatus:
+    """Stop the sandbox `name`; nothing happens to one that is down. Raises UsageError and Locked as `up` does."""
+    layout = Layout(checked_directory(name))
+    with alone(layout):
+        if layout.directory.exists():
+            _stop(layout, say)
+        if purge and layout.directory.exists():
+            say("removing its files")
+            with effect("sandbox.purge"):
+                shutil.rmtree(layout.directory)
+    return read_status(name)
+
+
+def _stop(layout: Layout, say: Callable[[str], None]) -> None:
+    say("stopping the replicas and the supervisor")
+    supervisor(layout).stop()
+    State.load(layout).end_left_behind()
+    metrics = prometheus.find(layout)
+    if metrics is not None:
+        metrics.program.stop()
+    say("stopping PostgreSQL")
+    EmbeddedPostgres(layout.postgres).stop()

@@ -1,0 +1,99 @@
+"""Where everything of one sandbox lies inside its directory, and how its small files are written."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The paths of one sandbox."""
+
+    directory: Path
+
+    @property
+    def postgres(self) -> Path:
+        """The data directory of the embedded PostgreSQL."""
+        return self.directory / "pg"
+
+    @property
+    def settings(self) -> Path:
+        """One directory per ConfigMap, one file per key."""
+        return self.directory / "config"
+
+    @property
+    def logs(self) -> Path:
+        """One file per pod, and the supervisor's and Prometheus' own."""
+        return self.directory / "logs"
+
+    @property
+    def state(self) -> Path:
+        """What the supervisor was asked for, kept across its death."""
+        return self.directory / "state.json"
+
+    @property
+    def supervisor(self) -> Path:
+        """Process id and control port of the living supervisor."""
+        return self.directory / "supervisor.json"
+
+    @property
+    def supervisor_lock(self) -> Path:
+        """Locked for as long as the supervisor lives."""
+        return self.directory / "supervisor.lock"
+
+    @property
+    def secret(self) -> Path:
+        """The password of the control API, 0600."""
+        return self.directory / "control.secret"
+
+    @property
+    def token(self) -> Path:
+        """The token of the internal company's admin, 0600."""
+        return self.directory / "token"
+
+    @property
+    def outside_token(self) -> Path:
+        """The token of an admin of a company outside, 0600."""
+        return self.directory / "outside-token"
+
+    @property
+    def tokens(self) -> Path:
+        """SHA-256 of each token → whom it belongs to."""
+        return self.directory / "tokens.json"
+
+    @property
+    def prometheus(self) -> Path:
+        """Configuration, targets and data of Prometheus."""
+        return self.directory / "prometheus"
+
+    @property
+    def targets(self) -> Path:
+        """What Prometheus scrapes, written by the supervisor."""
+        return self.prometheus / "targets.json"
+
+    @property
+    def config(self) -> Path:
+        """The sandbox's own configuration file."""
+        return self.directory / "cartctl.toml"
+
+
+def write_atomic(path: Path, text: str, *, mode: int = 0o644) -> None:
+    """Replace a file in one move, so that a reader sees the old text or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    draft.replace(path)
+
+
+def read_json(path: Path) -> Any | None:
+    """What a JSON file holds, or None when it does not exist or was cut off."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None

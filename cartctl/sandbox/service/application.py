@@ -1,0 +1,94 @@
+"""Puts a replica's application together from its role and version."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import psycopg
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+
+from cartctl.sandbox.service.data import Data, Unavailable
+from cartctl.sandbox.service.figures import exposition
+from cartctl.sandbox.service.log import complain, log
+from cartctl.sandbox.service.maintenance import Maintenance
+from cartctl.sandbox.service.settings import Settings
+from cartctl.sandbox.service.tokens import Tokens
+from cartctl.sandbox.service.traffic import App, Traffic
+
+
+def build(settings: Settings) -> App:
+    """The ASGI application of one replica."""
+    data = Data(settings.database, settings.pod)
+    tokens = Tokens(settings.tokens, complain)
+    app = FastAPI(title="payment-api", version=settings.version, lifespan=_lifespan(settings, data))
+    _probes(app, settings, data)
+    _roles(app, settings, data, tokens)
+    _failures(app)
+    shoppers = Maintenance(settings.maintenance, complain) if settings.role == "api" else None
+    return Traffic(app, tokens=tokens, maintenance=shoppers, variant=settings.variant)
+
+
+def _lifespan(settings: Settings, data: Data):  # type: ignore[no-untyped-def]  # noqa: ANN202 - FastAPI's own type is private
+    @asynccontextmanager
+    async def alive(_: FastAPI) -> AsyncIterator[None]:
+        data.open()
+        worker = None
+        if settings.role == "worker":
+            from cartctl.sandbox.service.worker import Worker
+
+            worker = Worker(data)
+            worker.start()
+        log("INFO", "started", role=settings.role, version=settings.version)
+        yield
+        if worker is not None:
+            worker.stop()
+        data.close()
+        log("INFO", "stopped", role=settings.role, version=settings.version)
+
+    return alive
+
+
+def _probes(app: FastAPI, settings: Settings, data: Data) -> None:
+    @app.get("/health")
+    def health() -> dict[str, str]:
+        return {"status": "ok", "version": settings.version, "database": "up" if data.up() else "down"}
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _roles(app: FastAPI, settings: Settings, data: Data, tokens: Tokens) -> None:
+    if settings.role == "api":
+        from cartctl.sandbox.service import platform
+
+        app.include_router(platform.routes(settings, data, tokens))
+    if settings.role == "web":
+        from cartctl.sandbox.service import pages
+
+        app.include_router(pages.home(settings))
+    if settings.carts and settings.role != "worker":
+        from cartctl.sandbox.service.flags import Flags
+
+        flags = Flags(settings.flags, complain)
+        if settings.role == "api":
+            from cartctl.sandbox.service import carts
+
+            app.include_router(carts.routes(data, tokens, flags))
+        else:
+            app.include_router(pages.routes(settings, data, tokens, flags))
+
+
+def _failures(app: FastAPI) -> None:
+    async def unavailable(request: Request, error: Exception) -> JSONResponse:
+        log("WARNING", "database unavailable", path=request.url.path, error=type(error).__name__)
+        return JSONResponse({"error": "database_unavailable"}, status_code=503, headers={"Retry-After": "1"})
+
+    async def refused(request: Request, error: Exception) -> JSONResponse:
+        told = str(error).partition("\n")[0]
+        log("ERROR", "request failed", path=request.url.path, error=f"{type(error).__name__}: {told}")
+        return JSONResponse({"error": "internal"}, status_code=500)
+
+    for kind in Unavailable:
+        app.add_exception_handler(kind, unavailable)
+    app.add_exception_handler(psycopg.Error, refused)

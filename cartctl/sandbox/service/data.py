@@ -1,0 +1,82 @@
+"""The database as the service sees it: a small pool that mends itself, and nothing that outlives a changed schema."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from cartctl.sandbox.service.figures import QUERY_SECONDS
+
+WAIT = 2.0  # seconds a request waits for a connection
+GLANCE = 0.25  # seconds the health check waits for one
+KNOWN_FOR = 1.0  # seconds for which the last experience answers the health check
+
+Unavailable = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
+
+
+class Data:
+    """Runs queries. No prepared statements: tables come and go under a running replica."""
+
+    def __init__(self, dsn: str, pod: str) -> None:
+        self._pool: ConnectionPool[psycopg.Connection[DictRow]] = ConnectionPool(
+            dsn,
+            connection_class=psycopg.Connection[DictRow],
+            kwargs={
+                "row_factory": dict_row,
+                "prepare_threshold": None,
+                "application_name": pod,
+                "options": "-c TimeZone=UTC",
+                "connect_timeout": 2,
+            },
+            min_size=1,
+            max_size=5,
+            timeout=WAIT,
+            reconnect_timeout=2.0,
+            check=ConnectionPool.check_connection,
+            open=False,
+        )
+        self._up: bool | None = None
+        self._known_at = 0.0
+
+    def open(self) -> None:
+        """Start connecting, without waiting for it: readiness does not depend on the database."""
+        self._pool.open(wait=False)
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self._pool.close(timeout=1.0)
+
+    def rows(self, query: LiteralString, values: Mapping[str, Any] | None = None) -> list[DictRow]:
+        """Every row of a query, as dicts. Raises one of `Unavailable` without a connection."""
+        with self.transaction() as connection:
+            return connection.execute(query, values or {}).fetchall()
+
+    @contextmanager
+    def transaction(self, wait: float = WAIT) -> Iterator[psycopg.Connection[DictRow]]:
+        """A connection for one transaction, timed."""
+        try:
+            with self._pool.connection(timeout=wait) as connection:
+                begun = time.monotonic()
+                yield connection
+            QUERY_SECONDS.observe(time.monotonic() - begun)
+        except Unavailable:
+            self._learnt(up=False)
+            raise
+        self._learnt(up=True)
+
+    def up(self) -> bool:
+        """Whether the database answers, from the last use or a short look."""
+        if time.monotonic() - self._known_at > KNOWN_FOR or self._up is None:
+            try:
+                with self.transaction(GLANCE) as connection:
+                    connection.execute("SELECT 1")
+            except Unavailable:
+                return False
+        return bool(self._up)
+
+    def _learnt(self, *, up: bool) -> None:
+        self._up, self._known_at = up, time.monotonic()

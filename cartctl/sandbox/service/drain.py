@@ -1,0 +1,80 @@
+"""How a replica ends without losing a request.
+
+It stops accepting at once: what waits in the shared socket's queue is taken by the other replicas. Requests in flight
+are answered, and so is what still arrives on open connections, with `Connection: close`. An idle connection is closed
+only after the clients' own keep-alive limit: closed earlier, it would meet a request that is just on its way.
+"""
+
+import asyncio
+import socket
+import time
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+CLOSE = (b"connection", b"close")
+CLIENTS_KEEP = 6.0  # seconds; what is idle for longer, no client uses again (common clients give up after 5)
+KEEP_ALIVE = 30  # seconds a running replica keeps an idle connection: longer than its clients do
+LONGEST = 15.0  # seconds until it ends whatever is open
+
+
+class DrainingProtocol(H11Protocol):
+    """Knows when it was last used, and by whom: a client of the service, or a probe on the replica's own port."""
+
+    used = 0.0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client connected."""
+        super().connection_made(transport)
+        self.used = time.monotonic()
+
+    def data_received(self, data: bytes) -> None:
+        """A client sent something."""
+        self.used = time.monotonic()
+        super().data_received(data)
+
+    def on_response_complete(self) -> None:
+        """An answer went out."""
+        self.used = time.monotonic()
+        super().on_response_complete()
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is being answered."""
+        return self.cycle is None or self.cycle.response_complete
+
+    @property
+    def port(self) -> int | None:
+        """The port it came in by."""
+        return self.server[1] if self.server else None
+
+
+class DrainingServer(uvicorn.Server):
+    """uvicorn's server with the end described above; `shared` is the port whose clients are waited for."""
+
+    def __init__(self, config: uvicorn.Config, shared: int | None) -> None:
+        super().__init__(config)
+        self._shared = shared
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop accepting, answer what is open, then end as uvicorn does."""
+        for server in self.servers:
+            server.close()
+        self.server_state.default_headers.append(CLOSE)  # in place: requests in flight hold this very list
+        deadline = time.monotonic() + LONGEST
+        await asyncio.sleep(0.05)  # connections accepted just now become known
+        while self._waited_for() and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+        await super().shutdown(sockets)
+
+    def _waited_for(self) -> bool:
+        now = time.monotonic()
+        waited_for = False
+        for connection in list(self.server_state.connections):
+            assert isinstance(connection, DrainingProtocol)  # noqa: S101 - the only protocol configured
+            patience = CLIENTS_KEEP if connection.port == self._shared else 0.0
+            if connection.idle and now - connection.used >= patience:
+                connection.shutdown()
+            else:
+                waited_for = True
+        return waited_for

@@ -1,0 +1,45 @@
+"""What a replica is told when it starts: its role, its version, its name, where its files are."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One replica's settings."""
+
+    role: Literal["api", "web", "worker"]
+    version: str
+    pod: str
+    directory: Path  # of the sandbox: database address, tokens, watched files
+
+    @property
+    def carts(self) -> bool:
+        """Whether this version knows carts."""
+        return not self.version.startswith("1.")
+
+    @property
+    def variant(self) -> str:
+        """How this version misbehaves, for practice: `errors`, `slow`, `payments-down`, `crash` or nothing."""
+        return self.version.partition("-")[2]
+
+    @property
+    def maintenance(self) -> Path:
+        """The watched file of the maintenance mode."""
+        return self.directory / "config" / "cart-runtime" / "MAINTENANCE"
+
+    @property
+    def flags(self) -> Path:
+        """The watched file of the feature flags."""
+        return self.directory / "config" / "cart-flags" / "flags.json"
+
+    @property
+    def tokens(self) -> Path:
+        """SHA-256 of each token → whom it belongs to."""
+        return self.directory / "tokens.json"
+
+    @property
+    def database(self) -> str:
+        """The DSN of the application's own role."""
+        return (self.directory / "app.dsn").read_text(encoding="utf-8").strip()

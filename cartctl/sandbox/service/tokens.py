@@ -1,0 +1,38 @@
+"""Who a bearer is. Tokens are kept as hashes; the company is the token's, never the request's."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cartctl.sandbox.service.watched import Watched
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """A user of one company."""
+
+    user: str
+    email: str
+    company: str
+    company_name: str
+    admin: bool
+
+
+class Tokens:
+    """The known bearers, from a watched file."""
+
+    def __init__(self, path: Path, complain: Callable[[str], None]) -> None:
+        self._known: Watched[Mapping[str, Bearer]] = Watched(path, _parse, {}, complain)
+
+    def bearer(self, authorization: str) -> Bearer | None:
+        """Whose `Authorization` header this is; None for none, another scheme or an unknown token."""
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            return None
+        return self._known.get().get(hashlib.sha256(token.strip().encode()).hexdigest())
+
+
+def _parse(text: str) -> Mapping[str, Bearer]:
+    return {digest: Bearer(**fields) for digest, fields in json.loads(text).items()}

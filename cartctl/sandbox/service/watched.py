@@ -1,0 +1,46 @@
+"""Files that are read again when they change, looked at by every request: one `stat` costs microseconds."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Watched(Generic[T]):
+    """What `parse` makes of a file's text; `missing` while there is none. Thread-safe.
+
+    Text that cannot be parsed (ValueError) counts as `missing` too, and `complain` is told once per change.
+    """
+
+    def __init__(
+        self, path: Path, parse: Callable[[str], T], missing: T, complain: Callable[[str], None]
+    ) -> None:
+        self._path, self._parse, self._missing, self._complain = path, parse, missing, complain
+        self._guard = threading.Lock()
+        self._seen: tuple[int, int, int] | None = None
+        self._value = missing
+
+    def get(self) -> T:
+        """The present value."""
+        seen = self._look()
+        with self._guard:
+            if seen != self._seen:
+                self._value = self._read() if seen else self._missing
+                self._seen = seen
+            return self._value
+
+    def _look(self) -> tuple[int, int, int] | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_ino, found.st_size
+
+    def _read(self) -> T:
+        try:
+            return self._parse(self._path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as wrong:
+            self._complain(f"{self._path.name} is not understood and ignored: {wrong}")
+            return self._missing

@@ -1,0 +1,99 @@
+"""What a sandbox is at this moment. Read-only."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from cartctl.adapters.embedded_postgres import EmbeddedPostgres
+from cartctl.adapters.http import Http, HttpUnreachable
+from cartctl.config.load import sandbox_directory
+from cartctl.sandbox.images import IMAGES
+from cartctl.sandbox.layout import Layout, read_json
+from cartctl.sandbox.postgres import DATABASE, DEPLOYER
+
+CONTROL_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxDeployment:
+    """One deployment as it is."""
+
+    name: str
+    image: str
+    revision: str
+    replicas: int
+    ready: int
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxStatus:
+    """Everything one needs to use a sandbox."""
+
+    kind: ClassVar[str] = "sandbox"
+
+    name: str
+    state: Literal["up", "down", "degraded"]
+    dsn: str | None
+    api_url: str | None
+    dashboard_url: str | None
+    prometheus_url: str | None
+    token_file: Path
+    flags_file: Path
+    config: Path
+    deployments: tuple[SandboxDeployment, ...]
+    images: tuple[str, ...] = IMAGES
+
+
+def read_status(name: str) -> SandboxStatus:
+    """The status of the sandbox `name`; one that was never made is down."""
+    layout = Layout(sandbox_directory(name).resolve())
+    server = EmbeddedPostgres(layout.postgres)
+    running = server.running()
+    told = ask_supervisor(layout)
+    deployments = tuple(_deployment(found) for found in (told or {}).get("deployments", {}).values())
+    settled = bool(told) and running and all(found.ready >= found.replicas for found in deployments)
+    ports = (told or {}).get("ports", {})
+    return SandboxStatus(
+        name=name,
+        state="up" if settled else "degraded" if told or running else "down",
+        dsn=server.dsn(DEPLOYER, DATABASE) if running else None,
+        api_url=_url(ports.get("payment-api")),
+        dashboard_url=_url(ports.get("admin-dashboard")),
+        prometheus_url=_prometheus(layout),
+        token_file=layout.token,
+        flags_file=layout.settings / "cart-flags" / "flags.json",
+        config=layout.config,
+        deployments=deployments,
+    )
+
+
+def ask_supervisor(layout: Layout) -> dict[str, Any] | None:
+    """What the living supervisor tells, with its control port; None when there is none."""
+    port = (read_json(layout.supervisor) or {}).get("port")
+    if not port or not layout.secret.exists():
+        return None
+    secret = layout.secret.read_text(encoding="utf-8").strip()
+    try:
+        answer = Http(f"http://127.0.0.1:{port}", token=secret, timeout=CONTROL_SECONDS).get("/status")
+    except HttpUnreachable:
+        return None
+    if not answer.ok:
+        return None  # another program has this port by now
+    told: dict[str, Any] = answer.json()
+    return {**told, "control": port} if told.get("directory") == str(layout.directory) else None
+
+
+def _deployment(told: dict[str, Any]) -> SandboxDeployment:
+    [image] = told["images"].values()
+    return SandboxDeployment(told["name"], image, told["revision"], told["replicas"], told["ready"])
+
+
+def _url(port: int | None) -> str | None:
+    return f"http://127.0.0.1:{port}" if port else None
+
+
+def _prometheus(layout: Layout) -> str | None:
+    from cartctl.sandbox.prometheus import find
+
+    found = find(layout)
+    return found.url if found and found.program.process() is not None else None

@@ -1,0 +1,155 @@
+"""What can be asked of the supervisor: deployments, pods, images, sizes, settings, logs. The HTTP around it is in `server`."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from cartctl.sandbox.images import IMAGES, resolve
+from cartctl.sandbox.supervisor import processes
+from cartctl.sandbox.supervisor.controller import Controller
+from cartctl.sandbox.supervisor.model import Revision, Spec
+from cartctl.sandbox.supervisor.settings import Settings
+
+MOST_REPLICAS = 20
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
+
+
+class Bad(Exception):  # noqa: N818 - an answer, not a fault
+    """A request that cannot be met: HTTP status, what happened, what to do."""
+
+    def __init__(self, status: int, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.status, self.message, self.hint = status, message, hint
+
+
+class Control:
+    """The verbs of the control API over one controller; every one takes its guard."""
+
+    def __init__(self, controller: Controller) -> None:
+        self._controller = controller
+        self._settings = Settings(controller.layout.settings)
+
+    def status(self) -> dict[str, Any]:
+        """Where the sandbox lies and whether everything asked for runs."""
+        deployments = self.deployments()["deployments"]
+        return {
+            "directory": str(self._controller.layout.directory),
+            "images": list(IMAGES),
+            "ports": {spec.name: spec.port for spec in self._controller.specs.values()},
+            "deployments": deployments,
+        }
+
+    def deployments(self) -> dict[str, Any]:
+        """Spec and status of each deployment, in one reading."""
+        with self._controller.guard:
+            return {"deployments": {name: self._told(spec) for name, spec in self._controller.specs.items()}}
+
+    def pods(self, name: str) -> dict[str, Any]:
+        """The pods of one deployment."""
+        with self._controller.guard:
+            spec = self._spec(name)
+            return {"pods": [pod.told() for pod in self._controller.of(spec.name)]}
+
+    def set_images(self, name: str, images: Mapping[str, str], cause: str) -> dict[str, Any]:
+        """Ask for images by container; the same ones again change nothing."""
+        with self._controller.guard:
+            spec = self._spec(name)
+            for container, ref in images.items():
+                if container not in spec.images:
+                    raise Bad(
+                        404, f"{name} has no container {container}.", f"It has: {', '.join(spec.images)}."
+                    )
+                if resolve(ref) is None:
+                    raise Bad(404, f"There is no image {ref}.", f"The sandbox has: {', '.join(IMAGES)}.")
+            wanted = {**spec.images, **images}
+            if wanted != spec.images:
+                spec.images = wanted
+                at = datetime.now(UTC).isoformat()
+                spec.history.append(Revision(spec.revision + 1, wanted, cause, at))
+                self._asked(spec)
+            return self._told(spec)
+
+    def set_replicas(self, name: str, replicas: int) -> dict[str, Any]:
+        """Ask for a size."""
+        if not 0 <= replicas <= MOST_REPLICAS:
+            raise Bad(422, f"{replicas} replicas cannot be had.", f"0 to {MOST_REPLICAS}.")
+        with self._controller.guard:
+            spec = self._spec(name)
+            if spec.replicas != replicas:
+                spec.replicas = replicas
+                self._asked(spec)
+            return self._told(spec)
+
+    def set_paused(self, name: str, *, paused: bool) -> dict[str, Any]:
+        """Stop or go on rolling out."""
+        with self._controller.guard:
+            spec = self._spec(name)
+            if spec.paused != paused:
+                spec.paused = paused
+                self._asked(spec)
+            return self._told(spec)
+
+    def logs(self, name: str, lines: int) -> dict[str, Any]:
+        """The last lines of each pod's log, by pod."""
+        with self._controller.guard:
+            names = [pod.name for pod in self._controller.of(self._spec(name).name)]
+        layout = self._controller.layout
+        return {"logs": {pod: processes.tail(processes.log_file(layout, pod), lines) for pod in names}}
+
+    def settings(self, name: str) -> dict[str, Any]:
+        """The keys of a ConfigMap and its version."""
+        _plain(name)
+        with self._controller.guard:
+            data, version = self._settings.read(name)
+        return {"data": data, "version": version}
+
+    def put_settings(self, name: str, changes: Mapping[str, str | None], seen: int | None) -> dict[str, Any]:
+        """Write or remove keys; refused (409) when somebody else wrote since version `seen`."""
+        for word in (name, *changes):
+            _plain(word)
+        with self._controller.guard:
+            if not self._settings.write(name, changes, seen):
+                raise Bad(409, f"{name} was changed in the meantime.", "Read it again.")
+        return self.settings(name)
+
+    def _asked(self, spec: Spec) -> None:
+        spec.generation += 1
+        self._controller.save()
+        self._controller.woken.set()
+
+    def _spec(self, name: str) -> Spec:
+        specs = self._controller.specs
+        if name not in specs:
+            raise Bad(404, f"There is no deployment {name}.", f"There are: {', '.join(specs)}.")
+        return specs[name]
+
+    def _told(self, spec: Spec) -> dict[str, Any]:
+        pods = [pod for pod in self._controller.of(spec.name) if pod.ending is None]
+        updated = [pod for pod in pods if pod.revision == spec.revision]
+        stuck = ("CrashLoopBackOff", "ErrImagePull")
+        return {
+            "name": spec.name,
+            "role": spec.role,
+            "replicas": spec.replicas,
+            "images": spec.images,
+            "revision": str(spec.revision),
+            "paused": spec.paused,
+            "observed": spec.observed == spec.generation,
+            "total": len(pods),
+            "updated": len(updated),
+            "available": sum(pod.up for pod in updated),
+            "ready": sum(pod.up for pod in pods),
+            "running": len(self._controller.of(spec.name)),
+            "failure": next((p.reason for p in updated if p.reason and p.reason.startswith(stuck)), None),
+            "port": spec.port,
+            "history": [
+                {"revision": r.number, "images": r.images, "cause": r.cause, "at": r.at} for r in spec.history
+            ],
+        }
+
+
+def _plain(name: str) -> None:
+    """Names become paths: nothing but a plain word passes."""
+    if not NAME.fullmatch(name):
+        raise Bad(422, f"{name!r} is no name.", "Letters, digits, dots, dashes and underscores.")

@@ -1,0 +1,215 @@
+"""The loop that makes what runs what is asked for: starts, probes, restarts with back-off, ends."""
+
+import secrets
+import signal
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from cartctl.sandbox.images import resolve
+from cartctl.sandbox.layout import Layout
+from cartctl.sandbox.supervisor import processes
+from cartctl.sandbox.supervisor.model import Pod, Spec
+from cartctl.sandbox.supervisor.rollout import decide
+from cartctl.sandbox.supervisor.state import State
+
+GRACE = 20.0  # seconds a replica has to answer what is in flight
+BUSY, IDLE = 0.05, 1.0  # seconds between two looks, while something moves and while nothing does
+PROBE_EVERY = 1.0
+MISSES = 3  # probes failed in a row until a ready replica is not
+STABLE = 10.0  # seconds of life after which a crash starts the back-off anew
+BACK_OFF = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+LOOPING = 2  # crashes in a row that make a loop
+KEPT_LOGS = 20  # of pods that are gone, per deployment
+
+
+class Wake:
+    """Ends a wait early. A queue and no Event: its `put` may interrupt its own `get` in a signal handler."""
+
+    def __init__(self) -> None:
+        self._calls: SimpleQueue[None] = SimpleQueue()
+
+    def set(self) -> None:
+        """End the present wait, or the next one at once."""
+        self._calls.put(None)
+
+    def wait(self, seconds: float) -> None:
+        """Wait for `set`, at most so long; calls that came together count once."""
+        try:
+            self._calls.get(timeout=seconds)
+            while True:
+                self._calls.get_nowait()
+        except Empty:
+            return
+
+
+class Controller:
+    """Owns the replicas' processes and the deployments' sockets; the control API changes its specs under `guard`."""
+
+    def __init__(self, layout: Layout, state: State) -> None:
+        self.layout = layout
+        self.state = state
+        self.specs = state.specs
+        self.pods: list[Pod] = []
+        self.guard = threading.RLock()
+        self.woken = Wake()
+        self._stopping = False
+        self._probes = ThreadPoolExecutor(max_workers=4, thread_name_prefix="probe")
+        self._sockets: dict[str, socket.socket] = {}
+
+    def open(self) -> None:
+        """Listen for every deployment that serves, on its former port where that is free."""
+        for spec in self.specs.values():
+            if spec.serves:
+                listening = processes.listen(spec.port)
+                spec.port = listening.getsockname()[1]
+                self._sockets[spec.name] = listening
+        self.save()
+
+    def run(self) -> None:
+        """Look and act until told to stop, then end every replica."""
+        while not self._stopping:
+            with self.guard:
+                moving = [self._reconcile(spec) for spec in self.specs.values()]
+            self.woken.wait(BUSY if any(moving) else IDLE)
+        self._close()
+
+    def stop(self) -> None:
+        """End the loop; safe to call from a signal handler."""
+        self._stopping = True
+        self.woken.set()
+
+    def save(self) -> None:
+        """Keep what is asked for and what runs."""
+        running = [pod for pod in self.pods if pod.process is not None]
+        self.state.save({pod.name: pod.process.pid for pod in running if pod.process is not None})
+
+    def of(self, deployment: str) -> list[Pod]:
+        """The pods of one deployment."""
+        return [pod for pod in self.pods if pod.deployment == deployment]
+
+    def _reconcile(self, spec: Spec) -> bool:
+        """One look at one deployment; whether something is still on its way."""
+        mine = self.of(spec.name)
+        changed = [self._look_after(spec, pod) for pod in mine]
+        moves = decide(spec, self.of(spec.name))
+        for pod in moves.end:
+            self._end(pod)
+        for _ in range(moves.make):
+            self._make(spec)
+        spec.observed = spec.generation
+        if any(changed) or moves.make or moves.end:
+            self.save()
+            self.state.write_targets(self.of("payment-api"))
+        return any(not pod.ready or pod.ending is not None for pod in self.of(spec.name))
+
+    def _make(self, spec: Spec) -> None:
+        pod = Pod(
+            name=f"{spec.name}-{spec.revision}-{secrets.token_hex(4)}",
+            deployment=spec.name,
+            container=spec.container,
+            image=spec.images[spec.container],
+            revision=spec.revision,
+            started=time.monotonic(),
+        )
+        self.pods.append(pod)
+        self._forget_old_logs(spec)
+        self._start(spec, pod)
+
+    def _start(self, spec: Spec, pod: Pod) -> None:
+        pod.started, pod.retry_at, pod.ready, pod.misses = time.monotonic(), None, False, 0
+        version = resolve(pod.image)
+        if version is None:
+            pod.reason, pod.retry_at = (
+                f"ErrImagePull: there is no image {pod.image}",
+                pod.started + BACK_OFF[-1],
+            )
+            return
+        if pod.crashes < LOOPING:
+            pod.reason = "Starting"
+        processes.spawn(self.layout, spec, pod, version, self._sockets.get(spec.name))
+
+    def _end(self, pod: Pod) -> None:
+        pod.ending = time.monotonic()
+        if pod.process is None:
+            self.pods.remove(pod)
+        processes.end(pod)
+
+    def _look_after(self, spec: Spec, pod: Pod) -> bool:
+        """Notice an exit, end what overstays, start again what may, probe; whether the set of processes changed."""
+        now = time.monotonic()
+        if pod.process is not None and (code := pod.process.poll()) is not None:
+            return self._gone(pod, code, now)
+        if pod.ending is not None:
+            if now - pod.ending > GRACE:
+                processes.end(pod, at_once=True)
+            return False
+        if pod.process is None:
+            if pod.retry_at is not None and now >= pod.retry_at:
+                self._start(spec, pod)
+                return True
+            return False
+        if not pod.probing and (not pod.ready or now - pod.probed >= PROBE_EVERY):
+            pod.probing = True
+            self._probes.submit(self._probe, pod)
+        return False
+
+    def _gone(self, pod: Pod, code: int, now: float) -> bool:
+        pod.process, pod.port, pod.ready = None, None, False
+        if pod.ending is not None:
+            self.pods.remove(pod)
+            return True
+        pod.crashes = 1 if now - pod.started > STABLE else pod.crashes + 1
+        pod.restarts += 1
+        pod.retry_at = now + BACK_OFF[min(pod.crashes, len(BACK_OFF)) - 1]
+        last = " | ".join(processes.tail(processes.log_file(self.layout, pod.name), 3))
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
+        pod.reason = f"{'CrashLoopBackOff' if pod.crashes >= LOOPING else 'Error'}: {pod.name} {how}: {last}"
+        return True
+
+    def _probe(self, pod: Pod) -> None:
+        port = pod.port
+        answered = port is not None and processes.probe(port)
+        with self.guard:
+            pod.probing, pod.probed = False, time.monotonic()
+            if port is None or port != pod.port:
+                return
+            pod.misses = 0 if answered else pod.misses + 1
+            was = pod.ready
+            pod.ready = answered or (was and pod.misses < MISSES)
+            pod.reason = None if pod.ready else pod.reason
+        if was != pod.ready or not answered:
+            self.woken.set()
+
+    def _forget_old_logs(self, spec: Spec) -> None:
+        living = {pod.name for pod in self.pods}
+        found = [path for path in self.layout.logs.glob(f"{spec.name}-*.log") if path.stem not in living]
+        for path in sorted(found, key=_modified)[:-KEPT_LOGS]:
+            path.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        """End every replica: first asked, after a second told."""
+        with self.guard:
+            for pod in self.pods:
+                processes.end(pod)
+            deadline = time.monotonic() + 1.0
+            while time.monotonic() < deadline and any(
+                p.process and p.process.poll() is None for p in self.pods
+            ):
+                time.sleep(0.02)
+            for pod in self.pods:
+                processes.end(pod, at_once=True)
+                if pod.process is not None:
+                    pod.process.wait()
+            self.pods.clear()
+            self.save()
+        self._probes.shutdown()
+        for listening in self._sockets.values():
+            listening.close()
+
+
+def _modified(path: Path) -> float:
+    return path.stat().st_mtime

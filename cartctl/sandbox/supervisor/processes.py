@@ -1,0 +1,105 @@
+"""The operating system's side of a pod: starting a replica with its sockets, ending it, reading its log, asking it."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from cartctl.sandbox.layout import Layout
+from cartctl.sandbox.supervisor.model import Pod, Spec
+
+TAIL = 16 * 1024  # bytes of a log that are looked at
+PROBE_SECONDS = 1.0
+ANSWERED = 200
+BACKLOG = 1024
+
+
+def listen(port: int | None) -> socket.socket:
+    """A listening socket on loopback; another free port when the wanted one is taken."""
+    try:
+        return _bound(port or 0)
+    except OSError:
+        return _bound(0)
+
+
+def _bound(port: int) -> socket.socket:
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(("127.0.0.1", port))
+        made.listen(BACKLOG)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+def spawn(layout: Layout, spec: Spec, pod: Pod, version: str, shared: socket.socket | None) -> None:
+    """Start the pod's process: it inherits the deployment's socket and one of its own, which answers probes.
+
+    The supervisor keeps no copy of the second one: a dead replica must refuse, not keep callers waiting.
+    """
+    own = listen(None)
+    try:
+        pod.port = own.getsockname()[1]
+        passed = [own.fileno(), *([shared.fileno()] if shared else [])]
+        with log_file(layout, pod.name).open("ab") as log:
+            pod.process = subprocess.Popen(
+                command(layout, spec, pod.name, version),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=passed,
+                env=environment(layout, passed),
+            )
+    finally:
+        own.close()
+
+
+def command(layout: Layout, spec: Spec, pod: str, version: str) -> list[str]:
+    """The replica's command line; its last two words tell it from every other process of the machine."""
+    program = [sys.executable, "-m", "cartctl.sandbox.service"]
+    return [*program, "--role", spec.role, "--version", version, pod, str(layout.directory)]
+
+
+def environment(layout: Layout, sockets: list[int]) -> dict[str, str]:
+    """A replica's environment: what it needs to run, and the numbers of its sockets."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    return {**kept, "SERVICE_SOCKETS": ",".join(map(str, sockets)), "PYTHONUNBUFFERED": "1", "TZ": "UTC"}
+
+
+def end(pod: Pod, *, at_once: bool = False) -> None:
+    """Ask a pod's process to end, or end it."""
+    if pod.process is not None and pod.process.poll() is None:
+        pod.process.send_signal(signal.SIGKILL if at_once else signal.SIGTERM)
+
+
+def probe(port: int) -> bool:
+    """Whether a replica answers its readiness probe. Before it serves, the connection waits in its queue."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PROBE_SECONDS)
+    try:
+        connection.request("GET", "/health", headers={"Connection": "close"})
+        return connection.getresponse().status == ANSWERED
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def log_file(layout: Layout, pod: str) -> Path:
+    """Where a pod's output goes."""
+    return layout.logs / f"{pod}.log"
+
+
+def tail(path: Path, lines: int) -> list[str]:
+    """The last lines of a log; none when there is no log."""
+    try:
+        with path.open("rb") as stream:
+            stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, stream.tell() - max(TAIL, lines * 300)))
+            return stream.read().decode("utf-8", "replace").splitlines()[-lines:]
+    except OSError:
+        return []

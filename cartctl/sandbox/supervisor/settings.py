@@ -1,0 +1,45 @@
+"""ConfigMaps: a directory each, a file per key, a version that changes with every write."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from cartctl.sandbox.layout import write_atomic
+
+VERSION = ".version"
+
+
+class Settings:
+    """The ConfigMaps below one directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def read(self, name: str) -> tuple[dict[str, str], int]:
+        """The keys of a ConfigMap and its version; none and 0 when there is none."""
+        folder = self._directory / name
+        if not folder.is_dir():
+            return {}, 0
+        files = [path for path in folder.iterdir() if not path.name.startswith(".")]
+        return {path.name: path.read_text(encoding="utf-8") for path in sorted(files)}, self._version(folder)
+
+    def write(self, name: str, changes: Mapping[str, str | None], seen: int | None) -> bool:
+        """Write or (None) remove keys; False, and nothing changed, when the version is no longer the one `seen`."""
+        folder = self._directory / name
+        version = self._version(folder)
+        if seen is not None and seen != version:
+            return False
+        folder.mkdir(parents=True, exist_ok=True)
+        for key, text in changes.items():
+            if text is None:
+                (folder / key).unlink(missing_ok=True)
+            else:
+                write_atomic(folder / key, text)
+        write_atomic(folder / VERSION, str(version + 1))
+        return True
+
+    @staticmethod
+    def _version(folder: Path) -> int:
+        try:
+            return int((folder / VERSION).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return 0

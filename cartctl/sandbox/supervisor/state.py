@@ -1,0 +1,62 @@
+"""What outlives the supervisor: the specs, and the processes it had, so that the next one ends what was left behind."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from cartctl.sandbox.layout import Layout, read_json, write_atomic
+from cartctl.sandbox.supervisor.model import Pod, Spec, first_specs
+
+LEFT_BEHIND_SECONDS = 2.0
+
+
+@dataclass(slots=True)
+class State:
+    """The specs by name, and the processes by pod name, as they are kept in the sandbox's directory."""
+
+    layout: Layout
+    specs: dict[str, Spec]
+    processes: dict[str, int] = field(default_factory=dict)
+    written: str = ""
+
+    @classmethod
+    def load(cls, layout: Layout) -> "State":
+        """What was kept, or a new sandbox's."""
+        kept = read_json(layout.state)
+        if kept is None:
+            return cls(layout, first_specs(datetime.now(UTC).isoformat()))
+        specs = {name: Spec.load(document) for name, document in kept["specs"].items()}
+        return cls(layout, specs, kept["processes"])
+
+    def save(self, processes: Mapping[str, int]) -> None:
+        """Keep the specs and the running processes; nothing is written when nothing changed."""
+        self.processes = dict(processes)
+        specs = {name: spec.dump() for name, spec in self.specs.items()}
+        text = json.dumps({"specs": specs, "processes": self.processes}, indent=1)
+        if text != self.written:
+            write_atomic(self.layout.state, text)
+            self.written = text
+
+    def write_targets(self, pods: Sequence[Pod]) -> None:
+        """Tell Prometheus which replicas there are to scrape."""
+        addresses = sorted(f"127.0.0.1:{pod.port}" for pod in pods if pod.port and pod.ending is None)
+        text = json.dumps([{"targets": addresses, "labels": {"deployment": "payment-api"}}])
+        if not self.layout.targets.exists() or self.layout.targets.read_text(encoding="utf-8") != text:
+            write_atomic(self.layout.targets, text)
+
+    def end_left_behind(self) -> None:
+        """End replicas of a supervisor that died. Only processes that still are what was written down are touched."""
+        import psutil
+
+        found = []
+        for pod, pid in self.processes.items():
+            try:
+                process = psutil.Process(pid)
+                if process.cmdline()[-2:] == [pod, str(self.layout.directory)]:
+                    process.terminate()
+                    found.append(process)
+            except psutil.Error:
+                continue
+        for process in psutil.wait_procs(found, timeout=LEFT_BEHIND_SECONDS)[1]:
+            process.kill()

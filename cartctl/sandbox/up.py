@@ -1,0 +1,128 @@
+"""Starts a sandbox, or mends what is not running of it: database, supervisor with its replicas, Prometheus."""
+
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from filelock import FileLock, Timeout
+
+from cartctl.config.load import sandbox_directory
+from cartctl.errors import Locked, StepFailed, UsageError
+from cartctl.sandbox import postgres, prometheus
+from cartctl.sandbox.access import make_flags, make_tokens
+from cartctl.sandbox.background import Program
+from cartctl.sandbox.configuration import write_configuration
+from cartctl.sandbox.layout import Layout
+from cartctl.sandbox.status import SandboxStatus, ask_supervisor, read_status
+
+T = TypeVar("T")
+
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+SUPERVISOR_SECONDS = 10.0
+READY_SECONDS = 30.0
+OTHER_SECONDS = 60.0  # another `up` or `down` of the same sandbox
+
+
+def up(name: str, say: Callable[[str], None]) -> SandboxStatus:
+    """Bring the sandbox `name` up and tell what happens through `say`; what runs already is left alone.
+
+    Raises UsageError for a name that is none, Locked while another `up` or `down` of it lasts, StepFailed when a part
+    does not start.
+    """
+    layout = Layout(checked_directory(name))
+    with alone(layout):
+        _up(layout, say)
+    return read_status(name)
+
+
+def _up(layout: Layout, say: Callable[[str], None]) -> None:
+    metrics = prometheus.find(layout)
+    if metrics is not None:
+        metrics.start()
+    make_tokens(layout)
+    make_flags(layout)
+    if not postgres.EmbeddedPostgres(layout.postgres).running():
+        say("starting PostgreSQL")
+    server = postgres.start(layout)
+    told = ask_supervisor(layout)
+    if told is None:
+        say("starting the supervisor")
+        told = _start_supervisor(layout)
+    write_configuration(
+        layout,
+        dsn=server.dsn(postgres.DEPLOYER, postgres.DATABASE),
+        control=told["control"],
+        ports=told["ports"],
+        prometheus=metrics.url if metrics else None,
+    )
+    if not _settled(layout):
+        say("waiting for the replicas")
+        _within(READY_SECONDS, lambda: _settled(layout) or None, "The replicas are not ready", layout)
+    if metrics is not None:
+        _within(READY_SECONDS, lambda: metrics.ready() or None, "Prometheus is not ready", layout)
+
+
+def checked_directory(name: str) -> Path:
+    """The directory of the sandbox `name`. Raises UsageError for a name that cannot be one."""
+    if not NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} is no name for a sandbox.", hint="Lower-case letters, digits and dashes, at most 40."
+        )
+    return sandbox_directory(name).resolve()
+
+
+@contextmanager
+def alone(layout: Layout) -> Iterator[None]:
+    """Only one `up` or `down` of a sandbox at a time. Raises Locked when the other one lasts too long."""
+    layout.directory.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(layout.directory.with_name(f".{layout.directory.name}.lock"), timeout=OTHER_SECONDS)
+    try:
+        lock.acquire()
+    except Timeout as taken:
+        raise Locked(
+            "Another `sandbox up` or `sandbox down` of this sandbox is running.", hint="Wait for it."
+        ) from taken
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def supervisor(layout: Layout) -> Program:
+    """The supervisor as a program."""
+    argv = [sys.executable, "-m", "cartctl.sandbox.supervisor", str(layout.directory)]
+    return Program(
+        "supervisor", argv, layout.directory / "supervisor.process", layout.logs / "supervisor.log"
+    )
+
+
+def _start_supervisor(layout: Layout) -> dict[str, Any]:
+    program = supervisor(layout)
+    program.stop()  # one that lives but does not answer
+    program.start()
+    return _within(
+        SUPERVISOR_SECONDS, lambda: ask_supervisor(layout), "The supervisor does not answer", layout
+    )
+
+
+def _settled(layout: Layout) -> bool:
+    told = ask_supervisor(layout) or {}
+    stuck = [found["failure"] for found in told.get("deployments", {}).values() if found["failure"]]
+    if stuck:
+        return True  # it will not get better by waiting; the status says degraded
+    return bool(told) and all(found["ready"] >= found["replicas"] for found in told["deployments"].values())
+
+
+def _within(seconds: float, ask: Callable[[], T | None], otherwise: str, layout: Layout) -> T:
+    deadline = time.monotonic() + seconds
+    while True:
+        found = ask()
+        if found is not None:
+            return found
+        if time.monotonic() > deadline:
+            raise StepFailed(f"{otherwise} after {seconds:g} s.", hint=f"Look at the files in {layout.logs}.")
+        time.sleep(0.05)
