@@ -6,9 +6,11 @@ from typing import Any
 import typer
 
 from cartctl.commands.config import config
+from cartctl.commands.sandbox import sandbox
 
 COMMANDS: dict[str, Callable[..., Any]] = {}
 
 GROUPS: dict[str, typer.Typer] = {
     "config": config,
+    "sandbox": sandbox,
 }
