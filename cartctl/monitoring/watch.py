@@ -102,6 +102,11 @@ class Watch:
         return self._clock() - min(self._seen.values())
 
     @property
+    def blind_limit(self) -> float:
+        """Seconds of blindness after which nothing is claimed."""
+        return self._settings.blind_limit.total_seconds()
+
+    @property
     def sustained(self) -> float:
         """Seconds after which a critical value is no passing spike: those of the error rate's trigger."""
         return self._rule.limit

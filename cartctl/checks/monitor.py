@@ -1,0 +1,113 @@
+"""The monitoring step: waits while the run's monitor watches, and judges what it saw."""
+
+from datetime import timedelta
+
+from cartctl.adapters.metrics import Metric
+from cartctl.engine.model import Check, CheckResult, Checks, Verdict
+from cartctl.engine.pulse import Pulse
+from cartctl.monitoring.thresholds import Judged
+from cartctl.monitoring.watch import Measure, Tick, Watch
+
+POLL = 0.25  # seconds between looks at the watch's latest tick
+
+
+class Monitor(Check):
+    """Waits `for_` on an armed pulse, reading `watch`; a trigger that fires surfaces in the wait."""
+
+    def __init__(self, key: str, watch: Watch, for_: timedelta) -> None:
+        self.key = key
+        self._watch = watch
+        self._seconds = for_.total_seconds()
+
+    def judge(self, pulse: Pulse) -> Checks:
+        """One result per metric, as it was at the end and in between. Raises TriggerFired through the pulse. Read-only."""
+        course = Course()
+        begun = pulse.now()
+        first = self._watch.latest  # from before: counts for nothing
+        while (elapsed := pulse.now() - begun) < self._seconds or self._watch.latest is first:
+            pulse.progress(min(elapsed, self._seconds), self._seconds, "s")
+            if (blind := min(elapsed, self._watch.blind_for)) > self._watch.blind_limit:
+                return Checks((self._blind(blind),))
+            latest = self._watch.latest
+            if latest is not None and latest is not first:
+                course.see(latest)
+            pulse.pause(min(POLL, max(0.01, self._seconds - elapsed)))
+        pulse.progress(self._seconds, self._seconds, "s")
+        if self._watch.latest is not None:
+            course.see(self._watch.latest)
+        return course.judge(self._watch.sustained)
+
+    def _blind(self, seconds: float) -> CheckResult:
+        latest = self._watch.latest
+        unseen = [f"{m.name}: {m.detail}" for m in latest.metrics if m.verdict.blind] if latest else []
+        return CheckResult(
+            "monitor",
+            Verdict.UNKNOWN,
+            observed=f"blind for {seconds:.0f} s" + (f" ({'; '.join(unseen)})" if unseen else ""),
+            expected=f"measurements within {self._watch.blind_limit:g} s",
+            hint="Check the metrics source: cartctl monitor --check-queries.",
+        )
+
+
+class Course:
+    """What the ticks showed over a time: the last measure, the worst one, and since when a metric is critical."""
+
+    def __init__(self) -> None:
+        self._last: dict[Metric, Measure] = {}
+        self._worst: dict[Metric, Measure] = {}
+        self._critical: dict[Metric, float] = {}
+        self._at = 0.0
+        self._ticks: set[float] = set()
+
+    def see(self, tick: Tick) -> None:
+        """Take in a tick; one that was seen already changes nothing."""
+        self._at = tick.at.timestamp()
+        if self._at in self._ticks:
+            return
+        self._ticks.add(self._at)
+        for measure in tick.metrics:
+            self._last[measure.name] = measure
+            if measure.verdict is Judged.CRITICAL:
+                self._critical.setdefault(measure.name, self._at)
+            elif measure.verdict.decided:
+                self._critical.pop(measure.name, None)
+            if measure.verdict.decided and _rank(measure) > _rank(self._worst.get(measure.name)):
+                self._worst[measure.name] = measure
+
+    def judge(self, sustained: float) -> Checks:
+        """One result per metric. Critical for longer than `sustained` seconds until the end fails; a spike warns."""
+        return Checks.of(self._result(metric, sustained) for metric in self._last)
+
+    def _result(self, metric: Metric, sustained: float) -> CheckResult:
+        last = self._last[metric]
+        if not last.verdict.decided:
+            return CheckResult(
+                metric,
+                Verdict.UNKNOWN,
+                observed=f"{last.verdict}: {last.detail}",
+                expected="a value that can be judged",
+                hint="See cartctl monitor --check-queries.",
+            )
+        lasting = self._at - self._critical.get(metric, self._at)
+        worst = self._worst[metric]
+        observed = f"{show(last)}, at worst {show(worst)} ({worst.verdict}) in {len(self._ticks)} looks"
+        if lasting > sustained:
+            return CheckResult(
+                metric,
+                Verdict.FAIL,
+                f"{observed}, critical for {lasting:.0f} s",
+                "below its critical threshold",
+            )
+        verdict = Verdict.PASS if worst.verdict is Judged.OK else Verdict.WARN
+        return CheckResult(metric, verdict, observed, "below its warning threshold")
+
+
+def _rank(measure: Measure | None) -> int:
+    return [Judged.OK, Judged.WARNING, Judged.CRITICAL].index(measure.verdict) + 1 if measure else 0
+
+
+def show(measure: Measure) -> str:
+    """A measure's value for people: shares as per cent, seconds as milliseconds."""
+    if measure.value is None:
+        return "-"
+    return f"{measure.value:.1%}" if measure.unit == "share" else f"{measure.value * 1000:.0f} ms"
