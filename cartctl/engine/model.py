@@ -12,6 +12,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
 
+from cartctl.errors import CheckFailed, Inconclusive
+
 if TYPE_CHECKING:
     from cartctl.engine.pulse import Pulse
 
@@ -26,6 +28,13 @@ class Verdict(StrEnum):
     WARN = "warn"
     FAIL = "fail"
     UNKNOWN = "unknown"
+
+    @property
+    def exit_code(self) -> int:
+        """How a command ends that found this."""
+        if self is Verdict.FAIL:
+            return CheckFailed.exit_code
+        return Inconclusive.exit_code if self is Verdict.UNKNOWN else 0
 
 
 @dataclass(frozen=True, slots=True)

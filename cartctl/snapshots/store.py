@@ -35,6 +35,8 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 class Snapshot:
     """One snapshot as a list shows it. `heads` are the migrations its database had."""
 
+    kind: ClassVar[str] = "snapshot"
+
     id: str
     created_at: datetime
     provider: str
@@ -74,12 +76,8 @@ class Store:
 
     def get(self, snapshot: str) -> Manifest:
         """As `find`. Raises UsageError when there is none."""
-        if (manifest := self.find(snapshot)) is None:
-            raise UsageError(
-                f"There is no snapshot {snapshot} in {self.directory}.",
-                hint="`cartctl snapshot list` shows those there are.",
-            )
-        return manifest
+        self.entry(snapshot)
+        return read_manifest(self.path(snapshot))
 
     def list(self) -> Snapshots:
         """Every snapshot, newest first; a damaged one is listed as not verified. Read-only."""
@@ -87,6 +85,23 @@ class Store:
             return Snapshots()
         found = [self._entry(path) for path in self.directory.iterdir() if _is_snapshot(path)]
         return Snapshots(tuple(sorted(found, key=lambda entry: (entry.created_at, entry.id), reverse=True)))
+
+    def entry(self, snapshot: str) -> Snapshot:
+        """One snapshot as the list shows it. Raises UsageError when there is none. Read-only."""
+        if not (path := self.path(snapshot)).is_dir():
+            raise UsageError(
+                f"There is no snapshot {snapshot} in {self.directory}.",
+                hint="`cartctl snapshot list` shows those there are.",
+            )
+        return self._entry(path)
+
+    def newest(self) -> Snapshot:
+        """The newest snapshot, verified or not. Raises UsageError when there is none. Read-only."""
+        if found := self.list().snapshots:
+            return found[0]
+        raise UsageError(
+            f"There is no snapshot in {self.directory}.", hint="cartctl snapshot create takes one."
+        )
 
     def newest_verified(self) -> Snapshot | None:
         """The newest snapshot that passed its verification. Read-only."""

@@ -87,7 +87,7 @@ class Parts(Protocol):
 class Preflight(Check):
     """Looks at everything a deployment stands on.
 
-    `migrations` asks the migration status. `only` names the looks wanted, `skip` those left out, with the reason.
+    `migrations` asks the migration status; `images` are those of the command line. `only` names the looks wanted, `skip` those left out, with the reason.
     `follows` says that a run goes on from here and takes a snapshot; `outside_window` that its window is waived.
     """
 
@@ -98,6 +98,7 @@ class Preflight(Check):
         parts: Parts,
         migrations: Callable[[], Pending],
         *,
+        images: Mapping[str, str] | None = None,
         only: tuple[str, ...] = (),
         skip: Mapping[str, str] | None = None,
         follows: bool = False,
@@ -106,6 +107,7 @@ class Preflight(Check):
     ) -> None:
         self._parts = parts
         self._migrations = migrations
+        self._images = images or {}
         self._only = only or NAMES
         self._skip = skip or {}
         self._follows = follows
@@ -135,7 +137,7 @@ class Preflight(Check):
                 lambda: open_store(env), database.snapshots.max_age, follows=self._follows
             ),
             "recovery": lambda _: look_at_recovery(parts.database),
-            "cluster": lambda _: look_at_cluster(parts.cluster, env),
+            "cluster": lambda _: look_at_cluster(parts.cluster, env, self._images),
             "api": lambda _: look_at_api(parts.shopper),
             "dashboard": lambda _: _dashboard(parts.dashboard),
             "token": lambda _: look_at_token(parts.api, present=env.http.token is not None),

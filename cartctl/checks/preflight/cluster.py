@@ -17,17 +17,23 @@ class KnowsImages(Protocol):
         """The references it can run. Read-only."""
 
 
-def wanted(environment: Environment) -> dict[str, dict[str, str]]:
-    """What the plan touches: deployment → container → image asked for; without containers where only replicas move."""
+def wanted(environment: Environment, images: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """What the plan touches: deployment → container → image asked for; without containers where only replicas move.
+
+    `images` are those of the command line, by DEPLOYMENT or DEPLOYMENT.CONTAINER; they win.
+    """
     cluster, release = environment.cluster, environment.release
     found: dict[str, dict[str, str]] = {name: {} for name in (*cluster.prewarm, *cluster.workers.deployments)}
-    for name, image in {**release.api, **release.workers, **release.frontend}.items():
-        deployment, _, container = name.partition(".")
-        found.setdefault(deployment, {})[container] = image
+    for name, image in {**release.api, **release.workers, **release.frontend, **images}.items():
+        deployment, dot, container = name.partition(".")
+        containers = found.setdefault(deployment, {})
+        containers.update({container: image} if dot else dict.fromkeys(containers, image))
     return found
 
 
-def look_at_cluster(cluster: Cluster, environment: Environment) -> Iterator[CheckResult]:
+def look_at_cluster(
+    cluster: Cluster, environment: Environment, images: Mapping[str, str]
+) -> Iterator[CheckResult]:
     """Reachable, and each deployment of the plan there, whole and free. Read-only."""
     try:
         known = cluster.deployments()
@@ -35,11 +41,11 @@ def look_at_cluster(cluster: Cluster, environment: Environment) -> Iterator[Chec
         yield failed("cluster.reachable", error.message, "an answer", error.hint)
         return
     yield passed("cluster.reachable", f"{len(known)} deployments")
-    images = wanted(environment)
-    for name, containers in images.items():
+    asked = wanted(environment, images)
+    for name, containers in asked.items():
         yield _deployment(name, known, containers)
     if isinstance(cluster, KnowsImages):
-        yield _images(cluster.images(), images)
+        yield _images(cluster.images(), {*images.values(), *_refs(asked)})
 
 
 def _deployment(name: str, known: Mapping[str, Deployment], containers: Mapping[str, str]) -> CheckResult:
@@ -74,8 +80,11 @@ def _standing(title: str, found: Deployment) -> CheckResult:
     return passed(title, f"{found.replicas} replicas of {images}", expected)
 
 
-def _images(known: list[str], images: Mapping[str, Mapping[str, str]]) -> CheckResult:
-    asked = {image for containers in images.values() for image in containers.values()}
+def _refs(asked: Mapping[str, Mapping[str, str]]) -> set[str]:
+    return {image for containers in asked.values() for image in containers.values()}
+
+
+def _images(known: list[str], asked: set[str]) -> CheckResult:
     if lacking := sorted(asked - set(known)):
         hint = f"There are: {', '.join(known)}."
         return failed("cluster.images", f"no image {', '.join(lacking)}", "images that exist", hint)

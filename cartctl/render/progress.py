@@ -1,0 +1,32 @@
+"""How far a command is that is no run: one bar on a terminal, nothing elsewhere."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from cartctl.engine.pulse import Progress as Tell
+from cartctl.render.amounts import share
+
+
+@contextmanager
+def shown(what: str, *, quiet: bool = False, no_color: bool = False) -> Iterator[Tell]:
+    """Gives the function that takes done, total and unit; the bar vanishes at the block's end."""
+    console = Console(stderr=True, highlight=False, no_color=no_color or None)
+    if quiet or not console.is_terminal:
+        yield lambda *_: None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(24),
+        TextColumn("{task.fields[told]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(what, total=None, told="")
+
+        def tell(done: float, total: float, unit: str) -> None:
+            bar.update(task, completed=min(done, total), total=total or None, told=share(done, total, unit))
+
+        yield tell

@@ -1,0 +1,42 @@
+"""Snapshots as text."""
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from cartctl.render.amounts import size
+from cartctl.render.text import renderable
+from cartctl.snapshots.store import Snapshot, Snapshots
+
+_COLUMNS = ("id", "created (UTC)", "size", "verified", "pinned", "migrations")
+
+
+@renderable.register
+def _snapshots(result: Snapshots) -> RenderableType:
+    if not result.snapshots:
+        return Text("There are no snapshots. cartctl snapshot create takes one.")
+    table = Table(box=None, pad_edge=False)
+    for name in _COLUMNS:
+        table.add_column(name, no_wrap=name != "migrations", justify="right" if name == "size" else "left")
+    for entry in result.snapshots:
+        table.add_row(*_cells(entry))
+    return table
+
+
+@renderable.register
+def _snapshot(result: Snapshot) -> RenderableType:
+    table = Table.grid(padding=(0, 2))
+    for name, cell in zip(_COLUMNS, _cells(result), strict=True):
+        table.add_row(Text(name, "bold"), cell)
+    return table
+
+
+def _cells(entry: Snapshot) -> tuple[Text, ...]:
+    return (
+        Text(entry.id),
+        Text(f"{entry.created_at:%Y-%m-%d %H:%M:%S}"),
+        Text(size(entry.bytes)),
+        Text("yes", "green") if entry.verified else Text("no", "yellow"),
+        Text("yes" if entry.pinned else "no"),
+        Text(", ".join(entry.heads) or "none"),
+    )
