@@ -1,0 +1,160 @@
+"""`cartctl config`: show, init, check and schema."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cartctl.cli import app
+from cartctl.config.load import load_environment
+from cartctl.config.schema import file_schema
+from cartctl.config.starter import starter
+from tests.config.conftest import Write
+
+PRODUCTION = Path(__file__).parents[1] / "cases/config/production.toml"
+
+
+def run(*args: str) -> Result:
+    """One command line."""
+    return CliRunner().invoke(app, list(args))
+
+
+def settings(result: Result) -> dict[str, Any]:
+    """The settings of `config show -o json` by key."""
+    return {setting["key"]: setting for setting in json.loads(result.stdout)["settings"]}
+
+
+def test_the_documented_example_loads() -> None:
+    """The whole production example is valid although its secrets are not there."""
+    production = load_environment(str(PRODUCTION), "production")
+    assert production.protected
+    assert production.release.api == {"payment-api.api": "acme/api@sha256:1f…"}
+
+
+def test_show_tells_each_origin(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each value stands with the line, variable or default it comes from."""
+    write()
+    monkeypatch.setenv("CARTCTL_MAINTENANCE", "none")
+    shown = settings(run("config", "show", "-o", "json"))
+    assert shown["http.api"] == {
+        "key": "http.api",
+        "value": "https://api.example",
+        "origin": "cartctl.toml:7",
+    }
+    assert shown["maintenance"]["origin"] == "CARTCTL_MAINTENANCE"
+    assert shown["monitor.for"] == {"key": "monitor.for", "value": 1800.0, "origin": "default"}
+    text = run("config", "show").stdout
+    assert re.search(r"^api +https://api.example +cartctl.toml:7$", text, re.MULTILINE)
+    assert re.search(r"^for +30m +default$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("args", (("-o", "json"), ()))
+def test_show_never_shows_a_secret(write: Write, args: tuple[str, ...]) -> None:
+    """A secret is shown by its place; a literal one and credentials in an address as asterisks."""
+    path = write('[env.dev.database.snapshots]\nurl = "s3://key:hunter2@store/x"\n')
+    path.write_text(path.read_text().replace('{ env = "DEV_DSN" }', '"postgresql://u:hunter2@h/d"'))
+    result = run("config", "show", *args)
+    assert result.exit_code == 0
+    assert "hunter2" not in result.output
+    assert "s3://***@store/x" in result.stdout
+
+
+def test_show_refuses_a_wrong_file(write: Write) -> None:
+    """A configuration that is not valid is told, not shown."""
+    write("[env.dev]\nmaintenence = 'none'\n")
+    result = run("config", "show", "-o", "json")
+    assert result.exit_code == 2
+    assert json.loads(result.stdout)["message"].endswith("did you mean `maintenance`?")
+
+
+def test_init_writes_a_file_that_is_valid(directory: Path) -> None:
+    """The starter file passes its own check, and nothing in it is a secret."""
+    assert run("config", "init").exit_code == 0
+    assert (directory / "cartctl.toml").read_text(encoding="utf-8") == starter()
+    result = run("config", "check", "-o", "json")
+    assert result.exit_code == 0
+    checks = json.loads(result.stdout)["checks"]
+    assert {check["verdict"] for check in checks if check["name"] in {"staging", "production"}} == {"pass"}
+
+
+def test_init_never_overwrites_unasked(write: Write) -> None:
+    """An existing file stays, unless --force is given."""
+    before = write().read_text()
+    result = run("config", "init")
+    assert result.exit_code == 3
+    assert "--force" in result.stderr
+    assert Path("cartctl.toml").read_text() == before
+    assert run("config", "init", "--force").exit_code == 0
+    assert Path("cartctl.toml").read_text() == starter()
+
+
+def test_init_names_a_place_it_cannot_write() -> None:
+    """A directory that does not exist is told."""
+    result = run("config", "init", "--config", "nowhere/cartctl.toml")
+    assert result.exit_code == 2
+    assert "nowhere/cartctl.toml cannot be written" in result.stderr
+
+
+def test_check_lists_every_problem_of_every_environment(write: Write) -> None:
+    """All of what is wrong is listed, and the exit code says configuration."""
+    write("[env.dev.monitor]\nevery = 'x'\nfor = 'y'\n[env.prod]\n")
+    result = run("config", "check", "-o", "json")
+    assert result.exit_code == 2
+    found = json.loads(result.stdout)
+    assert found["verdict"] == "fail"
+    assert [check["name"] for check in found["checks"]] == ["dev", "dev", "prod", "prod", "prod"]
+    assert run("config", "check", "--env", "nope").exit_code == 2
+
+
+def test_check_tells_which_secrets_can_be_read(
+    write: Write, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A secret that is not there warns, and so does a file that everybody can read."""
+    write(
+        '[env.dev.metrics]\nkind = "scrape"\ntoken = { file = "token" }\n[env.dev.http.token]\nenv = "NO_TOKEN"\n'
+    )
+    monkeypatch.setenv("DEV_DSN", "hunter2")
+    monkeypatch.delenv("NO_TOKEN", raising=False)
+    (directory / "token").write_text("hunter2")
+    (directory / "token").chmod(0o644)
+    result = run("config", "check", "-o", "json")
+    verdicts = {check["name"]: check["verdict"] for check in json.loads(result.stdout)["checks"]}
+    assert verdicts == {
+        "dev": "pass",
+        "dev database.dsn": "pass",
+        "dev http.token": "warn",
+        "dev metrics.token": "warn",
+    }
+    assert result.exit_code == 0
+    assert "hunter2" not in result.output
+    (directory / "token").chmod(0o600)
+    assert '"dev metrics.token", "verdict": "pass"' in " ".join(
+        run("config", "check", "-o", "json").stdout.split()
+    )
+
+
+def test_check_warns_of_a_proof_from_nowhere(write: Write) -> None:
+    """`proved_on` names an environment whose journal is asked; one that is not there cannot be."""
+    write('[env.dev]\nproved_on = "stagin"\n[env.staging]\n')
+    result = run("config", "check", "--env", "dev", "-o", "json")
+    assert "did you mean 'staging'?" in result.stdout
+
+
+def test_schema_describes_every_key_of_the_example() -> None:
+    """An editor that follows the schema accepts the documented example and completes its keys."""
+    schema = file_schema()
+    environment = schema["$defs"]["Environment"]["properties"]
+    assert {"database", "cluster", "monitor", "maintenance"} <= environment.keys()
+    assert "name" not in environment
+    assert "from" in schema["$defs"]["Window"]["properties"]
+    assert json.loads(run("config", "schema").stdout) == schema
+
+
+def test_schema_knows_durations_as_they_are_written() -> None:
+    """A duration is a text with a unit."""
+    duration = file_schema()["$defs"]["Monitor"]["properties"]["every"]
+    assert re.match(duration["pattern"], "1h30m")
+    assert not re.match(duration["pattern"], "15")

@@ -1,0 +1,152 @@
+"""Wrong values: one sentence each with place, full key and what is expected."""
+
+import pytest
+
+from cartctl.config.load import load_environment
+from cartctl.config.source import key_lines
+from cartctl.errors import ConfigError
+from tests.config.conftest import Write
+
+WRONG = [
+    ('[env.dev.monitor]\nevry = "1s"\n', "cartctl.toml:9: `env.dev.monitor.evry` is not a known key; did you mean `every`?"),
+    ('[defaults.monitor]\nevry = "1s"\n', "cartctl.toml:9: `defaults.monitor.evry` is not a known key; did you mean `every`?"),
+    ("[env.dev]\nname = 'x'\n", "cartctl.toml:9: `env.dev.name` is not a known key."),
+    ('[env.dev.monitor]\nevery = "1x"\n', "`env.dev.monitor.every` is no duration: '1x'"),
+    ("[env.dev.monitor]\nevery = 15\n", '`env.dev.monitor.every` has no unit: write "15s" or "15m"'),
+    ("[env.dev.monitor]\nminimum_requests = -1\n", "must be at least 0, not -1"),
+    ('[env.dev.monitor]\nminimum_requests = "many"\n', "must be a whole number, not 'many'"),
+    ('[env.dev]\nmaintenance = "plann"\n', "must be 'migration', 'plan' or 'none', not 'plann'; did you mean 'plan'?"),
+    ("[env.dev]\nprotected = []\n", "must be true or false, not a list"),
+    ('[env.dev.cache]\nkeys = "cart:*"\n', "must be a list: [ … ], not 'cart:*'"),
+    ("[env.dev]\nexpect = 3\n", "`env.dev.expect` must be a table: { … }, not 3"),
+    ("[env.dev.metrics]\n", "`env.dev.metrics.kind` is missing."),
+    ('[env.dev.metrics]\nkind = "prometheus"\n', '`env.dev.metrics.url` is missing, and `kind = "prometheus"` needs it.'),
+    ("[env.dev.thresholds.error_rate]\nwarning = 0.1\ncritical = 0.05\n", "warning 0.1 is not below 0.05"),
+    ('[env.dev.thresholds.api_latency_p95]\nwarning = "2s"\ncritical = "2s"\n', "warning 2s is not below 2s"),
+    ("[env.dev.thresholds.db_connections]\nwarning = 80\ncritical = 95\n", "must be a share above 0 and up to 1, not 80"),
+    ('[env.dev.window]\nfrom = "04:00"\nto = "02:00"\n', "04:00 is not before 02:00"),
+    ('[env.dev.window]\nfrom = "4 am"\n', '`env.dev.window.from` must be a time of day like "02:00"'),
+    ('[env.dev.window]\nzone = "Mars/Base"\n', "`env.dev.window.zone` is no time zone: 'Mars/Base'"),
+    ('[env.dev.window]\nfreeze = ["soon"]\n', "`env.dev.window.freeze.0` must be a date like 2026-12-24"),
+    ('[env.dev.monitor]\nfor = "5s"\nevery = "15s"\n', "is shorter than one interval"),
+    ('[env.dev.release]\ntimeout = "0s"\n', "`env.dev.release.timeout` must be longer than nothing"),
+    ('[env.dev.release]\napi = { payment-api.api = "x" }\n', "`env.dev.release.api.payment-api` must be a text; a key with a dot"),
+    ('[env.dev.release]\napi = { payment-api = "x" }\n', "names no container"),
+    ('[env.dev.release]\napi = { "a.b" = "two words" }\n', '`env.dev.release.api."a.b"` is no image'),
+    ('[env.dev.release]\napi = { "a.b" = "x" }\nworkers = { "a.b" = "x" }\n', "stands in `release.api` too"),
+    ('[env.dev.metrics]\nkind = "prometheus"\nurl = "localhost:9090"\n', "is no web address: 'localhost:9090'"),
+]  # fmt: skip
+
+
+def refusal() -> ConfigError:
+    """The error that ends loading the file here."""
+    with pytest.raises(ConfigError) as caught:
+        load_environment(None, None)
+    return caught.value
+
+
+@pytest.mark.parametrize(("text", "told"), WRONG)
+def test_one_sentence_says_what_and_where(write: Write, text: str, told: str) -> None:
+    """A wrong value ends with exit code 2, one sentence with the file's line, and a hint."""
+    write(text)
+    error = refusal()
+    assert told in error.message
+    assert error.message.startswith("cartctl.toml:")
+    assert "\n" not in error.message
+    assert error.hint
+    assert error.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    (
+        ('kind = "kubernetes"', 'kind = "sandbox"', "`env.dev.cluster.control` is missing"),
+        ('kind = "kubernetes"', 'kind = "docker"', "must be 'kubernetes' or 'sandbox', not 'docker'"),
+        ('kind = "kubernetes"', 'kind = "kubernetes"\nnamespace = "My Space"', "is no namespace: 'My Space'"),
+        ('kind = "kubernetes"', 'kind = "kubernetes"\ncontext = ""', "`env.dev.cluster.context` is empty"),
+        ('kind = "kubernetes"', 'kind = "kubernetes"\nprewarm = { api = -1 }', "must be at least 0, not -1"),
+        ("https://api.example", "ftp://api.example", "is no web address"),
+        ("https://api.example", "https://api.example:99999", "is no web address"),
+        ('dsn = { env = "DEV_DSN" }', "", "`env.dev.database.dsn` is missing"),
+    ),
+)
+def test_wrong_required_values(write: Write, old: str, new: str, told: str) -> None:
+    """What an environment cannot do without is judged as clearly."""
+    path = write("")
+    path.write_text(path.read_text().replace(old, new))
+    assert told in refusal().message
+
+
+SECRETS = [
+    'dsn = { enf = "hunter2" }',
+    'dsn = ["hunter2"]',
+    "dsn = { env = ['hunter2'] }",
+    'dsn = { env = "A", literal = "hunter2" }',
+    'dsn = { file = "f", keyring = "hunter2" }',
+    'dsn = "postgresql://u:hunter2@h/d"\n[env.dev]\nprotected = true',
+]
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_a_wrong_secret_is_never_repeated(write: Write, secret: str) -> None:
+    """Neither the sentence nor the hint nor the cause shows what may be a secret."""
+    path = write("")
+    path.write_text(path.read_text().replace('dsn = { env = "DEV_DSN" }', secret))
+    error = refusal()
+    assert "`env.dev.database.dsn" in error.message
+    for told in (error.message, error.hint, repr(error), repr(error.__cause__), repr(error.__context__)):
+        assert "hunter2" not in told
+
+
+def test_credentials_in_an_address_are_refused_unseen(write: Write) -> None:
+    """A password in a URL belongs into a secret; it is not repeated."""
+    path = write("")
+    path.write_text(path.read_text().replace("https://api", "https://u:hunter2@api"))
+    error = refusal()
+    assert "holds a user name or password" in error.message
+    assert "hunter2" not in error.message + error.hint
+
+
+def test_a_variable_is_named_when_it_is_wrong(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sentence names the variable, not a line of the file."""
+    write()
+    monkeypatch.setenv("CARTCTL_MONITOR__EVERY", "1x")
+    assert refusal().message.startswith(
+        "The environment variable CARTCTL_MONITOR__EVERY: `monitor.every` is no duration"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    (
+        ("CARTCTL_DATABSE__DSN", "did you mean CARTCTL_DATABASE__DSN?"),
+        ("CARTCTL_DATABASE__DNS", "`database.dns` is not a known key; did you mean `dsn`?"),
+        ("CARTCTL_NAME__X", "names no section"),
+    ),
+)
+def test_a_mistyped_variable_is_told(
+    write: Write, monkeypatch: pytest.MonkeyPatch, name: str, told: str
+) -> None:
+    """A variable that says nothing is never passed over in silence."""
+    write()
+    monkeypatch.setenv(name, "x")
+    assert told in refusal().message
+
+
+def test_the_hint_counts_the_others(write: Write) -> None:
+    """One sentence, and the way to see them all."""
+    write('[env.dev.monitor]\nevery = "x"\nfor = "y"\n')
+    assert "1 more: cartctl config check" in refusal().hint
+
+
+def test_text_in_a_string_is_no_key() -> None:
+    """What looks like a key inside a multi-line string does not move the line of the real one."""
+    text = "[logs]\nselector = '''\nlimit = 3\n[other]\n'''\nlimit = 4\n"
+    assert key_lines(text)["logs", "limit"] == 6
+
+
+def test_quoted_and_dotted_keys_have_lines() -> None:
+    """Keys are read as TOML reads them."""
+    lines = key_lines('["env" . dev]\na.b = 1\n"c.d" = 2\n[[list]]\ne = 3\n')
+    assert lines["env", "dev", "a", "b"] == 2
+    assert lines["env", "dev", "c.d"] == 3
