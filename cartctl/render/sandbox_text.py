@@ -25,7 +25,7 @@ def _sandbox(result: SandboxStatus) -> RenderableType:
     }
     for label, place in places.items():
         facts.add_row(label, Text(str(place) if place else "-", overflow="fold"))
-    return Group(facts, *([Text(), _deployments(result)] if result.deployments else []))
+    return Group(facts, Text(), _deployments(result)) if result.deployments else facts
 
 
 def _deployments(result: SandboxStatus) -> Table:

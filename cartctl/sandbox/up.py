@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
 
+from cartctl.adapters.embedded_postgres import EmbeddedPostgres
 from cartctl.config.load import sandbox_directory
 from cartctl.errors import Locked, StepFailed, UsageError
 from cartctl.sandbox import postgres, prometheus
@@ -45,7 +46,7 @@ def _up(layout: Layout, say: Callable[[str], None]) -> None:
         metrics.start()
     make_tokens(layout)
     make_flags(layout)
-    if not postgres.EmbeddedPostgres(layout.postgres).running():
+    if not EmbeddedPostgres(layout.postgres).running():
         say("starting PostgreSQL")
     server = postgres.start(layout)
     told = ask_supervisor(layout)

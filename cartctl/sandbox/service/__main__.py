@@ -37,7 +37,7 @@ def _serve(settings: Settings, sockets: list[socket.socket]) -> None:
     from cartctl.sandbox.service.drain import KEEP_ALIVE, DrainingProtocol, DrainingServer
 
     config = uvicorn.Config(
-        build(settings),  # type: ignore[arg-type]
+        build(settings),
         http=DrainingProtocol,
         ws="none",
         loop="asyncio",

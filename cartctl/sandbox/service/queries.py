@@ -65,9 +65,9 @@ _MEASURES = f"""
     coalesce(sum("grandTotal") FILTER (WHERE {_CLOSED}), 0) AS revenue
 FROM carts
 WHERE "companyId" = %(company)s AND (({_COHORT}) OR ({_CLOSED}))
-"""  # noqa: S608 - constants of this module
-_BY_CURRENCY = f"SELECT currency, {_MEASURES} GROUP BY currency ORDER BY currency"  # noqa: S608
-_BY_SITE_TYPE = f"""SELECT "siteType"::text AS "siteType", currency, {_MEASURES} GROUP BY 1, currency ORDER BY 1, currency"""  # noqa: S608
+"""
+_BY_CURRENCY = f"SELECT currency, {_MEASURES} GROUP BY currency ORDER BY currency"
+_BY_SITE_TYPE = f"""SELECT "siteType"::text AS "siteType", currency, {_MEASURES} GROUP BY 1, currency ORDER BY 1, currency"""
 
 
 def _ratios(row: dict[str, Any], group: str) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def spawn(layout: Layout, spec: Spec, pod: Pod, version: str, shared: socket.soc
                 stdout=log,
                 stderr=log,
                 pass_fds=passed,
-                env=environment(layout, passed),
+                env=environment(passed),
             )
     finally:
         own.close()
@@ -65,7 +65,7 @@ def command(layout: Layout, spec: Spec, pod: str, version: str) -> list[str]:
     return [*program, "--role", spec.role, "--version", version, pod, str(layout.directory)]
 
 
-def environment(layout: Layout, sockets: list[int]) -> dict[str, str]:
+def environment(sockets: list[int]) -> dict[str, str]:
     """A replica's environment: what it needs to run, and the numbers of its sockets."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     return {**kept, "SERVICE_SOCKETS": ",".join(map(str, sockets)), "PYTHONUNBUFFERED": "1", "TZ": "UTC"}

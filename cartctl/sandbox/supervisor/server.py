@@ -71,7 +71,7 @@ class _Handler(BaseHTTPRequestHandler):
         except (KeyError, TypeError, ValueError) as wrong:
             self._answer(422, {"message": f"The request is not understood: {wrong!r}.", "hint": ""})
 
-    do_GET = do_PUT = do_PATCH = _serve
+    do_GET = do_PUT = do_PATCH = _serve  # noqa: N815 - the base class names them
 
     def _result(self) -> dict[str, Any]:
         given = self.headers.get("Authorization", "")
