@@ -1,0 +1,42 @@
+"""The CDN in front of the dashboard: its copies of static assets are purged after a release."""
+
+import re
+
+from cartctl.adapters.effects import effect
+from cartctl.adapters.http import BadAnswer, Http
+from cartctl.errors import ConfigError, StepFailed
+
+CLOUDFLARE = "https://api.cloudflare.com/client/v4"
+
+
+class PurgeFailed(StepFailed):
+    """The CDN did not accept the purge."""
+
+    code = "purge_failed"
+
+
+class Cloudflare:
+    """A zone of Cloudflare; `token` needs the permission Cache Purge on it. `base_url` is the API's address."""
+
+    def __init__(self, zone: str, token: str, *, base_url: str = CLOUDFLARE) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", zone):
+            raise ConfigError(f"{zone!r} is no zone of Cloudflare.", hint="cache.cdn.zone is the zone's id.")
+        self._zone = zone
+        self._http = Http(base_url, token=token)
+
+    def purge(self) -> str:
+        """Purge every cached asset of the zone; the purge's id. Raises PurgeFailed or HttpUnreachable."""
+        with effect("cdn.purge"):
+            answer = self._http.send(
+                "POST", f"zones/{self._zone}/purge_cache", json={"purge_everything": True}
+            )
+        try:
+            body = answer.json()
+        except BadAnswer as error:
+            raise PurgeFailed(f"Cloudflare answers HTTP {answer.status} and no JSON.") from error
+        if not answer.ok or not isinstance(body, dict) or body.get("success") is not True:
+            raise PurgeFailed(
+                f"Cloudflare refuses the purge (HTTP {answer.status}): {answer.excerpt}",
+                hint="Check cache.cdn.zone, and that the token may purge its cache.",
+            )
+        return str((body.get("result") or {}).get("id", ""))

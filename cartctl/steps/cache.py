@@ -1,0 +1,46 @@
+"""Invalidates the cached keys, so that no old version's entry is served by the new one."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from cartctl.adapters.redis import RedisCache
+from cartctl.engine.model import Action, Run
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import ConfigError, StepFailed
+
+
+class InvalidateCache(Action[dict[str, Any]]):
+    """Removes the keys of `patterns` from `cache`."""
+
+    key = "cache"
+
+    def __init__(self, cache: RedisCache, patterns: Sequence[str]) -> None:
+        self._cache = cache
+        self._patterns = tuple(patterns)
+        for pattern in self._patterns:
+            if not pattern.strip("*?"):
+                raise ConfigError(
+                    f"The pattern {pattern!r} in cache.keys would empty the whole Redis.",
+                    hint='Begin it with the prefix of the keys that are meant, for example "cart:*".',
+                )
+
+    def find(self, run: Run) -> dict[str, Any] | None:  # noqa: ARG002 - keys come back by themselves
+        """Nothing: invalidating again is harmless."""
+        return None
+
+    def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:  # noqa: ARG002 - the same for every run
+        """Remove every key there is, then look again. Raises StepFailed when found keys stay.
+
+        Keys of the second look were written since by the application that runs: they are `rewritten`, and correct.
+        """
+        found = removed = 0
+        for pattern in self._patterns:
+            for seen, gone in self._cache.unlink(pattern):
+                found, removed = found + seen, removed + gone
+                pulse.progress(found, found, "keys")
+                pulse.check()
+        left = sum(self._cache.count(pattern) for pattern in self._patterns)
+        self._cache.close()
+        if found and not removed and left >= found:
+            raise StepFailed(f"{left} cached keys stay although Redis was asked to remove them.")
+        return {"keys": removed, "rewritten": left}

@@ -1,0 +1,44 @@
+"""The user's own command after the migration, for example `npx prisma generate`."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from cartctl.adapters.effects import effect
+from cartctl.adapters.http import mask
+from cartctl.adapters.programs import Program, inherited, running
+from cartctl.engine.model import Action, Run
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import ConfigError
+
+TAIL = 2000  # characters of output kept in the journal
+
+
+class Hook(Action[dict[str, Any]]):
+    """Runs `argv` (never through a shell) with an environment without secrets, for at most `timeout`."""
+
+    key = "hook.after_migrate"
+
+    def __init__(self, argv: Sequence[str], timeout: timedelta) -> None:
+        self._argv = tuple(argv)
+        self._timeout = timeout.total_seconds()
+
+    def find(self, run: Run) -> dict[str, Any] | None:  # noqa: ARG002 - only the command knows
+        """Nothing: a hook must bear to run again, since a kill may come right after it."""
+        return None
+
+    def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
+        """Run it to its end; the end of its output, masked. Raises ProgramFailed, ConfigError when it cannot start."""
+        environment = {**inherited(), "CARTCTL_RUN": run.id, "CARTCTL_ENV": run.env}
+        try:
+            with running(self._argv, environment) as program, effect("hook.run"):
+                return {"exit_code": 0, "output": self._attend(program, pulse)}
+        except OSError as error:
+            raise ConfigError(
+                f"The hook {self._argv[0]!r} cannot start: {error.strerror}.",
+                hint="Check release.after_migrate.",
+            ) from error
+
+    def _attend(self, program: Program, pulse: Pulse) -> str:
+        pulse.wait(program.finished, self._timeout, what=f"The hook {program.name}", every=0.05)
+        return mask(program.output())[-TAIL:].strip()
