@@ -1,0 +1,101 @@
+"""Smoke suites of the user's own: TOML files of requests and what each must answer.
+
+```toml
+name = "checkout"                # left out: the file's name
+
+[[request]]
+name = "products"
+path = "/api/products"
+status = 200                     # the default
+json = { "0.currency" = "USD" }  # value by path into the body
+shape = { "0.price" = "string" } # type by path: string, number, boolean, array, object, null
+contains = "hat"
+critical = true                  # also run with --critical-only
+attempts = 3                     # until it passes; a late pass warns
+```
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cartctl.errors import ConfigError
+
+LIMIT = 1024 * 1024  # bytes of a suite's file
+
+Kind = Literal["string", "number", "boolean", "array", "object", "null"]
+
+
+class Request(BaseModel):
+    """One request of a suite and what it must answer."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    path: str = Field(pattern=r"^/")
+    method: Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"] = "GET"
+    base: Literal["api", "dashboard"] = "api"
+    token: bool = True
+    headers: dict[str, str] = {}
+    body: Any = None
+    status: int = Field(default=200, ge=100, le=599)
+    json_: dict[str, Any] = Field(default={}, alias="json")
+    shape: dict[str, Kind] = {}
+    contains: str | None = None
+    critical: bool = False
+    attempts: int = Field(default=1, ge=1, le=20)
+
+
+class Suite(BaseModel):
+    """A file of requests."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = ""
+    request: tuple[Request, ...] = ()
+
+
+def load_suite(path: Path) -> Suite:
+    """Read a suite. Raises ConfigError with file, key and what is wrong."""
+    try:
+        if path.stat().st_size > LIMIT:
+            raise ConfigError(f"The suite {path} is larger than {LIMIT // 1024} KB.", hint="Split it.")
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        suite = Suite.model_validate(document)
+    except OSError as error:
+        raise ConfigError(
+            f"The suite {path} cannot be read: {error.strerror}.", hint="Check http.suites."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The suite {path} is no TOML: {error}.", hint="Check the line named.") from error
+    except ValidationError as error:
+        raise ConfigError(f"The suite {path}: {_first(error, document)}.", hint=_keys(error)) from error
+    return suite if suite.name else suite.model_copy(update={"name": path.stem})
+
+
+def _first(error: ValidationError, document: dict[str, Any]) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(f"[{part}]" if isinstance(part, int) else str(part) for part in first["loc"]).replace(
+        ".[", "["
+    )
+    return f"{place}{_named(first['loc'], document)}: {first['msg'].lower()}"
+
+
+def _named(loc: tuple[int | str, ...], document: dict[str, Any]) -> str:
+    """The request's own name beside its number, where it has one."""
+    requests = document.get("request")
+    if len(loc) > 1 and isinstance(loc[1], int) and isinstance(requests, list) and loc[1] < len(requests):
+        request = requests[loc[1]]
+        if isinstance(request, dict) and isinstance(request.get("name"), str):
+            return f" (in {request['name']!r})"
+    return ""
+
+
+def _keys(error: ValidationError) -> str:
+    unknown = any(
+        one["type"] == "extra_forbidden" for one in error.errors(include_url=False, include_input=False)
+    )
+    known = ", ".join(field.alias or name for name, field in Request.model_fields.items())
+    return f"A request has the keys {known}." if unknown else "See the runbook for the form of a suite."
