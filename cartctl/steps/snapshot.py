@@ -38,7 +38,8 @@ class Snapshot(Action[dict[str, Any]]):
         if checks.verdict is not Verdict.PASS:
             bad = "; ".join(f"{check.name}: {check.observed}" for check in checks.bad())
             raise StepFailed(
-                f"The snapshot {manifest.id} does not verify: {bad}", hint="Look at the disk it lies on."
+                f"The snapshot {manifest.id} does not verify: {bad}",
+                hint=f"Look at the disk; remove {self._store.path(manifest.id)} to have it taken again.",
             )
         self._store.pin(manifest.id, f"before run {run.id}")
         return self._result(manifest)
