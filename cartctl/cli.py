@@ -16,19 +16,17 @@ from cartctl.errors import CartctlError, Interrupted, UsageError
 class Boundary(TyperGroup):
     """Hoists global options to the front and ends every command with the exit code its error carries."""
 
-    def main(self, args: Sequence[str] | None = None, **extra: Any) -> Any:
+    def main(self, *args: Any, **extra: Any) -> Any:
         """Run one command line and exit."""
-        given = hoist(list(sys.argv[1:] if args is None else args))
-        extra["standalone_mode"] = False
+        asked: Sequence[str] | None = args[0] if args else extra.pop("args", None)
+        given = hoist(list(sys.argv[1:] if asked is None else asked))
+        extra |= {"standalone_mode": False, "prog_name": "cartctl"}
         try:
             code = super().main(args=given, **extra)
         except typer.Abort:
             code = _fail(Interrupted("Interrupted."), given)
         except typer.TyperException as wrong:
-            if isinstance(self, TyperGroup) and not wrong.format_message():
-                code = 2  # help was shown because nothing was asked for
-            else:
-                code = _fail(UsageError(_sentence(wrong.format_message()), hint="See cartctl --help."), given)
+            code = _tell_usage(wrong, given)
         except CartctlError as error:
             code = _fail(error, given)
         except Exception as bug:
@@ -43,8 +41,18 @@ class Boundary(TyperGroup):
         sys.exit(code or 0)
 
 
-def _sentence(text: str) -> str:
-    return text if text.endswith((".", "!", "?")) else text + "."
+def _tell_usage(wrong: typer.TyperException, given: list[str]) -> int:
+    """A wrong command line, as one sentence; where nothing was asked for, the help."""
+    context = getattr(wrong, "ctx", None)
+    path = context.command_path if context else "cartctl"
+    told = wrong.format_message().replace("Value error, ", "")
+    if told.startswith("Usage: "):
+        if not Options.wants_json(given):
+            typer.echo(told, err=True)
+            return UsageError.exit_code
+        told = f"{path} needs a command"
+    told = told if told.endswith((".", "!", "?")) else f"{told}."
+    return _fail(UsageError(told, hint=f"See {path} --help."), given)
 
 
 def _fail(error: CartctlError, given: list[str]) -> int:
@@ -65,7 +73,7 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:
+def _show_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"cartctl {__version__}")
         raise typer.Exit
@@ -92,8 +100,8 @@ def main_options(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="More detail on stderr.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a bug.")] = False,
     no_color: Annotated[bool, typer.Option("--no-color", envvar="NO_COLOR", help="No colours.")] = False,
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """Deploys, watches and takes back an e-commerce cart feature: database, cluster and flags in one journalled plan."""

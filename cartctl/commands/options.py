@@ -1,15 +1,23 @@
 """The options every command shares, and what they lead to: the environment, and where results go."""
 
+import re
 import sys
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+import typer
+
+from cartctl.errors import Refused
+
 if TYPE_CHECKING:
     from cartctl.config.model import Environment
+    from cartctl.render.view import View
 
 _WITH_VALUE = ("--env", "--config", "--output", "-o")
-_FLAGS = ("--quiet", "-q", "--verbose", "-v", "--debug", "--no-color")
+_FLAGS = ("--quiet", "--verbose", "--debug", "--no-color", "--version")
+_ASSIGNED = ("--env=", "--config=", "--output=")
+_SHORT = re.compile(r"-[qv]+|-o.+")  # -q, -qv, -ojson
 
 
 class Output(StrEnum):
@@ -20,15 +28,21 @@ class Output(StrEnum):
 
 
 def hoist(args: list[str]) -> list[str]:
-    """Move the global options to the front, so that they may stand anywhere before a `--`."""
+    """Move the global options to the front, so that they may stand anywhere before a `--`.
+
+    One whose value is missing is all that is left, for the parser to tell.
+    """
     end = args.index("--") if "--" in args else len(args)
     front: list[str] = []
     rest: list[str] = []
     queue = iter(args[:end])
     for arg in queue:
         if arg in _WITH_VALUE:
-            front += [arg, *[value for value in [next(queue, None)] if value is not None]]
-        elif arg in _FLAGS or arg.startswith(tuple(f"{name}=" for name in _WITH_VALUE[:3])):
+            value = next(queue, None)
+            if value is None:
+                return [arg]
+            front += [arg, value]
+        elif arg in _FLAGS or _SHORT.fullmatch(arg) or arg.startswith(_ASSIGNED):
             front.append(arg)
         else:
             rest.append(arg)
@@ -50,7 +64,7 @@ class Options:
     @staticmethod
     def wants_json(args: list[str]) -> bool:
         """Whether a command line asks for JSON, also one that could not be parsed."""
-        pairs = zip(args, [*args[1:], ""], strict=True)
+        pairs = zip(args, [*args[1:], ""], strict=False)
         return any(
             (a in {"-o", "--output"} and b == "json") or a in {"-ojson", "--output=json"} for a, b in pairs
         )
@@ -61,10 +75,48 @@ class Options:
 
         return load_environment(self.config, self.env)
 
+    def environment_started(self) -> "Environment":
+        """As `environment`; a sandbox that is asked for by name and has no other file is brought up first."""
+        name = (self.env or "").removeprefix("sandbox").removeprefix(":")
+        if self.config is None and self.env in {"sandbox", f"sandbox:{name}"}:
+            from cartctl.config.load import sandbox_directory
+            from cartctl.config.source import find_source
+
+            own = find_source(None)
+            if own is None or self.env not in own.environments:
+                from cartctl.sandbox.up import up
+
+                up(name or sandbox_directory().name, lambda sentence: self.say(f"sandbox: {sentence}"))
+        return self.environment()
+
+    def say(self, sentence: str) -> None:
+        """Tell a person something that is no result."""
+        if not self.quiet:
+            typer.echo(sentence, err=True)
+
+    def confirm(self, question: str, *, yes: bool) -> None:
+        """Ask before anything begins. Raises Refused for a no, and without a terminal to ask on."""
+        if yes:
+            return
+        if not sys.stdin.isatty():
+            raise Refused("There is no terminal to ask on.", hint="Say --yes.")
+        if not typer.confirm(question, err=True):
+            raise Refused("Not confirmed; nothing was changed.")
+
+    def view(self) -> "View":
+        """What a run is watched with."""
+        from cartctl.render.view import choose_view
+
+        as_json = self.output is Output.JSON
+        return choose_view(as_json=as_json, quiet=self.quiet, verbose=self.verbose, no_color=self.no_color)
+
     def show(self, result: Any) -> None:
         """Write a result to stdout, as text or JSON."""
         if self.output is Output.JSON:
-            from cartctl.render.json import write
+            from cartctl.render.json import write as write_json
+
+            write_json(result, sys.stdout)
         else:
-            from cartctl.render.text import write
-        write(result, sys.stdout)
+            from cartctl.render.text import write as write_text
+
+            write_text(result, sys.stdout, no_color=self.no_color)

@@ -1,22 +1,29 @@
 """How a command that failed says so: one sentence and a hint on stderr, or an `error` object on stdout."""
 
 import json
+import re
 import sys
 
 from cartctl.errors import CartctlError
 
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*(?=@)|(?<=password=)\S+", re.IGNORECASE)
+
 
 def report_failure(error: CartctlError, *, as_json: bool) -> None:
-    """Tell what happened and what to do. Plain writes: this must work when everything else does not."""
+    """Tell what happened and what to do. Plain writes: this must work when everything else does not.
+
+    Errors carry no secrets; that of a bug may quote anything, so credentials are masked once more.
+    """
+    message, hint = (_CREDENTIALS.sub("***", text) for text in (error.message, error.hint))
     if as_json:
         fields = {
             "code": error.code,
-            "message": error.message,
-            "hint": error.hint,
+            "message": message,
+            "hint": hint,
             "exit_code": error.exit_code,
         }
         sys.stdout.write(json.dumps({"kind": "error", "version": 1, **fields}) + "\n")
         return
-    sys.stderr.write(f"cartctl: {error.message}\n")
-    if error.hint:
-        sys.stderr.write(f"  hint: {error.hint}\n")
+    sys.stderr.write(f"cartctl: {message}\n")
+    if hint:
+        sys.stderr.write(f"  hint: {hint}\n")

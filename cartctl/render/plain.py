@@ -11,6 +11,7 @@ from cartctl.engine.report import RunReport
 from cartctl.engine.state import RUN
 from cartctl.engine.view import PlanRows
 from cartctl.render.amounts import duration, share
+from cartctl.render.enduring import enduring
 
 PROGRESS_EVERY = 15.0  # seconds between two lines of progress
 _UNTOLD = {"intended", "began"}  # said by --verbose only
@@ -26,7 +27,7 @@ class QuietView:
     """Says nothing until the report."""
 
     def __init__(self, results: TextIO) -> None:
-        self._results = results
+        self._results = enduring(results)
 
     def started(self, run_id: str, plan_rows: PlanRows) -> None:
         """Nothing is said."""
@@ -64,7 +65,7 @@ class PlainView(QuietView):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(results)
-        self._lines = lines
+        self._lines = enduring(lines)
         self._verbose = verbose
         self._clock = clock
         self._at = ""

@@ -1,0 +1,209 @@
+"""The boundary: how command lines are read, and how every kind of ending looks to a person and to a machine."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+import cartctl.cli
+from cartctl import __version__
+from cartctl.commands.options import Options, Output, hoist
+from cartctl.errors import CartctlError, CheckFailed, Refused, StepFailed
+
+COMMAND = (sys.executable, "-m", "cartctl")
+
+
+@pytest.fixture(autouse=True)
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No configuration file, no sandbox and no variables of this machine."""
+    for name in [name for name in os.environ if name.startswith("CARTCTL_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("CARTCTL_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*args: str) -> Result:
+    """One command line."""
+    return CliRunner().invoke(cartctl.cli.app, list(args))
+
+
+def app_that(ends: BaseException | int | None) -> typer.Typer:
+    """An app with the same boundary and one command, which ends like that."""
+    app = typer.Typer(cls=cartctl.cli.Boundary)
+    app.callback()(cartctl.cli.main_options)
+
+    @app.command("act")
+    def act() -> None:
+        if isinstance(ends, BaseException):
+            raise ends
+        if ends is not None:
+            raise typer.Exit(ends)
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("line", "hoisted"),
+    (
+        ("deploy --env x --yes", "--env x deploy --yes"),
+        ("deploy --env=x -ojson", "--env=x -ojson deploy"),
+        ("deploy -o json -qv --debug", "-o json -qv --debug deploy"),
+        ("config show --version", "--version config show"),
+        ("deploy -- --env x", "deploy -- --env x"),
+        ("deploy --env", "--env"),
+        ("smoke --suite -x", "smoke --suite -x"),
+    ),
+)
+def test_global_options_stand_anywhere(line: str, hoisted: str) -> None:
+    """Global options are found before a `--` wherever they stand; all else keeps its order."""
+    assert hoist(line.split()) == hoisted.split()
+
+
+@pytest.mark.parametrize("args", (["-o", "json"], ["-ojson"], ["--output=json"], ["--output", "json"]))
+def test_json_is_recognised_in_every_spelling(args: list[str]) -> None:
+    """The error is JSON also where the rest of the line is wrong."""
+    result = run("nope", *args)
+    assert json.loads(result.stdout)["kind"] == "error"
+
+
+@pytest.mark.parametrize(
+    ("args", "told", "hint"),
+    (
+        (["confg"], "No such command 'confg'. Did you mean 'config'?", "See cartctl --help."),
+        (["config", "shwo"], "No such command 'shwo'. Did you mean 'show'?", "See cartctl config --help."),
+        (["config", "show", "--nope"], "No such option: --nope.", "See cartctl config show --help."),
+        (["config", "show", "more"], "Got unexpected extra argument(s) (more).", "See cartctl config show --help."),
+        (["config", "show", "--env"], "Option '--env' requires an argument.", "See cartctl --help."),
+        (["-oxml", "config"], "Invalid value for '--output' / '-o': 'xml' is not one of 'text', 'json'.", "See cartctl --help."),
+    ),
+)  # fmt: skip
+def test_a_wrong_command_line_is_told_in_one_sentence(args: list[str], told: str, hint: str) -> None:
+    """Usage errors end with 2, a sentence on stderr and nothing on stdout; as JSON, the other way round."""
+    result = run(*args)
+    assert result.exit_code == 2
+    assert result.stderr == f"cartctl: {told}\n  hint: {hint}\n"
+    assert not result.stdout
+    if "-oxml" not in args:
+        machine = run("-o", "json", *args) if args[-1] != "--env" else run(*args[:-1], "-o", "json", "--env")
+        assert machine.exit_code == 2
+        expected = {
+            "kind": "error",
+            "version": 1,
+            "code": "usage",
+            "message": told,
+            "hint": hint,
+            "exit_code": 2,
+        }
+        assert args[-1] == "--env" or json.loads(machine.stdout) == expected
+
+
+@pytest.mark.parametrize("args", ([], ["config"]))
+def test_nothing_asked_for_shows_the_help(args: list[str]) -> None:
+    """Without a command the help goes to stderr, and the exit code says usage."""
+    result = run(*args)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Usage: cartctl")
+    assert not result.stdout
+    assert json.loads(run("-o", "json", *args).stdout)["message"].endswith("command.")
+
+
+def test_help_and_version_are_results() -> None:
+    """What was asked for goes to stdout, with exit code 0."""
+    assert run("--help").stdout.startswith("Usage: cartctl")
+    assert run("config", "--version").stdout == f"cartctl {__version__}\n"
+
+
+@pytest.mark.parametrize("kind", (Refused, StepFailed, CheckFailed))
+def test_errors_end_with_their_code(kind: type[CartctlError]) -> None:
+    """An error of ours ends the command with its own exit code, its sentence and its hint."""
+    app = app_that(kind("It went wrong.", hint="Do this."))
+    result = CliRunner().invoke(app, ["act"])
+    assert result.exit_code == kind.exit_code
+    assert result.stderr == "cartctl: It went wrong.\n  hint: Do this.\n"
+    told = json.loads(CliRunner().invoke(app, ["act", "-o", "json"]).stdout)
+    assert told == {
+        "kind": "error",
+        "version": 1,
+        "code": kind.code,
+        "message": "It went wrong.",
+        "hint": "Do this.",
+        "exit_code": kind.exit_code,
+    }
+
+
+def test_a_bug_is_called_one() -> None:
+    """An unexpected error ends with 1 and without a traceback, its credentials masked; --debug shows it."""
+    app = app_that(ValueError("cannot reach postgresql://u:hunter2@h/d"))
+    result = CliRunner().invoke(app, ["act"])
+    assert result.exit_code == 1
+    assert "Unexpected ValueError" in result.stderr
+    assert "--debug" in result.stderr
+    assert "Traceback" not in result.output
+    assert "hunter2" not in result.output
+    assert isinstance(CliRunner().invoke(app, ["act", "--debug"]).exception, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("ends", "code"), ((None, 0), (7, 7), (KeyboardInterrupt(), 130), (typer.Abort(), 130))
+)
+def test_other_endings(ends: BaseException | int | None, code: int) -> None:
+    """A command's own exit code stays; Ctrl-C is 130."""
+    assert CliRunner().invoke(app_that(ends), ["act"]).exit_code == code
+
+
+def test_options_reach_the_command() -> None:
+    """What stands behind the command is as good as what stands before it."""
+    app = typer.Typer(cls=cartctl.cli.Boundary)
+    app.callback()(cartctl.cli.main_options)
+    seen: list[Options] = []
+
+    @app.command("act")
+    def act(ctx: typer.Context) -> None:
+        seen.append(ctx.obj)
+
+    CliRunner().invoke(app, ["act", "-qv", "--env", "dev", "-ojson", "--no-color"])
+    assert seen == [Options(env="dev", output=Output.JSON, quiet=True, verbose=True, no_color=True)]
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    """`cartctl … | head` ends quietly."""
+    line = f"{sys.executable} -m cartctl config schema | head -n 1"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+    assert done.stdout == "{\n"
+    assert not done.stderr
+
+
+def test_a_process_that_is_interrupted_ends_with_130() -> None:
+    """SIGINT ends the real process with 130 and without a traceback."""
+    program = (
+        "import time, typer, cartctl.commands as c\n"
+        "def act() -> None:\n    typer.echo('ready'); time.sleep(30)\n"
+        "c.COMMANDS['act'] = act\n"
+        "from cartctl.cli import main; main()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", program, "act"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 130
+        assert "Traceback" not in process.stderr.read()
+
+
+def test_the_module_is_the_command() -> None:
+    """`python -m cartctl` is the same program under the same name."""
+    done = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("Usage: cartctl ")
