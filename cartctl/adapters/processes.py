@@ -30,6 +30,10 @@ class Processes:
         found = self._call("GET", "/deployments")["deployments"]
         return {name: _deployment(told) for name, told in found.items()}
 
+    def images(self) -> list[str]:
+        """The images that the sandbox has. Read-only."""
+        return [str(name) for name in self._call("GET", "/status")["images"]]
+
     def pods(self, deployment: str) -> list[Pod]:
         """The pods of a deployment, those that are ending included. Read-only."""
         return [_pod(told) for told in self._pods(deployment)]

@@ -6,11 +6,16 @@ from typing import Any
 import typer
 
 from cartctl.commands.config import config
+from cartctl.commands.preflight import preflight
 from cartctl.commands.sandbox import sandbox
+from cartctl.commands.snapshot import snapshot
 
-COMMANDS: dict[str, Callable[..., Any]] = {}
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "preflight": preflight,
+}
 
 GROUPS: dict[str, typer.Typer] = {
     "config": config,
     "sandbox": sandbox,
+    "snapshot": snapshot,
 }

@@ -85,7 +85,8 @@ def _refs(asked: Mapping[str, Mapping[str, str]]) -> set[str]:
 
 
 def _images(known: list[str], asked: set[str]) -> CheckResult:
-    if lacking := sorted(asked - set(known)):
+    tags = {ref for ref in asked if not ref.startswith("sha256:")}  # a bare digest names no tag to look for
+    if lacking := sorted(ref for ref in tags if ref.partition("@")[0] not in known):
         hint = f"There are: {', '.join(known)}."
         return failed("cluster.images", f"no image {', '.join(lacking)}", "images that exist", hint)
     return passed("cluster.images", ", ".join(sorted(asked)) or "none asked for")

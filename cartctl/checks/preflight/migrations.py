@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from cartctl.checks.preflight.look import failed, passed
+from cartctl.checks.preflight.look import failed, passed, warned
 from cartctl.engine.model import CheckResult
 
 
@@ -14,22 +14,29 @@ class Pending:
     expected: Sequence[str]
     applied: Sequence[str]
     pending: Sequence[str]
-    problems: Sequence[str] = ()  # what the ledger says that cannot be passed over
+    unknown: Sequence[str] = ()  # revisions that are not ours
+    failed: Sequence[str] = ()  # in the Node application's ledger: begun, not finished, not resolved
+    notes: Sequence[str] = ()  # what else in that ledger somebody should look at
 
 
 def look_at_migrations(status: Callable[[], Pending]) -> Iterator[CheckResult]:
     """Applied and pending together are the expected ones, in order; nothing pending is done already. Read-only."""
-    name, found = "migrations", status()
-    expected = f"{len(found.expected)} migrations: {', '.join(found.expected)}"
-    if found.problems:
-        hint = "cartctl migrate status shows the ledger; settle it before deploying."
-        yield failed(name, "; ".join(found.problems), "a ledger without problems", hint)
-    elif [*found.applied, *found.pending] != list(found.expected):
-        observed = (
-            f"applied: {', '.join(found.applied) or 'none'}; pending: {', '.join(found.pending) or 'none'}"
-        )
-        yield failed(name, observed, expected, "Use the version of cartctl whose migrations these are.")
-    elif not found.pending:
-        yield passed(name, "already done", expected)
-    else:
-        yield passed(name, f"pending: {', '.join(found.pending)}", expected)
+    found = status()
+    yield _ours(found)
+    if found.failed:
+        hint = "npx prisma migrate resolve, then deploy: a failed migration stops every later one."
+        yield failed("migrations.ledger", f"failed: {', '.join(found.failed)}", "no failed migration", hint)
+    elif found.notes:
+        hint = "cartctl migrate status shows the ledger."
+        yield warned("migrations.ledger", "; ".join(found.notes), "a ledger as Prisma wrote it", hint)
+
+
+def _ours(found: Pending) -> CheckResult:
+    name, expected = "migrations.pending", ", ".join(found.expected)
+    hint = "Use the version of cartctl whose migrations these are."
+    if found.unknown:
+        return failed(name, f"unknown: {', '.join(found.unknown)}", expected, hint)
+    if [*found.applied, *found.pending] != list(found.expected):
+        told = f"applied: {', '.join(found.applied) or 'none'}; pending: {', '.join(found.pending) or 'none'}"
+        return failed(name, told, expected, hint)
+    return passed(name, f"pending: {', '.join(found.pending)}" if found.pending else "already done", expected)
