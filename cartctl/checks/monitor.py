@@ -1,5 +1,6 @@
 """The monitoring step: waits while the run's monitor watches, and judges what it saw."""
 
+import math
 from datetime import timedelta
 
 from cartctl.adapters.metrics import Metric
@@ -88,7 +89,7 @@ class Course:
                 expected="a value that can be judged",
                 hint="See cartctl monitor --check-queries.",
             )
-        lasting = self._at - self._critical.get(metric, self._at)
+        lasting = self._at - self._critical[metric] if metric in self._critical else -math.inf
         worst = self._worst[metric]
         observed = f"{show(last)}, at worst {show(worst)} ({worst.verdict}) in {len(self._ticks)} looks"
         if lasting > sustained:

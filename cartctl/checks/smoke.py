@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cartctl.adapters.http import Http, Response
+from cartctl.adapters.http import Http, Response, mask
 from cartctl.adapters.postgres import Postgres
 from cartctl.checks.asking import ask, critical_path, failed, passed, persist, status_failure
 from cartctl.checks.endpoints import Endpoints
@@ -156,7 +156,7 @@ def _values(request: Request, body: Any) -> Iterable[str]:
         if not there:
             yield f"no {path}"
         elif found != value or isinstance(found, bool) is not isinstance(value, bool):
-            yield f"{path} is {found!r}, not {value!r}"
+            yield f"{path} is {mask(repr(found))}, not {value!r}"
 
 
 def _shapes(request: Request, body: Any) -> Iterable[str]:

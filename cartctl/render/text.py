@@ -20,7 +20,9 @@ _ELSEWHERE = {  # kind of result → the module that registers its renderer; loa
     "plan": "cartctl.render.plan_text",
     "run": "cartctl.render.run_text",
     "sandbox": "cartctl.render.sandbox_text",
+    "snapshot": "cartctl.render.snapshot_text",
     "snapshots": "cartctl.render.snapshot_text",
+    "tick": "cartctl.render.tick_text",
 }
 
 

@@ -1,0 +1,155 @@
+"""`cartctl monitor`: the thresholds and rollback triggers, watched outside a deployment."""
+
+import sys
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cartctl.commands.options import Options, Output
+from cartctl.errors import CheckFailed, Inconclusive, UsageError
+
+if TYPE_CHECKING:
+    from cartctl.engine.model import Checks
+    from cartctl.engine.pulse import Pulse
+    from cartctl.monitoring.watch import Tick, Watch
+    from cartctl.ports import Ports
+
+
+SETTLED = 2  # looks after the first, where that one could not judge
+
+
+def monitor(
+    ctx: typer.Context,
+    for_: Annotated[
+        str | None, typer.Option("--for", metavar="DURATION", help="How long to watch, for example 30m.")
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Measure once and end.")] = False,
+    check_queries: Annotated[
+        bool, typer.Option("--check-queries", help="Look whether the source can answer; do not watch.")
+    ] = False,
+) -> None:
+    """Watch the thresholds and rollback triggers; changes nothing.
+
+    Exit code 7 when a trigger fires or a figure is critical, 6 when something could not be measured. With -o json one tick per
+    line.
+    """
+    from cartctl.engine.pulse import Pulse
+    from cartctl.engine.signals import interruptible
+    from cartctl.plans.watching import new_watch
+    from cartctl.ports import Ports
+
+    if sum((for_ is not None, once, check_queries)) > 1:
+        raise UsageError("--for, --once and --check-queries exclude each other.", hint="Give one of them.")
+    options: Options = ctx.obj
+    duration = _duration(for_)
+    pulse = Pulse()
+    with Ports(options.environment()) as ports, interruptible(pulse):
+        if check_queries:
+            checks = _queries(ports, pulse)
+            options.show(checks)
+            raise typer.Exit(checks.verdict.exit_code)
+        watch = new_watch(ports)
+        if once:
+            _once(watch, pulse, options, _settle(ports))
+        else:
+            _watch(watch, pulse, duration or ports.env.monitor.for_, options)
+
+
+def _duration(text: str | None) -> timedelta | None:
+    from cartctl.config.values import parse_duration
+
+    try:
+        return parse_duration(text) if text is not None else None
+    except ValueError as error:
+        raise UsageError(f"--for: {error}.", hint="For example --for 30m.") from error
+
+
+def _once(watch: "Watch", pulse: "Pulse", options: Options, settle: float) -> None:
+    """One look; of triggers it can see only the past that the source has kept.
+
+    Where there is too little to judge yet, it looks again after cartctl's own traffic has been scraped.
+    """
+    from cartctl.checks.monitor import Course
+
+    try:
+        _rebuild(watch)
+        tick = watch.tick()
+        for _ in range(SETTLED):
+            if all(measure.verdict.decided for measure in tick.metrics):
+                break
+            pulse.pause(settle)
+            tick = watch.tick()
+    finally:
+        watch.close()
+    _tell(tick, options)
+    fired = next((trigger for trigger in tick.triggers if trigger.state == "fired"), None)
+    if fired:
+        raise CheckFailed(
+            f"Rollback trigger {fired.name} fired: {fired.detail}.", hint="cartctl rollback --plan"
+        )
+    course = Course()
+    course.see(tick)
+    _end(course.judge(-1.0))
+
+
+def _rebuild(watch: "Watch") -> None:
+    """Take up the past; a source that does not answer shows as such in every tick."""
+    from cartctl.adapters.metrics import MetricsFailed
+
+    with suppress(MetricsFailed):
+        watch.rebuild(datetime.fromtimestamp(0, UTC))
+
+
+def _watch(watch: "Watch", pulse: "Pulse", duration: timedelta, options: Options) -> None:
+    from cartctl.checks.monitor import Monitor
+    from cartctl.monitoring.triggers import TriggerFired
+
+    _rebuild(watch)
+    try:
+        with watch.armed(pulse, tell=lambda tick: _tell(tick, options)):
+            checks = Monitor("monitor", watch, duration).judge(pulse)
+    except TriggerFired as fired:
+        raise CheckFailed(fired.message, hint="cartctl rollback --plan shows the way back.") from fired
+    _end(checks)
+
+
+def _end(checks: "Checks") -> None:
+    """Nothing for a pass or a warning, else the error with what was not as it should be."""
+    from cartctl.engine.model import Verdict
+
+    told = "; ".join(f"{bad.name}: {bad.observed}" for bad in checks.bad()) or "nothing was measured"
+    if checks.verdict is Verdict.FAIL:
+        raise CheckFailed(f"Not as it should be: {told}.", hint="cartctl rollback --plan shows the way back.")
+    if checks.verdict is Verdict.UNKNOWN:
+        raise Inconclusive(
+            f"Not everything could be measured: {told}.", hint="cartctl monitor --check-queries"
+        )
+
+
+def _tell(tick: "Tick", options: Options) -> None:
+    if options.output is Output.JSON:
+        from cartctl.render.json import write_line
+
+        write_line(tick, sys.stdout)
+    else:
+        options.show(tick)
+
+
+def _queries(ports: "Ports", pulse: "Pulse") -> "Checks":
+    from cartctl.checks.queries import Queries
+    from cartctl.monitoring.probes import Probes
+    from cartctl.monitoring.thresholds import rules_of
+
+    env, source = ports.env, ports.new_metrics()
+    rules = rules_of(env.thresholds, staleness=source.window, minimum_requests=env.monitor.minimum_requests)
+    try:
+        return Queries("queries", source, Probes(ports.api), rules, settle=_settle(ports)).judge(pulse)
+    finally:
+        source.close()
+
+
+def _settle(ports: "Ports") -> float:
+    """Seconds after which what happened now has been scraped."""
+    return 2 * ports.env.metrics.scrape_interval.total_seconds() if ports.env.metrics else 0.0

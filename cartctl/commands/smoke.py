@@ -1,0 +1,87 @@
+"""`cartctl smoke` and `cartctl health`: CI's door to the running application."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cartctl.commands.options import Options
+from cartctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from cartctl.engine.model import Check, Checks
+
+
+def smoke(
+    ctx: typer.Context,
+    url: Annotated[
+        str | None,
+        typer.Option("--url", metavar="URL", help="Ask this API instead; values and pages are left out."),
+    ] = None,
+    suite: Annotated[
+        str | None,
+        typer.Option("--suite", metavar="NAME", help="Run this suite alone; built-in is cartctl's own."),
+    ] = None,
+    junit: Annotated[
+        Path | None,
+        typer.Option("--junit", metavar="FILE", help="Also write a JUnit report.", dir_okay=False),
+    ] = None,
+    critical_only: Annotated[
+        bool, typer.Option("--critical-only", help="Run only what is critical.")
+    ] = False,
+) -> None:
+    """Ask the application for everything a shopper and an admin need; changes nothing.
+
+    Exit code 7 when something is not as it should be, 6 when something could not be found out.
+    """
+    from cartctl.adapters.http import Http
+    from cartctl.checks.smoke import Smoke
+    from cartctl.ports import Ports
+
+    options: Options = ctx.obj
+    if url is not None and not url.startswith(("http://", "https://")):
+        raise UsageError(f"{url!r} is no web address.", hint="--url begins with http:// or https://.")
+    with Ports(options.environment()) as ports:
+        http = ports.env.http
+        timeout, verify = http.timeout.total_seconds(), http.verify_tls
+        check = Smoke(
+            "smoke",
+            Http(url, token=ports.token, timeout=timeout, verify=verify) if url else ports.api,
+            Http(url, timeout=timeout, verify=verify) if url else ports.shopper,
+            None if url else ports.dashboard,
+            None if url else ports.database,
+            suites=http.suites,
+            only=suite,
+            critical_only=critical_only,
+        )
+        checks = _judged(check)
+    if junit is not None:
+        from cartctl.render.junit import write_junit
+
+        write_junit(checks, junit, name="smoke")
+    options.show(checks)
+    raise typer.Exit(checks.verdict.exit_code)
+
+
+def health(ctx: typer.Context) -> None:
+    """Ask the API how it is: /health, the cart's stats and the analytics overview; changes nothing.
+
+    Exit code 7 when it is not well, 6 when that could not be found out.
+    """
+    from cartctl.checks.health import Health
+    from cartctl.ports import Ports
+
+    options: Options = ctx.obj
+    with Ports(options.environment()) as ports:
+        checks = _judged(Health("health", ports.api, attempts=1))
+    options.show(checks)
+    raise typer.Exit(checks.verdict.exit_code)
+
+
+def _judged(check: "Check") -> "Checks":
+    from cartctl.engine.pulse import Pulse
+    from cartctl.engine.signals import interruptible
+
+    pulse = Pulse()
+    with interruptible(pulse):
+        return check.judge(pulse)

@@ -1,0 +1,40 @@
+"""A monitor's tick as one line of text: time, each metric with its verdict, triggers that are not clear."""
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from cartctl.monitoring.thresholds import Judged
+from cartctl.monitoring.watch import Measure, Tick
+from cartctl.render.text import renderable
+
+STYLE = {
+    Judged.OK: "green",
+    Judged.WARNING: "yellow",
+    Judged.CRITICAL: "bold red",
+    Judged.LOW_TRAFFIC: "cyan",
+    Judged.NO_DATA: "magenta",
+    Judged.ERROR: "magenta",
+}
+
+
+@renderable.register
+def _tick(tick: Tick) -> RenderableType:
+    line = Text(tick.at.strftime("%H:%M:%S"), style="dim")
+    for measure in tick.metrics:
+        line.append("  ")
+        line.append(f"{measure.name} {_value(measure)}", STYLE[measure.verdict])
+    for probe in tick.probes:
+        if not probe.ok:
+            line.append(f"  {probe.name} failed ({probe.observed})", "bold red")
+    for trigger in tick.triggers:
+        if trigger.state != "clear":
+            lasting = f" {trigger.for_seconds:.0f} s" if trigger.for_seconds else ""
+            line.append(f"  trigger {trigger.name} {trigger.state}{lasting}", "bold red")
+    return line
+
+
+def _value(measure: Measure) -> str:
+    if not measure.verdict.decided or measure.value is None:
+        return f"{measure.verdict} ({measure.detail})" if measure.detail else str(measure.verdict)
+    shown = f"{measure.value:.1%}" if measure.unit == "share" else f"{measure.value * 1000:.0f} ms"
+    return shown if measure.verdict is Judged.OK else f"{shown} {measure.verdict}"
