@@ -84,9 +84,6 @@ class Cluster(Protocol):
     def pods(self, deployment: str) -> list[Pod]:
         """The pods of a deployment, those that are ending included. Read-only."""
 
-    def unknown_images(self, refs: Iterable[str]) -> list[str]:
-        """Those that are known not to exist; a cluster that cannot tell without pulling gives none. Read-only."""
-
     def set_images(self, deployment: str, images: Mapping[str, str], *, cause: str) -> None:
         """Ask for images by container name; nothing else of the pod template changes.
 

@@ -50,6 +50,6 @@ def _environment(
             "dashboard": f"http://127.0.0.1:{ports['admin-dashboard']}",
             "token": {"file": str(layout.token)},
         },
-        "metrics": {**metrics, "scrape_interval": "1s"},
+        "metrics": {**metrics, "scrape_interval": "1s", "window": "5s"},
         "rollout": {"internal_companies": ["avnz"], "companies": {"sql": "SELECT id, beta FROM companies"}},
     }
