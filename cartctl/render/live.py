@@ -76,10 +76,11 @@ class LiveView:
 
     def finished(self, report: RunReport) -> None:
         """Leave the last frame standing, then the report on stdout."""
+        from cartctl.render.run_text import Summary
         from cartctl.render.text import write
 
         self._live.stop()
-        write(report, sys.stdout)
+        write(Summary(report), sys.stdout)
 
     def __enter__(self) -> Self:
         return self

@@ -40,9 +40,10 @@ class QuietView:
 
     def finished(self, report: RunReport) -> None:
         """The report, on the results' stream."""
+        from cartctl.render.run_text import Summary
         from cartctl.render.text import write
 
-        write(report, self._results)
+        write(Summary(report), self._results)
 
     def __enter__(self) -> Self:
         return self

@@ -1,6 +1,8 @@
 """Runs as text: what one came to, and many in a list."""
 
 from collections import Counter
+from dataclasses import dataclass
+from typing import ClassVar
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -17,31 +19,62 @@ OUTCOME_STYLE = {
     "inconclusive": "bold magenta",
 }
 _BAD = {"failed": "failed", "undo_failed": "could not be put back"}
-_COUNTED = {"applied": "done", "restored": "put back", "skipped": "not configured or skipped", **_BAD}
+_WORDS = {"applied": "done", "restored": "put back", "skipped": "skipped", **_BAD}
+
+
+_STEP_STYLE = {
+    "applied": "green",
+    "restored": "yellow",
+    "skipped": "dim",
+    "failed": "bold red",
+    "undo_failed": "bold red",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A run's report for somebody who has watched it: without its steps one by one."""
+
+    kind: ClassVar[str] = "run"
+
+    report: RunReport
 
 
 @renderable.register
-def run_summary(result: RunReport) -> RenderableType:
+def run_report(result: RunReport) -> RenderableType:
+    """Each step with its time, then the summary."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    for step in result.steps:
+        took = "" if step.outcome == "skipped" else duration(step.seconds)
+        word = _WORDS.get(step.outcome, step.outcome)
+        table.add_row(Text(step.key), Text(word, _STEP_STYLE.get(step.outcome, "")), Text(took, "dim"))
+    return Group(table, summary(Summary(result)))
+
+
+@renderable.register
+def summary(result: Summary) -> RenderableType:
     """Outcome, time, downtime, what went wrong, and the next command."""
+    run = result.report
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True, style="dim")
     table.add_column(overflow="fold")
-    table.add_row("run", Text(" ".join(part for part in (result.plan, result.env, result.run) if part)))
-    table.add_row("outcome", _outcome(result))
-    if result.message:
-        table.add_row("cause", Text(result.message))
-    table.add_row("time", duration(result.seconds))
-    table.add_row(
-        "downtime", "none" if result.downtime_seconds is None else duration(result.downtime_seconds)
-    )
-    table.add_row("steps", _counts(result.steps))
-    for step in result.steps:
+    table.add_row("run", Text(" ".join(part for part in (run.plan, run.env, run.run) if part)))
+    table.add_row("outcome", _outcome(run))
+    if run.message:
+        table.add_row("cause", Text(run.message))
+    table.add_row("time", duration(run.seconds))
+    table.add_row("downtime", "none" if run.downtime_seconds is None else duration(run.downtime_seconds))
+    table.add_row("steps", _counts(run.steps))
+    for step in run.steps:
         if step.outcome in _BAD:
             table.add_row("", Text(f"{step.key} {_BAD[step.outcome]}", "red"))
-    for warning in result.warnings:
+    for warning in run.warnings:
         table.add_row("warning", Text(warning, "yellow"))
-    if result.next_command:
-        table.add_row("next", Text(result.next_command, "bold"))
+    if run.next_command:
+        table.add_row("next", Text(run.next_command, "bold"))
     return Group(Text(), table)
 
 
@@ -67,5 +100,5 @@ def _outcome(run: RunReport) -> Text:
 
 
 def _counts(steps: tuple[StepReport, ...]) -> str:
-    counted = Counter(_COUNTED.get(step.outcome, step.outcome) for step in steps)
+    counted = Counter(_WORDS.get(step.outcome, step.outcome) for step in steps)
     return ", ".join(f"{number} {word}" for word, number in counted.items()) or "none"
