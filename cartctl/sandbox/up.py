@@ -76,13 +76,21 @@ def checked_directory(name: str) -> Path:
     return sandbox_directory(name).resolve()
 
 
+def lock_file(layout: Layout) -> Path:
+    """Locked by `up` and `down` of one sandbox; beside its directory, which `down --purge` removes."""
+    return layout.directory.with_name(f".{layout.directory.name}.lock")
+
+
 @contextmanager
 def alone(layout: Layout) -> Iterator[None]:
     """Only one `up` or `down` of a sandbox at a time. Raises Locked when the other one lasts too long."""
     layout.directory.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(layout.directory.with_name(f".{layout.directory.name}.lock"), timeout=OTHER_SECONDS)
+    lock = FileLock(lock_file(layout), timeout=OTHER_SECONDS)
     try:
         lock.acquire()
+        while not lock_file(layout).exists():  # the one before purged it
+            lock.release()
+            lock.acquire()
     except Timeout as taken:
         raise Locked(
             "Another `sandbox up` or `sandbox down` of this sandbox is running.", hint="Wait for it."

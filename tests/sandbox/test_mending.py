@@ -1,0 +1,129 @@
+"""A sandbox that something broke, or that was left behind, comes back as it was asked for."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+
+from cartctl.adapters.cluster import ClusterUnreachable
+from cartctl.adapters.embedded_postgres import EmbeddedPostgres
+from cartctl.sandbox.down import down
+from cartctl.sandbox.layout import Layout, read_json
+from cartctl.sandbox.postgres import APP
+from cartctl.sandbox.status import read_status
+from cartctl.sandbox.up import up
+from tests.sandbox_fixture import Sandbox, wait_for
+
+
+def quiet(_: str) -> None:
+    """Says nothing."""
+
+
+def of(directory: Path) -> list[psutil.Process]:
+    """Every living process whose command line names something below a directory."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            named = any(str(directory) in word for word in process.cmdline())
+            if named and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def test_a_killed_supervisor_is_mended(sandbox: Sandbox) -> None:
+    """After SIGKILL of the supervisor `up` brings back images, sizes, settings and addresses, and no process twice."""
+    sandbox.cluster.set_images("payment-api", {"api": "2.0.0"}, cause="test")
+    sandbox.cluster.set_capacity("deployment/payment-api", 3)
+    sandbox.cluster.put_settings("cart-runtime", {"NOTE": "kept"})
+    wait_for(sandbox.settled)
+    cluster = sandbox.cluster
+    os.kill(read_json(sandbox.layout.supervisor)["pid"], signal.SIGKILL)
+    assert sandbox.api.get("/health").ok, "replicas serve on"
+    with pytest.raises(ClusterUnreachable, match="supervisor does not answer"):
+        cluster.deployments()
+    assert read_status("default").state == "degraded"
+
+    mended = up("default", quiet)
+
+    assert (mended.state, mended.api_url) == ("up", sandbox.status.api_url)
+    api = sandbox.cluster.deployments()["payment-api"]
+    assert (api.replicas, api.images["api"].ref, api.revision) == (3, "2.0.0", cluster_revision(sandbox))
+    assert sandbox.cluster.settings("cart-runtime") == {"NOTE": "kept"}
+    services = [
+        found for found in of(sandbox.layout.directory) if "cartctl.sandbox.service" in found.cmdline()
+    ]
+    assert len(services) == 5
+
+
+def cluster_revision(sandbox: Sandbox) -> str:
+    """The newest revision that the state file tells."""
+    kept = json.loads(sandbox.layout.state.read_text(encoding="utf-8"))
+    return str(kept["specs"]["payment-api"]["history"][-1]["number"])
+
+
+def test_a_killed_postgres_is_mended(sandbox: Sandbox) -> None:
+    """After SIGKILL of PostgreSQL the API says so, `up` starts it again with its data, and the replicas recover."""
+    pid = int((sandbox.layout.postgres / "postmaster.pid").read_text(encoding="utf-8").splitlines()[0])
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: sandbox.api.get("/health").json()["database"] == "down")
+    assert sandbox.api.get("/api/products").status == 503
+
+    mended = up("default", quiet)
+
+    assert mended.dsn == sandbox.status.dsn
+    wait_for(lambda: sandbox.api.get("/health").json()["database"] == "up")
+    wait_for(lambda: len(sandbox.api.get("/api/products").json()) == 12)
+    assert mended.state == "up"
+
+
+def test_a_stranger_with_the_old_number_is_left_alone(sandbox: Sandbox) -> None:
+    """Process ids of a former boot that belong to other programs now are no reason to end those."""
+    down("default", quiet)
+    mine = os.getpid()
+    kept = json.loads(sandbox.layout.state.read_text(encoding="utf-8"))
+    sandbox.layout.state.write_text(json.dumps({**kept, "processes": {"payment-api-1-00000000": mine}}))
+    for name in ("supervisor.process", "prometheus.process"):
+        (sandbox.layout.directory / name).write_text(json.dumps({"pid": mine}))
+    lines = [str(mine), str(sandbox.layout.postgres), "1700000000", "5432", "/tmp", "", "1 1", "ready"]  # noqa: S108
+    (sandbox.layout.postgres / "postmaster.pid").write_text("\n".join(lines) + "\n")
+
+    assert read_status("default").state == "down"
+    assert up("default", quiet).state == "up"
+
+
+def test_down_stops_everything_and_up_finds_the_data_again(sandbox: Sandbox) -> None:
+    """`down` leaves no process; the rows and the token outlive it."""
+    with sandbox.superuser.session("test") as connection:
+        connection.execute("UPDATE companies SET name = 'Kept' WHERE id = 'avnz'")
+    token = sandbox.layout.token.read_text(encoding="utf-8")
+    assert down("default", quiet).state == "down"
+    assert of(sandbox.layout.directory) == []
+    assert down("default", quiet).state == "down"
+    sandbox.status = up("default", quiet)
+    with sandbox.superuser.session("test") as connection:
+        assert connection.execute("SELECT name FROM companies WHERE id = 'avnz'").fetchone() == ("Kept",)
+    assert sandbox.layout.token.read_text(encoding="utf-8") == token
+
+
+def test_two_sandboxes_side_by_side_and_purge_leaves_nothing(sandbox: Sandbox) -> None:
+    """A second sandbox has addresses and data of its own; purging it removes every file and process of it alone."""
+    before = set(sandbox.layout.directory.parent.iterdir())
+    second = up("second", quiet)
+    layout = Layout(sandbox.layout.directory.parent / "second")
+    assert second.state == "up"
+    assert {second.api_url, second.dashboard_url}.isdisjoint(
+        {sandbox.status.api_url, sandbox.status.dashboard_url}
+    )
+    assert second.dsn == EmbeddedPostgres(layout.postgres).dsn("deployer", "platform") != sandbox.status.dsn
+    assert f"user={APP} " in (layout.directory / "app.dsn").read_text(encoding="utf-8")
+
+    assert down("second", quiet, purge=True).state == "down"
+
+    assert of(layout.directory) == []
+    assert set(sandbox.layout.directory.parent.iterdir()) == before
+    assert read_status("default").state == "up"

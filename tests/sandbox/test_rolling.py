@@ -1,0 +1,52 @@
+"""What happens to requests while replicas come and go."""
+
+import time
+
+from tests.sandbox.load import load
+from tests.sandbox_fixture import Sandbox, wait_for
+
+API = "deployment/payment-api"
+
+
+def test_rollouts_and_resizing_lose_no_request(sandbox: Sandbox) -> None:
+    """Four rollouts, a scale-up and a scale-down under load on kept and fresh connections: every request is answered."""
+    cluster = sandbox.cluster
+    assert sandbox.status.api_url
+    seconds = []
+    with load(sandbox.status.api_url, "/api/products", {}) as seen:
+        for version in ("2.0.0", "1.0.0", "2.0.0", "1.0.0"):
+            begun = time.monotonic()
+            cluster.set_images("payment-api", {"api": version}, cause="test")
+            wait_for(sandbox.settled)
+            seconds.append(time.monotonic() - begun)
+        for size in (4, 1, 2):
+            cluster.set_capacity(API, size)
+            wait_for(sandbox.settled)
+        wait_for(lambda: cluster.running(API) == 2)
+    assert seen.lost == {}
+    assert seen.seen["200"] > 200
+    assert min(seconds) < 3
+
+
+def test_a_kept_connection_is_told_to_close_and_answered(sandbox: Sandbox) -> None:
+    """A client that comes back on its open connection while its replica drains is answered, with `Connection: close`."""
+    assert sandbox.status.api_url
+    import http.client
+    from urllib.parse import urlsplit
+
+    connections = [
+        http.client.HTTPConnection(urlsplit(sandbox.status.api_url).netloc, timeout=5) for _ in range(8)
+    ]
+    for connection in connections:
+        connection.request("GET", "/health")
+        assert connection.getresponse().read()
+    sandbox.cluster.set_images("payment-api", {"api": "2.0.0"}, cause="test")
+    wait_for(sandbox.settled)
+    time.sleep(0.5)
+    for connection in connections:
+        connection.request("GET", "/health")
+        answer = connection.getresponse()
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
+        answer.read()
+        connection.close()
+    wait_for(lambda: sandbox.cluster.running(API) == 2, seconds=3)
