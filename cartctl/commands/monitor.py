@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cartctl.ports import Ports
 
 
-SETTLED = 2  # looks after the first, where that one could not judge
+SETTLED = 5  # looks after the first, where that one could not judge
 
 
 def monitor(

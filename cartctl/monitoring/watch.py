@@ -238,12 +238,17 @@ class Watch:
         return probes
 
     def _make_traffic(self, readings: Mapping[Metric, Reading]) -> None:
-        """So much that a quiet night can be judged: the shortfall at once, then a steady half more than the minimum."""
+        """So much that a quiet night can be judged: the shortfall at once, then a steady half more than the minimum.
+
+        Twice the shortfall, because a source does not count the request with which a series begins.
+        """
         minimum = self._settings.minimum_requests
         rates = [reading for metric, reading in readings.items() if self._rules.limits[metric].rate]
         least = min((reading.requests or 0.0 for reading in rates), default=0.0)
         if self._probes and minimum and least < 1.5 * minimum:
-            self._probes.traffic(math.ceil(max(minimum - least, 1.5 * minimum * self._every / self._window)))
+            self._probes.traffic(
+                math.ceil(max(2 * (minimum - least), 1.5 * minimum * self._every / self._window))
+            )
 
     def _moment(self, at: datetime | None) -> float:
         return self._clock() if at is None else at.timestamp()

@@ -7,6 +7,7 @@ from cartctl.monitoring.thresholds import Judged
 from cartctl.monitoring.watch import Measure, Tick
 from cartctl.render.text import renderable
 
+DETAIL = 60  # characters of why nothing was seen
 STYLE = {
     Judged.OK: "green",
     Judged.WARNING: "yellow",
@@ -34,7 +35,9 @@ def _tick(tick: Tick) -> RenderableType:
 
 
 def _value(measure: Measure) -> str:
+    if measure.verdict.blind and measure.detail:
+        return f"{measure.verdict} ({measure.detail[:DETAIL]})"
     if not measure.verdict.decided or measure.value is None:
-        return f"{measure.verdict} ({measure.detail})" if measure.detail else str(measure.verdict)
+        return str(measure.verdict)
     shown = f"{measure.value:.1%}" if measure.unit == "share" else f"{measure.value * 1000:.0f} ms"
     return shown if measure.verdict is Judged.OK else f"{shown} {measure.verdict}"
