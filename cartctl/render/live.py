@@ -105,7 +105,9 @@ def draw(
     frame = _Frame(width, spinner, with_unicode=with_unicode)
     parts: list[RenderableType] = [frame.heading(board)]
     if board.cause:
-        parts.append(Text(f"turning back: {board.cause}", "yellow", no_wrap=True, overflow="ellipsis"))
+        cause = Text(f"turning back: {' '.join(board.cause.split())}", "yellow")
+        cause.truncate(width, overflow="ellipsis")
+        parts.append(cause)
     phases = list(board.phases())
     room = height - len(parts) - 1
     folded = _folded(phases, room)

@@ -1,0 +1,79 @@
+"""What a watcher knows of a run at each moment."""
+
+from cartctl.engine.model import Event
+from cartctl.render.board import Board, Mark
+from tests.render.story import ROWS, RUN, at, failure, half, success
+
+
+def board_after(events: list[Event]) -> Board:
+    """A board on a clock that stands still at 100 s."""
+    board = Board(clock=lambda: 100.0)
+    board.start(RUN, ROWS)
+    for event in events:
+        board.take(event)
+    return board
+
+
+def marks(board: Board) -> dict[str, Mark]:
+    """What has become of each step."""
+    return {row.key: row.mark for row in board.rows}
+
+
+def test_one_step_runs_and_the_later_ones_wait() -> None:
+    """In the middle of a run there is one running step."""
+    board = board_after(list(half()))
+    assert board.title == "deploy sandbox"
+    assert [row.key for row in board.rows if row.mark is Mark.RUNNING] == ["release.api"]
+    assert marks(board)["maintenance.off"] is Mark.DONE
+    assert marks(board)["maintenance.on"] is Mark.DONE
+    assert marks(board)["announce"] is Mark.SKIPPED
+    assert marks(board)["monitor"] is Mark.WAITING
+
+
+def test_everything_is_done_at_the_end() -> None:
+    """A run that succeeded leaves nothing waiting."""
+    assert set(marks(board_after(success())).values()) == {Mark.DONE, Mark.SKIPPED}
+
+
+def test_a_failure_and_its_undos_are_told_apart() -> None:
+    """The failed step, what was put back and what could not be are three different things."""
+    board = board_after(failure())
+    assert board.cause.startswith("endpoints: stats: 500")
+    found = marks(board)
+    assert found["endpoints"] is Mark.FAILED
+    assert found["release.api"] is Mark.UNDONE
+    assert found["prewarm"] is Mark.UNDO_FAILED
+    assert found["migrate"] is Mark.DONE
+
+
+def test_the_time_of_a_step_is_its_own_or_so_far() -> None:
+    """A running step counts on the board's clock, a finished one as it says."""
+    now = 100.0
+    board = Board(clock=lambda: now)
+    board.start(RUN, ROWS)
+    board.take(at(0, "preflight", "began"))
+    now = 103.5
+    current = board.current()
+    assert current is not None
+    assert board.elapsed(current) == 3.5
+    board.take(at(1, "preflight", "applied", seconds=1.0))
+    assert board.elapsed(current) == 1.0
+
+
+def test_progress_belongs_to_the_running_step_and_ends_with_it() -> None:
+    """A bar never outlives its step."""
+    board = board_after([at(0, "snapshot", "began")])
+    board.advance(1, 2, "bytes")
+    current = board.current()
+    assert current is not None
+    assert current.progress == (1, 2, "bytes")
+    board.take(at(1, "snapshot", "applied", seconds=1.0))
+    assert current.progress is None
+    board.advance(2, 2, "bytes")
+    assert current.progress is None
+
+
+def test_a_step_that_the_plan_does_not_name_is_shown_too() -> None:
+    """What an earlier run left is put back under a heading of its own."""
+    board = board_after([at(0, "run", "undoing", cause="it died"), at(1, "flags", "restored", seconds=1.0)])
+    assert (board.rows[-1].phase, board.rows[-1].key, board.rows[-1].mark) == ("Undo", "flags", Mark.UNDONE)

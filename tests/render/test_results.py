@@ -1,0 +1,161 @@
+"""Results as text and as JSON."""
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from cartctl.engine.model import CheckResult, Checks, Verdict
+from cartctl.engine.report import History, report
+from cartctl.plans.preview import Plan, PlanRow
+from cartctl.render import json as as_json
+from cartctl.render.amounts import duration, share, size
+from cartctl.render.text import write
+from tests.render.story import failure, success
+
+
+def text(result: Any) -> str:
+    """A result as people see it, without a terminal."""
+    stream = io.StringIO()
+    write(result, stream)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    (
+        (Decimal("10.50"), "10.50"),
+        (timedelta(seconds=90), 90.0),
+        (datetime(2026, 1, 1, 2, tzinfo=timezone(timedelta(hours=2))), "2026-01-01T00:00:00Z"),
+        (date(2026, 1, 1), "2026-01-01"),
+        (Path("a/b"), "a/b"),
+        (Verdict.WARN, "warn"),
+        (float("nan"), None),
+        (float("inf"), None),
+        ((1, None, True), [1, None, True]),
+        ({Verdict.PASS: {1}}, {"pass": [1]}),
+    ),
+)
+def test_values_as_json(value: Any, expected: Any) -> None:
+    """Money is text, durations seconds, times UTC; what is no number is null."""
+    assert as_json.plain(value) == expected
+
+
+def test_documents_carry_kind_and_version() -> None:
+    """Every object names what it is; listed properties are part of it."""
+
+    @dataclass(frozen=True)
+    class Thing:
+        kind: ClassVar[str] = "thing"
+        shown: ClassVar[tuple[str, ...]] = ("double",)
+        size: int = 2
+
+        @property
+        def double(self) -> int:
+            """Twice."""
+            return self.size * 2
+
+    stream = io.StringIO()
+    as_json.write(Thing(), stream)
+    assert json.loads(stream.getvalue()) == {"kind": "thing", "version": 1, "size": 2, "double": 4}
+
+
+def test_checks_tell_what_to_do() -> None:
+    """A check that is not as it should be says what was expected and a hint; the verdict is the worst."""
+    checks = Checks(
+        (
+            CheckResult("database", Verdict.PASS, observed="15.8", expected="14 or newer", hint="unused"),
+            CheckResult("token", Verdict.FAIL, observed=401, expected=200, hint="Renew it."),
+        )
+    )
+    told = text(checks)
+    assert "pass  database  15.8\n" in told
+    assert "fail  token     401 (expected 200)\n                Renew it.\n" in told
+    assert told.endswith("fail  verdict\n")
+
+
+def test_text_without_a_terminal_has_no_colours_and_no_padding() -> None:
+    """Files and pipes get clean lines."""
+    told = text(report(failure()))
+    assert "\x1b" not in told
+    assert all(line == line.rstrip() for line in told.splitlines())
+
+
+def test_a_report_shows_steps_cause_and_next_command() -> None:
+    """Everything an operator needs is on one page."""
+    told = text(report(failure()))
+    for part in (
+        "snapshot",
+        "2.0 s",
+        "endpoints",
+        "cause",
+        "cartctl rollback",
+        "could not be put back",
+        "downtime",
+    ):
+        assert part in told
+
+
+def test_history_is_a_line_per_run() -> None:
+    """Each run stands with when, what, how it ended and how long it took."""
+    told = text(History((report(success()), report(failure())))).splitlines()
+    assert len(told) == 3
+    assert "2026-11-22 10:45" in told[1]
+    assert "succeeded" in told[1]
+    assert "18 s" in told[1]
+    assert "failed" in told[2]
+    assert text(History(())) == "No runs yet.\n"
+
+
+def test_a_plan_shows_what_would_change() -> None:
+    """Values stand as now and then; what is already so, and what cannot be looked at, is said."""
+    before: Mapping[str, Any] = {"deployment/api": 2, "same": 1}
+    rows = (
+        PlanRow(
+            "1 Preparation",
+            "T-60",
+            "prewarm",
+            "raise replicas",
+            dict(before),
+            {**before, "deployment/api": 3},
+        ),
+        PlanRow("1 Preparation", "T-60", "announce", "", note="not configured"),
+        PlanRow("3 Backend", "T+5", "release.api", "set the image", {"a": "1"}, {"a": "1"}, "already so"),
+    )
+    told = text(Plan("deploy", "sandbox", rows))
+    assert "3 steps, 1 would change" in told
+    assert "deployment/api: 2 → 3" in told
+    assert "same" not in told.replace("same image", "")
+    assert "set the image (already so)" in told
+    assert "announce            not configured" in told
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    (
+        (0.04, "0.0 s"),
+        (9.94, "9.9 s"),
+        (9.96, "10 s"),
+        (59.7, "1:00 min"),
+        (185, "3:05 min"),
+        (3723, "1:02:03 h"),
+    ),
+)
+def test_durations(seconds: float, told: str) -> None:
+    """Durations read like a clock."""
+    assert duration(seconds) == told
+
+
+def test_sizes_and_shares() -> None:
+    """Bytes in binary units, seconds as the time left, all else counted; an unknown total is left out."""
+    assert [size(count) for count in (0, 1023, 1536, 5 * 1024**4)] == ["0 B", "1023 B", "1.5 KiB", "5.0 TiB"]
+    assert share(1024, 0, "bytes") == "1.0 KiB"
+    assert share(10, 40, "s") == "30 s left"
+    assert share(2, 3, "replicas") == "2 of 3 replicas"
+    assert share(5, 0, "tables") == "5 tables"
