@@ -6,21 +6,32 @@ from typing import Any
 import typer
 
 from cartctl.commands.config import config
+from cartctl.commands.deploy import deploy, plan
+from cartctl.commands.history import history, report, unlock
+from cartctl.commands.migrate import migrate
 from cartctl.commands.monitor import monitor
 from cartctl.commands.preflight import preflight
+from cartctl.commands.rollback import rollback
 from cartctl.commands.sandbox import sandbox
 from cartctl.commands.smoke import health, smoke
 from cartctl.commands.snapshot import snapshot
 
 COMMANDS: dict[str, Callable[..., Any]] = {
-    "health": health,
-    "monitor": monitor,
+    "deploy": deploy,
+    "rollback": rollback,
+    "plan": plan,
     "preflight": preflight,
+    "health": health,
     "smoke": smoke,
+    "monitor": monitor,
+    "history": history,
+    "report": report,
+    "unlock": unlock,
 }
 
 GROUPS: dict[str, typer.Typer] = {
     "config": config,
+    "migrate": migrate,
     "sandbox": sandbox,
     "snapshot": snapshot,
 }

@@ -83,6 +83,11 @@ def read_catalogue(connection: Connection) -> Catalogue:
     return Catalogue({f"{kind} {name}": _known(facts) for kind, name, facts in rows})
 
 
+def fingerprint_hash(connection: Connection) -> str:
+    """The hash of a database's structure, for those who only compare. Read-only."""
+    return read_catalogue(connection).hash
+
+
 def difference(before: Catalogue, after: Catalogue) -> Difference:
     """What changed between two readings. Pure."""
     both = before.objects.keys() & after.objects.keys()

@@ -16,6 +16,8 @@ PLAIN_WIDTH = 120  # columns where there is no terminal to ask: files and pipes
 _ELSEWHERE = {  # kind of result → the module that registers its renderer; loaded when it is shown
     "config": "cartctl.render.config_text",
     "history": "cartctl.render.run_text",
+    "migrated": "cartctl.render.database_text",
+    "migration_plan": "cartctl.render.database_text",
     "migrations": "cartctl.render.database_text",
     "plan": "cartctl.render.plan_text",
     "run": "cartctl.render.run_text",

@@ -1,0 +1,102 @@
+"""Prisma's own record of migrations, `_prisma_migrations`, where the Node application's tool keeps one.
+
+Read with every row per name; exactly our names are added or removed, matched on the row's id; the table is never made
+and never dropped.
+"""
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from cartctl.adapters.postgres import Connection
+from cartctl.migrations.frozen import MIGRATIONS, NAMES, Frozen
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """One attempt at a migration, as Prisma recorded it. Times UTC."""
+
+    id: str
+    name: str
+    checksum: str
+    finished_at: datetime | None
+    rolled_back_at: datetime | None
+    applied_steps_count: int
+
+    @property
+    def applied(self) -> bool:
+        """Finished and not marked as rolled back."""
+        return self.finished_at is not None and self.rolled_back_at is None
+
+    @property
+    def failed(self) -> bool:
+        """Begun, not finished, not resolved: Prisma refuses to go on, and so do we."""
+        return self.finished_at is None and self.rolled_back_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The whole table, or that there is none."""
+
+    present: bool
+    rows: tuple[LedgerRow, ...] = ()
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What somebody should look at, one sentence each; a failed row also stops a deployment."""
+        checksums = {migration.name: migration.checksum for migration in MIGRATIONS}
+        return (
+            *(f"{row.name} failed and was not resolved" for row in self.failed),
+            *(
+                f"{row.name} was applied from another file (checksum {row.checksum[:12]}…)"
+                for row in self.rows
+                if row.applied and checksums.get(row.name, row.checksum) != row.checksum
+            ),
+        )
+
+    @property
+    def failed(self) -> tuple[LedgerRow, ...]:
+        """Rows of migrations that failed and were not resolved, ours or not."""
+        return tuple(row for row in self.rows if row.failed)
+
+    def ours(self) -> tuple[LedgerRow, ...]:
+        """The rows of exactly our three names."""
+        return tuple(row for row in self.rows if row.name in NAMES)
+
+    def has(self, name: str) -> bool:
+        """Whether a migration is recorded as applied."""
+        return any(row.applied for row in self.rows if row.name == name)
+
+
+def read_ledger(connection: Connection) -> Ledger:
+    """The ledger of this database. Read-only."""
+    found = connection.execute("SELECT to_regclass('public._prisma_migrations') IS NOT NULL").fetchone()
+    if found != (True,):
+        return Ledger(present=False)
+    rows = connection.execute(
+        """SELECT id, migration_name, checksum, finished_at, rolled_back_at, applied_steps_count
+           FROM public._prisma_migrations ORDER BY started_at, migration_name"""
+    ).fetchall()
+    return Ledger(present=True, rows=tuple(LedgerRow(*row) for row in rows))
+
+
+def record(connection: Connection, migration: Frozen) -> None:
+    """Add the row that Prisma would have written for a migration that has just been applied."""
+    connection.execute(
+        """INSERT INTO public._prisma_migrations
+           (id, checksum, migration_name, logs, rolled_back_at, started_at, finished_at, applied_steps_count)
+           VALUES (%s, %s, %s, NULL, NULL, now(), now(), 1)""",
+        (str(uuid.uuid4()), migration.checksum, migration.name),
+    )
+
+
+def forget(connection: Connection, rows: Iterable[LedgerRow]) -> int:
+    """Remove exactly these rows, by id and name. Gives how many went."""
+    pairs = [(row.id, row.name) for row in rows]
+    gone = 0
+    for pair in pairs:
+        gone += connection.execute(
+            "DELETE FROM public._prisma_migrations WHERE id = %s AND migration_name = %s", pair
+        ).rowcount
+    return gone

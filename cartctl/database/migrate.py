@@ -1,0 +1,256 @@
+"""Applying the migrations: one transaction each, bounded in time, with everything that must be true beside it inside.
+
+A transaction holds the DDL as the owner, the grants to the application, Alembic's version, our own record and Prisma's
+ledger row: after a kill all of it is there or none.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sqlalchemy.exc import DBAPIError
+
+from cartctl.adapters.effects import effect
+from cartctl.adapters.postgres import Connection, Postgres, SqlFailed, milliseconds, sql, translated
+from cartctl.config.model import Database
+from cartctl.database import ledger
+from cartctl.database.adoption import Adoption, find_adoption
+from cartctl.database.blockers import SHARE_ROW_EXCLUSIVE, blockers
+from cartctl.database.contract import SCHEMA
+from cartctl.database.guards import PLATFORM, migrating, refuse_without_rights
+from cartctl.database.status import State, become_owner, read_state
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import Refused, StepFailed
+from cartctl.migrations.frozen import Frozen
+
+if TYPE_CHECKING:
+    import sqlalchemy
+
+RETRIED = {
+    "55P03": "waited too long for a lock",
+    "40P01": "met a deadlock",
+    "40001": "met a serialization failure",
+}
+ATTEMPTS = 4
+PAUSE = 1.0  # seconds before the second attempt, doubled after each
+
+HOME = b"""
+CREATE TABLE IF NOT EXISTS cartctl.applied (
+    revision TEXT PRIMARY KEY,
+    adopted BOOLEAN NOT NULL,
+    strict BOOLEAN NOT NULL,
+    run TEXT NOT NULL,
+    at TIMESTAMPTZ NOT NULL DEFAULT now()
+)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Migrated:
+    """What a deployment of migrations did. Names of migrations, oldest first; seconds of wall time."""
+
+    kind: ClassVar[str] = "migrated"
+
+    applied: tuple[str, ...]
+    adopted: tuple[str, ...]  # of those, recorded only: every object was there
+    heads: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Everything one deployment of migrations works with."""
+
+    aside: Connection
+    settings: Database
+    run: str
+    strict: bool
+    ledger: ledger.Ledger
+    adoption: Adoption | None
+
+    def script(self, migration: Frozen) -> bytes:
+        """What a revision executes: its frozen files, or what is missing of them."""
+        return self.adoption.script(migration) if self.adoption else migration.script(strict=self.strict)
+
+    def adopts(self, migration: Frozen) -> bool:
+        """Whether a migration is recorded only."""
+        return self.adoption is not None and self.adoption.whole(migration)
+
+
+def deploy(postgres: Postgres, settings: Database, run_id: str, pulse: Pulse) -> Migrated:
+    """Apply what is pending; nothing pending is done already.
+
+    Raises Refused or Locked before any change; StepFailed naming the blockers when the locks were not to be had;
+    SqlFailed for what a retry cannot mend. A migration that failed leaves nothing behind.
+    """
+    began = time.monotonic()
+    with migrating(postgres, settings, pulse) as aside:
+        state = read_state(aside)
+        refuse(state)
+        pending = state.pending
+        if pending:
+            _apply_all(postgres, _prepare(aside, settings, run_id, state), state, pulse)
+        after = read_state(aside) if pending else state
+    adopted = {name for name, whole in after.records.items() if whole}
+    return Migrated(
+        applied=tuple(migration.name for migration in pending),
+        adopted=tuple(migration.name for migration in pending if migration.revision in adopted),
+        heads=after.heads,
+        seconds=round(time.monotonic() - began, 3),
+    )
+
+
+def refuse(state: State) -> None:
+    """Refuse what must be settled by a person first: heads that are not ours, failed rows of Prisma's."""
+    if state.unknown:
+        raise Refused(
+            f"This database has had a migration that this cartctl does not know: {', '.join(state.unknown)}.",
+            hint="Use the version of cartctl that made it.",
+        )
+    if failed := state.ledger.failed:
+        raise Refused(
+            f"Prisma's ledger holds a migration that failed and was not resolved: {failed[0].name}.",
+            hint=f"npx prisma migrate resolve --rolled-back {failed[0].name} (or --applied)",
+        )
+
+
+def strict_by(settings: Database, known: ledger.Ledger) -> bool:
+    """Whether the strict constraints are wanted: as configured, else where no Prisma ledger is."""
+    return not known.present if settings.strict_constraints is None else settings.strict_constraints
+
+
+def _prepare(aside: Connection, settings: Database, run_id: str, state: State) -> Work:
+    refuse_without_rights(aside, settings)
+    strict = strict_by(settings, state.ledger)
+    adoption = find_adoption(aside, state.pending, strict=strict)
+    return Work(aside, settings, run_id, strict, state.ledger, adoption)
+
+
+def _apply_all(postgres: Postgres, work: Work, state: State, pulse: Pulse) -> None:
+    _make_home(work, state)
+    engine = postgres.engine(
+        "migrate",
+        search_path=SCHEMA,
+        lock_timeout=milliseconds(work.settings.lock_timeout),
+        statement_timeout=milliseconds(work.settings.statement_timeout),
+    )
+    with _translated(), engine.connect() as connection:
+        become_owner(_driver(connection), work.settings)
+        connection.commit()
+        for migration in state.pending:
+            _persist(connection, migration, work, pulse)
+    engine.dispose()
+
+
+def _make_home(work: Work, state: State) -> None:
+    """The schema that Alembic's version and our record live in; made before Alembic runs."""
+    with effect("postgres.migrate.schema"), work.aside.transaction():
+        if not state.schema:
+            _make_schema(work.aside, work.settings.owner_role)
+        work.aside.execute(HOME)
+
+
+def _make_schema(connection: Connection, owner: str | None) -> None:
+    """Made by whoever may: the owner itself, or the deployer in its name."""
+    row = connection.execute(
+        """SELECT has_database_privilege(current_user, current_database(), 'CREATE'),
+                  has_database_privilege(session_user, current_database(), 'CREATE'), current_database(), current_user"""
+    ).fetchone()
+    owner_may, deployer_may, name, user = row if row is not None else (False, False, "", "")
+    if not (owner_may or deployer_may):
+        raise Refused(
+            f"{user} may not create the schema cartctl in database {name}.",
+            hint=f"GRANT CREATE ON DATABASE {name} TO {user}, or make it: CREATE SCHEMA cartctl AUTHORIZATION {user}",
+        )
+    if owner_may or owner is None:
+        connection.execute("CREATE SCHEMA IF NOT EXISTS cartctl")
+        return
+    connection.execute("RESET ROLE")
+    connection.execute(
+        sql.SQL("CREATE SCHEMA IF NOT EXISTS cartctl AUTHORIZATION {}").format(sql.Identifier(owner))
+    )
+    connection.execute("SELECT set_config('role', %s, false)", (owner,))
+
+
+def _persist(connection: "sqlalchemy.Connection", migration: Frozen, work: Work, pulse: Pulse) -> None:
+    """One migration, tried again where waiting may help. Raises StepFailed naming who blocked it."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with _translated():
+                _apply(connection, migration, work, pulse)
+        except SqlFailed as failed:
+            if failed.sqlstate not in RETRIED:
+                raise
+            if attempt == ATTEMPTS:
+                raise _blocked(migration, work.aside, failed) from failed
+            pulse.pause(PAUSE * 2 ** (attempt - 1))
+        else:
+            return
+
+
+def _apply(connection: "sqlalchemy.Connection", migration: Frozen, work: Work, pulse: Pulse) -> None:
+    from cartctl.database.revisions import move
+
+    driver = _driver(connection)
+    with connection.begin() as transaction:
+        with pulse.cancelling(driver.cancel_safe):
+            move(connection, "upgrade", migration.revision, script=work.script)
+            _grant(driver, migration, work.settings.app_role)
+            _record(driver, migration, work)
+        with effect(f"postgres.migrate.{migration.name}"):
+            transaction.commit()
+
+
+def _grant(driver: Connection, migration: Frozen, role: str | None) -> None:
+    """What the application needs on tables that somebody else owns."""
+    made = migration.statements(strict=False)
+    if role is None or not made:
+        return
+    grants = {
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON {} TO {}": [each for each in made if each.kind == "table"],
+        "GRANT USAGE ON TYPE {} TO {}": [each for each in made if each.kind == "type"],
+    }
+    for template, statements in grants.items():
+        names = sql.SQL(", ").join(sql.Identifier(SCHEMA, each.makes) for each in statements)
+        if statements:
+            driver.execute(sql.SQL(template).format(names, sql.Identifier(role)))
+
+
+def _record(driver: Connection, migration: Frozen, work: Work) -> None:
+    driver.execute(
+        """INSERT INTO cartctl.applied (revision, adopted, strict, run) VALUES (%s, %s, %s, %s)
+           ON CONFLICT (revision) DO UPDATE SET adopted = excluded.adopted, strict = excluded.strict,
+                                                run = excluded.run, at = excluded.at""",
+        (migration.revision, work.adopts(migration), work.strict, work.run),
+    )
+    if work.ledger.present and not work.ledger.has(migration.name):
+        ledger.record(driver, migration)
+
+
+def _blocked(migration: Frozen, aside: Connection, failed: SqlFailed) -> StepFailed:
+    tables = {*PLATFORM, *(each.table or each.makes for each in migration.statements(strict=True))}
+    named = blockers(aside, sorted(tables), SHARE_ROW_EXCLUSIVE)
+    return StepFailed(
+        f"Migration {migration.name} {RETRIED[failed.sqlstate]}, {ATTEMPTS} times; nothing of it was kept. "
+        f"In the way: {'; '.join(named) or 'nobody any more'}.",
+        hint="End those sessions or let them finish, then deploy again.",
+    )
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """The driver's errors, also those that SQLAlchemy has wrapped."""
+    with translated():
+        try:
+            yield
+        except DBAPIError as error:
+            if error.orig is None:
+                raise
+            raise error.orig from error
+
+
+def _driver(connection: "sqlalchemy.Connection") -> Connection:
+    driver: Any = connection.connection.driver_connection
+    found: Connection = driver
+    return found

@@ -1,0 +1,41 @@
+"""The catalogue before the migration, recorded whole: what a database rollback is measured against."""
+
+from typing import Any
+
+from cartctl.adapters.postgres import Postgres
+from cartctl.database.catalogue import Catalogue, difference, read_catalogue
+from cartctl.engine.model import Action, Run
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import StepFailed
+
+
+class Fingerprint(Action[dict[str, Any]]):
+    """Reads the catalogue twice; somebody at work on it is no state to go back to."""
+
+    key = "fingerprint"
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+
+    def find(self, run: Run) -> None:
+        """Never made already: a reading is only worth something when it is fresh."""
+
+    def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:  # noqa: ARG002 - the same for every run
+        """`hash` (SHA-256), and `objects`: every object's facts by `kind qualified-name`.
+
+        Raises StepFailed naming what changed between the two readings.
+        """
+        with self._postgres.session("fingerprint") as connection, pulse.cancelling(connection.cancel_safe):
+            first, second = read_catalogue(connection), read_catalogue(connection)
+        if first.hash != second.hash:
+            changed = "; ".join(difference(first, second).lines()[:5])
+            raise StepFailed(
+                f"Somebody is changing the database's structure right now: {changed}.",
+                hint="Let them finish, then deploy again.",
+            )
+        return {"hash": second.hash, "objects": dict(second.objects)}
+
+
+def recorded(result: dict[str, Any]) -> Catalogue:
+    """The catalogue that a fingerprint's result holds."""
+    return Catalogue(result["objects"])

@@ -1,0 +1,55 @@
+"""The migration itself, with the proof that every object is there as it must be."""
+
+from typing import Any
+
+from cartctl.adapters.postgres import Postgres
+from cartctl.config.model import Database
+from cartctl.database.migrate import deploy
+from cartctl.database.status import status
+from cartctl.database.verify import verify
+from cartctl.engine.model import Action, Checks, Run, Verdict
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import CheckFailed
+from cartctl.migrations.frozen import MIGRATIONS
+
+
+class Migrate(Action[dict[str, Any]]):
+    """Applies what is pending; additive, so never taken back by a run that fails later."""
+
+    key = "migrate"
+
+    def __init__(self, postgres: Postgres, settings: Database) -> None:
+        self._postgres = postgres
+        self._settings = settings
+
+    def find(self, run: Run) -> dict[str, Any] | None:  # noqa: ARG002 - the database itself knows
+        """The result, when every migration is recorded and every object verified. Read-only."""
+        known = status(self._postgres, self._settings)
+        if known.pending or known.unknown or verify(self._postgres, self._settings).bad():
+            return None
+        return {"applied": [], "adopted": [], "heads": [MIGRATIONS[-1].revision], "seconds": 0.0}
+
+    def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
+        """Apply and verify: `applied` and `adopted` names, `heads`, `seconds` of wall time.
+
+        Raises what `deploy` raises, and CheckFailed naming the first thing that is not as it must be.
+        """
+        made = deploy(self._postgres, self._settings, run.id, pulse)
+        require(verify(self._postgres, self._settings))
+        return {
+            "applied": list(made.applied),
+            "adopted": list(made.adopted),
+            "heads": list(made.heads),
+            "seconds": made.seconds,
+        }
+
+
+def require(checks: Checks) -> None:
+    """Raise CheckFailed unless everything passed or only warned."""
+    if checks.verdict in {Verdict.FAIL, Verdict.UNKNOWN}:
+        worst, *others = checks.bad()
+        more = f" (and {len(others)} more)" if others else ""
+        raise CheckFailed(
+            f"{worst.name} is {worst.observed}, expected {worst.expected}{more}.",
+            hint="cartctl migrate verify",
+        )
