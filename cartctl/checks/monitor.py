@@ -7,7 +7,8 @@ from cartctl.adapters.metrics import Metric
 from cartctl.engine.model import Check, CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.monitoring.thresholds import Judged
-from cartctl.monitoring.watch import Measure, Tick, Watch
+from cartctl.monitoring.tick import Measure, Tick
+from cartctl.monitoring.watch import Watch
 
 POLL = 0.25  # seconds between looks at the watch's latest tick
 

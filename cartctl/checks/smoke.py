@@ -120,9 +120,8 @@ def _under(group: str, results: Iterable[CheckResult]) -> list[CheckResult]:
 def _refused(answer: Response) -> CheckResult:
     if answer.status == UNAUTHORIZED:
         return passed("HTTP 401 without a token")
-    return failed(
-        f"HTTP {answer.status} without a token", "HTTP 401", "Anybody may read what only admins should."
-    )
+    hint = "Anybody may read what only admins should." if answer.ok else ""
+    return failed(f"HTTP {answer.status} without a token", "HTTP 401", hint)
 
 
 _KINDS: Mapping[str, tuple[type, ...]] = {

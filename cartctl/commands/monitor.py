@@ -13,7 +13,8 @@ from cartctl.errors import CheckFailed, Inconclusive, UsageError
 if TYPE_CHECKING:
     from cartctl.engine.model import Checks
     from cartctl.engine.pulse import Pulse
-    from cartctl.monitoring.watch import Tick, Watch
+    from cartctl.monitoring.tick import Tick
+    from cartctl.monitoring.watch import Watch
     from cartctl.ports import Ports
 
 
@@ -91,7 +92,7 @@ def _once(watch: "Watch", pulse: "Pulse", options: Options, settle: float) -> No
         )
     course = Course()
     course.see(tick)
-    _end(course.judge(-1.0))
+    _end(course.judge(-1.0), options)
 
 
 def _rebuild(watch: "Watch") -> None:
@@ -112,11 +113,11 @@ def _watch(watch: "Watch", pulse: "Pulse", duration: timedelta, options: Options
             checks = Monitor("monitor", watch, duration).judge(pulse)
     except TriggerFired as fired:
         raise CheckFailed(fired.message, hint="cartctl rollback --plan shows the way back.") from fired
-    _end(checks)
+    _end(checks, options)
 
 
-def _end(checks: "Checks") -> None:
-    """Nothing for a pass or a warning, else the error with what was not as it should be."""
+def _end(checks: "Checks", options: Options) -> None:
+    """Nothing for a pass, a sentence for a warning, else the error with what was not as it should be."""
     from cartctl.engine.model import Verdict
 
     told = "; ".join(f"{bad.name}: {bad.observed}" for bad in checks.bad()) or "nothing was measured"
@@ -126,6 +127,9 @@ def _end(checks: "Checks") -> None:
         raise Inconclusive(
             f"Not everything could be measured: {told}.", hint="cartctl monitor --check-queries"
         )
+    for check in checks.checks:
+        if check.verdict is Verdict.WARN:
+            options.say(f"warning: {check.name}: {check.observed}")
 
 
 def _tell(tick: "Tick", options: Options) -> None:

@@ -77,7 +77,7 @@ def judge(reading: Reading, rules: Rules) -> tuple[Judged, str]:
             "no series" if reading.series == 0 else f"{reading.series} series, one is expected",
         )
     if reading.age is None or not math.isfinite(reading.age):
-        return Judged.NO_DATA, "the age of the newest sample is not known"
+        return Judged.NO_DATA, "no fresh sample"
     if reading.age > rules.staleness:
         return (
             Judged.NO_DATA,

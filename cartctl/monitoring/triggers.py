@@ -78,13 +78,14 @@ def error_rate_trigger(
 
     The state is that at the newest sample. It fires when the time from the first breaching sample to the newest one
     exceeds the limit, every sample between them breaching. A good sample clears. One that says neither is as if it had
-    not been taken. A longer gap starts the span anew, as does maintenance: samples whose window overlaps it say nothing.
-    Limit and gap are strict, to the millisecond that samples are stamped with.
+    not been taken, but only a breach that is seen now fires. A longer gap starts the span anew, as does maintenance:
+    samples whose window overlaps it say nothing. Limit and gap are strict, to the millisecond of the samples' stamps.
     """
     intervals = tuple(maintenance)
     first: float | None = None
     newest: Sample | None = None
-    for sample in sorted(samples, key=lambda sample: sample.at):
+    ordered = sorted(samples, key=lambda sample: sample.at)
+    for sample in ordered:
         if sample.sign is Sign.NEITHER:
             continue
         disturbed = any(interval.disturbs(sample.at, sample.at, rule.window) for interval in intervals)
@@ -97,7 +98,8 @@ def error_rate_trigger(
     if first is None or newest is None:
         return TriggerState("error_rate", "clear")
     span = round(newest.at - first, 3)
-    return TriggerState("error_rate", "fired" if span > rule.limit else "pending", span, _breach(newest))
+    fired = span > rule.limit and ordered[-1] is newest
+    return TriggerState("error_rate", "fired" if fired else "pending", span, _breach(newest))
 
 
 def _apart(before: Sample, after: Sample, intervals: tuple[Interval, ...], rule: SpanRule) -> bool:

@@ -5,9 +5,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import ClassVar
 
 from cartctl.adapters.metrics import Metric, MetricsSource, Reading
 from cartctl.config.model import Monitor, Thresholds
@@ -15,6 +14,7 @@ from cartctl.engine.pulse import Pulse
 from cartctl.errors import CartctlError, Inconclusive
 from cartctl.monitoring.probes import Probe, Probes
 from cartctl.monitoring.thresholds import Judged, judge, rules_of
+from cartctl.monitoring.tick import Measure, Tick
 from cartctl.monitoring.triggers import (
     Failures,
     Interval,
@@ -28,30 +28,8 @@ from cartctl.monitoring.triggers import (
 )
 
 SIGNS = {Judged.CRITICAL: Sign.BREACH, Judged.OK: Sign.GOOD, Judged.WARNING: Sign.GOOD}
+ENDING = 30.0  # seconds that requests under way may take when the watch ends
 MINIMUM_GAP = 60.0  # seconds between samples that are still neighbours, whatever the interval
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """One metric of a tick; `value` is None where there is no number."""
-
-    name: Metric
-    value: float | None
-    unit: str
-    verdict: Judged
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """One look at everything."""
-
-    kind: ClassVar[str] = "tick"
-
-    at: datetime
-    metrics: tuple[Measure, ...]
-    triggers: tuple[TriggerState, ...]
-    probes: tuple[Probe, ...] = ()
 
 
 def _unheard(_tick: Tick) -> None:
@@ -94,6 +72,7 @@ class Watch:
         self._failures = Failures(settings.critical_failures, {})
         self._seen = dict.fromkeys(Metric, clock())
         self._fired: float | None = None
+        self._traffic: threading.Thread | None = None
         self.latest: Tick | None = None
 
     @property
@@ -169,11 +148,13 @@ class Watch:
             yield self
         finally:
             stop.set()
-            thread.join(2 * self._every + 30)
+            thread.join(ENDING)
             self.close()
 
     def close(self) -> None:
-        """Close the source's connections."""
+        """Let the last requests end, and close the source's connections."""
+        if self._traffic is not None:
+            self._traffic.join(ENDING)
         if self._source:
             self._source.close()
 
@@ -245,10 +226,15 @@ class Watch:
         minimum = self._settings.minimum_requests
         rates = [reading for metric, reading in readings.items() if self._rules.limits[metric].rate]
         least = min((reading.requests or 0.0 for reading in rates), default=0.0)
-        if self._probes and minimum and least < 1.5 * minimum:
-            self._probes.traffic(
-                math.ceil(max(2 * (minimum - least), 1.5 * minimum * self._every / self._window))
-            )
+        if self._probes and minimum and least < 1.5 * minimum and not self._sending():
+            wanted = max(2 * (minimum - least), 1.5 * minimum * self._every / self._window)
+            arguments = (math.ceil(wanted),)
+            self._traffic = threading.Thread(target=self._probes.traffic, args=arguments, daemon=True)
+            self._traffic.start()
+
+    def _sending(self) -> bool:
+        """Whether the last round is still under way: a slow service must not slow the watch down."""
+        return self._traffic is not None and self._traffic.is_alive()
 
     def _moment(self, at: datetime | None) -> float:
         return self._clock() if at is None else at.timestamp()

@@ -3,10 +3,17 @@
 from rich.console import RenderableType
 from rich.text import Text
 
+from cartctl.adapters.metrics import Metric
 from cartctl.monitoring.thresholds import Judged
-from cartctl.monitoring.watch import Measure, Tick
+from cartctl.monitoring.tick import Measure, Tick
 from cartctl.render.text import renderable
 
+NAMES = {
+    Metric.DB_CONNECTIONS: "connections",
+    Metric.DB_LATENCY_P95: "db p95",
+    Metric.ERROR_RATE: "errors",
+    Metric.API_LATENCY_P95: "api p95",
+}
 DETAIL = 60  # characters of why nothing was seen
 STYLE = {
     Judged.OK: "green",
@@ -23,7 +30,7 @@ def _tick(tick: Tick) -> RenderableType:
     line = Text(tick.at.strftime("%H:%M:%S"), style="dim")
     for measure in tick.metrics:
         line.append("  ")
-        line.append(f"{measure.name} {_value(measure)}", STYLE[measure.verdict])
+        line.append(f"{NAMES[measure.name]} {_value(measure)}", STYLE[measure.verdict])
     for probe in tick.probes:
         if not probe.ok:
             line.append(f"  {probe.name} failed ({probe.observed})", "bold red")

@@ -1,0 +1,33 @@
+"""What one look at everything found: the line that `monitor` prints."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+from cartctl.adapters.metrics import Metric
+from cartctl.monitoring.probes import Probe
+from cartctl.monitoring.thresholds import Judged
+from cartctl.monitoring.triggers import TriggerState
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One metric of a tick; `value` is None where there is no number."""
+
+    name: Metric
+    value: float | None
+    unit: str
+    verdict: Judged
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One look at everything."""
+
+    kind: ClassVar[str] = "tick"
+
+    at: datetime
+    metrics: tuple[Measure, ...]
+    triggers: tuple[TriggerState, ...]
+    probes: tuple[Probe, ...] = ()
