@@ -172,6 +172,13 @@ def test_options_reach_the_command() -> None:
     assert seen == [Options(env="dev", output=Output.JSON, quiet=True, verbose=True, no_color=True)]
 
 
+@pytest.mark.parametrize("value", ("1", "please", "0"))
+def test_no_color_is_any_value(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """NO_COLOR counts whatever it is set to, as its convention has it."""
+    monkeypatch.setenv("NO_COLOR", value)
+    assert run("config", "schema").exit_code == 0
+
+
 def test_a_reader_that_leaves_is_no_error() -> None:
     """`cartctl … | head` ends quietly."""
     line = f"{sys.executable} -m cartctl config schema | head -n 1"

@@ -134,7 +134,7 @@ def test_help_is_as_agreed(path: tuple[str, ...], monkeypatch: pytest.MonkeyPatc
     """Each help text equals its golden file; CARTCTL_UPDATE_GOLDEN=1 writes them anew."""
     monkeypatch.delenv("CARTCTL_ENV", raising=False)
     monkeypatch.delenv("CARTCTL_CONFIG", raising=False)
-    shown = CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": "80", "TERMINAL_WIDTH": "80"}).stdout
+    shown = help_of(path)
     golden = GOLDEN / f"{'-'.join(('cartctl', *path))}.txt"
     if UPDATE:
         golden.write_text(shown, encoding="utf-8")
@@ -153,6 +153,19 @@ def test_no_help_is_left_over() -> None:
             (GOLDEN / name).unlink()
         left = set()
     assert not left
+
+
+def test_lists_of_commands_cut_no_sentence() -> None:
+    """The first sentence of each command's docstring is short enough for a line of its group's help."""
+    lines = [
+        line for path in PATHS for line in help_of(path).splitlines() if re.fullmatch(r"  \w.*\.\.\.", line)
+    ]
+    assert not lines, "shorten the first sentence (to about 60 characters) of:\n" + "\n".join(lines)
+
+
+def help_of(path: tuple[str, ...]) -> str:
+    """A command's help, 80 columns wide."""
+    return CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": "80", "TERMINAL_WIDTH": "80"}).stdout
 
 
 def test_every_option_is_explained() -> None:

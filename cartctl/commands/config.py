@@ -11,7 +11,10 @@ config = typer.Typer(no_args_is_help=True, help="Show, check and start the confi
 
 @config.command("show")
 def show_config(ctx: typer.Context) -> None:
-    """Every value of the environment with the place it comes from; secrets are never shown."""
+    """Show every value and where it comes from.
+
+    Secrets are never shown, only where they are.
+    """
     from cartctl.config.load import load_with_origins
     from cartctl.config.shown import show
 
@@ -24,7 +27,10 @@ def init_config(
     ctx: typer.Context,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Write a commented starter file to --config, or to cartctl.toml here."""
+    """Write a commented starter file.
+
+    To --config, or else to cartctl.toml in the working directory. Never overwrites a file unasked.
+    """
     from pathlib import Path
 
     from cartctl.config.source import FILE_NAME
@@ -38,7 +44,10 @@ def init_config(
 
 @config.command("check")
 def check_config(ctx: typer.Context) -> None:
-    """Check every environment of the file, or the one named by --env, and whether its secrets can be read here."""
+    """Check every environment, or the one given by --env.
+
+    Also tells which of its secrets can be read here. Ends with 2 when something is wrong.
+    """
     from cartctl.checks.configuration import judge_configuration
     from cartctl.engine.model import Verdict
     from cartctl.errors import ConfigError
@@ -52,7 +61,7 @@ def check_config(ctx: typer.Context) -> None:
 
 @config.command("schema")
 def config_schema() -> None:
-    """The JSON Schema of the file, for editors."""
+    """Write the JSON Schema of the file, for editors."""
     import json
 
     from cartctl.config.schema import file_schema
