@@ -62,6 +62,7 @@ class Pod:
     deployment: str
     ready: bool
     images: Mapping[str, Image]  # container → image with the digest that runs
+    ending: bool = False  # told to end, with requests still in its hands
     restarts: int = 0
     reason: str | None = None  # why it is not ready
 

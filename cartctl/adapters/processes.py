@@ -178,6 +178,7 @@ def _pod(told: Mapping[str, Any]) -> Pod:
         images={
             container: Image(image["ref"], image["digest"]) for container, image in told["images"].items()
         },
+        ending=told["ending"],
         restarts=told["restarts"],
         reason=told["reason"],
     )

@@ -99,8 +99,8 @@ def test_a_version_that_dies_at_start_is_a_crash_loop_and_costs_nothing(sandbox:
 def test_a_dead_replica_is_started_again(sandbox: Sandbox) -> None:
     """SIGKILL of a replica costs one restart, seen in its pod."""
     cluster = sandbox.cluster
-    pid = next(pid for pod, pid in _processes(sandbox).items() if pod.startswith("payment-api"))
-    os.kill(pid, 9)
+    victim = next(pod.name for pod in cluster.pods("payment-api") if pod.ready)
+    os.kill(_processes(sandbox)[victim], 9)
     wait_for(lambda: max(pod.restarts for pod in cluster.pods("payment-api")) == 1)
     wait_for(sandbox.settled)
     assert cluster.deployments()["payment-api"].failure is None
@@ -146,7 +146,7 @@ def test_a_write_that_another_one_overtook_is_made_again(
 ) -> None:
     """A conflict of versions is retried on a fresh reading, so that neither write is lost."""
     cluster, other = sandbox.cluster, sandbox.cluster
-    calls = []
+    calls: list[str] = []
 
     def overtake(name: str, moment: str) -> None:
         if (name, moment) == ("cluster.put_settings", "before") and not calls:

@@ -42,7 +42,9 @@ def test_a_killed_supervisor_is_mended(sandbox: Sandbox) -> None:
     sandbox.cluster.put_settings("cart-runtime", {"NOTE": "kept"})
     wait_for(sandbox.settled)
     cluster = sandbox.cluster
-    os.kill(read_json(sandbox.layout.supervisor)["pid"], signal.SIGKILL)
+    told = read_json(sandbox.layout.supervisor)
+    assert told
+    os.kill(told["pid"], signal.SIGKILL)
     assert sandbox.api.get("/health").ok, "replicas serve on"
     with pytest.raises(ClusterUnreachable, match="supervisor does not answer"):
         cluster.deployments()

@@ -58,7 +58,9 @@ class DrainingServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop accepting, answer what is open, then end as uvicorn does."""
-        for server in self.servers:
+        for server in reversed(
+            self.servers
+        ):  # its own socket last: who asks there, learns that the shared one is closed
             server.close()
         self.server_state.default_headers.append(CLOSE)  # in place: requests in flight hold this very list
         deadline = time.monotonic() + LONGEST

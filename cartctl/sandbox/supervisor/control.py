@@ -125,8 +125,8 @@ class Control:
         return specs[name]
 
     def _told(self, spec: Spec) -> dict[str, Any]:
-        pods = [pod for pod in self._controller.of(spec.name) if pod.ending is None]
-        updated = [pod for pod in pods if pod.revision == spec.revision]
+        pods = [pod for pod in self._controller.of(spec.name) if pod.counts]
+        updated = [pod for pod in pods if pod.revision == spec.revision and pod.ending is None]
         stuck = ("CrashLoopBackOff", "ErrImagePull")
         return {
             "name": spec.name,

@@ -146,6 +146,8 @@ class Controller:
         if pod.ending is not None:
             if now - pod.ending > GRACE:
                 processes.end(pod, at_once=True)
+            if pod.accepting and pod.port is not None:
+                pod.accepting = processes.accepts(pod.port)
             return False
         if pod.process is None:
             if pod.retry_at is not None and now >= pod.retry_at:

@@ -74,12 +74,18 @@ class Pod:
     crashes: int = 0  # in a row, for the back-off
     retry_at: float | None = None
     ending: float | None = None  # when it was told to end
+    accepting: bool = True  # until it has closed its sockets
     reason: str | None = None
 
     @property
     def up(self) -> bool:
         """Ready and not ending."""
         return self.ready and self.ending is None
+
+    @property
+    def counts(self) -> bool:
+        """Whether a new client could still meet it."""
+        return self.ending is None or (self.accepting and self.process is not None)
 
     def told(self) -> dict[str, Any]:
         """As the control API tells it."""

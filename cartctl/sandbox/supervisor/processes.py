@@ -89,6 +89,15 @@ def probe(port: int) -> bool:
         connection.close()
 
 
+def accepts(port: int) -> bool:
+    """Whether somebody listens on a port: an ending replica closes its own socket after the shared one."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=PROBE_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
 def log_file(layout: Layout, pod: str) -> Path:
     """Where a pod's output goes."""
     return layout.logs / f"{pod}.log"
