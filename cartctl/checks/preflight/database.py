@@ -6,10 +6,11 @@ from typing import Any
 from cartctl.adapters.postgres import Connection, DatabaseUnreachable, Postgres
 from cartctl.checks.preflight.look import failed, passed, warned
 from cartctl.config.model import Database
-from cartctl.engine.model import CheckResult
+from cartctl.engine.model import CheckResult, Verdict
 
 OLDEST = 140000  # server_version_num
 PLATFORM = ("companies", "customers", "products", "sites")
+SET_OPTION = 160000  # server_version_num since which membership may come without SET ROLE
 QUERY_LIMIT = "5s"
 
 _STATE = """
@@ -17,9 +18,7 @@ SELECT current_setting('server_version'), pg_backend_pid(), pg_is_in_recovery(),
        current_setting('default_transaction_read_only') = 'on', current_user
 """
 _ROLE = """
-SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = %(role)s),
-       CASE WHEN EXISTS (SELECT FROM pg_roles WHERE rolname = %(role)s)
-            THEN pg_has_role(current_user, %(role)s, 'MEMBER') END
+SELECT count(*) > 0, coalesce(bool_or(pg_has_role(oid, %(right)s)), false) FROM pg_roles WHERE rolname = %(role)s
 """
 _RIGHTS = """
 SELECT has_schema_privilege(%(role)s, 'public', 'CREATE'),
@@ -39,19 +38,19 @@ WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND c.
 
 
 def look_at_database(postgres: Postgres, settings: Database) -> Iterator[CheckResult]:
-    """The server first; when it cannot be used, nothing else is asked of it. Read-only."""
+    """The server and its owner role first; when they cannot be used, nothing else is asked. Read-only."""
     try:
         with postgres.session("preflight", statement_timeout=QUERY_LIMIT) as connection:
-            server = list(_server(connection))
-            yield from server
-            if all(result.verdict.value != "fail" for result in server):
-                yield from _roles(connection, settings)
-                yield from _platform(connection, settings)
+            for part in (_server, _owner, _rights, _application, _platform):
+                results = list(part(connection, settings))
+                yield from results
+                if any(result.verdict is Verdict.FAIL for result in results) and part in {_server, _owner}:
+                    return
     except DatabaseUnreachable as error:
         yield failed("database.reachable", error.message, "an answer", error.hint)
 
 
-def _server(connection: Connection) -> Iterator[CheckResult]:
+def _server(connection: Connection, _: Database) -> Iterator[CheckResult]:
     version, pid, standby, read_only, user = _one(connection, _STATE)
     yield passed("database.reachable", f"as {user}")
     number = connection.info.server_version
@@ -82,24 +81,25 @@ def _server(connection: Connection) -> Iterator[CheckResult]:
         yield passed("database.writable", "a primary that accepts writes")
 
 
-def _roles(connection: Connection, settings: Database) -> Iterator[CheckResult]:
-    if settings.owner_role:
-        exists, member = _one(connection, _ROLE, {"role": settings.owner_role})
-        if not member:
-            observed = f"the session may not become {settings.owner_role}" if exists else "no such role"
-            hint = f"Create the role and GRANT {settings.owner_role} to the deployer."
-            yield failed("database.owner_role", observed, settings.owner_role, hint)
-            return
-        yield passed("database.owner_role", settings.owner_role)
-    yield from _rights(connection, settings)
-    if settings.app_role:
-        exists, _ = _one(connection, _ROLE, {"role": settings.app_role})
-        name, role = "database.app_role", settings.app_role
-        hint = "Create it, or correct database.app_role: the application connects as this role."
-        yield passed(name, role) if exists else failed(name, "no such role", role, hint)
-    else:
+def _owner(connection: Connection, settings: Database) -> Iterator[CheckResult]:
+    role, name = settings.owner_role, "database.owner_role"
+    if role is None:
+        return
+    exists, may_become = _role(connection, role)
+    observed = f"the session may not become {role}" if exists else "no such role"
+    hint = f"Create the role and GRANT {role} to the deployer."
+    yield passed(name, role) if may_become else failed(name, observed, role, hint)
+
+
+def _application(connection: Connection, settings: Database) -> Iterator[CheckResult]:
+    role, name = settings.app_role, "database.app_role"
+    if role is None:
         hint = "Set database.app_role, unless the application connects as the tables' owner."
-        yield warned("database.app_role", "not configured", "the application's role", hint)
+        yield warned(name, "not configured", "the application's role", hint)
+        return
+    hint = "Create it, or correct database.app_role: the application connects as this role."
+    exists, _ = _role(connection, role)
+    yield passed(name, role) if exists else failed(name, "no such role", role, hint)
 
 
 def _rights(connection: Connection, settings: Database) -> Iterator[CheckResult]:
@@ -156,6 +156,13 @@ def _wrong_tables(found: dict[str, tuple[Any, ...]]) -> Iterable[str]:
             yield f"{name}.id is {kind or 'missing'}"
         elif not unique:
             yield f"{name}.id is not unique"
+
+
+def _role(connection: Connection, role: str) -> tuple[bool, bool]:
+    """Whether a role exists, and whether the session may become it; since version 16 that is a right of its own."""
+    right = "SET" if connection.info.server_version >= SET_OPTION else "MEMBER"
+    exists, may_become = _one(connection, _ROLE, {"role": role, "right": right})
+    return bool(exists), bool(may_become)
 
 
 def _creator(connection: Connection, settings: Database) -> str:

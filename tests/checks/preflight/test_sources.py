@@ -1,0 +1,462 @@
+"""Snapshots, archives, test reports, windows, tokens, figures: each verdict of the preflight's other looks."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import pytest
+
+from cartctl.adapters.cluster import ClusterUnreachable, Deployment, Image
+from cartctl.adapters.http import Http
+from cartctl.adapters.metrics import Metric, Reading
+from cartctl.adapters.postgres import Postgres
+from cartctl.checks.preflight.api import look_at_api, look_at_token
+from cartctl.checks.preflight.cluster import look_at_cluster, wanted
+from cartctl.checks.preflight.code import look_at_code
+from cartctl.checks.preflight.dump import look_at_backup, look_at_dump, look_at_recovery
+from cartctl.checks.preflight.look import Look
+from cartctl.checks.preflight.metrics import look_at_metrics
+from cartctl.checks.preflight.migrations import Pending, look_at_migrations
+from cartctl.checks.preflight.people import look_at_proof, look_at_signoffs, look_at_window
+from cartctl.checks.preflight.redis import look_at_redis
+from cartctl.config.model import Environment, Preflight
+from cartctl.engine.model import CheckResult, Verdict
+from cartctl.engine.pulse import Pulse
+from cartctl.snapshots.create import Subject, create
+from cartctl.snapshots.store import Store
+from cartctl.snapshots.verify import verify
+
+NOW = datetime(2026, 1, 6, 2, 30, tzinfo=UTC)  # a Tuesday
+NAMES = ("one", "two", "three")
+
+
+def environment(**changes: Any) -> Environment:
+    """A small environment, with changes."""
+    settings: dict[str, Any] = {
+        "name": "test",
+        "database": {"dsn": {"env": "DSN"}},
+        "cluster": {"kind": "sandbox", "prewarm": {"payment-api": 1}},
+        "release": {"api": {"payment-api.api": "2.0.0"}},
+        "http": {"api": "http://127.0.0.1:1"},
+    }
+    return Environment.model_validate({**settings, **changes})
+
+
+def only(results: Iterator[CheckResult]) -> CheckResult:
+    """The one result there is."""
+    (result,) = list(results)
+    return result
+
+
+class Api(BaseHTTPRequestHandler):
+    """Answers as it is told: path → status and body."""
+
+    answers: ClassVar[dict[str, tuple[int, str]]] = {}
+
+    def do_GET(self) -> None:
+        """The answer for the path, 404 where there is none."""
+        status, body = self.answers.get(self.path, (404, "{}"))
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_: Any) -> None:
+        """Silence."""
+
+
+@contextmanager
+def serving(answers: dict[str, tuple[int, str]]) -> Iterator[Http]:
+    """An HTTP server that answers as told."""
+    handler = type("Told", (Api,), {"answers": answers})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield Http(f"http://127.0.0.1:{server.server_port}", token="secret-token")
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    (
+        ((200, '{"company": "avnz"}'), Verdict.PASS),
+        ((200, '{"company": {"id": "avnz"}}'), Verdict.PASS),
+        ((401, "{}"), Verdict.FAIL),
+        ((500, "{}"), Verdict.FAIL),
+        ((200, "{}"), Verdict.FAIL),
+        ((200, "<html>"), Verdict.FAIL),
+        ((200, "[]"), Verdict.FAIL),
+    ),
+)
+def test_a_token_passes_only_when_it_opens_a_session(answer: tuple[int, str], verdict: Verdict) -> None:
+    """Anything but a session with a company is a failure, and the token is never shown."""
+    with serving({"/api/auth/session": answer}) as api:
+        found = only(look_at_token(api, present=True))
+    assert found.verdict is verdict
+    assert "secret-token" not in str(found)
+
+
+def test_a_missing_token_fails() -> None:
+    """Without a token nothing behind it can be checked."""
+    assert only(look_at_token(Http("http://127.0.0.1:1"), present=False)).verdict is Verdict.FAIL
+
+
+def test_an_api_passes_when_it_is_healthy() -> None:
+    """200 passes, another status and no answer fail."""
+    with serving({"/health": (200, "{}")}) as api:
+        assert only(look_at_api(api)).verdict is Verdict.PASS
+    with serving({"/health": (503, "{}")}) as api:
+        assert only(look_at_api(api)).verdict is Verdict.FAIL
+    found = only(look_at_api(Http("http://127.0.0.1:1")))
+    assert found.verdict is Verdict.FAIL
+    assert "does not answer" in found.observed
+
+
+@pytest.mark.parametrize(
+    ("pending", "verdict", "told"),
+    (
+        (Pending(NAMES, (), NAMES), Verdict.PASS, "pending: one, two, three"),
+        (Pending(NAMES, NAMES, ()), Verdict.PASS, "already done"),
+        (Pending(NAMES, ("one",), ("two", "three")), Verdict.PASS, "pending: two, three"),
+        (Pending(NAMES, ("one",), ("three",)), Verdict.FAIL, "pending: three"),
+        (Pending(NAMES, (), (*NAMES, "four")), Verdict.FAIL, "four"),
+        (Pending(NAMES, (), (), unknown=("9999",)), Verdict.FAIL, "unknown: 9999"),
+        (Pending(NAMES, (), ()), Verdict.FAIL, "applied: none; pending: none"),
+    ),
+)
+def test_migrations_are_exactly_the_expected_ones(pending: Pending, verdict: Verdict, told: str) -> None:
+    """Applied and pending together are all of them, in order; an unknown one fails."""
+    found = only(look_at_migrations(lambda: pending))
+    assert found.verdict is verdict
+    assert told in found.observed
+
+
+def test_a_failed_row_in_the_ledger_fails() -> None:
+    """A migration that failed in the Node application's ledger stops a deployment; another oddity is a warning."""
+    _, found = look_at_migrations(lambda: Pending(NAMES, (), NAMES, failed=("add_theme",), notes=("x",)))
+    assert found.verdict is Verdict.FAIL
+    _, found = look_at_migrations(lambda: Pending(NAMES, NAMES, (), notes=("edited",)))
+    assert found.verdict is Verdict.WARN
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store."""
+    return Store(tmp_path / "store")
+
+
+def test_a_fresh_verified_snapshot_is_a_backup(platform_database: Postgres, store: Store) -> None:
+    """A verified snapshot within its age passes; unverified or too old it is a warning, unless a run takes one."""
+    day = timedelta(hours=24)
+    assert only(look_at_backup(lambda: store, day, follows=False)).verdict is Verdict.WARN
+    assert only(look_at_backup(lambda: store, day, follows=True)).verdict is Verdict.PASS
+    create(Subject("test", platform_database, lambda _: ""), store, "one", Pulse())
+    assert only(look_at_backup(lambda: store, day, follows=False)).verdict is Verdict.WARN
+    verify(store, "one", Pulse())
+    assert only(look_at_backup(lambda: store, day, follows=False)).verdict is Verdict.PASS
+    later = datetime.now(UTC) + timedelta(hours=25)
+    found = only(look_at_backup(lambda: store, day, follows=False, now=later))
+    assert found.verdict is Verdict.WARN
+    assert "one, 25 h 0 min old" in found.observed
+
+
+def test_what_a_dump_needs_is_looked_at(
+    platform_database: Postgres, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tools, readable tables and room pass; a full disk fails with the numbers."""
+    assert {found.verdict for found in look_at_dump(platform_database, lambda: store)} == {Verdict.PASS}
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1_000_000))
+    *_, room = look_at_dump(platform_database, lambda: store)
+    assert room.verdict is Verdict.FAIL
+    assert room.observed.startswith("1.0 MB free")
+
+
+def test_missing_tools_fail_the_look(
+    platform_database: Postgres, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without pg_dump of the server's version the look fails with what is needed."""
+    monkeypatch.setattr("cartctl.adapters.pg_tools._places", lambda _: iter(()))
+    (found,) = Look("dump", lambda _: look_at_dump(platform_database, lambda: store)).take(Pulse())
+    assert found.verdict is Verdict.FAIL
+    assert "pg_dump of PostgreSQL 18 is needed" in found.observed
+
+
+def test_a_server_without_an_archive_is_a_warning(platform_database: Postgres) -> None:
+    """Point-in-time recovery is said to be impossible, with what is missing."""
+    found = only(look_at_recovery(platform_database))
+    assert found.verdict is Verdict.WARN
+    assert found.observed == "archive_mode is off"
+
+
+def test_redis_that_is_not_configured_is_said_to_be() -> None:
+    """Not configured is no silence."""
+    assert only(look_at_redis(None)).observed == "not configured"
+
+
+PASSING = '<testcase name="a"/><testcase name="b"/><testcase name="c"><skipped/></testcase>'
+
+
+@pytest.mark.parametrize(
+    ("content", "least", "verdict", "told"),
+    (
+        (f"<testsuite>{PASSING}</testsuite>", 2, Verdict.PASS, "2 tests passed"),
+        (f"<testsuites><testsuite>{PASSING}</testsuite></testsuites>", 2, Verdict.PASS, "2 tests passed"),
+        (f'<testsuite tests="99">{PASSING}</testsuite>', 3, Verdict.FAIL, "2 tests ran"),
+        (
+            '<testsuite><testcase name="x"><failure/></testcase></testsuite>',
+            1,
+            Verdict.FAIL,
+            "1 of 1 failed: x",
+        ),
+        ('<testsuite><testcase name="x"><error/></testcase></testsuite>', 1, Verdict.FAIL, "failed: x"),
+        (f'<testsuite errors="1">{PASSING}</testsuite>', 1, Verdict.FAIL, "counts 1 errors"),
+        (
+            '<testsuite><testsuite><testcase name="deep"><failure/></testcase></testsuite></testsuite>',
+            1,
+            Verdict.FAIL,
+            "failed: deep",
+        ),
+        ("<testsuite/>", 0, Verdict.FAIL, "0 tests ran"),
+        ("<html/>", 1, Verdict.FAIL, "no JUnit report"),
+        ("<testsuite", 1, Verdict.FAIL, "no JUnit report"),
+        ('<testsuite failures="many"/>', 1, Verdict.FAIL, "counts many failures"),
+        ("", 1, Verdict.FAIL, "no JUnit report"),
+        ('<!DOCTYPE x [<!ENTITY a "b">]><testsuite/>', 1, Verdict.FAIL, "document type declaration"),
+    ),
+)
+def test_a_test_report_passes_only_with_its_tests(
+    tmp_path: Path, content: str, least: int, verdict: Verdict, told: str
+) -> None:
+    """Tests are counted one by one; skipped ones did not run; whatever cannot be read is a failure."""
+    path = tmp_path / "report.xml"
+    path.write_text(content)
+    found = only(look_at_code(Preflight(junit={str(path): least}), Pulse()))
+    assert found.verdict is verdict
+    assert told in found.observed
+
+
+def test_a_report_that_is_missing_or_too_large_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file, a directory and an oversized file are failures with the path."""
+    (tmp_path / "large.xml").write_text("<testsuite>" + " " * 100 + "</testsuite>")
+    monkeypatch.setattr("cartctl.checks.preflight.code.LARGEST", 50)
+    for name, told in (("none.xml", "No such file"), (".", "directory"), ("large.xml", "larger")):
+        found = only(look_at_code(Preflight(junit={str(tmp_path / name): 1}), Pulse()))
+        assert found.verdict is Verdict.FAIL
+        assert told in found.observed
+
+
+def test_a_command_passes_by_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 0 passes; another, and a program that does not exist, fail."""
+    commands = (("true",), ("sh", "-c", "echo broken >&2; exit 3"), ("no-such-program",))
+    good, bad, missing = look_at_code(Preflight(commands=commands), Pulse())
+    assert good.verdict is Verdict.PASS
+    assert bad.verdict is Verdict.FAIL
+    assert "exit code 3): broken" in bad.observed
+    assert missing.verdict is Verdict.FAIL
+
+
+WINDOW = {"day": "tue", "from": "02:00", "to": "04:00", "zone": "UTC", "freeze": ["2026-12-29"]}
+
+
+@pytest.mark.parametrize(
+    ("now", "inside"),
+    (
+        (NOW, True),
+        (NOW.replace(hour=2, minute=0), True),
+        (NOW.replace(hour=1, minute=59), False),
+        (NOW.replace(hour=4, minute=0), False),
+        (NOW + timedelta(days=1), False),
+        (datetime(2026, 12, 29, 2, 30, tzinfo=UTC), False),
+    ),
+)
+def test_the_window_is_kept(now: datetime, inside: bool) -> None:
+    """Inside passes; outside fails in a protected environment, and is a warning elsewhere or when waived."""
+    protected = environment(protected=True, window=WINDOW)
+    outside = Verdict.PASS if inside else Verdict.FAIL
+    assert only(look_at_window(protected, now, outside_allowed=False)).verdict is outside
+    warned = Verdict.PASS if inside else Verdict.WARN
+    assert only(look_at_window(protected, now, outside_allowed=True)).verdict is warned
+    open_to_all = environment(window=WINDOW)
+    assert only(look_at_window(open_to_all, now, outside_allowed=False)).verdict is warned
+
+
+def test_the_window_is_read_in_its_own_zone() -> None:
+    """03:30 in Berlin is inside although it is 02:30 UTC; an unknown zone fails."""
+    berlin = environment(protected=True, window={**WINDOW, "zone": "Europe/Berlin", "from": "03:00"})
+    assert only(look_at_window(berlin, NOW, outside_allowed=False)).verdict is Verdict.PASS
+    nowhere = environment(protected=True, window={**WINDOW, "zone": "UTC"})
+    assert nowhere.window is not None
+    nowhere = nowhere.model_copy(update={"window": nowhere.window.model_copy(update={"zone": "Mars/Base"})})
+    assert only(look_at_window(nowhere, NOW, outside_allowed=False)).verdict is Verdict.FAIL
+
+
+def test_what_people_decide_is_unknown_where_it_cannot_be_asked() -> None:
+    """Required sign-offs and a required proof elsewhere are unknown, never pass; not required passes."""
+    assert only(look_at_signoffs(environment())).verdict is Verdict.PASS
+    assert only(look_at_signoffs(environment(signoff={"roles": ["DBA"]}))).verdict is Verdict.UNKNOWN
+    assert only(look_at_proof(environment())).verdict is Verdict.PASS
+    assert only(look_at_proof(environment(proved_on="staging"))).verdict is Verdict.UNKNOWN
+
+
+class Still:
+    """A cluster of one reading."""
+
+    def __init__(self, *deployments: Deployment) -> None:
+        self._deployments = {one.name: one for one in deployments}
+
+    def deployments(self) -> dict[str, Deployment]:
+        """The reading."""
+        return self._deployments
+
+    def images(self) -> list[str]:
+        """What it can run."""
+        return ["1.0.0", "2.0.0"]
+
+
+class Gone(Still):
+    """A cluster that does not answer."""
+
+    def deployments(self) -> dict[str, Deployment]:
+        """No answer."""
+        raise ClusterUnreachable("no answer")
+
+
+WHOLE = Deployment(
+    name="payment-api",
+    replicas=2,
+    images={"api": Image("1.0.0")},
+    revision="1",
+    paused=False,
+    observed=True,
+    total=2,
+    updated=2,
+    available=2,
+)
+
+
+def cluster_verdicts(
+    cluster: Any, env: Environment, images: dict[str, str] | None = None
+) -> dict[str, CheckResult]:
+    """Results by name."""
+    return {found.name: found for found in look_at_cluster(cluster, env, images or {})}
+
+
+def test_a_cluster_that_stands_still_passes() -> None:
+    """Reachable, deployment whole, image there."""
+    found = cluster_verdicts(Still(WHOLE), environment())
+    assert {one.verdict for one in found.values()} == {Verdict.PASS}
+
+
+@pytest.mark.parametrize(
+    ("deployment", "told"),
+    (
+        (replace(WHOLE, name="other"), "no such deployment"),
+        (replace(WHOLE, images={"web": Image("1")}), "no container api"),
+        (replace(WHOLE, paused=True), "paused"),
+        (replace(WHOLE, owner="Argo CD"), "kept by Argo CD"),
+        (replace(WHOLE, failure="CrashLoopBackOff"), "CrashLoopBackOff"),
+        (replace(WHOLE, available=1), "1 of 2 available"),
+        (replace(WHOLE, total=3), "3 in all"),
+    ),
+)
+def test_a_deployment_that_is_not_whole_fails(deployment: Deployment, told: str) -> None:
+    """Each state that a release must not begin from is named."""
+    found = cluster_verdicts(Still(deployment), environment())["cluster.payment-api"]
+    assert found.verdict is Verdict.FAIL
+    assert told in found.observed
+    assert found.hint
+
+
+def test_an_image_that_does_not_exist_fails() -> None:
+    """The command line's image is looked for, and the known ones are named."""
+    found = cluster_verdicts(Still(WHOLE), environment(), {"payment-api": "3.0.0"})["cluster.images"]
+    assert found.verdict is Verdict.FAIL
+    assert "3.0.0" in found.observed
+    assert "2.0.0" in found.hint
+
+
+def test_a_cluster_that_does_not_answer_fails() -> None:
+    """No answer is a failure of the cluster, and nothing else is claimed."""
+    found = cluster_verdicts(Gone(), environment())
+    assert [one.verdict for one in found.values()] == [Verdict.FAIL]
+
+
+def test_images_of_the_command_line_win() -> None:
+    """By deployment for each of its containers, by container for one."""
+    assert wanted(environment(), {"payment-api": "9"}) == {"payment-api": {"api": "9"}}
+    assert wanted(environment(), {"payment-api.side": "9"}) == {"payment-api": {"api": "2.0.0", "side": "9"}}
+
+
+class Source:
+    """A metrics source that gives one reading after another."""
+
+    window = 60.0
+
+    def __init__(self, *readings: Reading) -> None:
+        self._readings = list(readings)
+
+    def read(self) -> dict[Metric, Reading]:
+        """The next reading; the last one again and again."""
+        reading = self._readings.pop(0) if len(self._readings) > 1 else self._readings[0]
+        return {reading.metric: reading}
+
+    def past_error_rates(self, since: float, until: float) -> list[Any]:
+        """None."""
+        return []
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+FRESH = Reading(Metric.ERROR_RATE, value=0.0, at=1.0, age=1.0, requests=10)
+
+
+@pytest.mark.parametrize(
+    ("reading", "verdict", "told"),
+    (
+        (FRESH, Verdict.PASS, "0"),
+        (replace(FRESH, error="connection refused"), Verdict.FAIL, "connection refused"),
+        (replace(FRESH, series=3), Verdict.FAIL, "3 series"),
+        (replace(FRESH, age=500.0), Verdict.FAIL, "500 s old"),
+        (replace(FRESH, value=float("nan")), Verdict.WARN, "low traffic"),
+        (replace(FRESH, value=None, series=0), Verdict.WARN, "low traffic"),
+    ),
+)
+def test_figures_must_be_there_and_fresh(reading: Reading, verdict: Verdict, told: str) -> None:
+    """An error, several series and old samples fail; no traffic yet is a warning."""
+    pulse = Pulse(sleep=lambda _: None, clock=iter(range(1000)).__next__)
+    found = only(look_at_metrics(Source(reading), lambda _: None, 60, pulse))
+    assert found.verdict is verdict
+    assert told in found.observed
+
+
+def test_probe_traffic_makes_a_quiet_system_measurable() -> None:
+    """Where there is no traffic some is sent, and the figures are read again."""
+    sent: list[int] = []
+    quiet = replace(FRESH, value=None, series=0)
+    pulse = Pulse(sleep=lambda _: None, clock=iter(range(1000)).__next__)
+    found = only(look_at_metrics(Source(quiet, FRESH), sent.append, 60, pulse))
+    assert sent == [10]
+    assert found.verdict is Verdict.PASS
+
+
+def test_no_source_of_figures_is_a_warning() -> None:
+    """A monitor without figures is said before the deployment, not after."""
+    assert only(look_at_metrics(None, lambda _: None, 60, Pulse())).verdict is Verdict.WARN
+
+
+def test_results_are_json() -> None:
+    """Whatever is observed can be written as JSON."""
+    from cartctl.render.json import plain
+
+    assert json.dumps(plain(only(look_at_proof(environment()))))
