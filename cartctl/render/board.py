@@ -77,8 +77,8 @@ class Board:
             case "began" | "intended":
                 self._begin(row)
             case "restored":
-                back = row.mark in {Mark.DONE, Mark.FAILED, Mark.UNDO_FAILED} or bool(self.cause)
-                self._end(row, Mark.UNDONE if back else Mark.DONE, event)
+                own = event.data.get("of", event.key) == event.key  # else a step that puts another back
+                self._end(row, Mark.UNDONE if own else Mark.DONE, event)
             case ended if ended in _ENDS:
                 self._end(row, _ENDS[ended], event)
 

@@ -80,6 +80,8 @@ def test_wrong_required_values(write: Write, old: str, new: str, told: str) -> N
 SECRETS = [
     'dsn = { enf = "hunter2" }',
     'dsn = ["hunter2"]',
+    "dsn = 771177",
+    "dsn = { env = 771177 }",
     "dsn = { env = ['hunter2'] }",
     'dsn = { env = "A", literal = "hunter2" }',
     'dsn = { file = "f", keyring = "hunter2" }',
@@ -96,6 +98,7 @@ def test_a_wrong_secret_is_never_repeated(write: Write, secret: str) -> None:
     assert "`env.dev.database.dsn" in error.message
     for told in (error.message, error.hint, repr(error), repr(error.__cause__), repr(error.__context__)):
         assert "hunter2" not in told
+        assert "771177" not in told
 
 
 def test_credentials_in_an_address_are_refused_unseen(write: Write) -> None:

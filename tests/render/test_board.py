@@ -46,6 +46,13 @@ def test_a_failure_and_its_undos_are_told_apart() -> None:
     assert found["migrate"] is Mark.DONE
 
 
+def test_a_step_that_was_interrupted_is_put_back() -> None:
+    """Ctrl-C undoes the running step alone; it is not shown as done."""
+    board = board_after([*half(), at(6, "release.api", "restored", seconds=0.5)])
+    assert marks(board)["release.api"] is Mark.UNDONE
+    assert marks(board)["prewarm"] is Mark.DONE
+
+
 def test_the_time_of_a_step_is_its_own_or_so_far() -> None:
     """A running step counts on the board's clock, a finished one as it says."""
     now = 100.0
