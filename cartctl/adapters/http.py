@@ -24,7 +24,8 @@ REDIRECTS = 5
 SHOWN = 200  # characters of a body that a person sees
 
 _SECRETS = re.compile(
-    r"(?i)(bearer\s+|basic\s+|(?:token|password|passwd|secret|api[_-]?key|authorization)[\"']?\s*[:=]\s*[\"']?)[^\s\"',;&}]+"
+    r"(?i)((?:token|password|passwd|secret|api[_-]?key|authorization)[\"']?\s*[:=]\s*[\"']?)?"
+    r"((?:bearer|basic)\s+)?(?(1)|(?(2)|(?!)))[^\s\"',;&}]+"
 )
 _USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
 
@@ -52,7 +53,7 @@ def mask(text: str, *secrets: str | None) -> str:
     for secret in secrets:
         if secret:
             text = text.replace(secret, "***")
-    return _USERINFO.sub("***@", _SECRETS.sub(r"\1***", text))
+    return _USERINFO.sub("***@", _SECRETS.sub(r"\1\2***", text))
 
 
 @dataclass(frozen=True, slots=True)
