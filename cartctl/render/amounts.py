@@ -6,7 +6,9 @@ _HOUR = 3600
 
 
 def duration(seconds: float) -> str:
-    """`0.4 s`, `12 s`, `3:05 min` or `1:02:03 h`."""
+    """`40 ms`, `0.4 s`, `12 s`, `3:05 min` or `1:02:03 h`."""
+    if 0 < seconds < 0.095:  # noqa: PLR2004 - what would be rounded to 0.1
+        return f"{max(seconds * 1000, 1):.0f} ms"
     if seconds < 9.95:  # noqa: PLR2004 - what would be rounded to 10.0
         return f"{seconds:.1f} s"
     whole = round(seconds)

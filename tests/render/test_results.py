@@ -16,6 +16,7 @@ from cartctl.engine.report import History, report
 from cartctl.plans.preview import Plan, PlanRow
 from cartctl.render import json as as_json
 from cartctl.render.amounts import duration, share, size
+from cartctl.render.plan_text import differences
 from cartctl.render.text import write
 from tests.render.story import failure, success
 
@@ -113,6 +114,13 @@ def test_history_is_a_line_per_run() -> None:
     assert text(History(())) == "No runs yet.\n"
 
 
+def test_an_image_is_shown_by_its_name() -> None:
+    """A digest is evidence for the undo, not for a reader; a long value is cut."""
+    image = {"a.b": {"ref": "x:1", "digest": "sha256:" + "d" * 64}}
+    assert differences(image, {"a.b": {"ref": "x:2", "digest": None}}) == ["a.b: x:1 → x:2"]
+    assert len(differences({}, {"a": "y" * 500})[0]) < 80
+
+
 def test_a_plan_shows_what_would_change() -> None:
     """Values stand as now and then; what is already so, and what cannot be looked at, is said."""
     before: Mapping[str, Any] = {"deployment/api": 2, "same": 1}
@@ -139,7 +147,10 @@ def test_a_plan_shows_what_would_change() -> None:
 @pytest.mark.parametrize(
     ("seconds", "told"),
     (
-        (0.04, "0.0 s"),
+        (0, "0.0 s"),
+        (0.0001, "1 ms"),
+        (0.04, "40 ms"),
+        (0.096, "0.1 s"),
         (9.94, "9.9 s"),
         (9.96, "10 s"),
         (59.7, "1:00 min"),
