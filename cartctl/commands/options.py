@@ -103,6 +103,13 @@ class Options:
         if not typer.confirm(question, err=True):
             raise Refused("Not confirmed; nothing was changed.")
 
+    def confirm_by_typing(self, question: str, name: str) -> None:
+        """Ask for a name to be typed. Raises Refused for anything else, and without a terminal to ask on."""
+        if not sys.stdin.isatty():
+            raise Refused("There is no terminal to ask on.", hint="Say --yes --allow-data-loss.")
+        if typer.prompt(f"{question} Type its name", err=True) != name:
+            raise Refused("That is not its name; nothing was changed.")
+
     def view(self) -> "View":
         """What a run is watched with."""
         from cartctl.render.view import choose_view

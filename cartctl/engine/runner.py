@@ -45,11 +45,12 @@ class OnFailure(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended: its word in the journal, the process's exit code, the cause in a sentence."""
+    """How a run ended: its word in the journal, the process's exit code, the cause in a sentence, what to run next."""
 
     word: str
     exit_code: int
     message: str = ""
+    next_command: str = ""
 
 
 class Runner:
@@ -82,16 +83,22 @@ class Runner:
         self._failures: list[CartctlError] = []
 
     def execute(self, plan: Sequence[Step], next_commands: Mapping[str, str]) -> Outcome:
-        """Only bugs, kills and a journal that takes nothing raise. `next_commands`: outcome → what to run then."""
+        """Only bugs, kills and a journal that takes nothing raise.
+
+        `next_commands` says what to run after each outcome word, and after `refused` (exit code 3).
+        """
         if self._on_failure is OnFailure.GO_ON:
             self._journal.may_miss()
         outcome = self._travel(plan)
         end = "interrupted" if outcome.word == "interrupted" else "finished"
         if end == "finished":
             self._announce(plan, outcome)
+        next_command = next_commands.get(
+            "refused" if outcome.exit_code == Refused.exit_code else outcome.word, ""
+        )
         data = {"outcome": outcome.word, "exit_code": outcome.exit_code, "message": outcome.message}
-        self._tell(RUN, end, {**data, "next_command": next_commands.get(outcome.word, "")})
-        return outcome
+        self._tell(RUN, end, {**data, "next_command": next_command})
+        return replace(outcome, next_command=next_command)
 
     def _travel(self, plan: Sequence[Step]) -> Outcome:
         if self.state.undoing:
@@ -101,7 +108,7 @@ class Runner:
         except (Interrupted, LockLost) as stop:
             return Outcome("interrupted", stop.exit_code, stop.message)
         except Inconclusive as unknown:
-            return self._settle(plan, Outcome("inconclusive", unknown.exit_code, unknown.message))
+            return self._settle(plan, Outcome("inconclusive", unknown.exit_code, _told(unknown)))
         except CartctlError as failure:
             return self._fail(plan, failure)
         except Exception as bug:
@@ -198,10 +205,10 @@ class Runner:
         self._record(failure)
         if not any(isinstance(step, Change) and step.key in self.state.touched for step in plan):
             code = failure.exit_code if failure.exit_code in {1, 2, 3, 8} else Refused.exit_code
-            return Outcome("failed", code, failure.message)
+            return Outcome("failed", code, _told(failure))
         if self._on_failure is OnFailure.UNDO:
-            return self._turn_back(failure.message)
-        return self._settle(plan, Outcome("failed", 5, failure.message))
+            return self._turn_back(_told(failure))
+        return self._settle(plan, Outcome("failed", 5, _told(failure)))
 
     def _turn_back(self, cause: str) -> Outcome:
         """Undo what is not put back yet, newest first; a failed undo does not stop the others."""
@@ -230,7 +237,7 @@ class Runner:
 
     def _arrive(self) -> Outcome:
         """The end of the plan; in a rollback with the failures that did not stop it."""
-        told = " ".join(failure.message for failure in self._failures)
+        told = " ".join(_told(failure) for failure in self._failures)
         if any(not isinstance(failure, Inconclusive) for failure in self._failures):
             return Outcome("failed", 5, told)
         return Outcome("inconclusive", 6, told) if self._failures else Outcome("succeeded", 0)
@@ -264,6 +271,10 @@ class Runner:
 
 def _took(started: float) -> dict[str, Any]:
     return {"seconds": round(time.monotonic() - started, 3)}
+
+
+def _told(failure: CartctlError) -> str:
+    return f"{failure.message} {failure.hint}".strip()
 
 
 def _summary(found: Checks) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def _environment(
 ) -> dict[str, Any]:
     metrics = {"kind": "prometheus", "url": prometheus} if prometheus else {"kind": "scrape"}
     return {
-        "monitor": {"for": "10s", "every": "1s", "minimum_requests": 5, "blind_limit": "10s"},
+        "monitor": {"for": "15s", "every": "1s", "minimum_requests": 5, "blind_limit": "10s"},
         "thresholds": {"error_rate": {"warning": 0.01, "critical": 0.05, "rollback_after": "5s"}},
         "database": {"dsn": dsn, "owner_role": OWNER, "app_role": APP},
         "cluster": {
@@ -50,6 +50,6 @@ def _environment(
             "dashboard": f"http://127.0.0.1:{ports['admin-dashboard']}",
             "token": {"file": str(layout.token)},
         },
-        "metrics": {**metrics, "scrape_interval": "1s", "window": "5s"},
+        "metrics": {**metrics, "scrape_interval": "1s", "window": "10s"},
         "rollout": {"internal_companies": ["avnz"], "companies": {"sql": "SELECT id, beta FROM companies"}},
     }

@@ -37,7 +37,7 @@ class Release(Change[Image]):
     def observe(self, names: tuple[str, ...]) -> dict[str, Image]:
         """The images asked for now, with the digest where one runs. Read-only."""
         known = self._cluster.deployments()
-        return {name: _image(known, name) for name in names}
+        return {name: self._with_digest(name, _image(known, name)) for name in names}
 
     def target(self, before: Mapping[str, Image]) -> dict[str, Image]:
         """Each image as wanted."""
@@ -56,15 +56,20 @@ class Release(Change[Image]):
         await_rollout(self._cluster, [name.partition(".")[0] for name in to], pulse, self._timeout)
         self._verify(to)
 
+    def _with_digest(self, name: str, image: Image) -> Image:
+        deployment, _, container = name.partition(".")
+        running = [pod.images.get(container) for pod in self._cluster.pods(deployment) if not pod.ending]
+        return next((found for found in running if found == image and found.digest), image)
+
     def _verify(self, to: Mapping[str, Image]) -> None:
         """Every pod runs the image asked for, by its digest where one was recorded."""
         for name, image in to.items():
             deployment, _, container = name.partition(".")
             for pod in self._cluster.pods(deployment):
                 runs = pod.images.get(container)
-                if runs != image or (image.digest and runs and runs.digest not in {None, image.digest}):
+                if not pod.ending and (runs is None or not _same(runs, image)):
                     raise StepFailed(
-                        f"Pod {pod.name} runs {runs}, not {image}.",
+                        f"Pod {pod.name} runs {runs and _told(runs)}, not {_told(image)}.",
                         hint="Has the tag moved? Release by digest.",
                     )
 
@@ -91,3 +96,12 @@ def _image(known: Mapping[str, Deployment], name: str) -> Image:
             hint=f"Pause {found.owner} first.",
         )
     return found.images[container]
+
+
+def _same(runs: Image, asked: Image) -> bool:
+    """The reference, and the digest where one was recorded and one is known."""
+    return runs == asked and (asked.digest is None or runs.digest in {None, asked.digest})
+
+
+def _told(image: Image) -> str:
+    return f"{image.ref} ({image.digest})" if image.digest else image.ref

@@ -1,0 +1,89 @@
+"""`cartctl deploy`: the whole plan, for real."""
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from cartctl.commands.options import Options
+from cartctl.errors import UsageError
+
+
+def deploy(
+    ctx: typer.Context,
+    image: Annotated[
+        list[str] | None,
+        typer.Option("--image", metavar="DEPLOYMENT=REF", help="Release this image; may be repeated."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before it begins.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Show the plan and change nothing.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run that stopped or died.")
+    ] = False,
+    abandon: Annotated[
+        str | None, typer.Option("--abandon", metavar="RUN", help="Give an unfinished run up as it is.")
+    ] = None,
+    at: Annotated[
+        datetime | None,
+        typer.Option("--at", metavar="TIME", help="Prepare 60 minutes before, migrate at this time (UTC)."),
+    ] = None,
+    skip: Annotated[
+        list[str] | None, typer.Option("--skip", metavar="STEP", help="Leave a step out; may be repeated.")
+    ] = None,
+    monitor_for: Annotated[
+        str | None,
+        typer.Option("--monitor-for", metavar="DURATION", help="How long to watch, for example 30m."),
+    ] = None,
+    no_auto_rollback: Annotated[
+        bool, typer.Option("--no-auto-rollback", help="Leave the code as it is when a step fails.")
+    ] = False,
+    outside_window: Annotated[
+        bool, typer.Option("--outside-window", help="Deploy outside the environment's window.")
+    ] = False,
+) -> None:
+    """Deploy the cart: snapshot, migrate, release, verify, watch; rolls itself back when a step fails.
+
+    With -o json one event per line, the last is the run's report.
+    """
+    from cartctl.plans import asked, deploying
+    from cartctl.plans.preview import preview
+    from cartctl.plans.watching import new_watch
+    from cartctl.ports import Ports
+
+    if sum((plan, resume, abandon is not None)) > 1:
+        raise UsageError("--plan, --resume and --abandon exclude each other.", hint="Give one of them.")
+    options: Options = ctx.obj
+    wanted = asked.parse(
+        images=image or (),
+        at=at,
+        skip=skip or (),
+        monitor_for=monitor_for,
+        outside_window=outside_window,
+        auto_rollback=not no_auto_rollback,
+    )
+    env = options.environment() if plan or abandon else options.environment_started()
+    with Ports(env) as ports:
+        if plan:
+            return options.show(
+                preview("deploy", env.name, deploying.planned(ports, wanted, new_watch(ports)))
+            )
+        if abandon:
+            return deploying.abandon(ports, abandon)
+        if not resume:
+            options.confirm(f"Deploy to {env.name}?", yes=yes)
+        with options.view() as view:
+            report = deploying.resume(ports, view) if resume else deploying.deploy(ports, wanted, view)
+    raise typer.Exit(report.exit_code)
+
+
+def plan(ctx: typer.Context) -> None:
+    """Show the deployment's plan: each step with its time, what is already so and what would change."""
+    from cartctl.plans.asked import Asked
+    from cartctl.plans.deploying import planned
+    from cartctl.plans.preview import preview
+    from cartctl.plans.watching import new_watch
+    from cartctl.ports import Ports
+
+    options: Options = ctx.obj
+    with Ports(options.environment()) as ports:
+        options.show(preview("deploy", ports.env.name, planned(ports, Asked(), new_watch(ports))))

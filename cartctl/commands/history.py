@@ -1,0 +1,60 @@
+"""`cartctl history`, `report` and `unlock`: what runs there were, what one came to, and who holds the lock."""
+
+from typing import Annotated
+
+import typer
+
+from cartctl.commands.options import Options
+
+
+def history(
+    ctx: typer.Context,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many runs, newest first.")] = 20,
+) -> None:
+    """List the runs of the environment, newest first."""
+    from cartctl.engine.report import History, report
+    from cartctl.plans.journals import open_journals
+    from cartctl.ports import Ports
+
+    options: Options = ctx.obj
+    with (
+        Ports(options.environment()) as ports,
+        open_journals(ports, without_database=True, read_only=True) as journals,
+    ):
+        runs = [journals.kept.events(run) for run in journals.kept.runs()[:limit]]
+    options.show(History(tuple(report(events) for events in runs)))
+
+
+def report(
+    ctx: typer.Context, run: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, from history.")]
+) -> None:
+    """Show what one run came to: outcome, downtime, and each step with its time."""
+    from cartctl.engine.report import report as told
+    from cartctl.errors import Refused
+    from cartctl.plans.journals import open_journals
+    from cartctl.ports import Ports
+
+    options: Options = ctx.obj
+    with (
+        Ports(options.environment()) as ports,
+        open_journals(ports, without_database=True, read_only=True) as journals,
+    ):
+        events = journals.kept.events(run)
+    if not events:
+        raise Refused(f"There is no run {run}.", hint="See: cartctl history")
+    options.show(told(events))
+
+
+def unlock(
+    ctx: typer.Context,
+    force: Annotated[
+        bool, typer.Option("--force", help="End the holder's connection; recorded in the journal.")
+    ] = False,
+) -> None:
+    """Show who holds the lock. A dead owner frees it by itself within seconds; --force is for one that hangs."""
+    from cartctl.plans.unlocking import unlock as free
+    from cartctl.ports import Ports
+
+    options: Options = ctx.obj
+    with Ports(options.environment()) as ports:
+        options.say(free(ports, force=force))

@@ -1,0 +1,68 @@
+"""`cartctl rollback`: the way back, for the code and, when asked, for the database."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cartctl.commands.options import Options
+
+
+def rollback(
+    ctx: typer.Context,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            "--run", metavar="ID", help="The run to take back [default: the newest that changed an image]."
+        ),
+    ] = None,
+    database: Annotated[
+        bool, typer.Option("--database", help="Drop the cart's tables and types too.")
+    ] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Show the plan and change nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before it begins.")] = False,
+    allow_data_loss: Annotated[
+        bool,
+        typer.Option(
+            "--allow-data-loss", help="With --database: tables that hold rows may go; the rows are saved."
+        ),
+    ] = False,
+    keep_dependents: Annotated[
+        bool, typer.Option("--keep-dependents", help="With --database: keep a type that others still use.")
+    ] = False,
+    journal: Annotated[
+        Path | None,
+        typer.Option(
+            "--journal", metavar="FILE", help="Take back from a copy of the run's local journal, code only."
+        ),
+    ] = None,
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="End the connection of a living run that does not stop.")
+    ] = False,
+) -> None:
+    """Take the newest deployment back: workers stopped, flags to 0 %, former images, old version verified, workers started.
+
+    Works with the database gone, for the code. Running it twice changes nothing.
+    """
+    from cartctl.plans.rollback import Wanted
+    from cartctl.plans.rolling_back import show_plan, take_back
+    from cartctl.ports import Ports
+
+    options: Options = ctx.obj
+    loss = allow_data_loss or not yes  # typing the database's name agrees to it as well
+    wanted = Wanted(run, database, loss, keep_dependents, take_over, journal)
+    with Ports(options.environment()) as ports:
+        shown = show_plan(ports, wanted)
+        if plan:
+            return options.show(shown)
+        shown.refuse_unfit(allow_data_loss=loss)
+        if shown.database and not yes:
+            name = shown.database.database_name
+            options.confirm_by_typing(
+                f"Drop the cart's tables ({shown.rows} rows) of the database {name}?", name
+            )
+        else:
+            options.confirm(f"Roll {ports.env.name} back?", yes=yes)
+        with options.view() as view:
+            report = take_back(ports, wanted, view, options.say)
+    raise typer.Exit(report.exit_code)

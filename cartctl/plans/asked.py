@@ -1,0 +1,72 @@
+"""What the command line asked of a deployment, kept in the journal so that `--resume` need not be told again."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from cartctl.config.values import parse_duration
+from cartctl.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Options of `deploy` that shape its plan. `monitor_for` None is the environment's."""
+
+    images: Mapping[str, str] = field(default_factory=dict)
+    at: datetime | None = None
+    skip: tuple[str, ...] = ()
+    monitor_for: timedelta | None = None
+    outside_window: bool = False
+    auto_rollback: bool = True
+
+    def to_json(self) -> dict[str, Any]:
+        """As the journal keeps it."""
+        dumped: dict[str, Any] = TypeAdapter(Asked).dump_python(self, mode="json")
+        return dumped
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> "Asked":
+        """As the journal kept it."""
+        return TypeAdapter(cls).validate_python(dict(kept))
+
+
+def parse(
+    *,
+    images: Sequence[str],
+    at: datetime | None,
+    skip: Sequence[str],
+    monitor_for: str | None,
+    outside_window: bool,
+    auto_rollback: bool,
+) -> Asked:
+    """Options as typed. Raises UsageError naming the option that is wrong."""
+    return Asked(
+        images=_images(images),
+        at=at and at.replace(tzinfo=at.tzinfo or UTC),
+        skip=tuple(skip),
+        monitor_for=_duration(monitor_for),
+        outside_window=outside_window,
+        auto_rollback=auto_rollback,
+    )
+
+
+def _images(given: Sequence[str]) -> dict[str, str]:
+    images = {}
+    for one in given:
+        name, equals, ref = one.partition("=")
+        if not (name and equals and ref):
+            raise UsageError(
+                f"--image {one} is not DEPLOYMENT=REF.", hint="For example: --image payment-api=2.0.0"
+            )
+        images[name] = ref
+    return images
+
+
+def _duration(text: str | None) -> timedelta | None:
+    try:
+        return parse_duration(text) if text else None
+    except ValueError as wrong:
+        raise UsageError(f"--monitor-for: {wrong}.", hint="For example: --monitor-for 30m") from wrong

@@ -1,0 +1,103 @@
+"""Carrying a plan out as a run: from its first event to its report, whether it begins, goes on or goes back."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from cartctl import __version__
+from cartctl.engine.lock import Lock, whoami
+from cartctl.engine.model import Event, Run
+from cartctl.engine.pulse import Pulse
+from cartctl.engine.report import RunReport, report
+from cartctl.engine.runner import OnFailure, Runner
+from cartctl.engine.state import RUN, State
+from cartctl.engine.view import View
+from cartctl.errors import Refused
+from cartctl.plans.journals import Journals
+from cartctl.plans.kinds import kinds
+from cartctl.plans.phases import Phase, describe
+from cartctl.ports import Ports
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """A plan about to be carried out: its name and phases, what must not change on resume, and what follows each outcome."""
+
+    name: str
+    phases: Sequence[Phase]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    of: str | None = None
+    on_failure: OnFailure = OnFailure.UNDO
+    next_commands: Mapping[str, str] = field(default_factory=dict)
+
+
+def new_run_id() -> str:
+    """An id that sorts by time."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def carry_out(
+    journey: Journey, state: State, ports: Ports, journals: Journals, *, lock: Lock, pulse: Pulse, view: View
+) -> RunReport:
+    """Begin the run of `state`, or go on with it, and tell `view`. Raises Refused when the plan has changed since."""
+    at = datetime.now(UTC)
+    if state.started is None:
+        told = {
+            "plan": journey.name,
+            "env": ports.env.name,
+            "of": journey.of,
+            "facts": dict(journey.facts),
+            "asked": dict(journey.asked),
+        }
+        first = Event(state.run, at, RUN, "started", {**told, "version": __version__, **whoami()})
+    else:
+        refuse_changed(state, journey.facts)
+        first = Event(state.run, at, RUN, "resumed", dict(whoami()))
+    view.started(
+        state.run,
+        [(phase.name, step.key, describe(step)) for phase in journey.phases for step in phase.steps],
+    )
+    journals.kept.append(first)
+    state.take(first)
+    view.event(first)
+    began = state.started.at if state.started else at
+    run = Run(
+        state.run, ports.env.name, began, ports.directory / "runs" / state.run, "running", dict(state.results)
+    )
+    runner = Runner(
+        run,
+        state,
+        journals.kept,
+        kinds=kinds(ports),
+        lock=lock,
+        pulse=pulse,
+        observe=view.event,
+        on_failure=journey.on_failure,
+    )
+    outcome = runner.execute(
+        [step for phase in journey.phases for step in phase.steps], journey.next_commands
+    )
+    ended = replace(
+        report(journals.kept.events(state.run)),
+        outcome=outcome.word,
+        exit_code=outcome.exit_code,
+        message=outcome.message,
+        next_command=outcome.next_command,
+    )
+    view.finished(ended)
+    return ended
+
+
+def refuse_changed(state: State, facts: Mapping[str, Any]) -> None:
+    """A run is resumed with the plan it began with. Raises Refused with the difference."""
+    former = state.started.data.get("facts", {}) if state.started else {}
+    changed = [name for name in sorted({*former, *facts}) if former.get(name) != facts.get(name)]
+    if changed:
+        told = "; ".join(f"{name} was {former.get(name)}, is {facts.get(name)}" for name in changed)
+        raise Refused(
+            f"The plan has changed since run {state.run} began: {told}.",
+            hint=f"Put it back as it was, or use: cartctl rollback, or cartctl deploy --abandon {state.run}",
+        )

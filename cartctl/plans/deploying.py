@@ -1,0 +1,174 @@
+"""Deploying: which run begins or goes on, under which lock, watched by whom."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+
+from cartctl.adapters.metrics import MetricsFailed
+from cartctl.engine.lock import RunLock, whoami
+from cartctl.engine.model import Event, Verdict
+from cartctl.engine.pulse import Pulse
+from cartctl.engine.report import RunReport
+from cartctl.engine.runner import OnFailure
+from cartctl.engine.signals import interruptible
+from cartctl.engine.state import RUN, State
+from cartctl.engine.view import View
+from cartctl.errors import Refused, UsageError
+from cartctl.migrations.frozen import MIGRATIONS
+from cartctl.monitoring.watch import Watch
+from cartctl.plans import parts
+from cartctl.plans.asked import Asked
+from cartctl.plans.carry_out import Journey, carry_out, new_run_id
+from cartctl.plans.deployment import NEVER_SKIPPED, deployment
+from cartctl.plans.journals import Journals, open_journals
+from cartctl.plans.phases import Phase, keys, without
+from cartctl.plans.watching import Watched, hear, new_watch
+from cartctl.ports import Ports
+
+
+def deploy(ports: Ports, asked: Asked, view: View) -> RunReport:
+    """Begin a deployment. Raises Refused while a run is unfinished, Locked while one is alive."""
+    parts.images(ports, asked.images)
+    pulse = Pulse(progress=view.progress)
+    with interruptible(pulse), open_journals(ports) as journals:
+        state = State(new_run_id())
+        with RunLock(ports.state, journals.kept, state.run, pulse) as lock:
+            refuse_unfinished(journals)
+            return _travel(ports, asked, state, journals, lock, pulse, view)
+
+
+def resume(ports: Ports, view: View) -> RunReport:
+    """Go on with the unfinished deployment, as it was asked for. Raises Refused when there is none."""
+    pulse = Pulse(progress=view.progress)
+    with (
+        interruptible(pulse),
+        open_journals(ports) as journals,
+        RunLock(ports.state, journals.kept, _unfinished_deployment(journals).run, pulse) as lock,
+    ):
+        state = _unfinished_deployment(journals)
+        asked = Asked.from_json(state.started.data["asked"] if state.started else {})
+        if not state.undoing:
+            _judge_anew(ports, asked, state, pulse)
+        return _travel(ports, asked, state, journals, lock, pulse, view)
+
+
+def abandon(ports: Ports, run: str) -> None:
+    """Give an unfinished run an end without touching anything. Raises Refused when it is not unfinished."""
+    pulse = Pulse()
+    with open_journals(ports) as journals, RunLock(ports.state, journals.kept, new_run_id(), pulse):
+        state = journals.state(run)
+        if state.started is None or state.finished:
+            raise Refused(f"There is no unfinished run {run}.", hint="See: cartctl history")
+        told = {"outcome": "failed", "exit_code": 5, "message": f"abandoned by {whoami()['user']}"}
+        journals.kept.append(Event(run, datetime.now(UTC), RUN, "finished", told))
+
+
+def refuse_unfinished(journals: Journals) -> None:
+    """Raise Refused while a run has no end: its half-way state would become the state to go back to."""
+    unfinished = journals.unfinished()
+    if unfinished is None:
+        return
+    ways = (
+        "cartctl deploy --resume, or cartctl rollback" if unfinished.plan == "deploy" else "cartctl rollback"
+    )
+    raise Refused(
+        f"The {unfinished.plan} run {unfinished.run} is unfinished.",
+        hint=f"Go on or back with: {ways}; or give it up with: cartctl deploy --abandon {unfinished.run}",
+    )
+
+
+def planned(ports: Ports, asked: Asked, watch: Watch) -> tuple[Phase, ...]:
+    """The deployment's phases, without the steps that are to be skipped. Raises UsageError for one that cannot be."""
+    phases = deployment(ports, watch, asked)
+    for name in asked.skip:
+        if name in NEVER_SKIPPED:
+            raise UsageError(
+                f"The step {name} can never be skipped.", hint=f"Never skipped: {', '.join(NEVER_SKIPPED)}."
+            )
+        if name not in keys(phases):
+            raise UsageError(f"The plan has no step {name}.", hint=f"Its steps: {', '.join(keys(phases))}.")
+    return without(phases, asked.skip)
+
+
+def _travel(
+    ports: Ports, asked: Asked, state: State, journals: Journals, lock: RunLock, pulse: Pulse, view: View
+) -> RunReport:
+    watch = new_watch(ports)
+    phases = planned(ports, asked, watch)
+    journey = Journey(
+        "deploy",
+        phases,
+        facts={
+            "steps": keys(phases),
+            "images": parts.images(ports, asked.images),
+            "migrations": [migration.checksum for migration in MIGRATIONS],
+        },
+        asked=asked.to_json(),
+        on_failure=OnFailure.UNDO if asked.auto_rollback else OnFailure.SETTLE,
+        next_commands=_next_commands(ports.env.name),
+    )
+    with _armed(watch, pulse, state, journals):
+        return carry_out(journey, state, ports, journals, lock=lock, pulse=pulse, view=Watched(view, watch))
+
+
+@contextmanager
+def _armed(watch: Watch, pulse: Pulse, state: State, journals: Journals) -> Iterator[None]:
+    """A resumed run takes up the past of its triggers; one that is going back needs none: they would stop its undo."""
+    if state.undoing:
+        yield
+        return
+    for event in journals.kept.events(state.run):
+        hear(watch, event)
+    if state.started is not None:
+        with suppress(
+            MetricsFailed
+        ):  # the span begins anew then; a source that stays away makes the monitor blind
+            watch.rebuild(state.started.at)
+    with watch.armed(pulse):
+        yield
+
+
+def _unfinished_deployment(journals: Journals) -> State:
+    state = journals.unfinished()
+    if state is None:
+        raise Refused("There is no unfinished run to resume.", hint="Begin one with: cartctl deploy")
+    if state.plan != "deploy":
+        raise Refused(
+            f"The unfinished run {state.run} is a {state.plan}.", hint="Go on with it: cartctl rollback"
+        )
+    return state
+
+
+def _judge_anew(ports: Ports, asked: Asked, state: State, pulse: Pulse) -> None:
+    """The checklist again, but for what the run itself has in its hands. Raises Refused; nothing is undone for it."""
+    if "preflight" not in state.done:
+        return
+    midway = "the run is in the middle of it"
+    skip = dict.fromkeys(("cluster", "metrics", "api", "dashboard"), midway)
+    found = parts.preflight(ports, asked.images, outside_window=asked.outside_window, skip=skip).judge(pulse)
+    if found.verdict in {Verdict.FAIL, Verdict.UNKNOWN}:
+        told = "; ".join(f"{bad.name}: {bad.observed}" for bad in found.bad())
+        raise Refused(
+            f"The run cannot go on: {told}", hint="Mend it and resume, or go back: cartctl rollback"
+        )
+    _forget_old_snapshot(ports, state)
+
+
+def _forget_old_snapshot(ports: Ports, state: State) -> None:
+    """Past `resume_max_age`, and before the migration, the snapshot is taken again."""
+    taken = state.results.get("snapshot")
+    if taken is None or "migrate" in state.done:
+        return
+    if datetime.now(UTC) - datetime.fromisoformat(taken["at"]) > ports.env.resume_max_age:
+        state.done.pop("snapshot", None)
+
+
+def _next_commands(env: str) -> Mapping[str, str]:
+    return {
+        "succeeded": f"cartctl smoke --env {env}",
+        "refused": f"cartctl preflight --env {env}",
+        "rolled_back": f"cartctl history --env {env}",
+        "failed": f"cartctl rollback --env {env}",
+        "inconclusive": f"cartctl monitor --once --env {env}, then cartctl smoke or cartctl rollback",
+        "interrupted": f"cartctl deploy --resume --env {env}, or cartctl rollback --env {env}",
+    }

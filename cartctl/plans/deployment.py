@@ -1,0 +1,72 @@
+"""The deployment of the cart, in order, on one screen."""
+
+from datetime import UTC, datetime, timedelta
+
+from cartctl.checks.endpoints import Endpoints
+from cartctl.checks.health import Health
+from cartctl.checks.monitor import Monitor
+from cartctl.checks.pages import Pages
+from cartctl.checks.wait import Until
+from cartctl.engine.model import Restore, Skip, Step
+from cartctl.monitoring.watch import Watch
+from cartctl.plans import parts
+from cartctl.plans.asked import Asked
+from cartctl.plans.phases import Phase
+from cartctl.ports import Ports
+
+PREPARATION = timedelta(minutes=60)
+NEVER_SKIPPED = ("snapshot", "migrate", "health.api", "maintenance.off", "workers.start", "prewarm.restore")
+
+
+def deployment(ports: Ports, watch: Watch, asked: Asked) -> tuple[Phase, ...]:
+    """The whole plan of an environment. Reads nothing from outside yet."""
+    mode = ports.env.maintenance
+    begin = parts.maintenance(ports) if mode != "none" else Skip("maintenance.on", 'maintenance = "none"')
+    end = (
+        Restore("maintenance.off", of="maintenance.on")
+        if mode != "none"
+        else Skip("maintenance.off", 'maintenance = "none"')
+    )
+    return (
+        Phase("1 Preparation", "T-60", (
+            *gate("gate.preparation", asked.at and asked.at - PREPARATION),
+            parts.preflight(ports, asked.images, outside_window=asked.outside_window),
+            parts.snapshot(ports),
+            parts.announce(ports, "announce"),
+            parts.prewarm(ports),
+            parts.fingerprint(ports),
+        )),
+        Phase("2 Migration", "T-0", (
+            *gate("gate.t0", asked.at),
+            parts.workers_stop(ports),
+            begin,
+            parts.migrate(ports),
+            *([end] if mode != "plan" else []),
+            parts.hook(ports),
+        )),
+        Phase("3 Backend", "T+5", (
+            parts.release(ports, "api", asked.images),
+            parts.release(ports, "workers", asked.images),
+            Health("health.api", ports.api),
+            Endpoints("endpoints", ports.api, ports.database),
+        )),
+        Phase("4 Frontend", "T+15", (
+            parts.release(ports, "frontend", asked.images),
+            parts.cache(ports),
+            parts.cdn(ports),
+            Pages("pages", ports.dashboard) if ports.dashboard else Skip("pages", "not configured"),
+        )),
+        Phase("5 Verification", "T+20", (
+            *([end] if mode == "plan" else []),
+            Restore("workers.start", of="workers.stop"),
+            parts.smoke(ports),
+            Monitor("monitor", watch, asked.monitor_for or ports.env.monitor.for_),
+            Restore("prewarm.restore", of="prewarm"),
+            parts.announce_outcome(ports),
+        )),
+    )  # fmt: skip
+
+
+def gate(key: str, at: datetime | None) -> tuple[Step, ...]:
+    """A step that waits for a time, when one is asked for."""
+    return (Until(key, at, lambda: datetime.now(UTC)),) if at else ()

@@ -1,0 +1,204 @@
+"""The steps of the plans, each given the adapters it needs and the part of the configuration that concerns it."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from cartctl.checks.catalogue import SameCatalogue
+from cartctl.checks.preflight import Preflight
+from cartctl.checks.smoke import Smoke
+from cartctl.database.catalogue import read_catalogue
+from cartctl.database.drop import Allowed
+from cartctl.database.drop_plan import DropPlan, plan_drop
+from cartctl.engine.model import Skip, Step
+from cartctl.errors import UsageError
+from cartctl.plans.migrations import pending
+from cartctl.ports import Ports
+from cartctl.snapshots.create import Subject
+from cartctl.snapshots.store import open_store
+from cartctl.steps.announce import Announce, AnnounceOutcome
+from cartctl.steps.cache import InvalidateCache
+from cartctl.steps.cdn import PurgeCdn
+from cartctl.steps.drop import Drop
+from cartctl.steps.fingerprint import Fingerprint
+from cartctl.steps.flags import FLAGS, Flags
+from cartctl.steps.hook import Hook
+from cartctl.steps.maintenance import Doors, Maintenance
+from cartctl.steps.migrate import Migrate
+from cartctl.steps.release import Release
+from cartctl.steps.replicas import CRONJOB, DEPLOYMENT, Replicas
+from cartctl.steps.snapshot import Snapshot
+
+NOT_CONFIGURED = "not configured"
+ARRIVES = timedelta(minutes=3)  # a mounted ConfigMap reaches pods within two minutes
+GROUPS = ("api", "workers", "frontend")
+
+
+def preflight(
+    ports: Ports, asked: Mapping[str, str], *, outside_window: bool, skip: Mapping[str, str] | None = None
+) -> Preflight:
+    """The checklist, before anything changes; `asked` are the images of the command line."""
+    return Preflight(
+        ports, lambda: pending(ports), images=asked, skip=skip, follows=True, outside_window=outside_window
+    )
+
+
+def snapshot(ports: Ports) -> Step:
+    """A verified and pinned dump."""
+    return Snapshot(
+        Subject(ports.env.name, ports.database, lambda connection: read_catalogue(connection).hash),
+        open_store(ports.env),
+    )
+
+
+def announce(ports: Ports, key: str) -> Step:
+    """Stakeholders are told."""
+    return Announce(key, ports.notifiers) if ports.notifiers else Skip(key, NOT_CONFIGURED)
+
+
+def announce_outcome(ports: Ports) -> Step:
+    """Stakeholders are told what came of it, whatever that is."""
+    return AnnounceOutcome("report", ports.notifiers) if ports.notifiers else Skip("report", NOT_CONFIGURED)
+
+
+def prewarm(ports: Ports) -> Step:
+    """More replicas of the API, or more of its autoscaler's minimum."""
+    more = ports.env.cluster.prewarm
+    if not more:
+        return Skip("prewarm", NOT_CONFIGURED)
+    names = ports.cluster.scalers(more)
+    return replicas(ports, "prewarm", tuple(names), {name: more[name.partition("/")[2]] for name in names})
+
+
+def replicas(
+    ports: Ports, key: str, names: tuple[str, ...], more: Mapping[str, int] | None = None
+) -> Replicas:
+    """Sizes: `more` of each name, or 0."""
+    return Replicas(
+        key,
+        names,
+        ports.cluster,
+        timeout=ports.env.release.timeout.total_seconds(),
+        drain=ports.env.cluster.workers.drain.total_seconds(),
+        wanted=(lambda name, size: size + more[name]) if more else (lambda _name, _size: 0),
+    )
+
+
+def workers_stop(ports: Ports) -> Step:
+    """Background processors to 0, scheduled ones suspended."""
+    workers = ports.env.cluster.workers
+    names = (
+        *[DEPLOYMENT + name for name in workers.deployments],
+        *[CRONJOB + name for name in workers.cronjobs],
+    )
+    return replicas(ports, "workers.stop", names) if names else Skip("workers.stop", NOT_CONFIGURED)
+
+
+def maintenance(ports: Ports, key: str = "maintenance.on", names: tuple[str, ...] = ()) -> Maintenance:
+    """Maintenance mode, obeyed by every replica of the API."""
+    where, http = ports.env.cluster.maintenance, ports.env.http
+    return Maintenance(
+        key,
+        names or (f"{where.configmap}/{where.key}",),
+        ports.cluster,
+        doors=Doors(ports.api_deployments, http.shopper_path, http.admin_path, ports.token),
+        timeout=ARRIVES.total_seconds(),
+        limit=where.limit,
+    )
+
+
+def fingerprint(ports: Ports) -> Step:
+    """The catalogue before the migration."""
+    return Fingerprint(ports.database)
+
+
+def migrate(ports: Ports) -> Step:
+    """The three migrations, applied and verified."""
+    return Migrate(ports.database, ports.env.database)
+
+
+def hook(ports: Ports) -> Step:
+    """The user's own command after the migration."""
+    argv = ports.env.release.after_migrate
+    return Hook(argv, ports.env.release.timeout) if argv else Skip("hook.after_migrate", NOT_CONFIGURED)
+
+
+def images(ports: Ports, asked: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Group → `deployment.container` → image, with those asked for by `DEPLOYMENT[.CONTAINER]=REF` put in.
+
+    Raises UsageError for a deployment that the plan does not release.
+    """
+    release = ports.env.release
+    groups = {"api": dict(release.api), "workers": dict(release.workers), "frontend": dict(release.frontend)}
+    for name, ref in asked.items():
+        found = [
+            (group, known)
+            for group in GROUPS
+            for known in groups[group]
+            if name in {known, known.partition(".")[0]}
+        ]
+        if len(found) != 1:
+            every = ", ".join(known for group in GROUPS for known in groups[group]) or "none"
+            raise UsageError(
+                f"--image {name}={ref} names no single container of the plan.",
+                hint=f"The plan releases: {every}.",
+            )
+        groups[found[0][0]][found[0][1]] = ref
+    return groups
+
+
+def release(ports: Ports, group: str, asked: Mapping[str, str]) -> Step:
+    """The images of one group of deployments."""
+    wanted = images(ports, asked)[group]
+    key = f"release.{group}"
+    return release_of(ports, key, tuple(wanted), wanted) if wanted else Skip(key, NOT_CONFIGURED)
+
+
+def release_of(
+    ports: Ports, key: str, names: tuple[str, ...], wanted: Mapping[str, str] | None = None
+) -> Release:
+    """A release, or (without `wanted`) one rebuilt from its evidence."""
+    timeout = ports.env.release.timeout.total_seconds()
+    return Release(key, names, ports.cluster, timeout=timeout, images=wanted, cause=f"cartctl {key}")
+
+
+def flags(ports: Ports, key: str = "flags", names: tuple[str, ...] = FLAGS) -> Flags:
+    """The feature flags, to 0 % but for the internal companies."""
+    place = ports.env.rollout.flags
+    return Flags(
+        key, names, ports.cluster, (place.configmap, place.key), internal=ports.env.rollout.internal_companies
+    )
+
+
+def cache(ports: Ports) -> Step:
+    """Cached keys, invalidated."""
+    return (
+        InvalidateCache(ports.redis, ports.env.cache.keys) if ports.redis else Skip("cache", NOT_CONFIGURED)
+    )
+
+
+def cdn(ports: Ports) -> Step:
+    """Static assets, purged."""
+    return PurgeCdn(ports.cdn) if ports.cdn else Skip("cdn", NOT_CONFIGURED)
+
+
+def smoke(ports: Ports) -> Step:
+    """The full suite."""
+    return Smoke(
+        "smoke", ports.api, ports.shopper, ports.dashboard, ports.database, suites=ports.env.http.suites
+    )
+
+
+def drop_plan(ports: Ports, results: Mapping[str, Any], *, keep_dependents: bool) -> DropPlan:
+    """What a database rollback would drop. Read-only. Raises Refused for a run that recorded no catalogue."""
+    return plan_drop(ports.database, ports.env.database, results, keep_dependents=keep_dependents)
+
+
+def drop(ports: Ports, allowed: Allowed) -> Step:
+    """The cart's tables and types, dropped in one transaction."""
+    return Drop(ports.database, ports.env.database, allowed)
+
+
+def catalogue(ports: Ports, results: Mapping[str, Any]) -> Step:
+    """The catalogue, against the fingerprint taken before the deployment."""
+    return SameCatalogue(ports.database, results)

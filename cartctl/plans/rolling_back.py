@@ -1,0 +1,161 @@
+"""Taking a deployment back: which run, past whom, and without the database when it is gone."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import ClassVar
+
+from cartctl.database.drop_plan import DropPlan, require
+from cartctl.engine.journal import read_lines
+from cartctl.engine.lock import Lock, RunLock, hand_over
+from cartctl.engine.model import Event
+from cartctl.engine.pulse import Pulse
+from cartctl.engine.report import RunReport
+from cartctl.engine.runner import OnFailure
+from cartctl.engine.signals import interruptible
+from cartctl.engine.state import RUN, State, fold
+from cartctl.engine.view import View
+from cartctl.errors import ConfigError, Refused
+from cartctl.plans import parts
+from cartctl.plans.carry_out import Journey, carry_out, new_run_id
+from cartctl.plans.journals import Journals, open_journals
+from cartctl.plans.preview import Plan, preview
+from cartctl.plans.rollback import Wanted, rollback
+from cartctl.ports import Ports
+
+STOPS_WITHIN = 60.0  # seconds; a living run acknowledges within 5 s, then finishes what it holds
+
+
+class HeldByLease:
+    """The lock of a run while the database is gone: the cluster's lease, held by the block around it."""
+
+    def confirm(self) -> None:
+        """Held as long as this process lives."""
+
+
+def take_back(ports: Ports, wanted: Wanted, view: View, say: Callable[[str], None]) -> RunReport:
+    """Roll back, or go on with a rollback that died.
+
+    Raises Refused when there is nothing to take back, Locked when another rollback is alive.
+    """
+    pulse = Pulse(progress=view.progress)
+    with interruptible(pulse), open_journals(ports, without_database=not wanted.database) as journals:
+        if journals.main is None:
+            say("The database does not answer: rolling back the code alone, under the cluster's own lock.")
+        else:
+            _stop_living(ports, journals, wanted, pulse, say)
+        state, taken = choose(journals, wanted)
+        with _locked(ports, journals, state, pulse) as lock:
+            state.results = {**journals.origin(taken), **state.results}
+            phases = rollback(ports, state.results, wanted)
+            journey = Journey(
+                "rollback",
+                phases,
+                facts={"database": wanted.database},
+                of=taken.run,
+                on_failure=OnFailure.GO_ON,
+                next_commands=_next_commands(ports.env.name),
+            )
+            told = carry_out(journey, state, ports, journals, lock=lock, pulse=pulse, view=view)
+        _end_of(taken, told, journals)
+    return told
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a rollback would do: its plan and, with `--database`, what would be dropped."""
+
+    kind: ClassVar[str] = "rollback_plan"
+
+    taken_back: str
+    plan: Plan
+    database: DropPlan | None
+
+    @property
+    def rows(self) -> int:
+        """Rows that the tables hold."""
+        return self.database.rows if self.database else 0
+
+    def refuse_unfit(self, *, allow_data_loss: bool) -> None:
+        """Raise Refused, before anything begins, for what would stop the drop."""
+        if self.database:
+            require(self.database, allow_data_loss=allow_data_loss)
+
+
+def show_plan(ports: Ports, wanted: Wanted) -> Shown:
+    """Look at everything a rollback would do. Read-only. Raises what the rollback itself would refuse."""
+    with open_journals(ports, without_database=not wanted.database, read_only=True) as journals:
+        _, taken = choose(journals, wanted)
+        results = journals.origin(taken)
+    drop = (
+        parts.drop_plan(ports, results, keep_dependents=wanted.keep_dependents) if wanted.database else None
+    )
+    return Shown(
+        taken.run, preview("rollback", ports.env.name, rollback(ports, results, wanted), taken.evidence), drop
+    )
+
+
+def choose(journals: Journals, wanted: Wanted) -> tuple[State, State]:
+    """The rollback's own state, begun or new, and that of the run it takes back. Read-only."""
+    unfinished = journals.unfinished()
+    if unfinished is not None and unfinished.plan == "rollback":
+        taken = journals.state(str(unfinished.of))
+        if wanted.run not in {None, taken.run}:
+            raise Refused(
+                f"The rollback {unfinished.run} of {taken.run} is unfinished.",
+                hint="Go on with it: cartctl rollback",
+            )
+        return unfinished, taken
+    taken = _from_file(wanted.journal) if wanted.journal else journals.to_take_back(wanted.run)
+    state = State(new_run_id())
+    state.inherit(taken)
+    return state, taken
+
+
+def _from_file(path: Path) -> State:
+    """The run of a journal file that was copied here. Raises ConfigError when it is none."""
+    try:
+        events = list(read_lines(path))
+    except OSError as missing:
+        raise ConfigError(
+            f"The journal {path} cannot be read: {missing.strerror}.", hint="Give the run's .ndjson file."
+        ) from missing
+    if not events:
+        raise ConfigError(f"The journal {path} holds no events.", hint="Give the run's .ndjson file.")
+    return fold(events[0].run, events)
+
+
+def _stop_living(
+    ports: Ports, journals: Journals, wanted: Wanted, pulse: Pulse, say: Callable[[str], None]
+) -> None:
+    """A deployment that is alive hands over; a rollback that is alive does not."""
+    hand_over(ports.state, journals.kept, pulse, take_over=wanted.take_over, timeout=STOPS_WITHIN, say=say)
+
+
+@contextmanager
+def _locked(ports: Ports, journals: Journals, state: State, pulse: Pulse) -> Iterator[Lock]:
+    if journals.main is None:
+        with ports.cluster.lease(f"run {state.run}"):
+            yield HeldByLease()
+        return
+    with RunLock(ports.state, journals.kept, state.run, pulse, wait=2) as lock:
+        yield lock
+
+
+def _end_of(taken: State, told: RunReport, journals: Journals) -> None:
+    """A run that was unfinished has its end now: it was rolled back, by this one."""
+    if taken.finished or taken.started is None or told.outcome not in {"succeeded", "inconclusive"}:
+        return
+    data = {"outcome": "rolled_back", "exit_code": 4, "message": f"taken back by {told.run}"}
+    journals.kept.append(Event(taken.run, datetime.now(UTC), RUN, "finished", data))
+
+
+def _next_commands(env: str) -> dict[str, str]:
+    return {
+        "succeeded": f"cartctl health --env {env}",
+        "failed": f"cartctl rollback --env {env}",
+        "inconclusive": f"cartctl health --env {env}",
+        "interrupted": f"cartctl rollback --env {env}",
+    }

@@ -1,0 +1,26 @@
+"""Who holds the lock, and ending a holder that hangs."""
+
+from datetime import UTC, datetime
+
+from cartctl.adapters.effects import effect
+from cartctl.engine.lock import find_holder, whoami
+from cartctl.engine.model import Event
+from cartctl.errors import Locked
+from cartctl.plans.journals import open_journals
+from cartctl.ports import Ports
+
+
+def unlock(ports: Ports, *, force: bool) -> str:
+    """A sentence that says what was found, or done. Raises Locked, naming the holder, without `force`."""
+    with open_journals(ports) as journals, ports.state.session("unlock") as connection:
+        holder = find_holder(connection, journals.kept)
+        if holder is None:
+            return "Nobody holds the lock."
+        if not force:
+            raise Locked(f"The lock is held by {holder}.", hint="If it hangs: cartctl unlock --force")
+        journals.kept.append(
+            Event(holder.run, datetime.now(UTC), "lock", "forced", {"backend": holder.backend, **whoami()})
+        )
+        with effect("lock.force"):
+            connection.execute("SELECT pg_terminate_backend(%s)", (holder.backend,))
+        return f"The lock of {holder} was ended by force."

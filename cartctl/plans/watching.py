@@ -1,0 +1,53 @@
+"""The monitor of a run, told of the run's own maintenance by the run's own events."""
+
+from cartctl.engine.model import Event
+from cartctl.engine.report import RunReport
+from cartctl.engine.view import PlanRows, View
+from cartctl.monitoring.probes import Probes
+from cartctl.monitoring.watch import Watch
+from cartctl.ports import Ports
+
+
+def new_watch(ports: Ports) -> Watch:
+    """A watch of the environment with connections of its own."""
+    env = ports.env
+    return Watch(
+        ports.new_metrics() if env.metrics else None,
+        Probes(ports.api),
+        env.thresholds,
+        env.monitor,
+        scrape_interval=env.metrics.scrape_interval.total_seconds() if env.metrics else 15,
+    )
+
+
+class Watched:
+    """A view that tells the watch when our own maintenance begins and ends: it is no outage."""
+
+    def __init__(self, view: View, watch: Watch) -> None:
+        self._view = view
+        self._watch = watch
+
+    def started(self, run_id: str, plan_rows: PlanRows) -> None:
+        """Passed on."""
+        self._view.started(run_id, plan_rows)
+
+    def event(self, event: Event) -> None:
+        """Passed on, after the watch has heard of it."""
+        hear(self._watch, event)
+        self._view.event(event)
+
+    def progress(self, done: float, total: float, unit: str) -> None:
+        """Passed on."""
+        self._view.progress(done, total, unit)
+
+    def finished(self, report: RunReport) -> None:
+        """Passed on."""
+        self._view.finished(report)
+
+
+def hear(watch: Watch, event: Event) -> None:
+    """Take a run's event as the beginning or the end of its maintenance."""
+    if event.event == "intended" and event.data.get("kind") == "maintenance":
+        watch.maintenance_began(event.at)
+    elif event.event == "restored" and event.data.get("of", event.key) == "maintenance.on":
+        watch.maintenance_ended(event.at)
