@@ -1,0 +1,178 @@
+"""A sandbox deployment, killed before and after every effect and every journal write, then resumed, or rolled back.
+
+The default run takes a sample; `make faults` takes every point.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cartctl.adapters.postgres import Postgres
+from tests.sandbox_fixture import Sandbox, wait_for
+
+ALL = os.environ.get("CARTCTL_FAULTS") == "all"
+SAMPLE = 16  # every so many-th point in the default run
+QUICK = {"CARTCTL_MONITOR__FOR": "1s", "CARTCTL_MONITOR__MINIMUM_REQUESTS": "1"}
+NOT_BEGUN = 3  # exit code: there is nothing to resume, or nothing to take back
+
+
+@dataclass(frozen=True)
+class World:
+    """What a deployment may change, as asked of the real parts."""
+
+    images: dict[str, str]
+    sizes: dict[str, int]
+    maintenance: str | None
+    tables: int
+    heads: tuple[str, ...]
+
+
+def look(sandbox: Sandbox) -> World:
+    """The sandbox as it is."""
+    known = sandbox.cluster.deployments()
+    with sandbox.superuser.session("look") as connection:
+        tables = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone()
+        versioned = connection.execute("SELECT to_regclass('cartctl.alembic_version')").fetchone()
+        heads = (
+            connection.execute("SELECT version_num FROM cartctl.alembic_version").fetchall()
+            if versioned != (None,)
+            else []
+        )
+    return World(
+        images={name: next(iter(found.images.values())).ref for name, found in known.items()},
+        sizes={name: found.replicas for name, found in known.items()},
+        maintenance=sandbox.cluster.settings("cart-runtime").get("MAINTENANCE"),
+        tables=tables[0] if tables else 0,
+        heads=tuple(head for (head,) in heads),
+    )
+
+
+@dataclass
+class Deployer:
+    """Command lines against the sandbox, killed where asked."""
+
+    sandbox: Sandbox
+    home: Path
+
+    def run(self, *argv: str, point: str = "") -> subprocess.CompletedProcess[str]:
+        """One process; its points are in `self.points()` afterwards."""
+        self._count.unlink(missing_ok=True)
+        env = {**os.environ, **QUICK, "CARTCTL_STATE_DIR": str(self.sandbox.state_directory)}
+        config = str(self.sandbox.layout.config)
+        command = [
+            sys.executable,
+            "-m",
+            "tests.faults.drive",
+            point,
+            str(self._count),
+            *argv,
+            "--config",
+            config,
+            "-o",
+            "json",
+        ]
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=env, timeout=120)
+
+    def points(self) -> list[str]:
+        """The points that the last process passed."""
+        return self._count.read_text(encoding="utf-8").splitlines()
+
+    @property
+    def _count(self) -> Path:
+        return self.home / "points"
+
+
+def report(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """The last line of NDJSON: the run's report, or the error."""
+    last: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return last
+
+
+def lock_is_free(database: Postgres) -> bool:
+    """Whether nobody holds the run lock: a killed owner's connection is closed by the kernel."""
+    with database.session("look") as connection:
+        return (
+            connection.execute(
+                "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2"
+            ).fetchone()
+            is None
+        )
+
+
+@pytest.fixture(scope="session")
+def undisturbed() -> dict[str, Any]:
+    """What the undisturbed deployment passed and left, found out once."""
+    return {}
+
+
+@pytest.fixture
+def deployer(sandbox: Sandbox, tmp_path: Path, undisturbed: dict[str, Any]) -> Deployer:
+    """A sandbox at its beginning; the undisturbed deployment is known."""
+    made = Deployer(sandbox, tmp_path)
+    if not undisturbed:
+        undisturbed["begin"] = look(sandbox)
+        done = made.run("deploy", "--yes")
+        assert done.returncode == 0, done.stdout + done.stderr
+        undisturbed["end"] = look(sandbox)
+        undisturbed["points"] = made.points()
+        sandbox.reset()
+    return made
+
+
+def sample(points: list[str], offset: int) -> list[str]:
+    """Every point, or an even sample of them; none is a failure."""
+    assert points, "a deployment without a single kill point"
+    chosen = points if ALL else points[offset::SAMPLE]
+    sys.stderr.write(f"\n{len(chosen)} of {len(points)} kill points\n")
+    return chosen
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(7200)
+def test_killed_anywhere_a_deployment_resumes_to_the_same_end(
+    deployer: Deployer, undisturbed: dict[str, Any]
+) -> None:
+    """`deploy --resume` ends with exit code 0 in the world that an undisturbed deployment leaves."""
+    for point in sample(undisturbed["points"], 3):
+        killed = deployer.run("deploy", "--yes", point=point)
+        assert killed.returncode == -signal.SIGKILL, (point, killed.returncode, killed.stdout[-500:])
+        wait_for(lambda: lock_is_free(deployer.sandbox.superuser))
+        done = deployer.run("deploy", "--resume")
+        if done.returncode == NOT_BEGUN and report(done)["kind"] == "error":
+            done = deployer.run("deploy", "--yes")
+        assert done.returncode == 0, (point, done.stdout[-2000:], done.stderr[-2000:])
+        assert report(done)["outcome"] == "succeeded", point
+        assert look(deployer.sandbox) == undisturbed["end"], point
+        deployer.sandbox.reset()
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(7200)
+def test_killed_anywhere_a_deployment_is_rolled_back_from_its_journal(
+    deployer: Deployer, undisturbed: dict[str, Any]
+) -> None:
+    """`rollback` in a new process brings the former world back, but for the migrations, which stay."""
+    begin: World = undisturbed["begin"]
+    for point in sample(undisturbed["points"], 11):
+        killed = deployer.run("deploy", "--yes", point=point)
+        assert killed.returncode == -signal.SIGKILL, (point, killed.returncode, killed.stdout[-500:])
+        wait_for(lambda: lock_is_free(deployer.sandbox.superuser))
+        done = deployer.run("rollback", "--yes")
+        told = report(done)
+        assert done.returncode == 0 or (done.returncode, told["kind"]) == (NOT_BEGUN, "error"), (
+            point,
+            done.stdout[-2000:],
+        )
+        now = look(deployer.sandbox)
+        assert (now.images, now.sizes, now.maintenance) == (begin.images, begin.sizes, begin.maintenance), (
+            point
+        )
+        assert deployer.run("history").returncode == 0
+        deployer.sandbox.reset()
