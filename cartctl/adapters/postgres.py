@@ -65,6 +65,13 @@ class Postgres:
             parts["password"] = "***"  # noqa: S105 - the mask
         return make_conninfo("", **parts)
 
+    def acting_as(self, role: str | None) -> "Postgres":
+        """The same database for tools that open their own connections, whose sessions begin as `role`."""
+        if role is None:
+            return self
+        given = str(conninfo_to_dict(self.dsn).get("options") or "")
+        return Postgres(make_conninfo(self.dsn, options=f"{given} -c role={role}".strip()))
+
     def for_tools(self) -> tuple[str, dict[str, str]]:
         """The DSN for the argument list of a PostgreSQL tool, and the environment that carries its password.
 

@@ -4,7 +4,9 @@ from typing import Any
 
 from cartctl.adapters.postgres import Postgres
 from cartctl.config.model import Database
-from cartctl.database.migrate import deploy
+from cartctl.database.catalogue import Catalogue, difference, read_catalogue
+from cartctl.database.differences import to_json
+from cartctl.database.migrate import Migrated, deploy
 from cartctl.database.status import status
 from cartctl.database.verify import verify
 from cartctl.engine.model import Action, Checks, Run, Verdict
@@ -22,26 +24,39 @@ class Migrate(Action[dict[str, Any]]):
         self._postgres = postgres
         self._settings = settings
 
-    def find(self, run: Run) -> dict[str, Any] | None:  # noqa: ARG002 - the database itself knows
+    def find(self, run: Run) -> dict[str, Any] | None:
         """The result, when every migration is recorded and every object verified. Read-only."""
         known = status(self._postgres, self._settings)
         if known.pending or known.unknown or verify(self._postgres, self._settings).bad():
             return None
-        return {"applied": [], "adopted": [], "heads": [MIGRATIONS[-1].revision], "seconds": 0.0}
+        made = Migrated(applied=(), adopted=(), heads=(MIGRATIONS[-1].revision,), seconds=0.0)
+        recorded = run.results.get("fingerprint")
+        now = self._catalogue()
+        return _result(made, Catalogue(recorded["objects"]) if recorded else now, now)
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
-        """Apply and verify: `applied` and `adopted` names, `heads`, `seconds` of wall time.
+        """Apply and verify: `applied` and `adopted` names, `heads`, `seconds` of wall time, and the catalogues' `difference`.
 
-        Raises what `deploy` raises, and CheckFailed naming the first thing that is not as it must be.
+        The difference, between before and after, is what a database rollback takes back. Raises what `deploy` raises, and CheckFailed naming the first thing that is not as it must be.
         """
+        before = self._catalogue()
         made = deploy(self._postgres, self._settings, run.id, pulse)
         require(verify(self._postgres, self._settings))
-        return {
-            "applied": list(made.applied),
-            "adopted": list(made.adopted),
-            "heads": list(made.heads),
-            "seconds": made.seconds,
-        }
+        return _result(made, before, self._catalogue())
+
+    def _catalogue(self) -> Catalogue:
+        with self._postgres.session("catalogue") as connection:
+            return read_catalogue(connection)
+
+
+def _result(made: Migrated, before: Catalogue, after: Catalogue) -> dict[str, Any]:
+    return {
+        "applied": list(made.applied),
+        "adopted": list(made.adopted),
+        "heads": list(made.heads),
+        "seconds": made.seconds,
+        "difference": to_json(difference(before, after)),
+    }
 
 
 def require(checks: Checks) -> None:

@@ -1,0 +1,87 @@
+"""What a run's migration did to the catalogue, kept in its journal, and whether that has been taken back.
+
+Known from the catalogues before and after the migration, not from a list: another tool's migration may have changed
+objects outside the cart's.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from cartctl.database.catalogue import Catalogue, Difference, difference
+from cartctl.database.contract import SCHEMA, wanted_enums, wanted_tables
+from cartctl.engine.model import CheckResult, Checks, Verdict
+from cartctl.errors import Refused
+
+HOME = "cartctl"  # the schema of Alembic's version and of our own record
+
+
+def to_json(found: Difference) -> dict[str, Any]:
+    """A difference as a journal keeps it."""
+    return {
+        "added": {key: dict(facts) for key, facts in found.added.items()},
+        "removed": {key: dict(facts) for key, facts in found.removed.items()},
+        "changed": {key: [dict(facts) for facts in pair] for key, pair in found.changed.items()},
+    }
+
+
+def from_json(kept: Mapping[str, Any]) -> Difference:
+    """The difference that `to_json` wrote."""
+    changed = {key: (pair[0], pair[1]) for key, pair in kept["changed"].items()}
+    return Difference(kept["added"], kept["removed"], changed)
+
+
+def before(results: Mapping[str, Any]) -> Catalogue:
+    """The catalogue that a run recorded before its migration. Raises Refused when it recorded none."""
+    recorded = results.get("fingerprint")
+    if recorded is None:
+        raise Refused(
+            "This run recorded no catalogue before its migration: what to take back is not known.",
+            hint="Take the code back alone: leave out --database.",
+        )
+    return Catalogue(recorded["objects"])
+
+
+def own_difference(results: Mapping[str, Any], now: Catalogue) -> Difference:
+    """What a run's migration changed: as recorded with it, or, when it died before that, our objects that are new since."""
+    migrated = results.get("migrate")
+    if migrated is not None:
+        return from_json(migrated["difference"])
+    since = difference(before(results), now)
+    return since.within({key for key in since.keys if is_ours(key)})
+
+
+def is_ours(key: str) -> bool:
+    """Whether an object is one of the cart's tables and enums, part of one, or of our own schema."""
+    kind, _, name = key.replace('"', "").partition(" ")
+    path = name.split(".")
+    if path[0] == HOME:
+        return True
+    if path[0] != SCHEMA or len(path) < 2:  # noqa: PLR2004 - schema and object
+        return False
+    tables = {table.name: table for table in wanted_tables()}
+    indexes = {index.name for table in tables.values() for index in table.indexes}
+    pkeys = {f"{table}_pkey" for table in tables}
+    if kind == "index":
+        return path[1] in indexes | pkeys
+    return path[1] in wanted_enums() if kind == "enum" else path[1] in tables
+
+
+def taken_back(results: Mapping[str, Any], now: Catalogue) -> Checks:
+    """Whether a run's own objects are again as they were before it; what others changed since is listed and passes. Pure."""
+    own = own_difference(results, now)
+    since = difference(before(results), now)
+    kept = {f'enum {SCHEMA}."{name}"' for name in results.get("database", {}).get("kept_enums", ())}
+    left = since.within(own.keys - kept)
+    others = since.within(since.keys - own.keys)
+    checks = [
+        CheckResult(
+            "catalogue",
+            Verdict.FAIL if left else Verdict.PASS,
+            observed="; ".join(left.lines()) or f"{len(own.keys)} objects as before the deployment",
+            expected="as before the deployment",
+        )
+    ]
+    if others:
+        told = "; ".join(others.lines())
+        checks.append(CheckResult("changes of others", Verdict.PASS, observed=told))
+    return Checks.of(checks)

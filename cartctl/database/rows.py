@@ -1,0 +1,105 @@
+"""The cart's rows saved on their way out: dumped inside the drop's own transaction, so that none is written in between."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cartctl.adapters.pg_tools import find_tools
+from cartctl.adapters.postgres import Connection, Postgres, sql
+from cartctl.adapters.programs import Attend, Program
+from cartctl.database.contract import SCHEMA
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import StepFailed
+
+LIMIT = timedelta(hours=6)
+
+
+@dataclass(frozen=True, slots=True)
+class SavedRows:
+    """A verified dump of tables. `rows` by table, counted in the snapshot that was dumped; `files` by name, SHA-256."""
+
+    at: str  # ISO 8601, UTC
+    rows: dict[str, int]
+    files: dict[str, str]
+    tool: str
+
+
+def save_rows(
+    postgres: Postgres, connection: Connection, tables: Iterable[str], directory: Path, pulse: Pulse
+) -> SavedRows:
+    """Dump `tables` (names in schema public) as `connection`'s transaction sees them, verify, and keep in `directory`.
+
+    The transaction must hold locks that keep writers out. Replaces what an attempt that was rolled back has left.
+    Raises ProgramFailed, StepFailed when the dump is not whole; leaves nothing then.
+    """
+    names = list(tables)
+    partial = directory.with_name(f"{directory.name}.partial")
+    for left in (partial, directory):
+        shutil.rmtree(left, ignore_errors=True)
+    partial.mkdir(parents=True, mode=0o700)
+    try:
+        saved = _dump(postgres, connection, names, partial, pulse)
+        (partial / "manifest.json").write_text(json.dumps(asdict(saved), indent=2) + "\n", encoding="utf-8")
+        partial.rename(directory)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return saved
+
+
+def read_saved(directory: Path) -> SavedRows | None:
+    """What was saved there, if anything was. Read-only."""
+    try:
+        return SavedRows(**json.loads((directory / "manifest.json").read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+
+
+def _dump(
+    postgres: Postgres, connection: Connection, names: list[str], partial: Path, pulse: Pulse
+) -> SavedRows:
+    tools = find_tools(connection.info.server_version)
+    row = connection.execute("SELECT pg_export_snapshot()").fetchone()
+    dump = partial / "dump"
+    tools.dump(
+        postgres.dsn,
+        dump,
+        tables=[f"{SCHEMA}.{name}" for name in names],
+        snapshot=str(row[0]) if row is not None else None,
+        attend=_attended(pulse),
+    )
+    listed = tools.list(dump, attend=_attended(pulse))
+    if lost := [name for name in names if f" TABLE DATA {SCHEMA} {name} " not in listed]:
+        raise StepFailed(
+            f"The dump of the cart's rows is not whole: no data of {', '.join(lost)}. Nothing was dropped.",
+            hint="Look at the disk, then roll back again.",
+        )
+    files = {path.name: _checksum(path) for path in sorted(dump.iterdir())}
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    return SavedRows(
+        at, {name: _count(connection, name) for name in names}, files, f"pg_dump {tools.version}"
+    )
+
+
+def _attended(pulse: Pulse) -> Attend:
+    def attend(program: Program) -> None:
+        pulse.wait(program.finished, LIMIT.total_seconds(), what=program.name, every=0.02)
+
+    return attend
+
+
+def _checksum(path: Path) -> str:
+    path.chmod(0o600)
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _count(connection: Connection, name: str) -> int:
+    row = connection.execute(
+        sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(SCHEMA, name))
+    ).fetchone()
+    return int(row[0]) if row is not None else 0
