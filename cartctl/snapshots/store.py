@@ -61,6 +61,15 @@ class Store:
 
     directory: Path
 
+    def room(self) -> tuple[Path, int]:
+        """Where on the disk the store would lie, as far as it exists, and the bytes free there. Read-only."""
+        for place in (self.directory, *self.directory.parents):
+            try:
+                return place, shutil.disk_usage(place).free
+            except OSError:
+                continue  # not there yet, or not to be entered: making it will say so
+        raise Refused(f"There is no disk below {self.directory}.")
+
     def path(self, snapshot: str) -> Path:
         """The directory of a snapshot by its id, whether it exists or not. Raises UsageError for what is no id."""
         if not _ID.fullmatch(snapshot):
@@ -81,9 +90,15 @@ class Store:
 
     def list(self) -> Snapshots:
         """Every snapshot, newest first; a damaged one is listed as not verified. Read-only."""
-        if not self.directory.is_dir():
+        try:
+            found = [self._entry(path) for path in self.directory.iterdir() if _is_snapshot(path)]
+        except FileNotFoundError:
             return Snapshots()
-        found = [self._entry(path) for path in self.directory.iterdir() if _is_snapshot(path)]
+        except OSError as error:
+            raise Refused(
+                f"The snapshots in {self.directory} cannot be read: {error.strerror}.",
+                hint="Run as the user who takes them, or set database.snapshots.url.",
+            ) from error
         return Snapshots(tuple(sorted(found, key=lambda entry: (entry.created_at, entry.id), reverse=True)))
 
     def entry(self, snapshot: str) -> Snapshot:

@@ -52,6 +52,12 @@ def test_a_tool_that_does_not_run_is_passed_over(tmp_path: Path, monkeypatch: py
     assert find_tools(180001).bin != tmp_path
 
 
+def test_a_directory_that_cannot_be_looked_into_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part of PATH that the system refuses to look at stops nothing."""
+    monkeypatch.setenv("PATH", "/" + "x" * 300, prepend=":")
+    assert find_tools(180001).version.startswith("18.")
+
+
 def test_a_dump_holds_the_tables_asked_for(platform_database: Postgres, tmp_path: Path) -> None:
     """Only the named tables are in a dump of named tables, capitals in their names included."""
     with platform_database.session("tests") as connection:

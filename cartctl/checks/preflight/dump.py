@@ -1,9 +1,7 @@
 """Whether a snapshot can be taken, how old the newest is, and whether the write-ahead log could bring back a point in time."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from cartctl.adapters.pg_tools import find_tools
 from cartctl.adapters.postgres import Connection, Postgres
@@ -38,7 +36,7 @@ def look_at_dump(postgres: Postgres, open_store: Callable[[], Store]) -> Iterato
         yield passed("dump.tools", f"pg_dump {tools.version}")
         yield _readable(connection)
         row = connection.execute("SELECT pg_database_size(current_database())").fetchone()
-    yield _room(open_store().directory, int(row[0]) if row else 0)
+    yield _room(open_store(), int(row[0]) if row else 0)
 
 
 def _readable(connection: Connection) -> CheckResult:
@@ -52,9 +50,8 @@ def _readable(connection: Connection) -> CheckResult:
     return passed(name, expected)
 
 
-def _room(directory: Path, size: int) -> CheckResult:
-    place = next(path for path in (directory, *directory.parents) if path.is_dir())
-    free = shutil.disk_usage(place).free
+def _room(store: Store, size: int) -> CheckResult:
+    place, free = store.room()
     observed = f"{free / 1e6:,.1f} MB free in {place}"
     expected = f"{size / 1e6:,.1f} MB, the database's size"
     if free < size:
