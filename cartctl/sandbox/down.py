@@ -7,6 +7,7 @@ from cartctl.adapters.effects import effect
 from cartctl.adapters.embedded_postgres import EmbeddedPostgres
 from cartctl.sandbox import prometheus
 from cartctl.sandbox.layout import Layout
+from cartctl.sandbox.postgres import socket_directory
 from cartctl.sandbox.status import SandboxStatus, read_status
 from cartctl.sandbox.supervisor.state import State
 from cartctl.sandbox.up import alone, checked_directory, lock_file, supervisor
@@ -25,8 +26,12 @@ def down(name: str, say: Callable[[str], None], *, purge: bool = False) -> Sandb
 
 
 def _purge(layout: Layout) -> None:
-    """Remove everything."""
+    """Remove everything, the socket's directory too where the sandbox's path was too long to hold it."""
     with effect("sandbox.purge"):
+        if layout.application_dsn.exists():
+            shutil.rmtree(
+                socket_directory(layout.application_dsn.read_text(encoding="utf-8")), ignore_errors=True
+            )
         if layout.directory.exists():
             shutil.rmtree(layout.directory)
         lock_file(layout).unlink(missing_ok=True)

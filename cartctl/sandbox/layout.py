@@ -19,6 +19,11 @@ class Layout:
         return self.directory / "pg"
 
     @property
+    def application_dsn(self) -> Path:
+        """How the application's own role connects; there once the database is complete."""
+        return self.directory / "app.dsn"
+
+    @property
     def settings(self) -> Path:
         """One directory per ConfigMap, one file per key."""
         return self.directory / "config"

@@ -1,6 +1,7 @@
 """The sandbox's database: roles as a careful DBA makes them, the platform's tables, and data in them."""
 
 from importlib.resources import files
+from pathlib import Path
 
 from cartctl.adapters.embedded_postgres import EmbeddedPostgres
 from cartctl.adapters.postgres import Connection, Postgres
@@ -30,7 +31,7 @@ def start(layout: Layout) -> EmbeddedPostgres:
     """The running server with the platform's database in it; what a broken first start left unfinished is finished."""
     server = EmbeddedPostgres(layout.postgres)
     server.start()
-    done = layout.directory / "app.dsn"
+    done = layout.application_dsn
     dsn = server.dsn(APP, DATABASE)
     if not done.exists():
         _prepare(server)
@@ -62,3 +63,8 @@ def make_platform(connection: Connection) -> None:
 def _exists(connection: Connection, query: str, name: str) -> bool:
     found = connection.execute(query.encode(), (name,)).fetchone()
     return found is not None and found[0] is not None
+
+
+def socket_directory(dsn: str) -> Path:
+    """Where the socket of a DSN written here is."""
+    return Path(dsn.partition(" ")[0].removeprefix("host="))

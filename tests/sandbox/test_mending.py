@@ -2,7 +2,11 @@
 
 import json
 import os
+import shutil
 import signal
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import psutil
@@ -12,7 +16,7 @@ from cartctl.adapters.cluster import ClusterUnreachable
 from cartctl.adapters.embedded_postgres import EmbeddedPostgres
 from cartctl.sandbox.down import down
 from cartctl.sandbox.layout import Layout, read_json
-from cartctl.sandbox.postgres import APP
+from cartctl.sandbox.postgres import APP, socket_directory
 from cartctl.sandbox.status import read_status
 from cartctl.sandbox.up import up
 from tests.sandbox_fixture import Sandbox, wait_for
@@ -129,3 +133,59 @@ def test_two_sandboxes_side_by_side_and_purge_leaves_nothing(sandbox: Sandbox) -
     assert of(layout.directory) == []
     assert set(sandbox.layout.directory.parent.iterdir()) == before
     assert read_status("default").state == "up"
+
+
+def test_a_reboot_is_mended(sandbox: Sandbox) -> None:
+    """With every process gone at once and all pid files left, the status says down and `up` mends everything."""
+    sandbox.cluster.set_images("payment-api", {"api": "2.0.0"}, cause="test")
+    wait_for(sandbox.settled)
+    for process in of(sandbox.layout.directory):
+        if process.is_running():
+            process.kill()
+    wait_for(lambda: of(sandbox.layout.directory) == [])
+    assert read_status("default").state == "down"
+    mended = up("default", quiet)
+    assert mended.state == "up"
+    assert {found.name: found.image for found in mended.deployments}["payment-api"] == "2.0.0"
+    assert sandbox.api.get("/api/products").status == 200
+
+
+def test_two_at_once_do_the_work_once(sandbox: Sandbox) -> None:
+    """Two `up` at the same moment end in one sandbox with each replica once."""
+    down("default", quiet)
+    argv = [sys.executable, "-m", "cartctl", "sandbox", "up", "-o", "json"]
+    both = [
+        subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) for _ in range(2)
+    ]
+    told = [json.loads(one.communicate()[0]) for one in both]
+    assert [one["state"] for one in told] == ["up", "up"]
+    assert told[0]["api_url"] == told[1]["api_url"]
+    assert (
+        len([found for found in of(sandbox.layout.directory) if "cartctl.sandbox.service" in found.cmdline()])
+        == 4
+    )
+    assert (
+        len(
+            [
+                found
+                for found in of(sandbox.layout.directory)
+                if "cartctl.sandbox.supervisor" in found.cmdline()
+            ]
+        )
+        == 1
+    )
+
+
+def test_a_path_too_long_for_a_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the sandbox's path is too long for a unix socket, the socket lies elsewhere, and purging removes it too."""
+    home = Path(tempfile.mkdtemp(prefix="cartctl-", dir="/tmp"))
+    monkeypatch.setenv("CARTCTL_STATE_DIR", str(home / ("x" * 110)))
+    long = up("long", quiet)
+    assert long.state == "up"
+    assert long.dsn
+    elsewhere = socket_directory(long.dsn)
+    assert elsewhere.exists()
+    down("long", quiet, purge=True)
+    assert not elsewhere.exists()
+    assert list((home / ("x" * 110) / "sandbox").iterdir()) == []
+    shutil.rmtree(home)

@@ -67,7 +67,11 @@ def command(layout: Layout, spec: Spec, pod: str, version: str) -> list[str]:
 
 def environment(sockets: list[int]) -> dict[str, str]:
     """A replica's environment: what it needs to run, and the numbers of its sockets."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    kept = {
+        name: os.environ[name]
+        for name in ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH")
+        if name in os.environ
+    }
     return {**kept, "SERVICE_SOCKETS": ",".join(map(str, sockets)), "PYTHONUNBUFFERED": "1", "TZ": "UTC"}
 
 

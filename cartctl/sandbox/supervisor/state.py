@@ -4,11 +4,15 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from cartctl.sandbox.layout import Layout, read_json, write_atomic
 from cartctl.sandbox.supervisor.model import Pod, Spec, first_specs
 
-LEFT_BEHIND_SECONDS = 2.0
+if TYPE_CHECKING:
+    import psutil
+
+LEFT_BEHIND_SECONDS = 1.0  # each, for what is in flight
 
 
 @dataclass(slots=True)
@@ -47,16 +51,17 @@ class State:
 
     def end_left_behind(self) -> None:
         """End replicas of a supervisor that died. Only processes that still are what was written down are touched."""
-        import psutil
+        from cartctl.adapters.local_process import ended
 
-        found = []
-        for pod, pid in self.processes.items():
-            try:
-                process = psutil.Process(pid)
-                if process.cmdline()[-2:] == [pod, str(self.layout.directory)]:
-                    process.terminate()
-                    found.append(process)
-            except psutil.Error:
-                continue
-        for process in psutil.wait_procs(found, timeout=LEFT_BEHIND_SECONDS)[1]:
-            process.kill()
+        left = [process for pod, pid in self.processes.items() if (process := self._replica(pod, pid))]
+        for process in left:
+            process.terminate()
+        for process in left:
+            if not ended(process, LEFT_BEHIND_SECONDS):
+                process.kill()
+                ended(process, LEFT_BEHIND_SECONDS)
+
+    def _replica(self, pod: str, pid: int) -> "psutil.Process | None":
+        from cartctl.adapters.local_process import living
+
+        return living(pid, lambda words: list(words[-2:]) == [pod, str(self.layout.directory)])

@@ -1,0 +1,36 @@
+"""Processes of this machine by number: the living one that a number still means, and waiting for its end.
+
+A number alone proves nothing: after a reboot it is somebody else's. The command line does.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+
+import psutil
+
+LOOK_EVERY = 0.02  # seconds
+
+
+def living(pid: int, ours: Callable[[Sequence[str]], bool]) -> psutil.Process | None:
+    """The process `pid` if it lives and its command line is `ours`. Read-only."""
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        return process if ours(process.cmdline()) else None
+    except (psutil.Error, ValueError):
+        return None
+
+
+def ended(process: psutil.Process, seconds: float) -> bool:
+    """Wait for a process' end, at most so long; whether it came. One that nobody has reaped yet has ended."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(LOOK_EVERY)
