@@ -1,0 +1,264 @@
+"""The Prometheus adapter against a real server that scrapes a real exporter."""
+
+import json
+import math
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+
+from cartctl.adapters.http import Http, HttpUnreachable
+from cartctl.adapters.metrics import Metric, Reading
+from cartctl.adapters.prometheus import PrometheusSource
+from tests.services import require
+from tests.web import Asked, Reply, Web, serve
+
+WINDOW = 4.0
+SCRAPE = """
+global: {scrape_interval: 200ms}
+scrape_configs:
+  - job_name: api
+    static_configs: [{targets: ["%s"]}]
+"""
+
+
+class Exporter:
+    """An application that counts what it is told happened."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter("http_requests", "n", ["method", "route", "status"], registry=self.registry)
+        self.seconds = Histogram(
+            "http_request_duration_seconds",
+            "s",
+            ["method", "route"],
+            buckets=(0.1, 0.5, 1, 2, 5),
+            registry=self.registry,
+        )
+
+    def serve(self, status: str, seconds: float = 0.2, times: int = 1) -> None:
+        """So many requests were answered."""
+        self.requests.labels("GET", "/x", status).inc(times)
+        for _ in range(times):
+            self.seconds.labels("GET", "/x").observe(seconds)
+
+    def answer(self, _: Asked) -> Reply:
+        """The scrape."""
+        return Reply(
+            generate_latest(self.registry).decode(), headers={"Content-Type": "text/plain; version=0.0.4"}
+        )
+
+
+@dataclass
+class Scraped:
+    """A server and what it scrapes."""
+
+    url: str
+    exporter: Exporter
+    web: Web
+
+
+@pytest.fixture(scope="module")
+def scraped() -> Iterator[Scraped]:
+    """A Prometheus on loopback, stopped at the end."""
+    program = require("prometheus")
+    exporter = Exporter()
+    folder = Path(tempfile.mkdtemp(prefix="prom"))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with serve(exporter.answer) as web:
+        (folder / "p.yml").write_text(SCRAPE % web.url.removeprefix("http://"))
+        arguments = [f"--config.file={folder}/p.yml", f"--storage.tsdb.path={folder}/data"]
+        address = f"--web.listen-address=127.0.0.1:{port}"
+        with (folder / "log").open("w") as log:
+            process = subprocess.Popen([program, *arguments, address], stdout=log, stderr=log)
+        try:
+            url = f"http://127.0.0.1:{port}"
+            until(lambda: ready(url) and len(web.asked) > 2, 30)
+            yield Scraped(url, exporter, web)
+        finally:
+            process.terminate()
+            process.wait(10)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def ready(url: str) -> bool:
+    """Whether it answers queries."""
+    try:
+        return Http(url).get("/-/ready").ok
+    except HttpUnreachable:
+        return False
+
+
+def until(what: Callable[[], object], seconds: float = 10) -> None:
+    """Wait for something to be so."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "not so in time"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def source(scraped: Scraped) -> Iterator[PrometheusSource]:
+    """The adapter over it."""
+    made = PrometheusSource(scraped.url, window=WINDOW, timeout=5)
+    yield made
+    made.close()
+
+
+def load(scraped: Scraped, source: PrometheusSource, good: int, bad: int, seconds: float = 0.2) -> Reading:
+    """Traffic until it is measured: the error rate then."""
+    for _ in range(12):
+        scraped.exporter.serve("200", seconds, good)
+        if bad:
+            scraped.exporter.serve("500", seconds, bad)
+        time.sleep(0.2)
+    return source.read()[Metric.ERROR_RATE]
+
+
+def test_a_healthy_api_has_an_error_rate_of_zero(scraped: Scraped, source: PrometheusSource) -> None:
+    """Without a single 5xx series the rate is 0, fresh, over a known number of requests."""
+    reading = load(scraped, source, 10, 0)
+    assert reading.error == ""
+    assert (reading.value, reading.series) == (0.0, 1)
+    assert reading.age is not None
+    assert 0 <= reading.age < 1.5
+    assert reading.at is not None
+    assert abs(reading.at - time.time()) < 3
+    assert reading.requests is not None
+    assert reading.requests > 20
+
+
+def test_errors_and_latency_are_measured(scraped: Scraped, source: PrometheusSource) -> None:
+    """A fifth of 5xx reads as a fifth, slow answers as slow, the histogram's end as its end."""
+    load(scraped, source, 8, 2, 1.5)
+    time.sleep(WINDOW / 2)
+    reading = load(scraped, source, 8, 2, 1.5)
+    assert reading.value == pytest.approx(0.2, abs=0.03)
+    latency = source.read()[Metric.API_LATENCY_P95]
+    assert latency.value is not None
+    assert 1 < latency.value <= 2
+    assert latency.top_bucket == 5
+
+
+def test_what_nobody_exports_is_empty(source: PrometheusSource) -> None:
+    """A histogram that does not exist has no series and no age; connections without a database are an error."""
+    readings = source.read()
+    missing = readings[Metric.DB_LATENCY_P95]
+    assert (missing.value, missing.series, missing.age, missing.error) == (None, 0, None, "")
+    assert readings[Metric.DB_CONNECTIONS].error
+
+
+def test_the_past_is_read_back(scraped: Scraped, source: PrometheusSource) -> None:
+    """A range query gives the error rates of the last seconds by their samples' own time, in order."""
+    load(scraped, source, 10, 0)
+    now = time.time()
+    past = source.past_error_rates(now - 3, now)
+    assert past
+    assert [one.at for one in past] == sorted({one.at for one in past})
+    assert all(now - 3 <= one.at <= now + 1 for one in past)
+    assert past[-1].value is not None
+
+
+def test_several_series_are_counted(scraped: Scraped) -> None:
+    """A query of one's own that answers with several series says how many."""
+    scraped.exporter.serve("200")
+    scraped.exporter.serve("404")
+    own = PrometheusSource(scraped.url, queries={"error_rate": "http_requests_total"}, window=WINDOW)
+    until(lambda: own.read()[Metric.ERROR_RATE].series > 1)
+    assert own.read()[Metric.ERROR_RATE].value is None
+    own.close()
+
+
+def test_an_own_series_tells_its_own_freshness(scraped: Scraped) -> None:
+    """The age of a plain series comes from its own samples: it grows when scraping stops."""
+    scraped.exporter.serve("200", times=1000)
+    query = 'http_requests_total{status="200"}'
+    own = PrometheusSource(scraped.url, queries={"error_rate": query}, window=WINDOW)
+    until(lambda: (own.read()[Metric.ERROR_RATE].age or 9) < 1)
+    assert own.queries["error_rate.timestamp"] == f"max(timestamp({query}))"
+    own.close()
+
+
+def test_an_expression_of_ones_own_is_as_old_as_the_requests(scraped: Scraped) -> None:
+    """An expression's own time is that of its evaluation, so the counters' is taken."""
+    own = PrometheusSource(scraped.url, queries={"error_rate": "vector(0.5)"}, window=WINDOW)
+    assert own.queries["error_rate.timestamp"] == "max(timestamp(http_requests_total))"
+    scraped.exporter.serve("200")
+    until(lambda: own.read()[Metric.ERROR_RATE].age is not None)
+    assert own.read()[Metric.ERROR_RATE].value == 0.5
+    own.close()
+
+
+def test_a_scalar_and_nan_pass_through(scraped: Scraped) -> None:
+    """A scalar answer is one value; NaN stays NaN for the judge."""
+    own = PrometheusSource(scraped.url, queries={"error_rate": "scalar(vector(0)) / 0"}, window=WINDOW)
+    value = own.read()[Metric.ERROR_RATE].value
+    assert value is not None
+    assert math.isnan(value)
+    own.close()
+
+
+def test_a_wrong_query_is_an_error_of_its_metric_alone(scraped: Scraped) -> None:
+    """What Prometheus refuses is told, other metrics are measured all the same."""
+    own = PrometheusSource(scraped.url, queries={"error_rate": "sum(("}, window=WINDOW)
+    readings = own.read()
+    assert "parse error" in readings[Metric.ERROR_RATE].error
+    assert readings[Metric.API_LATENCY_P95].error == ""
+    own.close()
+
+
+def test_nobody_there_is_an_error_at_once() -> None:
+    """A server that is down does not hold the monitor with retries."""
+    begun = time.monotonic()
+    own = PrometheusSource("http://127.0.0.1:9", window=WINDOW)
+    assert all(reading.error for reading in own.read().values())
+    assert time.monotonic() - begun < 2
+    own.close()
+
+
+def vector(value: float) -> dict[str, object]:
+    """An answer with one value."""
+    return {
+        "status": "success",
+        "data": {"resultType": "vector", "result": [{"metric": {}, "value": [1.0, str(value)]}]},
+    }
+
+
+def test_a_warning_makes_an_error() -> None:
+    """A partial answer is no answer, though its status is 200."""
+    with serve(lambda _: Reply({**vector(0), "warnings": ["one store is away"]})) as web:
+        own = PrometheusSource(web.url, window=WINDOW)
+        assert "one store is away" in own.read()[Metric.ERROR_RATE].error
+        own.close()
+
+
+def test_the_token_goes_to_prometheus_and_to_no_other_host() -> None:
+    """The token is sent as bearer; a redirect is an error and is not followed."""
+    with serve(lambda _: Reply(vector(0))) as thief:
+        target = thief.url.replace("127.0.0.1", "localhost")
+        with serve(lambda _: Reply("", 302, {"Location": target})) as web:
+            own = PrometheusSource(web.url, token="t0ken", window=WINDOW)
+            error = own.read()[Metric.ERROR_RATE].error
+            own.close()
+    assert web.asked[0].headers["authorization"] == "Bearer t0ken"
+    assert thief.asked == []
+    assert "redirects" in error
+    assert "t0ken" not in error
+
+
+@pytest.mark.parametrize("body", ("no json", json.dumps({"status": "success"})))
+def test_an_answer_that_is_none_is_an_error(body: str) -> None:
+    """Whatever answers there, only Prometheus' form counts."""
+    with serve(lambda _: Reply(body)) as web:
+        own = PrometheusSource(web.url, window=WINDOW)
+        assert own.read()[Metric.ERROR_RATE].error
+        own.close()
