@@ -7,7 +7,7 @@ from typing import Any, Literal, cast
 
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
-from cartctl.config.keys import KeyPath, bare, held_at, is_secret, keys_of, nearest
+from cartctl.config.keys import KeyPath, bare, dotted, held_at, is_secret, keys_of, nearest
 from cartctl.config.model import Environment
 from cartctl.config.source import Source
 from cartctl.config.values import Secret
@@ -19,11 +19,11 @@ DELIMITER = "__"
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a value was given: `place` is a flag, a variable or `file:line`; `key` is how it is written there."""
+    """Where a value was given: `place` is a flag, a variable or `file:line`; in a file, under which table."""
 
     kind: Literal["flag", "variable", "file", "default"]
     place: str = "default"
-    key: str = ""
+    table: str = ""
 
     def __str__(self) -> str:
         return self.place
@@ -91,7 +91,7 @@ def lay_file(layers: Layers, source: Source, name: str) -> None:
     for table, tree in tables:
 
         def origin(path: KeyPath, table: KeyPath = table) -> Origin:
-            return Origin("file", source.at((*table, *path)), ".".join((*table, *path)))
+            return Origin("file", source.at((*table, *path)), dotted(table))
 
         layers.put(tree, origin)
 
@@ -111,7 +111,7 @@ def lay_variables(layers: Layers) -> None:
         lower = tuple(key.lower() for key in path)
         names = (given.get(lower[:depth]) for depth in range(len(path), 0, -1))
         name = next((name for name in names if name), PREFIX + DELIMITER.join(path).upper())
-        return Origin("variable", name, ".".join(path))
+        return Origin("variable", name)
 
     tree = {key: value for key, value in source().items() if key in keys_of(Environment)}
     layers.put(_as_references(tree, origin), origin)
@@ -119,12 +119,12 @@ def lay_variables(layers: Layers) -> None:
 
 def lay_flags(layers: Layers, flags: Mapping[str, tuple[str, Any]]) -> None:
     """Lay values of the command line: flag → (dotted key, value)."""
-    for flag, (dotted, value) in flags.items():
-        path = tuple(dotted.split("."))
+    for flag, (key, value) in flags.items():
+        path = tuple(key.split("."))
         tree: Any = value
-        for key in reversed(path):
-            tree = {key: tree}
-        layers.put(tree, lambda _, flag=flag, dotted=dotted: Origin("flag", flag, dotted))  # type: ignore[misc]
+        for part in reversed(path):
+            tree = {part: tree}
+        layers.put(tree, lambda _, flag=flag: Origin("flag", flag))  # type: ignore[misc]
 
 
 def _variable_path(name: str) -> KeyPath:

@@ -9,8 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cartctl.config.keys import KeyPath, is_secret, known_at, nearest
+from cartctl.config.keys import KeyPath, dotted, is_secret, known_at, nearest
 from cartctl.config.layers import Layers
+from cartctl.config.values import quoted
 from cartctl.errors import ConfigError
 
 _REFERENCE = "must be a reference: { env = … }, { file = … } or { keyring = … }"
@@ -38,7 +39,6 @@ _EXPECTED = {
     "time_delta_type": 'must be a duration with its unit, for example "90s" or "1h30m"',
     "time_delta_parsing": 'must be a duration with its unit, for example "90s" or "1h30m"',
 }
-_SHOWN = 60  # characters of a wrong value that are repeated
 _BOUNDS = {
     "greater_than_equal": ("at least", "ge"),
     "greater_than": ("more than", "gt"),
@@ -59,11 +59,11 @@ class Problem:
         """The whole sentence, with the place and the key as it is written there."""
         origin, told = layers.origin(self.path), self.told + ("" if self.told.endswith("?") else ".")
         if origin.kind == "variable":
-            return f"The environment variable {origin.place}: `{'.'.join(self.path)}` {told}"
+            return f"The environment variable {origin.place}: `{dotted(self.path)}` {told}"
         if origin.kind == "file":
-            return f"{origin.place}: `{_as_written(self.path, origin.key)}` {told}"
+            return f"{origin.place}: `{origin.table}.{dotted(self.path)}` {told}"
         place = f"{origin.place}: " if origin.kind == "flag" else ""
-        return f"{place}`{'.'.join(('env', environment, *self.path))}` {told}"
+        return f"{place}`{dotted(('env', environment, *self.path))}` {told}"
 
 
 def as_error(found: list[Problem], layers: Layers, environment: str) -> ConfigError:
@@ -112,7 +112,8 @@ def _typed(kind: str, detail: Any, path: KeyPath) -> str:
     if kind == "missing":
         return told
     if kind == "string_type" and isinstance(detail["input"], dict):
-        return f'must be a text; a key with a dot in it stands in quotes: "{path[-1]}.{next(iter(detail["input"]), "…")}"'
+        inner = ".".join((path[-1], *list(detail["input"])[:1]))
+        return f"must be a text; a key with a dot in it stands in quotes: {dotted((inner,))}"
     return f"{told}, not {_shown(detail['input'])}"
 
 
@@ -122,14 +123,6 @@ def _shown(value: Any) -> str:
         return "a table"
     if isinstance(value, list | tuple):
         return "a list"
-    text = str(value).lower() if isinstance(value, bool) else repr(value)
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
-
-
-def _as_written(path: KeyPath, written: str) -> str:
-    """The problem's path under the table it was given in, quoted where TOML wants quotes."""
-    table = written.split(".", 1)[0]
-    head = ("defaults",) if table == "defaults" else tuple(written.split(".")[:2])
-    return ".".join(
-        part if part.replace("-", "").replace("_", "").isalnum() else f'"{part}"' for part in (*head, *path)
-    )
+    if isinstance(value, bool):
+        return str(value).lower()
+    return quoted(value) if isinstance(value, str) else str(value)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from cartctl.config.keys import KeyPath, leaves, nearest
 from cartctl.config.model import Environment
 from cartctl.config.problems import Problem
-from cartctl.config.values import Secret, format_duration
+from cartctl.config.values import Secret, format_duration, quoted
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _IMAGE = re.compile(r"\w\S*")
@@ -87,7 +87,10 @@ def _window(environment: Environment) -> Iterator[Problem]:
     window = environment.window
     if window is None:
         return
-    if window.from_ >= window.to:
+    zoned = [key for key, at in (("from", window.from_), ("to", window.to)) if at.tzinfo]
+    for key in zoned:
+        yield Problem(("window", key), "has a time zone of its own", hint="Name it in `zone`, for both.")
+    if not zoned and window.from_ >= window.to:
         yield Problem(
             ("window",),
             f"must begin before it ends, on one day: {window.from_:%H:%M} is not before {window.to:%H:%M}",
@@ -97,7 +100,7 @@ def _window(environment: Environment) -> Iterator[Problem]:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         yield Problem(
             ("window", "zone"),
-            f"is no time zone: {window.zone!r}",
+            f"is no time zone: {quoted(window.zone)}",
             hint='For example "UTC" or "Europe/Berlin".',
         )
 
@@ -107,7 +110,7 @@ def _cluster(environment: Environment) -> Iterator[Problem]:
     if not _LABEL.fullmatch(cluster.namespace):
         yield Problem(
             ("cluster", "namespace"),
-            f"is no namespace: {cluster.namespace!r}",
+            f"is no namespace: {quoted(cluster.namespace)}",
             hint="Small letters, digits and dashes.",
         )
     if cluster.context is not None and not cluster.context.strip():
@@ -141,7 +144,9 @@ def _images(environment: Environment) -> Iterator[Problem]:
                 )
             if not _IMAGE.fullmatch(image):
                 yield Problem(
-                    path, f"is no image: {image!r}", hint="For example acme/api:2.0.0 or acme/api@sha256:…."
+                    path,
+                    f"is no image: {quoted(image)}",
+                    hint="For example acme/api:2.0.0 or acme/api@sha256:….",
                 )
     for (one, ones), (other, others) in combinations(groups.items(), 2):
         for key in ones.keys() & others.keys():
@@ -179,7 +184,9 @@ def _address(path: KeyPath, url: str) -> Iterator[Problem]:
         )
     elif not valid:
         yield Problem(
-            path, f"is no web address: {url!r}", hint="It begins with http:// or https:// and names a host."
+            path,
+            f"is no web address: {quoted(url)}",
+            hint="It begins with http:// or https:// and names a host.",
         )
 
 
@@ -203,7 +210,7 @@ def unproved(environment: Environment, others: Iterable[str]) -> Problem | None:
     if proved_on is None or (proved_on in names and proved_on != environment.name):
         return None
     meant = nearest(proved_on, names)
-    told = f"names no other environment of this file: {proved_on!r}" + (
+    told = f"names no other environment of this file: {quoted(proved_on)}" + (
         f"; did you mean '{meant}'?" if meant else ""
     )
     return Problem(("proved_on",), told, hint=f"Environments here: {', '.join(names)}.")

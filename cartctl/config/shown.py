@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import time, timedelta
 from typing import Any, ClassVar
 
-from cartctl.config.keys import KeyPath, leaves
+from cartctl.config.keys import KeyPath, dotted, leaves
 from cartctl.config.load import Loaded
 from cartctl.config.problems import as_error
 from cartctl.config.values import Secret, format_duration
@@ -54,11 +54,7 @@ def _settings(path: KeyPath, value: Any, loaded: Loaded) -> list[Setting]:
         return [found for key, one in value.items() for found in _settings((*path, key), one, loaded)]
     given = path in loaded.layers.origins
     origin = str(loaded.layers.origins[path]) if given else "default"
-    return [Setting(_dotted(path), _safe(value), origin)]
-
-
-def _dotted(path: KeyPath) -> str:
-    return ".".join(f'"{part}"' if re.search(r"[^\w-]", part) else part for part in path)
+    return [Setting(dotted(path), _safe(value), origin)]
 
 
 def _safe(value: Any) -> Any:

@@ -19,8 +19,14 @@ from pydantic import (
 
 from cartctl.errors import ConfigError
 
+_QUOTED = 60  # characters
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+
+
+def quoted(text: str) -> str:
+    """A wrong value as it is repeated to a person: in quotes, on one line, cut."""
+    return repr(text if len(text) <= _QUOTED else text[: _QUOTED - 1] + "…")
 
 
 def parse_duration(text: str) -> timedelta:
@@ -31,7 +37,7 @@ def parse_duration(text: str) -> timedelta:
     parts = _DURATION.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ValueError(
-            f"is no duration: {text!r}; write a number and a unit ({', '.join(_UNITS)}), for example 90s or 1h30m"
+            f"is no duration: {quoted(text)}; write a number and a unit ({', '.join(_UNITS)}), for example 90s or 1h30m"
         )
     return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
 
@@ -62,7 +68,10 @@ Duration = Annotated[
 def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
     """A relative path in the file is relative to the file, wherever the command is run."""
     directory = (info.context or {}).get("directory")
-    path = path.expanduser()
+    try:
+        path = path.expanduser()
+    except RuntimeError as unknown:
+        raise ValueError(f"names the home directory of nobody: {quoted(str(path))}") from unknown
     return path if directory is None else Path(directory) / path
 
 

@@ -1,5 +1,7 @@
 """Wrong values: one sentence each with place, full key and what is expected."""
 
+from pathlib import Path
+
 import pytest
 
 from cartctl.config.load import load_environment
@@ -26,6 +28,8 @@ WRONG = [
     ("[env.dev.thresholds.db_connections]\nwarning = 80\ncritical = 95\n", "must be a share above 0 and up to 1, not 80"),
     ('[env.dev.window]\nfrom = "04:00"\nto = "02:00"\n', "04:00 is not before 02:00"),
     ('[env.dev.window]\nfrom = "4 am"\n', '`env.dev.window.from` must be a time of day like "02:00"'),
+    ('[env.dev.window]\nfrom = "01:00+02:00"\n', "`env.dev.window.from` has a time zone of its own"),
+    ("[env.dev.preflight]\njunit = { '~nobody-at-all/x.xml' = 3 }\n", "names the home directory of nobody"),
     ('[env.dev.window]\nzone = "Mars/Base"\n', "`env.dev.window.zone` is no time zone: 'Mars/Base'"),
     ('[env.dev.window]\nfreeze = ["soon"]\n', "`env.dev.window.freeze.0` must be a date like 2026-12-24"),
     ('[env.dev.monitor]\nfor = "5s"\nevery = "15s"\n', "is shorter than one interval"),
@@ -134,6 +138,12 @@ def test_a_mistyped_variable_is_told(
     write()
     monkeypatch.setenv(name, "x")
     assert told in refusal().message
+
+
+def test_names_that_need_quotes_have_them(directory: Path) -> None:
+    """An environment or key with a dot is written as TOML writes it."""
+    (directory / "cartctl.toml").write_text('["env"."eu.west"]\n"time out" = 1\n')
+    assert refusal().message.startswith('cartctl.toml:2: `env."eu.west"."time out"` is not a known key')
 
 
 def test_the_hint_counts_the_others(write: Write) -> None:
