@@ -15,7 +15,7 @@ from typing import Literal
 
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from cartctl.adapters.postgres import Postgres
 
@@ -69,15 +69,17 @@ class Server:
             made = self.create_database()
             with made.connect("tests") as connection:
                 connection.execute(PLATFORM_SQL.read_bytes())
-                row = connection.execute("SELECT current_database()").fetchone()
-                assert row is not None
-                self._platform = str(row[0])
+            self._platform = self.name_of(made)
         return self.create_database(self._platform)
+
+    @staticmethod
+    def name_of(database: Postgres) -> str:
+        """A database's name, as a template for `create_database`."""
+        return str(conninfo_to_dict(database.dsn)["dbname"])
 
     def drop(self, database: Postgres) -> None:
         """Drop a database, ending whoever is still connected."""
-        name = psycopg.conninfo.conninfo_to_dict(database.dsn)["dbname"]
-        self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        self.execute(f'DROP DATABASE IF EXISTS "{self.name_of(database)}" WITH (FORCE)')
 
 
 @contextmanager

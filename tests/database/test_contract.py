@@ -1,0 +1,250 @@
+"""The contract: green on what the migrations make, red for each kind of broken world."""
+
+from collections.abc import Iterable
+
+import pytest
+
+from cartctl.adapters.postgres import Postgres
+from cartctl.database.catalogue import read_catalogue
+from cartctl.database.judge import Terms, fits, judge
+from cartctl.database.verify import verify
+from cartctl.engine.model import CheckResult, Verdict
+from tests.database.conftest import Settings
+from tests.services import Server
+
+ALL = Terms(own=True, strict=True)
+REQUIRED = Terms(own=False, strict=False)
+
+
+def judged(database: Postgres, terms: Terms, statement: str = "") -> list[CheckResult]:
+    """Results after one statement."""
+    with database.session("tests") as connection:
+        if statement:
+            connection.execute(statement.encode())
+        return list(judge(read_catalogue(connection), terms))
+
+
+def names(results: Iterable[CheckResult], verdict: Verdict) -> list[str]:
+    """The names of the results with a verdict."""
+    return [result.name for result in results if result.verdict is verdict]
+
+
+def test_the_migrated_database_passes(server: Server, settings: Settings) -> None:
+    """Frozen SQL, models and contract agree on every supported server, with nothing to warn about."""
+    from cartctl.database.migrate import deploy
+    from cartctl.engine.pulse import Pulse
+
+    database = server.create_platform()
+    deploy(database, settings(database), "run", Pulse())
+    for terms in (ALL, REQUIRED):
+        results = judged(database, terms)
+        assert {result.verdict for result in results} == {Verdict.PASS}
+        assert len(results) == 21
+    assert verify(database, settings(database)).verdict is Verdict.PASS
+    server.drop(database)
+
+
+BROKEN = [
+    ("DROP TABLE cart_promotions", "table cart_promotions"),
+    ("DROP TABLE tax_rates; CREATE VIEW tax_rates AS SELECT 1 AS id", "table tax_rates"),
+    ("ALTER TABLE carts DROP COLUMN notes", "column carts.notes"),
+    ("ALTER TABLE carts ALTER notes TYPE integer USING 1", "column carts.notes type"),
+    ("ALTER TABLE carts ALTER subtotal TYPE numeric(9,2)", "column carts.subtotal type"),
+    ('ALTER TABLE carts ALTER "mergedAt" TYPE timestamptz', "column carts.mergedAt type"),
+    ("ALTER TABLE carts ALTER currency DROP NOT NULL", "column carts.currency nullability"),
+    ("ALTER TABLE carts ALTER notes SET NOT NULL", "column carts.notes nullability"),
+    (
+        "ALTER TABLE wishlist_items DROP COLUMN notes; ALTER TABLE wishlist_items ADD notes text GENERATED ALWAYS AS (id) STORED",
+        "column wishlist_items.notes generated",
+    ),
+    ("ALTER TABLE promotions ALTER scope TYPE text", "column promotions.scope type"),
+    ("ALTER TYPE \"CartStatus\" ADD VALUE 'LOST'", "enum CartStatus"),
+    ("ALTER TYPE \"TaxType\" RENAME VALUE 'PST' TO 'QST'", "enum TaxType"),
+    (
+        "UPDATE pg_enum SET enumsortorder = 99 WHERE enumlabel = 'ACTIVE' AND enumtypid = '\"CartStatus\"'::regtype",
+        "enum CartStatus",
+    ),
+    ('ALTER TYPE "SiteType" RENAME TO "KindOfSite"', "enum SiteType"),
+    ("DROP INDEX idx_carts_expiration", "index idx_carts_expiration on carts"),
+    (
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_carts_expiration'::regclass",
+        "index idx_carts_expiration on carts",
+    ),
+    (
+        "UPDATE pg_index SET indisready = false WHERE indexrelid = 'idx_carts_expiration'::regclass",
+        "index idx_carts_expiration on carts",
+    ),
+    (
+        "DROP INDEX idx_carts_expiration; CREATE INDEX idx_carts_expiration ON carts (\"expiresAt\") WHERE status = 'ACTIVE'",
+        "index idx_carts_expiration on carts",
+    ),
+    (
+        (
+            'DROP INDEX idx_carts_expiration; CREATE INDEX idx_carts_expiration ON carts ("createdAt")'
+            " WHERE status = 'ACTIVE' AND \"expiresAt\" IS NOT NULL"
+        ),
+        "index idx_carts_expiration on carts",
+    ),
+    (
+        (
+            'DROP INDEX idx_carts_expiration; CREATE INDEX idx_carts_expiration ON carts USING brin ("expiresAt")'
+            " WHERE status = 'ACTIVE' AND \"expiresAt\" IS NOT NULL"
+        ),
+        "index idx_carts_expiration on carts",
+    ),
+    ('DROP INDEX "carts_orderId_key"', "index carts_orderId_key on carts"),
+    (
+        'DROP INDEX "carts_orderId_key"; CREATE INDEX "carts_orderId_key" ON carts ("orderId")',
+        "index carts_orderId_key on carts",
+    ),
+    (
+        'DROP INDEX "carts_orderId_key"; CREATE UNIQUE INDEX "carts_orderId_key" ON carts ("orderId") NULLS NOT DISTINCT',
+        "index carts_orderId_key on carts",
+    ),
+    ('ALTER TABLE cart_items DROP CONSTRAINT "cart_items_cartId_fkey"', "foreign key cart_items.cartId"),
+    (
+        (
+            'ALTER TABLE cart_items DROP CONSTRAINT "cart_items_productId_fkey"; ALTER TABLE cart_items ADD CONSTRAINT '
+            '"cart_items_productId_fkey" FOREIGN KEY ("productId") REFERENCES sites (id)'
+        ),
+        "foreign key cart_items.productId",
+    ),
+    (
+        (
+            'ALTER TABLE cart_items DROP CONSTRAINT "cart_items_productId_fkey"; ALTER TABLE cart_items ADD CONSTRAINT '
+            '"cart_items_productId_fkey" FOREIGN KEY ("productId") REFERENCES products (id) NOT VALID'
+        ),
+        "foreign key cart_items.productId",
+    ),
+    ("ALTER TABLE tax_rates DROP CONSTRAINT tax_rates_pkey", "primary key tax_rates"),
+]
+
+
+@pytest.mark.parametrize(("statement", "name"), BROKEN)
+def test_a_broken_world_is_red_for_anybodys_database(migrated: Postgres, statement: str, name: str) -> None:
+    """What the Node application needs is checked whoever migrated: each thing missing or different fails by its name."""
+    assert name in names(judged(migrated, REQUIRED, statement), Verdict.FAIL)
+    assert name in names(judged(migrated, ALL), Verdict.FAIL)
+
+
+@pytest.mark.parametrize(
+    ("statement", "name"),
+    (
+        ("ALTER TABLE carts DROP COLUMN version", "column carts.version"),
+        ("ALTER TABLE carts ALTER notes TYPE varchar(900)", "column carts.notes type"),
+        ("ALTER TABLE carts ALTER currency SET DEFAULT 'EUR'", "column carts.currency default"),
+        ('ALTER TABLE carts ALTER "updatedAt" SET DEFAULT now()', "column carts.updatedAt default"),
+        ('DROP INDEX "carts_siteId_idx"', "index carts_siteId_idx on carts"),
+        ('DROP INDEX "carts_companyId_status_idx"', "index carts_companyId_status_idx on carts"),
+        (
+            'DROP INDEX "promotions_companyId_canonical_code_key"',
+            "index promotions_companyId_canonical_code_key on promotions",
+        ),
+        ("ALTER TABLE carts DROP CONSTRAINT carts_money_check", "check carts_money_check on carts"),
+        (
+            (
+                "ALTER TABLE tax_rates DROP CONSTRAINT tax_rates_rate_check, "
+                "ADD CONSTRAINT tax_rates_rate_check CHECK (rate >= 0 AND rate <= 2)"
+            ),
+            "check tax_rates_rate_check on tax_rates",
+        ),
+    ),
+)
+def test_what_is_ours_alone_is_red_only_where_we_migrated(
+    migrated: Postgres, statement: str, name: str
+) -> None:
+    """What only our migrations make fails on our database and does not on another's."""
+    assert name not in names(judged(migrated, REQUIRED, statement), Verdict.FAIL)
+    assert name in names(judged(migrated, ALL), Verdict.FAIL)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    (
+        "ALTER TABLE carts ADD legacy text",
+        "CREATE INDEX extra ON carts (notes)",
+        "ALTER TABLE carts ALTER notes TYPE varchar(900)",
+        "ALTER TABLE carts ALTER subtotal TYPE numeric(65,30)",
+        'ALTER TABLE carts ALTER "mergedAt" TYPE timestamp(6)',
+        'DROP INDEX "carts_orderId_key"; ALTER TABLE carts ADD CONSTRAINT one_order UNIQUE ("orderId")',
+        'ALTER TABLE cart_items RENAME CONSTRAINT "cart_items_cartId_fkey" TO fk_1',
+    ),
+)
+def test_another_tools_way_passes(migrated: Postgres, statement: str) -> None:
+    """Extra columns and indexes, wider types of the family and other names are no reason to fail."""
+    assert {result.verdict for result in judged(migrated, REQUIRED, statement)} == {Verdict.PASS}
+
+
+def test_what_is_extra_is_told(migrated: Postgres) -> None:
+    """Extra columns and indexes are named in the table's own line; one that writers cannot know is a warning."""
+    results = judged(
+        migrated,
+        ALL,
+        "ALTER TABLE carts ADD legacy text; CREATE INDEX extra ON carts (notes); ALTER TABLE wishlists ADD must int NOT NULL",
+    )
+    told = {result.name: result for result in results}
+    assert str(told["table carts"].observed).endswith("; also legacy, extra")
+    assert told["column wishlists.must"].verdict is Verdict.WARN
+
+
+def test_another_action_is_reported_and_passes(migrated: Postgres) -> None:
+    """A foreign key to the right target with another action warns."""
+    results = judged(
+        migrated,
+        ALL,
+        'ALTER TABLE cart_items DROP CONSTRAINT "cart_items_productId_fkey"; ALTER TABLE cart_items ADD CONSTRAINT '
+        '"cart_items_productId_fkey" FOREIGN KEY ("productId") REFERENCES products (id) ON DELETE CASCADE',
+    )
+    warned = [result for result in results if result.verdict is Verdict.WARN]
+    assert [result.name for result in warned] == ["foreign key cart_items.productId"]
+    assert "ON DELETE CASCADE" in str(warned[0].observed)
+    assert not names(results, Verdict.FAIL)
+
+
+def test_nothing_there_is_every_failure(platform_database: Postgres, settings: Settings) -> None:
+    """On a database without the cart every table and enum fails: what cannot be looked up is no pass."""
+    assert len(names(judged(platform_database, REQUIRED), Verdict.FAIL)) == 21
+    assert verify(platform_database, settings(platform_database)).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "fit"),
+    (
+        ("text", "text", True),
+        ("text", "character varying(10)", True),
+        ("text", "citext", False),
+        ("text[]", "character varying(191)[]", True),
+        ("text[]", "text", False),
+        ("numeric(12,2)", "numeric", True),
+        ("numeric(12,2)", "numeric(12,3)", False),
+        ("numeric(12,2)", "numeric(13,3)", True),
+        ("numeric(12,2)", "double precision", False),
+        ("integer", "bigint", False),
+        ("jsonb", "json", False),
+        ("timestamp(3) without time zone", "timestamp without time zone", True),
+        ("timestamp(3) without time zone", "timestamp(0) without time zone", False),
+        ("timestamp(3) without time zone", "timestamp(3) with time zone", False),
+    ),
+)
+def test_type_families(wanted: str, found: str, fit: bool) -> None:
+    """A type fits when it is of the family and holds no less."""
+    assert fits(wanted, found) is fit
+
+
+def test_owners_and_rights_are_checked(pg18: Server, migrated: Postgres, settings: Settings) -> None:
+    """A table of another owner, a role that may not write and a role that is not there are red."""
+    pg18.execute("DROP ROLE IF EXISTS reader")
+    pg18.execute("CREATE ROLE reader")
+    with migrated.session("tests") as connection:
+        connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader")
+    lacking = {check.name: check for check in verify(migrated, settings(migrated, app_role="reader")).bad()}
+    assert "carts INSERT" in str(lacking["rights of reader"].observed)
+    assert "SELECT" not in str(lacking["rights of reader"].observed)
+    missing = verify(migrated, settings(migrated, app_role="nobody_here")).bad()
+    assert [check.observed for check in missing] == ["no such role"]
+    with migrated.session("tests") as connection:
+        connection.execute("ALTER TABLE carts OWNER TO pg_monitor")
+    strange = verify(migrated, settings(migrated, owner_role="postgres")).bad()
+    assert [(check.name, check.observed) for check in strange] == [("owner", "table carts: pg_monitor")]
+    pg18.drop(migrated)
+    pg18.execute("DROP ROLE reader")
