@@ -55,8 +55,8 @@ class LiveView:
             console=self._console,
             get_renderable=self._draw,
             refresh_per_second=FRAMES_PER_SECOND,
-            redirect_stdout=False,
-            redirect_stderr=False,
+            redirect_stdout=False,  # results never mix with the drawing
+            redirect_stderr=True,  # whoever else says something is shown above it
         )
 
     def started(self, run_id: str, plan_rows: PlanRows) -> None:

@@ -1,10 +1,13 @@
 """How a run is watched: the plug point that deploy and rollback tell their events to, and the choice between its variants."""
 
+import os
 import sys
 from types import TracebackType
 from typing import Protocol, Self
 
 from cartctl.engine import view as engine
+
+_DUMB = {"dumb", "unknown", ""}  # terminals that cannot move the cursor
 
 
 class View(engine.View, Protocol):
@@ -26,7 +29,7 @@ def choose_view(*, as_json: bool, quiet: bool = False, verbose: bool = False, no
         return NdjsonView(sys.stdout)
     if quiet:
         return QuietView(sys.stdout)
-    if sys.stderr.isatty() and not verbose:
+    if sys.stderr.isatty() and not verbose and os.environ.get("TERM") not in _DUMB:
         from cartctl.render.live import LiveView
 
         return LiveView(no_color=no_color)

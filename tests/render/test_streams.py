@@ -117,12 +117,16 @@ def test_ndjson_tells_only_documented_events() -> None:
 
 
 def test_a_view_is_chosen_by_what_watches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """JSON wins, then quiet; without a terminal there are lines, with one a table."""
+    """JSON wins, then quiet; without a terminal that can draw there are lines, with one a table."""
     assert isinstance(choose_view(as_json=True, quiet=True), NdjsonView)
     assert type(choose_view(as_json=False, quiet=True)) is QuietView
     assert type(choose_view(as_json=False)) is PlainView
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
     assert type(choose_view(as_json=False)).__name__ == "LiveView"
+    assert type(choose_view(as_json=False, verbose=True)) is PlainView
+    monkeypatch.setenv("TERM", "dumb")
+    assert type(choose_view(as_json=False)) is PlainView
 
 
 def test_a_run_outlives_its_reader() -> None:
