@@ -98,14 +98,14 @@ TREES = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, database=None)
 @given(path=st.sampled_from(PATHS), value=TREES)
 def test_random_trees_are_read_or_refused(path: tuple[str, ...], value: Any) -> None:
     """The same for trees that nobody thought of."""
     judge(load(path, value))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, database=None)
 @given(text=st.text(max_size=200))
 def test_lines_are_found_in_any_text(text: str) -> None:
     """The scan for lines takes any text, TOML or not."""
