@@ -121,15 +121,15 @@ def require(plan: DropPlan, *, allow_data_loss: bool) -> None:
 
 
 def drop_order(catalogue: Catalogue, tables: Iterable[str]) -> list[str]:
-    """Referring tables before those they refer to, by the live foreign keys among them; ties by name. Pure."""
+    """Referring tables before those they refer to, by the live foreign keys among them. Pure."""
     chosen = sorted(tables)
     references = World(catalogue)
-    graph: dict[str, set[str]] = {name: set() for name in chosen}
+    graph: dict[str, list[str]] = {name: [] for name in chosen}  # lists: the same order every time
     for name in chosen:
         for facts in references.constraints_of(f"{SCHEMA}.{name}").values():
             target = str(facts.get("references", "")).replace('"', "").removeprefix(f"{SCHEMA}.")
             if target in graph and target != name:
-                graph[target].add(name)
+                graph[target].append(name)
     try:
         return list(TopologicalSorter(graph).static_order())
     except CycleError as cycle:

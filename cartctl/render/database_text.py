@@ -1,13 +1,18 @@
 """Migrations and what is done with them, as text."""
 
+from collections.abc import Iterator
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cartctl.database.drop_plan import DropPlan
 from cartctl.database.migrate import Migrated
 from cartctl.database.preview import MigrationPreview
 from cartctl.database.status import MigrationStatus
 from cartctl.render.text import renderable
+
+_STYLE = {"drop": "red", "keep": "yellow", "forget": "dim"}
 
 
 @renderable.register
@@ -49,3 +54,37 @@ def _preview(result: MigrationPreview) -> RenderableType:
             Text(each.sql or "-- every object is there; recorded only"),
         ]
     return Group(*parts)
+
+
+@renderable.register
+def drop_plan(result: DropPlan) -> RenderableType:
+    """What goes, in order, with its rows; then whoever stands in the way."""
+    if result.empty:
+        return Text(f"Nothing is left to drop in the database {result.database_name}.")
+    table = Table.grid(padding=(0, 2))
+    for _ in range(2):
+        table.add_column(no_wrap=True)
+    for verb, what, told in (*_going(result), *_staying(result)):
+        table.add_row(Text(verb, _STYLE.get(verb, "")), Text(what), Text(told))
+    minded = [Text(f"warning   {line}", "yellow") for line in result.warnings]
+    minded += [Text(f"stops it  {line}", "bold red") for line in (*result.dependents, *result.irreversible)]
+    return Group(table, *minded)
+
+
+def _going(result: DropPlan) -> Iterator[tuple[str, str, str]]:
+    for table in result.tables:
+        told = f"{table.rows} rows, {table.bytes / 1024:,.0f} KiB" + (", saved first" if table.rows else "")
+        yield "drop", f"table {table.name}", told
+    for part in result.parts:
+        yield "drop", f"{part.kind} {part.name}", f"of {part.table}, which stays"
+    for enum in result.enums:
+        yield "drop", f"enum {enum}", ""
+
+
+def _staying(result: DropPlan) -> Iterator[tuple[str, str, str]]:
+    for enum in result.kept_enums:
+        yield "keep", f"enum {enum}", "still used elsewhere"
+    for name in result.migrations:
+        yield "forget", f"migration {name}", ""
+    for row in result.ledger:
+        yield "forget", f"row {row.name}", "of Prisma's ledger"
