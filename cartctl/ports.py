@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from cartctl.config.load import state_directory
+from cartctl.config.load import environment_directory
 from cartctl.config.model import Environment
 from cartctl.errors import ConfigError
 
@@ -43,7 +43,7 @@ class Ports:
     @property
     def directory(self) -> Path:
         """What cartctl keeps on this machine about this environment: journals, snapshots."""
-        return state_directory() / "environments" / self.env.name
+        return environment_directory(self.env)
 
     @property
     def api_deployments(self) -> tuple[str, ...]:

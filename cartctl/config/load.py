@@ -3,6 +3,7 @@
 Order: flag, environment variable (`CARTCTL_SECTION__KEY`), the file's `[env.NAME]`, its `[defaults]`, default.
 """
 
+import hashlib
 import os
 import re
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ from cartctl.config.source import FILE_NAME, Source, find_source, read
 from cartctl.errors import ConfigError
 
 SANDBOX = "sandbox"
+_PASSWORD = re.compile(r"password=(?:'[^']*'|\S+)|(?<=:)[^:@/]+(?=@)")
 _SANDBOX_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 
 
@@ -44,6 +46,17 @@ def state_directory() -> Path:
 def sandbox_directory(name: str = "default") -> Path:
     """The directory of a sandbox by name; its `cartctl.toml` is written by `sandbox up`."""
     return state_directory() / "sandbox" / name
+
+
+def environment_directory(environment: Environment) -> Path:
+    """What cartctl keeps on this machine about one environment: journals, snapshots, saved rows.
+
+    Named after the environment and where its journal is, so that two projects' `production` do not meet.
+    """
+    database = environment.database
+    place = _PASSWORD.sub("", (database.state or database.dsn).reveal())
+    known_as = re.sub(r"[^A-Za-z0-9_.-]", "-", environment.name)
+    return state_directory() / "environments" / f"{known_as}-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
 
 
 def load_environment(

@@ -5,8 +5,9 @@ The database is the authority. The local file and the cluster keep what a code r
 
 import json
 import os
+import uuid
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +15,9 @@ from cartctl.adapters.effects import effect
 from cartctl.adapters.postgres import Connection, DatabaseUnreachable, Jsonb, Postgres, SqlFailed, translated
 from cartctl.engine.model import Event
 from cartctl.errors import CartctlError, StepFailed
+
+ITSELF = "journal"  # the journal's own first event, which is no run's
+RECENT = 10  # runs; more are not made while a database is gone
 
 _TABLE = """
 CREATE SCHEMA IF NOT EXISTS cartctl_journal;
@@ -54,8 +58,14 @@ class PostgresJournal:
         with translated():
             found = self._connection().execute("SELECT to_regclass('cartctl_journal.event')").fetchone()
             if found == (None,):
-                with effect("journal.prepare"):
+                with effect("journal.prepare"), self._connection().transaction():
                     self._connection().execute(_TABLE)
+                    self._insert(Event(ITSELF, datetime.now(UTC), ITSELF, "made", {"id": str(uuid.uuid4())}))
+
+    @property
+    def identity(self) -> str:
+        """Which journal this is, whatever its address."""
+        return str(self.events(ITSELF)[0].data["id"])
 
     def append(self, event: Event) -> None:
         """Insert; a connection that was lost is opened once more."""
@@ -70,7 +80,7 @@ class PostgresJournal:
 
     def events(self, run: str) -> list[Event]:
         """In the order they were written."""
-        query = "SELECT run, at, key, event, data FROM cartctl_journal.event WHERE run = %s ORDER BY at, id"
+        query = "SELECT run, at, key, event, data FROM cartctl_journal.event WHERE run = %s ORDER BY id"
         return [Event(*row) for row in self._rows(query, run)]
 
     def runs(self) -> list[str]:
@@ -135,8 +145,20 @@ class FileJournal:
         return list(read_lines(self.path(run))) if self.path(run).exists() else []
 
     def runs(self) -> list[str]:
-        """Newest first."""
-        return sorted((path.stem for path in self.directory.glob("*.ndjson")), reverse=True)
+        """Newest first; one that only tried the lock never began."""
+        found = sorted((path.stem for path in self.directory.glob("*.ndjson")), reverse=True)
+        return [run for run in found if any(event.event == "started" for event in self.events(run))]
+
+    def belong_to(self, identity: str) -> None:
+        """Keep what belongs to another journal (a database made anew at the same address) out of this one, aside."""
+        mark = self.directory / "journal.id"
+        former = mark.read_text(encoding="utf-8") if mark.exists() else identity
+        if former != identity:
+            with effect("journal.file.aside"):
+                self.directory.rename(self.directory.with_name(f"{self.directory.name}-{former[:8]}"))
+        if not mark.exists():
+            self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            mark.write_text(identity, encoding="utf-8")
 
 
 def to_line(event: Event) -> str:
@@ -221,9 +243,9 @@ class KeptJournal:
 
 
 def catch_up(main: Journal, keeper: Journal) -> int:
-    """Copy what only the keeper knows into `main`; returns the number of events it lacked."""
+    """Copy what only the keeper knows of the newest runs into `main`; returns the number of events it lacked."""
     copied = 0
-    for run in keeper.runs():
+    for run in keeper.runs()[:RECENT]:
         known = {(event.at, event.key, event.event) for event in main.events(run)}
         for event in keeper.events(run):
             if (event.at, event.key, event.event) not in known:

@@ -32,7 +32,7 @@ def deploy(ports: Ports, asked: Asked, view: View) -> RunReport:
     pulse = Pulse(progress=view.progress)
     with interruptible(pulse), open_journals(ports) as journals:
         state = State(new_run_id())
-        with RunLock(ports.state, journals.kept, state.run, pulse) as lock:
+        with RunLock(ports.state, journals.owned, state.run, pulse) as lock:
             refuse_unfinished(journals)
             return _travel(ports, asked, state, journals, lock, pulse, view)
 
@@ -43,7 +43,7 @@ def resume(ports: Ports, view: View) -> RunReport:
     with (
         interruptible(pulse),
         open_journals(ports) as journals,
-        RunLock(ports.state, journals.kept, _unfinished_deployment(journals).run, pulse) as lock,
+        RunLock(ports.state, journals.owned, _unfinished_deployment(journals).run, pulse) as lock,
     ):
         state = _unfinished_deployment(journals)
         asked = Asked.from_json(state.started.data["asked"] if state.started else {})
@@ -55,7 +55,7 @@ def resume(ports: Ports, view: View) -> RunReport:
 def abandon(ports: Ports, run: str) -> None:
     """Give an unfinished run an end without touching anything. Raises Refused when it is not unfinished."""
     pulse = Pulse()
-    with open_journals(ports) as journals, RunLock(ports.state, journals.kept, new_run_id(), pulse):
+    with open_journals(ports) as journals, RunLock(ports.state, journals.owned, new_run_id(), pulse):
         state = journals.state(run)
         if state.started is None or state.finished:
             raise Refused(f"There is no unfinished run {run}.", hint="See: cartctl history")

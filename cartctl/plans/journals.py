@@ -10,7 +10,7 @@ from cartctl.engine.journal import FileJournal, Journal, KeptJournal, PostgresJo
 from cartctl.engine.keeper import ClusterJournal
 from cartctl.engine.model import Evidence
 from cartctl.engine.state import State, fold
-from cartctl.errors import Refused
+from cartctl.errors import OperatorNeeded, Refused
 from cartctl.ports import Ports
 
 
@@ -20,6 +20,13 @@ class Journals:
 
     kept: KeptJournal
     main: PostgresJournal | None
+
+    @property
+    def owned(self) -> PostgresJournal:
+        """The database's own, where the lock's owner is written down."""
+        if self.main is None:
+            raise OperatorNeeded("The database does not answer.", hint="Take the code back: cartctl rollback")
+        return self.main
 
     def state(self, run: str) -> State:
         """A run as it stands, on top of the run that it takes back."""
@@ -95,6 +102,7 @@ def open_journals(
                 main.runs()
             else:
                 main.prepare()
+                file.belong_to(main.identity)
                 catch_up(main, file)
         except DatabaseUnreachable:
             if not without_database:

@@ -59,7 +59,9 @@ def _row(phase: Phase, step: Step, evidence: Mapping[str, Evidence]) -> PlanRow:
                 after = step.target(before)
             except CartctlError as unknown:
                 return PlanRow(*row, note=unknown.message)
-            same = "already so" if before == after else ""
-            return PlanRow(*row, before=dump(step, before), after=dump(step, after), note=same)
+            now = dump(step, before)
+            if before == after:
+                return PlanRow(*row, before=now, after=now, note="already so")
+            return PlanRow(*row, before=now, after=dump(step, after))
         case _:
             return PlanRow(*row)

@@ -40,9 +40,9 @@ def rollback(ports: Ports, results: Mapping[str, Any], wanted: Wanted) -> tuple[
             parts.flags(ports),
         )),
         Phase("2 Code", "", (
-            Restore("release.frontend.undo", of="release.frontend"),
-            Restore("release.api.undo", of="release.api"),
-            Restore("release.workers.undo", of="release.workers"),
+            Restore("undo.frontend", of="release.frontend"),
+            Restore("undo.api", of="release.api"),
+            Restore("undo.workers", of="release.workers"),
             OldHealth("health.old", ports.api),
             parts.cache(ports),
             parts.cdn(ports),

@@ -140,7 +140,7 @@ def _locked(ports: Ports, journals: Journals, state: State, pulse: Pulse) -> Ite
         with ports.cluster.lease(f"run {state.run}"):
             yield HeldByLease()
         return
-    with RunLock(ports.state, journals.kept, state.run, pulse, wait=2) as lock:
+    with RunLock(ports.state, journals.owned, state.run, pulse, wait=2) as lock:
         yield lock
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from cartctl.adapters.effects import effect
 from cartctl.adapters.embedded_postgres import EmbeddedPostgres
+from cartctl.config.load import environment_directory, load_environment
 from cartctl.sandbox import prometheus
 from cartctl.sandbox.layout import Layout
 from cartctl.sandbox.postgres import socket_directory
@@ -32,6 +33,9 @@ def _purge(layout: Layout) -> None:
             shutil.rmtree(
                 socket_directory(layout.application_dsn.read_text(encoding="utf-8")), ignore_errors=True
             )
+        if layout.config.exists():
+            kept = environment_directory(load_environment(str(layout.config), "sandbox"))
+            shutil.rmtree(kept, ignore_errors=True)
         if layout.directory.exists():
             shutil.rmtree(layout.directory)
         lock_file(layout).unlink(missing_ok=True)

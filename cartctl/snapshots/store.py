@@ -19,7 +19,7 @@ from typing import ClassVar
 from urllib.parse import unquote, urlsplit
 
 from cartctl.adapters.effects import effect
-from cartctl.config.load import state_directory
+from cartctl.config.load import environment_directory
 from cartctl.config.model import Environment
 from cartctl.errors import Locked, Refused, UsageError
 from cartctl.snapshots.manifest import DamagedSnapshot, Manifest, read_manifest
@@ -194,7 +194,7 @@ def open_store(environment: Environment) -> Store:
     """
     url = environment.database.snapshots.url
     if url is None:
-        return Store(state_directory() / "environments" / environment.name / "snapshots")
+        return Store(environment_directory(environment) / "snapshots")
     parts = urlsplit(url)
     if parts.scheme not in {"", "file"} or parts.netloc not in {"", "localhost"}:
         raise Refused(

@@ -136,3 +136,18 @@ def test_an_alarm_cancels_what_blocks_and_hides_what_that_raises() -> None:
     with pytest.raises(StepFailed, match="trigger"), pulse.cancelling(cancelled.set):
         block()
     pulse.calm().check()
+
+
+def test_runs_of_a_database_that_was_made_anew_stay_aside(
+    tmp_path_factory: pytest.TempPathFactory, journal: PostgresJournal
+) -> None:
+    """A local journal of another database at the same address is moved aside, not copied into the new one."""
+    home = tmp_path_factory.mktemp("environment") / "runs"
+    file = FileJournal(home)
+    file.belong_to("11111111-former")
+    file.append(Event("r1", datetime.now(UTC), "run", "started", {"plan": "deploy"}))
+    file.belong_to(journal.identity)
+    assert (file.runs(), catch_up(journal, file), journal.runs()) == ([], 0, [])
+    assert FileJournal(home.with_name("runs-11111111")).runs() == ["r1"]
+    file.belong_to(journal.identity)
+    journal.close()

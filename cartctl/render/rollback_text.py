@@ -1,0 +1,19 @@
+"""What a rollback would do, as text: its plan and, with the database, what would be dropped."""
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from cartctl.plans.rolling_back import Shown
+from cartctl.render.database_text import drop_plan
+from cartctl.render.plan_text import plan
+from cartctl.render.text import renderable
+
+
+@renderable.register
+def shown(result: Shown) -> RenderableType:
+    """The run that is taken back, the plan, the drop."""
+    taken = Text.assemble("takes back run ", (result.taken_back, "bold"))
+    parts: list[RenderableType] = [taken, Text(), plan(result.plan)]
+    if result.database:
+        parts += [Text(), drop_plan(result.database)]
+    return Group(*parts)
