@@ -77,8 +77,7 @@ class Board:
             case "began" | "intended":
                 self._begin(row)
             case "restored":
-                own = event.data.get("of", event.key) == event.key  # else a step that puts another back
-                self._end(row, Mark.UNDONE if own else Mark.DONE, event)
+                self._restored(row, event)
             case ended if ended in _ENDS:
                 self._end(row, _ENDS[ended], event)
 
@@ -118,6 +117,14 @@ class Board:
     def _begin(self, row: Row) -> None:
         if row.mark is not Mark.RUNNING:
             row.mark, row.began, row.note = Mark.RUNNING, self.clock(), ""
+
+    def _restored(self, row: Row, event: Event) -> None:
+        if event.data.get("of", event.key) != event.key:  # a step of the plan that puts another one back
+            self._end(row, Mark.DONE, event)
+        elif row.mark is Mark.FAILED:  # what failed is still what people look for
+            row.note = f"put back; {row.note}"
+        else:
+            self._end(row, Mark.UNDONE, event)
 
     def _end(self, row: Row, mark: Mark, event: Event) -> None:
         told = event.data.get("message") or event.data.get("reason") or ""

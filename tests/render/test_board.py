@@ -46,6 +46,16 @@ def test_a_failure_and_its_undos_are_told_apart() -> None:
     assert found["migrate"] is Mark.DONE
 
 
+def test_a_failed_step_that_was_put_back_is_still_the_failed_one() -> None:
+    """Among those put back, the step that failed can be told."""
+    failed = at(6, "release.api", "failed", message="it crashes")
+    board = board_after(
+        [*half(), failed, at(6, "run", "undoing"), at(7, "release.api", "restored", seconds=1)]
+    )
+    row = next(row for row in board.rows if row.key == "release.api")
+    assert (row.mark, row.note) == (Mark.FAILED, "put back; it crashes")
+
+
 def test_a_step_that_was_interrupted_is_put_back() -> None:
     """Ctrl-C undoes the running step alone; it is not shown as done."""
     board = board_after([*half(), at(6, "release.api", "restored", seconds=0.5)])
