@@ -1,0 +1,152 @@
+"""The cache adapter and its step against a real Redis."""
+
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from cartctl.adapters.redis import CacheFailed, RedisCache
+from cartctl.engine.model import Run
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import ConfigError, Interrupted, StepFailed
+from cartctl.steps.cache import InvalidateCache
+from tests.services import require
+
+RUN = Run("r1", "sandbox", datetime.now(UTC), Path("/nonexistent"), "running", {})
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """A Redis of the tests' own on a socket, stopped at the end."""
+    program = require("redis-server")
+    folder = Path(tempfile.mkdtemp(prefix="redis"))
+    options = ["--port", "0", "--unixsocket", str(folder / "s"), "--save", "", "--dir", str(folder)]
+    process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + 10
+        while not (folder / "s").exists():
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        yield f"unix://{folder}/s"
+    finally:
+        process.terminate()
+        process.wait(10)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def client(address: str) -> Iterator[Any]:
+    """A client, on an empty database."""
+    made = redis.Redis.from_url(address)
+    made.flushall()
+    yield made
+    made.acl_deluser("limited")
+    made.close()
+
+
+def fill(client: Any, carts: int) -> None:
+    """So many cart keys, and five of others."""
+    for number in range(carts):
+        client.set(f"cart:{number}", "x")
+    for number in range(5):
+        client.set(f"session:{number}", "x")
+
+
+@pytest.mark.parametrize("carts", (0, 1, 2500))
+def test_exactly_the_pattern_is_removed(address: str, client: Any, carts: int) -> None:
+    """Every cart key goes, in batches; every other key stays."""
+    fill(client, carts)
+    assert InvalidateCache(RedisCache(address), ["cart:*"]).perform(RUN, Pulse()) == {
+        "keys": carts,
+        "rewritten": 0,
+    }
+    assert len(list(client.scan_iter())) == 5
+
+
+def test_neither_keys_nor_flush_is_sent(address: str, client: Any) -> None:
+    """The server's own statistics show SCAN and UNLINK, never KEYS or FLUSH."""
+    fill(client, 20)
+    client.config_resetstat()
+    InvalidateCache(RedisCache(address), ["cart:*"]).perform(RUN, Pulse())
+    sent = set(client.info("commandstats"))
+    assert {"cmdstat_scan", "cmdstat_unlink"} <= sent
+    assert not {name for name in sent if "keys" in name or "flush" in name or name == "cmdstat_del"}
+
+
+def test_what_is_written_meanwhile_is_told(address: str, client: Any) -> None:
+    """A key that the running application writes again is correct, and reported as rewritten."""
+    fill(client, 3)
+    cache = RedisCache(address)
+    count = cache.count
+
+    def written(pattern: str) -> int:
+        client.set("cart:new", "x")
+        return count(pattern)
+
+    cache.count = written  # type: ignore[method-assign]
+    assert InvalidateCache(cache, ["cart:*"]).perform(RUN, Pulse()) == {"keys": 3, "rewritten": 1}
+
+
+def test_keys_that_stay_are_a_failure(address: str, client: Any) -> None:
+    """Found and not removed is no success."""
+    fill(client, 3)
+    cache = RedisCache(address)
+    cache._client.unlink = lambda *_: 0  # type: ignore[method-assign]
+    with pytest.raises(StepFailed, match="3 cached keys stay"):
+        InvalidateCache(cache, ["cart:*"]).perform(RUN, Pulse())
+
+
+def test_an_alarm_ends_it_between_batches(address: str, client: Any) -> None:
+    """Ctrl-C does not wait for the last key."""
+    fill(client, 2500)
+    pulse = Pulse()
+    pulse.progress = lambda *_: pulse.alarm(Interrupted("stop"))
+    with pytest.raises(Interrupted):
+        InvalidateCache(RedisCache(address), ["cart:*"]).perform(RUN, pulse)
+    assert len(list(client.scan_iter())) > 5
+
+
+@pytest.mark.parametrize("pattern", ("*", "**", "?*", ""))
+def test_a_pattern_for_everything_is_refused(address: str, pattern: str) -> None:
+    """A pattern without a prefix would be a flush by another name."""
+    with pytest.raises(ConfigError, match="empty the whole Redis"):
+        InvalidateCache(RedisCache(address), [pattern])
+
+
+def test_ready_says_what_is_permitted(address: str, client: Any) -> None:
+    """PING, SCAN and UNLINK are tried without touching a key."""
+    fill(client, 2)
+    assert "permitted" in RedisCache(address).ready()
+    assert len(list(client.scan_iter())) == 7
+
+
+def test_a_user_who_may_not_unlink_is_not_ready(address: str, client: Any) -> None:
+    """A missing permission is found before the deployment, and the password is not told."""
+    client.acl_setuser(
+        "limited", enabled=True, passwords=["+pa55"], commands=["+ping", "+scan", "+info"], keys=["*"]
+    )
+    limited = RedisCache(address.replace("unix://", "unix://limited:pa55@"))
+    with pytest.raises(CacheFailed, match="unlink") as caught:
+        limited.ready()
+    limited.close()
+    assert "pa55" not in caught.value.message
+
+
+def test_nobody_there_is_one_sentence() -> None:
+    """A Redis that is down is named without its password."""
+    with pytest.raises(CacheFailed, match=r"127\.0\.0\.1") as caught:
+        RedisCache("redis://:s3cret@127.0.0.1:9/0").ready()
+    assert "s3cret" not in caught.value.message
+
+
+def test_what_is_no_address_is_refused() -> None:
+    """Another scheme is a configuration error."""
+    with pytest.raises(ConfigError, match="no address"):
+        RedisCache("http://127.0.0.1")
