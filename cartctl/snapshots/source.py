@@ -70,8 +70,8 @@ def read_facts(connection: Connection, fingerprint: Fingerprint, pulse: Pulse) -
             target=Target(wal_lsn=lsn, at=at, timeline=timeline),
             heads=_heads(connection),
             ledger_rows=_ledger_rows(connection),
-            tables=tuple(_tables(connection)),
             fingerprint=fingerprint(connection),
+            tables=tuple(_tables(connection)),
         )
 
 

@@ -129,9 +129,14 @@ def test_without_the_right_tools_nothing_is_known(
 ) -> None:
     """No pg_restore of the right version makes the verdict unknown, never pass, and changes nothing remembered."""
     monkeypatch.setattr(pg_tools, "_places", lambda _: iter(()))
+    assert verify(store, "one", Pulse()).verdict is Verdict.UNKNOWN
+    assert store.newest_verified() is None
+    monkeypatch.undo()
+    verify(store, "one", Pulse())
+    monkeypatch.setattr(pg_tools, "_places", lambda _: iter(()))
     checks: Checks = verify(store, "one", Pulse())
     assert checks.verdict is Verdict.UNKNOWN
-    assert store.newest_verified() is None
+    assert store.newest_verified() is not None
 
 
 def test_a_snapshot_that_is_not_there_is_a_wrong_argument(store: Store) -> None:
