@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,27 @@ def test_schema_describes_every_key_of_the_example() -> None:
     assert "name" not in environment
     assert "from" in schema["$defs"]["Window"]["properties"]
     assert json.loads(run("config", "schema").stdout) == schema
+
+
+def test_schema_leads_to_every_table_of_the_example() -> None:
+    """Each table of the documented example is found in the schema with its keys, references resolved."""
+    schema = file_schema()
+
+    def described(node: dict[str, Any]) -> dict[str, Any]:
+        choices = [node, *node.get("anyOf", ()), *node.get("allOf", ())]
+        found = next((one for one in choices if "$ref" in one), node)
+        return schema["$defs"][found["$ref"].rsplit("/", 1)[1]] if "$ref" in found else found
+
+    def compare(value: Any, node: dict[str, Any], path: str) -> None:
+        table = described(node)
+        if isinstance(value, dict) and "properties" in table:
+            for key, below in value.items():
+                assert key in table["properties"], f"{path}.{key}"
+                compare(below, table["properties"][key], f"{path}.{key}")
+
+    document = tomllib.loads(PRODUCTION.read_text(encoding="utf-8"))
+    compare(document["defaults"], schema["properties"]["defaults"], "defaults")
+    compare(document["env"]["production"], schema["properties"]["env"]["additionalProperties"], "env")
 
 
 def test_schema_knows_durations_as_they_are_written() -> None:
