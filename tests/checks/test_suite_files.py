@@ -1,0 +1,189 @@
+"""Smoke suites from files: every kind of bad file is one sentence, every expectation is looked at."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cartctl.adapters.http import Http
+from cartctl.checks.smoke import Smoke
+from cartctl.checks.suites import load_suite
+from cartctl.engine.model import CheckResult, Checks, Verdict
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import ConfigError, UsageError
+from tests.web import Asked, Reply, serve
+
+Write = Callable[[str], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes a suite called `own`."""
+
+    def make(text: str) -> Path:
+        path = tmp_path / "own.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return make
+
+
+def run(
+    path: Path, answer: Callable[[Asked], Reply], *, critical_only: bool = False, only: str = "own"
+) -> Checks:
+    """The suite's results against a service."""
+    with serve(answer) as web:
+        http = Http(web.url, token="t0ken")
+        smoke = Smoke(
+            "smoke",
+            http,
+            http.without_token(),
+            None,
+            None,
+            suites=[path],
+            only=only,
+            critical_only=critical_only,
+        )
+        return smoke.judge(Pulse())
+
+
+def one(path: Path, answer: Callable[[Asked], Reply]) -> CheckResult:
+    """The only result."""
+    [result] = run(path, answer).checks
+    return result
+
+
+REQUEST = '[[request]]\nname = "products"\npath = "/api/products"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    (
+        ("[[request]\n", "no TOML"),
+        ("[[request]]\npath = '/x'\n", r"request\[0\].name"),
+        (REQUEST + "stauts = 200\n", r"request\[0\].stauts .in 'products'."),
+        (REQUEST + "status = 2000\n", r"request\[0\].status"),
+        (REQUEST + "attempts = 0\n", r"request\[0\].attempts"),
+        (REQUEST + 'method = "BREW"\n', r"request\[0\].method"),
+        (REQUEST.replace('"/api', '"http://evil/api'), r"request\[0\].path"),
+        (REQUEST + 'shape = { a = "strings" }\n', r"request\[0\].shape.a"),
+        ("requests = []\n", "requests"),
+        ("name = 1\n", "name"),
+    ),
+)
+def test_a_bad_file_is_named_with_its_key(write: Write, text: str, told: str) -> None:
+    """The sentence says which file and which key."""
+    with pytest.raises(ConfigError, match=told) as caught:
+        load_suite(write(text))
+    assert "own.toml" in caught.value.message
+    assert "\n" not in caught.value.message.rstrip()
+
+
+def test_a_missing_a_huge_and_a_binary_file_are_refused(tmp_path: Path) -> None:
+    """No traceback for what is no suite at all."""
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_suite(tmp_path / "none.toml")
+    huge = tmp_path / "huge.toml"
+    huge.write_bytes(b"#" * (2 * 1024 * 1024))
+    with pytest.raises(ConfigError, match="larger"):
+        load_suite(huge)
+    binary = tmp_path / "b.toml"
+    binary.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="no TOML"):
+        load_suite(binary)
+
+
+def test_a_file_without_a_name_is_called_by_its_own(write: Write) -> None:
+    """The file's name, or the one inside."""
+    assert load_suite(write(REQUEST)).name == "own"
+    assert load_suite(write('name = "shop"\n' + REQUEST)).name == "shop"
+
+
+def test_a_right_answer_passes(write: Write) -> None:
+    """Status, values, types and text all as asked for."""
+    more = (
+        'json = { "0.currency" = "USD" }\nshape = { "" = "array", "0.price" = "number" }\ncontains = "hat"\n'
+    )
+    result = one(write(REQUEST + more), lambda _: Reply([{"currency": "USD", "price": 1.5, "name": "hat"}]))
+    assert (result.name, result.verdict) == ("own: products", Verdict.PASS)
+
+
+@pytest.mark.parametrize(
+    ("more", "reply", "told"),
+    (
+        ("", Reply({}, 404), "HTTP 404"),
+        ("status = 201\n", Reply({}), "HTTP 200"),
+        ("json = { a = 1 }\n", Reply({"a": 2}), "a is 2, not 1"),
+        ("json = { a = 1 }\n", Reply({"a": True}), "a is True"),
+        ("json = { a = 1 }\n", Reply({}), "no a"),
+        ('shape = { a = "number" }\n', Reply({"a": True}), "a is no number"),
+        ('shape = { "" = "array" }\n', Reply({}), "is no array"),
+        ('shape = { "0.a" = "string" }\n', Reply([]), "no 0.a"),
+        ('contains = "hat"\n', Reply("shoes"), "shoes"),
+        ("json = { a = 1 }\n", Reply("<html>"), "no JSON"),
+    ),
+)
+def test_each_expectation_can_fail(write: Write, more: str, reply: Reply, told: str) -> None:
+    """Whatever is not as asked for fails and is told."""
+    result = one(write(REQUEST + more), lambda _: reply)
+    assert result.verdict is Verdict.FAIL
+    assert told in str(result.observed)
+
+
+def test_a_request_goes_out_as_written(write: Write) -> None:
+    """Method, headers, body and the absence of a token."""
+    asked: list[Asked] = []
+
+    def keep(request: Asked) -> Reply:
+        asked.append(request)
+        return Reply("", 204)
+
+    more = 'method = "POST"\nheaders = { X-One = "1" }\nbody = { n = 1 }\ntoken = false\nstatus = 204\n'
+    assert one(write(REQUEST + more), keep).verdict is Verdict.PASS
+    assert (asked[0].method, asked[0].headers["x-one"], asked[0].body.replace(" ", "")) == (
+        "POST",
+        "1",
+        '{"n":1}',
+    )
+    assert "authorization" not in asked[0].headers
+
+
+def test_a_late_pass_warns_with_its_attempts(write: Write) -> None:
+    """What passes only the second time is not simply fine."""
+    replies = iter((Reply("", 500), Reply("ok")))
+    result = one(write(REQUEST + "attempts = 3\n"), lambda _: next(replies))
+    assert result.verdict is Verdict.WARN
+    assert [attempt["verdict"] for attempt in result.attempts] == [Verdict.FAIL, Verdict.PASS]
+
+
+def test_attempts_end(write: Write) -> None:
+    """What never passes fails after so many attempts."""
+    result = one(write(REQUEST + "attempts = 2\n"), lambda _: Reply("", 500))
+    assert (result.verdict, len(result.attempts)) == (Verdict.FAIL, 2)
+
+
+def test_nothing_executed_is_never_success(write: Write) -> None:
+    """An empty suite, and one without anything critical, is unknown."""
+    assert run(write(""), lambda _: Reply()).verdict is Verdict.UNKNOWN
+    assert run(write(REQUEST), lambda _: Reply(), critical_only=True).verdict is Verdict.UNKNOWN
+
+
+def test_only_critical_requests_are_asked_for_with_critical_only(write: Write) -> None:
+    """The critical ones alone."""
+    other = REQUEST.replace("products", "orders") + "critical = true\n"
+    names = [
+        check.name for check in run(write(REQUEST + other), lambda _: Reply(), critical_only=True).checks
+    ]
+    assert names == ["own: orders"]
+
+
+def test_a_page_without_a_dashboard_is_unknown(write: Write) -> None:
+    """What cannot be asked is not passed over."""
+    assert one(write(REQUEST + 'base = "dashboard"\n'), lambda _: Reply()).verdict is Verdict.UNKNOWN
+
+
+def test_an_unknown_suite_is_a_usage_error(write: Write) -> None:
+    """The known ones are named."""
+    with pytest.raises(UsageError, match="no suite 'other'") as caught:
+        run(write(REQUEST), lambda _: Reply(), only="other")
+    assert "own" in caught.value.hint
