@@ -7,7 +7,7 @@ objects outside the cart's.
 from collections.abc import Mapping
 from typing import Any
 
-from cartctl.database.catalogue import Catalogue, Difference, difference
+from cartctl.database.catalogue import Catalogue, Difference, Facts, difference
 from cartctl.database.contract import SCHEMA, wanted_enums, wanted_tables
 from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.errors import Refused
@@ -46,8 +46,33 @@ def own_difference(results: Mapping[str, Any], now: Catalogue) -> Difference:
     migrated = results.get("migrate")
     if migrated is not None:
         return from_json(migrated["difference"])
-    since = difference(before(results), now)
-    return since.within({key for key in since.keys if is_ours(key)})
+    return ours(difference(before(results), now))
+
+
+def attributed(fingerprint: Catalogue, before_: Catalogue, after: Catalogue) -> Difference:
+    """What a run's migration changed. Pure.
+
+    Of the cart's own objects that is all since the run's fingerprint, since an attempt that was killed may have made
+    some; of others' only what changed while the migration ran.
+    """
+    own, during = ours(difference(fingerprint, after)), difference(before_, after)
+    others = during.within(during.keys - ours(during).keys)
+    return Difference(
+        {**own.added, **others.added}, {**own.removed, **others.removed}, {**own.changed, **others.changed}
+    )
+
+
+def ours(found: Difference) -> Difference:
+    """The part of a difference that concerns the cart's objects, and whatever sits on one of its tables."""
+    return found.within(
+        {key for key, facts in {**found.added, **found.removed}.items() if is_ours(key) or on_ours(facts)}
+        | {key for key, (facts, _) in found.changed.items() if is_ours(key) or on_ours(facts)}
+    )
+
+
+def on_ours(facts: Facts) -> bool:
+    """An index or constraint of any name on one of our tables goes with it."""
+    return "table" in facts and is_ours(f"table {facts['table']}")
 
 
 def is_ours(key: str) -> bool:
@@ -70,8 +95,7 @@ def taken_back(results: Mapping[str, Any], now: Catalogue) -> Checks:
     """Whether a run's own objects are again as they were before it; what others changed since is listed and passes. Pure."""
     own = own_difference(results, now)
     since = difference(before(results), now)
-    kept = {f'enum {SCHEMA}."{name}"' for name in results.get("database", {}).get("kept_enums", ())}
-    left = since.within(own.keys - kept)
+    left = since.within(own.keys - _kept_enums(results, now))
     others = since.within(since.keys - own.keys)
     checks = [
         CheckResult(
@@ -85,3 +109,10 @@ def taken_back(results: Mapping[str, Any], now: Catalogue) -> Checks:
         told = "; ".join(others.lines())
         checks.append(CheckResult("changes of others", Verdict.PASS, observed=told))
     return Checks.of(checks)
+
+
+def _kept_enums(results: Mapping[str, Any], now: Catalogue) -> set[str]:
+    """Enums that the rollback was allowed to keep: it said so, or others' columns show it."""
+    used = {str(facts["type"]).removesuffix("[]") for facts in now.of("column").values()}
+    told = {f'{SCHEMA}."{name}"' for name in results.get("database", {}).get("kept_enums", ())}
+    return {f"enum {name}" for name in now.of("enum") if name in used | told}

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 from cartctl.adapters.postgres import Connection, Postgres, sql
 from cartctl.config.model import Database
-from cartctl.database.catalogue import Catalogue, Difference, Facts, read_catalogue
+from cartctl.database.catalogue import Catalogue, Difference, read_catalogue
 from cartctl.database.contract import SCHEMA, wanted_enums, wanted_tables
 from cartctl.database.dependents import Dependent, find_dependents, find_mentions
-from cartctl.database.differences import HOME, is_ours, own_difference
+from cartctl.database.differences import HOME, is_ours, on_ours, own_difference
 from cartctl.database.judge import World
 from cartctl.database.ledger import LedgerRow, read_ledger
 from cartctl.database.status import become_owner
@@ -170,17 +170,12 @@ def _kept_enums(dependents: list[Dependent]) -> frozenset[str]:
 
 def _irreversible(own: Difference, now: Catalogue) -> list[str]:
     """What the migration did outside the cart's own objects, and is still so."""
-    added = {key: facts for key, facts in own.added.items() if not is_ours(key) and not _on_ours(facts)}
+    added = {key: facts for key, facts in own.added.items() if not is_ours(key) and not on_ours(facts)}
     return [
         line
         for line in Difference(added, own.removed, own.changed).lines()
         if line[0] != "+" or line[2:] in now.objects
     ]
-
-
-def _on_ours(facts: Facts) -> bool:
-    """An index or constraint of another name on one of our tables goes with it."""
-    return "table" in facts and is_ours(f"table {facts['table']}")
 
 
 def _measure(connection: Connection, name: str) -> DropTable:

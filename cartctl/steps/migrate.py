@@ -4,8 +4,8 @@ from typing import Any
 
 from cartctl.adapters.postgres import Postgres
 from cartctl.config.model import Database
-from cartctl.database.catalogue import Catalogue, difference, read_catalogue
-from cartctl.database.differences import to_json
+from cartctl.database.catalogue import Catalogue, Difference, read_catalogue
+from cartctl.database.differences import attributed, before, to_json
 from cartctl.database.migrate import Migrated, deploy
 from cartctl.database.status import status
 from cartctl.database.verify import verify
@@ -30,32 +30,36 @@ class Migrate(Action[dict[str, Any]]):
         if known.pending or known.unknown or verify(self._postgres, self._settings).bad():
             return None
         made = Migrated(applied=(), adopted=(), heads=(MIGRATIONS[-1].revision,), seconds=0.0)
-        recorded = run.results.get("fingerprint")
         now = self._catalogue()
-        return _result(made, Catalogue(recorded["objects"]) if recorded else now, now)
+        return _result(made, attributed(_fingerprint(run, now), now, now))
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
         """Apply and verify: `applied` and `adopted` names, `heads`, `seconds` of wall time, and the catalogues' `difference`.
 
         The difference, between before and after, is what a database rollback takes back. Raises what `deploy` raises, and CheckFailed naming the first thing that is not as it must be.
         """
-        before = self._catalogue()
+        begun = self._catalogue()
         made = deploy(self._postgres, self._settings, run.id, pulse)
         require(verify(self._postgres, self._settings))
-        return _result(made, before, self._catalogue())
+        return _result(made, attributed(_fingerprint(run, begun), begun, self._catalogue()))
 
     def _catalogue(self) -> Catalogue:
         with self._postgres.session("catalogue") as connection:
             return read_catalogue(connection)
 
 
-def _result(made: Migrated, before: Catalogue, after: Catalogue) -> dict[str, Any]:
+def _fingerprint(run: Run, otherwise: Catalogue) -> Catalogue:
+    """The catalogue that the run recorded before it began, where it did."""
+    return before(run.results) if "fingerprint" in run.results else otherwise
+
+
+def _result(made: Migrated, found: Difference) -> dict[str, Any]:
     return {
         "applied": list(made.applied),
         "adopted": list(made.adopted),
         "heads": list(made.heads),
         "seconds": made.seconds,
-        "difference": to_json(difference(before, after)),
+        "difference": to_json(found),
     }
 
 
