@@ -1,0 +1,209 @@
+"""The monitoring step and the check of queries: what a time of watching comes to."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+
+from cartctl.adapters.metrics import Metric, PastReading, Reading
+from cartctl.checks.monitor import Course, Monitor
+from cartctl.checks.queries import Queries
+from cartctl.config.model import Thresholds
+from cartctl.engine.model import Verdict
+from cartctl.engine.pulse import Pulse
+from cartctl.monitoring.thresholds import Judged, rules_of
+from cartctl.monitoring.tick import Measure, Tick
+from cartctl.monitoring.triggers import TriggerFired
+from cartctl.monitoring.watch import Watch
+
+START = datetime(2026, 1, 6, 2, tzinfo=UTC)
+
+
+def tick(second: float, **verdicts: Judged) -> Tick:
+    """A look at so many seconds after the start; every metric ok but those named."""
+    measures = tuple(
+        Measure(metric, 0.5, "share", verdicts.get(metric.value, Judged.OK), "why") for metric in Metric
+    )
+    return Tick(START + timedelta(seconds=second), measures, ())
+
+
+@dataclass
+class Script:
+    """Stands in for a watch: one tick per second of a clock that only sleeping moves."""
+
+    looks: Callable[[int], Tick | None]
+    blind_from: float = 1e9
+    now: float = 0.0
+    blind_limit: float = 5.0
+    sustained: float = 5.0
+
+    @property
+    def latest(self) -> Tick | None:
+        """The look of this second."""
+        return self.looks(int(self.now))
+
+    @property
+    def blind_for(self) -> float:
+        """Since when nothing was seen."""
+        return max(0.0, self.now - self.blind_from)
+
+    def sleep(self, seconds: float) -> None:
+        """Time passes."""
+        self.now += seconds
+
+    def judge(
+        self, seconds: float = 20, told: list[tuple[float, float, str]] | None = None
+    ) -> dict[str, tuple[Verdict, Any]]:
+        """The step's results by metric."""
+        pulse = Pulse(clock=lambda: self.now, sleep=self.sleep)
+        if told is not None:
+            pulse.progress = lambda done, total, unit: told.append((done, total, unit))
+        checks = Monitor("monitor", cast("Watch", self), timedelta(seconds=seconds)).judge(pulse)
+        return {check.name: (check.verdict, check.observed) for check in checks.checks}
+
+
+def test_a_quiet_time_passes_with_every_metric() -> None:
+    """One result per metric, and the whole time is waited for."""
+    script = Script(tick)
+    told: list[tuple[float, float, str]] = []
+    found = script.judge(20, told)
+    assert {name: verdict for name, (verdict, _) in found.items()} == dict.fromkeys(Metric, Verdict.PASS)
+    assert script.now >= 20
+    assert told[0] == (0, 20, "s")
+    assert told[-1] == (20, 20, "s")
+
+
+def test_a_warning_in_between_warns() -> None:
+    """What was above its warning threshold at any time is told at the end."""
+    found = Script(lambda s: tick(s, api_latency_p95=Judged.WARNING if s == 7 else Judged.OK)).judge()
+    assert found["api_latency_p95"][0] is Verdict.WARN
+    assert found["error_rate"][0] is Verdict.PASS
+
+
+@pytest.mark.parametrize(
+    ("since", "expected"), ((18, Verdict.WARN), (15, Verdict.WARN), (13, Verdict.FAIL), (0, Verdict.FAIL))
+)
+def test_a_critical_value_that_stays_fails(since: int, expected: Verdict) -> None:
+    """A spike warns; critical until the end, for longer than a trigger would take, is a failure."""
+    found = Script(lambda s: tick(s, api_latency_p95=Judged.CRITICAL if s >= since else Judged.OK)).judge()
+    assert found["api_latency_p95"][0] is expected
+
+
+def test_a_critical_value_that_went_warns() -> None:
+    """What has recovered by the end is a warning."""
+    found = Script(lambda s: tick(s, api_latency_p95=Judged.CRITICAL if s < 12 else Judged.OK)).judge()
+    assert found["api_latency_p95"][0] is Verdict.WARN
+
+
+@pytest.mark.parametrize("verdict", (Judged.LOW_TRAFFIC, Judged.NO_DATA, Judged.ERROR))
+def test_a_metric_that_cannot_be_judged_at_the_end_is_unknown(verdict: Judged) -> None:
+    """The step passes only when every metric could be judged."""
+    found = Script(lambda s: tick(s, db_latency_p95=verdict if s > 17 else Judged.OK)).judge()
+    assert found["db_latency_p95"][0] is Verdict.UNKNOWN
+
+
+def test_a_blind_time_ends_it_early() -> None:
+    """Beyond the limit nothing more is waited for."""
+    script = Script(tick, blind_from=3)
+    found = script.judge(1000)
+    assert found["monitor"][0] is Verdict.UNKNOWN
+    assert script.now < 10
+
+
+def test_blindness_before_the_step_does_not_count() -> None:
+    """What could not be measured before the release is no reason to give up at once."""
+    script = Script(tick, now=100, blind_from=0)
+    script.judge(4)
+    assert script.now >= 104
+
+
+def test_a_look_from_before_counts_for_nothing() -> None:
+    """At least one look must be of the step's own time."""
+    old = tick(0, error_rate=Judged.CRITICAL)
+    found = Script(lambda s: old if s < 6 else tick(s)).judge(3)
+    assert found["error_rate"][0] is Verdict.PASS
+
+
+def test_no_look_at_all_is_unknown() -> None:
+    """A watch that never says anything ends at the limit of blindness."""
+    script = Script(lambda _: None, blind_from=0)
+    assert script.judge(1)["monitor"][0] is Verdict.UNKNOWN
+
+
+def test_a_trigger_surfaces_at_once() -> None:
+    """The alarm ends the wait."""
+    script = Script(tick)
+    pulse = Pulse(
+        clock=lambda: script.now, sleep=lambda s: (script.sleep(s), pulse.alarm(TriggerFired("x")))[0]
+    )
+    with pytest.raises(TriggerFired):
+        Monitor("monitor", cast("Watch", script), timedelta(minutes=30)).judge(pulse)
+    assert script.now < 1
+
+
+def test_one_look_is_judged_by_itself() -> None:
+    """`monitor --once`: critical now fails, ok passes."""
+    for verdict, expected in (
+        (Judged.OK, Verdict.PASS),
+        (Judged.WARNING, Verdict.WARN),
+        (Judged.CRITICAL, Verdict.FAIL),
+    ):
+        course = Course()
+        course.see(tick(0, error_rate=verdict))
+        assert course.judge(-1.0).verdict is expected
+
+
+class Source:
+    """Answers what it is given."""
+
+    window = 60.0
+
+    def __init__(self, **changes: dict[str, Any]) -> None:
+        self.changes = changes
+
+    def read(self) -> Mapping[Metric, Reading]:
+        """Good readings, but for the changes."""
+        tops = {Metric.API_LATENCY_P95: 10.0, Metric.DB_LATENCY_P95: 2.5}
+        return {
+            metric: replace(
+                Reading(metric, 0.001, 5.0, 0.0, requests=900.0, top_bucket=tops.get(metric)),
+                **self.changes.get(metric.value, {}),
+            )
+            for metric in Metric
+        }
+
+    def past_error_rates(self, since: float, until: float) -> list[PastReading]:
+        """None."""
+        return []
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+@pytest.mark.parametrize(
+    ("change", "expected", "told"),
+    (
+        ({}, Verdict.PASS, "0.001"),
+        ({"value": 9.0}, Verdict.PASS, "9"),
+        ({"top_bucket": 1.0}, Verdict.FAIL, "ends at 1 s"),
+        ({"top_bucket": 1.0, "requests": 0.0}, Verdict.FAIL, "ends at 1 s"),
+        ({"top_bucket": None}, Verdict.FAIL, "not known"),
+        ({"series": 0, "value": None}, Verdict.FAIL, "no series"),
+        ({"series": 3}, Verdict.FAIL, "3 series"),
+        ({"age": 500.0}, Verdict.FAIL, "500 s old"),
+        ({"error": "refused"}, Verdict.FAIL, "refused"),
+        ({"requests": 3.0}, Verdict.WARN, "3 requests"),
+    ),
+)
+def test_queries_are_refused_when_they_cannot_decide(
+    change: dict[str, Any], expected: Verdict, told: str
+) -> None:
+    """Data, freshness, one series, and a histogram that reaches the critical threshold; the figure itself is not judged."""
+    rules = rules_of(Thresholds(), staleness=60, minimum_requests=50)
+    checks = Queries("queries", Source(api_latency_p95=change), None, rules, settle=0).judge(Pulse())
+    found = {check.name: check for check in checks.checks}
+    assert found["api_latency_p95"].verdict is expected
+    assert told in str(found["api_latency_p95"].observed)
+    assert found["error_rate"].verdict is Verdict.PASS
