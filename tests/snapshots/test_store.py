@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cartctl.config.load import environment_directory
 from cartctl.config.model import Environment
 from cartctl.engine.model import Run
 from cartctl.engine.pulse import Pulse
@@ -22,7 +23,7 @@ from cartctl.steps.snapshot import Snapshot
 def _environment(**database: Any) -> Environment:
     settings: dict[str, Any] = {
         "name": "staging",
-        "database": {"dsn": {"env": "DSN"}, **database},
+        "database": {"dsn": {"literal": "dbname=cart"}, **database},
         "cluster": {"kind": "sandbox"},
         "http": {"api": "http://127.0.0.1:1"},
     }
@@ -97,7 +98,11 @@ def test_what_is_no_id_is_refused(store: Store, wrong: str) -> None:
 def test_a_store_lies_in_the_state_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a configured place, snapshots are kept per environment on this machine."""
     monkeypatch.setenv("CARTCTL_STATE_DIR", str(tmp_path))
-    assert open_store(_environment()).directory == tmp_path / "environments" / "staging" / "snapshots"
+    environment = _environment(dsn="dbname=cart")
+    directory = open_store(environment).directory
+    assert directory == environment_directory(environment) / "snapshots"
+    assert directory.is_relative_to(tmp_path)
+    assert directory != open_store(_environment(dsn="dbname=another")).directory
 
 
 @pytest.mark.parametrize("url", ("/var/backups/cart one", "file:///var/backups/cart%20one"))

@@ -18,6 +18,7 @@ from cartctl.engine.pulse import Pulse
 from cartctl.errors import Interrupted, StepFailed, UsageError
 from cartctl.plans.migrations import pending
 from cartctl.ports import Ports
+from cartctl.snapshots.store import open_store
 from tests.sandbox_fixture import Sandbox
 
 ROOT = Path(__file__).parents[3]
@@ -174,7 +175,7 @@ def test_the_snapshot_commands_work_together(sandbox: Sandbox) -> None:
     assert (snapshot["kind"], snapshot["verified"], snapshot["pinned"]) == ("snapshot", True, True)
     assert snapshot["id"] in _cartctl("snapshot", "list").stdout
     assert _cartctl("snapshot", "verify").returncode == 0
-    dump = sandbox.state_directory / "environments" / "sandbox" / "snapshots" / snapshot["id"] / "dump"
+    dump = open_store(load_environment(None, None)).path(snapshot["id"]) / "dump"
     (dump / "toc.dat").unlink()
     assert _cartctl("snapshot", "verify", snapshot["id"]).returncode == 7
     assert _cartctl("snapshot", "verify", "nothing").returncode == 2
