@@ -51,3 +51,24 @@ def platform_database(pg18: Server) -> Iterator[Postgres]:
     database = pg18.create_platform()
     yield database
     pg18.drop(database)
+
+
+@pytest.fixture(scope="session")
+def migrated_template(pg18: Server) -> str:
+    """The name of a database with the platform's tables and the cart's."""
+    from cartctl.config.model import Database
+    from cartctl.config.values import Secret
+    from cartctl.database.migrate import deploy
+    from cartctl.engine.pulse import Pulse
+
+    database = pg18.create_platform()
+    deploy(database, Database(dsn=Secret(literal=database.dsn)), "template", Pulse())
+    return pg18.name_of(database)
+
+
+@pytest.fixture
+def migrated(pg18: Server, migrated_template: str) -> Iterator[Postgres]:
+    """A database that cartctl has migrated, dropped afterwards."""
+    database = pg18.create_database(migrated_template)
+    yield database
+    pg18.drop(database)

@@ -103,6 +103,30 @@ def debian_server() -> Iterator[Server]:
 
 
 @contextmanager
+def standby_of(primary: Server) -> Iterator[Postgres]:
+    """A streaming standby of a server of Debian's, for as long as the block lasts."""
+    with _directory() as home:
+        user, data = _unprivileged(home), home / "data"
+        _call(
+            user,
+            primary.bin / "pg_basebackup",
+            "-d",
+            primary.dsn,
+            "-D",
+            data,
+            "-R",
+            "-c",
+            "fast",
+            "--no-sync",
+        )
+        _call(user, *_start(primary.bin, data, home / "log", f"-c listen_addresses='' -k {home}"))
+        try:
+            yield Postgres(make_conninfo(primary.dsn, host=str(home)))
+        finally:
+            _call(user, primary.bin / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
+
+
+@contextmanager
 def embedded_server(version: Literal[16, 18]) -> Iterator[Server]:
     """PostgreSQL 16 or 18 from the package that the sandbox embeds."""
     with warnings.catch_warnings():
