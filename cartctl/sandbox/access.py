@@ -5,7 +5,7 @@ import json
 import secrets
 
 from cartctl.sandbox.layout import Layout, write_atomic
-from cartctl.sandbox.seed import INTERNAL, OUTSIDE
+from cartctl.sandbox.names import INTERNAL, OUTSIDE
 
 FLAGS = ("FEATURE_CART_MANAGEMENT", "FEATURE_ABANDONED_CART_RECOVERY", "FEATURE_ECOMMERCE_ANALYTICS")
 

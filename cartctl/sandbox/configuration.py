@@ -5,7 +5,7 @@ from typing import Any
 import tomlkit
 
 from cartctl.sandbox.layout import Layout, write_atomic
-from cartctl.sandbox.postgres import APP, OWNER
+from cartctl.sandbox.names import APP, OWNER
 
 RELEASE = "2.0.0"
 REMARK = "Written by `cartctl sandbox up`; durations are short so that the plan can be watched."

@@ -1,17 +1,12 @@
 """The sandbox's database: roles as a careful DBA makes them, the platform's tables, and data in them."""
 
 from importlib.resources import files
-from pathlib import Path
 
 from cartctl.adapters.embedded_postgres import EmbeddedPostgres
 from cartctl.adapters.postgres import Connection, Postgres
 from cartctl.sandbox.layout import Layout, write_atomic
+from cartctl.sandbox.names import APP, DATABASE, DEPLOYER, OWNER
 from cartctl.sandbox.seed import seed
-
-DATABASE = "platform"
-OWNER = "payment_owner"  # owns the platform's tables; nobody logs in as it
-APP = "payment_api"  # the application
-DEPLOYER = "deployer"  # cartctl
 
 ROLES = f"""
 CREATE ROLE {OWNER} NOLOGIN;
@@ -27,17 +22,12 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {APP};
 """
 
 
-def start(layout: Layout) -> EmbeddedPostgres:
-    """The running server with the platform's database in it; what a broken first start left unfinished is finished."""
-    server = EmbeddedPostgres(layout.postgres)
+def start(server: EmbeddedPostgres, layout: Layout) -> None:
+    """Start the server and see the platform's database in it; what a broken first start left is finished."""
     server.start()
-    done = layout.application_dsn
-    dsn = server.dsn(APP, DATABASE)
-    if not done.exists():
+    if not layout.application_dsn.exists():
         _prepare(server)
-    if not done.exists() or done.read_text(encoding="utf-8") != dsn:
-        write_atomic(done, dsn, mode=0o600)
-    return server
+    write_atomic(layout.application_dsn, server.dsn(APP, DATABASE), mode=0o600)
 
 
 def _prepare(server: EmbeddedPostgres) -> None:
@@ -63,8 +53,3 @@ def make_platform(connection: Connection) -> None:
 def _exists(connection: Connection, query: str, name: str) -> bool:
     found = connection.execute(query.encode(), (name,)).fetchone()
     return found is not None and found[0] is not None
-
-
-def socket_directory(dsn: str) -> Path:
-    """Where the socket of a DSN written here is."""
-    return Path(dsn.partition(" ")[0].removeprefix("host="))

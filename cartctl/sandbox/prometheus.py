@@ -34,6 +34,7 @@ class Prometheus:
             f"--config.file={home / 'prometheus.yml'}",
             f"--storage.tsdb.path={home / 'data'}",
             "--storage.tsdb.retention.time=2d",
+            "--query.lookback-delta=10s",  # after a kill, replicas of before are not taken for living ones
             f"--web.listen-address=127.0.0.1:{port}",
             "--log.level=warn",
         ]

@@ -7,9 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cartctl.adapters.postgres import Connection, sql
+from cartctl.sandbox.names import INTERNAL
 
-INTERNAL = ("avnz", "AVNZ")
-OUTSIDE = ("harbor-goods", "Harbor Goods")
 BEGIN = datetime(2025, 11, 1)  # noqa: DTZ001 - the columns are without a zone, in UTC
 DAYS = 90
 

@@ -9,7 +9,7 @@ from cartctl.adapters.http import Http, HttpUnreachable
 from cartctl.config.load import sandbox_directory
 from cartctl.sandbox.images import IMAGES
 from cartctl.sandbox.layout import Layout, read_json
-from cartctl.sandbox.postgres import DATABASE, DEPLOYER
+from cartctl.sandbox.names import DATABASE, DEPLOYER
 
 CONTROL_SECONDS = 3.0
 

@@ -13,11 +13,12 @@ from filelock import FileLock, Timeout
 from cartctl.adapters.embedded_postgres import EmbeddedPostgres
 from cartctl.config.load import sandbox_directory
 from cartctl.errors import Locked, StepFailed, UsageError
-from cartctl.sandbox import postgres, prometheus
+from cartctl.sandbox import prometheus
 from cartctl.sandbox.access import make_flags, make_tokens
 from cartctl.sandbox.background import Program
 from cartctl.sandbox.configuration import write_configuration
 from cartctl.sandbox.layout import Layout
+from cartctl.sandbox.names import DATABASE, DEPLOYER
 from cartctl.sandbox.status import SandboxStatus, ask_supervisor, read_status
 
 T = TypeVar("T")
@@ -46,16 +47,19 @@ def _up(layout: Layout, say: Callable[[str], None]) -> None:
         metrics.start()
     make_tokens(layout)
     make_flags(layout)
-    if not EmbeddedPostgres(layout.postgres).running():
+    server = EmbeddedPostgres(layout.postgres)
+    if not server.running() or not layout.application_dsn.exists():
+        from cartctl.sandbox.postgres import start
+
         say("starting PostgreSQL")
-    server = postgres.start(layout)
+        start(server, layout)
     told = ask_supervisor(layout)
     if told is None:
         say("starting the supervisor")
         told = _start_supervisor(layout)
     write_configuration(
         layout,
-        dsn=server.dsn(postgres.DEPLOYER, postgres.DATABASE),
+        dsn=server.dsn(DEPLOYER, DATABASE),
         control=told["control"],
         ports=told["ports"],
         prometheus=metrics.url if metrics else None,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from cartctl.adapters.http import Http
 from cartctl.sandbox.images import IMAGES
 from tests.sandbox_fixture import Sandbox, wait_for
 from tests.services import require
@@ -78,8 +79,6 @@ def test_one_that_was_never_made_is_down(sandbox: Sandbox) -> None:
 def test_prometheus_sees_every_replica(sandbox: Sandbox) -> None:
     """Where the machine has Prometheus, each API replica is scraped once a second, new ones too."""
     require("prometheus")
-    from cartctl.adapters.http import Http
-
     assert sandbox.status.prometheus_url
     prometheus = Http(sandbox.status.prometheus_url)
 
@@ -88,7 +87,7 @@ def test_prometheus_sees_every_replica(sandbox: Sandbox) -> None:
         return len(found["data"]["result"])
 
     sandbox.cluster.set_capacity("deployment/payment-api", 3)
-    wait_for(lambda: scraped() == 3)
+    wait_for(lambda: scraped() == 3, seconds=30)
 
 
 def test_somebody_who_is_not_root_can_use_it() -> None:

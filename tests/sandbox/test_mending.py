@@ -16,7 +16,7 @@ from cartctl.adapters.cluster import ClusterUnreachable
 from cartctl.adapters.embedded_postgres import EmbeddedPostgres
 from cartctl.sandbox.down import down
 from cartctl.sandbox.layout import Layout, read_json
-from cartctl.sandbox.postgres import APP, socket_directory
+from cartctl.sandbox.names import APP, socket_directory
 from cartctl.sandbox.status import read_status
 from cartctl.sandbox.up import up
 from tests.sandbox_fixture import Sandbox, wait_for

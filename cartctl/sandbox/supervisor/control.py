@@ -12,6 +12,7 @@ from cartctl.sandbox.supervisor.model import Revision, Spec
 from cartctl.sandbox.supervisor.settings import Settings
 
 MOST_REPLICAS = 20
+KEPT_REVISIONS = 30
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
 
 
@@ -66,7 +67,9 @@ class Control:
             if wanted != spec.images:
                 spec.images = wanted
                 at = datetime.now(UTC).isoformat()
-                spec.history.append(Revision(spec.revision + 1, wanted, cause, at))
+                spec.history = [*spec.history, Revision(spec.revision + 1, wanted, cause, at)][
+                    -KEPT_REVISIONS:
+                ]
                 self._asked(spec)
             return self._told(spec)
 

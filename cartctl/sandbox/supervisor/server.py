@@ -62,6 +62,9 @@ class ControlServer(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: ControlServer
     timeout = 10
+    wbufsize = (
+        -1
+    )  # head and body in one packet: apart, the second waits 40 ms for the first one's acknowledgement
 
     def _serve(self) -> None:
         try:
