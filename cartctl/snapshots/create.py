@@ -61,7 +61,9 @@ def create(subject: Subject, store: Store, snapshot: str, pulse: Pulse) -> Manif
                 snapshot=name,
                 attend=_attended(dump, size, pulse),
             )
-            manifest = _manifest(subject.env, snapshot, facts, tools, _seal(dump), time.monotonic() - begun)
+            manifest = _manifest(
+                subject.env, snapshot, facts, tools, _seal(dump, pulse), time.monotonic() - begun
+            )
             sync(write_manifest(partial, manifest))
             sync(partial)
             pulse.check()
@@ -109,10 +111,11 @@ def _size(directory: Path) -> int:
         return 0
 
 
-def _seal(dump: Path) -> dict[str, File]:
+def _seal(dump: Path, pulse: Pulse) -> dict[str, File]:
     """Close the dump to others, put it on the disk, and take its checksums."""
     files = {}
     for path in sorted(path for path in dump.iterdir() if path.is_file()):
+        pulse.check()
         path.chmod(0o600)
         sync(path)
         files[path.name] = File(bytes=path.stat().st_size, sha256=checksum(path))

@@ -78,26 +78,28 @@ def look_at_backup(
 
 def look_at_recovery(postgres: Postgres) -> Iterator[CheckResult]:
     """Whether the server archives its write-ahead log without a later failure. Read-only."""
-    name, expected = "recovery", "the write-ahead log archived, nothing failed since"
     with postgres.session("preflight", statement_timeout=QUERY_LIMIT) as connection:
         row = connection.execute(_ARCHIVER).fetchone()
-    on, level, archived, failing, segment = row or (False, "?", None, False, None)
-    hint = "Without it only whole snapshots can be restored; see archive_mode and archive_command."
-    if not on:
-        yield warned(name, "archive_mode is off", expected, hint)
-    elif level == "minimal":
-        yield warned(name, "wal_level is minimal", expected, hint)
-    elif failing:
-        yield warned(
-            name,
-            f"archiving fails since {segment}",
-            expected,
-            "Look at the server's log, then mend archive_command.",
-        )
-    elif archived is None:
-        yield warned(name, "archive_mode is on, nothing archived yet", expected, hint)
+    missing, archived = not_recoverable(*row) if row else ("nothing told", None)
+    expected = "the write-ahead log archived, nothing failed since"
+    hint = "Until it is, only whole snapshots can be restored; see archive_mode, archive_command and the server's log."
+    if missing:
+        yield warned("recovery", missing, expected, hint)
     else:
-        yield passed(name, f"last archived {archived:%Y-%m-%d %H:%M:%S} UTC", expected)
+        yield passed("recovery", f"last archived {archived:%Y-%m-%d %H:%M:%S} UTC", expected)
+
+
+def not_recoverable(
+    on: bool, level: str, archived: datetime | None, failing: bool, segment: str | None
+) -> tuple[str, datetime | None]:
+    """What a recovery to a point in time lacks (empty: nothing), and when the last segment was archived."""
+    if not on:
+        return "archive_mode is off", None
+    if level == "minimal":
+        return "wal_level is minimal", None
+    if failing:
+        return f"archiving fails since {segment}", archived
+    return ("" if archived else "archive_mode is on, nothing archived yet"), archived
 
 
 def _rounded(age: timedelta) -> str:

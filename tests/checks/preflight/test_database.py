@@ -15,7 +15,7 @@ from cartctl.config.model import Database
 from cartctl.config.values import Secret
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.engine.pulse import Pulse
-from tests.services import Server
+from tests.services import Server, standby_of
 
 SETTINGS = Database(dsn=Secret(literal="x"), owner_role="pf_owner", app_role="pf_app")
 ROLES = "pf_deployer", "pf_owner", "pf_app"
@@ -127,6 +127,14 @@ def test_a_read_only_server_fails_and_is_asked_nothing_more(database: Postgres) 
     found = _judged(look_at_database(frozen, SETTINGS))
     assert found["database.writable"].verdict is Verdict.FAIL
     assert "database.tables" not in found
+
+
+def test_a_standby_fails(pg15: Server) -> None:
+    """A real standby is told from a primary."""
+    with standby_of(pg15) as standby:
+        found = _judged(look_at_database(standby, SETTINGS))
+    assert found["database.writable"].verdict is Verdict.FAIL
+    assert found["database.writable"].observed == "a standby"
 
 
 def test_a_pooler_in_transaction_mode_fails(database: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:

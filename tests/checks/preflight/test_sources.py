@@ -1,6 +1,7 @@
 """Snapshots, archives, test reports, windows, tokens, figures: each verdict of the preflight's other looks."""
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from cartctl.adapters.cluster import ClusterUnreachable, Deployment, Image
 from cartctl.adapters.http import Http
@@ -20,7 +22,7 @@ from cartctl.adapters.postgres import Postgres
 from cartctl.checks.preflight.api import look_at_api, look_at_token
 from cartctl.checks.preflight.cluster import look_at_cluster, wanted
 from cartctl.checks.preflight.code import look_at_code
-from cartctl.checks.preflight.dump import look_at_backup, look_at_dump, look_at_recovery
+from cartctl.checks.preflight.dump import look_at_backup, look_at_dump, look_at_recovery, not_recoverable
 from cartctl.checks.preflight.look import Look
 from cartctl.checks.preflight.metrics import look_at_metrics
 from cartctl.checks.preflight.migrations import Pending, look_at_migrations
@@ -32,6 +34,7 @@ from cartctl.engine.pulse import Pulse
 from cartctl.snapshots.create import Subject, create
 from cartctl.snapshots.store import Store
 from cartctl.snapshots.verify import verify
+from tests.services import _call, debian_server
 
 NOW = datetime(2026, 1, 6, 2, 30, tzinfo=UTC)  # a Tuesday
 NAMES = ("one", "two", "three")
@@ -196,6 +199,40 @@ def test_a_server_without_an_archive_is_a_warning(platform_database: Postgres) -
     found = only(look_at_recovery(platform_database))
     assert found.verdict is Verdict.WARN
     assert found.observed == "archive_mode is off"
+
+
+@pytest.mark.parametrize(
+    ("told", "missing"),
+    (
+        ((True, "replica", NOW, False, None), ""),
+        ((True, "replica", NOW, True, "0001"), "archiving fails since 0001"),
+        ((True, "replica", None, True, "0001"), "archiving fails since 0001"),
+        ((True, "replica", None, False, None), "archive_mode is on, nothing archived yet"),
+        ((True, "minimal", NOW, False, None), "wal_level is minimal"),
+        ((False, "replica", NOW, False, None), "archive_mode is off"),
+    ),
+)
+def test_recovery_needs_an_archive_that_works(told: tuple[Any, ...], missing: str) -> None:
+    """Only a segment that was archived, with no failure since, makes a point in time recoverable."""
+    assert not_recoverable(*told)[0] == missing
+
+
+def test_a_server_that_archives_passes() -> None:
+    """The server's own counters are read: once a segment was archived the look passes, not before."""
+    with debian_server() as server:
+        server.execute("ALTER SYSTEM SET archive_mode = on")
+        server.execute("ALTER SYSTEM SET archive_command = '/bin/true'")
+        home = Path(str(conninfo_to_dict(server.dsn)["host"]))
+        user = "postgres" if os.geteuid() == 0 else None
+        argv = (server.bin / "pg_ctl", "-D", home / "data", "-w", "-s", "-l", home / "log", "restart")
+        _call(user, *argv)
+        database = server.database("postgres")
+        assert only(look_at_recovery(database)).observed == "archive_mode is on, nothing archived yet"
+        server.execute("CREATE TABLE something ()")
+        server.execute("SELECT pg_switch_wal()")
+        Pulse().wait(
+            lambda: only(look_at_recovery(database)).verdict is Verdict.PASS, 10, what="the first segment"
+        )
 
 
 def test_redis_that_is_not_configured_is_said_to_be() -> None:
