@@ -2,28 +2,30 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import psutil
 
 from cartctl.adapters.effects import effect
 from cartctl.adapters.local_process import ended, living
-from cartctl.sandbox.layout import read_json, write_atomic
+from cartctl.sandbox.layout import Layout, read_json, write_atomic
 
 ENDING_SECONDS = 8.0
 
 
 class Program:
-    """A detached program by its command line, whose process id is kept in a file."""
+    """A detached program whose process id is kept in a file; `mark` is the word of its command line that only it has."""
 
-    def __init__(self, name: str, argv: Sequence[str], kept: Path, log: Path) -> None:
-        self._name, self._argv, self._kept, self._log = name, list(argv), kept, log
+    def __init__(self, name: str, argv: Sequence[str], *, mark: str, layout: Layout) -> None:
+        self._name, self._argv, self._mark = name, list(argv), mark
+        self._kept = layout.directory / f"{name}.process"
+        self._log = layout.logs / f"{name}.log"
 
     def process(self) -> psutil.Process | None:
-        """The living process, or None. A process with the kept number but another command line is a stranger's."""
+        """The living process, or None. A process with the kept number but without the mark is a stranger's."""
         pid = (read_json(self._kept) or {}).get("pid")
-        return living(pid, lambda words: list(words) == self._argv) if isinstance(pid, int) else None
+        return living(pid, lambda words: self._mark in words) if isinstance(pid, int) else None
 
     def start(self) -> None:
         """Start it, detached from this terminal and command."""
@@ -50,3 +52,9 @@ class Program:
             if not ended(process, ENDING_SECONDS):
                 process.kill()
                 ended(process, ENDING_SECONDS)
+
+
+def supervisor(layout: Layout) -> Program:
+    """The sandbox's supervisor as a program."""
+    argv = [sys.executable, "-m", "cartctl.sandbox.supervisor", str(layout.directory)]
+    return Program("supervisor", argv, mark=str(layout.directory), layout=layout)

@@ -32,14 +32,13 @@ class Prometheus:
         argv = [
             binary,
             f"--config.file={home / 'prometheus.yml'}",
-            f"--storage.tsdb.path={home / 'data'}",
+            mark := f"--storage.tsdb.path={home / 'data'}",
             "--storage.tsdb.retention.time=2d",
             "--query.lookback-delta=10s",  # after a kill, replicas of before are not taken for living ones
             f"--web.listen-address=127.0.0.1:{port}",
             "--log.level=warn",
         ]
-        kept = layout.directory / "prometheus.process"
-        self.program = Program("prometheus", argv, kept, layout.logs / "prometheus.log")
+        self.program = Program("prometheus", argv, mark=mark, layout=layout)
 
     @property
     def url(self) -> str:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 from cartctl.adapters.embedded_postgres import EmbeddedPostgres
 from cartctl.adapters.http import Http, HttpUnreachable
 from cartctl.config.load import sandbox_directory
+from cartctl.sandbox.background import supervisor
 from cartctl.sandbox.images import IMAGES
 from cartctl.sandbox.layout import Layout, read_json
 from cartctl.sandbox.names import DATABASE, DEPLOYER
@@ -70,15 +71,15 @@ def read_status(name: str) -> SandboxStatus:
 def ask_supervisor(layout: Layout) -> dict[str, Any] | None:
     """What the living supervisor tells, with its control port; None when there is none."""
     port = (read_json(layout.supervisor) or {}).get("port")
-    if not port or not layout.secret.exists():
-        return None
+    if not port or supervisor(layout).process() is None:
+        return None  # the port may be a stranger's by now, who must not be told the secret
     secret = layout.secret.read_text(encoding="utf-8").strip()
     try:
         answer = Http(f"http://127.0.0.1:{port}", token=secret, timeout=CONTROL_SECONDS).get("/status")
     except HttpUnreachable:
         return None
     if not answer.ok:
-        return None  # another program has this port by now
+        return None
     told: dict[str, Any] = answer.json()
     return {**told, "control": port} if told.get("directory") == str(layout.directory) else None
 

@@ -1,7 +1,6 @@
 """Starts a sandbox, or mends what is not running of it: database, supervisor with its replicas, Prometheus."""
 
 import re
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from cartctl.config.load import sandbox_directory
 from cartctl.errors import Locked, StepFailed, UsageError
 from cartctl.sandbox import prometheus
 from cartctl.sandbox.access import make_flags, make_tokens
-from cartctl.sandbox.background import Program
+from cartctl.sandbox.background import supervisor
 from cartctl.sandbox.configuration import write_configuration
 from cartctl.sandbox.layout import Layout
 from cartctl.sandbox.names import DATABASE, DEPLOYER
@@ -103,14 +102,6 @@ def alone(layout: Layout) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def supervisor(layout: Layout) -> Program:
-    """The supervisor as a program."""
-    argv = [sys.executable, "-m", "cartctl.sandbox.supervisor", str(layout.directory)]
-    return Program(
-        "supervisor", argv, layout.directory / "supervisor.process", layout.logs / "supervisor.log"
-    )
 
 
 def _start_supervisor(layout: Layout) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The sandbox's supervisor behind the Cluster protocol."""
 
+import json
 import os
 import subprocess
 import sys
@@ -11,7 +12,9 @@ from cartctl.adapters import effects
 from cartctl.adapters.cluster import Cluster, ClusterUnreachable, Pod, UnknownDeployment
 from cartctl.adapters.processes import Processes
 from cartctl.errors import Locked
+from cartctl.sandbox.down import down
 from cartctl.sandbox.images import digest
+from cartctl.sandbox.up import up
 from tests.sandbox_fixture import Sandbox, sandbox, sandbox_session, wait_for
 
 __all__ = ["sandbox", "sandbox_session"]
@@ -107,7 +110,6 @@ def test_a_dead_replica_is_started_again(sandbox: Sandbox) -> None:
 
 
 def _processes(sandbox: Sandbox) -> dict[str, int]:
-    import json
 
     found: dict[str, int] = json.loads(sandbox.layout.state.read_text(encoding="utf-8"))["processes"]
     return found
@@ -196,3 +198,15 @@ def test_the_lease_names_its_holder_and_falls_with_its_process(sandbox: Sandbox)
     begun = time.monotonic()
     with cluster.lease("R2"):
         assert time.monotonic() - begun < 1
+
+
+def test_an_image_that_is_gone_is_told(sandbox: Sandbox) -> None:
+    """A deployment whose image no longer exists says ErrImagePull, and `up` does not wait for it for ever."""
+    down("default", lambda _: None)
+    kept = json.loads(sandbox.layout.state.read_text(encoding="utf-8"))
+    kept["specs"]["job-worker"]["images"] = {"worker": "0.9.0"}
+    sandbox.layout.state.write_text(json.dumps(kept), encoding="utf-8")
+    assert up("default", lambda _: None).state == "degraded"
+    assert sandbox.cluster.deployments()["job-worker"].failure == "ErrImagePull: there is no image 0.9.0"
+    sandbox.cluster.set_images("job-worker", {"worker": "1.0.0"}, cause="test")
+    wait_for(sandbox.settled)
