@@ -77,6 +77,7 @@ class PrometheusSource:
         self._url = url.rstrip("/")
         self._connections = connections
         self._timeout = timeout
+        self._away = ""  # why the server did not answer in this look
         self._session = requests.Session()
         self._session.verify = verify
         self._session.hooks["response"].append(_refuse_doubtful)
@@ -85,11 +86,13 @@ class PrometheusSource:
         self._client = PrometheusConnect(self._url, session=self._session, timeout=timeout, retry=0)
 
     def read(self) -> dict[Metric, Reading]:
-        """Every metric. Read-only."""
+        """Every metric. A server that is away is asked once, not once per query. Read-only."""
+        self._away = ""
         return {metric: measured(metric, lambda metric=metric: self._read(metric)) for metric in Metric}  # type: ignore[misc]
 
     def past_error_rates(self, since: float, until: float) -> list[PastReading]:
         """The error rate between two times (seconds since 1970), oldest first. Raises MetricsFailed."""
+        self._away = ""
         step = max(1.0, min(self.window / 4, (until - since) / 100 or 1.0))
         values, asked, stamps = (
             self._range(self.queries[name], since, until, step)
@@ -150,13 +153,21 @@ class PrometheusSource:
         return {float(at): float(value) for at, value in found[0]["values"]} if len(found) == 1 else {}
 
     def _ask(self, ask: Callable[[], Any]) -> Any:
+        if self._away:
+            raise self._failure(self._away)
         try:
             return ask()
+        except (requests.ConnectionError, requests.Timeout) as error:
+            self._away = _reason(error)
+            raise self._failure(self._away) from error
         except (requests.RequestException, PrometheusApiClientException, ValueError, KeyError) as error:
-            raise MetricsFailed(
-                f"Prometheus at {mask(self._url)} does not answer the query: {mask(_reason(error))}",
-                hint="Check metrics.url, metrics.token and metrics.queries.",
-            ) from error
+            raise self._failure(_reason(error)) from error
+
+    def _failure(self, reason: str) -> MetricsFailed:
+        return MetricsFailed(
+            f"Prometheus at {mask(self._url)} does not answer the query: {mask(reason)}",
+            hint="Check metrics.url, metrics.token and metrics.queries.",
+        )
 
 
 class _Bearer(requests.auth.AuthBase):

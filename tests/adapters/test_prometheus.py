@@ -225,6 +225,16 @@ def test_nobody_there_is_an_error_at_once() -> None:
     own.close()
 
 
+def test_a_server_that_hangs_is_waited_for_once() -> None:
+    """One time limit per look, not one per query."""
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        own = PrometheusSource(f"http://127.0.0.1:{deaf.getsockname()[1]}", window=WINDOW, timeout=0.3)
+        begun = time.monotonic()
+        assert all(reading.error for reading in own.read().values())
+        assert time.monotonic() - begun < 1
+        own.close()
+
+
 def vector(value: float) -> dict[str, object]:
     """An answer with one value."""
     return {

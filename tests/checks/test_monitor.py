@@ -135,9 +135,12 @@ def test_no_look_at_all_is_unknown() -> None:
 def test_a_trigger_surfaces_at_once() -> None:
     """The alarm ends the wait."""
     script = Script(tick)
-    pulse = Pulse(
-        clock=lambda: script.now, sleep=lambda s: (script.sleep(s), pulse.alarm(TriggerFired("x")))[0]
-    )
+
+    def sleep(seconds: float) -> None:
+        script.sleep(seconds)
+        pulse.alarm(TriggerFired("x"))
+
+    pulse = Pulse(clock=lambda: script.now, sleep=sleep)
     with pytest.raises(TriggerFired):
         Monitor("monitor", cast("Watch", script), timedelta(minutes=30)).judge(pulse)
     assert script.now < 1
