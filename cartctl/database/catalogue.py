@@ -109,11 +109,13 @@ def _query() -> bytes:
 
 @contextmanager
 def _qualified(connection: Connection) -> Iterator[None]:
-    """Without a search path the server spells every name out, whoever asks."""
-    row = connection.execute("SELECT current_setting('search_path')").fetchone()
-    connection.execute("SELECT set_config('search_path', 'pg_catalog', false)")
+    """Without a search path the server spells every name out, whoever asks; compiling the query would only cost."""
+    row = connection.execute("SELECT current_setting('search_path'), current_setting('jit')").fetchone()
+    connection.execute(
+        "SELECT set_config('search_path', 'pg_catalog', false), set_config('jit', 'off', false)"
+    )
     yield
-    connection.execute("SELECT set_config('search_path', %s, false)", row)
+    connection.execute("SELECT set_config('search_path', %s, false), set_config('jit', %s, false)", row)
 
 
 def _known(facts: Facts) -> Facts:

@@ -18,15 +18,14 @@ def verify(postgres: Postgres, settings: Database) -> Checks:
     """Everything the contract asks of this database: required by anybody's, all of it of one we migrated. Read-only."""
     with postgres.session("verify") as connection:
         become_owner(connection, settings)
-        return verify_with(connection, settings)
+        return verify_with(connection, read_catalogue(connection), settings)
 
 
-def verify_with(connection: Connection, settings: Database) -> Checks:
-    """As `verify`, on a connection that is there."""
+def verify_with(connection: Connection, catalogue: Catalogue, settings: Database) -> Checks:
+    """As `verify`, on a connection that is there and the catalogue just read on it."""
     state = read_state(connection)
     own = bool(state.heads) and not state.adopted
     terms = Terms(own=own, strict=own and state.strict)
-    catalogue = read_catalogue(connection)
     results = [_record(state), *judge(catalogue, terms)]
     if own:
         results += _owners(catalogue, settings.owner_role)

@@ -7,8 +7,8 @@ from cartctl.config.model import Database
 from cartctl.database.catalogue import Catalogue, Difference, read_catalogue
 from cartctl.database.differences import attributed, before, to_json
 from cartctl.database.migrate import Migrated, deploy
-from cartctl.database.status import status
-from cartctl.database.verify import verify
+from cartctl.database.status import become_owner, status
+from cartctl.database.verify import verify_with
 from cartctl.engine.model import Action, Checks, Run, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import CheckFailed
@@ -27,10 +27,12 @@ class Migrate(Action[dict[str, Any]]):
     def find(self, run: Run) -> dict[str, Any] | None:
         """The result, when every migration is recorded and every object verified. Read-only."""
         known = status(self._postgres, self._settings)
-        if known.pending or known.unknown or verify(self._postgres, self._settings).bad():
+        if known.pending or known.unknown:
+            return None
+        now, checks = self._look()
+        if checks.bad():
             return None
         made = Migrated(applied=(), adopted=(), heads=(MIGRATIONS[-1].revision,), seconds=0.0)
-        now = self._catalogue()
         return _result(made, attributed(_fingerprint(run, now), now, now))
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
@@ -38,14 +40,18 @@ class Migrate(Action[dict[str, Any]]):
 
         The difference, between before and after, is what a database rollback takes back. Raises what `deploy` raises, and CheckFailed naming the first thing that is not as it must be.
         """
-        begun = self._catalogue()
+        with self._postgres.session("migrate step") as connection:
+            begun = read_catalogue(connection)
         made = deploy(self._postgres, self._settings, run.id, pulse)
-        require(verify(self._postgres, self._settings))
-        return _result(made, attributed(_fingerprint(run, begun), begun, self._catalogue()))
+        after, checks = self._look()
+        require(checks)
+        return _result(made, attributed(_fingerprint(run, begun), begun, after))
 
-    def _catalogue(self) -> Catalogue:
-        with self._postgres.session("catalogue") as connection:
-            return read_catalogue(connection)
+    def _look(self) -> tuple[Catalogue, Checks]:
+        with self._postgres.session("verify") as connection:
+            become_owner(connection, self._settings)
+            now = read_catalogue(connection)
+            return now, verify_with(connection, now, self._settings)
 
 
 def _fingerprint(run: Run, otherwise: Catalogue) -> Catalogue:
