@@ -1,4 +1,4 @@
-"""Migrations and what is done with them, as text."""
+"""What is done with migrations, or would be, as text."""
 
 from collections.abc import Iterator
 
@@ -9,26 +9,9 @@ from rich.text import Text
 from cartctl.database.drop_plan import DropPlan
 from cartctl.database.migrate import Migrated
 from cartctl.database.preview import MigrationPreview
-from cartctl.database.status import MigrationStatus
 from cartctl.render.text import renderable
 
 _STYLE = {"drop": "red", "keep": "yellow", "forget": "dim"}
-
-
-@renderable.register
-def _status(result: MigrationStatus) -> RenderableType:
-    table = Table.grid(padding=(0, 2))
-    for name in result.applied:
-        table.add_row(Text("applied", "green"), Text(name))
-    for name in result.pending:
-        table.add_row(Text("pending", "yellow"), Text(name))
-    for name in result.unknown:
-        table.add_row(Text("unknown", "bold red"), Text(name))
-    ledger = f"{len(result.prisma.rows)} rows" if result.prisma.present else "none"
-    table.add_row(Text("ledger", "dim"), Text(f"_prisma_migrations: {ledger}"))
-    for problem in result.prisma.problems:
-        table.add_row(Text("problem", "bold red"), Text(problem))
-    return table
 
 
 @renderable.register

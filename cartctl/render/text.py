@@ -18,7 +18,7 @@ _ELSEWHERE = {  # kind of result → the module that registers its renderer; loa
     "history": "cartctl.render.run_text",
     "migrated": "cartctl.render.database_text",
     "migration_plan": "cartctl.render.database_text",
-    "migrations": "cartctl.render.database_text",
+    "migrations": "cartctl.render.migrations_text",
     "plan": "cartctl.render.plan_text",
     "rollback_plan": "cartctl.render.rollback_text",
     "run": "cartctl.render.run_text",

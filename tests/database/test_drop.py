@@ -309,6 +309,29 @@ def test_a_reader_that_leaves_is_waited_for(
     assert done.left() == []
 
 
+def test_nothing_can_be_written_while_rows_are_saved(
+    platform_database: Postgres, deployed: Deploying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From before the dump until the end writers of every cart table wait; readers do not."""
+    tried: list[str] = []
+
+    def probe(name: str, when: str) -> None:
+        if (name, when) != ("pg_tools.dump", "after"):
+            return
+        with platform_database.session("writer", lock_timeout="50ms") as writer:
+            writer.execute("SELECT count(*) FROM carts")
+            for table in ("carts", "promotions"):
+                with pytest.raises(Exception, match="lock timeout"):
+                    writer.execute(f"DELETE FROM {table}".encode())
+                tried.append(table)
+
+    done = deployed(platform_database)
+    run_sql(platform_database, CART)
+    monkeypatch.setattr(effects, "probe", probe)
+    assert done.drop(data_loss=True)["rows"] == 4
+    assert tried == ["carts", "promotions"]
+
+
 @pytest.mark.parametrize("moment", ("before", "after"))
 def test_a_kill_around_the_commit_leaves_all_or_nothing(
     platform_database: Postgres, deployed: Deploying, monkeypatch: pytest.MonkeyPatch, moment: str

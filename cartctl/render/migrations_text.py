@@ -1,0 +1,24 @@
+"""Which migrations a database has had, as text; apart from the others, since it needs none of what changes a database."""
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from cartctl.database.status import MigrationStatus
+from cartctl.render.text import renderable
+
+
+@renderable.register
+def _status(result: MigrationStatus) -> RenderableType:
+    table = Table.grid(padding=(0, 2))
+    for name in result.applied:
+        table.add_row(Text("applied", "green"), Text(name))
+    for name in result.pending:
+        table.add_row(Text("pending", "yellow"), Text(name))
+    for name in result.unknown:
+        table.add_row(Text("unknown", "bold red"), Text(name))
+    ledger = f"{len(result.prisma.rows)} rows" if result.prisma.present else "none"
+    table.add_row(Text("ledger", "dim"), Text(f"_prisma_migrations: {ledger}"))
+    for problem in result.prisma.problems:
+        table.add_row(Text("problem", "bold red"), Text(problem))
+    return table
