@@ -4,6 +4,7 @@ Under traffic a value may change between two looks. So the database is read as o
 both agree is the answer compared, else all is repeated until a deadline.
 """
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -35,9 +36,11 @@ class Endpoints(Check):
                 ask(end.path, partial(self._api.get, end.path), partial(shape_only, end)) for end in ENDPOINTS
             )
         try:
-            company = company_of(self._session())
+            session = self._api.get("/api/auth/session")
+            company = company_of(session.json()) if session.ok else None
             if company is None:
-                return Checks((CheckResult("session", Verdict.FAIL, "no company", "the token's company"),))
+                wrong = status_failure(session) or failed("no company", "the token's company")
+                return Checks((replace(wrong, name="/api/auth/session"),))
             with (
                 self._database.session("endpoints", statement_timeout="10s") as connection,
                 pulse.cancelling(connection.cancel_safe),
@@ -48,10 +51,6 @@ class Endpoints(Check):
             return Checks(
                 (CheckResult("endpoints", Verdict.UNKNOWN, observed=error.message, hint=error.hint),)
             )
-
-    def _session(self) -> Any:
-        answer = self._api.get("/api/auth/session")
-        return answer.json() if answer.ok else None
 
     def _bracket(self, end: Endpoint, company: str, connection: Connection, pulse: Pulse) -> CheckResult:
         deadline = pulse.now() + self._patience

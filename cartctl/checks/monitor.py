@@ -73,7 +73,7 @@ class Course:
                 self._critical.setdefault(measure.name, self._at)
             elif measure.verdict.decided:
                 self._critical.pop(measure.name, None)
-            if measure.verdict.decided and _rank(measure) > _rank(self._worst.get(measure.name)):
+            if measure.verdict.decided and _badness(measure) > _badness(self._worst.get(measure.name)):
                 self._worst[measure.name] = measure
 
     def judge(self, sustained: float) -> Checks:
@@ -104,8 +104,10 @@ class Course:
         return CheckResult(metric, verdict, observed, "below its warning threshold")
 
 
-def _rank(measure: Measure | None) -> int:
-    return [Judged.OK, Judged.WARNING, Judged.CRITICAL].index(measure.verdict) + 1 if measure else 0
+def _badness(measure: Measure | None) -> tuple[int, float]:
+    if measure is None:
+        return -1, 0.0
+    return [Judged.OK, Judged.WARNING, Judged.CRITICAL].index(measure.verdict), measure.value or 0.0
 
 
 def show(measure: Measure) -> str:

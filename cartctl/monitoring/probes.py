@@ -24,7 +24,7 @@ TRAFFIC_PATHS = (
 )
 UNAUTHORIZED = 401
 HEALTHY = frozenset({"ok", "up", "healthy", "pass"})
-AT_ONCE = 4
+AT_ONCE = 8
 MOST = 100  # requests of one round; a higher minimum is met over several rounds
 
 

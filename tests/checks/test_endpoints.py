@@ -86,7 +86,7 @@ class Service:
     def answer(self, asked: Asked) -> Reply:
         """One request."""
         if asked.path == "/api/auth/session":
-            return Reply(self.session)
+            return self.session if isinstance(self.session, Reply) else Reply(self.session)
         self.before_answer(asked.path)
         body = {LIST: self.listed, STATS: self.stats, OVERVIEW: self.overview}[asked.path]()
         changed = self.change.get(asked.path, lambda body: body)(body)
@@ -340,6 +340,15 @@ def test_a_session_without_a_company_is_a_failure(make: Callable[[int], World], 
     world = make(0)
     world.service.session = session
     assert [result.verdict for result in world.judge().values()] == [Verdict.FAIL]
+
+
+def test_a_session_that_fails_is_told_by_its_status(make: Callable[[int], World]) -> None:
+    """A 500 of the session is that, not a company that is missing."""
+    world = make(0)
+    world.service.session = Reply({"error": "internal"}, 500)
+    [result] = world.judge().values()
+    assert result.verdict is Verdict.FAIL
+    assert "HTTP 500" in str(result.observed)
 
 
 def test_a_company_given_by_its_id_is_understood(make: Callable[[int], World]) -> None:

@@ -91,6 +91,21 @@ def test_a_critical_value_that_stays_fails(since: int, expected: Verdict) -> Non
     assert found["api_latency_p95"][0] is expected
 
 
+def test_the_worst_value_is_told() -> None:
+    """Of several that warned, the highest."""
+    course = Course()
+    for second, value in enumerate((0.6, 0.9, 0.7)):
+        course.see(
+            Tick(
+                START + timedelta(seconds=second),
+                (Measure(Metric.API_LATENCY_P95, value, "s", Judged.WARNING),),
+                (),
+            )
+        )
+    [result] = course.judge(5).checks
+    assert "700 ms, at worst 900 ms" in str(result.observed)
+
+
 def test_a_critical_value_that_went_warns() -> None:
     """What has recovered by the end is a warning."""
     found = Script(lambda s: tick(s, api_latency_p95=Judged.CRITICAL if s < 12 else Judged.OK)).judge()
