@@ -1,6 +1,9 @@
 """What happens to requests while replicas come and go."""
 
+import http.client
 import time
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
 
 from tests.sandbox.load import load
 from tests.sandbox_fixture import Sandbox, wait_for
@@ -31,9 +34,6 @@ def test_rollouts_and_resizing_lose_no_request(sandbox: Sandbox) -> None:
 def test_a_kept_connection_is_told_to_close_and_answered(sandbox: Sandbox) -> None:
     """A client that comes back on its open connection while its replica drains is answered, with `Connection: close`."""
     assert sandbox.status.api_url
-    import http.client
-    from urllib.parse import urlsplit
-
     connections = [
         http.client.HTTPConnection(urlsplit(sandbox.status.api_url).netloc, timeout=5) for _ in range(8)
     ]
@@ -50,3 +50,20 @@ def test_a_kept_connection_is_told_to_close_and_answered(sandbox: Sandbox) -> No
         answer.read()
         connection.close()
     wait_for(lambda: sandbox.cluster.running(API) == 2, seconds=3)
+
+
+def test_what_is_in_flight_is_answered(sandbox: Sandbox) -> None:
+    """Requests that take seconds, begun before the rollout, are answered by the replicas that end."""
+    cluster = sandbox.cluster
+    cluster.set_images("payment-api", {"api": "2.0.0-slow"}, cause="test")
+    wait_for(sandbox.settled)
+    with ThreadPoolExecutor(10) as crowd:
+        asked = [crowd.submit(sandbox.api.get, "/api/products") for _ in range(10)]
+        time.sleep(0.3)
+        cluster.set_images("payment-api", {"api": "1.0.0"}, cause="test")
+        wait_for(sandbox.settled)
+        assert sandbox.api.get("/health").json()["version"] == "1.0.0"
+        assert not all(one.done() for one in asked)
+        answers = [one.result() for one in asked]
+    assert [answer.status for answer in answers] == [200] * 10
+    assert max(answer.seconds for answer in answers) > 2.5

@@ -6,8 +6,6 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from queue import Empty, SimpleQueue
 
 from cartctl.sandbox.images import resolve
 from cartctl.sandbox.layout import Layout
@@ -15,6 +13,7 @@ from cartctl.sandbox.supervisor import processes
 from cartctl.sandbox.supervisor.model import Pod, Spec
 from cartctl.sandbox.supervisor.rollout import decide
 from cartctl.sandbox.supervisor.state import State
+from cartctl.sandbox.supervisor.wake import Wake
 
 GRACE = 20.0  # seconds a replica has to answer what is in flight
 BUSY, IDLE = 0.05, 1.0  # seconds between two looks, while something moves and while nothing does
@@ -23,27 +22,6 @@ MISSES = 3  # probes failed in a row until a ready replica is not
 STABLE = 10.0  # seconds of life after which a crash starts the back-off anew
 BACK_OFF = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 LOOPING = 2  # crashes in a row that make a loop
-KEPT_LOGS = 20  # of pods that are gone, per deployment
-
-
-class Wake:
-    """Ends a wait early. A queue and no Event: its `put` may interrupt its own `get` in a signal handler."""
-
-    def __init__(self) -> None:
-        self._calls: SimpleQueue[None] = SimpleQueue()
-
-    def set(self) -> None:
-        """End the present wait, or the next one at once."""
-        self._calls.put(None)
-
-    def wait(self, seconds: float) -> None:
-        """Wait for `set`, at most so long; calls that came together count once."""
-        try:
-            self._calls.get(timeout=seconds)
-            while True:
-                self._calls.get_nowait()
-        except Empty:
-            return
 
 
 class Controller:
@@ -116,7 +94,7 @@ class Controller:
             started=time.monotonic(),
         )
         self.pods.append(pod)
-        self._forget_old_logs(spec)
+        processes.forget_old_logs(self.layout, spec.name, {known.name for known in self.pods})
         self._start(spec, pod)
 
     def _start(self, spec: Spec, pod: Pod) -> None:
@@ -186,12 +164,6 @@ class Controller:
         if was != pod.ready or not answered:
             self.woken.set()
 
-    def _forget_old_logs(self, spec: Spec) -> None:
-        living = {pod.name for pod in self.pods}
-        found = [path for path in self.layout.logs.glob(f"{spec.name}-*.log") if path.stem not in living]
-        for path in sorted(found, key=_modified)[:-KEPT_LOGS]:
-            path.unlink(missing_ok=True)
-
     def _close(self) -> None:
         """End every replica: first asked, after a second told."""
         with self.guard:
@@ -211,7 +183,3 @@ class Controller:
         self._probes.shutdown()
         for listening in self._sockets.values():
             listening.close()
-
-
-def _modified(path: Path) -> float:
-    return path.stat().st_mtime

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from cartctl.sandbox.layout import Layout
@@ -15,6 +16,7 @@ TAIL = 16 * 1024  # bytes of a log that are looked at
 PROBE_SECONDS = 1.0
 ANSWERED = 200
 BACKLOG = 1024
+KEPT_LOGS = 20  # of pods that are gone, per deployment
 
 
 def listen(port: int | None) -> socket.socket:
@@ -116,3 +118,14 @@ def tail(path: Path, lines: int) -> list[str]:
             return stream.read().decode("utf-8", "replace").splitlines()[-lines:]
     except OSError:
         return []
+
+
+def forget_old_logs(layout: Layout, deployment: str, living: Collection[str]) -> None:
+    """Remove the oldest logs of a deployment's pods that are gone."""
+    gone = [path for path in layout.logs.glob(f"{deployment}-*.log") if path.stem not in living]
+    for path in sorted(gone, key=_modified)[:-KEPT_LOGS]:
+        path.unlink(missing_ok=True)
+
+
+def _modified(path: Path) -> float:
+    return path.stat().st_mtime
