@@ -30,9 +30,9 @@ def smoke(
         bool, typer.Option("--critical-only", help="Run only what is critical.")
     ] = False,
 ) -> None:
-    """Ask the application for everything a shopper and an admin need; changes nothing.
+    """Ask the application for all that people need of it.
 
-    Exit code 7 when something is not as it should be, 6 when something could not be found out.
+    Changes nothing. Exit code 7 when something is not as it should be, 6 when something could not be found out.
     """
     from cartctl.adapters.http import Http
     from cartctl.checks.smoke import Smoke
@@ -64,9 +64,9 @@ def smoke(
 
 
 def health(ctx: typer.Context) -> None:
-    """Ask the API how it is: /health, the cart's stats and the analytics overview; changes nothing.
+    """Ask the API how it is.
 
-    Exit code 7 when it is not well, 6 when that could not be found out.
+    Looks at /health, the cart's stats and the analytics overview; changes nothing. Exit code 7 when it is not well, 6 when that could not be found out.
     """
     from cartctl.checks.health import Health
     from cartctl.ports import Ports
