@@ -83,7 +83,7 @@ def read_state(connection: Connection) -> State:
     )
     return State(
         heads=tuple(str(head[0]) for head in heads),
-        strict=any(strict for _, strict, _ in known),
+        strict=bool(known) and all(strict for _, strict, _ in known),
         records={str(revision): bool(adopted) for revision, _, adopted in known},
         ledger=read_ledger(connection),
         schema=schema,

@@ -2,7 +2,6 @@
 
 import json
 import stat
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -27,7 +26,7 @@ from cartctl.steps.drop import Drop
 from cartctl.steps.fingerprint import Fingerprint
 from cartctl.steps.migrate import Migrate
 from tests.database.conftest import Settings
-from tests.database.test_migrate import LEDGER, holding, ledger_row, run_sql
+from tests.database.test_migrate import LEDGER, Freeing, holding, ledger_row, run_sql
 from tests.services import Server
 
 CART = """INSERT INTO companies (id, name) VALUES ('c', 'C') ON CONFLICT DO NOTHING;
@@ -50,10 +49,10 @@ class Deployed:
         """The run as a later step sees it."""
         return replace(self.run, results=self.results)
 
-    def drop(self, **allowed: bool) -> dict[str, Any]:
+    def drop(self, pulse: Pulse | None = None, **allowed: bool) -> dict[str, Any]:
         """Take it back."""
         step = Drop(self.database, self.settings, Allowed(**allowed))
-        return step.perform(self.with_results(), Pulse())
+        return step.perform(self.with_results(), pulse or Pulse())
 
     def found(self) -> dict[str, Any] | None:
         """What a resumed rollback finds."""
@@ -295,17 +294,14 @@ def test_a_reader_that_leaves_is_waited_for(
     platform_database: Postgres, deployed: Deploying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A lock timeout is tried again, rows saved anew."""
-    monkeypatch.setattr(dropping, "PAUSE", 0.2)
-    monkeypatch.setattr(dropping, "LOCK_TIMEOUT", dropping.LOCK_TIMEOUT / 10)
+    monkeypatch.setattr(dropping, "LOCK_TIMEOUT", dropping.LOCK_TIMEOUT / 20)
     done = deployed(platform_database)
     run_sql(platform_database, CART)
     with platform_database.session("somebody", autocommit=False) as reader:
         reader.execute("SELECT * FROM products")
-        timer = threading.Timer(0.4, reader.rollback)
-        timer.start()
-        result = done.drop(data_loss=True)
-        timer.join()
-    assert result["rows"] == 4
+        pulse = Freeing(reader)
+        result = done.drop(pulse, data_loss=True)
+    assert (result["rows"], pulse.pauses) == (4, 1)
     assert done.left() == []
 
 

@@ -2,12 +2,13 @@
 
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from cartctl.adapters.postgres import Postgres, SqlFailed
+from cartctl.adapters.postgres import Connection, Postgres, SqlFailed
 from cartctl.database import guards, migrate
 from cartctl.database.catalogue import difference, read_catalogue
 from cartctl.database.migrate import deploy
@@ -94,18 +95,27 @@ def test_blockers_are_named(
     assert run_sql(platform_database, "SELECT to_regclass('carts')::text") == [(None,)]
 
 
-def test_a_lock_that_is_freed_is_waited_for(
-    platform_database: Postgres, settings: Settings, pulse: Pulse, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class Freeing(Pulse):
+    """A pulse in whose first pause somebody else ends their transaction."""
+
+    def __init__(self, blocker: Connection) -> None:
+        super().__init__()
+        self.pauses = 0
+        self._blocker = blocker
+
+    def pause(self, seconds: float) -> None:
+        """Take no time."""
+        self.pauses += 1
+        self._blocker.rollback()
+
+
+def test_a_lock_that_is_freed_is_waited_for(platform_database: Postgres, settings: Settings) -> None:
     """A lock timeout is tried again, and succeeds when the blocker has gone."""
-    monkeypatch.setattr(migrate, "PAUSE", 0.2)
     with platform_database.session("somebody", autocommit=False) as blocker:
         blocker.execute("LOCK TABLE companies IN ROW EXCLUSIVE MODE")
-        timer = threading.Timer(0.3, blocker.rollback)
-        timer.start()
-        made = deploy(platform_database, settings(platform_database, lock_timeout="100ms"), "run", pulse)
-        timer.join()
-    assert made.applied == NAMES
+        pulse = Freeing(blocker)
+        made = deploy(platform_database, settings(platform_database, lock_timeout="50ms"), "run", pulse)
+    assert (made.applied, pulse.pauses) == (NAMES, 1)
 
 
 def test_an_alarm_ends_a_waiting_migration(
@@ -113,11 +123,13 @@ def test_an_alarm_ends_a_waiting_migration(
 ) -> None:
     """A trigger or Ctrl-C ends the SQL at once, and what was under way is rolled back."""
     timer = threading.Timer(0.5, lambda: pulse.alarm(Interrupted("enough")))
+    begun = time.monotonic()
     with holding(platform_database, "LOCK TABLE companies IN ACCESS EXCLUSIVE MODE"):
         timer.start()
         with pytest.raises(Interrupted, match="enough"):
             deploy(platform_database, settings(platform_database, lock_timeout="30s"), "run", pulse)
     timer.join()
+    assert time.monotonic() - begun < 10
     assert status(platform_database, settings(platform_database)).applied == ()
 
 
