@@ -98,12 +98,11 @@ class Http:
         self._token = token.strip() if token else None
         self._timeout = timeout
         self._verify = verify
-        parts = urlsplit(self.base_url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        if not _is_web_address(self.base_url):
             raise ConfigError(
                 f"{self.masked!r} is no web address.", hint="It begins with http:// or https://."
             )
-        if self._token and not self._token.isprintable():
+        if self._token and not (self._token.isascii() and self._token.isprintable()):
             raise ConfigError(
                 "The token holds characters that no HTTP header may hold.",
                 hint="Check the file or variable it comes from.",
@@ -145,7 +144,7 @@ class Http:
         params: Mapping[str, str] | None = None,
     ) -> Response:
         """One request, with `json` as its body. Raises as `get` does; a redirect is followed for GET and HEAD alone."""
-        url = urljoin(self.base_url, path.lstrip("/")) if path else self.base_url.rstrip("/")
+        url = self.base_url + path.lstrip("/") if path else self.base_url.rstrip("/")  # never another host
         if params:
             url = f"{url}{'&' if '?' in url else '?'}{httpx.QueryParams(dict(params))}"
         begun = time.monotonic()
@@ -158,6 +157,8 @@ class Http:
         raise HttpUnreachable(f"{mask(url)} redirects more than {REDIRECTS} times.")
 
     def _same_host(self, url: str, target: str) -> str:
+        if not _is_web_address(target):
+            raise HttpRedirected(f"{mask(url)} redirects to what is no web address.")
         here, there = urlsplit(url), urlsplit(target)
         same = (here.scheme, here.hostname, here.port) == (there.scheme, there.hostname, there.port)
         upgraded = (here.scheme, there.scheme) == ("http", "https") and here.hostname == there.hostname
@@ -174,7 +175,7 @@ class Http:
         try:
             with self._client(url) as client, client.stream(method, url, json=json, headers=sent) as answer:
                 body = self._read(answer, url, begun)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise HttpUnreachable(
                 f"{mask(url)} does not answer: {mask(_reason(error), self._token)}.",
                 hint="Check the address, and that the service runs.",
@@ -206,6 +207,14 @@ class Http:
     def _tls(self) -> ssl.SSLContext:
         """Made once: reading the certificates costs tens of milliseconds."""
         return httpx.create_ssl_context()
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, a broken IPv6 address
+        return False
 
 
 def _reason(error: Exception) -> str:

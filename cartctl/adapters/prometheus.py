@@ -12,10 +12,12 @@ from prometheus_api_client.exceptions import PrometheusApiClientException
 from cartctl.adapters.connections import ConnectionShare
 from cartctl.adapters.http import mask
 from cartctl.adapters.metrics import Metric, MetricsFailed, PastReading, Reading, measured
+from cartctl.errors import ConfigError
 
 _REQUESTS = "http_requests_total"
 _API_HISTOGRAM = "http_request_duration_seconds"
 _DB_HISTOGRAM = "db_query_duration_seconds"
+_PARTS = ("", "requests", "timestamp", "buckets")
 _HISTOGRAMS = {Metric.API_LATENCY_P95: _API_HISTOGRAM, Metric.DB_LATENCY_P95: _DB_HISTOGRAM}
 
 
@@ -42,7 +44,14 @@ def default_queries(window: float) -> dict[str, str]:
 
 
 def _configured(queries: Mapping[str, str]) -> dict[str, str]:
-    """A user's own queries; one that is a plain series tells its own freshness."""
+    """A user's own queries; one that is a plain series tells its own freshness. Raises ConfigError for an unknown name."""
+    for name in queries:
+        metric, _, part = name.partition(".")
+        if metric not in set(Metric) or part not in _PARTS:
+            raise ConfigError(
+                f"metrics.queries has no {name!r}.",
+                hint=f"It knows {', '.join(Metric)}, and each with {', '.join(f'.{part}' for part in _PARTS if part)}.",
+            )
     own = dict(queries)
     for name, query in queries.items():
         if "." not in name and _is_series(query):

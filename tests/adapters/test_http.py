@@ -58,6 +58,29 @@ def test_a_redirect_to_another_host_is_an_error_and_gets_nothing() -> None:
     assert "abc" not in caught.value.message
 
 
+@pytest.mark.parametrize("path", ("http://127.0.0.1:9/x", "/http://127.0.0.1:9/x", "//127.0.0.1:9/x"))
+def test_a_path_never_leads_to_another_host(path: str) -> None:
+    """Whatever a path looks like, it stays below the base address."""
+    with serve(lambda _: Reply("here")) as web:
+        assert Http(web.url, token=TOKEN).get(path).body == "here"
+
+
+@pytest.mark.parametrize("target", ("http://x:port/", "mailto:a@b", "http://[::1"))
+def test_a_redirect_to_nowhere_is_an_error(target: str) -> None:
+    """What is no web address is not followed, and is one sentence."""
+    with (
+        serve(lambda _: Reply("", 302, {"Location": target})) as web,
+        pytest.raises((HttpRedirected, HttpUnreachable)),
+    ):
+        Http(web.url).get("/a")
+
+
+def test_a_header_that_cannot_be_sent_is_one_sentence() -> None:
+    """Letters no header may hold end in an error of ours."""
+    with pytest.raises(HttpUnreachable):
+        Http("http://127.0.0.1:9").get("/", headers={"X-Name": "käse ☂"})
+
+
 def test_endless_redirects_end() -> None:
     """A loop of redirects ends with an error."""
     with (
@@ -128,17 +151,29 @@ def test_no_json_is_a_bad_answer_with_a_masked_excerpt() -> None:
     assert len(answer.excerpt) <= 201
 
 
-@pytest.mark.parametrize("url", ("ftp://x", "api.avnz.io", "http://", "file:///etc/passwd"))
+@pytest.mark.parametrize(
+    "url",
+    (
+        "ftp://x",
+        "api.avnz.io",
+        "http://",
+        "file:///etc/passwd",
+        "http://x:port",
+        "http://[::1",
+        "http://x:99999",
+    ),
+)
 def test_a_wrong_address_is_a_configuration_error(url: str) -> None:
     """What is no web address is refused before anything is sent."""
     with pytest.raises(ConfigError, match="no web address"):
         Http(url)
 
 
-def test_a_token_no_header_can_hold_is_refused() -> None:
+@pytest.mark.parametrize("token", ("a\r\nX-Admin: 1", "tökén", "a\x00b"))
+def test_a_token_no_header_can_hold_is_refused(token: str) -> None:
     """A line break inside a token is a sentence, not a header of its own."""
     with pytest.raises(ConfigError, match="no HTTP header"):
-        Http("http://127.0.0.1", token="a\r\nX-Admin: 1")
+        Http("http://127.0.0.1", token=token)
 
 
 def test_the_token_is_in_no_representation() -> None:

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from cartctl.adapters.http import Http, HttpUnreachable
 from cartctl.adapters.metrics import Metric, Reading
 from cartctl.adapters.prometheus import PrometheusSource
+from cartctl.errors import ConfigError
 from tests.services import require
 from tests.web import Asked, Reply, Web, serve
 
@@ -223,6 +224,14 @@ def test_nobody_there_is_an_error_at_once() -> None:
     assert all(reading.error for reading in own.read().values())
     assert time.monotonic() - begun < 2
     own.close()
+
+
+@pytest.mark.parametrize("name", ("eror_rate", "error_rate.request", "http_requests_total"))
+def test_a_query_for_an_unknown_metric_is_refused(name: str) -> None:
+    """A slip of the pen does not silently leave the default in place."""
+    with pytest.raises(ConfigError, match=name) as caught:
+        PrometheusSource("http://127.0.0.1:9", queries={name: "1"})
+    assert "error_rate" in caught.value.hint
 
 
 def test_a_server_that_hangs_is_waited_for_once() -> None:
