@@ -20,6 +20,7 @@ from cartctl.database.adoption import Adoption, find_adoption
 from cartctl.database.blockers import SHARE_ROW_EXCLUSIVE, blockers
 from cartctl.database.contract import SCHEMA
 from cartctl.database.guards import PLATFORM, migrating, refuse_without_rights
+from cartctl.database.home import make_home
 from cartctl.database.status import State, become_owner, read_state
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused, StepFailed
@@ -35,15 +36,6 @@ RETRIED = {
 }
 ATTEMPTS = 4
 PAUSE = 1.0  # seconds before the second attempt, doubled after each
-
-HOME = b"""
-CREATE TABLE IF NOT EXISTS cartctl.applied (
-    revision TEXT PRIMARY KEY,
-    adopted BOOLEAN NOT NULL,
-    strict BOOLEAN NOT NULL,
-    run TEXT NOT NULL,
-    at TIMESTAMPTZ NOT NULL DEFAULT now()
-)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +120,7 @@ def _prepare(aside: Connection, settings: Database, run_id: str, state: State) -
 
 
 def _apply_all(postgres: Postgres, work: Work, state: State, pulse: Pulse) -> None:
-    _make_home(work, state)
+    make_home(work.aside, work.settings.owner_role, missing=not state.schema)
     engine = postgres.engine(
         "migrate",
         search_path=SCHEMA,
@@ -141,36 +133,6 @@ def _apply_all(postgres: Postgres, work: Work, state: State, pulse: Pulse) -> No
         for migration in state.pending:
             _persist(connection, migration, work, pulse)
     engine.dispose()
-
-
-def _make_home(work: Work, state: State) -> None:
-    """The schema that Alembic's version and our record live in; made before Alembic runs."""
-    with effect("postgres.migrate.schema"), work.aside.transaction():
-        if not state.schema:
-            _make_schema(work.aside, work.settings.owner_role)
-        work.aside.execute(HOME)
-
-
-def _make_schema(connection: Connection, owner: str | None) -> None:
-    """Made by whoever may: the owner itself, or the deployer in its name."""
-    row = connection.execute(
-        """SELECT has_database_privilege(current_user, current_database(), 'CREATE'),
-                  has_database_privilege(session_user, current_database(), 'CREATE'), current_database(), current_user"""
-    ).fetchone()
-    owner_may, deployer_may, name, user = row if row is not None else (False, False, "", "")
-    if not (owner_may or deployer_may):
-        raise Refused(
-            f"{user} may not create the schema cartctl in database {name}.",
-            hint=f"GRANT CREATE ON DATABASE {name} TO {user}, or make it: CREATE SCHEMA cartctl AUTHORIZATION {user}",
-        )
-    if owner_may or owner is None:
-        connection.execute("CREATE SCHEMA IF NOT EXISTS cartctl")
-        return
-    connection.execute("RESET ROLE")
-    connection.execute(
-        sql.SQL("CREATE SCHEMA IF NOT EXISTS cartctl AUTHORIZATION {}").format(sql.Identifier(owner))
-    )
-    connection.execute("SELECT set_config('role', %s, false)", (owner,))
 
 
 def _persist(connection: "sqlalchemy.Connection", migration: Frozen, work: Work, pulse: Pulse) -> None:
