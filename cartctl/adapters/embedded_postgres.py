@@ -6,12 +6,14 @@ import subprocess
 import time
 import warnings
 from pathlib import Path
-
-import psutil
+from typing import TYPE_CHECKING
 
 from cartctl.adapters.effects import effect
 from cartctl.adapters.local_process import ended, living
 from cartctl.errors import StepFailed
+
+if TYPE_CHECKING:
+    import psutil
 
 STARTING_SECONDS = 20.0
 STOPPING_SECONDS = 10.0
@@ -92,7 +94,7 @@ class EmbeddedPostgres:
             return []
         return lines if len(lines) >= 8 else []  # noqa: PLR2004 - its documented lines
 
-    def _postmaster(self) -> psutil.Process | None:
+    def _postmaster(self) -> "psutil.Process | None":
         """The living server of this very directory: a process with its number alone may be a stranger's."""
         lines = self._pidfile()
         if not lines or not lines[0].isdigit():

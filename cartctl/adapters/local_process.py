@@ -5,14 +5,18 @@ A number alone proves nothing: after a reboot it is somebody else's. The command
 
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-import psutil
+if TYPE_CHECKING:
+    import psutil
 
 LOOK_EVERY = 0.02  # seconds
 
 
-def living(pid: int, ours: Callable[[Sequence[str]], bool]) -> psutil.Process | None:
+def living(pid: int, ours: Callable[[Sequence[str]], bool]) -> "psutil.Process | None":
     """The process `pid` if it lives and its command line is `ours`. Read-only."""
+    import psutil
+
     try:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
@@ -22,8 +26,10 @@ def living(pid: int, ours: Callable[[Sequence[str]], bool]) -> psutil.Process | 
         return None
 
 
-def ended(process: psutil.Process, seconds: float) -> bool:
+def ended(process: "psutil.Process", seconds: float) -> bool:
     """Wait for a process' end, at most so long; whether it came. One that nobody has reaped yet has ended."""
+    import psutil
+
     deadline = time.monotonic() + seconds
     while True:
         try:

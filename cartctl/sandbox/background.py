@@ -4,12 +4,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-
-import psutil
+from typing import TYPE_CHECKING
 
 from cartctl.adapters.effects import effect
 from cartctl.adapters.local_process import ended, living
 from cartctl.sandbox.layout import Layout, read_json, write_atomic
+
+if TYPE_CHECKING:
+    import psutil
 
 ENDING_SECONDS = 8.0
 
@@ -22,7 +24,7 @@ class Program:
         self._kept = layout.directory / f"{name}.process"
         self._log = layout.logs / f"{name}.log"
 
-    def process(self) -> psutil.Process | None:
+    def process(self) -> "psutil.Process | None":
         """The living process, or None. A process with the kept number but without the mark is a stranger's."""
         pid = (read_json(self._kept) or {}).get("pid")
         return living(pid, lambda words: self._mark in words) if isinstance(pid, int) else None

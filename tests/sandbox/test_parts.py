@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cartctl.errors import UsageError
+from cartctl.errors import ConfigError, UsageError
 from cartctl.sandbox.images import IMAGES, digest, resolve
 from cartctl.sandbox.seed import companies
 from cartctl.sandbox.service.watched import Watched
 from cartctl.sandbox.supervisor.model import Pod, Spec, first_specs
 from cartctl.sandbox.supervisor.rollout import decide
 from cartctl.sandbox.supervisor.settings import Settings
-from cartctl.sandbox.up import checked_directory
+from cartctl.sandbox.up import checked_directory, up
 
 
 def spec(replicas: int, revision: int = 2, *, paused: bool = False) -> Spec:
@@ -124,3 +124,13 @@ def test_companies_are_always_the_same() -> None:
     assert len({company.id for company in known}) == 40
     assert sum(company.beta for company in known) == 10
     assert known == companies()
+
+
+def test_without_the_extra_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the packages of the extra are missing, one sentence names them, and nothing is made."""
+    monkeypatch.setenv("CARTCTL_STATE_DIR", str(tmp_path))
+    monkeypatch.setattr("cartctl.sandbox.up.EXTRA", ("uvicorn", "no_such_package"))
+    with pytest.raises(ConfigError, match="not installed: no_such_package") as refused:
+        up("default", lambda _: None)
+    assert "cartctl[sandbox]" in refused.value.hint
+    assert list(tmp_path.iterdir()) == []
