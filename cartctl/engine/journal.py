@@ -58,14 +58,16 @@ class PostgresJournal:
         with translated():
             found = self._connection().execute("SELECT to_regclass('cartctl_journal.event')").fetchone()
             if found == (None,):
-                with effect("journal.prepare"), self._connection().transaction():
+                with effect("journal.prepare"):
                     self._connection().execute(_TABLE)
-                    self._insert(Event(ITSELF, datetime.now(UTC), ITSELF, "made", {"id": str(uuid.uuid4())}))
 
-    @property
     def identity(self) -> str:
-        """Which journal this is, whatever its address."""
-        return str(self.events(ITSELF)[0].data["id"])
+        """Which journal this is, whatever its address: given to it when it is first asked for."""
+        found = self.events(ITSELF)
+        if not found:
+            self.append(Event(ITSELF, datetime.now(UTC), ITSELF, "made", {"id": str(uuid.uuid4())}))
+            found = self.events(ITSELF)
+        return str(found[0].data["id"])
 
     def append(self, event: Event) -> None:
         """Insert; a connection that was lost is opened once more."""

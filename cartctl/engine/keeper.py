@@ -6,6 +6,14 @@ from cartctl.engine.model import Event
 
 CONFIGMAP = "cartctl-journal"
 KEPT_RUNS = 5  # a ConfigMap holds 1 MiB; a run takes a few KiB
+KEPT = {
+    "started",
+    "intended",
+    "restored",
+    "undoing",
+    "undo_failed",
+    "finished",
+}  # all that a code rollback reads
 
 
 class ClusterJournal:
@@ -15,7 +23,9 @@ class ClusterJournal:
         self._cluster = cluster
 
     def append(self, event: Event) -> None:
-        """Rewrite the run's key with one more line."""
+        """Rewrite the run's key with one more line; what no code rollback reads is left out."""
+        if event.event not in KEPT:
+            return
         kept = self._cluster.settings(CONFIGMAP)
         changes: dict[str, str | None] = {event.run: kept.get(event.run, "") + to_line(event) + "\n"}
         if event.run not in kept:

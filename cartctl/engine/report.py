@@ -87,7 +87,10 @@ def _steps(events: Iterable[Event]) -> Iterator[StepReport]:
     last: dict[str, StepReport] = {}
     for event in events:
         if event.key not in {RUN, "stop", "lock"} and event.event in _ENDS:
-            last[event.key] = StepReport(event.key, event.event, float(event.data.get("seconds", 0.0)))
+            before = last.get(event.key)
+            undone = before is not None and before.outcome == "failed" and event.event == "restored"
+            outcome = "failed" if undone else event.event  # that it was put back is the run's outcome
+            last[event.key] = StepReport(event.key, outcome, float(event.data.get("seconds", 0.0)))
     yield from last.values()
 
 

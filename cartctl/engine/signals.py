@@ -19,7 +19,7 @@ def interruptible(pulse: Pulse) -> Iterator[None]:
         if asked:
             raise KeyboardInterrupt
         asked = True
-        pulse.alarm(Interrupted(f"Stopped by {signal.Signals(number).name}, between two steps."))
+        pulse.alarm(Interrupted(f"Stopped by {signal.Signals(number).name}."))
 
     former = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

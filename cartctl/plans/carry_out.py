@@ -11,7 +11,7 @@ from cartctl.engine.lock import Lock, whoami
 from cartctl.engine.model import Event, Run
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.report import RunReport, report
-from cartctl.engine.runner import OnFailure, Runner
+from cartctl.engine.runner import OnFailure, Outcome, Runner
 from cartctl.engine.state import RUN, State
 from cartctl.engine.view import View
 from cartctl.errors import Refused
@@ -43,27 +43,13 @@ def carry_out(
     journey: Journey, state: State, ports: Ports, journals: Journals, *, lock: Lock, pulse: Pulse, view: View
 ) -> RunReport:
     """Begin the run of `state`, or go on with it, and tell `view`. Raises Refused when the plan has changed since."""
-    at = datetime.now(UTC)
-    if state.started is None:
-        told = {
-            "plan": journey.name,
-            "env": ports.env.name,
-            "of": journey.of,
-            "facts": dict(journey.facts),
-            "asked": dict(journey.asked),
-        }
-        first = Event(state.run, at, RUN, "started", {**told, "version": __version__, **whoami()})
-    else:
-        refuse_changed(state, journey.facts)
-        first = Event(state.run, at, RUN, "resumed", dict(whoami()))
-    view.started(
-        state.run,
-        [(phase.name, step.key, describe(step)) for phase in journey.phases for step in phase.steps],
-    )
+    first = _first_event(journey, state, ports.env.name)
+    rows = [(phase.name, step.key, describe(step)) for phase in journey.phases for step in phase.steps]
+    view.started(state.run, rows)
     journals.kept.append(first)
     state.take(first)
     view.event(first)
-    began = state.started.at if state.started else at
+    began = state.started.at if state.started else first.at
     run = Run(
         state.run, ports.env.name, began, ports.directory / "runs" / state.run, "running", dict(state.results)
     )
@@ -80,15 +66,29 @@ def carry_out(
     outcome = runner.execute(
         [step for phase in journey.phases for step in phase.steps], journey.next_commands
     )
-    ended = replace(
-        report(journals.kept.events(state.run)),
+    ended = _report(journals, state.run, outcome)
+    view.finished(ended)
+    return ended
+
+
+def _first_event(journey: Journey, state: State, env: str) -> Event:
+    at = datetime.now(UTC)
+    if state.started is not None:
+        refuse_changed(state, journey.facts)
+        return Event(state.run, at, RUN, "resumed", dict(whoami()))
+    asked = {"facts": dict(journey.facts), "asked": dict(journey.asked)}
+    told = {"plan": journey.name, "env": env, "of": journey.of, **asked, "version": __version__, **whoami()}
+    return Event(state.run, at, RUN, "started", told)
+
+
+def _report(journals: Journals, run: str, outcome: Outcome) -> RunReport:
+    return replace(
+        report(journals.kept.events(run)),
         outcome=outcome.word,
         exit_code=outcome.exit_code,
         message=outcome.message,
         next_command=outcome.next_command,
     )
-    view.finished(ended)
-    return ended
 
 
 def refuse_changed(state: State, facts: Mapping[str, Any]) -> None:

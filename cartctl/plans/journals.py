@@ -102,7 +102,7 @@ def open_journals(
                 main.runs()
             else:
                 main.prepare()
-                file.belong_to(main.identity)
+                file.belong_to(main.identity())
                 catch_up(main, file)
         except DatabaseUnreachable:
             if not without_database:

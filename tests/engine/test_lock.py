@@ -146,8 +146,8 @@ def test_runs_of_a_database_that_was_made_anew_stay_aside(
     file = FileJournal(home)
     file.belong_to("11111111-former")
     file.append(Event("r1", datetime.now(UTC), "run", "started", {"plan": "deploy"}))
-    file.belong_to(journal.identity)
+    file.belong_to(journal.identity())
     assert (file.runs(), catch_up(journal, file), journal.runs()) == ([], 0, [])
     assert FileJournal(home.with_name("runs-11111111")).runs() == ["r1"]
-    file.belong_to(journal.identity)
+    file.belong_to(journal.identity())
     journal.close()

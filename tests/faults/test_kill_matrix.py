@@ -19,7 +19,7 @@ from tests.sandbox_fixture import Sandbox, wait_for
 
 ALL = os.environ.get("CARTCTL_FAULTS") == "all"
 SAMPLE = 16  # every so many-th point in the default run
-QUICK = {"CARTCTL_MONITOR__FOR": "1s", "CARTCTL_MONITOR__MINIMUM_REQUESTS": "1"}
+QUICK = {"CARTCTL_MONITOR__FOR": "5s", "CARTCTL_MONITOR__MINIMUM_REQUESTS": "1"}
 NOT_BEGUN = 3  # exit code: there is nothing to resume, or nothing to take back
 
 

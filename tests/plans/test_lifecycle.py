@@ -1,0 +1,271 @@
+"""The two commands, as a person would use them, on a real sandbox."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cartctl.adapters.embedded_postgres import EmbeddedPostgres
+from tests.sandbox_fixture import Sandbox, wait_for
+
+QUICK = {"CARTCTL_MONITOR__FOR": "5s", "CARTCTL_MONITOR__MINIMUM_REQUESTS": "1"}
+
+
+@dataclass
+class Going:
+    """A process that goes on; what it writes goes to files, since nobody reads along."""
+
+    process: subprocess.Popen[bytes]
+    out: Path
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self.process.send_signal(number)
+
+    def end(self) -> tuple[int, dict[str, Any]]:
+        """Its exit code and its last JSON document: a run's report, a result, an error; empty when it was killed."""
+        code = self.process.wait(timeout=120)
+        text = self.out.read_text(encoding="utf-8").strip()
+        if code == -signal.SIGKILL:
+            return code, {}
+        assert text, self.out.with_suffix(".err").read_text(encoding="utf-8")
+        try:
+            return code, json.loads(text)
+        except json.JSONDecodeError:
+            return code, json.loads(text.splitlines()[-1])
+
+
+class Cli:
+    """Command lines against a sandbox."""
+
+    def __init__(self, sandbox: Sandbox, home: Path) -> None:
+        self.sandbox = sandbox
+        self.env = {**os.environ, **QUICK, "CARTCTL_STATE_DIR": str(sandbox.state_directory)}
+        self._home = home
+
+    def start(self, *argv: str, **env: str) -> Going:
+        """Begin one."""
+        config = str(self.sandbox.layout.config)
+        command = [sys.executable, "-m", "cartctl", *argv, "--config", config, "-o", "json"]
+        out = self._home / f"{len(list(self._home.iterdir()))}.out"
+        with out.open("w") as stdout, out.with_suffix(".err").open("w") as stderr:
+            process = subprocess.Popen(command, stdout=stdout, stderr=stderr, env={**self.env, **env})
+        return Going(process, out)
+
+    def run(self, *argv: str, **env: str) -> tuple[int, dict[str, Any]]:
+        """Run one to its end."""
+        return self.start(*argv, **env).end()
+
+    def deploy(self, *argv: str) -> None:
+        """A deployment that succeeds."""
+        code, report = self.run("deploy", "--yes", *argv)
+        assert (code, report.get("outcome")) == (0, "succeeded"), report["message"]
+
+    def images(self) -> dict[str, str]:
+        """Deployment → image asked for."""
+        known = self.sandbox.cluster.deployments()
+        return {name: next(iter(found.images.values())).ref for name, found in known.items()}
+
+
+@pytest.fixture
+def cli(sandbox: Sandbox, tmp_path: Path) -> Cli:
+    """The command line on a sandbox at its beginning."""
+    home = tmp_path / "told"
+    home.mkdir()
+    return Cli(sandbox, home)
+
+
+def test_deploy_takes_effect_and_is_all_there(cli: Cli) -> None:
+    """Every step is told; the new version serves, workers run, maintenance is off, the report says how long it took."""
+    code, report = cli.run("deploy", "--yes")
+    assert (code, report["outcome"], set(cli.images().values())) == (0, "succeeded", {"2.0.0"}), report[
+        "message"
+    ]
+    keys = [step["key"] for step in report["steps"]]
+    assert keys[:2] == ["preflight", "snapshot"]
+    assert {"migrate", "endpoints", "pages", "smoke", "monitor", "prewarm.restore"} <= set(keys)
+    assert 0 < report["downtime_seconds"] < 2
+    skipped = {step["key"] for step in report["steps"] if step["outcome"] == "skipped"}
+    assert skipped == {"announce", "hook.after_migrate", "cache", "cdn", "report"}
+    assert cli.sandbox.cluster.capacity(["deployment/payment-api", "deployment/job-worker"]) == {
+        "deployment/payment-api": 2,
+        "deployment/job-worker": 1,
+    }
+    assert "MAINTENANCE" not in cli.sandbox.cluster.settings("cart-runtime")
+    assert cli.run("migrate", "verify")[0] == 0
+    assert cli.run("smoke")[0] == 0
+
+
+def test_a_rollback_with_the_database_leaves_the_catalogue_as_it_was_and_deploying_works_again(
+    cli: Cli,
+) -> None:
+    """Deploy, take all of it back, deploy again; taking back twice changes nothing."""
+    cli.deploy()
+    code, report = cli.run("rollback", "--database", "--yes")
+    assert (code, report["outcome"], set(cli.images().values())) == (0, "succeeded", {"1.0.0"})
+    steps = {step["key"]: step["outcome"] for step in report["steps"]}
+    assert (steps["database"], steps["catalogue"]) == ("applied", "applied")
+    assert cli.run("migrate", "verify")[0] == 7
+    revisions = {name: found.revision for name, found in cli.sandbox.cluster.deployments().items()}
+    assert cli.run("rollback", "--yes")[0] == 0
+    assert {name: found.revision for name, found in cli.sandbox.cluster.deployments().items()} == revisions
+    code, report = cli.run("deploy", "--yes")
+    assert (code, report["outcome"]) == (0, "succeeded")
+
+
+def test_rows_stop_a_database_rollback_until_their_loss_is_allowed_and_are_saved(cli: Cli) -> None:
+    """A cart in the tables: refused with the count, nothing changed; then dropped, with a dump of the rows."""
+    cli.deploy()
+    with cli.sandbox.superuser.session("test") as connection:
+        connection.execute(
+            """INSERT INTO carts (id, "companyId", "updatedAt") SELECT 'c' || n, 'avnz', now() FROM generate_series(1, 3) n"""
+        )
+    code, error = cli.run("rollback", "--database", "--yes")
+    assert (code, error["kind"], set(cli.images().values())) == (3, "error", {"2.0.0"})
+    assert "carts 3" in error["message"]
+    code, _ = cli.run("rollback", "--database", "--yes", "--allow-data-loss")
+    assert code == 0
+    saved = list(cli.sandbox.state_directory.glob("environments/*/runs/*/rows/**/toc.dat"))
+    assert len(saved) == 1
+
+
+@pytest.mark.parametrize("version", ("errors", "crash", "payments-down"))
+def test_a_broken_version_rolls_itself_back(cli: Cli, version: str) -> None:
+    """Exit code 4: the old version serves, workers run, maintenance is off; the migration stays."""
+    code, report = cli.run("deploy", "--yes", "--image", f"payment-api=2.0.0-{version}")
+    assert (code, report["outcome"], set(cli.images().values())) == (4, "rolled_back", {"1.0.0"})
+    assert cli.sandbox.api.get("/api/products").status == 200
+    assert cli.sandbox.cluster.capacity(["deployment/job-worker"]) == {"deployment/job-worker": 1}
+    assert cli.run("migrate", "verify")[0] == 0
+    cli.deploy()
+
+
+def test_a_slow_version_is_seen_by_the_monitor(cli: Cli) -> None:
+    """A p95 above its critical threshold for as long as the error rate may be turns the run back."""
+    code, report = cli.run("deploy", "--yes", "--image", "payment-api=2.0.0-slow", CARTCTL_MONITOR__FOR="15s")
+    assert (code, report["outcome"], set(cli.images().values())) == (4, "rolled_back", {"1.0.0"})
+    assert "api_latency_p95" in report["message"]
+
+
+def test_without_automatic_rollback_the_code_stays_and_a_person_is_needed(cli: Cli) -> None:
+    """Exit code 5 with the next command; workers run and maintenance is off."""
+    code, report = cli.run(
+        "deploy", "--yes", "--no-auto-rollback", "--image", "payment-api=2.0.0-payments-down"
+    )
+    assert (code, report["outcome"]) == (5, "failed")
+    assert report["next_command"].startswith("cartctl rollback")
+    assert cli.images()["payment-api"] == "2.0.0-payments-down"
+    assert cli.sandbox.cluster.capacity(["deployment/job-worker"]) == {"deployment/job-worker": 1}
+    assert (cli.run("rollback", "--yes")[0], set(cli.images().values())) == (0, {"1.0.0"})
+
+
+def test_a_second_deployment_is_refused_while_one_runs_and_after_one_died(cli: Cli) -> None:
+    """Exit 8 naming the living run; exit 3 naming the ways on after kill -9; then --resume ends it."""
+    first = cli.start("deploy", "--yes", CARTCTL_MONITOR__FOR="60s")
+    wait_for(lambda: cli.images()["admin-dashboard"] == "2.0.0", 30)
+    code, error = cli.run("deploy", "--yes")
+    assert (code, error["code"]) == (8, "locked")
+    assert "pid" in error["message"]
+    first.signal(signal.SIGKILL)
+    assert first.end()[0] == -signal.SIGKILL
+    code, error = cli.run("deploy", "--yes")
+    assert (code, error["code"]) == (3, "refused")
+    assert "--resume" in error["hint"]
+    assert "--abandon" in error["hint"]
+    code, report = cli.run("deploy", "--resume")
+    assert (code, report["outcome"]) == (0, "succeeded")
+
+
+def test_ctrl_c_stops_between_steps_and_the_run_can_be_taken_back(cli: Cli) -> None:
+    """Exit 130 with both ways on; a rollback ends the run, and the next deployment is free."""
+    process = cli.start("deploy", "--yes", CARTCTL_MONITOR__FOR="60s")
+    wait_for(lambda: cli.images()["admin-dashboard"] == "2.0.0", 30)
+    process.signal(signal.SIGINT)
+    code, report = process.end()
+    assert (code, report["outcome"]) == (130, "interrupted")
+    assert "--resume" in report["next_command"]
+    assert (cli.run("rollback", "--yes")[0], set(cli.images().values())) == (0, {"1.0.0"})
+    cli.deploy()
+
+
+def test_a_living_run_hands_over_to_a_rollback(cli: Cli) -> None:
+    """A rollback started elsewhere stops the deployment within seconds and takes it back."""
+    process = cli.start("deploy", "--yes", CARTCTL_MONITOR__FOR="60s")
+    wait_for(lambda: cli.images()["admin-dashboard"] == "2.0.0", 30)
+    began = time.monotonic()
+    code, report = cli.run("rollback", "--yes")
+    assert (process.end()[0], code, report["outcome"]) == (130, 0, "succeeded")
+    assert time.monotonic() - began < 20
+    assert set(cli.images().values()) == {"1.0.0"}
+    assert cli.run("history")[1]["runs"][1]["outcome"] == "rolled_back"
+
+
+def test_with_the_database_gone_the_code_is_rolled_back_and_the_journal_caught_up(cli: Cli) -> None:
+    """PostgreSQL is stopped: rollback takes the lease, puts the images back, and the journal knows of it later."""
+    cli.deploy()
+    EmbeddedPostgres(cli.sandbox.layout.postgres).stop()
+    code, report = cli.run("rollback", "--yes")
+    assert (code, report["outcome"], set(cli.images().values())) == (0, "succeeded", {"1.0.0"})
+    assert cli.run("deploy", "--yes")[0] == 2
+    assert cli.run("sandbox", "up")[0] == 0
+    cli.deploy()
+    told = cli.run("history")[1]["runs"]
+    assert [(run["plan"], run["outcome"]) for run in told[:2]] == [
+        ("deploy", "succeeded"),
+        ("rollback", "succeeded"),
+    ]
+
+
+def test_a_rollback_from_a_copy_of_the_journal_needs_no_other_memory(cli: Cli, tmp_path: Path) -> None:
+    """`--journal FILE` takes the images back with the database's journal gone."""
+    cli.deploy()
+    (file,) = cli.sandbox.state_directory.glob("environments/*/runs/*.ndjson")
+    copy = tmp_path / "run.ndjson"
+    copy.write_bytes(file.read_bytes())
+    with cli.sandbox.superuser.session("test") as connection:
+        connection.execute("DROP SCHEMA cartctl_journal CASCADE")
+    code, _ = cli.run("rollback", "--yes", "--journal", str(copy))
+    assert (code, set(cli.images().values())) == (0, {"1.0.0"})
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "said"),
+    (
+        (("deploy", "--yes", "--image", "payment-api"), 2, "DEPLOYMENT=REF"),
+        (("deploy", "--yes", "--image", "nobody=2.0.0"), 2, "nobody=2.0.0"),
+        (("deploy", "--yes", "--image", "payment-api=9.9.9"), 3, "9.9.9"),
+        (("deploy", "--yes", "--skip", "migrate"), 2, "can never be skipped"),
+        (("deploy", "--yes", "--skip", "lunch"), 2, "no step lunch"),
+        (("deploy", "--yes", "--monitor-for", "long"), 2, "is no duration: 'long'"),
+        (("deploy", "--resume"), 3, "no unfinished run"),
+        (("deploy", "--abandon", "r0"), 3, "no unfinished run r0"),
+        (("rollback", "--yes"), 3, "nothing to take back"),
+        (("rollback", "--yes", "--run", "r0"), 3, "no run r0"),
+        (("deploy",), 3, "no terminal"),
+    ),
+)
+def test_bad_input_is_one_sentence_and_changes_nothing(
+    cli: Cli, argv: tuple[str, ...], code: int, said: str
+) -> None:
+    """The sentence says what was wrong, the exit code says whose turn it is, and the world stays as it was."""
+    found, told = cli.run(*argv)
+    assert (found, said in told["message"]) == (code, True), told
+    assert set(cli.images().values()) == {"1.0.0"}
+
+
+def test_a_token_that_the_api_refuses_stops_the_run_before_anything(cli: Cli) -> None:
+    """Preflight names the token, which stands nowhere in the output."""
+    cli.sandbox.layout.token.write_text("wrong-token-123", encoding="utf-8")
+    process = cli.start("deploy", "--yes")
+    code, report = process.end()
+    assert (code, "token" in report["message"]) == (3, True)
+    for told in (process.out, process.out.with_suffix(".err")):
+        assert "wrong-token-123" not in told.read_text(encoding="utf-8")
+    assert set(cli.images().values()) == {"1.0.0"}
