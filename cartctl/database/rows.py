@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -43,8 +44,15 @@ def save_rows(
     partial.mkdir(parents=True, mode=0o700)
     try:
         saved = _dump(postgres, connection, names, partial, pulse)
-        (partial / "manifest.json").write_text(json.dumps(asdict(saved), indent=2) + "\n", encoding="utf-8")
+        manifest = partial / "manifest.json"
+        manifest.write_text(json.dumps(asdict(saved), indent=2) + "\n", encoding="utf-8")
+        manifest.chmod(0o600)
+        for path in (manifest, partial):
+            _sync(path)
         partial.rename(directory)
+        _sync(
+            directory.parent
+        )  # the rows must be on the disk before the tables go; pg_dump syncs its own files
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
@@ -90,6 +98,14 @@ def _attended(pulse: Pulse) -> Attend:
         pulse.wait(program.finished, LIMIT.total_seconds(), what=program.name, every=0.02)
 
     return attend
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _checksum(path: Path) -> str:
