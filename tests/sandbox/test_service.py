@@ -154,10 +154,10 @@ def test_tables_may_come_and_go_under_a_running_replica(sandbox: Sandbox) -> Non
     pods = {pod.name for pod in sandbox.cluster.pods("payment-api") if pod.ready}
     for _ in range(2):
         migrate(sandbox)
-        assert {sandbox.api.get("/api/admin/carts").status for _ in range(6)} == {200}
+        assert {sandbox.api.get("/api/admin/carts").status for _ in range(30)} == {200}
         with sandbox.superuser.session("test", autocommit=False) as connection:
             drop_the_cart(connection)
-        assert {sandbox.api.get("/api/admin/carts").status for _ in range(6)} == {500}
+        assert {sandbox.api.get("/api/admin/carts").status for _ in range(30)} == {500}
     assert {pod.name for pod in sandbox.cluster.pods("payment-api") if pod.ready} == pods
 
 
