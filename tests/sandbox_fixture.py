@@ -19,7 +19,7 @@ from cartctl.adapters.processes import Processes
 from cartctl.sandbox.access import make_flags
 from cartctl.sandbox.down import down
 from cartctl.sandbox.layout import Layout
-from cartctl.sandbox.postgres import DATABASE
+from cartctl.sandbox.names import DATABASE
 from cartctl.sandbox.seed import seed
 from cartctl.sandbox.status import SandboxStatus, ask_supervisor
 from cartctl.sandbox.up import up
