@@ -5,6 +5,7 @@ from typing import Any
 
 import typer
 
+from cartctl.commands.cart import cart
 from cartctl.commands.config import config
 from cartctl.commands.deploy import deploy, plan
 from cartctl.commands.history import history, report, unlock
@@ -30,6 +31,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 }
 
 GROUPS: dict[str, typer.Typer] = {
+    "cart": cart,
     "config": config,
     "migrate": migrate,
     "sandbox": sandbox,

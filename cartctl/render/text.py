@@ -20,6 +20,7 @@ _ELSEWHERE = {  # kind of result → the module that registers its renderer; loa
     "migration_plan": "cartctl.render.database_text",
     "migrations": "cartctl.render.migrations_text",
     "plan": "cartctl.render.plan_text",
+    "quote": "cartctl.render.quote_text",
     "rollback_plan": "cartctl.render.rollback_text",
     "run": "cartctl.render.run_text",
     "sandbox": "cartctl.render.sandbox_text",
