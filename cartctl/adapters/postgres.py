@@ -19,6 +19,7 @@ __all__ = ["Connection", "DatabaseUnreachable", "Jsonb", "Postgres", "SqlFailed"
 
 Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
 
+CONNECT_TIMEOUT = 10  # seconds
 KEEPALIVES = {"keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 
 
@@ -89,16 +90,14 @@ class Postgres:
         password = parts.pop("password", None)
         return make_conninfo("", **parts), {} if password is None else {"PGPASSWORD": str(password)}
 
-    def connect(
-        self, purpose: str, *, autocommit: bool = True, connect_timeout: int = 10, **settings: str
-    ) -> Connection:
+    def connect(self, purpose: str, *, autocommit: bool = True, **settings: str) -> Connection:
         """A connection in UTC with TCP keepalives, named `cartctl PURPOSE`; `settings` are server parameters.
 
         Raises DatabaseUnreachable with the server's sentence and the DSN masked.
         """
         try:
-            options = {
-                "connect_timeout": connect_timeout,
+            options: dict[str, str | int] = {
+                "connect_timeout": CONNECT_TIMEOUT,
                 "application_name": f"cartctl {purpose}",
                 **KEEPALIVES,
             }

@@ -41,7 +41,9 @@ def deploy(
         bool, typer.Option("--outside-window", help="Deploy outside the environment's window.")
     ] = False,
 ) -> None:
-    """Deploy the cart: snapshot, migrate, release, verify, watch; rolls itself back when a step fails.
+    """Deploy the cart; rolls itself back when a step fails.
+
+    Snapshot, migration, maintenance, releases, verification and monitoring, each step journalled before it acts.
 
     With -o json one event per line, the last is the run's report.
     """
@@ -77,7 +79,10 @@ def deploy(
 
 
 def plan(ctx: typer.Context) -> None:
-    """Show the deployment's plan: each step with its time, what is already so and what would change."""
+    """Show the plan of a deployment.
+
+    Each step with its time, what is already so and what would change.
+    """
     from cartctl.plans.asked import Asked
     from cartctl.plans.deploying import planned
     from cartctl.plans.preview import preview

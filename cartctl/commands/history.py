@@ -28,7 +28,7 @@ def history(
 def report(
     ctx: typer.Context, run: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, from history.")]
 ) -> None:
-    """Show what one run came to: outcome, downtime, and each step with its time."""
+    """Show what one run came to, step by step."""
     from cartctl.engine.report import report as told
     from cartctl.errors import Refused
     from cartctl.plans.journals import open_journals
@@ -51,7 +51,10 @@ def unlock(
         bool, typer.Option("--force", help="End the holder's connection; recorded in the journal.")
     ] = False,
 ) -> None:
-    """Show who holds the lock. A dead owner frees it by itself within seconds; --force is for one that hangs."""
+    """Show who holds the lock, or end a holder that hangs.
+
+    A dead owner frees the lock by itself within seconds; --force is never needed after a crash.
+    """
     from cartctl.plans.unlocking import unlock as free
     from cartctl.ports import Ports
 

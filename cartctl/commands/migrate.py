@@ -12,7 +12,10 @@ migrate = typer.Typer(no_args_is_help=True, help="Show, apply and verify the dat
 
 @migrate.command("status")
 def show_status(ctx: typer.Context) -> None:
-    """Show which migrations are applied and which are pending, and what Prisma's ledger says."""
+    """Show which migrations are applied and which are pending.
+
+    By cartctl's own record, with Prisma's ledger beside it.
+    """
     from cartctl.database.status import status
     from cartctl.ports import Ports
 
@@ -29,7 +32,10 @@ def deploy(
         bool, typer.Option("--plan", help="Show the SQL of what is pending and change nothing.")
     ] = False,
 ) -> None:
-    """Apply the pending migrations, one transaction each, and verify the result."""
+    """Apply the pending migrations and verify the result.
+
+    One transaction each, with bounded locks; who is in the way is named.
+    """
     from cartctl.database.migrate import deploy as apply
     from cartctl.database.preview import preview
     from cartctl.database.verify import verify

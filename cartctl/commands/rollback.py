@@ -40,9 +40,10 @@ def rollback(
         bool, typer.Option("--take-over", help="End the connection of a living run that does not stop.")
     ] = False,
 ) -> None:
-    """Take the newest deployment back: workers stopped, flags to 0 %, former images, old version verified, workers started.
+    """Take the newest deployment back.
 
-    Works with the database gone, for the code. Running it twice changes nothing.
+    Workers are stopped, flags go to 0 %, the former images come back, the old version is verified, workers start. The
+    code is taken back also with the database gone. Running it twice changes nothing.
     """
     from cartctl.plans.rollback import Wanted
     from cartctl.plans.rolling_back import show_plan, take_back

@@ -16,7 +16,7 @@ KEPT_REVISIONS = 30
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
 
 
-class Bad(Exception):  # noqa: N818 - an answer, not a fault
+class Bad(Exception):
     """A request that cannot be met: HTTP status, what happened, what to do."""
 
     def __init__(self, status: int, message: str, hint: str = "") -> None:
