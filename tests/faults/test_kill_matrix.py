@@ -18,7 +18,7 @@ from cartctl.adapters.postgres import Postgres
 from tests.sandbox_fixture import Sandbox, wait_for
 
 ALL = os.environ.get("CARTCTL_FAULTS") == "all"
-SAMPLE = 16  # every so many-th point in the default run
+SAMPLE = 44  # every so many-th point in the default run
 QUICK = {"CARTCTL_MONITOR__FOR": "5s", "CARTCTL_MONITOR__MINIMUM_REQUESTS": "1"}
 NOT_BEGUN = 3  # exit code: there is nothing to resume, or nothing to take back
 
@@ -160,7 +160,7 @@ def test_killed_anywhere_a_deployment_is_rolled_back_from_its_journal(
 ) -> None:
     """`rollback` in a new process brings the former world back, but for the migrations, which stay."""
     begin: World = undisturbed["begin"]
-    for point in sample(undisturbed["points"], 11):
+    for point in sample(undisturbed["points"], 25):
         killed = deployer.run("deploy", "--yes", point=point)
         assert killed.returncode == -signal.SIGKILL, (point, killed.returncode, killed.stdout[-500:])
         wait_for(lambda: lock_is_free(deployer.sandbox.superuser))
