@@ -24,6 +24,12 @@ class ClusterUnreachable(StepFailed):
     code = "cluster_unreachable"
 
 
+class SettingsChanged(StepFailed):
+    """Somebody else has written to a ConfigMap since it was read."""
+
+    code = "settings_changed"
+
+
 @dataclass(frozen=True, slots=True)
 class Image:
     """A container image as asked for; the digest is what ran, known only once a pod has started."""
@@ -106,8 +112,14 @@ class Cluster(Protocol):
     def settings(self, name: str) -> dict[str, str]:
         """The keys of a ConfigMap; empty when there is none. Read-only."""
 
-    def put_settings(self, name: str, changes: Mapping[str, str | None]) -> None:
-        """Write or (None) remove keys of a ConfigMap, other keys untouched, created when missing."""
+    def put_settings(
+        self, name: str, changes: Mapping[str, str | None], *, seen: Mapping[str, str | None] | None = None
+    ) -> None:
+        """Write or (None) remove keys of a ConfigMap, other keys untouched, created when missing.
+
+        With `seen`, only while these keys still hold these texts (None: are absent), decided by the ConfigMap's version.
+        Raises SettingsChanged otherwise, and nothing is written.
+        """
 
     def ask(self, pod: Pod, path: str, headers: Mapping[str, str]) -> Answer:
         """GET a path of one pod, whatever the Service in front of it would choose.

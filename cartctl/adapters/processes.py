@@ -8,7 +8,15 @@ from urllib.parse import quote
 
 from filelock import FileLock, Timeout
 
-from cartctl.adapters.cluster import Answer, ClusterUnreachable, Deployment, Image, Pod, UnknownDeployment
+from cartctl.adapters.cluster import (
+    Answer,
+    ClusterUnreachable,
+    Deployment,
+    Image,
+    Pod,
+    SettingsChanged,
+    UnknownDeployment,
+)
 from cartctl.adapters.effects import effect
 from cartctl.adapters.http import Http, HttpUnreachable, Response
 from cartctl.errors import Locked
@@ -69,13 +77,19 @@ class Processes:
         """The keys of a ConfigMap; empty when there is none. Read-only."""
         return dict(self._call("GET", f"/settings/{quote(name)}")["data"])
 
-    def put_settings(self, name: str, changes: Mapping[str, str | None]) -> None:
-        """Write or (None) remove keys, on a fresh reading whenever somebody else wrote in between."""
+    def put_settings(
+        self, name: str, changes: Mapping[str, str | None], *, seen: Mapping[str, str | None] | None = None
+    ) -> None:
+        """Write or (None) remove keys, on a fresh reading whenever somebody else wrote in between.
+
+        Raises SettingsChanged when a key no longer holds what was `seen` of it.
+        """
         path = f"/settings/{quote(name)}"
         for left in reversed(range(ATTEMPTS)):
-            seen = self._call("GET", path)["version"]
+            found = self._call("GET", path)
+            _refuse_changed(name, found["data"], seen or {})
             with effect("cluster.put_settings"):
-                answer = self._send("PATCH", path, {"changes": dict(changes), "seen": seen})
+                answer = self._send("PATCH", path, {"changes": dict(changes), "seen": found["version"]})
             if answer.status != CONFLICT or not left:
                 _checked(answer)
                 return
@@ -127,6 +141,15 @@ class Processes:
             raise ClusterUnreachable(
                 f"The sandbox's supervisor does not answer: {error.message}", hint=START
             ) from error
+
+
+def _refuse_changed(name: str, now: Mapping[str, str], seen: Mapping[str, str | None]) -> None:
+    changed = [key for key, text in seen.items() if now.get(key) != text]
+    if changed:
+        raise SettingsChanged(
+            f"{name}/{changed[0]} was changed by somebody else in the meantime.",
+            hint="Look at it, and try again.",
+        )
 
 
 def _checked(answer: Response) -> Any:
