@@ -1,5 +1,6 @@
 """Strict readers for JSON values: each takes a value and where it stands, and refuses what it does not know by that path."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +15,6 @@ from cartctl.domain.money import LARGEST, Currency
 TEXT_LIMIT = 500  # characters of one text
 INT4 = 2**31 - 1  # the database's integer columns
 _DIGITS = 40  # characters of one number
-_LITERALS = {None: "null", True: "true", False: "false"}
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -73,8 +73,10 @@ def told(value: Any) -> str:
     """A value as an error quotes it: short, and without anything a terminal would obey."""
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "a list"
-    quoted = isinstance(value, str) and not isinstance(value, Inexact)
-    shown = ascii(value) if quoted else _LITERALS.get(value, str(value))
+    if isinstance(value, Inexact):
+        shown = str(value)
+    else:
+        shown = ascii(value) if isinstance(value, str) else json.dumps(value)
     return shown if len(shown) <= _DIGITS else f"{shown[:_DIGITS]}..."
 
 

@@ -31,7 +31,7 @@ class Compared:
     position: int = 0
 
 
-Entry = TypeVar("Entry", Wish, Compared, SavedItem)
+Entry = TypeVar("Entry", bound=Wish | Compared | SavedItem)
 
 
 def key(entry: Wish | Compared | SavedItem) -> Key:
@@ -50,14 +50,20 @@ def remove(entries: Iterable[Entry], product_id: str, variant_id: str | None = N
 
 def wish(entries: Iterable[Wish], new: Wish) -> tuple[Wish, ...]:
     """The wishlist with a product; one that is on it keeps its place and takes over the new priority and notes."""
-    return _put(
-        entries, new, lambda there: replace(there, priority=new.priority, notes=new.notes or there.notes)
-    )
+
+    def again(there: Wish) -> Wish:
+        return replace(there, priority=new.priority, notes=new.notes or there.notes)
+
+    return _put(entries, new, again)
 
 
 def save(entries: Iterable[SavedItem], new: SavedItem) -> tuple[SavedItem, ...]:
     """What is saved for later with one more; the same product again adds its units, at the price it was first saved at."""
-    return _put(entries, new, lambda there: replace(there, quantity=there.quantity + new.quantity))
+
+    def again(there: SavedItem) -> SavedItem:
+        return replace(there, quantity=there.quantity + new.quantity)
+
+    return _put(entries, new, again)
 
 
 def compare(entries: Iterable[Compared], new: Compared, limit: int = COMPARED) -> tuple[Compared, ...]:
@@ -81,10 +87,10 @@ def merge_wishes(into: Iterable[Wish], more: Iterable[Wish]) -> tuple[Wish, ...]
 
 def _put(entries: Iterable[Entry], new: Entry, again: Callable[[Entry], Entry]) -> tuple[Entry, ...]:
     """The list with an entry at its end, or with the one that is there changed."""
-    there = tuple(entries)
-    if all(key(entry) != key(new) for entry in there):
-        return (*there, new)
-    return tuple(again(entry) if key(entry) == key(new) else entry for entry in there)
+    before = tuple(entries)
+    if all(key(entry) != key(new) for entry in before):
+        return (*before, new)
+    return tuple(again(entry) if key(entry) == key(new) else entry for entry in before)
 
 
 def merge_comparisons(

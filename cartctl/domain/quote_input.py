@@ -76,7 +76,7 @@ LINE = nested(
         "category": Field("category", text),
         "unitPrice": Field("unit_price", amount, required=True),
         "quantity": Field("quantity", whole(1), required=True),
-        "weight": Field("weight", number(6, _HEAVIEST)),
+        "weight": Field("weight", number(12, _HEAVIEST)),
         "weightUnit": Field("weight_unit", unit),
     },
     _line,
