@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from cartctl.config.keys import KeyPath, leaves, nearest
 from cartctl.config.model import Environment
 from cartctl.config.problems import Problem
+from cartctl.config.stages import read_stages
 from cartctl.config.values import Secret, format_duration, quoted
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -27,6 +28,7 @@ def judge(environment: Environment) -> list[Problem]:
         *_cluster(environment),
         *_images(environment),
         *_addresses(environment),
+        *_rollout(environment),
     ]
 
 
@@ -95,14 +97,14 @@ def _window(environment: Environment) -> Iterator[Problem]:
             ("window",),
             f"must begin before it ends, on one day: {window.from_:%H:%M} is not before {window.to:%H:%M}",
         )
+    yield from _zone(("window", "zone"), window.zone)
+
+
+def _zone(path: KeyPath, zone: str) -> Iterator[Problem]:
     try:
-        ZoneInfo(window.zone)
+        ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        yield Problem(
-            ("window", "zone"),
-            f"is no time zone: {quoted(window.zone)}",
-            hint='For example "UTC" or "Europe/Berlin".',
-        )
+        yield Problem(path, f"is no time zone: {quoted(zone)}", hint='For example "UTC" or "Europe/Berlin".')
 
 
 def _cluster(environment: Environment) -> Iterator[Problem]:
@@ -187,6 +189,25 @@ def _address(path: KeyPath, url: str) -> Iterator[Problem]:
             path,
             f"is no web address: {quoted(url)}",
             hint="It begins with http:// or https:// and names a host.",
+        )
+
+
+def _rollout(environment: Environment) -> Iterator[Problem]:
+    rollout = environment.rollout
+    try:
+        read_stages(rollout.stages)
+    except ValueError as wrong:
+        yield Problem(("rollout", "stages"), str(wrong))
+    calendar = rollout.calendar
+    if calendar.from_ >= calendar.to:
+        yield Problem(("rollout", "calendar"), "must begin before it ends, on one day")
+    if not calendar.days:
+        yield Problem(("rollout", "calendar", "days"), "names no day, so that no stage would ever be entered")
+    yield from _zone(("rollout", "calendar", "zone"), calendar.zone)
+    companies = rollout.companies
+    if companies is not None and (companies.sql is None) == (companies.csv is None):
+        yield Problem(
+            ("rollout", "companies"), "needs either `sql` or `csv`", hint="The ids of all companies."
         )
 
 
