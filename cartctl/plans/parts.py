@@ -48,6 +48,7 @@ def snapshot(ports: Ports) -> Step:
     return Snapshot(
         Subject(ports.env.name, ports.database, lambda connection: read_catalogue(connection).hash),
         open_store(ports.env),
+        max_age=ports.env.resume_max_age,
     )
 
 

@@ -1,5 +1,6 @@
 """The snapshot before a deployment: made, verified, pinned; never taken back."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cartctl.engine.model import Action, Run, Verdict
@@ -10,19 +11,22 @@ from cartctl.snapshots.manifest import DamagedSnapshot, Manifest
 from cartctl.snapshots.store import Store
 from cartctl.snapshots.verify import verify
 
+MOST_ATTEMPTS = 1000  # snapshots of one run, each taken because the one before had grown too old
+
 
 class Snapshot(Action[dict[str, Any]]):
     """Dumps the database. Its WAL position and time are the point-in-time target of the run."""
 
     key = "snapshot"
 
-    def __init__(self, subject: Subject, store: Store) -> None:
+    def __init__(self, subject: Subject, store: Store, *, max_age: timedelta | None = None) -> None:
         self._subject = subject
         self._store = store
+        self._max_age = max_age
 
     def find(self, run: Run) -> dict[str, Any] | None:
-        """The run's snapshot, when it is complete, verified and pinned. Read-only."""
-        snapshot = snapshot_id(run)
+        """The run's snapshot, when it is complete, verified, pinned and not too old. Read-only."""
+        snapshot = self._id(run)
         try:
             manifest = self._store.find(snapshot)
         except DamagedSnapshot:
@@ -33,7 +37,7 @@ class Snapshot(Action[dict[str, Any]]):
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
         """Make, verify and pin it. Raises StepFailed when what was written does not verify."""
-        manifest = create(self._subject, self._store, snapshot_id(run), pulse)
+        manifest = create(self._subject, self._store, self._id(run), pulse)
         checks = verify(self._store, manifest.id, pulse)
         if checks.verdict is not Verdict.PASS:
             bad = "; ".join(f"{check.name}: {check.observed}" for check in checks.bad())
@@ -43,6 +47,19 @@ class Snapshot(Action[dict[str, Any]]):
             )
         self._store.pin(manifest.id, f"before run {run.id}")
         return self._result(manifest)
+
+    def _id(self, run: Run) -> str:
+        """The run's first snapshot that is not too old, or the next one to take: `run-ID`, then `run-ID-2`."""
+        first = snapshot_id(run)
+        ids = [first, *(f"{first}-{number}" for number in range(2, MOST_ATTEMPTS))]
+        return next(each for each in ids if not self._too_old(each))
+
+    def _too_old(self, snapshot: str) -> bool:
+        try:
+            manifest = self._store.find(snapshot)
+        except DamagedSnapshot:
+            return False
+        return bool(manifest and self._max_age and datetime.now(UTC) - manifest.created_at > self._max_age)
 
     def _result(self, manifest: Manifest) -> dict[str, Any]:
         return {

@@ -1,7 +1,7 @@
 """Where snapshots are kept: listed, pinned, found by id, and only where they may lie."""
 
 import dataclasses
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -169,3 +169,18 @@ def test_the_step_fails_when_the_dump_does_not_verify(subject: Subject, store: S
     next((store.path("run-" + run.id) / "dump").iterdir()).write_bytes(b"")
     with pytest.raises(StepFailed, match="does not verify: checksums"):
         step.perform(run, Pulse())
+
+
+def test_a_run_that_is_resumed_late_takes_another_snapshot(
+    subject: Subject, store: Store, tmp_path: Path
+) -> None:
+    """A snapshot older than the limit is not found again; the next one has an id of its own, and is found."""
+    run = _run(tmp_path)
+    first = Snapshot(subject, store).perform(run, Pulse())
+    late = Snapshot(subject, store, max_age=timedelta(0))
+    assert late.find(run) is None
+    second = late.perform(run, Pulse())
+    assert (first["id"], second["id"]) == (f"run-{run.id}", f"run-{run.id}-2")
+    found = Snapshot(subject, store, max_age=timedelta(hours=1)).find(run)
+    assert found is not None
+    assert found["id"] == first["id"]
