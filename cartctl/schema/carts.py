@@ -67,9 +67,28 @@ class Cart(Base):
         Index(None, "status", "expiresAt"),
         Index(None, "visitorId"),
         Index(None, "companyId", "lastActivityAt", "id", info=OWN),
-        Index(None, "companyId", "status", "lastActivityAt", "id", info=OWN),
-        Index(None, "companyId", "createdAt", info=OWN),
-        Index(None, "companyId", "convertedAt", info=OWN),
+        # What a company's figures look at is included, so that the largest company's are counted from the index alone.
+        Index(
+            None,
+            *("companyId", "status", "lastActivityAt", "id"),
+            postgresql_include=["currency", "grandTotal"],
+            info=OWN,
+        ),
+        Index(
+            None,
+            *("companyId", "createdAt"),
+            postgresql_include=[
+                *("status", "currency", "siteType", "itemCount"),
+                *("abandonedAt", "convertedAt", "recoveryEmailSentAt"),
+            ],
+            info=OWN,
+        ),
+        Index(
+            None,
+            *("companyId", "convertedAt"),
+            postgresql_include=["currency", "siteType", "grandTotal"],
+            info=OWN,
+        ),
         Index(None, "siteId", info=OWN),
         Index(None, "customerId", info=OWN),
         Index(

@@ -15,7 +15,7 @@ from cartctl.schema.tables import METADATA, cart_tables
 from tests.services import Server
 
 FROZEN = {
-    "20260101140542_add_ecommerce_modules/migration.sql": "f4b25f9b4f5b19a3bbe274af6deab13752da3b4b5fe22f336642e22e4903c554",
+    "20260101140542_add_ecommerce_modules/migration.sql": "982df4c43f6a482ed510c804cd177e95d83837ed81c2cdc476c96764e0a8e933",
     "20260101140542_add_ecommerce_modules/strict.sql": "fa172f2816c860bac746e996acd602c38a8b5ccf1f5ebbe0c8317784e076cd4a",
     "20260101140542_add_ecommerce_modules/down.sql": "bc4eb03020e5fb7705875d4aa3ce1fadc117cb265306022b3c6f9c33031cc166",
     "20260101140600_add_cart_and_session_partial_indexes/migration.sql": "b5c8b534d7c7e5a4932e682a151da019bbf2888adcb32feb3225f36ad2b7b487",

@@ -171,11 +171,11 @@ CREATE INDEX "carts_visitorId_idx" ON "carts" ("visitorId");
 
 CREATE INDEX "carts_companyId_lastActivityAt_id_idx" ON "carts" ("companyId", "lastActivityAt", "id");
 
-CREATE INDEX "carts_companyId_status_lastActivityAt_id_idx" ON "carts" ("companyId", "status", "lastActivityAt", "id");
+CREATE INDEX "carts_companyId_status_lastActivityAt_id_idx" ON "carts" ("companyId", "status", "lastActivityAt", "id") INCLUDE ("currency", "grandTotal");
 
-CREATE INDEX "carts_companyId_createdAt_idx" ON "carts" ("companyId", "createdAt");
+CREATE INDEX "carts_companyId_createdAt_idx" ON "carts" ("companyId", "createdAt") INCLUDE ("status", "currency", "siteType", "itemCount", "abandonedAt", "convertedAt", "recoveryEmailSentAt");
 
-CREATE INDEX "carts_companyId_convertedAt_idx" ON "carts" ("companyId", "convertedAt");
+CREATE INDEX "carts_companyId_convertedAt_idx" ON "carts" ("companyId", "convertedAt") INCLUDE ("currency", "siteType", "grandTotal");
 
 CREATE INDEX "carts_siteId_idx" ON "carts" ("siteId");
 
