@@ -59,7 +59,9 @@ class Snapshot(Action[dict[str, Any]]):
             manifest = self._store.find(snapshot)
         except DamagedSnapshot:
             return False
-        return bool(manifest and self._max_age and datetime.now(UTC) - manifest.created_at > self._max_age)
+        if manifest is None or self._max_age is None:
+            return False
+        return datetime.now(UTC) - manifest.created_at > self._max_age
 
     def _result(self, manifest: Manifest) -> dict[str, Any]:
         return {
