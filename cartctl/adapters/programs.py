@@ -73,9 +73,9 @@ class Program:
             self._signal(signal.SIGKILL)
             self._process.wait()
 
-    def output(self) -> str:
-        """What it wrote, once it has ended well. Raises ProgramFailed with the end of its stderr."""
-        if self._process.returncode != 0:
+    def output(self, accepted: Sequence[int] = (0,)) -> str:
+        """What it wrote, once it has ended with an `accepted` exit code. Raises ProgramFailed with the end of its stderr."""
+        if self._process.returncode not in accepted:
             told = _read(self._err).strip()[-TAIL:]
             raise ProgramFailed(
                 f"{self.name} failed ({_ending(self._process.returncode)}): {told or 'no message'}"

@@ -86,10 +86,8 @@ class Signoff(Section):
 
 
 ACCEPTED = {  # Squawk's rules that the frozen migrations break on purpose
-    "prefer-robust-stmts": "each migration is one transaction: after a failure nothing of it is left to meet again",
     "require-concurrent-index-creation": "the tables are new; where one holds rows, migrate index --concurrently builds",
     "constraint-missing-not-valid": "the tables are new and empty: there is nothing to validate",
-    "adding-foreign-key-constraint": "the tables are new; the lock on the platform's is bounded by lock_timeout",
     "prefer-timestamp-tz": "the Node client reads and writes TIMESTAMP(3) in UTC",
     "prefer-bigint-over-int": "counts and quantities; the Node client's Int",
     "require-lock-timeout": "set by cartctl for the session: database.lock_timeout",

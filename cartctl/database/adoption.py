@@ -1,11 +1,11 @@
 """Objects that are there before their migration ran: kept where they have our shape, a stop where they have not."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cartctl.adapters.postgres import Connection, sql
 from cartctl.database.catalogue import Catalogue, read_catalogue
-from cartctl.database.contract import SCHEMA, WantedTable, plain, wanted_enums, wanted_tables
+from cartctl.database.contract import SCHEMA, WantedIndex, WantedTable, plain, wanted_enums, wanted_tables
 from cartctl.database.judge import MISSING, Terms, World, index_faults, judge_enum, judge_table, same_target
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.errors import Refused
@@ -21,6 +21,9 @@ class Adoption:
 
     kept: tuple[str, ...]
     missing: Mapping[str, tuple[Statement, ...]]
+    slow: tuple[
+        Statement, ...
+    ] = ()  # of those, indexes on tables that hold rows: not for a migration's transaction
 
     def script(self, migration: Frozen) -> bytes:
         """The statements of a migration that are still to be executed; empty when all its objects are there."""
@@ -34,8 +37,7 @@ class Adoption:
 def find_adoption(connection: Connection, pending: tuple[Frozen, ...], *, strict: bool) -> Adoption | None:
     """None when nothing of the pending migrations is there yet, the usual case, found out by one small query.
 
-    Raises Refused, with the difference, for objects of another shape and for indexes that rows would make slow to build.
-    Read-only.
+    Raises Refused, with the difference, for objects of another shape. Read-only.
     """
     wanted = [statement for migration in pending for statement in migration.statements(strict=strict)]
     names = [statement.makes for statement in wanted if statement.kind in {"table", "type", "index"}]
@@ -51,9 +53,19 @@ def find_adoption(connection: Connection, pending: tuple[Frozen, ...], *, strict
             f"Objects are there already with another shape: {'; '.join(conflicts)}. Nothing was changed.",
             hint="Rename or repair them, or see whose they are, then deploy again.",
         )
-    adoption = _adopt(World(catalogue), pending, strict=strict)
-    _refuse_slow(connection, World(catalogue), adoption)
-    return adoption
+    world = World(catalogue)
+    adoption = _adopt(world, pending, strict=strict)
+    return replace(adoption, slow=tuple(_slow(connection, world, adoption)))
+
+
+def refuse_slow(adoption: Adoption | None) -> None:
+    """Refuse indexes on tables that hold rows: they are not built while a migration holds its locks."""
+    if adoption is not None and adoption.slow:
+        first = adoption.slow[0]
+        raise Refused(
+            f"The table {first.table} is there with rows but without the index {first.makes}. Nothing was changed.",
+            hint="Build it first, outside the migration: cartctl migrate index --concurrently",
+        )
 
 
 def _conflicts(catalogue: Catalogue, wanted: list[Statement]) -> Iterator[str]:
@@ -112,7 +124,7 @@ def _is_there(world: World, statement: Statement) -> bool:
         return name in (world.enums if statement.kind == "type" else world.tables)
     table, home = _table(statement.table), f"{SCHEMA}.{statement.table}"
     if statement.kind == "index":
-        index = next(each for each in table.indexes if each.name == statement.makes)
+        index = wanted_index(statement)
         return any(not index_faults(index, facts) for facts in world.indexes_of(home).values())
     constraints = world.constraints_of(home)
     key = next((each for each in table.keys if each.name == statement.makes), None)
@@ -121,18 +133,21 @@ def _is_there(world: World, statement: Statement) -> bool:
     )
 
 
-def _refuse_slow(connection: Connection, world: World, adoption: Adoption) -> None:
-    """An index on a table that holds rows is not built while a migration holds its locks."""
+def _slow(connection: Connection, world: World, adoption: Adoption) -> Iterator[Statement]:
     for statement in (each for left in adoption.missing.values() for each in left if each.kind == "index"):
-        if f"{SCHEMA}.{statement.table}" not in world.tables:
-            continue
-        table = sql.Identifier(SCHEMA, str(statement.table))
-        if connection.execute(sql.SQL("SELECT 1 FROM {} LIMIT 1").format(table)).fetchone():
-            raise Refused(
-                f"The table {statement.table} is there with rows but without the index {statement.makes}. "
-                "Nothing was changed.",
-                hint=f"Build it first, outside the migration: {statement.sql.replace('INDEX', 'INDEX CONCURRENTLY', 1)}",
-            )
+        if f"{SCHEMA}.{statement.table}" in world.tables and holds_rows(connection, str(statement.table)):
+            yield statement
+
+
+def holds_rows(connection: Connection, table: str) -> bool:
+    """Whether a table of schema public has any row. Read-only."""
+    name = sql.Identifier(SCHEMA, table)
+    return connection.execute(sql.SQL("SELECT 1 FROM {} LIMIT 1").format(name)).fetchone() is not None
+
+
+def wanted_index(statement: Statement) -> WantedIndex:
+    """The contract's index that a statement makes. Pure."""
+    return next(each for each in _table(str(statement.table)).indexes if each.name == statement.makes)
 
 
 def _table(name: str) -> WantedTable:

@@ -16,7 +16,7 @@ from cartctl.adapters.effects import effect
 from cartctl.adapters.postgres import Connection, Postgres, SqlFailed, milliseconds, sql, translated
 from cartctl.config.model import Database
 from cartctl.database import ledger
-from cartctl.database.adoption import Adoption, find_adoption
+from cartctl.database.adoption import Adoption, find_adoption, refuse_slow
 from cartctl.database.blockers import SHARE_ROW_EXCLUSIVE, blockers
 from cartctl.database.contract import SCHEMA
 from cartctl.database.guards import PLATFORM, migrating, refuse_without_rights
@@ -24,7 +24,7 @@ from cartctl.database.home import make_home
 from cartctl.database.status import State, become_owner, read_state
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused, StepFailed
-from cartctl.migrations.frozen import Frozen
+from cartctl.migrations.frozen import Frozen, Statement
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -65,6 +65,12 @@ class Work:
         """What a revision executes: its frozen files, or what is missing of them."""
         return self.adoption.script(migration) if self.adoption else migration.script(strict=self.strict)
 
+    def statements(self, migration: Frozen) -> list[Statement]:
+        """What a revision executes, statement by statement, without the indexes that rows would make slow to build."""
+        if self.adoption is None:
+            return migration.statements(strict=self.strict)
+        return [each for each in self.adoption.missing[migration.revision] if each not in self.adoption.slow]
+
     def adopts(self, migration: Frozen) -> bool:
         """Whether a migration is recorded only."""
         return self.adoption is not None and self.adoption.whole(migration)
@@ -82,7 +88,9 @@ def deploy(postgres: Postgres, settings: Database, run_id: str, pulse: Pulse) ->
         refuse(state)
         pending = state.pending
         if pending:
-            _apply_all(postgres, _prepare(aside, settings, run_id, state), state, pulse)
+            work = prepare(aside, settings, run_id, state)
+            refuse_slow(work.adoption)
+            apply_all(postgres, work, state, pulse)
         after = read_state(aside) if pending else state
     adopted = {name for name, whole in after.records.items() if whole}
     return Migrated(
@@ -112,14 +120,16 @@ def strict_by(settings: Database, known: ledger.Ledger) -> bool:
     return not known.present if settings.strict_constraints is None else settings.strict_constraints
 
 
-def _prepare(aside: Connection, settings: Database, run_id: str, state: State) -> Work:
+def prepare(aside: Connection, settings: Database, run_id: str, state: State) -> Work:
+    """What a deployment would do here. Raises Refused for missing rights and for objects of another shape. Read-only."""
     refuse_without_rights(aside, settings)
     strict = strict_by(settings, state.ledger)
     adoption = find_adoption(aside, state.pending, strict=strict)
     return Work(aside, settings, run_id, strict, state.ledger, adoption)
 
 
-def _apply_all(postgres: Postgres, work: Work, state: State, pulse: Pulse) -> None:
+def apply_all(postgres: Postgres, work: Work, state: State, pulse: Pulse) -> None:
+    """Apply, or record, every pending migration of `state` in a transaction of its own."""
     make_home(work.aside, work.settings.owner_role, missing=not state.schema)
     engine = postgres.engine(
         "migrate",
@@ -145,7 +155,7 @@ def _persist(connection: "sqlalchemy.Connection", migration: Frozen, work: Work,
             if failed.sqlstate not in RETRIED:
                 raise
             if attempt == ATTEMPTS:
-                raise _blocked(migration, work.aside, failed) from failed
+                raise blocked(migration, work.aside, failed, ATTEMPTS) from failed
             pulse.pause(PAUSE * 2 ** (attempt - 1))
         else:
             return
@@ -158,14 +168,14 @@ def _apply(connection: "sqlalchemy.Connection", migration: Frozen, work: Work, p
     with connection.begin() as transaction:
         with pulse.cancelling(driver.cancel_safe):
             move(connection, "upgrade", migration.revision, script=work.script)
-            _grant(driver, migration, work.settings.app_role)
+            grant(driver, migration, work.settings.app_role)
             _record(driver, migration, work)
         with effect(f"postgres.migrate.{migration.name}"):
             transaction.commit()
 
 
-def _grant(driver: Connection, migration: Frozen, role: str | None) -> None:
-    """What the application needs on tables that somebody else owns."""
+def grant(driver: Connection, migration: Frozen, role: str | None) -> None:
+    """Grant what the application needs on tables that somebody else owns."""
     made = migration.statements(strict=False)
     if role is None or not made:
         return
@@ -190,11 +200,13 @@ def _record(driver: Connection, migration: Frozen, work: Work) -> None:
         ledger.record(driver, migration)
 
 
-def _blocked(migration: Frozen, aside: Connection, failed: SqlFailed) -> StepFailed:
+def blocked(migration: Frozen, aside: Connection, failed: SqlFailed, attempts: int) -> StepFailed:
+    """The error that names who holds the locks a migration waited for, after so many attempts."""
     tables = {*PLATFORM, *(each.table or each.makes for each in migration.statements(strict=True))}
     named = blockers(aside, sorted(tables), SHARE_ROW_EXCLUSIVE)
+    told = "once" if attempts == 1 else f"{attempts} times"
     return StepFailed(
-        f"Migration {migration.name} {RETRIED[failed.sqlstate]}, {ATTEMPTS} times; nothing of it was kept. "
+        f"Migration {migration.name} {RETRIED[failed.sqlstate]}, {told}; nothing of it was kept. "
         f"In the way: {'; '.join(named) or 'nobody any more'}.",
         hint="End those sessions or let them finish, then deploy again.",
     )

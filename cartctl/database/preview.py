@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from cartctl.adapters.postgres import Postgres
 from cartctl.config.model import Database
-from cartctl.database.adoption import find_adoption
+from cartctl.database.adoption import find_adoption, refuse_slow
 from cartctl.database.migrate import refuse, strict_by
 from cartctl.database.status import become_owner, read_state
 
@@ -36,6 +36,7 @@ def preview(postgres: Postgres, settings: Database) -> MigrationPreview:
         refuse(state)
         strict = strict_by(settings, state.ledger)
         adoption = find_adoption(connection, state.pending, strict=strict)
+    refuse_slow(adoption)
     return MigrationPreview(
         pending=tuple(
             PendingMigration(

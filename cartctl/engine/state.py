@@ -1,13 +1,20 @@
 """A run's state: the fold of its events, and nothing else."""
 
+import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from cartctl.engine.model import Event, Evidence
 
 RUN = "run"  # the key of events that concern the whole run
 STOP = "stop"  # the key of requests from other processes
+
+
+def new_run_id() -> str:
+    """An id that sorts by time."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
 @dataclass(slots=True)

@@ -1,6 +1,5 @@
 """Carrying a plan out as a run: from its first event to its report, whether it begins, goes on or goes back."""
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -32,11 +31,6 @@ class Journey:
     of: str | None = None
     on_failure: OnFailure = OnFailure.UNDO
     next_commands: Mapping[str, str] = field(default_factory=dict)
-
-
-def new_run_id() -> str:
-    """An id that sorts by time."""
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
 def carry_out(

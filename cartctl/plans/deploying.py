@@ -11,16 +11,16 @@ from cartctl.engine.pulse import Pulse
 from cartctl.engine.report import RunReport
 from cartctl.engine.runner import OnFailure
 from cartctl.engine.signals import interruptible
-from cartctl.engine.state import RUN, State
+from cartctl.engine.state import RUN, State, new_run_id
 from cartctl.engine.view import View
 from cartctl.errors import Refused, UsageError
 from cartctl.migrations.frozen import MIGRATIONS
 from cartctl.monitoring.watch import Watch
 from cartctl.plans import parts
 from cartctl.plans.asked import Asked
-from cartctl.plans.carry_out import Journey, carry_out, new_run_id
+from cartctl.plans.carry_out import Journey, carry_out
 from cartctl.plans.deployment import NEVER_SKIPPED, deployment
-from cartctl.plans.journals import Journals, open_journals
+from cartctl.plans.journals import Journals, open_journals, refuse_unfinished
 from cartctl.plans.phases import Phase, keys, without
 from cartctl.plans.watching import Watched, hear, new_watch
 from cartctl.ports import Ports
@@ -61,20 +61,6 @@ def abandon(ports: Ports, run: str) -> None:
             raise Refused(f"There is no unfinished run {run}.", hint="See: cartctl history")
         told = {"outcome": "failed", "exit_code": 5, "message": f"abandoned by {whoami()['user']}"}
         journals.kept.append(Event(run, datetime.now(UTC), RUN, "finished", told))
-
-
-def refuse_unfinished(journals: Journals) -> None:
-    """Raise Refused while a run has no end: its half-way state would become the state to go back to."""
-    unfinished = journals.unfinished()
-    if unfinished is None:
-        return
-    ways = (
-        "cartctl deploy --resume, or cartctl rollback" if unfinished.plan == "deploy" else "cartctl rollback"
-    )
-    raise Refused(
-        f"The {unfinished.plan} run {unfinished.run} is unfinished.",
-        hint=f"Go on or back with: {ways}; or give it up with: cartctl deploy --abandon {unfinished.run}",
-    )
 
 
 def planned(ports: Ports, asked: Asked, watch: Watch) -> tuple[Phase, ...]:

@@ -13,6 +13,13 @@ from cartctl.engine.state import State, fold
 from cartctl.errors import OperatorNeeded, Refused
 from cartctl.ports import Ports
 
+WAYS_ON = {  # plan → how an unfinished run of it is ended
+    "deploy": "cartctl deploy --resume, or cartctl rollback",
+    "migrate": "cartctl migrate deploy",
+    "migrate index": "cartctl migrate index --concurrently",
+    "migrate adopt": "cartctl migrate adopt",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Journals:
@@ -84,6 +91,18 @@ def _changed(evidence: Evidence) -> bool:
     """Compared by reference: a digest is learnt later."""
     before = {name: image["ref"] for name, image in evidence.before.items()}
     return any({name: image["ref"] for name, image in to.items()} != before for to in evidence.to)
+
+
+def refuse_unfinished(journals: Journals) -> None:
+    """Raise Refused while a run has no end: its half-way state would become the state to go back to."""
+    unfinished = journals.unfinished()
+    if unfinished is None:
+        return
+    ways = WAYS_ON.get(unfinished.plan, "cartctl rollback")
+    raise Refused(
+        f"The {unfinished.plan} run {unfinished.run} is unfinished.",
+        hint=f"Go on or back with: {ways}; or give it up with: cartctl deploy --abandon {unfinished.run}",
+    )
 
 
 @contextmanager

@@ -15,11 +15,11 @@ from cartctl.engine.pulse import Pulse
 from cartctl.engine.report import RunReport
 from cartctl.engine.runner import OnFailure
 from cartctl.engine.signals import interruptible
-from cartctl.engine.state import RUN, State, fold
+from cartctl.engine.state import RUN, State, fold, new_run_id
 from cartctl.engine.view import View
 from cartctl.errors import ConfigError, Refused
 from cartctl.plans import parts
-from cartctl.plans.carry_out import Journey, carry_out, new_run_id
+from cartctl.plans.carry_out import Journey, carry_out
 from cartctl.plans.journals import Journals, open_journals
 from cartctl.plans.preview import Plan, preview
 from cartctl.plans.rollback import Wanted, rollback

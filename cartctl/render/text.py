@@ -15,7 +15,11 @@ PLAIN_WIDTH = 120  # columns where there is no terminal to ask: files and pipes
 
 _ELSEWHERE = {  # kind of result → the module that registers its renderer; loaded when it is shown
     "config": "cartctl.render.config_text",
+    "dry_run": "cartctl.render.migrate_text",
+    "exported": "cartctl.render.migrate_text",
     "history": "cartctl.render.run_text",
+    "index_plan": "cartctl.render.migrate_text",
+    "indexes": "cartctl.render.migrate_text",
     "migrated": "cartctl.render.database_text",
     "migration_plan": "cartctl.render.database_text",
     "migrations": "cartctl.render.migrations_text",

@@ -1,0 +1,60 @@
+"""Squawk, the linter of migrations: run on files, its findings read from JSON."""
+
+import json
+import shutil
+import sysconfig
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from cartctl.adapters.programs import Program, for_at_most, inherited, running
+from cartctl.errors import ConfigError, StepFailed
+
+LIMIT = timedelta(minutes=1)
+FOUND = 1  # its exit code when there are findings
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing a rule minds, in a file by its name, at a line counted from 1."""
+
+    file: str
+    line: int
+    rule: str
+    message: str
+    help: str
+
+
+def lint(files: Mapping[str, bytes]) -> list[Finding]:
+    """What Squawk says of SQL files, each run in one transaction as the migrations are. Read-only.
+
+    Raises ConfigError where Squawk is not installed, StepFailed for an answer that is none.
+    """
+    program = shutil.which("squawk", path=sysconfig.get_path("scripts")) or shutil.which("squawk")
+    if program is None:
+        raise ConfigError("Squawk is not installed.", hint="pip install squawk-cli")
+    with TemporaryDirectory(prefix="cartctl-lint-") as place:
+        paths = {}
+        for number, (name, content) in enumerate(files.items()):
+            path = Path(place) / f"{number}.sql"
+            path.write_bytes(content)
+            paths[str(path)] = name
+        argv = [program, "--reporter", "json", "--assume-in-transaction", *paths]
+        with running(argv, inherited()) as started:
+            for_at_most(LIMIT)(started)
+            return _findings(started, paths)
+
+
+def _findings(program: Program, paths: Mapping[str, str]) -> list[Finding]:
+    try:
+        told = json.loads(program.output(accepted=(0, FOUND)) or "[]")
+        return [
+            Finding(paths[one["file"]], one["line"] + 1, one["rule_name"], one["message"], one["help"] or "")
+            for one in told
+        ]
+    except (ValueError, KeyError, TypeError) as wrong:
+        raise StepFailed(
+            "Squawk's answer cannot be read.", hint="pip install --upgrade squawk-cli"
+        ) from wrong

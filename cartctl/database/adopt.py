@@ -1,0 +1,46 @@
+"""`migrate adopt`: a whole database that somebody else has migrated, looked at and recorded; nothing of it is changed."""
+
+from cartctl.adapters.postgres import Connection, Postgres
+from cartctl.config.model import Database
+from cartctl.database.adoption import AS_REQUIRED, Adoption
+from cartctl.database.catalogue import read_catalogue
+from cartctl.database.guards import migrating
+from cartctl.database.judge import judge
+from cartctl.database.migrate import Migrated, Work, apply_all, refuse
+from cartctl.database.status import read_state
+from cartctl.engine.model import Verdict
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import Refused
+
+SHOWN = 5
+
+
+def adopt(postgres: Postgres, settings: Database, run_id: str, pulse: Pulse) -> Migrated:
+    """Record the three migrations as had, when every object that is required is there.
+
+    Raises Refused before any change, naming what is missing or of another shape.
+    """
+    began = pulse.now()
+    with migrating(postgres, settings, pulse) as aside:
+        state = read_state(aside)
+        refuse(state)
+        pending = state.pending
+        if pending:
+            _require_whole(aside)
+            recorded = Adoption(kept=(), missing={each.revision: () for each in pending})
+            work = Work(aside, settings, run_id, strict=False, ledger=state.ledger, adoption=recorded)
+            apply_all(postgres, work, state, pulse)
+        after = read_state(aside)
+    names = tuple(each.name for each in pending)
+    return Migrated(applied=names, adopted=names, heads=after.heads, seconds=round(pulse.now() - began, 3))
+
+
+def _require_whole(connection: Connection) -> None:
+    bad = [each for each in judge(read_catalogue(connection), AS_REQUIRED) if each.verdict is Verdict.FAIL]
+    if bad:
+        told = "; ".join(f"{each.name} is {each.observed}, expected {each.expected}" for each in bad[:SHOWN])
+        more = f" (and {len(bad) - SHOWN} more)" if len(bad) > SHOWN else ""
+        raise Refused(
+            f"This database is not wholly migrated: {told}{more}. Nothing was recorded.",
+            hint="cartctl migrate deploy makes what is missing and keeps what is there.",
+        )

@@ -1,0 +1,68 @@
+"""`migrate`'s changes as short runs, under the lock of all runs and in the journal like them."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from cartctl.checks.preflight.people import look_at_window
+from cartctl.config.model import Environment
+from cartctl.database.indexes import Built
+from cartctl.database.migrate import Migrated
+from cartctl.database.status import status
+from cartctl.database.verify import verify
+from cartctl.engine.model import Verdict
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import Refused
+from cartctl.migrations.frozen import MIGRATIONS
+from cartctl.plans.short_run import short_run
+from cartctl.ports import Ports
+from cartctl.steps.adopt import Adopt
+from cartctl.steps.fingerprint import Fingerprint
+from cartctl.steps.indexes import BuildIndexes
+from cartctl.steps.migrate import Migrate, require
+
+
+def migrate(ports: Ports, pulse: Pulse) -> Migrated:
+    """Apply what is pending and verify it, with the catalogue before it recorded: what a rollback is measured against."""
+    settings = ports.env.database
+    known = status(ports.database, settings)
+    if not known.pending and not known.unknown:
+        require(verify(ports.database, settings))
+        return Migrated(applied=(), adopted=(), heads=(MIGRATIONS[-1].revision,), seconds=0.0)
+    steps = (Fingerprint(ports.database), Migrate(ports.database, settings))
+    return _migrated(short_run(ports, "migrate", steps, pulse)["migrate"])
+
+
+def index(ports: Ports, pulse: Pulse) -> Built:
+    """Build the indexes that are missing on tables which hold rows."""
+    made = short_run(ports, "migrate index", (BuildIndexes(ports.database, ports.env.database),), pulse)
+    result = made["indexes"]
+    return Built(tuple(result["indexes"]), tuple(result["rebuilt"]), result["seconds"])
+
+
+def adopt(ports: Ports, pulse: Pulse) -> Migrated:
+    """Record a database that another tool migrated."""
+    made = short_run(ports, "migrate adopt", (Adopt(ports.database, ports.env.database),), pulse)
+    return _migrated(made["adopt"])
+
+
+def refuse_careless(env: Environment, *, yes: bool) -> None:
+    """A dry run takes the migration's locks: a protected environment wants a person's word and its window."""
+    if not env.protected:
+        return
+    if not yes:
+        raise Refused(
+            f"A dry run takes the migration's locks on {env.name}, which is protected.",
+            hint="Rehearse on a copy instead: cartctl rehearse; or say --yes within the window.",
+        )
+    for found in look_at_window(env, datetime.now(UTC), outside_allowed=False):
+        if found.verdict is Verdict.FAIL:
+            raise Refused(
+                f"It is outside the window of {env.name}: {found.observed}, not {found.expected}.",
+                hint="Wait for the window, or rehearse on a copy: cartctl rehearse",
+            )
+
+
+def _migrated(result: Mapping[str, Any]) -> Migrated:
+    names = {key: tuple(result[key]) for key in ("applied", "adopted", "heads")}
+    return Migrated(**names, seconds=result["seconds"])

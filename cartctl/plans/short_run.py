@@ -1,0 +1,99 @@
+"""A run of one or two Actions by themselves: under the lock of all runs, journalled like them, taken up when it was killed.
+
+Apart from the plans, since it needs neither cluster nor monitor: a DBA runs it with a database alone.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from cartctl import __version__
+from cartctl.engine.journal import FileJournal, KeptJournal, PostgresJournal, catch_up
+from cartctl.engine.lock import RunLock, whoami
+from cartctl.engine.model import Action, Event, Run
+from cartctl.engine.pulse import Pulse
+from cartctl.engine.state import RUN, State, new_run_id
+from cartctl.errors import CartctlError
+from cartctl.plans.journals import Journals, refuse_unfinished
+from cartctl.ports import Ports
+
+
+def short_run(ports: Ports, name: str, actions: Sequence[Action[Any]], pulse: Pulse) -> dict[str, Any]:
+    """Carry `actions` out in order as a run of the plan `name`; gives what each made, by its key.
+
+    Raises Refused while another plan's run is unfinished, Locked while one is alive, and what an Action raises, which
+    then is the run's end.
+    """
+    with _journals(ports) as journals:
+        state = _begun(journals, name) or State(new_run_id())
+        with RunLock(ports.state, journals.owned, state.run, pulse) as lock:
+            if state.started is None:
+                refuse_unfinished(journals)
+                _tell(
+                    journals,
+                    state,
+                    RUN,
+                    "started",
+                    plan=name,
+                    env=ports.env.name,
+                    version=__version__,
+                    **whoami(),
+                )
+            run = Run(
+                state.run,
+                ports.env.name,
+                datetime.now(UTC),
+                ports.directory / "runs" / state.run,
+                "running",
+                dict(state.results),
+            )
+            try:
+                for action in actions:
+                    if action.key not in state.done:
+                        lock.confirm()
+                        _take(action, run, pulse, journals, state)
+                        run = replace(run, results=dict(state.results))
+            except CartctlError as failure:
+                told = {"message": failure.message, "hint": failure.hint}
+                _tell(journals, state, RUN, "finished", outcome="failed", exit_code=failure.exit_code, **told)
+                raise
+            _tell(journals, state, RUN, "finished", outcome="succeeded", exit_code=0, message="")
+        return dict(state.results)
+
+
+def _take(action: Action[Any], run: Run, pulse: Pulse, journals: Journals, state: State) -> None:
+    began = time.monotonic()
+    try:
+        found = action.find(run)
+        result = action.perform(run, pulse) if found is None else found
+    except CartctlError as failure:
+        told = {"code": failure.code, "message": failure.message, "hint": failure.hint}
+        _tell(journals, state, action.key, "failed", **told)
+        raise
+    _tell(journals, state, action.key, "applied", seconds=round(time.monotonic() - began, 3), result=result)
+
+
+@contextmanager
+def _journals(ports: Ports) -> Iterator[Journals]:
+    """The database's journal and this machine's copy; the cluster keeps what moves its objects, and nothing here does."""
+    file = FileJournal(ports.directory / "runs")
+    with closing(PostgresJournal(ports.state)) as main:
+        main.prepare()
+        file.belong_to(main.identity())
+        catch_up(main, file)
+        yield Journals(KeptJournal(main, [file]), main)
+
+
+def _begun(journals: Journals, name: str) -> State | None:
+    """A run of this plan that was killed: each of its Actions is whole or not there, so it simply goes on."""
+    unfinished = journals.unfinished()
+    return unfinished if unfinished is not None and unfinished.plan == name else None
+
+
+def _tell(journals: Journals, state: State, key: str, event: str, **data: Any) -> None:
+    told = Event(state.run, datetime.now(UTC), key, event, data)
+    journals.kept.append(told)
+    state.take(told)

@@ -1,0 +1,51 @@
+"""What the rarer migrate commands tell, as text: a dry run, indexes, exported files."""
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from cartctl.database.dry_run import DryRun
+from cartctl.database.export import Exported
+from cartctl.database.indexes import Built, IndexPlan
+from cartctl.render.text import renderable
+
+SLOWEST = 3  # statements shown of each migration
+
+
+@renderable.register
+def _dry_run(result: DryRun) -> RenderableType:
+    if not result.migrations:
+        return Text("Nothing is pending; nothing was executed.")
+    done = Table.grid(padding=(0, 2))
+    for migration in result.migrations:
+        told = f"{migration.seconds * 1000:.0f} ms, {len(migration.statements)} statements"
+        done.add_row(Text("executed", "green"), Text(migration.name), Text(told))
+        for slow in sorted(migration.statements, key=lambda each: -each.seconds)[:SLOWEST]:
+            done.add_row("", Text(f"  {slow.makes}", "dim"), Text(f"{slow.seconds * 1000:.1f} ms", "dim"))
+    for lock in result.locks:
+        done.add_row(Text("lock", "yellow"), Text(lock.relation), Text(lock.mode))
+    for name in result.kept:
+        done.add_row(Text("kept", "dim"), Text(name), Text("there already"))
+    for name in result.not_executed:
+        told = "not executed: cartctl migrate index --concurrently"
+        done.add_row(Text("index", "yellow"), Text(name), Text(told))
+    return Group(done, Text("Rolled back; nothing was kept."))
+
+
+@renderable.register
+def _plan(result: IndexPlan) -> RenderableType:
+    if not result.indexes:
+        return Text("No index is missing on a table that holds rows.")
+    return Group(*(Text(f"{'rebuild' if each.rebuilt else 'build'}  {each.sql}") for each in result.indexes))
+
+
+@renderable.register
+def _built(result: Built) -> RenderableType:
+    lines = [f"{'rebuilt' if name in result.rebuilt else 'built'}  {name}" for name in result.indexes]
+    return Text("\n".join([*lines, f"Done in {result.seconds:.2f} s."]))
+
+
+@renderable.register
+def _exported(result: Exported) -> RenderableType:
+    lines = [*(f"written  {name}" for name in result.written), *(f"kept     {name}" for name in result.kept)]
+    return Text("\n".join([*lines, f"in {result.directory}"]))

@@ -1,0 +1,93 @@
+"""Indexes on tables that hold rows: built concurrently, left-overs rebuilt, strangers respected."""
+
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+
+from cartctl.adapters.postgres import Postgres
+from cartctl.database.guards import PRISMA_KEY
+from cartctl.database.indexes import build_indexes, plan_indexes
+from cartctl.database.migrate import deploy
+from cartctl.database.verify import verify
+from cartctl.engine.model import Verdict
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import Interrupted, Refused, StepFailed
+from cartctl.migrations.frozen import MIGRATIONS
+from tests.database.conftest import Settings
+from tests.database.test_migrate import holding, run_sql
+
+ROWS = (
+    "INSERT INTO companies (id, name) VALUES ('c', 'C')",
+    'INSERT INTO carts (id, "companyId", "updatedAt") SELECT n::text, \'c\', now() FROM generate_series(1, 1000) AS n',
+)
+OLD = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1 FROM companies"
+
+
+@pytest.fixture
+def full(platform_database: Postgres) -> Postgres:
+    """Another tool's tables with rows, without the partial indexes."""
+    run_sql(platform_database, MIGRATIONS[0].up.decode(), *ROWS)
+    return platform_database
+
+
+def test_built_outside_then_the_migration_goes_on(full: Postgres, settings: Settings, pulse: Pulse) -> None:
+    """After the build the migration finds everything it would have had to build under its locks."""
+    asked = settings(full, strict_constraints=False)
+    with pytest.raises(Refused, match="idx_carts_recovery_candidates"):
+        deploy(full, asked, "run", pulse)
+    built = build_indexes(full, asked, pulse)
+    assert (built.indexes, built.rebuilt) == (("idx_carts_recovery_candidates", "idx_carts_expiration"), ())
+    assert plan_indexes(full, asked).indexes == ()
+    deploy(full, asked, "run", pulse)
+    assert verify(full, asked).verdict is Verdict.PASS
+
+
+def test_a_left_over_is_built_anew(migrated: Postgres, settings: Settings, pulse: Pulse) -> None:
+    """An index of ours that a killed build left invalid is dropped and rebuilt, also after the migration."""
+    run_sql(migrated, *ROWS)
+    run_sql(
+        migrated, "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_carts_expiration'::regclass"
+    )
+    assert verify(migrated, settings(migrated)).verdict is Verdict.FAIL
+    built = build_indexes(migrated, settings(migrated), pulse)
+    assert built.rebuilt == ("idx_carts_expiration",)
+    assert verify(migrated, settings(migrated)).verdict is Verdict.PASS
+
+
+def test_another_definition_stops_it(full: Postgres, settings: Settings, pulse: Pulse) -> None:
+    """An index of our name with another definition is somebody's: named, not touched."""
+    run_sql(full, 'CREATE INDEX idx_carts_expiration ON carts ("companyId")')
+    with pytest.raises(Refused, match="idx_carts_expiration is there with another definition"):
+        build_indexes(full, settings(full, strict_constraints=False), pulse)
+
+
+def test_who_holds_it_up_is_named_and_the_next_build_mends(
+    full: Postgres, settings: Settings, pulse: Pulse
+) -> None:
+    """Past its budget the build ends, the session in the way is named; what is left of it is built anew."""
+    with (
+        holding(full, "UPDATE carts SET notes = 'x' WHERE id = '1'"),
+        pytest.raises(StepFailed, match=r"cartctl somebody.*RowExclusiveLock on carts"),
+    ):
+        build_indexes(full, settings(full), pulse, budget=timedelta(milliseconds=200))
+    assert build_indexes(full, settings(full), pulse).rebuilt == ("idx_carts_recovery_candidates",)
+
+
+def test_an_alarm_ends_a_build(full: Postgres, settings: Settings, pulse: Pulse) -> None:
+    """Ctrl-C ends a waiting build at once and holds nobody up; Prisma's lock is free meanwhile."""
+    free: list[object] = []
+
+    def interrupt() -> None:
+        with full.session("prisma") as other:
+            free.extend(other.execute("SELECT pg_try_advisory_lock(%s)", (PRISMA_KEY,)).fetchall())
+        pulse.alarm(Interrupted("enough"))
+
+    timer, begun = threading.Timer(0.5, interrupt), time.monotonic()
+    with holding(full, "UPDATE carts SET notes = 'x' WHERE id = '1'"):
+        timer.start()
+        with pytest.raises(Interrupted, match="enough"):
+            build_indexes(full, settings(full), pulse)
+    timer.join()
+    assert (free, time.monotonic() - begun < 10) == ([(True,)], True)
