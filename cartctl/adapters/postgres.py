@@ -103,7 +103,7 @@ class Postgres:
             }
             connection = psycopg.connect(make_conninfo(self.dsn, **options), autocommit=True)
         except psycopg.Error as error:
-            reason = str(error).strip().replace("\n", " ")
+            reason = " ".join(str(error).split())
             raise DatabaseUnreachable(
                 f"The database does not answer: {reason}",
                 hint=f"Looked at {self.masked}. Check database.dsn.",

@@ -6,7 +6,7 @@ The database is the authority. The local file and the cluster keep what a code r
 import json
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -44,6 +44,9 @@ class Journal(Protocol):
 
     def runs(self) -> list[str]:
         """Every run, newest first: ids sort by time. Read-only."""
+
+    def open_runs(self) -> list[str]:
+        """Those that have no end, newest first. Read-only."""
 
 
 class PostgresJournal:
@@ -91,6 +94,12 @@ class PostgresJournal:
             "SELECT DISTINCT run FROM cartctl_journal.event WHERE key = %s AND event = %s ORDER BY run DESC"
         )
         return [run for (run,) in self._rows(query, "run", "started")]
+
+    def open_runs(self) -> list[str]:
+        """Asked of the database, since a long history is large."""
+        query = """SELECT DISTINCT run FROM cartctl_journal.event began WHERE key = %s AND event = %s AND NOT EXISTS (
+                   SELECT FROM cartctl_journal.event e WHERE e.run = began.run AND e.key = %s AND e.event = %s) ORDER BY run DESC"""
+        return [run for (run,) in self._rows(query, "run", "started", "run", "finished")]
 
     def close(self) -> None:
         """Close the connection, if there is one."""
@@ -146,10 +155,14 @@ class FileJournal:
         """In the order they were written."""
         return list(read_lines(self.path(run))) if self.path(run).exists() else []
 
+    def open_runs(self) -> list[str]:
+        """Of the newest: an older one would have kept the newer from beginning."""
+        return open_among(self, self.runs()[:RECENT])
+
     def runs(self) -> list[str]:
         """Newest first; one that only tried the lock never began."""
         found = sorted((path.stem for path in self.directory.glob("*.ndjson")), reverse=True)
-        return [run for run in found if any(event.event == "started" for event in self.events(run))]
+        return [run for run in found if any(event.event == "started" for event in read_lines(self.path(run)))]
 
     def belong_to(self, identity: str) -> None:
         """Keep what belongs to another journal (a database made anew at the same address) out of this one, aside."""
@@ -179,11 +192,21 @@ def from_line(line: str) -> Event:
 
 def read_lines(path: Path) -> Iterator[Event]:
     """The events of a file; a last line cut short by a kill is left out. Read-only."""
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            yield from_line(line)
-        except (ValueError, KeyError, TypeError):
-            continue
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            try:
+                yield from_line(line)
+            except (ValueError, KeyError, TypeError):
+                continue
+
+
+def open_among(journal: Journal, runs: Iterable[str]) -> list[str]:
+    """Those of `runs` that have no end. Read-only."""
+    return [run for run in runs if not any(_is_end(event) for event in journal.events(run))]
+
+
+def _is_end(event: Event) -> bool:
+    return (event.key, event.event) == ("run", "finished")
 
 
 class KeptJournal:
@@ -240,6 +263,13 @@ class KeptJournal:
                 return found
         return []
 
+    def open_runs(self) -> list[str]:
+        """Those that have no end, newest first, from the first journal that knows any run."""
+        for journal in self._readable():
+            if journal.runs():
+                return journal.open_runs()
+        return []
+
     def _readable(self) -> list[Journal]:
         return [self._main, *self._keepers] if self._main is not None and not self.behind else self._keepers
 
@@ -247,7 +277,8 @@ class KeptJournal:
 def catch_up(main: Journal, keeper: Journal) -> int:
     """Copy what only the keeper knows of the newest runs into `main`; returns the number of events it lacked."""
     copied = 0
-    for run in keeper.runs()[:RECENT]:
+    settled = set(main.runs()) - set(main.open_runs())
+    for run in [run for run in keeper.runs()[:RECENT] if run not in settled]:
         known = {(event.at, event.key, event.event) for event in main.events(run)}
         for event in keeper.events(run):
             if (event.at, event.key, event.event) not in known:

@@ -1,7 +1,7 @@
 """The journal's copy in the cluster: a ConfigMap that outlives the database and this machine."""
 
 from cartctl.adapters.cluster import Cluster
-from cartctl.engine.journal import from_line, to_line
+from cartctl.engine.journal import from_line, open_among, to_line
 from cartctl.engine.model import Event
 
 CONFIGMAP = "cartctl-journal"
@@ -35,6 +35,10 @@ class ClusterJournal:
     def events(self, run: str) -> list[Event]:
         """In the order they were written."""
         return [from_line(line) for line in self._cluster.settings(CONFIGMAP).get(run, "").splitlines()]
+
+    def open_runs(self) -> list[str]:
+        """Newest first."""
+        return open_among(self, self.runs())
 
     def runs(self) -> list[str]:
         """Newest first."""
