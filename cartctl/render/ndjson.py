@@ -9,6 +9,7 @@ from cartctl.render.plain import QuietView
 
 _SHOWN = {"intended", "applied", "skipped", "failed", "undoing", "restored", "undo_failed"}
 _EVIDENCE = ("kind", "names", "before", "to")
+_BULKY = {"objects", "difference"}  # whole catalogues: they stay in the journal
 
 
 class NdjsonView(QuietView):
@@ -28,6 +29,8 @@ def event_object(event: Event) -> dict[str, Any]:
     """An event as the interface names its fields; `evidence` is what an undo would read, or what was made."""
     data = dict(event.data)
     evidence = {name: data.pop(name) for name in _EVIDENCE if name in data} or data.pop("result", None)
+    if isinstance(evidence, dict):
+        evidence = {name: value for name, value in evidence.items() if name not in _BULKY}
     return {
         "kind": "event",
         "version": VERSION,
