@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from cartctl.adapters.flag_store import ConfigMapFlags, FileFlags, FlagStore
 from cartctl.checks.catalogue import SameCatalogue
 from cartctl.checks.preflight import Preflight
 from cartctl.checks.smoke import Smoke
@@ -21,7 +22,7 @@ from cartctl.steps.cache import InvalidateCache
 from cartctl.steps.cdn import PurgeCdn
 from cartctl.steps.drop import Drop
 from cartctl.steps.fingerprint import Fingerprint
-from cartctl.steps.flags import FLAGS, Flags
+from cartctl.steps.flags import Flags, Target, names_in, off
 from cartctl.steps.hook import Hook
 from cartctl.steps.maintenance import Doors, Maintenance
 from cartctl.steps.migrate import Migrate
@@ -163,12 +164,20 @@ def release_of(
     return Release(key, names, ports.cluster, timeout=timeout, images=wanted, cause=f"cartctl {key}")
 
 
-def flags(ports: Ports, key: str = "flags", names: tuple[str, ...] = FLAGS) -> Flags:
-    """The feature flags, to 0 % but for the internal companies."""
-    place = ports.env.rollout.flags
-    return Flags(
-        key, names, ports.cluster, (place.configmap, place.key), internal=ports.env.rollout.internal_companies
-    )
+def flag_store(ports: Ports) -> FlagStore:
+    """Where the feature flags are kept."""
+    where = ports.env.rollout.flags
+    if where.file is not None:
+        return FileFlags(where.file)
+    return ConfigMapFlags(ports.cluster, where.configmap, where.key)
+
+
+def flags(
+    ports: Ports, key: str = "flags", names: tuple[str, ...] = (), wanted: Target | None = None
+) -> Flags:
+    """The feature flags, moved to what is `wanted`: left out, to 0 % but for the internal companies."""
+    store = flag_store(ports)
+    return Flags(key, names or names_in(store), store, wanted or off(ports.env.rollout.internal_companies))
 
 
 def cache(ports: Ports) -> Step:

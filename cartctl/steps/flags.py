@@ -1,74 +1,118 @@
-"""The feature flags' definitions in a flagd document; here a rollback takes them to 0 %."""
+"""The feature flags' definitions in a flagd document, moved by name; everything else in it stays as it is."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from cartctl.adapters.cluster import Cluster
+from cartctl.adapters.cluster import SettingsChanged
+from cartctl.adapters.flag_store import FlagStore, Stored
+from cartctl.engine.evidence import ChangedBySomebodyElse
 from cartctl.engine.model import Change
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import StepFailed
+from cartctl.rollout.document import EVALUATOR, FLAGS, PLAIN, parse, put_in, values_in, write
 
-FLAGS = ("FEATURE_CART_MANAGEMENT", "FEATURE_ABANDONED_CART_RECOVERY", "FEATURE_ECOMMERCE_ANALYTICS")
+__all__ = ["FLAGS", "Flags", "names_in", "off"]
+
+ATTEMPTS = 5  # of a write that somebody else's write came before
+
+Target = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
 class Flags(Change[Any]):
-    """Definitions by flag name, in the document at `place` (ConfigMap, key); other flags there are not touched.
+    """Values by name: a flag's definition, `$evaluators/…` or `plain/KEY`, None where there is none.
 
-    The target is 0 %: off for everybody but the `internal` companies.
+    `wanted` gives the values to move to from those that are there.
     """
 
     kind: ClassVar[str] = "flags"
     value: ClassVar[Any] = Any
 
-    def __init__(
-        self,
-        key: str,
-        names: tuple[str, ...],
-        cluster: Cluster,
-        place: tuple[str, str],
-        *,
-        internal: Sequence[str] = (),
-    ) -> None:
+    def __init__(self, key: str, names: tuple[str, ...], store: FlagStore, wanted: Target) -> None:
         self.key = key
         self.names = names
-        self._cluster = cluster
-        self._configmap, self._entry = place
-        self._internal = internal
+        self._store = store
+        self._wanted = wanted
 
     def observe(self, names: tuple[str, ...]) -> dict[str, Any]:
-        """The definitions; None where a flag is not defined. Read-only."""
-        flags = self._document().get("flags", {})
-        return {name: flags.get(name) for name in names}
+        """The values now. Read-only. Raises BrokenDocument."""
+        stored = self._store.read()
+        return values_in(parse(stored.text, self._store.place), stored.plain, names)
 
     def target(self, before: Mapping[str, Any]) -> dict[str, Any]:
-        """Off, but for the internal companies."""
-        return {name: definition and self._off(definition) for name, definition in before.items()}
+        """The values that are wanted."""
+        return self._wanted(before)
 
     def move(self, to: Mapping[str, Any], pulse: Pulse) -> None:
-        """Write the definitions that differ."""
-        pulse.check()
-        if self.observe(tuple(to)) == dict(to):
-            return
-        document = self._document()
-        flags = {**document.get("flags", {}), **to}
-        document["flags"] = {name: definition for name, definition in flags.items() if definition is not None}
-        self._cluster.put_settings(self._configmap, {self._entry: json.dumps(document, indent=2)})
+        """Write in one write what differs, on a fresh reading whenever somebody else wrote to another part in between.
 
-    def _off(self, definition: Mapping[str, Any]) -> dict[str, Any]:
-        names = {value: name for name, value in definition.get("variants", {}).items()}
-        if not {True, False} <= set(names):
-            raise StepFailed("A flag has no on and off variants.", hint="Give it variants true and false.")
-        chosen = {"if": [{"in": [{"var": "targetingKey"}, list(self._internal)]}, names[True], names[False]]}
-        return {**definition, "defaultVariant": names[False], "targeting": chosen if self._internal else {}}
+        Raises ChangedBySomebodyElse when it was one of these values.
+        """
+        first: dict[str, Any] | None = None
+        for left in reversed(range(ATTEMPTS)):
+            pulse.check()
+            stored = self._store.read()
+            now = values_in(parse(stored.text, self._store.place), stored.plain, tuple(to))
+            if now == dict(to):
+                return
+            self._refuse_changed(first, now)
+            first = now
+            try:
+                self._write(stored, to)
+            except SettingsChanged:
+                if not left:
+                    raise
+            else:
+                return
 
-    def _document(self) -> dict[str, Any]:
-        text = self._cluster.settings(self._configmap).get(self._entry, "{}")
-        try:
-            document: dict[str, Any] = json.loads(text)
-        except ValueError as broken:
-            raise StepFailed(
-                f"{self._configmap}/{self._entry} is no JSON: {broken}",
-                hint="Put the flags' document right first.",
-            ) from broken
-        return document
+    def _refuse_changed(self, first: Mapping[str, Any] | None, now: Mapping[str, Any]) -> None:
+        changed = [name for name in now if first is not None and now[name] != first.get(name)]
+        if changed:
+            raise ChangedBySomebodyElse(
+                f"{self._store.place}: {', '.join(changed)} was changed by somebody else in the meantime.",
+                hint="Look at it with cartctl flags list, then run the command again.",
+            )
+
+    def _write(self, stored: Stored, to: Mapping[str, Any]) -> None:
+        place = self._store.place
+        text = write(put_in(parse(stored.text, place), to), place)
+        plain = {name.removeprefix(PLAIN): value for name, value in to.items() if name.startswith(PLAIN)}
+        self._store.write(text, plain, seen=stored.text)
+
+
+def names_in(store: FlagStore) -> tuple[str, ...]:
+    """Every value of the cart's flags that a place keeps."""
+    return (*FLAGS, EVALUATOR, *((PLAIN + name for name in FLAGS) if store.keeps_plain else ()))
+
+
+def off(internal: Sequence[str]) -> Target:
+    """To 0 %: every flag that is defined is off for everybody but the internal companies.
+
+    Each flag carries the rule itself, so that evidence of any version of cartctl can be put back around it.
+    """
+
+    def target(before: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: _off(name, value, internal) for name, value in before.items()}
+
+    return target
+
+
+def _off(name: str, value: Any, internal: Sequence[str]) -> Any:
+    if name == EVALUATOR or value is None:
+        return None
+    if name.startswith(PLAIN):
+        return "false"
+    names = {
+        answer: variant for variant, answer in value.get("variants", {}).items() if isinstance(answer, bool)
+    }
+    if not {True, False} <= set(names):
+        raise StepFailed(
+            f"The flag {name} has no on and off variants.", hint="Give it variants true and false."
+        )
+    chosen = {"if": [{"in": [{"var": "targetingKey"}, list(internal)]}, names[True], names[False]]}
+    kept = {part: told for part, told in value.items() if part != "metadata"}
+    return {
+        **kept,
+        "state": "ENABLED",
+        "defaultVariant": names[False],
+        "targeting": chosen if internal else {},
+    }

@@ -1,0 +1,129 @@
+"""Where a document of feature flags is kept: a ConfigMap's key or a file. Written only while it is as it was read."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from filelock import FileLock, Timeout
+
+from cartctl.adapters.cluster import Cluster, SettingsChanged
+from cartctl.adapters.effects import effect
+from cartctl.errors import StepFailed
+
+LOCK_SECONDS = 10.0
+
+
+class FlagsUnwritable(StepFailed):
+    """The place of the flags cannot be read or written."""
+
+    code = "flags_unwritable"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What is kept: the document's text (None: there is none) and the plain keys beside it."""
+
+    text: str | None
+    plain: Mapping[str, str] = field(default_factory=dict)
+
+
+class FlagStore(Protocol):
+    """Keeps one document."""
+
+    keeps_plain: ClassVar[bool]  # whether readers of environment variables find plain keys here
+
+    @property
+    def place(self) -> str:
+        """Its name, for people."""
+
+    def read(self) -> Stored:
+        """What is there now. Read-only."""
+
+    def write(self, text: str, plain: Mapping[str, str | None], *, seen: str | None) -> None:
+        """Replace the document and these plain keys in one write. Raises SettingsChanged unless it still is what was `seen`."""
+
+
+class ConfigMapFlags:
+    """A key of a ConfigMap, the plain keys beside it."""
+
+    keeps_plain: ClassVar[bool] = True
+
+    def __init__(self, cluster: Cluster, configmap: str, key: str) -> None:
+        self._cluster = cluster
+        self._configmap = configmap
+        self._key = key
+
+    @property
+    def place(self) -> str:
+        """CONFIGMAP/KEY."""
+        return f"{self._configmap}/{self._key}"
+
+    def read(self) -> Stored:
+        """The ConfigMap's keys. Read-only."""
+        kept = self._cluster.settings(self._configmap)
+        return Stored(kept.pop(self._key, None), kept)
+
+    def write(self, text: str, plain: Mapping[str, str | None], *, seen: str | None) -> None:
+        """One write of the ConfigMap. Raises SettingsChanged."""
+        self._cluster.put_settings(self._configmap, {**plain, self._key: text}, seen={self._key: seen})
+
+
+class FileFlags:
+    """A file, replaced in one move under a lock beside it."""
+
+    keeps_plain: ClassVar[bool] = False
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @property
+    def place(self) -> str:
+        """The file's path."""
+        return str(self._path)
+
+    def read(self) -> Stored:
+        """The file's text. Read-only. Raises FlagsUnwritable."""
+        try:
+            return Stored(self._path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return Stored(None)
+        except (OSError, UnicodeDecodeError) as wrong:
+            raise self._failed("read", wrong) from wrong
+
+    def write(self, text: str, plain: Mapping[str, str | None], *, seen: str | None) -> None:  # noqa: ARG002
+        """Replace the file; plain keys have no place here. Raises SettingsChanged, FlagsUnwritable."""
+        try:
+            with FileLock(f"{self._path}.lock", timeout=LOCK_SECONDS):
+                if self.read().text != seen:
+                    raise SettingsChanged(
+                        f"{self._path} was changed by somebody else in the meantime.",
+                        hint="Look at it, and try again.",
+                    )
+                with effect("flags.write"):
+                    self._replace(text)
+        except Timeout as held:
+            raise FlagsUnwritable(
+                f"Somebody else has held {self._path}.lock for {LOCK_SECONDS:g} s.", hint="Try again."
+            ) from held
+        except OSError as wrong:
+            raise self._failed("written", wrong) from wrong
+
+    def _replace(self, text: str) -> None:
+        draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        mode = self._path.stat().st_mode & 0o777 if self._path.exists() else 0o644
+        try:
+            with os.fdopen(
+                os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8"
+            ) as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            draft.replace(self._path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def _failed(self, verb: str, wrong: OSError | UnicodeDecodeError) -> FlagsUnwritable:
+        reason = wrong.strerror if isinstance(wrong, OSError) else "it is not UTF-8"
+        return FlagsUnwritable(f"{self._path} cannot be {verb}: {reason}.", hint="Check rollout.flags.file.")

@@ -1,0 +1,114 @@
+"""Who is on at a stage. Pure: the counts are exact with `exact`, and nobody who is on is ever left out again."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import ClassVar
+
+from cartctl.config.stages import Stage
+from cartctl.rollout.companies import Companies
+from cartctl.rollout.document import Allocation, Setting
+from cartctl.rollout.evaluation import TOTAL, Buckets
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What does not change from stage to stage. `companies` are without the `internal` ones; `buckets` have the `seed`."""
+
+    companies: Companies
+    internal: tuple[str, ...]
+    seed: str
+    buckets: Buckets
+
+
+@dataclass(frozen=True, slots=True)
+class StagePreview:
+    """A stage's counts; `target` is its percentage of the companies rounded up, `deviation` how far `enabled` is from it."""
+
+    stage: str
+    percent: Decimal
+    eligible: int
+    target: int
+    enabled: int
+    added: int
+    removed: int
+    deviation: int
+    companies: tuple[str, ...]  # those that are added
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """All stages under one allocation."""
+
+    allocation: Allocation
+    stages: tuple[StagePreview, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What the stages would do from now on, under the configured allocation and under the other one."""
+
+    kind: ClassVar[str] = "preview"
+
+    allocation: Allocation
+    stages: tuple[StagePreview, ...]
+    other: Course
+
+    @property
+    def removed(self) -> int:
+        """How many companies would lose what they have."""
+        return sum(stage.removed for stage in self.stages)
+
+
+def target(percent: Decimal, count: int) -> int:
+    """⌈percent · count⌉, in whole numbers so that a tenth of thirty is three."""
+    return -(-int(percent * TOTAL / 100) * count // TOTAL)
+
+
+def setting_for(ground: Ground, stage: Stage, allocation: Allocation, already: frozenset[str]) -> Setting:
+    """The setting of a stage for companies of which `already` are on: they stay, whatever the allocation was."""
+    pool = ground.companies.pool(beta=stage.beta)
+    beta = tuple(sorted(pool)) if stage.beta and allocation == "fractional" else () if stage.beta else None
+    bare = Setting(stage.percent, allocation, (), beta, ground.internal, ground.seed)
+    if bare.everybody:
+        return bare
+    if allocation == "exact":
+        missing = target(stage.percent, len(pool)) - sum(one in already for one in pool)
+        more = ground.buckets.first((one for one in pool if one not in already), missing)
+        return replace(bare, cohort=tuple(sorted({*already, *more})))
+    return replace(bare, cohort=tuple(sorted(already - bare.members(already, ground.buckets))))
+
+
+def course(
+    ground: Ground, stages: Iterable[Stage], allocation: Allocation, already: frozenset[str]
+) -> Iterator[StagePreview]:
+    """Each stage on top of the one before it."""
+    for stage in stages:
+        now = setting_for(ground, stage, allocation, already).members(ground.companies.ids, ground.buckets)
+        pool = ground.companies.pool(beta=stage.beta)
+        wanted = target(stage.percent, len(pool))
+        added = tuple(sorted(now - already))
+        yield StagePreview(
+            stage.name,
+            stage.percent,
+            len(pool),
+            wanted,
+            len(now),
+            len(added),
+            len(already - now),
+            len(now) - wanted,
+            added,
+        )
+        already = now
+
+
+def preview(
+    ground: Ground, stages: Sequence[Stage], allocation: Allocation, already: frozenset[str]
+) -> Preview:
+    """All stages under both allocations, from the companies that are on now."""
+    other: Allocation = "fractional" if allocation == "exact" else "exact"
+    return Preview(
+        allocation,
+        tuple(course(ground, stages, allocation, already)),
+        Course(other, tuple(course(ground, stages, other, already))),
+    )

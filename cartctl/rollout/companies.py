@@ -1,0 +1,133 @@
+"""The companies that a rollout is about: read from the platform's database or a file, and refused when they cannot be trusted."""
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from cartctl.adapters.postgres import Postgres, milliseconds
+from cartctl.config.rollout import Companies as Settings
+from cartctl.errors import ConfigError, Refused
+
+NAMED = 5  # of each problem, in its sentence
+LARGEST = 64 * 1024 * 1024  # bytes of a file
+LONGEST = timedelta(seconds=60)  # that the query may take
+_YES, _NO = {"true", "t", "yes", "y", "1"}, {"false", "f", "no", "n", "0", ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Companies:
+    """Ids in order, and which of them are beta companies."""
+
+    ids: tuple[str, ...]
+    beta: frozenset[str] = frozenset()
+
+    def without(self, internal: Iterable[str]) -> "Companies":
+        """Those a stage is counted over: the internal ones are on anyway."""
+        out = set(internal)
+        return replace(self, ids=tuple(one for one in self.ids if one not in out), beta=self.beta - out)
+
+    def pool(self, *, beta: bool) -> tuple[str, ...]:
+        """All ids, or the beta ones."""
+        return tuple(one for one in self.ids if one in self.beta) if beta else self.ids
+
+
+def read_companies(settings: Settings | None, database: Postgres) -> Companies:
+    """The companies of an environment. Read-only.
+
+    Raises ConfigError naming duplicates, empty ids, ids that are no text and beta companies that nobody knows; Refused when there are none.
+    """
+    if settings is None:
+        raise ConfigError("The companies are not configured.", hint="Set rollout.companies.sql or .csv.")
+    rows = _from_file(settings.csv) if settings.csv else _from_database(str(settings.sql), database)
+    companies = checked(rows, settings.beta)
+    if not companies.ids:
+        place = settings.csv or "The query rollout.companies.sql"
+        raise Refused(f"{place} gives no companies; nothing was changed.", hint="Look at rollout.companies.")
+    return companies
+
+
+def checked(rows: Iterable[Sequence[Any]], beta: Sequence[str] = ()) -> Companies:
+    """Rows of an id and, where there is one, whether it is beta; `beta` replaces the second. Raises ConfigError."""
+    ids: list[str] = []
+    marked: set[str] = set()
+    wrong: dict[str, list[str]] = {
+        "is no text": [],
+        "is empty": [],
+        "has blanks around it": [],
+        "is beta or not": [],
+    }
+    one: Any
+    for number, row in enumerate(rows, 1):
+        one, mark = (row[0] if row else None), (row[1] if len(row) > 1 else False)
+        if problem := _problem(one):
+            wrong[problem].append(f"row {number}: {one!r}")
+        elif not isinstance(mark, bool | None):
+            wrong["is beta or not"].append(f"row {number}: {mark!r}")
+        else:
+            ids.append(one)
+            marked |= {one} if mark else set()
+    _refuse(wrong)
+    _refuse({"stands there twice": [one for one, count in Counter(ids).items() if count > 1]})
+    _refuse({"is named in rollout.companies.beta and unknown": sorted(set(beta) - set(ids))})
+    return Companies(tuple(ids), frozenset(beta) if beta else frozenset(marked))
+
+
+def _problem(one: Any) -> str:
+    if not isinstance(one, str):
+        return "is empty" if one is None else "is no text"
+    if not one.strip():
+        return "is empty"
+    return "has blanks around it" if one != one.strip() else ""
+
+
+def _refuse(wrong: dict[str, list[str]]) -> None:
+    told = []
+    for problem, found in wrong.items():
+        if found:
+            more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+            what = (
+                "it is not said whether a company is beta"
+                if problem == "is beta or not"
+                else f"an id {problem}"
+            )
+            told.append(f"{what}: {', '.join(found[:NAMED])}{more}")
+    if told:
+        raise ConfigError(
+            f"Companies: {'; '.join(told)}.", hint="Correct rollout.companies; nothing was changed."
+        )
+
+
+def _from_database(query: str, database: Postgres) -> list[tuple[Any, ...]]:
+    limits = {"default_transaction_read_only": "on", "statement_timeout": milliseconds(LONGEST)}
+    with database.session("companies", autocommit=True, **limits) as connection:
+        cursor = connection.execute(query.encode())
+        if cursor.description is None:
+            raise ConfigError(
+                "The query rollout.companies.sql gives no rows.", hint="Write SELECT id, beta FROM companies."
+            )
+        return cursor.fetchall()
+
+
+def _from_file(path: Path) -> Iterator[tuple[Any, ...]]:
+    """The columns `id` and `beta` of a CSV file, found by its first line."""
+    try:
+        if path.stat().st_size > LARGEST:
+            raise ConfigError(f"{path} is larger than {LARGEST // 2**20} MiB.", hint="One company a line.")
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as wrong:
+        reason = wrong.strerror if isinstance(wrong, OSError) else "it is not UTF-8"
+        raise ConfigError(f"{path} cannot be read: {reason}.", hint="Check rollout.companies.csv.") from wrong
+    lines = csv.DictReader(text.splitlines())
+    if "id" not in (lines.fieldnames or ()):
+        raise ConfigError(f"{path} has no column `id`.", hint="Its first line is: id,beta")
+    for line in lines:
+        yield line["id"], _mark(line.get("beta"))
+
+
+def _mark(text: str | None) -> bool | str:
+    told = (text or "").strip().lower()
+    return True if told in _YES else False if told in _NO else str(text)

@@ -1,0 +1,222 @@
+"""The cart's flags in a flagd document: what is written, read back, and left alone.
+
+One rule decides for all three flags, so that a company has all or none of the feature. It stands once in the document, as an
+evaluator the flags refer to. Other teams' flags and evaluators are carried over as they are.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal, TypeAlias
+
+from cartctl.errors import StepFailed
+from cartctl.rollout.evaluation import TOTAL, Buckets
+
+FLAGS = ("FEATURE_CART_MANAGEMENT", "FEATURE_ABANDONED_CART_RECOVERY", "FEATURE_ECOMMERCE_ANALYTICS")
+RULE = "cartctl_rollout"
+EVALUATOR = f"$evaluators/{RULE}"  # in names of values: the document's evaluator
+PLAIN = "plain/"  # in names of values: a key beside the document, for readers of environment variables
+KEY = {"var": "targetingKey"}  # the company's id
+LARGEST = 1024 * 1024  # bytes of a ConfigMap
+BY_HAND = "by hand"
+
+Allocation: TypeAlias = Literal["exact", "fractional"]
+
+
+class BrokenDocument(StepFailed):
+    """The document of flags cannot be read; nothing was written over it."""
+
+    code = "flags_broken"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Who is on: the internal companies, the `cohort`, and with `fractional` a share of all companies or of `beta`."""
+
+    percent: Decimal = Decimal(0)
+    allocation: Allocation = "exact"
+    cohort: tuple[str, ...] = ()
+    beta: tuple[str, ...] | None = None  # of whom the share is; None: of all companies; exact needs no names
+    internal: tuple[str, ...] = ()
+    seed: str = "cart"
+
+    @property
+    def weight(self) -> int:
+        """The share in units of the rule's total weight."""
+        return int(self.percent * TOTAL / 100)
+
+    @property
+    def everybody(self) -> bool:
+        """Whether nobody is left out, companies of tomorrow included."""
+        return self.beta is None and self.weight == TOTAL
+
+    def members(self, companies: Iterable[str], buckets: Buckets) -> frozenset[str]:
+        """Which of `companies` the rule has on. `buckets` have this setting's seed."""
+        listed = frozenset((*self.internal, *self.cohort))
+        among = None if self.beta is None else frozenset(self.beta)
+
+        def on(company: str) -> bool:
+            if company in listed or self.everybody:
+                return True
+            shared = self.allocation == "fractional" and (among is None or company in among)
+            return shared and buckets.below(company, self.weight)
+
+        return frozenset(filter(on, companies))
+
+
+def render(setting: Setting) -> dict[str, Any]:
+    """Values by name: the three flags' definitions, the evaluator they share, and the plain keys.
+
+    Where the rule's text has a character that libraries mistake when they put an evaluator in place, the rule stands in each
+    flag instead.
+    """
+    rule = {
+        "if": [
+            {"in": [KEY, list(setting.internal)]},
+            "on",
+            {"in": [KEY, list(setting.cohort)]},
+            "on",
+            _share(setting),
+        ]
+    }
+    shared = not set("\\$") & set(json.dumps(rule))
+    told = {
+        "owner": "cartctl",
+        "percent": f"{setting.percent:f}",
+        "of": "companies" if setting.beta is None else "beta companies",
+        "allocation": setting.allocation,
+        "seed": setting.seed,
+    }
+    definition = {
+        "state": "ENABLED",
+        "variants": {"on": True, "off": False},
+        "defaultVariant": "off",
+        "targeting": {"$ref": RULE} if shared else rule,
+        "metadata": told,
+    }
+    plain = dict.fromkeys((PLAIN + name for name in FLAGS), "true" if setting.everybody else "false")
+    return {**dict.fromkeys(FLAGS, definition), EVALUATOR: rule if shared else None, **plain}
+
+
+def _share(setting: Setting) -> Any:
+    """What is left to a company that no list names."""
+    if setting.everybody:
+        return "on"
+    if setting.allocation == "exact" or setting.weight == 0:
+        return "off"
+    key = {"cat": [f"{setting.seed}/", KEY]}
+    share: Any = {"fractional": [key, ["on", setting.weight], ["off", TOTAL - setting.weight]]}
+    if setting.weight == TOTAL:
+        share = "on"
+    return share if setting.beta is None else {"if": [{"in": [KEY, list(setting.beta)]}, share, "off"]}
+
+
+def read_setting(values: Mapping[str, Any]) -> Setting | None:
+    """The setting behind values as `render` gives them; None where they are somebody else's or were changed by hand."""
+    flag = next((values[name] for name in FLAGS if values.get(name) and not is_by_hand(values[name])), None)
+    try:
+        told = flag["metadata"] if flag else {}
+        rule = values[EVALUATOR] if values.get(EVALUATOR) else flag["targeting"] if flag else {}
+        internal, _, cohort, _, share = rule["if"]
+        named = share["if"][0]["in"][1] if isinstance(share, Mapping) and "if" in share else ()
+        setting = Setting(
+            Decimal(told["percent"]),
+            told["allocation"],
+            tuple(cohort["in"][1]),
+            None if told["of"] == "companies" else tuple(named),
+            tuple(internal["in"][1]),
+            told["seed"],
+        )
+    except (KeyError, TypeError, ValueError, ArithmeticError):
+        return None
+    wanted = render(setting)
+    same = all(values.get(name) == wanted[name] for name in FLAGS if not is_by_hand(values.get(name)))
+    return setting if same and values.get(EVALUATOR) == wanted[EVALUATOR] else None
+
+
+def set_by_hand(on: bool) -> dict[str, Any]:
+    """A flag that is on, or off, for everybody, whatever the rollout does."""
+    return {
+        "state": "ENABLED",
+        "variants": {"on": True, "off": False},
+        "defaultVariant": "on" if on else "off",
+        "targeting": {},
+        "metadata": {"owner": "cartctl", "set": BY_HAND},
+    }
+
+
+def is_by_hand(definition: Mapping[str, Any] | None) -> bool:
+    """Whether a flag was set on its own, so that the rollout leaves it alone."""
+    metadata = (definition or {}).get("metadata")
+    return isinstance(metadata, Mapping) and metadata.get("set") == BY_HAND
+
+
+def parse(text: str | None, place: str) -> dict[str, Any]:
+    """The document of a text; an absent one is empty. Raises BrokenDocument naming place, line and column."""
+    if text is None:
+        return {}
+    try:
+        document = json.loads(text)
+    except ValueError as broken:
+        where = (
+            f"line {broken.lineno} column {broken.colno}" if isinstance(broken, json.JSONDecodeError) else ""
+        )
+        raise BrokenDocument(
+            f"{place} is no JSON: {broken}" if not where else f"{place} is no JSON at {where}.",
+            hint="Put the flags' document right first; nothing was written over it.",
+        ) from broken
+    parts = (
+        [document.get("flags", {}), document.get("$evaluators", {})] if isinstance(document, dict) else [None]
+    )
+    if not all(isinstance(part, dict) for part in parts):
+        raise BrokenDocument(
+            f"{place} is no document of flags: its flags are no object.",
+            hint='It has the form {"flags": {"NAME": {…}}}.',
+        )
+    found: dict[str, Any] = document
+    return found
+
+
+def values_in(
+    document: Mapping[str, Any], entries: Mapping[str, str], names: tuple[str, ...]
+) -> dict[str, Any]:
+    """The values of `names` in a document and the plain keys beside it; None where there is none."""
+    flags, evaluators = document.get("flags", {}), document.get("$evaluators", {})
+    found = {}
+    for name in names:
+        if name.startswith(PLAIN):
+            found[name] = entries.get(name.removeprefix(PLAIN))
+        else:
+            found[name] = evaluators.get(RULE) if name == EVALUATOR else flags.get(name)
+    return found
+
+
+def put_in(document: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The document with these values, everything else as it was; a value None is taken out."""
+    flags = {**document.get("flags", {})}
+    evaluators = {**document.get("$evaluators", {})}
+    for name, value in values.items():
+        part, key = (evaluators, RULE) if name == EVALUATOR else (flags, name)
+        if name.startswith(PLAIN):
+            continue
+        if value is None:
+            part.pop(key, None)
+        else:
+            part[key] = value
+    made = {**document, "flags": flags}
+    if evaluators or "$evaluators" in document:
+        made["$evaluators"] = evaluators
+    return made
+
+
+def write(document: Mapping[str, Any], place: str) -> str:
+    """The document's text. Raises StepFailed when no ConfigMap can hold it."""
+    text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    size = len(text.encode())
+    if size > LARGEST:
+        raise StepFailed(
+            f"The document of flags would have {size / LARGEST:.1f} MiB; {place} holds 1 MiB.",
+            hint='Set rollout.companies.allocation = "fractional", which needs no list.',
+        )
+    return text

@@ -1,0 +1,116 @@
+"""What the flags' own library answers: whether a company has a flag, and where it stands in the order of buckets.
+
+No hash is computed here. A bucket is learnt digit by digit, by asking the library's `fractional` which tenth a key falls into.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from openfeature.contrib.tools.flagd.core import FlagdCore
+from openfeature.contrib.tools.flagd.core.targeting.custom_ops import fractional
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.exception import OpenFeatureError
+
+from cartctl.errors import StepFailed
+
+TOTAL = 10_000  # weights of a rule; one is a hundredth of a percent
+_LEVELS = 4  # decimal digits of TOTAL
+
+
+class NotEvaluated(StepFailed):
+    """The library does not understand a document or cannot evaluate a flag."""
+
+    code = "flags_not_evaluated"
+
+
+class Evaluation:
+    """A document of flags as an application evaluates it, that holds a company's id as its targeting key."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self._core = FlagdCore()
+        try:
+            self._core.set_flags(json.dumps(document))
+        except (OpenFeatureError, AttributeError, TypeError, ValueError) as wrong:
+            raise NotEvaluated(
+                f"The flags' document is not understood: {wrong}", hint="Put it right first."
+            ) from wrong
+
+    def on(self, flag: str, company: str) -> bool:
+        """Whether a company has a flag; one that is not defined is off. Raises NotEvaluated."""
+        try:
+            return self._core.resolve_boolean_value(
+                flag, default_value=False, ctx=EvaluationContext(company)
+            ).value
+        except OpenFeatureError as wrong:
+            if wrong.error_code.value == "FLAG_NOT_FOUND":
+                return False
+            raise NotEvaluated(
+                f"{flag} cannot be evaluated: {wrong}", hint="Put the flag right first."
+            ) from wrong
+
+    def reason(self, flag: str, company: str) -> str:
+        """The library's own word for why a flag is what it is. Raises NotEvaluated."""
+        try:
+            told = self._core.resolve_boolean_value(flag, default_value=False, ctx=EvaluationContext(company))
+        except OpenFeatureError as wrong:
+            return str(wrong.error_code.value)
+        return str(getattr(told.reason, "value", told.reason))
+
+
+class Buckets:
+    """The order of companies under one seed, each digit asked for at most once."""
+
+    def __init__(self, seed: str) -> None:
+        self._seed = seed
+        self._digits: dict[str, list[int]] = {}
+
+    def below(self, company: str, weight: int) -> bool:
+        """Whether a company's bucket (0 to 9999) is below `weight`; only as many digits are asked for as decide it."""
+        low, size = 0, TOTAL
+        for level in range(_LEVELS):
+            if low + size <= weight or low >= weight:
+                break
+            size //= 10
+            low += self._digit(company, level) * size
+        return low < weight
+
+    def bucket(self, company: str) -> int:
+        """A company's bucket, 0 to 9999."""
+        return sum(self._digit(company, level) * 10 ** (_LEVELS - 1 - level) for level in range(_LEVELS))
+
+    def first(self, companies: Iterable[str], count: int) -> list[str]:
+        """The `count` companies with the smallest buckets, those with the same one by their ids."""
+        return self._ordered(sorted(companies), count, 0)[: max(0, count)]
+
+    def _ordered(self, companies: list[str], count: int, level: int) -> list[str]:
+        """In such an order that the first `count` are the right ones: a group that lies on one side needs none."""
+        if level == _LEVELS or not 0 < count < len(companies):
+            return companies
+        groups: list[list[str]] = [[] for _ in range(10)]
+        for company in companies:
+            groups[self._digit(company, level)].append(company)
+        found: list[str] = []
+        for group in groups:
+            found += self._ordered(group, count - len(found), level + 1)
+        return found
+
+    def _digit(self, company: str, level: int) -> int:
+        known = self._digits.setdefault(company, [])
+        while len(known) <= level:
+            size = 10 ** (_LEVELS - 1 - len(known))
+            low = sum(digit * size * 10 ** (len(known) - at) for at, digit in enumerate(known))
+            tenths = [[digit, size] for digit in range(10)]
+            shares = [["before", low], *tenths, ["after", TOTAL - low - 10 * size]]
+            key = f"{self._seed}/{company}"
+            known.append(_asked(fractional({}, key, *[share for share in shares if share[1]])))
+        return known[level]
+
+
+def _asked(answer: Any) -> int:
+    if not isinstance(answer, int):
+        raise NotEvaluated(
+            f"The flags' library answered {answer!r} where a tenth was asked for.",
+            hint="Another version of openfeature-flagd-core is needed.",
+        )
+    return answer

@@ -1,0 +1,86 @@
+"""What decides who comes first, written down when a rollout starts: with any of it changed, companies would flip.
+
+The library that hashes is not ours, so it is tried on a table of ids that ships with cartctl.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from cartctl.errors import Refused
+from cartctl.rollout.document import FLAGS, KEY
+from cartctl.rollout.evaluation import TOTAL, Buckets
+
+HASH = "MurmurHash3 32 bits of the key as CBOR, its upper bits"
+TABLE_SEED = "cart"  # of the shipped table
+
+
+class BucketingChanged(Refused):
+    """Companies would be chosen in another order than the one that the rollout began with."""
+
+    code = "bucketing_changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """What a rollout began with. `table` is what the library answered for each id of the shipped table under the seed."""
+
+    seed: str
+    bucket_key: str
+    flags: tuple[str, ...]
+    variants: tuple[str, ...]
+    total_weight: int
+    hash: str
+    table: tuple[int, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As the journal keeps it."""
+        told: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return told
+
+
+@cache
+def table() -> dict[str, int]:
+    """The shipped ids, each with the bucket (0 to 9999) it has under the seed `cart`."""
+    found: dict[str, int] = json.loads(
+        files("cartctl.rollout").joinpath("table.json").read_text(encoding="utf-8")
+    )
+    return found
+
+
+def freeze(seed: str) -> Frozen:
+    """What decides today, with the library that is installed."""
+    buckets = Buckets(seed)
+    key = json.dumps({"cat": [f"{seed}/", KEY]})
+    answers = tuple(buckets.bucket(one) for one in table())
+    return Frozen(seed, key, FLAGS, ("on", "off"), TOTAL, HASH, answers)
+
+
+def refuse_other_library() -> None:
+    """Raise BucketingChanged when the installed library answers otherwise than the one cartctl was made with."""
+    buckets = Buckets(TABLE_SEED)
+    other = [one for one, bucket in table().items() if buckets.bucket(one) != bucket]
+    if other:
+        raise BucketingChanged(
+            f"The flags' library puts {len(other)} of {len(table())} known ids into other buckets, for example {other[0]!r}.",
+            hint="Install the version of openfeature-flagd-core that cartctl was released with.",
+        )
+
+
+def refuse_changed(recorded: Mapping[str, Any], seed: str) -> None:
+    """Raise BucketingChanged, naming what differs, unless everything is as it was recorded."""
+    refuse_other_library()
+    now = freeze(seed).to_json()
+    changed = [name for name in now if now[name] != recorded.get(name)]
+    if changed:
+        name = "seed" if "seed" in changed else changed[0]
+        told = (
+            f"was {recorded.get(name)!r}, is {now[name]!r}" if name != "table" else "is evaluated otherwise"
+        )
+        raise BucketingChanged(
+            f"The rollout cannot go on: its {name.replace('_', ' ')} {told}.",
+            hint="Put it back as it was: companies would lose what they have.",
+        )

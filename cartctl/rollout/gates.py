@@ -1,0 +1,62 @@
+"""Whether carts of companies that are on are bought as often as those of the others. Pure: figures in, a verdict out."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from cartctl.adapters.postgres import Postgres
+from cartctl.config.rollout import Gate
+from cartctl.engine.model import CheckResult, Verdict
+
+_CARTS = """
+SELECT "companyId", count(*), count(*) FILTER (WHERE status = 'CONVERTED')
+FROM carts WHERE "createdAt" >= %s AND "createdAt" < %s GROUP BY 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """Carts made and carts bought of a group of companies."""
+
+    carts: int = 0
+    bought: int = 0
+
+    @property
+    def rate(self) -> float:
+        """The share that was bought, 0 to 1; 0 without carts."""
+        return self.bought / self.carts if self.carts else 0.0
+
+    def __str__(self) -> str:
+        return f"{self.rate:.1%} of {self.carts} carts"
+
+
+def count_carts(database: Postgres, since: datetime, until: datetime) -> dict[str, Conversion]:
+    """Conversions by company over carts made between two times. Read-only."""
+    span = tuple(at.replace(tzinfo=None) for at in (since, until))  # the column is without a zone, in UTC
+    with database.session("conversion", default_transaction_read_only="on") as connection:
+        rows = connection.execute(_CARTS, span).fetchall()
+    return {company: Conversion(carts, bought) for company, carts, bought in rows}
+
+
+def total(found: Iterable[Conversion]) -> Conversion:
+    """The sum of several."""
+    known = list(found)
+    return Conversion(sum(one.carts for one in known), sum(one.bought for one in known))
+
+
+def judge_conversion(by_company: dict[str, Conversion], on: frozenset[str], gate: Gate) -> CheckResult:
+    """The enabled companies' rate against the others', each with its number of carts.
+
+    With fewer than `minimum_carts` on either side the verdict is "not enough data": a warning, or unknown where it is required.
+    """
+    ours = total(one for company, one in by_company.items() if company in on)
+    others = total(one for company, one in by_company.items() if company not in on)
+    told = f"{ours} of companies that are on, {others} of the others"
+    expected = f"at most {gate.conversion_drop:.0%} below the others, over {gate.minimum_carts} carts each"
+    if min(ours.carts, others.carts) < gate.minimum_carts:
+        verdict = Verdict.UNKNOWN if gate.conversion_required else Verdict.WARN
+        return CheckResult("conversion", verdict, f"not enough data: {told}", expected)
+    if ours.rate < others.rate * (1 - gate.conversion_drop):
+        hint = "Look into it, then: cartctl rollout hold, or cartctl rollout abort"
+        return CheckResult("conversion", Verdict.FAIL, told, expected, hint)
+    return CheckResult("conversion", Verdict.PASS, told, expected)

@@ -1,0 +1,120 @@
+"""The calendar of a rollout: which day it is, which stage is due, and when a stage may be entered. Pure, in the calendar's time zone."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from cartctl.config.rollout import Calendar
+from cartctl.config.stages import Stage
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+LOOKS_AHEAD = 400  # days, for the next one on which a stage may be entered
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a rollout stands: the stage entered last (-1: none) and the date it was entered; held or aborted: why."""
+
+    stage: int
+    entered: date
+    held: str | None = None
+    aborted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What is to be done now: enter `stage`, or nothing and `why`; `on` is the first date it can be, None when never by itself."""
+
+    stage: int | None
+    why: str = ""
+    on: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The stages from a start date on. `frozen` are dates on which nothing moves; `soak_days` None: each stage's own days."""
+
+    start: date
+    stages: tuple[Stage, ...]
+    calendar: Calendar
+    frozen: frozenset[date] = frozenset()
+    soak_days: int | None = None
+
+    def today(self, now: datetime) -> date:
+        """The date where the companies are."""
+        return now.astimezone(ZoneInfo(self.calendar.zone)).date()
+
+    def day(self, now: datetime) -> int:
+        """The day of the rollout: 0 on its start date, negative before it."""
+        return (self.today(now) - self.start).days
+
+    def planned(self, day: int) -> int:
+        """The stage that the plan has on a day (-1: none yet); after the last day the last one."""
+        return max((at for at, stage in enumerate(self.stages) if stage.first <= day), default=-1)
+
+    def closed(self, now: datetime) -> str:
+        """Why nothing may be entered at this moment; empty when it may."""
+        here = now.astimezone(ZoneInfo(self.calendar.zone))
+        calendar = self.calendar
+        if why := self._shut(here.date()):
+            return why
+        if not calendar.from_ <= here.time() < calendar.to:
+            return (
+                f"it is {here:%H:%M} {calendar.zone}, outside {calendar.from_:%H:%M} to {calendar.to:%H:%M}"
+            )
+        return ""
+
+    def earliest(self, standing: Standing) -> date | None:
+        """The first date on which the next stage may be entered; None after the last stage."""
+        if standing.stage + 1 >= len(self.stages):
+            return None
+        begin = max(self.start + timedelta(days=self.stages[standing.stage + 1].first), self.stood(standing))
+        days = (begin + timedelta(days=more) for more in range(LOOKS_AHEAD))
+        return next((day for day in days if not self._shut(day)), None)
+
+    def stood(self, standing: Standing) -> date:
+        """The date on which the present stage has stood long enough."""
+        if standing.stage < 0:
+            return self.start
+        days = self.stages[standing.stage].days if self.soak_days is None else self.soak_days
+        return standing.entered + timedelta(days=days)
+
+    def due(self, standing: Standing, now: datetime) -> Due:
+        """The one thing that is due: stages are entered one after the other, also when some days were missed."""
+        if why := self._over(standing):
+            return Due(None, why)
+        if why := self._waits(standing, now):
+            return Due(None, why, self.earliest(standing))
+        return Due(standing.stage + 1)
+
+    def _over(self, standing: Standing) -> str:
+        """Why nothing will ever be due by itself."""
+        if standing.aborted:
+            return "the rollout was aborted"
+        if standing.stage + 1 >= len(self.stages):
+            return "every stage has been entered"
+        return "" if standing.held is None else f"it is on hold: {standing.held}"
+
+    def _waits(self, standing: Standing, now: datetime) -> str:
+        """Why the next stage is not due yet."""
+        today, coming = self.today(now), self.stages[standing.stage + 1]
+        if standing.stage >= 0 and today < standing.entered:
+            return f"the clock says {today}, but the stage was entered on {standing.entered}"
+        if today < (opens := self.start + timedelta(days=coming.first)):
+            return f"{coming.name} is due on {opens}"
+        if today < (stood := self.stood(standing)):
+            return f"{self.stages[standing.stage].name} must stand until {stood}"
+        return self.closed(now)
+
+    def _shut(self, day: date) -> str:
+        if day in self.frozen:
+            return f"{day} is a freeze day"
+        if WEEKDAYS[day.weekday()] not in self.calendar.days:
+            return f"{day} is a {WEEKDAYS[day.weekday()]}, on which no stage is entered"
+        return ""
+
+
+def frozen_days(*lists: Iterable[date]) -> frozenset[date]:
+    """The rollout's own freeze days and the deployment window's."""
+    return frozenset(day for days in lists for day in days)
