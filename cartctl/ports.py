@@ -26,10 +26,14 @@ T = TypeVar("T")
 
 
 class Ports:
-    """Lazy adapters; as a context manager it closes those that were opened."""
+    """Lazy adapters; as a context manager it closes those that were opened.
 
-    def __init__(self, env: Environment) -> None:
+    `force_owned` lets deployments be changed that another tool (Argo CD, Flux, Helm, KEDA) keeps.
+    """
+
+    def __init__(self, env: Environment, *, force_owned: bool = False) -> None:
         self.env = env
+        self._force_owned = force_owned
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
@@ -69,10 +73,16 @@ class Ports:
     def cluster(self) -> "Cluster":
         """Where the application runs."""
         cluster = self.env.cluster
-        if cluster.kind != "sandbox" or cluster.control is None or cluster.secret is None:
+        if cluster.kind == "kubernetes":
+            from cartctl.adapters.kubernetes.cluster import Kubernetes
+
+            return self._closing(
+                Kubernetes(cluster.context, cluster.namespace, force_owned=self._force_owned)
+            )
+        if cluster.control is None or cluster.secret is None:
             raise ConfigError(
-                f"The environment {self.env.name} has no cluster that this version can drive.",
-                hint='Set cluster.kind = "sandbox" with its control address and secret.',
+                f"The environment {self.env.name} does not say how its sandbox is reached.",
+                hint="Set cluster.control and cluster.secret; cartctl sandbox up writes both.",
             )
         from cartctl.adapters.processes import Processes
 

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from cartctl.adapters.log_lines import Tail
 from cartctl.errors import ConfigError, StepFailed
 
 
@@ -32,10 +33,39 @@ class SettingsChanged(StepFailed):
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A container image as asked for; the digest is what ran, known only once a pod has started."""
+    """A container image as asked for; the digest is what ran, known only once a pod has started.
+
+    `rest` is a hash of what else the pod template says: two images are equal when the same would run, also where one names
+    the digest that the other's tag stood for, and nothing beside them was changed.
+    """
 
     ref: str
     digest: str | None = field(default=None, compare=False)
+    rest: str = ""
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Image):
+            return NotImplemented
+        return self.rest == other.rest and self.same_as(other)
+
+    def __hash__(self) -> int:
+        return hash((_repository(self.ref), self.rest))
+
+    def same_as(self, other: "Image") -> bool:
+        """Whether both name the same image, whatever stands beside it in the template."""
+        return other.ref in {self.ref, self.pinned} or self.ref == other.pinned
+
+    @property
+    def pinned(self) -> str | None:
+        """The reference by digest, which no tag that moves can change; None while the digest is not known."""
+        return f"{_repository(self.ref)}@{self.digest}" if self.digest else None
+
+
+def _repository(ref: str) -> str:
+    """A reference without tag and digest; a colon before a slash belongs to the registry's port."""
+    bare = ref.partition("@")[0]
+    path, colon, tag = bare.rpartition(":")
+    return path if colon and "/" not in tag else bare
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +83,14 @@ class Deployment:
     available: int  # ready pods of the newest spec
     failure: str | None = None  # why it will not get there: CrashLoopBackOff, ImagePullBackOff, …
     owner: str | None = None  # who would put it back behind our back: Argo CD, Flux, Helm, KEDA
+    pause: str = ""  # the command that pauses the owner
+    shape: str = ""  # a hash of all that the pod template says but its images
 
     @property
     def complete(self) -> bool:
         """As `kubectl rollout status` decides it: seen, updated, available and no old pods."""
-        return self.observed and self.total == self.updated == self.available == self.replicas
+        updated = self.updated >= self.replicas and self.total <= self.updated
+        return self.observed and updated and self.available >= self.updated
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +117,8 @@ class Answer:
 
 class Cluster(Protocol):
     """What steps and checks may ask of the place the application runs in."""
+
+    bears_tokens: bool  # whether `ask` brings a request's Authorization to the pod
 
     def deployments(self) -> Mapping[str, Deployment]:
         """Every deployment by name, in one reading. Read-only."""
@@ -121,14 +156,32 @@ class Cluster(Protocol):
         Raises SettingsChanged otherwise, and nothing is written.
         """
 
+    def hasten(self, name: str) -> None:
+        """Let the newest keys of a ConfigMap reach the pods that mount it soon. Changes nothing that lasts."""
+
     def ask(self, pod: Pod, path: str, headers: Mapping[str, str]) -> Answer:
         """GET a path of one pod, whatever the Service in front of it would choose.
 
         Raises ClusterUnreachable when the pod does not answer.
         """
 
-    def logs(self, deployment: str, *, lines: int) -> list[str]:
-        """The last lines of every pod of a deployment, a crashed container's previous ones included. Read-only."""
+    def logs(self, deployment: str, *, lines: int, failing: bool = False) -> list[str]:
+        """The last lines of every pod of a deployment, a crashed container's previous ones included. Read-only.
+
+        `failing`: of the containers that are not ready alone.
+        """
+
+    def tail(self, selector: str, *, since: float) -> Tail:
+        """Reads on in the logs of every pod behind a label selector, from `since` seconds ago. Read-only."""
+
+    def template(self, deployment: str) -> str:
+        """The hash of the pod template asked for. Read-only."""
+
+    def template_of(self, deployment: str, revision: str) -> str:
+        """The hash of an earlier revision's pod template. Raises UnknownDeployment. Read-only."""
+
+    def set_template(self, deployment: str, template: str) -> None:
+        """Ask for an earlier pod template by its hash. Raises UnknownDeployment when it is gone."""
 
     def lease(self, holder: str) -> AbstractContextManager[None]:
         """Hold the cluster's own lock while the database is gone. Raises Locked naming the holder."""

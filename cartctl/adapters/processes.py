@@ -1,5 +1,6 @@
 """The sandbox as a Cluster: every verb is a request to its supervisor's control API on loopback."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,16 +20,20 @@ from cartctl.adapters.cluster import (
 )
 from cartctl.adapters.effects import effect
 from cartctl.adapters.http import Http, HttpUnreachable, Response
+from cartctl.adapters.log_lines import FileTail, Tail
 from cartctl.errors import Locked
 
 NOT_FOUND, CONFLICT = 404, 409
 ASK_SECONDS = 10.0
 ATTEMPTS = 5  # of a write that somebody else's write came before
+TAIL_LINES = 5000  # of each pod's log that one reading sees
 START = "Start it with: cartctl sandbox up"
 
 
 class Processes:
     """Implements the Cluster protocol over the control API at `control`, with its secret."""
+
+    bears_tokens = True
 
     def __init__(self, control: str, secret: str, *, timeout: float = 10.0) -> None:
         self._control = Http(control, token=secret, timeout=timeout)
@@ -94,6 +99,9 @@ class Processes:
                 _checked(answer)
                 return
 
+    def hasten(self, name: str) -> None:
+        """Nothing to do: replicas here see a setting the moment it is written."""
+
     def ask(self, pod: Pod, path: str, headers: Mapping[str, str]) -> Answer:
         """GET a path of one pod on its own port. Raises ClusterUnreachable."""
         port = next((told["port"] for told in self._pods(pod.deployment) if told["name"] == pod.name), None)
@@ -107,10 +115,37 @@ class Processes:
             raise ClusterUnreachable(f"The pod {pod.name} does not answer: {error.message}") from error
         return Answer(answer.status, answer.headers, answer.body)
 
-    def logs(self, deployment: str, *, lines: int) -> list[str]:
-        """The last lines of every pod's log, pod after pod. Read-only."""
+    def logs(self, deployment: str, *, lines: int, failing: bool = False) -> list[str]:
+        """The last lines of every pod's log, or of those that are not ready, pod after pod. Read-only."""
+        ready = {told["name"] for told in self._pods(deployment) if told["ready"]} if failing else set()
         found = self._call("GET", f"/deployments/{quote(deployment)}/logs?lines={lines}")["logs"]
-        return [line for told in found.values() for line in told]
+        return [line for pod, told in found.items() if pod not in ready for line in told]
+
+    def tail(self, selector: str, *, since: float) -> Tail:
+        """Reads on in the logs of the deployments that `selector` names, `app=NAME`; all where it is empty. Read-only."""
+        names = [selector.rpartition("=")[2]] if selector else list(self.deployments())
+        return FileTail(self._logs, names, since=since)
+
+    def template(self, deployment: str) -> str:
+        """The images asked for: a template has nothing else here. Raises UnknownDeployment. Read-only."""
+        known = self._call("GET", "/deployments")["deployments"]
+        return json.dumps(known[_known(deployment, known)]["images"], sort_keys=True)
+
+    def template_of(self, deployment: str, revision: str) -> str:
+        """The images of an earlier revision. Raises UnknownDeployment naming those there are. Read-only."""
+        known = self._call("GET", "/deployments")["deployments"]
+        history = known[_known(deployment, known)]["history"]
+        found = {str(one["revision"]): one["images"] for one in history}
+        if revision not in found:
+            raise UnknownDeployment(
+                f"Deployment {deployment} has no revision {revision}.",
+                hint=f"Its revisions: {', '.join(found)}.",
+            )
+        return json.dumps(found[revision], sort_keys=True)
+
+    def set_template(self, deployment: str, template: str) -> None:
+        """Ask for the images of an earlier revision. Raises UnknownDeployment."""
+        self.set_images(deployment, json.loads(template), cause="cartctl rollback --to-revision")
 
     @contextmanager
     def lease(self, holder: str) -> Iterator[None]:
@@ -127,6 +162,10 @@ class Processes:
             yield
         finally:
             lock.release()
+
+    def _logs(self, deployment: str) -> dict[str, list[str]]:
+        path = f"/deployments/{quote(deployment)}/logs?lines={TAIL_LINES}"
+        return dict(self._call("GET", path)["logs"])
 
     def _pods(self, deployment: str) -> list[dict[str, Any]]:
         return list(self._call("GET", f"/deployments/{quote(deployment)}/pods")["pods"])

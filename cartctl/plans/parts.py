@@ -103,7 +103,7 @@ def maintenance(ports: Ports, key: str = "maintenance.on", names: tuple[str, ...
         key,
         names or (f"{where.configmap}/{where.key}",),
         ports.cluster,
-        doors=Doors(ports.api_deployments, http.shopper_path, http.admin_path, ports.token),
+        doors=Doors(ports.api_deployments, http.shopper_path, http.admin_path, ports.token, ports.api),
         timeout=ARRIVES.total_seconds(),
         limit=where.limit,
     )

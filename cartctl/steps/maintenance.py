@@ -7,10 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from cartctl.adapters.cluster import Answer, Cluster, ClusterUnreachable, Pod
+from cartctl.adapters.http import Http, HttpUnreachable
 from cartctl.engine.model import Change
 from cartctl.engine.pulse import Pulse
 
 OK, UNAVAILABLE = 200, 503
+HASTEN_EVERY = 5.0  # seconds: a kubelet that was touched before the setting had reached it is touched again
 
 
 def now_utc() -> datetime:
@@ -20,12 +22,16 @@ def now_utc() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Doors:
-    """Whose pods must obey, and the paths a shopper and an admin with the token come in by."""
+    """Whose pods must obey, and the paths a shopper and an admin with the token come in by.
+
+    `front` is the API itself, for a cluster that cannot bring a token to one pod: there the admin's way is asked through it.
+    """
 
     deployments: tuple[str, ...]
     shopper: str
     admin: str
     token: str | None = None
+    front: Http | None = None
 
 
 class Maintenance(Change[str | None]):
@@ -73,12 +79,21 @@ class Maintenance(Change[str | None]):
             if self._cluster.settings(configmap).get(key) != value:
                 self._cluster.put_settings(configmap, {key: value})
         on = any(self._holds(value) for value in to.values())
-        pulse.wait(
-            lambda: self._obeyed(pulse, on=on),
-            self._timeout,
-            what=f"Maintenance {'on' if on else 'off'} in every pod",
-            every=0.05,
-        )
+        configmaps = {name.split("/", 1)[0] for name in to}
+        hastened = float("-inf")
+
+        def obeyed() -> bool:
+            nonlocal hastened
+            if self._obeyed(pulse, on=on):
+                return True
+            if pulse.now() - hastened >= HASTEN_EVERY:
+                hastened = pulse.now()
+                for configmap in configmaps:
+                    self._cluster.hasten(configmap)
+            return False
+
+        what = f"Maintenance {'on' if on else 'off'} in every pod"
+        pulse.wait(obeyed, self._timeout, what=what, every=0.05)
 
     def _holds(self, value: str | None) -> bool:
         """Whether the application obeys this value now: past its `until` it does not."""
@@ -110,10 +125,20 @@ class Maintenance(Change[str | None]):
     def _serves_admins(self, pod: Pod) -> bool:
         if self._doors.token is None:
             return True
+        if not self._cluster.bears_tokens:
+            return self._front_serves_admins()
         return (
             self._cluster.ask(pod, self._doors.admin, {"authorization": f"Bearer {self._doors.token}"}).status
             == OK
         )
+
+    def _front_serves_admins(self) -> bool:
+        if self._doors.front is None:
+            return True
+        try:
+            return self._doors.front.get(self._doors.admin).status == OK
+        except HttpUnreachable:
+            return False
 
 
 def _closed(answer: Answer) -> bool:

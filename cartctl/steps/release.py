@@ -1,7 +1,10 @@
 """Which image runs: a release sets images and nothing else, and goes back to the image recorded before it."""
 
+import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from hashlib import sha256
 from typing import Any, ClassVar
 
 from cartctl.adapters.cluster import Cluster, Deployment, Image, UnknownDeployment
@@ -37,44 +40,61 @@ class Release(Change[Image]):
     def observe(self, names: tuple[str, ...]) -> dict[str, Image]:
         """The images asked for now, with the digest where one runs. Read-only."""
         known = self._cluster.deployments()
-        return {name: self._with_digest(name, _image(known, name)) for name in names}
+        return {name: self._with_digest(name, _image(known, name, names)) for name in names}
 
     def target(self, before: Mapping[str, Image]) -> dict[str, Image]:
         """Each image as wanted."""
-        return {name: Image(self._images[name]) for name in before}
+        return {name: Image(self._images[name], rest=image.rest) for name, image in before.items()}
 
     def move(self, to: Mapping[str, Image], pulse: Pulse) -> None:
-        """Set the images that differ and return when the rollouts are complete and run what was asked for."""
+        """Set the images that differ and return when the rollouts are complete and run what was asked for.
+
+        A tag that no longer stands for the digest that was recorded is put back by the digest.
+        """
         now = self.observe(tuple(to))
+        self._ask({name: image.ref for name, image in to.items() if not now[name].same_as(image)})
+        self._await(to, pulse)
+        moved = [name for name, image in to.items() if image.digest and self._strangers(name, image)]
+        if moved:
+            self._ask({name: to[name].pinned or to[name].ref for name in moved})
+            self._await(to, pulse)
+        self._verify(to)
+
+    def _ask(self, refs: Mapping[str, str]) -> None:
         changes: dict[str, dict[str, str]] = defaultdict(dict)
-        for name, image in to.items():
+        for name, ref in refs.items():
             deployment, _, container = name.partition(".")
-            if now[name] != image:
-                changes[deployment][container] = image.ref
+            changes[deployment][container] = ref
         for deployment, images in changes.items():
             self._cluster.set_images(deployment, images, cause=self._cause)
-        await_rollout(self._cluster, [name.partition(".")[0] for name in to], pulse, self._timeout)
-        self._verify(to)
+
+    def _await(self, names: Iterable[str], pulse: Pulse) -> None:
+        await_rollout(self._cluster, [name.partition(".")[0] for name in names], pulse, self._timeout)
 
     def _with_digest(self, name: str, image: Image) -> Image:
         deployment, _, container = name.partition(".")
         running = [pod.images.get(container) for pod in self._cluster.pods(deployment) if not pod.ending]
-        return next((found for found in running if found == image and found.digest), image)
+        found = next((runs for runs in running if runs and runs.same_as(image) and runs.digest), image)
+        return replace(image, digest=found.digest)
+
+    def _strangers(self, name: str, image: Image) -> list[tuple[str, Image | None]]:
+        """Pods that run something else than the image asked for, by its digest where one is known."""
+        deployment, _, container = name.partition(".")
+        pods = [pod for pod in self._cluster.pods(deployment) if not pod.ending]
+        running = [(pod.name, pod.images.get(container)) for pod in pods]
+        return [(pod, runs) for pod, runs in running if runs is None or not _same(runs, image)]
 
     def _verify(self, to: Mapping[str, Image]) -> None:
-        """Every pod runs the image asked for, by its digest where one was recorded."""
         for name, image in to.items():
-            deployment, _, container = name.partition(".")
-            for pod in self._cluster.pods(deployment):
-                runs = pod.images.get(container)
-                if not pod.ending and (runs is None or not _same(runs, image)):
-                    raise StepFailed(
-                        f"Pod {pod.name} runs {runs and _told(runs)}, not {_told(image)}.",
-                        hint="Has the tag moved? Release by digest.",
-                    )
+            for pod, runs in self._strangers(name, image):
+                raise StepFailed(
+                    f"Pod {pod} runs {runs and _told(runs)}, not {_told(image)}.",
+                    hint="Has the tag moved? Release by digest.",
+                )
 
 
-def _image(known: Mapping[str, Deployment], name: str) -> Image:
+def _image(known: Mapping[str, Deployment], name: str, names: tuple[str, ...]) -> Image:
+    """The image asked for. Raises UnknownDeployment, and Refused for a deployment that cannot be released now."""
     deployment, _, container = name.partition(".")
     if deployment not in known:
         raise UnknownDeployment(
@@ -93,14 +113,24 @@ def _image(known: Mapping[str, Deployment], name: str) -> Image:
     if found.owner:
         raise Refused(
             f"Deployment {deployment} belongs to {found.owner}, which would put it back.",
-            hint=f"Pause {found.owner} first.",
+            hint=found.pause or f"Pause {found.owner} first.",
         )
-    return found.images[container]
+    return replace(found.images[container], rest=_rest(found, names))
+
+
+def _rest(found: Deployment, names: tuple[str, ...]) -> str:
+    """A hash of all that the template says but the images that are released together."""
+    if not found.shape:
+        return ""
+    others = {one: image.ref for one, image in found.images.items() if f"{found.name}.{one}" not in names}
+    return sha256(json.dumps([found.shape, others], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _same(runs: Image, asked: Image) -> bool:
-    """The reference, and the digest where one was recorded and one is known."""
-    return runs == asked and (asked.digest is None or runs.digest in {None, asked.digest})
+    """The reference, and the digest where one is named or was recorded, and one is known."""
+    named = asked.ref.partition("@")[2] or None
+    digests = {digest for digest in (asked.digest, named) if digest}
+    return runs.same_as(asked) and (not digests or runs.digest in {None, *digests})
 
 
 def _told(image: Image) -> str:

@@ -8,7 +8,7 @@ from cartctl.engine.model import Change
 from cartctl.engine.pulse import Pulse
 from cartctl.steps.rollout import await_drained, await_rollout
 
-DEPLOYMENT, CRONJOB = "deployment/", "cronjob/"
+DEPLOYMENT, CRONJOB, HPA = "deployment/", "cronjob/", "hpa/"
 
 
 class Replicas(Change[int]):
@@ -54,4 +54,6 @@ class Replicas(Change[int]):
         stopped = [name for name, size in to.items() if size == 0]
         await_drained(self._cluster, stopped, pulse, self._drain)
         started = [name for name in to if name not in stopped and not name.startswith(CRONJOB)]
-        await_rollout(self._cluster, [name.partition("/")[2] for name in started], pulse, self._timeout)
+        grown = {name.removeprefix(HPA): size for name, size in to.items() if name.startswith(HPA)}
+        names = [name.partition("/")[2] for name in started]
+        await_rollout(self._cluster, names, pulse, self._timeout, at_least=grown)

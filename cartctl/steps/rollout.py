@@ -1,6 +1,6 @@
 """Waiting until what was asked of a cluster is in effect, shared by the steps that ask."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from cartctl.adapters.cluster import Cluster, UnknownDeployment
 from cartctl.engine.pulse import Pulse
@@ -15,10 +15,17 @@ class RolloutFailed(StepFailed):
     code = "rollout_failed"
 
 
-def await_rollout(cluster: Cluster, names: Iterable[str], pulse: Pulse, timeout: float) -> None:
+def await_rollout(
+    cluster: Cluster,
+    names: Iterable[str],
+    pulse: Pulse,
+    timeout: float,
+    *,
+    at_least: Mapping[str, int] | None = None,
+) -> None:
     """Return when every deployment is complete, as `kubectl rollout status` decides it; `timeout` in seconds.
 
-    Raises RolloutFailed as soon as one cannot get there, TimedOut, or the pulse's alarm.
+    `at_least` are sizes that somebody else has to ask for first: an autoscaler whose minimum was raised. Raises RolloutFailed as soon as one cannot get there, TimedOut, or the pulse's alarm.
     """
     awaited = sorted(set(names))
 
@@ -34,7 +41,8 @@ def await_rollout(cluster: Cluster, names: Iterable[str], pulse: Pulse, timeout:
                 raise _failed(cluster, deployment.name, deployment.failure)
         ready = sum(min(deployment.available, deployment.replicas) for deployment in now)
         pulse.progress(ready, sum(deployment.replicas for deployment in now), "replicas")
-        return all(deployment.complete for deployment in now)
+        grown = all(known[name].replicas >= size for name, size in (at_least or {}).items())
+        return grown and all(deployment.complete for deployment in now)
 
     pulse.wait(complete, timeout, what=f"The rollout of {', '.join(awaited)}")
 
@@ -52,7 +60,7 @@ def await_drained(cluster: Cluster, names: Iterable[str], pulse: Pulse, timeout:
 
 
 def _failed(cluster: Cluster, name: str, reason: str) -> RolloutFailed:
-    lines = cluster.logs(name, lines=LOG_LINES)
+    lines = cluster.logs(name, lines=LOG_LINES, failing=True)
     told = "".join(f"\n  {line}" for line in lines)
     return RolloutFailed(
         f"Deployment {name} will not become ready: {reason}.{told}",

@@ -1,0 +1,129 @@
+"""A Kubernetes namespace as a Cluster."""
+
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+from cartctl.adapters.cluster import Answer, Deployment, Pod
+from cartctl.adapters.kubernetes.access import Access
+from cartctl.adapters.kubernetes.api import Api
+from cartctl.adapters.kubernetes.capacity import Capacity
+from cartctl.adapters.kubernetes.change import read
+from cartctl.adapters.kubernetes.lease import Lease
+from cartctl.adapters.kubernetes.logs import Tail, last_lines
+from cartctl.adapters.kubernetes.settings import Settings
+from cartctl.adapters.kubernetes.verbs import denied
+from cartctl.adapters.kubernetes.workloads import APPS, Workloads
+
+
+class Kubernetes:
+    """Implements the Cluster protocol for one namespace of the context's cluster.
+
+    `force_owned` lets deployments be changed that another tool keeps. Raises ConfigError for a kubeconfig that cannot be used.
+    """
+
+    bears_tokens = False  # the API server's proxy drops a request's Authorization: it takes it for its own
+
+    def __init__(self, context: str | None, namespace: str, *, force_owned: bool = False) -> None:
+        self.api = Api(Access(context), namespace)
+        self._workloads = Workloads(self.api, force_owned=force_owned)
+        self._capacity = Capacity(self.api, self._workloads)
+        self._settings = Settings(self.api)
+
+    def close(self) -> None:
+        """End the watches and close the connections."""
+        self._workloads.close()
+        self.api.access.close()
+
+    def deployments(self) -> Mapping[str, Deployment]:
+        """Every deployment by name. Read-only."""
+        return self._workloads.deployments()
+
+    def pods(self, deployment: str) -> list[Pod]:
+        """The pods of a deployment, those that are ending included. Read-only."""
+        return self._workloads.pods(deployment)
+
+    def set_images(self, deployment: str, images: Mapping[str, str], *, cause: str) -> None:
+        """Ask for images by container. Raises UnknownDeployment before anything changes, and Refused while paused."""
+        self._workloads.set_images(deployment, images, cause=cause)
+
+    def template(self, deployment: str) -> str:
+        """The hash of the pod template asked for. Read-only."""
+        return self._workloads.template(deployment)
+
+    def template_of(self, deployment: str, revision: str) -> str:
+        """The hash of an earlier revision's pod template. Raises UnknownDeployment. Read-only."""
+        return self._workloads.template_of(deployment, revision)
+
+    def set_template(self, deployment: str, template: str) -> None:
+        """Ask for an earlier template by its hash. Raises UnknownDeployment when it is gone, and Refused while paused."""
+        self._workloads.put_template(deployment, template)
+
+    def scalers(self, deployments: Iterable[str]) -> list[str]:
+        """What decides each deployment's size. Read-only."""
+        return self._capacity.scalers(deployments)
+
+    def capacity(self, names: Iterable[str]) -> dict[str, int]:
+        """The size asked for, by name. Read-only."""
+        return {name: self._capacity.get(name) for name in names}
+
+    def set_capacity(self, name: str, size: int) -> None:
+        """Ask for a size."""
+        self._capacity.set(name, size)
+
+    def running(self, name: str) -> int:
+        """Pods and Jobs that are not gone yet. Read-only."""
+        return self._capacity.running(name)
+
+    def settings(self, name: str) -> dict[str, str]:
+        """The keys of a ConfigMap; empty when there is none. Read-only."""
+        return self._settings.get(name)
+
+    def put_settings(
+        self, name: str, changes: Mapping[str, str | None], *, seen: Mapping[str, str | None] | None = None
+    ) -> None:
+        """Write or (None) remove keys. Raises SettingsChanged when one no longer holds what was `seen` of it."""
+        self._settings.put(name, changes, seen=seen)
+
+    def hasten(self, name: str) -> None:
+        """Touch the pods that mount a ConfigMap."""
+        self._settings.hasten(name)
+
+    def ask(self, pod: Pod, path: str, headers: Mapping[str, str]) -> Answer:
+        """GET a path of one pod through the API server. Raises ClusterUnreachable."""
+        found: dict[str, Any] | None = self._port_of(pod)
+        port = f":{found['containerPort']}" if found else ""
+        below = f"proxy/{path.lstrip('/')}"
+        kept = {name: value for name, value in headers.items() if name.lower() != "authorization"}
+        return self.api.ask(self.api.path("", "pods", pod.name + port, below), kept)
+
+    def logs(self, deployment: str, *, lines: int, failing: bool = False) -> list[str]:
+        """The last lines of every pod of a deployment, previous ones of a crashed container included. Read-only."""
+        item = read(self.api, self.api.path(APPS, "deployments", deployment))
+        pods = [pod for pod, _ in self._workloads.raw_pods(item)]
+        return last_lines(self.api, pods, lines=lines, failing=failing)
+
+    def tail(self, selector: str, *, since: float) -> Tail:
+        """Reads on in the logs of every pod behind a label selector, from `since` seconds ago. Read-only."""
+        return Tail(self.api, selector, since=since)
+
+    def lease(self, holder: str) -> AbstractContextManager[None]:
+        """Hold the Lease `cartctl`. Raises Locked naming the holder."""
+        return Lease(self.api).hold(holder)
+
+    def denied(self) -> list[str]:
+        """The verbs that cartctl needs and may not use. Read-only."""
+        return denied(self.api)
+
+    def _port_of(self, pod: Pod) -> dict[str, Any] | None:
+        """The port named http, or else the first that is declared, as the deployment has it."""
+        item = read(self.api, self.api.path(APPS, "deployments", pod.deployment))
+        declared = [
+            port
+            for container in item["spec"]["template"]["spec"]["containers"]
+            for port in container.get("ports") or []
+            if port.get("protocol", "TCP") == "TCP"
+        ]
+        return next(
+            (port for port in declared if port.get("name") == "http"), declared[0] if declared else None
+        )

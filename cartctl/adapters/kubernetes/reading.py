@@ -1,0 +1,143 @@
+"""From the API server's JSON to a Deployment and a Pod. Pure."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from cartctl.adapters.cluster import Deployment, Image, Pod
+
+REVISION = "deployment.kubernetes.io/revision"
+HASH = "pod-template-hash"
+RESTARTED = "kubectl.kubernetes.io/restartedAt"
+FINISHED = frozenset({"Succeeded", "Failed"})
+Item = Mapping[str, Any]
+
+
+def containers(template: Item) -> dict[str, str]:
+    """Container → image reference, as a pod template or a pod asks for it; the containers that start first included."""
+    spec = template["spec"]
+    found = [*(spec.get("initContainers") or []), *spec["containers"]]
+    return {one["name"]: one.get("image", "") for one in found}
+
+
+def read_deployment(item: Item, *, failure: str | None, owner: tuple[str, str] | None) -> Deployment:
+    """A deployment's spec and status; `failure` and `owner` (name, the command that pauses it) are known from elsewhere."""
+    spec, status, meta = item["spec"], item.get("status") or {}, item["metadata"]
+    name, pause = owner or (None, "")
+    return Deployment(
+        name=meta["name"],
+        replicas=spec.get("replicas", 1),
+        images={container: Image(ref) for container, ref in containers(spec["template"]).items()},
+        revision=(meta.get("annotations") or {}).get(REVISION, ""),
+        paused=bool(spec.get("paused")),
+        observed=status.get("observedGeneration", 0) >= meta.get("generation", 0),
+        total=status.get("replicas", 0),
+        updated=status.get("updatedReplicas", 0),
+        available=status.get("availableReplicas", 0),
+        failure=failure,
+        owner=name,
+        pause=pause,
+        shape=shape(spec["template"]),
+    )
+
+
+def shape(template: Item) -> str:
+    """A hash of all that a pod template says but its images, to see whether somebody else has changed it.
+
+    A restart asked for by kubectl is no change: it asks for the same pods again.
+    """
+    bare = json.loads(json.dumps(template))
+    for kind in ("containers", "initContainers"):
+        for container in bare["spec"].get(kind) or []:
+            container.pop("image", None)
+    annotations = bare.get("metadata", {}).get("annotations") or {}
+    annotations.pop(RESTARTED, None)
+    if not annotations:
+        bare.get("metadata", {}).pop("annotations", None)
+    return hashlib.sha256(json.dumps(bare, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def same_template(one: Item, other: Item) -> bool:
+    """Whether two templates ask for the same pods, as the deployment controller compares them: but for the hash."""
+    return _without_hash(one) == _without_hash(other)
+
+
+def _without_hash(template: Item) -> Item:
+    meta = dict(template.get("metadata") or {})
+    labels = {key: value for key, value in (meta.get("labels") or {}).items() if key != HASH}
+    return {**template, "metadata": {**meta, "labels": labels}}
+
+
+def owned_by(item: Item, owner: Item) -> bool:
+    """Whether `owner` controls `item`."""
+    return any(
+        reference["uid"] == owner["metadata"]["uid"]
+        for reference in item["metadata"].get("ownerReferences") or []
+        if reference.get("controller")
+    )
+
+
+def newest(deployment: Item, replica_sets: Iterable[Item]) -> Item | None:
+    """The replica set of the deployment's own template: the oldest that equals it, as the controller chooses."""
+    own = [one for one in replica_sets if owned_by(one, deployment)]
+    same = [one for one in own if same_template(one["spec"]["template"], deployment["spec"]["template"])]
+    return min(same, key=lambda one: str(one["metadata"].get("creationTimestamp", "")), default=None)
+
+
+def read_pod(item: Item, deployment: str, asked: Mapping[str, str]) -> Pod:
+    """One replica as it runs; `asked` are the references its replica set asks for.
+
+    A cluster may rewrite the reference of a pod, for a mirror of its own: what was asked for is what counts.
+    """
+    status = item.get("status") or {}
+    told = _statuses(status)
+    images = {
+        name: Image(asked.get(name, ref), _digest(told.get(name, {}).get("imageID", "")))
+        for name, ref in containers(item).items()
+    }
+    return Pod(
+        name=item["metadata"]["name"],
+        deployment=deployment,
+        ready=is_ready(item),
+        images=images,
+        ending=is_ending(item),
+        restarts=sum(one.get("restartCount", 0) for one in status.get("containerStatuses") or []),
+        reason=next((reason for reason in map(waiting, told.values()) if reason), None),
+    )
+
+
+def is_ready(item: Item) -> bool:
+    """Whether a Service would send it requests."""
+    conditions = (item.get("status") or {}).get("conditions") or []
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions) and not is_ending(
+        item
+    )
+
+
+def is_ending(item: Item) -> bool:
+    """Whether it was told to end."""
+    return "deletionTimestamp" in item["metadata"]
+
+
+def is_finished(item: Item) -> bool:
+    """Whether it has ended for good: an evicted pod stays in the list for long."""
+    return (item.get("status") or {}).get("phase") in FINISHED
+
+
+def waiting(container: Item) -> str | None:
+    """Why a container waits, in the kubelet's word."""
+    reason = ((container.get("state") or {}).get("waiting") or {}).get("reason")
+    return str(reason) if reason else None
+
+
+def _statuses(status: Item) -> dict[str, Item]:
+    kinds = ("initContainerStatuses", "containerStatuses")
+    return {one["name"]: one for kind in kinds for one in status.get(kind) or []}
+
+
+def _digest(image_id: str) -> str | None:
+    """The digest of what runs: registries' images end in @sha256:…, those loaded onto a node are sha256:… alone."""
+    _, at, digest = image_id.rpartition("@")
+    found = digest if at else image_id.rpartition("://")[2]
+    return found if found.startswith("sha256:") else None

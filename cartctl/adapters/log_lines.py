@@ -1,0 +1,60 @@
+"""One line of an application's log, wherever it is read, and reading on in what is told as whole files."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A line, when it was written (ISO 8601, "" where that is not known), and by whom."""
+
+    kind: ClassVar[str] = "log"
+
+    at: str
+    pod: str
+    container: str
+    text: str
+
+
+class Tail(Protocol):
+    """Reads on in logs."""
+
+    def read(self) -> list[LogLine]:
+        """The lines written since the last reading. Read-only."""
+
+
+class FileTail:
+    """Reads on in logs whose lines begin with their time; `read_all` gives a deployment's last lines by pod.
+
+    `since` is seconds back from now.
+    """
+
+    def __init__(
+        self, read_all: Callable[[str], Mapping[str, list[str]]], deployments: Iterable[str], *, since: float
+    ) -> None:
+        self._read_all = read_all
+        self._deployments = tuple(deployments)
+        self._begin = (datetime.now(UTC) - timedelta(seconds=since)).isoformat()
+        self._last: dict[str, list[str]] = {}
+
+    def read(self) -> list[LogLine]:
+        """The lines written since the last reading, by time. Read-only."""
+        found: list[LogLine] = []
+        for deployment in self._deployments:
+            for pod, lines in self._read_all(deployment).items():
+                for line in _after(self._last.get(pod, []), lines):
+                    at, _, text = line.partition(" ")
+                    if at >= self._begin:
+                        found.append(LogLine(at, pod, deployment, text))
+                self._last[pod] = lines
+        return sorted(found, key=lambda line: line.at)
+
+
+def _after(known: list[str], lines: list[str]) -> list[str]:
+    """What a file gained: its beginning may have left the window that is told."""
+    for start in range(len(known)):
+        if lines[: len(known) - start] == known[start:]:
+            return lines[len(known) - start :]
+    return lines
