@@ -1,0 +1,170 @@
+"""Converting a cart into an order, and taking that back, with the limits of promotions kept exactly (D1, D7).
+
+Everything happens in the caller's transaction: a conversion that is refused leaves nothing behind once it is rolled back.
+Carts that are converted at once meet at the rows of their promotions alone, always in the order of promotion ids.
+"""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
+
+from cartctl.domain import states
+from cartctl.domain.cart import Cart as DomainCart
+from cartctl.domain.enums import CartStatus
+from cartctl.domain.errors import ConversionBlocked, LimitReached, NotFound, OrderConflict
+from cartctl.domain.limits import Usage, given_back, refuse_guest, refuse_used_up, usages
+from cartctl.domain.priced import Priced
+from cartctl.domain.pricing import price
+from cartctl.domain.promotions import Promotion as DomainPromotion
+from cartctl.domain.promotions import Reason
+from cartctl.domain.tenancy import of_company
+from cartctl.schema.engine import naive
+from cartctl.schema.loading import Terms, load_cart, load_request
+from cartctl.schema.tables import Cart, CartItem, Promotion, PromotionUsage
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """A cart that is an order now. `replayed`: it had been converted into this very order before."""
+
+    cart_id: str
+    order_id: str
+    grand_total: Decimal
+    used: tuple[Usage, ...]
+    replayed: bool = False
+
+
+def convert(
+    connection: Connection, company_id: str, cart_id: str, order_id: str, now: datetime, terms: Terms
+) -> Converted:
+    """Price the cart anew, use up its promotions and mark it as converted, all in the caller's transaction.
+
+    Again with the same order the same comes back. Raises NotFound, OrderConflict, CartNotActive, ConversionBlocked,
+    LimitReached or CodeRequiresLogin; the caller rolls back then.
+    """
+    moment = naive(now)
+    cart = of_company(load_cart(connection, cart_id, locked=True), company_id, f"cart {cart_id}")
+    if cart.status is CartStatus.CONVERTED and cart.order_id == order_id:
+        return Converted(cart_id, order_id, cart.grand_total, _recorded(connection, order_id), replayed=True)
+    if cart.status is CartStatus.CONVERTED:
+        raise OrderConflict(f"Cart {cart_id} was converted into another order.")
+    states.refuse_ended(cart)
+    request = load_request(connection, cart, moment, terms)
+    priced = price(request)
+    known = {promotion.id: promotion for promotion in request.promotions}
+    _refuse_lost(cart, known, priced)
+    done = states.convert(cart, priced, order_id, moment)
+    used = usages(priced, order_id, cart_id, cart.customer_id)
+    for use in used:
+        _use(connection, known[use.promotion_id], use, moment)
+    _write(connection, cart, done, priced, moment)
+    return Converted(cart_id, order_id, priced.grand_total, used)
+
+
+def cancel(connection: Connection, company_id: str, order_id: str, now: datetime) -> tuple[Usage, ...]:
+    """Give back what an order has used up, once: a second time there is nothing to give back (D7).
+
+    The cart stays converted: nothing leaves that. The caller commits. Raises NotFound for an order of another company's.
+    """
+    mine = select(Cart.id).where(Cart.company_id == company_id, Cart.order_id == order_id)
+    if connection.scalar(mine.with_for_update()) is None:
+        raise NotFound(f"There is no order {order_id}.")
+    recorded = _recorded(connection, order_id)
+    gone = delete(PromotionUsage).where(PromotionUsage.order_id == order_id)
+    connection.execute(gone)
+    for use in given_back(order_id, recorded):
+        back = update(Promotion).where(Promotion.company_id == company_id, Promotion.id == use.promotion_id)
+        fewer = func.greatest(Promotion.current_uses - 1, 0)
+        connection.execute(back.values(current_uses=fewer, updated_at=naive(now)))
+    return recorded
+
+
+def _refuse_lost(cart: DomainCart, known: Mapping[str, DomainPromotion], priced: Priced) -> None:
+    """No cart is converted at another price than was shown: a promotion applied to it that no longer holds stops it."""
+    for found in priced.promotions:
+        if found.reason is Reason.CODE_REQUIRES_LOGIN:
+            refuse_guest(known[found.id], cart.customer_id)
+        if found.reason is Reason.LIMIT_REACHED:
+            raise LimitReached(f"{found.code} has been used as often as it may be.")
+        if not found.applied:
+            raise ConversionBlocked(
+                f"Cart {cart.id} cannot be converted: {found.code} no longer applies ({found.reason}).",
+                hint="Calculate the cart anew and show its price.",
+            )
+
+
+def _use(connection: Connection, promotion: DomainPromotion, use: Usage, now: datetime) -> None:
+    """Count one use. The conditional UPDATE locks the row; with it locked the customer's uses are counted."""
+    refuse_guest(promotion, use.customer_id)
+    open_still = or_(Promotion.max_uses_total.is_(None), Promotion.current_uses < Promotion.max_uses_total)
+    count = (
+        update(Promotion)
+        .where(Promotion.id == use.promotion_id, open_still)
+        .values(current_uses=Promotion.current_uses + 1, updated_at=now)
+        .returning(Promotion.max_uses_per_customer)
+    )
+    row = connection.execute(count).one_or_none()
+    if row is None:
+        raise LimitReached(f"{promotion.code} has been used as often as it may be.")
+    if row.maxUsesPerCustomer is not None:
+        _refuse_again(connection, promotion, use, row.maxUsesPerCustomer)
+    connection.execute(
+        insert(PromotionUsage).values(
+            id=uuid.uuid4().hex,
+            promotion_id=use.promotion_id,
+            cart_id=use.cart_id,
+            order_id=use.order_id,
+            customer_id=use.customer_id,
+            discount_amount=use.discount_amount,
+            applied_at=now,
+        )
+    )
+
+
+def _refuse_again(connection: Connection, promotion: DomainPromotion, use: Usage, each: int) -> None:
+    """Raises LimitReached when the customer has used the locked promotion `each` times, CodeRequiresLogin for a guest."""
+    limited = replace(promotion, max_uses_per_customer=each)
+    refuse_guest(limited, use.customer_id)
+    asked = select(func.count()).where(
+        PromotionUsage.promotion_id == use.promotion_id, PromotionUsage.customer_id == use.customer_id
+    )
+    refuse_used_up(replace(limited, max_uses_total=None), 0, connection.scalar(asked) or 0)
+
+
+def _write(connection: Connection, cart: DomainCart, done: DomainCart, priced: Priced, now: datetime) -> None:
+    """The cart as it was sold: status, order and every amount, if its status is still the one that was read."""
+    change = (
+        update(Cart)
+        .where(Cart.id == cart.id, Cart.company_id == cart.company_id, Cart.status == cart.status)
+        .values(
+            status=done.status,
+            order_id=done.order_id,
+            converted_at=done.converted_at,
+            subtotal=priced.subtotal,
+            discount_total=priced.discount_total,
+            tax_total=priced.tax_total,
+            shipping_total=priced.shipping_total,
+            grand_total=priced.grand_total,
+            item_count=priced.item_count,
+            updated_at=now,
+        )
+    )
+    if connection.execute(change).rowcount != 1:
+        raise ConversionBlocked(f"Cart {cart.id} was changed by somebody else.", hint="Try again.")
+    for line in priced.lines:
+        sold = {"discount_amount": line.discount, "line_total": line.net, "updated_at": now}
+        connection.execute(
+            update(CartItem).where(CartItem.id == line.id, CartItem.cart_id == cart.id).values(**sold)
+        )
+
+
+def _recorded(connection: Connection, order_id: str) -> tuple[Usage, ...]:
+    asked = select(PromotionUsage).where(PromotionUsage.order_id == order_id)
+    rows = connection.execute(asked.order_by(PromotionUsage.promotion_id)).all()
+    return tuple(
+        Usage(row.promotionId, order_id, row.cartId or "", row.customerId, row.discountAmount) for row in rows
+    )

@@ -1,0 +1,37 @@
+"""How SQLAlchemy runs here: over connections that somebody else opens, raising what the driver raises.
+
+The driver's own errors pass, so that whoever runs a statement translates one kind of error and not two.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+from sqlalchemy import Connection, Engine, ExceptionContext, Select, create_engine, event
+from sqlalchemy.pool import NullPool
+
+__all__ = ["Connection", "Engine", "Statement", "aware", "naive", "over"]
+
+Statement: TypeAlias = "Select[*tuple[Any, ...]]"  # of whatever columns
+
+
+def over(connect: Callable[[], Any]) -> Engine:
+    """An engine that asks `connect` for a psycopg connection whenever it needs one, and closes it after use."""
+    made = create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
+    event.listen(made, "handle_error", _unwrapped)
+    return made
+
+
+def _unwrapped(context: ExceptionContext) -> None:
+    if isinstance(context.original_exception, Exception):
+        raise context.original_exception
+
+
+def naive(moment: datetime) -> datetime:
+    """A time as the columns hold it: UTC without a zone. One without a zone is UTC already."""
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def aware(moment: datetime | None) -> datetime | None:
+    """A column's time with its zone said."""
+    return moment if moment is None else moment.replace(tzinfo=UTC)

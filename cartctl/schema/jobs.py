@@ -1,0 +1,193 @@
+"""The background jobs, one batch at a time: each takes rows that nobody else is working on, in the caller's transaction.
+
+Locked rows are skipped, so that workers beside each other never do one row twice and never wait for each other. The
+predicates of the partial indexes stand here as literals: bound parameters would keep the planner from using them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Update, exists, select, text, update
+from sqlalchemy.orm import aliased
+
+from cartctl.domain.enums import CartStatus, CrossSiteSessionStatus
+from cartctl.domain.recovery import window
+from cartctl.domain.states import ABANDON_AFTER
+from cartctl.schema.engine import Statement, aware, naive
+from cartctl.schema.tables import Cart, CrossSiteSession
+
+BATCH = 500
+DUE = text("carts.status = 'ACTIVE' AND carts.\"expiresAt\" IS NOT NULL")  # idx_carts_expiration
+LEFT = text("carts.status = 'ABANDONED'")
+UNSENT = text(
+    "carts.status = 'ABANDONED' AND carts.\"recoveryEmailSent\" = false"
+)  # idx_carts_recovery_candidates
+OPEN = text("cross_site_sessions.status = 'ACTIVE'")  # idx_cross_site_sessions_cleanup
+NOT_PAYING = text("carts.metadata -> 'paymentInFlight' IS DISTINCT FROM 'true'::jsonb")
+CONTACTABLE = text(
+    """EXISTS (SELECT FROM customers WHERE customers.id = carts."customerId" AND btrim(customers.email) <> '')"""
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A cart whose recovery mail is to be sent by whoever claimed it. The mailer's key is (cart_id, abandoned_at)."""
+
+    cart_id: str
+    company_id: str
+    customer_id: str
+    abandoned_at: datetime
+
+
+Companies = Sequence[str] | None  # None: all of them
+
+
+def expire_carts(
+    connection: Connection, now: datetime, *, size: int = BATCH, companies: Companies = None
+) -> int:
+    """Expire up to `size` carts that are past their time and not being paid for (D1); gives how many."""
+    done = 0
+    for which in (DUE, LEFT):
+        if done < size:
+            done += _changed(connection, _expiry(which, now, size - done, companies))
+    return done
+
+
+def due_to_expire(which: Any, now: datetime, companies: Companies = None) -> Statement:
+    """The ids of carts that are past their time; `which` is DUE for active ones, LEFT for abandoned ones."""
+    due = select(Cart.id).where(which, Cart.expires_at <= naive(now), NOT_PAYING)
+    return _of(due, Cart.company_id, companies)
+
+
+def _expiry(which: Any, now: datetime, size: int, companies: Companies) -> Update:
+    taken = _taken(due_to_expire(which, now, companies).order_by(Cart.expires_at), size)
+    change = update(Cart).where(Cart.id == taken.c.id)
+    return change.values(status=CartStatus.EXPIRED, updated_at=naive(now))
+
+
+def abandon_carts(
+    connection: Connection,
+    now: datetime,
+    *,
+    size: int = BATCH,
+    companies: Companies = None,
+    after: timedelta = ABANDON_AFTER,
+) -> int:
+    """Mark up to `size` carts as abandoned that were left alone for long enough (D1); gives how many.
+
+    Run it after `expire_carts`: a cart that is due for both expires.
+    """
+    taken = _taken(due_to_abandon(now, companies, after), size)
+    change = update(Cart).where(Cart.id == taken.c.id)
+    stamped = {"status": CartStatus.ABANDONED, "abandoned_at": naive(now), "updated_at": naive(now)}
+    return _changed(connection, change.values(**stamped))
+
+
+def due_to_abandon(now: datetime, companies: Companies = None, after: timedelta = ABANDON_AFTER) -> Statement:
+    """The ids of active carts with something in them and no activity for `after`."""
+    idle = select(Cart.id).where(
+        text("carts.status = 'ACTIVE'"), Cart.item_count > 0, Cart.last_activity_at <= naive(now) - after
+    )
+    return _of(idle, Cart.company_id, companies)
+
+
+def claim_recovery(
+    connection: Connection, now: datetime, *, size: int = BATCH, companies: Companies = None
+) -> list[Claim]:
+    """Claim up to `size` carts for a recovery mail (D10), longest abandoned first.
+
+    Commit before the mails are sent: a mail is sent at most once, whatever happens between.
+    """
+    taken = _taken(candidates(now, companies).order_by(Cart.abandoned_at), size)
+    change = (
+        update(Cart)
+        .where(Cart.id == taken.c.id)
+        .values(recovery_email_sent=True, recovery_email_sent_at=naive(now), updated_at=naive(now))
+        .returning(Cart.id, Cart.company_id, Cart.customer_id, Cart.abandoned_at)
+    )
+    found = connection.execute(change, execution_options={"synchronize_session": False}).all()
+    return sorted((_claim(row) for row in found), key=lambda claim: (claim.abandoned_at, claim.cart_id))
+
+
+def candidates(now: datetime, companies: Companies = None) -> Statement:
+    """The ids of carts that are due for a recovery mail (D10)."""
+    after, until = window(naive(now))
+    later = aliased(Cart)
+    bought_since = exists().where(
+        later.company_id == Cart.company_id,
+        later.customer_id == Cart.customer_id,
+        later.status == CartStatus.CONVERTED,
+        later.converted_at > Cart.abandoned_at,
+    )
+    due = select(Cart.id).where(
+        UNSENT,
+        Cart.abandoned_at > after,
+        Cart.abandoned_at <= until,
+        Cart.item_count > 0,
+        CONTACTABLE,
+        ~bought_since,
+    )
+    return _of(due, Cart.company_id, companies)
+
+
+def waiting_companies(connection: Connection, now: datetime) -> list[str]:
+    """The companies that have carts due for a recovery mail. Read-only."""
+    due = candidates(now).with_only_columns(Cart.company_id).distinct()
+    return list(connection.scalars(due))
+
+
+def reject_recovery(connection: Connection, claim: Claim, now: datetime) -> bool:
+    """Take a claim back whose mail was definitely refused; False when the cart has moved on since."""
+    change = (
+        update(Cart)
+        .where(
+            Cart.company_id == claim.company_id,
+            Cart.id == claim.cart_id,
+            Cart.abandoned_at == naive(claim.abandoned_at),
+            Cart.status == CartStatus.ABANDONED,
+            Cart.recovery_email_sent,
+        )
+        .values(recovery_email_sent=False, recovery_email_sent_at=None, updated_at=naive(now))
+    )
+    return _changed(connection, change) == 1
+
+
+def expire_sessions(
+    connection: Connection, now: datetime, *, size: int = BATCH, companies: Companies = None
+) -> int:
+    """Expire up to `size` sessions that are past their time (D1); gives how many."""
+    due = due_sessions(now, companies).order_by(CrossSiteSession.expires_at)
+    taken = _taken(due, size)
+    change = update(CrossSiteSession).where(CrossSiteSession.id == taken.c.id)
+    return _changed(connection, change.values(status=CrossSiteSessionStatus.EXPIRED, updated_at=naive(now)))
+
+
+def due_sessions(now: datetime, companies: Companies = None) -> Statement:
+    """The ids of sessions that are past their time."""
+    due = select(CrossSiteSession.id).where(OPEN, CrossSiteSession.expires_at <= naive(now))
+    return _of(due, CrossSiteSession.company_id, companies)
+
+
+def _of(due: Statement, column: Any, companies: Companies) -> Statement:
+    if companies is None:
+        return due
+    return due.where(column == companies[0]) if len(companies) == 1 else due.where(column.in_(companies))
+
+
+def _taken(due: Statement, size: int) -> Any:
+    """The rows a batch works on: locked, those that others work on left out. Materialized, so that it is asked once."""
+    batch = due.limit(size).with_for_update(skip_locked=True, of=due.column_descriptions[0]["entity"])
+    return batch.cte("taken").prefix_with("MATERIALIZED", dialect="postgresql")
+
+
+def _changed(connection: Connection, change: Update) -> int:
+    return connection.execute(change, execution_options={"synchronize_session": False}).rowcount
+
+
+def _claim(row: Any) -> Claim:
+    abandoned_at = aware(row.abandonedAt)
+    if abandoned_at is None:
+        raise ValueError(f"cart {row.id} was never abandoned")
+    return Claim(row.id, row.companyId, row.customerId, abandoned_at)
