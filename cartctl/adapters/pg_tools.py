@@ -7,13 +7,14 @@ same major version will do. Passwords travel in the environment, never in the ar
 import importlib.util
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from cartctl.adapters.effects import effect
 from cartctl.adapters.postgres import Postgres
-from cartctl.adapters.programs import Attend, ProgramFailed, for_at_most, run, running
+from cartctl.adapters.programs import Attend, ProgramFailed, for_at_most, run, running, streaming
 from cartctl.errors import ConfigError
 
 ANSWER = 20.0  # seconds a tool may take to say its version
@@ -37,6 +38,8 @@ class PgTools:
         jobs: int = 1,
         tables: Iterable[str] = (),
         exclude_schemas: Iterable[str] = (),
+        schemas: Iterable[str] = (),
+        structure_only: bool = False,
         snapshot: str | None = None,
         compression: str | None = None,
         lock_wait_timeout: timedelta = LOCK_WAIT,
@@ -56,6 +59,8 @@ class PgTools:
         ]
         argv += [f"--table={table}" for table in tables]
         argv += [f"--exclude-schema={schema}" for schema in exclude_schemas]
+        argv += [f"--schema={schema}" for schema in schemas]
+        argv += ["--schema-only"] if structure_only else []
         argv += [f"--snapshot={snapshot}"] if snapshot else []
         argv += [f"--compress={compression}"] if compression else []
         with effect("pg_tools.dump"):
@@ -65,6 +70,73 @@ class PgTools:
         """The table of contents of a dump, as `pg_restore --list` prints it. Read-only. Raises ProgramFailed."""
         argv = [str(self.bin / "pg_restore"), "--list", str(directory)]
         return run(argv, _environment(), attend or for_at_most(timedelta(minutes=5)))
+
+    def restore(
+        self,
+        dsn: str,
+        directory: Path,
+        *,
+        jobs: int = 1,
+        as_role: str | None = None,
+        strangers: bool = False,
+        attend: Attend | None = None,
+    ) -> None:
+        """Restore a dump into the database of `dsn`, ending at the first error.
+
+        With `as_role` everything belongs to that role, instead of to those recorded; with `strangers` the roles are not
+        of this server, so neither owners nor grants are restored. Raises ProgramFailed, or what `attend` raises.
+        """
+        address, secrets = Postgres(dsn).for_tools()
+        argv = [str(self.bin / "pg_restore"), f"--dbname={address}", "--no-password", "--exit-on-error"]
+        argv += [f"--jobs={jobs}"]
+        argv += ["--no-owner", f"--role={as_role}"] if as_role else []
+        argv += ["--no-owner", "--no-privileges"] if strangers else []
+        with effect("pg_tools.restore"):
+            run(
+                [*argv, str(directory)],
+                {**_environment(), **secrets},
+                attend or for_at_most(timedelta(hours=6)),
+            )
+
+    @contextmanager
+    def rows(self, directory: Path, schema: str, table: str) -> Iterator["Rows"]:
+        """The rows of one table of a dump, streamed. Read-only. Raises ProgramFailed when the dump cannot be read."""
+        argv = [
+            str(self.bin / "pg_restore"),
+            "--data-only",
+            f"--schema={schema}",
+            f"--table={table}",
+            "--file=-",
+        ]
+        with streaming([*argv, str(directory)], _environment()) as lines:
+            for line in lines:
+                if line.startswith(b"COPY "):
+                    yield Rows(line.strip().removesuffix(b";").decode(), lines)
+                    break
+            else:
+                yield Rows("", iter(()))
+            for _ in lines:  # read to its end, so that its exit code tells of the whole
+                pass
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A table's rows as COPY writes them: the statement that takes them (empty: the dump has none), and its lines."""
+
+    copy: str
+    lines: Iterator[bytes]
+
+    def blocks(self, size: int = 1 << 18) -> Iterator[bytes]:
+        """The lines in blocks of about `size` bytes."""
+        block = bytearray()
+        for line in self.lines:
+            if line == b"\\.\n":
+                break
+            block += line
+            if len(block) >= size:
+                yield bytes(block)
+                block.clear()
+        yield bytes(block)
 
 
 def find_tools(server_version_num: int) -> PgTools:

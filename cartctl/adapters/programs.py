@@ -119,6 +119,29 @@ def running(argv: Sequence[str], environment: Mapping[str, str]) -> Iterator[Pro
         program.close()
 
 
+@contextmanager
+def streaming(argv: Sequence[str], environment: Mapping[str, str]) -> Iterator[Iterator[bytes]]:
+    """The lines a program writes, as it writes them. Raises ProgramFailed at the block's end when it ended badly."""
+    with tempfile.TemporaryFile() as told:
+        process = subprocess.Popen(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=told,
+            env=dict(environment),
+            start_new_session=True,
+        )
+        with process:
+            try:
+                yield iter(process.stdout or ())
+            except BaseException:
+                process.kill()
+                raise
+        if process.returncode != 0:
+            reason = _read(told).strip()[-TAIL:] or "no message"
+            raise ProgramFailed(f"{Path(argv[0]).name} failed ({_ending(process.returncode)}): {reason}")
+
+
 def inherited() -> dict[str, str]:
     """The environment without its secrets: what a program needs to find its files and its language."""
     return {name: os.environ[name] for name in _PLAIN if name in os.environ}

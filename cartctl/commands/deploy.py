@@ -40,6 +40,12 @@ def deploy(
     outside_window: Annotated[
         bool, typer.Option("--outside-window", help="Deploy outside the environment's window.")
     ] = False,
+    restore_carts: Annotated[
+        str | None,
+        typer.Option(
+            "--restore-carts", metavar="SNAPSHOT", help="Put rows back: a rollback's run, or a snapshot."
+        ),
+    ] = None,
 ) -> None:
     """Deploy the cart; rolls itself back when a step fails.
 
@@ -62,6 +68,7 @@ def deploy(
         monitor_for=monitor_for,
         outside_window=outside_window,
         auto_rollback=not no_auto_rollback,
+        restore_carts=restore_carts,
     )
     env = options.environment() if plan or abandon else options.environment_started()
     with Ports(env) as ports:

@@ -172,6 +172,7 @@ def _forget(connection: Connection, plan: DropPlan) -> None:
     ledger.forget(connection, plan.ledger)
     state = read_state(connection)
     if plan.home:
+        connection.execute("DROP TABLE IF EXISTS cartctl.put_back")
         connection.execute("DROP TABLE IF EXISTS cartctl.applied")
         connection.execute("DROP TABLE IF EXISTS cartctl.alembic_version")
         connection.execute("DROP SCHEMA cartctl")

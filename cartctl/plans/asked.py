@@ -21,6 +21,7 @@ class Asked:
     monitor_for: timedelta | None = None
     outside_window: bool = False
     auto_rollback: bool = True
+    restore_carts: str | None = None  # a rollback's run or a snapshot, whose rows are put back
 
     def to_json(self) -> dict[str, Any]:
         """As the journal keeps it."""
@@ -41,6 +42,7 @@ def parse(
     monitor_for: str | None,
     outside_window: bool,
     auto_rollback: bool,
+    restore_carts: str | None = None,
 ) -> Asked:
     """Options as typed. Raises UsageError naming the option that is wrong."""
     return Asked(
@@ -50,6 +52,7 @@ def parse(
         monitor_for=_duration(monitor_for),
         outside_window=outside_window,
         auto_rollback=auto_rollback,
+        restore_carts=restore_carts,
     )
 
 

@@ -41,6 +41,7 @@ def deployment(ports: Ports, watch: Watch, asked: Asked) -> tuple[Phase, ...]:
             parts.workers_stop(ports),
             begin,
             parts.migrate(ports),
+            *([parts.restore_carts(ports, asked.restore_carts)] if asked.restore_carts else []),
             *([end] if mode != "plan" else []),
             parts.hook(ports),
         )),

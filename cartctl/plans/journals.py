@@ -48,11 +48,8 @@ class Journals:
 
     def unfinished(self) -> State | None:
         """The newest run that has no end, if there is one."""
-        for run in self.kept.runs():
-            state = self.state(run)
-            if state.started is not None and not state.finished:
-                return state
-        return None
+        newest = next(iter(self.kept.open_runs()), None)
+        return None if newest is None else self.state(newest)
 
     def to_take_back(self, run: str | None) -> State:
         """The run asked for, or the newest deployment whose releases changed an image.

@@ -13,12 +13,14 @@ from cartctl.database.drop import Allowed
 from cartctl.database.drop_plan import DropPlan, plan_drop
 from cartctl.engine.model import Skip, Step
 from cartctl.errors import UsageError
+from cartctl.plans.kept_rows import find_kept
 from cartctl.plans.migrations import pending
 from cartctl.ports import Ports
 from cartctl.snapshots.create import Subject
 from cartctl.snapshots.store import open_store
 from cartctl.steps.announce import Announce, AnnounceOutcome
 from cartctl.steps.cache import InvalidateCache
+from cartctl.steps.carts import RestoreCarts
 from cartctl.steps.cdn import PurgeCdn
 from cartctl.steps.drop import Drop
 from cartctl.steps.fingerprint import Fingerprint
@@ -117,6 +119,11 @@ def fingerprint(ports: Ports) -> Step:
 def migrate(ports: Ports) -> Step:
     """The three migrations, applied and verified."""
     return Migrate(ports.database, ports.env.database)
+
+
+def restore_carts(ports: Ports, source: str) -> Step:
+    """Rows that a rollback saved, or a snapshot's, put back. Raises UsageError when there are none of this name."""
+    return RestoreCarts(ports.database, ports.env.database, find_kept(ports, source))
 
 
 def hook(ports: Ports) -> Step:

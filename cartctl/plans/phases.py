@@ -15,6 +15,7 @@ DOES = {
     "workers.stop": "scale the workers to 0 and drain them",
     "maintenance.on": "shoppers get 503, admins are served",
     "migrate": "apply and verify the migrations",
+    "carts.restore": "put the saved rows back",
     "hook.after_migrate": "run the configured command",
     "release.api": "set the API's image",
     "release.workers": "set the workers' image",

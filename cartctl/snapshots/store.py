@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -56,6 +56,14 @@ class Snapshots:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenDump:
+    """A dump that can be read: its directory, and the SHA-256 of the files in it."""
+
+    path: Path
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Store:
     """A directory that holds snapshots. Made when the first one is."""
 
@@ -87,6 +95,12 @@ class Store:
         """As `find`. Raises UsageError when there is none."""
         self.entry(snapshot)
         return read_manifest(self.path(snapshot))
+
+    @contextmanager
+    def opened(self, snapshot: str) -> Iterator[OpenDump]:
+        """A snapshot's dump for the tools, for as long as the block lasts. Raises UsageError, DamagedSnapshot."""
+        files = {name: file.sha256 for name, file in self.get(snapshot).files.items()}
+        yield OpenDump(self.path(snapshot) / DUMP, files)
 
     def list(self) -> Snapshots:
         """Every snapshot, newest first; a damaged one is listed as not verified. Read-only."""

@@ -1,0 +1,198 @@
+"""The cart's rows put back into their tables from a dump: row for row as they were, in one transaction, or not at all."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from cartctl.adapters.effects import effect
+from cartctl.adapters.pg_tools import PgTools, find_tools
+from cartctl.adapters.postgres import Connection, Jsonb, Postgres, SqlFailed, sql, translated
+from cartctl.config.model import Database
+from cartctl.database.adoption import holds_rows
+from cartctl.database.catalogue import read_catalogue
+from cartctl.database.contract import SCHEMA, wanted_tables
+from cartctl.database.drop_plan import drop_order
+from cartctl.database.guards import refuse_unwritable
+from cartctl.database.judge import World
+from cartctl.database.rows import save_rows
+from cartctl.database.status import become_owner
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import Refused, StepFailed
+
+FOREIGN_KEY = "23503"
+MARK = b"""CREATE TABLE IF NOT EXISTS cartctl.put_back (
+    run TEXT PRIMARY KEY, source TEXT NOT NULL, rows JSONB NOT NULL, at TIMESTAMPTZ NOT NULL DEFAULT now())"""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Rows that were kept: a dump that can be read, the SHA-256 of its files, and the rows of each of our tables in it."""
+
+    name: str
+    dump: Path
+    files: Mapping[str, str]
+    rows: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PutBack:
+    """What came back: rows by table."""
+
+    kind: ClassVar[str] = "put_back"
+
+    source: str
+    rows: Mapping[str, int]
+    replaced: str | None = None  # where the rows are that were there before
+
+
+def find_put_back(postgres: Postgres, settings: Database, run: str) -> PutBack | None:
+    """What this run has put back already: recorded in the transaction that did it. Read-only."""
+    with postgres.session("put back") as connection:
+        become_owner(connection, settings)
+        if connection.execute("SELECT to_regclass('cartctl.put_back')::text").fetchone() == (None,):
+            return None
+        row = connection.execute(
+            "SELECT source, rows FROM cartctl.put_back WHERE run = %s", (run,)
+        ).fetchone()
+        return PutBack(row[0], row[1]) if row else None
+
+
+def put_back(
+    postgres: Postgres,
+    settings: Database,
+    kept: Kept,
+    run: str,
+    pulse: Pulse,
+    *,
+    replacing: Path | None = None,
+) -> PutBack:
+    """Copy the rows of `kept` into the cart's empty tables; with `replacing`, rows that are there are saved there first.
+
+    Raises Refused before any change for a damaged dump, missing tables and tables that hold rows; StepFailed, with
+    nothing changed, when a row refers to what is no longer there. Counted against `kept` before it is committed.
+    """
+    _refuse_damaged(kept)
+    with postgres.session("put back", autocommit=False, lock_timeout="5s") as connection:
+        become_owner(connection, settings)
+        refuse_unwritable(connection)
+        order = _order(connection, kept)
+        with pulse.cancelling(connection.cancel_safe):
+            replaced = _clear(postgres.acting_as(settings.owner_role), connection, order, replacing, pulse)
+            tools = find_tools(connection.info.server_version)
+            _copy_all(connection, tools, kept, order, pulse)
+            _record(connection, kept, run)
+        with effect("postgres.put_back"):
+            connection.commit()
+        connection.autocommit = True
+        with pulse.cancelling(connection.cancel_safe):
+            for table in order:
+                connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(SCHEMA, table)))
+    return PutBack(kept.name, dict(kept.rows), str(replacing) if replaced else None)
+
+
+def our_tables() -> tuple[str, ...]:
+    """The names of the cart's tables, in schema public."""
+    return tuple(table.name for table in wanted_tables())
+
+
+def _refuse_damaged(kept: Kept) -> None:
+    for name, checksum in kept.files.items():
+        path = kept.dump / name
+        if not path.is_file() or _checksum(path) != checksum:
+            raise Refused(
+                f"The kept rows {kept.name} are damaged: {name} is not as it was written.",
+                hint="Use another snapshot: cartctl snapshot list",
+            )
+    if not any(name in kept.rows for name in our_tables()):
+        raise Refused(
+            f"{kept.name} holds none of the cart's tables.", hint="Choose one taken while they were there."
+        )
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _order(connection: Connection, kept: Kept) -> list[str]:
+    """Referred tables first, by the live foreign keys."""
+    catalogue = read_catalogue(connection)
+    there = World(catalogue).tables
+    wanted = [name for name in our_tables() if name in kept.rows]
+    if missing := [name for name in wanted if f"{SCHEMA}.{name}" not in there]:
+        raise Refused(
+            f"The tables are not there: {', '.join(missing)}.", hint="Make them first: cartctl migrate deploy"
+        )
+    return drop_order(catalogue, wanted)[::-1]
+
+
+def _clear(
+    postgres: Postgres, connection: Connection, order: list[str], replacing: Path | None, pulse: Pulse
+) -> bool:
+    """Keep writers out, and see that the tables are empty; whether rows were saved and removed for it."""
+    names = sql.SQL(", ").join(sql.Identifier(SCHEMA, name) for name in order)
+    connection.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(names))
+    full = [name for name in order if holds_rows(connection, name)]
+    if full and replacing is None:
+        raise Refused(
+            f"The tables hold rows already: {', '.join(full)}. Nothing was put back.",
+            hint="To replace them: cartctl snapshot restore --cart-only --allow-data-loss; they are saved first.",
+        )
+    if full and replacing is not None:
+        save_rows(postgres, connection, order, replacing, pulse)
+        for name in reversed(order):
+            connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(SCHEMA, name)))
+    return bool(full)
+
+
+def _copy_all(connection: Connection, tools: PgTools, kept: Kept, order: list[str], pulse: Pulse) -> None:
+    done, total = 0, sum(kept.rows[name] for name in order)
+    for name in order:
+        try:
+            _copy(connection, tools, kept.dump, name)
+        except SqlFailed as failed:
+            if failed.sqlstate == FOREIGN_KEY:
+                raise _dangling(name, failed) from failed
+            raise
+        found = connection.execute(
+            sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(SCHEMA, name))
+        ).fetchone()
+        if found != (kept.rows[name],):
+            raise StepFailed(
+                f"{found and found[0]} rows of {name} came back instead of {kept.rows[name]}; nothing was kept.",
+                hint="Verify the snapshot: cartctl snapshot verify",
+            )
+        done += kept.rows[name]
+        pulse.progress(done, total, "rows")
+
+
+def _copy(connection: Connection, tools: PgTools, dump: Path, name: str) -> None:
+    with tools.rows(dump, SCHEMA, name) as rows, translated():
+        if rows.copy:
+            _feed(connection, rows.copy, rows.blocks())
+
+
+def _feed(connection: Connection, statement: str, blocks: Iterator[bytes]) -> None:
+    with connection.cursor().copy(statement.encode()) as copy:
+        for block in blocks:
+            copy.write(block)
+
+
+def _dangling(name: str, failed: SqlFailed) -> StepFailed:
+    return StepFailed(
+        f"A row of {name} refers to what is no longer there: {failed.message}. Nothing was put back.",
+        hint="Bring the platform's row back, or restore the whole snapshot: cartctl snapshot restore",
+    )
+
+
+def _record(connection: Connection, kept: Kept, run: str) -> None:
+    found: tuple[Any, ...] | None = connection.execute("SELECT to_regnamespace('cartctl')::text").fetchone()
+    if found == (None,):  # tables of another tool's making that nobody has adopted
+        return
+    connection.execute(MARK)
+    connection.execute(
+        "INSERT INTO cartctl.put_back (run, source, rows) VALUES (%s, %s, %s)",
+        (run, kept.name, Jsonb(dict(kept.rows))),
+    )
