@@ -223,6 +223,14 @@ def test_with_the_database_gone_the_code_is_rolled_back_and_the_journal_caught_u
     ]
 
 
+def test_another_machine_takes_the_code_back_from_what_the_cluster_keeps(cli: Cli, tmp_path: Path) -> None:
+    """No database, and no local journal either: the evidence in the cluster is enough."""
+    cli.deploy()
+    EmbeddedPostgres(cli.sandbox.layout.postgres).stop()
+    code, report = cli.run("rollback", "--yes", CARTCTL_STATE_DIR=str(tmp_path / "elsewhere"))
+    assert (code, report["outcome"], set(cli.images().values())) == (0, "succeeded", {"1.0.0"})
+
+
 def test_a_rollback_from_a_copy_of_the_journal_needs_no_other_memory(cli: Cli, tmp_path: Path) -> None:
     """`--journal FILE` takes the images back with the database's journal gone."""
     cli.deploy()
