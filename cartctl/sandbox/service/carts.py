@@ -5,11 +5,12 @@ from typing import Any
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
+from cartctl.sandbox.names import INTERNAL
 from cartctl.sandbox.service import queries
 from cartctl.sandbox.service.access import Access
 from cartctl.sandbox.service.data import Data
-from cartctl.sandbox.service.flags import ANALYTICS, CARTS, Flags
-from cartctl.sandbox.service.platform import Authorization
+from cartctl.sandbox.service.flags import ANALYTICS, CARTS, RECOVERY, Flags
+from cartctl.sandbox.service.platform import Authorization, unauthorized
 from cartctl.sandbox.service.tokens import Tokens
 
 
@@ -29,6 +30,16 @@ def routes(data: Data, tokens: Tokens, flags: Flags) -> APIRouter:
     @router.get("/ecommerce-analytics/overview")
     def overview(authorization: Authorization = "") -> Response:
         return _answer(access, authorization, ANALYTICS, lambda company: queries.overview(data, company))
+
+    @router.get("/features")
+    def features(authorization: Authorization = "", company: str = "") -> Response:
+        """Which flags a company has: its own admin may ask, and the internal company's."""
+        bearer = tokens.bearer(authorization)
+        asked = company or (bearer.company if bearer else "")
+        if bearer is None or not bearer.admin or bearer.company not in {asked, INTERNAL[0]}:
+            return unauthorized()
+        told = {flag: flags.on(flag, asked) for flag in (CARTS, RECOVERY, ANALYTICS)}
+        return JSONResponse({"company": asked, "flags": told})
 
     return router
 

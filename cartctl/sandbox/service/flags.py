@@ -1,9 +1,17 @@
-"""Feature flags: flagd definitions in a watched file, evaluated for the company of the token."""
+"""Feature flags as an application reads them: the OpenFeature SDK over its flagd provider in file mode, by company.
 
+A new provider is put in whenever the file has changed, so that a change takes effect with the next request.
+"""
+
+import logging
 from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
 
-from openfeature.contrib.tools.flagd.core import FlagdCore
+from openfeature import api
+from openfeature.client import OpenFeatureClient
+from openfeature.contrib.provider.flagd import FlagdProvider
+from openfeature.contrib.provider.flagd.config import ResolverType
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import OpenFeatureError
 
@@ -12,29 +20,33 @@ from cartctl.sandbox.service.watched import Watched
 CARTS = "FEATURE_CART_MANAGEMENT"
 RECOVERY = "FEATURE_ABANDONED_CART_RECOVERY"
 ANALYTICS = "FEATURE_ECOMMERCE_ANALYTICS"
+POLL = 1000  # milliseconds between the provider's own looks at the file
+
+logging.getLogger("openfeature").setLevel(
+    logging.CRITICAL
+)  # what is wrong with the file is told once, by Watched
 
 
 class Flags:
     """Asks the flags' present definitions."""
 
     def __init__(self, path: Path, complain: Callable[[str], None]) -> None:
-        self._core: Watched[FlagdCore | None] = Watched(path, _parse, None, complain)
+        self._path = path
+        self._domains = cycle(("one", "other"))  # requests under way still ask the former provider
+        self._client: Watched[OpenFeatureClient | None] = Watched(path, self._load, None, complain)
 
     def on(self, flag: str, company: str) -> bool:
         """Whether a company has a feature; a flag that is missing or cannot be evaluated is off."""
-        core = self._core.get()
-        if core is None:
-            return False
+        client = self._client.get()
+        return client is not None and client.get_boolean_value(flag, False, EvaluationContext(company))
+
+    def _load(self, _text: str) -> OpenFeatureClient:
+        domain = next(self._domains)
+        provider = FlagdProvider(
+            resolver_type=ResolverType.FILE, offline_flag_source_path=str(self._path), deadline_ms=POLL
+        )
         try:
-            return core.resolve_boolean_value(flag, default_value=False, ctx=EvaluationContext(company)).value
-        except OpenFeatureError:
-            return False
-
-
-def _parse(text: str) -> FlagdCore:
-    core = FlagdCore()
-    try:
-        core.set_flags(text)
-    except (OpenFeatureError, AttributeError, TypeError) as wrong:
-        raise ValueError(str(wrong)) from wrong
-    return core
+            api.set_provider_and_wait(provider, domain)
+        except OpenFeatureError as wrong:
+            raise ValueError(str(wrong.__cause__ or wrong)) from wrong
+        return api.get_client(domain)
