@@ -73,6 +73,10 @@ class Postgres:
         given = str(conninfo_to_dict(self.dsn).get("options") or "")
         return Postgres(make_conninfo(self.dsn, options=f"{given} -c role={role}".strip()))
 
+    def database(self, name: str) -> "Postgres":
+        """Another database of the same server."""
+        return Postgres(make_conninfo(self.dsn, dbname=name))
+
     def for_tools(self) -> tuple[str, dict[str, str]]:
         """The DSN for the argument list of a PostgreSQL tool, and the environment that carries its password.
 
@@ -108,8 +112,11 @@ class Postgres:
                 f"The database does not answer: {reason}",
                 hint=f"Looked at {self.masked}. Check database.dsn.",
             ) from error
-        for name, value in {"TimeZone": "UTC", **settings}.items():
-            connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+        wanted = {"TimeZone": "UTC", **settings}
+        query = sql.SQL("SELECT {}").format(
+            sql.SQL(", ").join([sql.SQL("set_config(%s, %s, false)")] * len(wanted))
+        )
+        connection.execute(query, [part for pair in wanted.items() for part in pair])
         connection.autocommit = autocommit
         return connection
 

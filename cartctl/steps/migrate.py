@@ -41,10 +41,11 @@ class Migrate(Action[dict[str, Any]]):
         The difference, between before and after, is what a database rollback takes back. Raises what `deploy` raises, and CheckFailed naming the first thing that is not as it must be.
         """
         with self._postgres.session("migrate step") as connection:
+            become_owner(connection, self._settings)
             begun = read_catalogue(connection)
-        made = deploy(self._postgres, self._settings, run.id, pulse)
-        after, checks = self._look()
-        require(checks)
+            made = deploy(self._postgres, self._settings, run.id, pulse)
+            after = read_catalogue(connection)  # over the same connection, whose caches are warm
+            require(verify_with(connection, after, self._settings))
         return _result(made, attributed(_fingerprint(run, begun), begun, after))
 
     def _look(self) -> tuple[Catalogue, Checks]:
