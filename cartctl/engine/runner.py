@@ -51,6 +51,7 @@ class Outcome:
     exit_code: int
     message: str = ""
     next_command: str = ""
+    ended: bool = True  # False: the run can be resumed, and blocks others until it has an end
 
 
 class Runner:
@@ -90,8 +91,8 @@ class Runner:
         if self._on_failure is OnFailure.GO_ON:
             self._journal.may_miss()
         outcome = self._travel(plan)
-        end = "interrupted" if outcome.word == "interrupted" else "finished"
-        if end == "finished":
+        end = "finished" if outcome.ended else "interrupted"
+        if outcome.ended:
             self._announce(plan, outcome)
         next_command = next_commands.get(
             "refused" if outcome.exit_code == Refused.exit_code else outcome.word, ""
@@ -105,8 +106,10 @@ class Runner:
             return self._turn_back(self.state.failed or "it was turning back when it died")
         try:
             self._forward(plan)
-        except (Interrupted, LockLost) as stop:
-            return Outcome("interrupted", stop.exit_code, stop.message)
+        except (StopRequested, LockLost) as stop:
+            return Outcome("interrupted", stop.exit_code, stop.message, ended=False)
+        except Interrupted as stop:
+            return Outcome("interrupted", stop.exit_code, stop.message, ended=not self.state.touched)
         except Inconclusive as unknown:
             return self._settle(plan, Outcome("inconclusive", unknown.exit_code, _told(unknown)))
         except CartctlError as failure:

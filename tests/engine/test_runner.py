@@ -173,3 +173,20 @@ def test_an_effect_is_told_before_and_after(monkeypatch: pytest.MonkeyPatch) -> 
     with effect("world.touch"):
         seen.append(("inside", ""))
     assert seen == [("world.touch", "before"), ("inside", ""), ("world.touch", "after")]
+
+
+def test_ctrl_c_before_any_change_leaves_nothing_to_resume(world: World) -> None:
+    """A run stopped in its checks is over; one that a rollback asked to stop stays open, so that it is the one taken back."""
+    plan = (
+        Says("preflight", Verdict.PASS, lambda pulse: pulse.alarm(Interrupted("Ctrl-C"))),
+        *forward(world),
+    )
+    outcome, file = _travel(world, plan)
+    assert (outcome.exit_code, world.read()) == (130, BEGINNING)
+    assert fold("r1", file.events("r1")).outcome == "interrupted"
+    asked = (
+        Says("preflight", Verdict.PASS, lambda pulse: pulse.alarm(StopRequested("rollback"))),
+        *forward(world),
+    )
+    _, file = _travel(world, asked, state=State("r2"))
+    assert not fold("r2", file.events("r2")).finished
