@@ -6,6 +6,7 @@ from typing import Any
 import typer
 
 from cartctl.commands.cart import cart
+from cartctl.commands.cart_jobs import CART_JOBS
 from cartctl.commands.config import config
 from cartctl.commands.deploy import deploy, plan
 from cartctl.commands.history import history, report, unlock
@@ -37,3 +38,6 @@ GROUPS: dict[str, typer.Typer] = {
     "sandbox": sandbox,
     "snapshot": snapshot,
 }
+
+for _name, _job in CART_JOBS.items():
+    cart.command(_name)(_job)

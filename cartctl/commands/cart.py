@@ -9,12 +9,7 @@ import typer
 from cartctl.commands.options import Options
 from cartctl.errors import UsageError
 
-cart = typer.Typer(no_args_is_help=True, help="What carts cost, and why.")
-
-
-@cart.callback()
-def _cart() -> None:
-    """Keeps `quote` a command of its own while it is the only one."""
+cart = typer.Typer(no_args_is_help=True, help="What carts cost and add up to, and their jobs.")
 
 
 @cart.command("quote")

@@ -14,6 +14,8 @@ STYLE = {Verdict.PASS: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"
 PLAIN_WIDTH = 120  # columns where there is no terminal to ask: files and pipes
 
 _ELSEWHERE = {  # kind of result → the module that registers its renderer; loaded when it is shown
+    "cart_job": "cartctl.render.cart_text",
+    "cart_stats": "cartctl.render.cart_text",
     "config": "cartctl.render.config_text",
     "dry_run": "cartctl.render.migrate_text",
     "exported": "cartctl.render.migrate_text",
@@ -26,6 +28,7 @@ _ELSEWHERE = {  # kind of result → the module that registers its renderer; loa
     "plan": "cartctl.render.plan_text",
     "quote": "cartctl.render.quote_text",
     "rollback_plan": "cartctl.render.rollback_text",
+    "recovery_claim": "cartctl.render.cart_text",
     "run": "cartctl.render.run_text",
     "sandbox": "cartctl.render.sandbox_text",
     "snapshot": "cartctl.render.snapshot_text",

@@ -6,6 +6,7 @@ counted from the index alone.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -13,7 +14,9 @@ from sqlalchemy import Connection, func, select
 
 from cartctl.domain.analytics import ATTRIBUTED_WITHIN, Overview, Period, average, ratio
 from cartctl.domain.enums import CartStatus, SiteType
+from cartctl.domain.errors import NotFound
 from cartctl.schema.engine import Statement, naive
+from cartctl.schema.platform import COMPANIES
 from cartctl.schema.tables import Cart
 
 ZERO = Decimal(0)
@@ -24,8 +27,6 @@ LEFT = Cart.abandoned_at.is_not(None)
 @dataclass(frozen=True, slots=True)
 class Stats:
     """How many carts a company has by status, and what all of them are worth, by currency."""
-
-    kind: ClassVar[str] = "cart_stats"
 
     company_id: str
     counts: dict[CartStatus, int]
@@ -44,6 +45,35 @@ class Row:
     currency: str
     site_type: SiteType | None
     overview: Overview
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that is told about the carts of a company."""
+
+    kind: ClassVar[str] = "cart_stats"
+    shown: ClassVar[tuple[str, ...]] = ("total",)
+
+    company_id: str
+    counts: dict[CartStatus, int]
+    values: dict[str, Decimal]
+    begin: datetime
+    end: datetime
+    overviews: list[Row]
+
+    @property
+    def total(self) -> int:
+        """All carts."""
+        return sum(self.counts.values())
+
+
+def report(connection: Connection, company_id: str, period: Period) -> Report:
+    """Stats and overviews of a company. Raises NotFound where there is no such company."""
+    if not connection.scalar(select(COMPANIES.c.id).where(COMPANIES.c.id == company_id)):
+        raise NotFound(f"There is no company {company_id}.")
+    found = stats(connection, company_id)
+    rows = overviews(connection, company_id, period)
+    return Report(company_id, found.counts, found.values, period.begin, period.end, rows)
 
 
 def stats(connection: Connection, company_id: str) -> Stats:

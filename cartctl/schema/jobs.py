@@ -7,9 +7,9 @@ predicates of the partial indexes stand here as literals: bound parameters would
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
-from sqlalchemy import Connection, Update, exists, select, text, update
+from sqlalchemy import Connection, Update, exists, or_, select, text, update
 from sqlalchemy.orm import aliased
 
 from cartctl.domain.enums import CartStatus, CrossSiteSessionStatus
@@ -25,6 +25,7 @@ UNSENT = text(
     "carts.status = 'ABANDONED' AND carts.\"recoveryEmailSent\" = false"
 )  # idx_carts_recovery_candidates
 OPEN = text("cross_site_sessions.status = 'ACTIVE'")  # idx_cross_site_sessions_cleanup
+PAYING = text("carts.metadata -> 'paymentInFlight' = 'true'::jsonb")
 NOT_PAYING = text("carts.metadata -> 'paymentInFlight' IS DISTINCT FROM 'true'::jsonb")
 CONTACTABLE = text(
     """EXISTS (SELECT FROM customers WHERE customers.id = carts."customerId" AND btrim(customers.email) <> '')"""
@@ -34,6 +35,8 @@ CONTACTABLE = text(
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A cart whose recovery mail is to be sent by whoever claimed it. The mailer's key is (cart_id, abandoned_at)."""
+
+    kind: ClassVar[str] = "recovery_claim"
 
     cart_id: str
     company_id: str
@@ -75,10 +78,7 @@ def abandon_carts(
     companies: Companies = None,
     after: timedelta = ABANDON_AFTER,
 ) -> int:
-    """Mark up to `size` carts as abandoned that were left alone for long enough (D1); gives how many.
-
-    Run it after `expire_carts`: a cart that is due for both expires.
-    """
+    """Mark up to `size` carts as abandoned that were left alone for long enough (D1); gives how many."""
     taken = _taken(due_to_abandon(now, companies, after), size)
     change = update(Cart).where(Cart.id == taken.c.id)
     stamped = {"status": CartStatus.ABANDONED, "abandoned_at": naive(now), "updated_at": naive(now)}
@@ -86,9 +86,13 @@ def abandon_carts(
 
 
 def due_to_abandon(now: datetime, companies: Companies = None, after: timedelta = ABANDON_AFTER) -> Statement:
-    """The ids of active carts with something in them and no activity for `after`."""
+    """The ids of active carts with something in them and no activity for `after`; one that is due to expire is none."""
+    living = or_(Cart.expires_at.is_(None), Cart.expires_at > naive(now), PAYING)
     idle = select(Cart.id).where(
-        text("carts.status = 'ACTIVE'"), Cart.item_count > 0, Cart.last_activity_at <= naive(now) - after
+        text("carts.status = 'ACTIVE'"),
+        Cart.item_count > 0,
+        Cart.last_activity_at <= naive(now) - after,
+        living,
     )
     return _of(idle, Cart.company_id, companies)
 

@@ -1,0 +1,145 @@
+"""`cartctl cart stats|recovery|expire|cleanup`: what a company's carts add up to, and the background jobs by hand."""
+
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cartctl.commands.options import Options, Output
+
+if TYPE_CHECKING:
+    from cartctl.database.cart_jobs import Part
+
+Company = Annotated[
+    list[str] | None,
+    typer.Option("--company", metavar="ID", help="Only this company's; may be repeated. [default: all]"),
+]
+Apply = Annotated[bool, typer.Option("--apply", help="Write. Without it, what is due is only counted.")]
+Limit = Annotated[
+    int | None, typer.Option("--limit", min=1, help="At most so many in all. [default: no limit]")
+]
+BatchSize = Annotated[
+    int,
+    typer.Option(
+        "--batch-size", min=1, max=10_000, help="Rows per transaction; other workers' rows are skipped."
+    ),
+]
+
+
+def show_stats(
+    ctx: typer.Context,
+    company: Annotated[str, typer.Option("--company", metavar="ID", help="Whose carts.")],
+    days: Annotated[
+        int, typer.Option("--days", min=1, max=3660, help="How far back the overview goes.")
+    ] = 30,
+) -> None:
+    """What a company's carts add up to.
+
+    Carts by status, their worth by currency, and conversion, abandonment and recovery, also by type of site.
+    """
+    from cartctl.database.cart_jobs import figures_of
+    from cartctl.domain.analytics import Period
+    from cartctl.engine.pulse import Pulse
+    from cartctl.engine.signals import interruptible
+    from cartctl.ports import Ports
+
+    options: Options = ctx.obj
+    now, pulse = datetime.now(UTC), Pulse()
+    with Ports(options.environment()) as ports, interruptible(pulse):
+        found = figures_of(ports.database, company, Period(now - timedelta(days=days), now), pulse)
+    options.show(found)
+
+
+def claim_recovery(
+    ctx: typer.Context,
+    company: Company = None,
+    apply: Apply = False,
+    limit: Limit = None,
+    batch_size: BatchSize = 500,
+) -> None:
+    """Claim abandoned carts for a recovery mail.
+
+    Each claim is one line, written as soon as it is committed: whoever sends the mails reads the claims and uses cart
+    and time as the mail's key. A cart is claimed at most once.
+    """
+    from cartctl.database.cart_jobs import recovery
+
+    options: Options = ctx.obj
+    _job(
+        options, "recovery", recovery(lambda claim: _line(options, claim)), company, apply, limit, batch_size
+    )
+
+
+def expire_carts(
+    ctx: typer.Context,
+    company: Company = None,
+    apply: Apply = False,
+    limit: Limit = None,
+    batch_size: BatchSize = 500,
+) -> None:
+    """Expire carts past their time, then mark abandoned ones.
+
+    A cart that is being paid for does not expire; one without activity for an hour counts as abandoned.
+    """
+    from cartctl.database.cart_jobs import EXPIRE
+
+    _job(ctx.obj, "expire", EXPIRE, company, apply, limit, batch_size)
+
+
+def clean_up_sessions(
+    ctx: typer.Context,
+    company: Company = None,
+    apply: Apply = False,
+    limit: Limit = None,
+    batch_size: BatchSize = 500,
+) -> None:
+    """Expire visitors' sessions that are past their time."""
+    from cartctl.database.cart_jobs import CLEANUP
+
+    _job(ctx.obj, "cleanup", CLEANUP, company, apply, limit, batch_size)
+
+
+CART_JOBS: dict[str, Callable[..., Any]] = {
+    "stats": show_stats,
+    "recovery": claim_recovery,
+    "expire": expire_carts,
+    "cleanup": clean_up_sessions,
+}
+
+
+def _job(
+    options: Options,
+    name: str,
+    parts: "tuple[Part, ...]",
+    company: list[str] | None,
+    apply: bool,
+    limit: int | None,
+    batch_size: int,
+) -> None:
+    from cartctl.database.cart_jobs import Asked, preview, run
+    from cartctl.engine.pulse import Pulse
+    from cartctl.engine.signals import interruptible
+    from cartctl.ports import Ports
+    from cartctl.render.progress import shown
+
+    asked = Asked(datetime.now(UTC), company or None, limit, batch_size)
+    with (
+        Ports(options.environment()) as ports,
+        shown(name, quiet=options.quiet, no_color=options.no_color) as progress,
+    ):
+        pulse = Pulse(progress=progress)
+        with interruptible(pulse):
+            done = (run if apply else preview)(ports.database, name, parts, asked, pulse)
+    _line(options, done)
+
+
+def _line(options: Options, result: Any) -> None:
+    """A result on one line of JSON, or as text."""
+    if options.output is Output.JSON:
+        from cartctl.render.json import write_line
+
+        write_line(result, sys.stdout)
+    else:
+        options.show(result)
