@@ -26,7 +26,9 @@ class State:
     evidence: dict[str, Evidence] = field(default_factory=dict)  # Changes intended and not put back, in order
     done: dict[str, str] = field(default_factory=dict)  # step key → the event that ended it
     results: dict[str, Any] = field(default_factory=dict)  # Action key → what it made
-    touched: set[str] = field(default_factory=set)  # keys of Changes that were ever intended
+    touched: dict[str, Evidence] = field(
+        default_factory=dict
+    )  # every Change of its own ever intended, put back or not
     undoing: bool = False
     undo_failed: dict[str, str] = field(default_factory=dict)
     failed: str | None = None  # what turned the run back
@@ -77,8 +79,8 @@ class State:
         known = self.evidence.get(key)
         targets = (*(known.to if known else ()), data["to"])
         before = known.before if known else data["before"]
-        self.touched.add(key)
-        self.evidence[key] = Evidence(data["kind"], tuple(data["names"]), before, targets)
+        self.touched[key] = Evidence(data["kind"], tuple(data["names"]), before, targets)
+        self.evidence[key] = self.touched[key]
 
     def _restore(self, event: Event) -> None:
         of = event.data.get("of", event.key)

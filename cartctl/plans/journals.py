@@ -78,9 +78,13 @@ class Journals:
 
 
 def _released(state: State) -> bool:
-    """Whether a release of this run changed an image that it has not put back itself, or the run is still under way."""
+    """Whether a release of this run changed an image, put back since or not, or the run is still under way.
+
+    One that took itself back is the newest all the same: taking it back again changes nothing, while the one before it
+    may be the version that serves.
+    """
     return not state.finished or any(
-        _changed(evidence) for evidence in state.evidence.values() if evidence.kind == "release"
+        _changed(evidence) for evidence in state.touched.values() if evidence.kind == "release"
     )
 
 

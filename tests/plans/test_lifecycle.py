@@ -277,3 +277,12 @@ def test_a_token_that_the_api_refuses_stops_the_run_before_anything(cli: Cli) ->
     for told in (process.out, process.out.with_suffix(".err")):
         assert "wrong-token-123" not in told.read_text(encoding="utf-8")
     assert set(cli.images().values()) == {"1.0.0"}
+
+
+def test_after_a_deployment_that_took_itself_back_a_rollback_leaves_the_version_that_serves(cli: Cli) -> None:
+    """The newest deployment that changed an image is the failed one: the good one before it is not taken back."""
+    cli.deploy()
+    code, _ = cli.run("deploy", "--yes", "--image", "payment-api=2.0.0-payments-down")
+    assert (code, set(cli.images().values())) == (4, {"2.0.0"})
+    assert cli.run("rollback", "--yes")[0] == 0
+    assert set(cli.images().values()) == {"2.0.0"}
