@@ -8,10 +8,12 @@ from enum import StrEnum
 from fractions import Fraction
 
 from cartctl.domain.enums import TaxType
+from cartctl.domain.errors import InputError
 from cartctl.domain.money import allocate, q
 from cartctl.domain.postal import Address, canonical, same
 
 _HARMONISED = frozenset({TaxType.GST, TaxType.PST})  # what HST stands for
+MOST_RATES = 50  # at one address
 
 
 class TaxMode(StrEnum):
@@ -63,13 +65,18 @@ class Taxes:
 
 
 def rates_at(rates: Iterable[TaxRate], address: Address) -> list[TaxRate]:
-    """The rates of an address, by priority and id: of each priority and type the most specific; HST over GST and PST."""
+    """The rates of an address, by priority and id: of each priority and type the most specific; HST over GST and PST.
+
+    Raises InputError for more rates than any place has: the fractions of compound ones grow with each.
+    """
     stay: dict[Hashable, TaxRate] = {}
     for rate in sorted(rates, key=_specific_first):
         if rate.is_active and _matches(rate, address):
             stay.setdefault((rate.priority, rate.tax_type), rate)
     harmonised = any(rate.tax_type is TaxType.HST for rate in stay.values())
     found = [rate for rate in stay.values() if not (harmonised and rate.tax_type in _HARMONISED)]
+    if len(found) > MOST_RATES:
+        raise InputError("taxRates", f"{len(found)} rates apply at one address; {MOST_RATES} are the most")
     return sorted(found, key=lambda rate: (rate.priority, rate.id))
 
 
@@ -91,55 +98,70 @@ def _same_zip(code: str, address: Address) -> bool:
     return given is not None and canonical(code, address.country) == canonical(given, address.country)
 
 
-def shares(rates: Sequence[TaxRate], category: str | None, mode: TaxMode) -> dict[int, Fraction]:
-    """What each rate takes of a line of this category, by the rate's index: of the net, or of the gross when inclusive.
+Kinds = tuple[
+    int, ...
+]  # the indexes of the rates that a line is taxed by; lines of one kind share their fractions
 
-    A rate that exempts the category is not there for that line, neither for compound rates above it nor inside the price.
+
+def shares(rates: Sequence[TaxRate], kinds: Kinds, mode: TaxMode) -> dict[int, Fraction]:
+    """What each of a line's rates takes of it, by the rate's index: of the net, or of the gross when inclusive.
+
+    `rates` are in order of priority. A rate that exempts the line's category is not there for it, neither for compound
+    rates above it nor inside the price.
     """
     effective: dict[int, Fraction] = {}
-    for n, rate in enumerate(rates):
-        if category is None or category not in rate.exempt_categories:
-            below = sum(share for lower, share in effective.items() if rates[lower].priority < rate.priority)
-            effective[n] = Fraction(rate.rate) * (1 + below if rate.is_compound else 1)
+    below, level, priority = Fraction(0), Fraction(0), None
+    for n in kinds:
+        rate = rates[n]
+        if rate.priority != priority:
+            below, level, priority = below + level, Fraction(0), rate.priority
+        effective[n] = Fraction(rate.rate) * (1 + below if rate.is_compound else 1)
+        level += effective[n]
     if mode is TaxMode.EXCLUSIVE:
         return effective
-    gross = 1 + sum(effective.values())
+    gross = 1 + below + level
     return {n: share / gross for n, share in effective.items()}
 
 
 def tax(lines: Sequence[Taxable], rates: Sequence[TaxRate], mode: TaxMode, rounding: TaxRounding) -> Taxes:
     """The taxes of some lines by rates in order of priority, as `rates_at` gives them."""
-    by_category = {category: shares(rates, category, mode) for category in {line.category for line in lines}}
-    if rounding is TaxRounding.PER_LINE:
-        return _per_line(lines, len(rates), by_category)
-    return _per_total(lines, len(rates), by_category)
+    kinds = {category: _kinds(rates, category) for category in {line.category for line in lines}}
+    taxed = [(line.net, kinds[line.category]) for line in lines]
+    fractions = {kind: shares(rates, kind, mode) for kind in set(kinds.values())}
+    spread = _per_line if rounding is TaxRounding.PER_LINE else _per_total
+    return spread(taxed, len(rates), fractions)
 
 
-_Shares = Mapping[str | None, Mapping[int, Fraction]]
+def _kinds(rates: Sequence[TaxRate], category: str | None) -> Kinds:
+    return tuple(n for n, rate in enumerate(rates) if category not in rate.exempt_categories)
 
 
-def _per_line(lines: Sequence[Taxable], count: int, by_category: _Shares) -> Taxes:
+_Taxed = Sequence[tuple[int, Kinds]]  # each line's net in minor units, and its rates
+_Fractions = Mapping[Kinds, Mapping[int, Fraction]]
+
+
+def _per_line(lines: _Taxed, count: int, fractions: _Fractions) -> Taxes:
     ratios = {
-        category: [(n, *share.as_integer_ratio()) for n, share in found.items()]
-        for category, found in by_category.items()
+        kinds: [(n, *share.as_integer_ratio()) for n, share in found.items()]
+        for kinds, found in fractions.items()
     }
     by_rate, by_line = [0] * count, [0] * len(lines)
-    for position, line in enumerate(lines):
-        for n, numerator, denominator in ratios[line.category]:
-            part = q(line.net * numerator, denominator)
+    for position, (net, kinds) in enumerate(lines):
+        for n, numerator, denominator in ratios[kinds]:
+            part = q(net * numerator, denominator)
             by_rate[n] += part
             by_line[position] += part
     return Taxes(by_rate, by_line)
 
 
-def _per_total(lines: Sequence[Taxable], count: int, by_category: _Shares) -> Taxes:
+def _per_total(lines: _Taxed, count: int, fractions: _Fractions) -> Taxes:
     """Each rate's exact sum is rounded once; what each line shows of it is its share of that."""
     by_rate, by_line = [0] * count, [0] * len(lines)
     for n in range(count):
-        found = {category: given.get(n, Fraction(0)) for category, given in by_category.items()}
+        found = {kinds: given.get(n, Fraction(0)) for kinds, given in fractions.items()}
         whole = math.lcm(*(share.denominator for share in found.values()))
-        per_unit = {category: int(share * whole) for category, share in found.items()}
-        weights = [line.net * per_unit[line.category] for line in lines]
+        per_unit = {kinds: int(share * whole) for kinds, share in found.items()}
+        weights = [net * per_unit[kinds] for net, kinds in lines]
         by_rate[n] = q(sum(weights), whole)
         for position, part in enumerate(allocate(by_rate[n], weights)):
             by_line[position] += part
