@@ -1,7 +1,8 @@
-"""`cartctl sandbox up|down|status`: the embedded environment."""
+"""`cartctl sandbox up|down|status|seed|load`: the embedded environment."""
 
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -46,6 +47,52 @@ def sandbox_status(ctx: typer.Context, name: Name = "default") -> None:
     options: Options = ctx.obj
     checked_directory(name)
     options.show(read_status(name))
+
+
+@sandbox.command("seed")
+def sandbox_seed(
+    ctx: typer.Context,
+    carts: Annotated[int, typer.Option("--carts", min=1, max=20_000_000, help="How many carts.")] = 10_000,
+    companies: Annotated[
+        int,
+        typer.Option(
+            "--companies", min=1, max=9999, help="Of how many companies; the largest of many has 10 %."
+        ),
+    ] = 40,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Another number gives other data.")] = 1,
+    until: Annotated[
+        datetime | None,
+        typer.Option("--until", help="The data end here, UTC.", show_default="the present hour"),
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Remove the carts that are there first.")
+    ] = False,
+    name: Name = "default",
+) -> None:
+    """Fill the carts with believable data.
+
+    Skewed as a platform's are, and the same for the same seed and end. All or nothing: stopped, everything is as before.
+    """
+    from cartctl.engine.pulse import Pulse
+    from cartctl.engine.signals import interruptible
+    from cartctl.render.progress import shown
+    from cartctl.sandbox.fill import fill, superuser
+
+    options: Options = ctx.obj
+    end = until or datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    with shown("seed", quiet=options.quiet, no_color=options.no_color) as progress:
+        pulse = Pulse(progress=progress)
+        with interruptible(pulse):
+            done = fill(
+                superuser(name),
+                carts=carts,
+                count=companies,
+                seed=seed,
+                until=end if end.tzinfo else end.replace(tzinfo=UTC),
+                replace=replace,
+                pulse=pulse,
+            )
+    options.show(done)
 
 
 def _saying(options: Options) -> Callable[[str], None]:

@@ -5,6 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cartctl.render.text import renderable
+from cartctl.sandbox.fill import Seeded
 from cartctl.sandbox.status import SandboxStatus
 
 STYLE = {"up": "bold green", "degraded": "bold yellow", "down": "bold"}
@@ -26,6 +27,19 @@ def _sandbox(result: SandboxStatus) -> RenderableType:
     for label, place in places.items():
         facts.add_row(label, Text(str(place) if place else "-", overflow="fold"))
     return Group(facts, Text(), _deployments(result)) if result.deployments else facts
+
+
+@renderable.register
+def _seeded(result: Seeded) -> RenderableType:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(justify="right")
+    for count, what in ((result.carts, "carts"), (result.items, "lines"), (result.companies, "companies")):
+        table.add_row(Text(f"{count:,}", "bold"), Text(what))
+    told = (
+        f"Seed {result.seed}, up to {result.until:%Y-%m-%d %H:%M} UTC. Rows {result.copy_seconds:.1f} s "
+        f"({result.carts_per_second:,} carts/s), with indexes and statistics {result.seconds:.1f} s."
+    )
+    return Group(table, Text(told, "dim"))
 
 
 def _deployments(result: SandboxStatus) -> Table:

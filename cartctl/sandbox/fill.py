@@ -14,13 +14,17 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, LiteralString
 
 from cartctl.adapters.effects import effect
+from cartctl.adapters.embedded_postgres import EmbeddedPostgres
 from cartctl.adapters.postgres import Connection, Postgres, sql
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused
 from cartctl.sandbox import population
+from cartctl.sandbox.layout import Layout
+from cartctl.sandbox.names import DATABASE
 from cartctl.sandbox.population import CART_COLUMNS, ITEM_COLUMNS, Population, Product, Tenant
 from cartctl.sandbox.seed import companies
 from cartctl.sandbox.surroundings import fill_surroundings
+from cartctl.sandbox.up import checked_directory
 
 AHEAD = 3  # parts made before they are asked for
 PER_CUSTOMER = 8  # carts
@@ -46,6 +50,12 @@ class Seeded:
     def carts_per_second(self) -> int:
         """Carts written per second, with their lines."""
         return round(self.carts / self.copy_seconds) if self.copy_seconds else 0
+
+
+def superuser(name: str) -> Postgres:
+    """The database of the sandbox `name`, as its superuser. Raises StepFailed when it does not run."""
+    layout = Layout(checked_directory(name))
+    return Postgres(EmbeddedPostgres(layout.postgres).dsn("postgres", DATABASE))
 
 
 def fill(

@@ -32,7 +32,16 @@ CART_COLUMNS = (
         "status",
         "currency",
     ),
-    *("subtotal", "discountTotal", "taxTotal", "shippingTotal", "grandTotal", "itemCount", "discountCodes"),
+    *(
+        "subtotal",
+        "discountTotal",
+        "taxTotal",
+        "shippingTotal",
+        "grandTotal",
+        "itemCount",
+        "discountCodes",
+        "shippingCountry",
+    ),
     *(
         "utmSource",
         "recoveryEmailSent",
@@ -256,13 +265,13 @@ class _Life:
 
 
 def _totals(subtotal: int, units: int, luck: float) -> str:
-    """The columns from subtotal to discountCodes: one cart in eight has a code for 10 % off."""
+    """The columns from subtotal to shippingCountry: one cart in eight has a code for 10 % off."""
     coded = luck < 0.125 and units  # noqa: PLR2004
     discount = (subtotal + 5) // 10 if coded else 0
     shipping = 490 if 0 < subtotal - discount < 7500 else 0  # noqa: PLR2004 - free from 75.00 on
     amounts = (subtotal, discount, 0, shipping, subtotal - discount + shipping)
     codes = '["WELCOME10"]' if coded else "[]"
-    return "\t".join((*map(money, amounts), str(units), codes))
+    return "\t".join((*map(money, amounts), str(units), codes, "US"))
 
 
 def _line_texts(products: Sequence[Product]) -> list[list[Line]]:

@@ -1,0 +1,171 @@
+"""`cartctl sandbox seed`: the same data for the same seed, skewed, whole, and consistent with itself."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from cartctl.adapters.postgres import Postgres
+from cartctl.cli import app
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import Interrupted, Refused
+from cartctl.sandbox import population
+from cartctl.sandbox.fill import Seeded, fill
+from cartctl.sandbox.seed import seed as seed_platform
+from tests.sandbox_fixture import Sandbox
+
+UNTIL = datetime(2026, 2, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def database(migrated: Postgres) -> Postgres:
+    """A migrated database with the platform's own data."""
+    with migrated.session("tests", autocommit=False) as connection:
+        seed_platform(connection)
+    return migrated
+
+
+def filled(database: Postgres, carts: int = 3000, **given: Any) -> Seeded:
+    """Fill it."""
+    values: dict[str, Any] = {"count": 60, "seed": 7, "until": UNTIL, "replace": False, "pulse": Pulse()}
+    return fill(database, carts=carts, **{**values, **given})
+
+
+def rows(database: Postgres, query: str) -> list[tuple[Any, ...]]:
+    """What a query gives."""
+    with database.session("tests") as connection:
+        return connection.execute(query.encode()).fetchall()
+
+
+def content(database: Postgres) -> list[Any]:
+    """Every seeded row."""
+    tables = (
+        "companies",
+        "customers",
+        "carts",
+        "cart_items",
+        "cross_site_sessions",
+        "promotions",
+        "tax_rates",
+    )
+    ignored = " - 'createdAt'"  # of platform rows: when they were made
+    return [
+        rows(
+            database,
+            f"SELECT md5(string_agg((to_jsonb(t){ignored})::text, '' ORDER BY id)) FROM {table} AS t",
+        )
+        for table in tables
+    ]
+
+
+def test_the_same_seed_gives_the_same_data(database: Postgres) -> None:
+    """Seeding again with the same seed and end writes every row alike, another seed does not."""
+    filled(database)
+    first = content(database)
+    filled(database, replace=True)
+    assert content(database) == first
+    filled(database, replace=True, seed=8)
+    assert content(database) != first
+
+
+def test_parts_are_the_same_made_in_any_order() -> None:
+    """A part of the carts depends on its number alone, so that processes can share the work."""
+    tenants = (population.Tenant("c", ("s",), (population.Product("p", "Mug", "kitchen", 1000),), 5),)
+    chosen = population.Population(population.PART * 2, 1, UNTIL.replace(tzinfo=None), tenants)
+    second, first = population.part(chosen, 1), population.part(chosen, 0)
+    assert (population.part(chosen, 0), population.part(chosen, 1)) == (first, second)
+    assert first != second
+
+
+def test_many_carts_are_made_beside_each_other(database: Postgres) -> None:
+    """More than one part is made by processes, and every cart is there with the indexes that were there before."""
+    before = rows(database, "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1")
+    done = filled(database, carts=population.PART + 10, count=1000)
+    assert rows(database, "SELECT count(*), count(DISTINCT id) FROM carts") == [(done.carts, done.carts)]
+    assert rows(database, "SELECT count(*) FROM cart_items") == [(done.items,)]
+    assert rows(database, "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1") == before
+    [(largest,)] = rows(
+        database, 'SELECT max(n) FROM (SELECT count(*) AS n FROM carts GROUP BY "companyId") AS c'
+    )
+    assert 0.09 < largest / done.carts < 0.11
+
+
+@pytest.mark.parametrize(
+    "broken",
+    (
+        """SELECT 1 FROM carts LEFT JOIN customers ON customers.id = "customerId" AND customers."companyId" = carts."companyId"
+           WHERE "customerId" IS NOT NULL AND customers.id IS NULL""",
+        """SELECT 1 FROM carts JOIN sites ON sites.id = "siteId" WHERE sites."companyId" <> carts."companyId" """,
+        'SELECT 1 FROM carts WHERE "grandTotal" <> subtotal - "discountTotal" + "taxTotal" + "shippingTotal"',
+        """SELECT 1 FROM carts LEFT JOIN (SELECT "cartId", sum("lineTotal") AS lines, sum(quantity) AS units FROM cart_items
+           GROUP BY 1) AS item ON "cartId" = id WHERE subtotal <> coalesce(lines, 0) OR "itemCount" <> coalesce(units, 0)""",
+        """SELECT 1 FROM cart_items JOIN products ON products.id = "productId" JOIN carts ON carts.id = "cartId"
+           WHERE price <> "unitPrice" OR products."companyId" <> carts."companyId" """,
+        'SELECT 1 FROM carts WHERE (status = \'CONVERTED\') <> ("convertedAt" IS NOT NULL AND "orderId" IS NOT NULL)',
+        "SELECT 1 FROM carts WHERE status = 'ABANDONED' AND \"abandonedAt\" IS NULL",
+        'SELECT 1 FROM carts WHERE "recoveryEmailSent" <> ("recoveryEmailSentAt" IS NOT NULL)',
+        """SELECT 1 FROM carts WHERE greatest("createdAt", "lastActivityAt", "convertedAt", "abandonedAt", "recoveryEmailSentAt")
+           > '2026-02-01'""",
+        'SELECT 1 FROM carts WHERE "createdAt" > "lastActivityAt"',
+    ),
+)
+def test_no_row_contradicts_another(seeded: Postgres, broken: str) -> None:
+    """References stay within the company, sums add up, states have their times, and nothing is of the future."""
+    assert rows(seeded, broken) == []
+
+
+@pytest.fixture(scope="module")
+def seeded(pg18: Any, migrated_template: str) -> Any:
+    """One filled database for all that only look."""
+    made = pg18.create_database(migrated_template)
+    with made.session("tests", autocommit=False) as connection:
+        seed_platform(connection)
+    filled(made)
+    yield made
+    pg18.drop(made)
+
+
+def test_every_state_is_there(seeded: Postgres) -> None:
+    """Each status and type of site has carts, and each of the jobs has something to do."""
+    assert len(rows(seeded, "SELECT DISTINCT status FROM carts")) == 5
+    assert len(rows(seeded, 'SELECT DISTINCT "siteType" FROM carts')) == 5
+    assert rows(seeded, "SELECT 1 FROM carts WHERE status = 'ABANDONED' AND NOT \"recoveryEmailSent\"")
+
+
+def test_carts_that_are_there_are_kept_unless_they_are_to_be_replaced(database: Postgres) -> None:
+    """Seeding twice is refused without --replace, and nothing is changed."""
+    filled(database, carts=50, count=5)
+    before = content(database)
+    with pytest.raises(Refused, match="There are carts already"):
+        filled(database, carts=60, count=5)
+    assert content(database) == before
+
+
+def test_stopped_it_leaves_everything_as_it_was(database: Postgres) -> None:
+    """An alarm in the middle takes back what was written, indexes and all."""
+    filled(database, carts=50, count=5)
+    before = content(database)
+    pulse = Pulse(progress=lambda *_: pulse.alarm(Interrupted("stop")))
+    with pytest.raises(Interrupted):
+        filled(database, carts=population.PART * 2, replace=True, pulse=pulse)
+    assert content(database) == before
+
+
+def test_without_tables_it_says_what_to_do(platform_database: Postgres) -> None:
+    """A database that was not migrated is refused with the command that migrates it."""
+    with pytest.raises(Refused, match="tables are not there"):
+        filled(platform_database)
+
+
+def test_the_command_fills_a_sandbox(sandbox: Sandbox) -> None:
+    """`sandbox seed` is refused before the deployment; after it, the result tells what was written."""
+    refused = CliRunner().invoke(app, ["sandbox", "seed", "-o", "json"])
+    assert (refused.exit_code, json.loads(refused.stdout)["exit_code"]) == (3, 3)
+    assert CliRunner().invoke(app, ["--env", "sandbox", "migrate", "deploy"]).exit_code == 0
+    done = CliRunner().invoke(app, ["sandbox", "seed", "--carts", "200", "--companies", "3", "-o", "json"])
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert (told["kind"], told["carts"], told["companies"]) == ("seeded", 200, 3)
+    assert told["carts_per_second"] > 0
