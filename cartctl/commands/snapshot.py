@@ -6,7 +6,9 @@ import typer
 
 from cartctl.commands.options import Options
 
-snapshot = typer.Typer(no_args_is_help=True, help="Take, list and verify snapshots of the database.")
+snapshot = typer.Typer(
+    no_args_is_help=True, help="Take, verify, restore and prune snapshots of the database."
+)
 
 
 @snapshot.command("create")
@@ -58,13 +60,26 @@ def verify_snapshot(
         str | None,
         typer.Argument(metavar="[ID]", help="A snapshot's id [default: the newest].", show_default=False),
     ] = None,
+    drill: Annotated[
+        bool, typer.Option("--drill", help="Also restore it into a scratch database and compare.")
+    ] = False,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            "--server",
+            metavar="DSN",
+            envvar="CARTCTL_SCRATCH_DSN",
+            help="With --drill: restore there [default: a server of its own, for a while].",
+        ),
+    ] = None,
 ) -> None:
     """Compare a snapshot with its manifest: files, checksums, contents.
 
-    Exit code 7 when it is not as written, 6 when that could not be found out.
+    Exit code 7 when it is not as written or does not restore, 6 when that could not be found out.
     """
     from cartctl.engine.pulse import Pulse
     from cartctl.engine.signals import interruptible
+    from cartctl.plans.restoring import checks_of, drill_on
     from cartctl.render.progress import shown
     from cartctl.snapshots.store import open_store
     from cartctl.snapshots.verify import verify
@@ -74,6 +89,76 @@ def verify_snapshot(
     with shown("verify", quiet=options.quiet) as progress:
         pulse = Pulse(progress=progress)
         with interruptible(pulse):
-            checks = verify(store, name or store.newest().id, pulse)
+            known = name or store.newest().id
+            checks = verify(store, known, pulse)
+            if drill and not checks.bad():
+                checks = checks_of(checks, drill_on(store, known, server, pulse))
     options.show(checks)
     raise typer.Exit(checks.verdict.exit_code)
+
+
+@snapshot.command("restore")
+def restore_snapshot(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="ID", help="A snapshot's id.")],
+    plan: Annotated[bool, typer.Option("--plan", help="Show what would be lost and change nothing.")] = False,
+    cart_only: Annotated[
+        bool, typer.Option("--cart-only", help="Only the cart's rows, into the tables that are there.")
+    ] = False,
+    disconnect: Annotated[
+        bool, typer.Option("--disconnect", help="End the connections of others at the swap.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before it begins.")] = False,
+    allow_data_loss: Annotated[
+        bool, typer.Option("--allow-data-loss", help="Rows written since the snapshot may go.")
+    ] = False,
+) -> None:
+    """Restore a snapshot; the live database is kept aside.
+
+    Into a new database, proved against its manifest, then swapped with the live one in one transaction.
+    """
+    from cartctl.engine.pulse import Pulse
+    from cartctl.engine.signals import interruptible
+    from cartctl.plans import restoring
+    from cartctl.ports import Ports
+    from cartctl.render.progress import shown
+    from cartctl.snapshots.restore import plan_restore
+    from cartctl.snapshots.store import open_store
+
+    options: Options = ctx.obj
+    env = options.environment()
+    with Ports(env) as ports:
+        lost = plan_restore(restoring.subject_of(ports), open_store(env), name)
+        if plan:
+            return options.show(lost)
+        if not yes:
+            options.show_aside(lost)
+            options.confirm_by_typing(f"Restore the database {lost.database}?", lost.database)
+        elif not cart_only:
+            lost.refuse_loss(allowed=allow_data_loss)
+        with shown("restore", quiet=options.quiet) as progress:
+            pulse = Pulse(progress=progress)
+            with interruptible(pulse):
+                if cart_only:
+                    may = allow_data_loss or not yes
+                    done: object = restoring.restore_carts(ports, name, pulse, replacing=may)
+                else:
+                    done = restoring.restore_whole(ports, name, pulse, disconnect=disconnect)
+    return options.show(done)
+
+
+@snapshot.command("prune")
+def prune_snapshots(
+    ctx: typer.Context,
+    plan: Annotated[bool, typer.Option("--plan", help="Show which would go and remove nothing.")] = False,
+) -> None:
+    """Remove snapshots beyond those to keep.
+
+    The newest verified ones stay, as many as snapshots.keep says; a pinned one is never removed.
+    """
+    from cartctl.snapshots.retention import prune
+    from cartctl.snapshots.store import open_store
+
+    options: Options = ctx.obj
+    env = options.environment()
+    options.show(prune(open_store(env), env.database.snapshots.keep, really=not plan))

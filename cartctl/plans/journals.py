@@ -18,6 +18,7 @@ WAYS_ON = {  # plan → how an unfinished run of it is ended
     "migrate": "cartctl migrate deploy",
     "migrate index": "cartctl migrate index --concurrently",
     "migrate adopt": "cartctl migrate adopt",
+    "snapshot restore": "cartctl snapshot restore --cart-only",
 }
 
 

@@ -146,6 +146,7 @@ def _manifest(
         target=facts.target,
         tables=facts.tables,
         files=files,
+        roles=facts.roles,
     )
 
 

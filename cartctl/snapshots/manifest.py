@@ -77,6 +77,7 @@ class Manifest(Part):
     target: Target
     tables: tuple[Table, ...]
     files: dict[str, File]
+    roles: tuple[str, ...] = ()  # that own something in it or may do something with it
 
     @property
     def bytes(self) -> int:

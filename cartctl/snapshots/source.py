@@ -23,6 +23,11 @@ _TARGET = """
 SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END::text,
        clock_timestamp(), (SELECT timeline_id FROM pg_control_checkpoint())
 """
+_ROLES = """
+SELECT DISTINCT pg_get_userbyid(refobjid) FROM pg_shdepend
+WHERE refclassid = 'pg_authid'::regclass AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+UNION SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database() ORDER BY 1
+"""
 _TABLES = """
 SELECT n.nspname, c.relname
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -44,6 +49,7 @@ class Facts:
     ledger_rows: int | None
     tables: tuple[Table, ...]
     fingerprint: str
+    roles: tuple[str, ...]
 
 
 @contextmanager
@@ -72,6 +78,7 @@ def read_facts(connection: Connection, fingerprint: Fingerprint, pulse: Pulse) -
             ledger_rows=_ledger_rows(connection),
             fingerprint=fingerprint(connection),
             tables=tuple(_tables(connection)),
+            roles=tuple(str(row[0]) for row in connection.execute(_ROLES).fetchall()),
         )
 
 

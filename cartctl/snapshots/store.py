@@ -148,6 +148,17 @@ class Store:
         else:
             path.unlink(missing_ok=True)
 
+    def remove(self, snapshot: str) -> None:
+        """Remove a snapshot; a kill in the middle leaves no half of it. Raises Refused for a pinned one."""
+        if self.entry(snapshot).pinned:
+            raise Refused(f"The snapshot {snapshot} is pinned.", hint="cartctl snapshot list")
+        gone = (
+            self.directory / f"{_PARTIAL}{snapshot}-{secrets.token_hex(4)}"
+        )  # swept like any other left-over
+        with effect("snapshots.remove"):
+            self.path(snapshot).rename(gone)
+            shutil.rmtree(gone)
+
     @contextmanager
     def making(self, snapshot: str) -> Iterator[Path]:
         """An unfinished directory, mode 0700, that becomes the snapshot at the block's end and vanishes when it fails.

@@ -1,0 +1,47 @@
+"""What a restore would lose, what it did, and what a pruning removed, as text."""
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from cartctl.database.put_back import PutBack
+from cartctl.render.text import renderable
+from cartctl.snapshots.restore import Restored, RestorePlan
+from cartctl.snapshots.retention import Pruned
+
+
+@renderable.register
+def _plan(result: RestorePlan) -> RenderableType:
+    table = Table.grid(padding=(0, 2))
+    table.add_row(Text("database", "bold"), Text(result.database))
+    taken = f"{result.taken_at:%Y-%m-%d %H:%M:%S} UTC, {result.minutes} minutes ago"
+    table.add_row(Text("snapshot", "bold"), Text(f"{result.snapshot}, taken {taken}"))
+    for name, (then, now) in result.changed.items():
+        table.add_row(Text("rows", "yellow"), Text(f"{name}: {then} then, {now} now"))
+    if not result.changed:
+        table.add_row(Text("rows", "green"), Text("as many in every table as then"))
+    for one in result.connections:
+        table.add_row(Text("connected", "yellow"), Text(one))
+    return table
+
+
+@renderable.register
+def _restored(result: Restored) -> RenderableType:
+    told = f"{result.database} is the snapshot {result.snapshot} now: {result.rows} rows, {result.seconds:.1f} s."
+    kept = f" The former one is kept as {result.kept_as}." if result.kept_as else ""
+    return Text(told + kept)
+
+
+@renderable.register
+def _put_back(result: PutBack) -> RenderableType:
+    lines = [f"{count:>12,} rows  {name}" for name, count in result.rows.items() if count]
+    aside = [f"The rows that were there are in {result.replaced}."] if result.replaced else []
+    return Text("\n".join([f"Put back from {result.source}:", *lines, *aside]))
+
+
+@renderable.register
+def _pruned(result: Pruned) -> RenderableType:
+    if not result.removed:
+        return Text(f"Nothing to remove; {len(result.kept)} kept.")
+    verb = "removed" if result.done else "would go"
+    return Text("\n".join([*(f"{verb}  {name}" for name in result.removed), f"{len(result.kept)} kept."]))

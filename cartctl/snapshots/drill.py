@@ -1,0 +1,105 @@
+"""`snapshot verify --drill`: the only proof that a snapshot restores is to restore it, elsewhere."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cartctl.adapters.effects import effect
+from cartctl.adapters.postgres import Connection, Postgres, SqlFailed, sql, translated
+from cartctl.adapters.programs import ProgramFailed
+from cartctl.engine.model import CheckResult, Checks, Verdict
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import ConfigError, Inconclusive
+from cartctl.snapshots.create import jobs_for
+from cartctl.snapshots.manifest import Manifest
+from cartctl.snapshots.restored import compare, fill
+from cartctl.snapshots.source import Fingerprint
+from cartctl.snapshots.store import Store
+
+NAME = "restores"
+
+
+def drill(
+    store: Store, snapshot: str, server: Postgres, fingerprint: Fingerprint, pulse: Pulse, *, ours: bool
+) -> Checks:
+    """Restore into a scratch database of `server` and compare; the database is dropped whatever comes of it.
+
+    `ours` says that the server is a scratch one, where the snapshot's roles may be made. What the server cannot do is
+    unknown, never a pass.
+    """
+    manifest = store.get(snapshot)
+    with server.session("drill") as connection:
+        if connection.info.server_version // 10000 < manifest.server.version_num // 10000:
+            told = f"this server is older: {connection.info.server_version // 10000}"
+            return Checks((CheckResult(NAME, Verdict.UNKNOWN, told, manifest.server.version),))
+        same_roles = _roles(connection, manifest, ours=ours)
+        with _scratch_database(connection, server, manifest) as database:
+            return Checks.of(_restored(store, manifest, database, fingerprint, pulse, same_roles=same_roles))
+
+
+def _restored(
+    store: Store,
+    manifest: Manifest,
+    database: Postgres,
+    fingerprint: Fingerprint,
+    pulse: Pulse,
+    *,
+    same_roles: bool,
+) -> Iterator[CheckResult]:
+    try:
+        with store.opened(manifest.id) as dump:
+            fill(database, dump, pulse, jobs=jobs_for(manifest.bytes * 4, 4), strangers=not same_roles)
+    except (Inconclusive, ConfigError) as unknown:
+        yield CheckResult(NAME, Verdict.UNKNOWN, unknown.message, "restored", unknown.hint)
+        return
+    except ProgramFailed as failed:
+        pulse.check()
+        yield CheckResult(
+            NAME, Verdict.FAIL, failed.message, "restored without an error", "Take a new snapshot."
+        )
+        return
+    with (
+        database.session("drill", statement_timeout="0") as connection,
+        pulse.cancelling(connection.cancel_safe),
+    ):
+        yield CheckResult(NAME, Verdict.PASS, f"on PostgreSQL {connection.info.server_version // 10000}")
+        yield from compare(connection, manifest, fingerprint, same_roles=same_roles)
+
+
+def _roles(connection: Connection, manifest: Manifest, *, ours: bool) -> bool:
+    """Whether every role of the snapshot is on this server, made there where it is a scratch one."""
+    there = {str(row[0]) for row in connection.execute("SELECT rolname FROM pg_roles").fetchall()}
+    missing = [role for role in manifest.roles if role not in there]
+    if ours:
+        for role in missing:
+            connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(role)))
+    return bool(manifest.roles) and (ours or not missing)
+
+
+@contextmanager
+def _scratch_database(connection: Connection, server: Postgres, manifest: Manifest) -> Iterator[Postgres]:
+    name = f"cartctl_drill_{secrets.token_hex(4)}"
+    with effect("postgres.drill"):
+        _create(connection, name, manifest)
+    try:
+        yield server.database(name)
+    finally:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _create(connection: Connection, name: str, manifest: Manifest) -> None:
+    """With the source's encoding and, where this machine knows it, its locale."""
+    encoding = sql.Literal(manifest.server.encoding)
+    made = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}")
+    locales = [(manifest.server.collation, manifest.server.character_type), ("C", "C")]
+    for collation, ctype in locales:
+        try:
+            with translated():
+                connection.execute(
+                    made.format(sql.Identifier(name), encoding, sql.Literal(collation), sql.Literal(ctype))
+                )
+        except SqlFailed as failed:
+            if collation == "C" or "locale" not in failed.message:
+                raise
+        else:
+            return

@@ -1,0 +1,221 @@
+"""`snapshot restore`: a snapshot into a new database, proved, and only then put in the place of the live one, which is kept."""
+
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import ClassVar
+
+from cartctl.adapters.pg_tools import find_tools
+from cartctl.adapters.postgres import Connection, Postgres, sql
+from cartctl.engine.model import Checks, Verdict
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import CheckFailed, Refused
+from cartctl.snapshots import swap
+from cartctl.snapshots.create import Subject, jobs_for
+from cartctl.snapshots.manifest import Manifest
+from cartctl.snapshots.restored import compare, fill
+from cartctl.snapshots.source import JOURNAL_SCHEMA
+from cartctl.snapshots.store import OpenDump, Store
+
+MAINTENANCE = ("postgres", "template1")
+NAME_LIMIT = 63  # bytes of a name that the server keeps
+
+
+@dataclass(frozen=True, slots=True)
+class RestorePlan:
+    """What a restore would lose: rows then and now by table where they differ, minutes since, and who is connected."""
+
+    kind: ClassVar[str] = "restore_plan"
+
+    snapshot: str
+    database: str
+    taken_at: datetime
+    minutes: int
+    changed: Mapping[str, tuple[int, int]]
+    connections: tuple[str, ...]
+
+    @property
+    def lost(self) -> int:
+        """Rows that are there now beyond those of the snapshot."""
+        return sum(max(0, now - then) for then, now in self.changed.values())
+
+    def refuse_loss(self, *, allowed: bool) -> None:
+        """Raise Refused, naming what would be lost, unless that is allowed."""
+        if self.changed and not allowed:
+            told = ", ".join(f"{name} {then} → {now}" for name, (then, now) in self.changed.items())
+            raise Refused(
+                f"Rows have changed in the {self.minutes} minutes since the snapshot: {told}.",
+                hint="Say --allow-data-loss: the live database is kept aside under another name.",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What is live now and under which name the former database is kept."""
+
+    kind: ClassVar[str] = "restored"
+
+    snapshot: str
+    database: str
+    kept_as: str | None
+    rows: int
+    heads: tuple[str, ...]
+    seconds: float
+
+
+def plan_restore(subject: Subject, store: Store, snapshot: str) -> RestorePlan:
+    """What would be lost. Read-only; every table is counted."""
+    manifest, name = store.get(snapshot), subject.database.name
+    with maintenance(subject.database) as connection:
+        there = swap.exists(connection, name)
+        others = tuple(swap.connected(connection, name)) if there else ()
+    return RestorePlan(
+        snapshot=snapshot,
+        database=name,
+        taken_at=manifest.created_at,
+        minutes=int((datetime.now(UTC) - manifest.created_at).total_seconds() // 60),
+        changed=dict(_changed(subject.database, manifest)) if there else {},
+        connections=others,
+    )
+
+
+def restore(subject: Subject, store: Store, snapshot: str, pulse: Pulse, *, disconnect: bool) -> Restored:
+    """Restore and swap. Whatever fails before the swap leaves the live database as it is, and nothing of the new one.
+
+    Raises Refused for connections of others without `disconnect`, for a server that is older, and for missing rights;
+    CheckFailed when what was restored is not what the manifest says.
+    """
+    began = time.monotonic()
+    manifest, live = store.get(snapshot), subject.database.name
+    new, aside = _beside(live, "restoring"), _beside(live, f"before_{datetime.now(UTC):%Y%m%d%H%M%S}")
+    with maintenance(subject.database) as connection, swap.holding(connection, live):
+        superuser = _refuse_unfit(connection, manifest, live, disconnect=disconnect)
+        around = swap.read_around(connection, live) if swap.exists(connection, live) else _recorded(manifest)
+        with _new_database(connection, new, around) as made, store.opened(snapshot) as dump:
+            target = subject.database.database(new)
+            _fill(target, dump, manifest, pulse, as_role=None if superuser else around.owner)
+            _require(target, subject, manifest, pulse, superuser=superuser)
+            swap.carry_over(connection, new, around)
+            if there := swap.exists(connection, live):
+                _carry_journal(subject.database, target, pulse)
+            swap.swap(connection, live, new, aside, pulse, disconnect=disconnect)
+            made.append(live)
+    rows = sum(table.rows for table in manifest.tables)
+    seconds = round(time.monotonic() - began, 3)
+    return Restored(snapshot, live, aside if there else None, rows, manifest.heads, seconds)
+
+
+@contextmanager
+def maintenance(database: Postgres) -> Iterator[Connection]:
+    """A connection beside the database: to the server's maintenance database."""
+    beside = next(name for name in MAINTENANCE if name != database.name)
+    with database.database(beside).session(
+        "restore", lock_timeout="5s", idle_session_timeout="0"
+    ) as connection:
+        yield connection
+
+
+def _changed(database: Postgres, manifest: Manifest) -> Iterator[tuple[str, tuple[int, int]]]:
+    with database.session("restore plan") as connection:
+        for table in manifest.tables:
+            name = sql.Identifier(table.schema_name, table.name)
+            there = connection.execute(
+                "SELECT to_regclass(%s)::text", (name.as_string(connection),)
+            ).fetchone()
+            row = None
+            if there != (None,):
+                row = connection.execute(sql.SQL("SELECT count(*) FROM ONLY {}").format(name)).fetchone()
+            now = int(row[0]) if row else 0
+            if now != table.rows:
+                yield f"{table.schema_name}.{table.name}", (table.rows, now)
+
+
+def _refuse_unfit(connection: Connection, manifest: Manifest, live: str, *, disconnect: bool) -> bool:
+    """Whether the role is a superuser, which may keep every recorded owner."""
+    if connection.info.server_version // 10000 < manifest.server.version_num // 10000:
+        raise Refused(
+            f"The snapshot was taken on PostgreSQL {manifest.server.version}, which is newer than this server.",
+            hint="Restore it on a server of that version or a newer one.",
+        )
+    find_tools(connection.info.server_version)
+    row = connection.execute(
+        """SELECT rolsuper, rolcreatedb OR rolsuper, current_user, coalesce(
+               (SELECT pg_has_role(datdba, 'USAGE') FROM pg_database WHERE datname = %s), true)
+           FROM pg_roles WHERE rolname = current_user""",
+        (live,),
+    ).fetchone()
+    superuser, creates, user, owns = row or (False, False, "?", False)
+    if not (creates and owns):
+        raise Refused(
+            f"{user} may not put another database in the place of {live}.",
+            hint=f"ALTER ROLE {user} CREATEDB, and make it a member of the role that owns {live}.",
+        )
+    swap.refuse_connected(connection, live, disconnect=disconnect)
+    return bool(superuser)
+
+
+def _recorded(manifest: Manifest) -> swap.Around:
+    """What the manifest knows of a database that is gone."""
+    server = manifest.server
+    locale = (server.encoding, server.collation, server.character_type)
+    return swap.Around(server.owner, *locale, None, -1, None, None, ())
+
+
+@contextmanager
+def _new_database(connection: Connection, name: str, around: swap.Around) -> Iterator[list[str]]:
+    """An empty database that is dropped at the block's end unless a name was put in the list: then it lives under that."""
+    gone = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+    connection.execute(gone)  # left by a restore that was killed
+    swap.create(connection, name, around)
+    kept: list[str] = []
+    try:
+        yield kept
+    finally:
+        if not kept:
+            connection.execute(gone)
+
+
+def _fill(target: Postgres, dump: OpenDump, manifest: Manifest, pulse: Pulse, *, as_role: str | None) -> None:
+    jobs = jobs_for(manifest.bytes * 4, 8)
+    fill(target, dump, pulse, jobs=jobs, as_role=as_role)
+
+
+def _require(
+    target: Postgres, subject: Subject, manifest: Manifest, pulse: Pulse, *, superuser: bool
+) -> None:
+    """Rows and structure as recorded; where owners could not be kept the structure is not compared."""
+    with (
+        target.session("restore", statement_timeout="0") as connection,
+        pulse.cancelling(connection.cancel_safe),
+    ):
+        checks = Checks.of(compare(connection, manifest, subject.fingerprint, same_roles=True))
+    for check in checks.bad():
+        if check.name == "structure" and (check.verdict is Verdict.UNKNOWN or not superuser):
+            continue
+        raise CheckFailed(
+            f"What was restored is not what was dumped: {check.name}: {check.observed}, expected {check.expected}.",
+            hint="The live database is as it was. Use another snapshot: cartctl snapshot list",
+        )
+
+
+def _carry_journal(live: Postgres, target: Postgres, pulse: Pulse) -> None:
+    """What cartctl has journalled stays true whatever the shop's rows go back to."""
+    with live.session("restore") as connection:
+        row = connection.execute("SELECT to_regnamespace(%s)::text", (JOURNAL_SCHEMA,)).fetchone()
+        tools = find_tools(connection.info.server_version)
+    if row == (None,):
+        return
+    with tempfile.TemporaryDirectory(prefix="cartctl-journal-") as place:
+        dump = Path(place) / "dump"
+        tools.dump(live.dsn, dump, schemas=(JOURNAL_SCHEMA,))
+        pulse.check()
+        tools.restore(target.dsn, dump)
+
+
+def _beside(live: str, what: str) -> str:
+    """A name for a database that belongs to `live`, within the server's limit."""
+    return f"{live[: NAME_LIMIT - len(what) - 1]}_{what}"

@@ -1,0 +1,169 @@
+"""A snapshot in the live database's place: proved first, swapped whole, the former one kept."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from cartctl.adapters import effects
+from cartctl.adapters.postgres import Postgres
+from cartctl.database.catalogue import fingerprint_hash
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import CheckFailed, Refused
+from cartctl.snapshots.create import Subject, create
+from cartctl.snapshots.manifest import write_manifest
+from cartctl.snapshots.restore import plan_restore, restore
+from cartctl.snapshots.store import Store
+from tests.services import Server
+
+FILL = """
+INSERT INTO companies (id, name) SELECT 'c' || n, 'C' FROM generate_series(1, 10) AS n;
+INSERT INTO carts (id, "companyId", "updatedAt") SELECT 'k' || n, 'c1', now() FROM generate_series(1, 50) AS n;
+CREATE SCHEMA cartctl_journal; CREATE TABLE cartctl_journal.event (id int);
+"""
+AROUND = """
+SELECT pg_get_userbyid(datdba), datcollate, datconnlimit, shobj_description(oid, 'pg_database'), datacl::text,
+       (SELECT array_agg(setconfig::text ORDER BY setrole) FROM pg_db_role_setting WHERE setdatabase = d.oid)
+FROM pg_database d WHERE datname = %s
+"""
+
+
+def names(server: Server) -> set[str]:
+    """The databases of a server."""
+    with psycopg.connect(server.dsn) as connection:
+        return {row[0] for row in connection.execute("SELECT datname FROM pg_database").fetchall()}
+
+
+def around(server: Server, name: str) -> tuple[object, ...] | None:
+    """What surrounds a database."""
+    with psycopg.connect(server.dsn) as connection:
+        return connection.execute(AROUND, (name,)).fetchone()
+
+
+def sql(database: Postgres, statement: str) -> list[tuple[object, ...]]:
+    """Run one statement."""
+    with database.session("tests") as connection:
+        cursor = connection.execute(statement.encode())
+        return cursor.fetchall() if cursor.description else []
+
+
+@pytest.fixture
+def live(pg18: Server, migrated: Postgres) -> Iterator[Subject]:
+    """A migrated database with rows, and with everything around it that no dump holds."""
+    sql(migrated, FILL)
+    name = migrated.name
+    for statement in (
+        f'ALTER DATABASE "{name}" SET search_path = public, pg_catalog',
+        f"ALTER DATABASE \"{name}\" SET work_mem = '7MB'",
+        f"ALTER ROLE postgres IN DATABASE \"{name}\" SET statement_timeout = '77s'",
+        f"COMMENT ON DATABASE \"{name}\" IS 'the shop''s'",
+        f'ALTER DATABASE "{name}" CONNECTION LIMIT 77',
+        f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC',
+        f'GRANT CONNECT ON DATABASE "{name}" TO pg_monitor',
+    ):
+        pg18.execute(statement)
+    before = names(pg18)
+    yield Subject("test", migrated, fingerprint_hash)
+    for left in names(pg18) - before:
+        pg18.execute(f'DROP DATABASE "{left}" WITH (FORCE)')
+
+
+@pytest.fixture
+def taken(live: Subject, store: Store) -> str:
+    """The id of its snapshot."""
+    return create(live, store, "one", Pulse()).id
+
+
+def test_all_of_it_is_as_then(pg18: Server, live: Subject, store: Store, taken: str) -> None:
+    """Rows, structure and all around it are the snapshot's; the journal goes on, and the former database is kept."""
+    database, before = live.database, around(pg18, live.database.name)
+    with database.session("tests") as connection:
+        structure = fingerprint_hash(connection)
+    sql(
+        database,
+        "DELETE FROM carts; INSERT INTO cartctl_journal.event VALUES (7); CREATE TABLE later (id int)",
+    )
+    shown = plan_restore(live, store, taken)
+    assert (dict(shown.changed), shown.lost) == ({"public.carts": (50, 0)}, 0)
+    done = restore(live, store, taken, Pulse(), disconnect=False)
+    assert sql(database, "SELECT count(*) FROM carts") == [(50,)]
+    assert sql(database, "SELECT to_regclass('later')::text") == [(None,)]
+    assert sql(database, "SELECT id FROM cartctl_journal.event") == [(7,)]
+    with database.session("tests") as connection:
+        assert fingerprint_hash(connection) == structure
+    assert around(pg18, database.name) == before
+    assert done.kept_as is not None
+    assert sql(database.database(done.kept_as), "SELECT count(*) FROM later") == [(0,)]
+
+
+def test_others_are_named_or_ended(live: Subject, store: Store, taken: str) -> None:
+    """Somebody's connection stops it by name; with consent it is ended at the swap."""
+    with psycopg.connect(live.database.dsn, application_name="somebody", autocommit=True) as other:
+        with pytest.raises(Refused, match=r"pid \d+ \(user postgres, application somebody"):
+            restore(live, store, taken, Pulse(), disconnect=False)
+        restore(live, store, taken, Pulse(), disconnect=True)
+        with pytest.raises(psycopg.OperationalError):
+            other.execute("SELECT 1")
+
+
+@pytest.mark.parametrize("name", ("pg_tools.restore", "postgres.restore.swap", "postgres.restore.create"))
+def test_a_failure_half_way_changes_nothing(
+    pg18: Server, live: Subject, store: Store, taken: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ended anywhere before the swap the live database is as it was, open, and nothing of the new one is left."""
+    before, surrounds = names(pg18), around(pg18, live.database.name)
+    sql(live.database, "DELETE FROM carts")
+
+    def fail(effect: str, moment: str) -> None:
+        if (effect, moment) == (name, "before"):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(effects, "probe", fail)
+        with pytest.raises(KeyboardInterrupt):
+            restore(live, store, taken, Pulse(), disconnect=True)
+    assert names(pg18) == before
+    assert around(pg18, live.database.name) == surrounds
+    assert sql(live.database, "SELECT count(*) FROM carts") == [(0,)]
+
+
+def test_what_is_not_as_dumped_never_goes_live(pg18: Server, live: Subject, store: Store, taken: str) -> None:
+    """A row too few after the restore stops it before the swap."""
+    manifest = store.get(taken)
+    tables = tuple(
+        table.model_copy(update={"rows": table.rows + 1}) if table.name == "carts" else table
+        for table in manifest.tables
+    )
+    write_manifest(store.path(taken), manifest.model_copy(update={"tables": tables}))
+    before = names(pg18)
+    with pytest.raises(CheckFailed, match=r"public\.carts has 50 instead of 51"):
+        restore(live, store, taken, Pulse(), disconnect=True)
+    assert names(pg18) == before
+
+
+def test_a_newer_servers_snapshot_is_refused(pg15: Server, live: Subject, store: Store, taken: str) -> None:
+    """What an older server could not read is refused before anything begins."""
+    older = pg15.create_database()
+    with pytest.raises(Refused, match="newer than this server"):
+        restore(Subject("test", older, fingerprint_hash), store, taken, Pulse(), disconnect=True)
+    pg15.drop(older)
+
+
+def test_a_role_without_the_rights_is_refused(pg18: Server, live: Subject, store: Store, taken: str) -> None:
+    """Whoever may not make databases is told what is missing."""
+    pg18.execute("CREATE ROLE nobody_much LOGIN")
+    pg18.execute(f'GRANT CONNECT ON DATABASE "{live.database.name}" TO nobody_much')
+    poor = Subject("test", pg18.database(live.database.name, user="nobody_much"), fingerprint_hash)
+    with pytest.raises(Refused, match="may not put another database"):
+        restore(poor, store, taken, Pulse(), disconnect=True)
+    pg18.execute("DROP OWNED BY nobody_much")
+    pg18.execute(f'REVOKE CONNECT ON DATABASE "{live.database.name}" FROM nobody_much')
+    pg18.execute("DROP ROLE nobody_much")
+
+
+def test_a_database_that_is_gone_comes_back(pg18: Server, live: Subject, store: Store, taken: str) -> None:
+    """With nothing left but the snapshot, its manifest says enough to make the database anew."""
+    pg18.drop(live.database)
+    done = restore(live, store, taken, Pulse(), disconnect=False)
+    assert done.kept_as is None
+    assert sql(live.database, "SELECT count(*) FROM carts") == [(50,)]
