@@ -19,7 +19,11 @@ from tests.sandbox_fixture import Sandbox, wait_for
 
 ALL = os.environ.get("CARTCTL_FAULTS") == "all"
 SAMPLE = 44  # every so many-th point in the default run
-QUICK = {"CARTCTL_MONITOR__FOR": "5s", "CARTCTL_MONITOR__MINIMUM_REQUESTS": "1"}
+QUICK = {  # scraping knows a new replica at once, Prometheus after seconds
+    "CARTCTL_METRICS__KIND": "scrape",
+    "CARTCTL_MONITOR__FOR": "2s",
+    "CARTCTL_MONITOR__MINIMUM_REQUESTS": "1",
+}
 NOT_BEGUN = 3  # exit code: there is nothing to resume, or nothing to take back
 
 

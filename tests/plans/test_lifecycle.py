@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,11 @@ import pytest
 from cartctl.adapters.embedded_postgres import EmbeddedPostgres
 from tests.sandbox_fixture import Sandbox, wait_for
 
-QUICK = {"CARTCTL_MONITOR__FOR": "5s", "CARTCTL_MONITOR__MINIMUM_REQUESTS": "1"}
+QUICK = {  # scraping knows a new replica at once, Prometheus after seconds
+    "CARTCTL_METRICS__KIND": "scrape",
+    "CARTCTL_MONITOR__FOR": "2s",
+    "CARTCTL_MONITOR__MINIMUM_REQUESTS": "1",
+}
 
 
 @dataclass
@@ -48,6 +53,7 @@ class Cli:
     def __init__(self, sandbox: Sandbox, home: Path) -> None:
         self.sandbox = sandbox
         self.env = {**os.environ, **QUICK, "CARTCTL_STATE_DIR": str(sandbox.state_directory)}
+        self.started: list[Going] = []
         self._home = home
 
     def start(self, *argv: str, **env: str) -> Going:
@@ -57,7 +63,8 @@ class Cli:
         out = self._home / f"{len(list(self._home.iterdir()))}.out"
         with out.open("w") as stdout, out.with_suffix(".err").open("w") as stderr:
             process = subprocess.Popen(command, stdout=stdout, stderr=stderr, env={**self.env, **env})
-        return Going(process, out)
+        self.started.append(Going(process, out))
+        return self.started[-1]
 
     def run(self, *argv: str, **env: str) -> tuple[int, dict[str, Any]]:
         """Run one to its end."""
@@ -75,11 +82,15 @@ class Cli:
 
 
 @pytest.fixture
-def cli(sandbox: Sandbox, tmp_path: Path) -> Cli:
-    """The command line on a sandbox at its beginning."""
+def cli(sandbox: Sandbox, tmp_path: Path) -> Iterator[Cli]:
+    """The command line on a sandbox at its beginning; nothing that it started goes on afterwards."""
     home = tmp_path / "told"
     home.mkdir()
-    return Cli(sandbox, home)
+    made = Cli(sandbox, home)
+    yield made
+    for going in made.started:
+        going.process.kill()
+        going.process.wait()
 
 
 def test_deploy_takes_effect_and_is_all_there(cli: Cli) -> None:
