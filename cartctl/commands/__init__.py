@@ -9,11 +9,13 @@ from cartctl.commands.cart import cart
 from cartctl.commands.cart_jobs import CART_JOBS
 from cartctl.commands.config import config
 from cartctl.commands.deploy import deploy, plan
+from cartctl.commands.flags import flags
 from cartctl.commands.history import history, report, unlock
 from cartctl.commands.migrate import migrate
 from cartctl.commands.monitor import monitor
 from cartctl.commands.preflight import preflight
 from cartctl.commands.rollback import rollback
+from cartctl.commands.rollout import rollout
 from cartctl.commands.sandbox import sandbox
 from cartctl.commands.smoke import health, smoke
 from cartctl.commands.snapshot import snapshot
@@ -34,7 +36,9 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 GROUPS: dict[str, typer.Typer] = {
     "cart": cart,
     "config": config,
+    "flags": flags,
     "migrate": migrate,
+    "rollout": rollout,
     "sandbox": sandbox,
     "snapshot": snapshot,
 }

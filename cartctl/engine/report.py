@@ -97,4 +97,6 @@ def _steps(events: Iterable[Event]) -> Iterator[StepReport]:
 def _ways_on(state: State) -> str:
     if state.plan == "rollback":
         return "cartctl rollback"
+    if state.plan == "rollout":
+        return "cartctl rollout advance, or cartctl rollout abort"
     return f"cartctl deploy --resume, or cartctl rollback, or cartctl deploy --abandon {state.run}"

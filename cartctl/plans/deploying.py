@@ -20,7 +20,7 @@ from cartctl.plans import parts
 from cartctl.plans.asked import Asked
 from cartctl.plans.carry_out import Journey, carry_out
 from cartctl.plans.deployment import NEVER_SKIPPED, deployment
-from cartctl.plans.journals import Journals, open_journals, refuse_unfinished
+from cartctl.plans.journals import WAYS_ON, Journals, open_journals, refuse_unfinished
 from cartctl.plans.phases import Phase, keys, without
 from cartctl.plans.watching import Watched, hear, new_watch
 from cartctl.ports import Ports
@@ -120,7 +120,8 @@ def _unfinished_deployment(journals: Journals) -> State:
         raise Refused("There is no unfinished run to resume.", hint="Begin one with: cartctl deploy")
     if state.plan != "deploy":
         raise Refused(
-            f"The unfinished run {state.run} is a {state.plan}.", hint="Go on with it: cartctl rollback"
+            f"The unfinished run {state.run} is a {state.plan}.",
+            hint=f"Go on with it: {WAYS_ON.get(state.plan, 'cartctl rollback')}",
         )
     return state
 

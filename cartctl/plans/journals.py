@@ -19,6 +19,7 @@ WAYS_ON = {  # plan → how an unfinished run of it is ended
     "migrate index": "cartctl migrate index --concurrently",
     "migrate adopt": "cartctl migrate adopt",
     "snapshot restore": "cartctl snapshot restore --cart-only",
+    "rollout": "cartctl rollout advance, or cartctl rollout abort",
 }
 
 

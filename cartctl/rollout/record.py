@@ -40,6 +40,7 @@ class Step:
     start: date | None = None
     frozen: Mapping[str, Any] = field(default_factory=dict)
     gates: Sequence[str] = ()
+    undoes: str = ""  # the action that `flags undo` took back
     run: str = ""
     at: datetime | None = None
     by: str = ""
@@ -118,5 +119,6 @@ def _take(record: Record, step: Step) -> Record:
         if step.action == "resume"
         else now.held
     )
-    standing = Standing(stage, entered, held, now.aborted or step.action == "abort")
+    aborted = step.action == "abort" or (now.aborted and step.undoes != "abort")
+    standing = Standing(stage, entered, held, aborted)
     return Record(record.start, record.frozen, standing, percent, of)

@@ -51,5 +51,9 @@ def _environment(
             "token": {"file": str(layout.token)},
         },
         "metrics": {**metrics, "scrape_interval": "1s", "window": "10s"},
-        "rollout": {"internal_companies": ["avnz"], "companies": {"sql": "SELECT id, beta FROM companies"}},
+        "rollout": {
+            "internal_companies": ["avnz"],
+            "companies": {"sql": "SELECT id, beta FROM companies"},
+            "gate": {"lookback": "5m", "minimum_carts": 20},
+        },
     }

@@ -1,0 +1,214 @@
+"""What must be so before a stage is entered: figures over the look-back, no trigger, smoke, logs, conversion."""
+
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from cartctl.adapters.cluster import Cluster
+from cartctl.adapters.metrics import Metric, MetricsFailed, MetricsSource, PastReading
+from cartctl.config.rollout import Gate
+from cartctl.engine.model import Check, CheckResult, Checks, Verdict
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import CartctlError
+from cartctl.monitoring.thresholds import Judged
+from cartctl.monitoring.tick import Measure, Tick
+from cartctl.monitoring.watch import Watch
+
+LOG_LINES = 500  # of each replica
+AT_ONCE = 10_000  # samples asked for in one query
+LOOKS = 5  # at figures that too little traffic leaves open, while requests of our own arrive
+ERRORS = re.compile(
+    r"(?=.*\b(?:ERROR|CRITICAL|FATAL|error)\b).*(?:cart|Cart|ecommerce)|PrismaClient|P2002|P2003"
+)
+MINUTE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
+VERDICTS = {
+    Judged.OK: Verdict.PASS,
+    Judged.WARNING: Verdict.WARN,
+    Judged.CRITICAL: Verdict.FAIL,
+    Judged.LOW_TRAFFIC: Verdict.WARN,
+    Judged.NO_DATA: Verdict.UNKNOWN,
+    Judged.ERROR: Verdict.UNKNOWN,
+}
+
+Judge = Callable[[], CheckResult]
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """The error rate's past: whose, above which share it is critical, and for how long in a row it may be (seconds).
+
+    `interval` is the time between two samples (seconds).
+    """
+
+    source: MetricsSource | None
+    critical: float
+    sustained: float
+    interval: float = 15.0
+
+
+class Gates(Check):
+    """Looks at everything once; a trigger that is pending is looked at until it fires or clears.
+
+    `conversion` judges the carts of companies that are on; None while nobody is.
+    """
+
+    def __init__(
+        self,
+        watch: Watch,
+        past: Past,
+        smoke: Check,
+        logs: tuple[Cluster, tuple[str, ...], int],
+        gate: Gate,
+        conversion: Judge | None,
+        *,
+        every: float,
+    ) -> None:
+        self.key = "gates"
+        self._watch = watch
+        self._past = past
+        self._smoke = smoke
+        self._logs = logs
+        self._gate = gate
+        self._conversion = conversion
+        self._every = every
+        self.fired = ""  # which trigger, after a look
+
+    def judge(self, pulse: Pulse) -> Checks:
+        """One result per gate. Read-only but for the requests it sends."""
+        tick = self.look(pulse)
+        found = [_measured(measure) for measure in tick.metrics]
+        found += [_asked("error rate before", self._before), self._triggers(tick)]
+        found += [_asked("smoke", lambda: _worst("smoke", self._smoke.judge(pulse)))]
+        found += [_asked("logs", self._log_errors)]
+        if self._conversion:
+            found += [_asked("conversion", self._conversion)]
+        return Checks.of(found)
+
+    def look(self, pulse: Pulse) -> Tick:
+        """The tick that says whether a trigger has fired. Read-only but for the requests it sends."""
+        end = pulse.now() + self._past.sustained + 5 * self._every
+        with suppress(MetricsFailed):  # what cannot be measured is said by the tick
+            self._watch.rebuild(datetime.now(UTC) - self._gate.lookback)
+        tick = self._watch.tick()
+        looks = 1
+        while (self._undecided(tick) or (_quiet(tick) and looks < LOOKS)) and pulse.now() < end:
+            pulse.pause(self._every)
+            tick = self._watch.tick()
+            looks += 1
+        self.fired = next((told.name for told in tick.triggers if told.state == "fired"), "")
+        return tick
+
+    def close(self) -> None:
+        """Let the watch's requests end, and close its connections."""
+        self._watch.close()
+
+    @staticmethod
+    def _undecided(tick: Tick) -> bool:
+        states = {trigger.state for trigger in tick.triggers}
+        return "pending" in states and "fired" not in states
+
+    def _triggers(self, tick: Tick) -> CheckResult:
+        told = [f"{one.name} {one.state}: {one.detail}" for one in tick.triggers if one.state != "clear"]
+        if told:
+            return CheckResult(
+                "triggers", Verdict.FAIL, "; ".join(told), "clear", "See: cartctl monitor --once"
+            )
+        return CheckResult("triggers", Verdict.PASS, "clear")
+
+    def _before(self) -> CheckResult:
+        """The error rate over the look-back, as the source has kept it."""
+        if self._past.source is None:
+            return CheckResult("", Verdict.UNKNOWN, "no metrics source is configured", hint="Set metrics.")
+        now, piece = time.time(), AT_ONCE * self._past.interval
+        begin = now - self._gate.lookback.total_seconds()
+        samples: list[PastReading] = []
+        while begin < now:  # in pieces, since a server answers so many samples at once and no more
+            samples += self._past.source.past_error_rates(begin, min(begin + piece, now))
+            begin += piece
+        return judge_past(samples, self._past)
+
+    def _log_errors(self) -> CheckResult:
+        cluster, deployments, limit = self._logs
+        lines = [line for name in deployments for line in cluster.logs(name, lines=LOG_LINES)]
+        return judge_logs(lines, limit, since=datetime.now(UTC) - self._gate.lookback)
+
+
+def _quiet(tick: Tick) -> bool:
+    return any(measure.verdict is Judged.LOW_TRAFFIC for measure in tick.metrics)
+
+
+def judge_past(samples: Sequence[PastReading], past: Past) -> CheckResult:
+    """Fails where the error rate was critical for longer than it may be; warns where it was critical at all."""
+    known = [one for one in samples if one.value is not None]
+    expected = f"at most {past.critical:.0%}"
+    if not known:
+        return CheckResult("", Verdict.WARN, "the source keeps no past: judged by what it says now", expected)
+    worst = max(one.value or 0.0 for one in known)
+    lasted = max(_breaches(known, past.critical), default=None)
+    if lasted is None:
+        return CheckResult("", Verdict.PASS, f"at most {worst:.1%} in {len(known)} samples", expected)
+    verdict = Verdict.FAIL if lasted > past.sustained else Verdict.WARN
+    return CheckResult(
+        "",
+        verdict,
+        f"up to {worst:.1%}, critical for {lasted:.0f} s",
+        expected,
+        "See: cartctl monitor --once",
+    )
+
+
+def _breaches(samples: Iterable[PastReading], critical: float) -> Iterator[float]:
+    """How long each span of samples above the threshold was, in seconds."""
+    first: float | None = None
+    for one in samples:
+        if (one.value or 0.0) <= critical:
+            first = None
+            continue
+        first = one.at if first is None else first
+        yield one.at - first
+
+
+def judge_logs(lines: Iterable[str], limit: int, *, since: datetime) -> CheckResult:
+    """Errors about carts in the worst minute since a time: more than `limit` warn."""
+    begin = f"{since.astimezone(UTC):%Y-%m-%dT%H:%M}"
+    minutes: Counter[str] = Counter()
+    for line in lines:
+        if ERRORS.search(line):
+            found = MINUTE.search(line)
+            minute = found[0].replace(" ", "T") if found else ""
+            minutes[minute] += not minute or minute >= begin
+    worst, count = minutes.most_common(1)[0] if minutes else ("", 0)
+    told = f"{count} errors about carts in the worst minute{f' ({worst})' if worst else ''}"
+    if count > limit:
+        return CheckResult(
+            "", Verdict.WARN, told, f"at most {limit} a minute", "Look at the application's logs."
+        )
+    return CheckResult("", Verdict.PASS, told if count else "no errors about carts")
+
+
+def _measured(measure: Measure) -> CheckResult:
+    names = {Metric.DB_CONNECTIONS: "db connections", Metric.DB_LATENCY_P95: "db latency p95"}
+    name = names.get(measure.name, str(measure.name).replace("_", " "))
+    value = "nothing measured" if measure.value is None else f"{measure.value:.4g} {measure.unit}"
+    verdict = VERDICTS[measure.verdict]
+    told = value if verdict is Verdict.PASS else f"{measure.verdict}: {measure.detail or value}"
+    return CheckResult(name, verdict, told)
+
+
+def _worst(name: str, checks: Checks) -> CheckResult:
+    """Several checks as one."""
+    bad = checks.bad()
+    told = "; ".join(f"{one.name}: {one.observed}" for one in bad) or f"{len(checks.checks)} checks pass"
+    return CheckResult(name, checks.verdict, told, hint="See: cartctl smoke" if bad else "")
+
+
+def _asked(name: str, judge: Judge) -> CheckResult:
+    """A gate that cannot be asked is unknown, never passed."""
+    try:
+        return replace(judge(), name=name)
+    except CartctlError as error:
+        return CheckResult(name, Verdict.UNKNOWN, error.message, hint=error.hint)

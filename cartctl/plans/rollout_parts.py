@@ -1,0 +1,41 @@
+"""The checks of a rollout run, each given the adapters it needs."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from cartctl.checks.flags_asked import Door, FlagsAsked
+from cartctl.checks.gates import Gates, Past
+from cartctl.engine.model import CheckResult
+from cartctl.plans import parts
+from cartctl.plans.rollout_desk import Desk
+from cartctl.plans.watching import new_watch
+from cartctl.ports import Ports
+from cartctl.rollout.gates import count_carts, judge_conversion
+
+
+def flags_asked(ports: Ports, expected: Mapping[str, Mapping[str, bool]], *, optional: bool) -> FlagsAsked:
+    """Every replica of the API confirms who is on."""
+    door = Door(ports.api_deployments, ports.env.rollout.ask_path, ports.token)
+    timeout = parts.ARRIVES.total_seconds()
+    return FlagsAsked("flags.asked", ports.cluster, door, expected, timeout=timeout, optional=optional)
+
+
+def gates(desk: Desk) -> Gates:
+    """What must be so before a stage is entered. Close its watch afterwards."""
+    ports = desk.ports
+    env, rate = ports.env, ports.env.thresholds.error_rate
+    interval = env.metrics.scrape_interval.total_seconds() if env.metrics else 15.0
+    past = Past(ports.metrics, rate.critical, rate.rollback_after.total_seconds(), interval)
+    logs = (ports.cluster, ports.api_deployments, env.logs.errors_per_minute)
+    judged = (lambda: _conversion(desk)) if desk.already else None
+    every = env.monitor.every.total_seconds()
+    smoke: Any = parts.smoke(ports)
+    return Gates(new_watch(ports), past, smoke, logs, env.rollout.gate, judged, every=every)
+
+
+def _conversion(desk: Desk) -> CheckResult:
+    until = datetime.now(UTC)
+    gate = desk.ports.env.rollout.gate
+    on = desk.already | frozenset(desk.ports.env.rollout.internal_companies)
+    return judge_conversion(count_carts(desk.ports.database, until - gate.lookback, until), on, gate)
