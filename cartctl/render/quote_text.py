@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from rich.console import Group, RenderableType
+from rich.constrain import Constrain
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -21,21 +22,22 @@ _Row = tuple[RenderableType, str]  # what it is, and the amount it moves or come
 
 @renderable.register
 def _quote(quote: Quote) -> RenderableType:
-    steps = Table.grid(padding=(0, 2))
-    steps.width = _WIDTH
+    steps = Table.grid(padding=(0, 2), expand=True)
     steps.add_column(overflow="fold", ratio=1)
     steps.add_column(justify="right", no_wrap=True)
     for part in (_subtotal, _discount, _shipping, _taxes, _total):
         for step, amount in part(quote):
             steps.add_row(step, amount)
-    return Group(_lines(quote), "", steps)
+    return Constrain(Group(_lines(quote), "", steps), _WIDTH)
 
 
 def _lines(quote: Quote) -> RenderableType:
-    table = Table(box=None, pad_edge=False, width=_WIDTH)
+    table = Table(box=None, pad_edge=False, expand=True)
     table.add_column("line", overflow="fold", ratio=1)
     for name in ("units x price", "base", "off", "net", "tax"):
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(
+            name, justify="right", overflow="fold"
+        )  # an amount that is cut short would be another
     for line in quote.priced.lines:
         name = f"{line.id} (gift)" if line.gift else line.id
         amounts = (f"{amount:f}" for amount in (line.base, line.discount, line.net, line.tax))

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cartctl.cli import app
+from cartctl.domain.quote import quote
+from cartctl.domain.quote_input import read_quote
+from cartctl.render import text
 from tests.domain.cases import cases, completed, differences, short
 
 WORKED = cases("worked")
@@ -101,6 +105,19 @@ def test_names_are_shown_and_not_obeyed() -> None:
     shown = run("-", given=json.dumps(document)).stdout
     assert shown.count("[red]<b>[/red]\\x1b[31m\\u202etxt\\n") == 2
     assert "\x1b" not in shown
+
+
+@pytest.mark.parametrize("columns", (40, 80))
+def test_no_digit_is_lost_where_it_is_narrow(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long names and the largest amounts are folded, never cut, on a narrow terminal too."""
+    document = completed({"lines": [{"unitPrice": "9999999999.99", "id": "n" * 90}]})
+    stream = StringIO()
+    monkeypatch.setattr(text, "PLAIN_WIDTH", columns)
+    text.write(quote(read_quote(json.dumps(document).encode())), stream)
+    shown = stream.getvalue()
+    assert max(map(len, shown.splitlines())) <= columns
+    assert "\u2026" not in shown
+    assert shown.count("n") >= 90
 
 
 def test_a_cart_that_cannot_be_converted_says_so() -> None:
