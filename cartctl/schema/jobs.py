@@ -98,13 +98,21 @@ def due_to_abandon(now: datetime, companies: Companies = None, after: timedelta 
 
 
 def claim_recovery(
-    connection: Connection, now: datetime, *, size: int = BATCH, companies: Companies = None
+    connection: Connection,
+    now: datetime,
+    *,
+    size: int = BATCH,
+    companies: Companies = None,
+    cart_id: str | None = None,
 ) -> list[Claim]:
-    """Claim up to `size` carts for a recovery mail (D10), longest abandoned first.
+    """Claim up to `size` carts for a recovery mail (D10), longest abandoned first; or one cart, where it is due.
 
     Commit before the mails are sent: a mail is sent at most once, whatever happens between.
     """
-    taken = _taken(candidates(now, companies).order_by(Cart.abandoned_at), size)
+    due = candidates(now, companies)
+    taken = _taken(
+        (due if cart_id is None else due.where(Cart.id == cart_id)).order_by(Cart.abandoned_at), size
+    )
     change = (
         update(Cart)
         .where(Cart.id == taken.c.id)

@@ -1,11 +1,11 @@
 """The carts of one company, as its admins look at them. Read-only; every statement is bound to the company (D12)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, tuple_
+from sqlalchemy import Connection, func, select, tuple_
 
 from cartctl.domain.enums import CartStatus
 from cartctl.domain.errors import NotFound
@@ -53,9 +53,9 @@ class Carts:
         self._connection = connection
         self._company_id = company_id
 
-    def page(self, wanted: Filter, after: Key | None = None, *, size: int = PAGE) -> list[Row[Any]]:
-        """Up to `size` carts, newest activity first, behind `after`."""
-        return list(self._connection.execute(listed(self._company_id, wanted, after, size)))
+    def page(self, wanted: Filter, after: Key | None = None, *, size: int = PAGE) -> list[Mapping[str, Any]]:
+        """Up to `size` carts by column, newest activity first, behind `after`."""
+        return self._rows(listed(self._company_id, wanted, after, size))
 
     def detail(self, cart_id: str) -> Detail:
         """One cart with its lines in line order and the promotions applied to it. Raises NotFound."""
@@ -75,10 +75,16 @@ class Carts:
             self._rows(applied.order_by(Promotion.id)),
         )
 
-    def is_candidate(self, cart_id: str, now: datetime) -> bool:
-        """Whether a recovery mail may be sent for a cart at this moment (D10)."""
-        due = candidates(now, [self._company_id]).where(Cart.id == cart_id)
-        return self._connection.execute(due).first() is not None
+    def require(self, cart_id: str) -> None:
+        """Raises NotFound where the company has no such cart."""
+        mine = select(Cart.id).where(Cart.company_id == self._company_id, Cart.id == cart_id)
+        if self._connection.scalar(mine) is None:
+            raise NotFound(f"There is no cart {cart_id}.")
+
+    def candidates(self, now: datetime, cart_ids: Collection[str]) -> set[str]:
+        """Those of some carts that a recovery mail may be sent for at this moment (D10)."""
+        due = candidates(now, [self._company_id]).where(Cart.id.in_(cart_ids))
+        return set(self._connection.scalars(due))
 
     def _rows(self, statement: Statement) -> list[Mapping[str, Any]]:
         return [dict(row) for row in self._connection.execute(statement).mappings()]

@@ -62,6 +62,7 @@ def test_version_two_answers_empty_on_a_migrated_database(sandbox: Sandbox) -> N
     assert stats == {
         **dict.fromkeys(("total", "active", "abandoned", "converted", "merged", "expired"), 0),
         "totalValue": "0.00",
+        "values": {},
     }
     overview = sandbox.api.get("/api/admin/ecommerce-analytics/overview").json()
     assert (overview["currencies"], overview["bySiteType"]) == ([], [])
@@ -184,6 +185,8 @@ def test_figures_are_the_carts(sandbox: Sandbox) -> None:
         "conversionRate": "0.5000",
         "abandonmentRate": "0.2500",
         "recoveryRate": "0.5000",
+        "attributedRecoveryRate": "0.0000",
+        "orders": 2,
         "averageOrderValue": "35.00",
     }
     assert "c3" in sandbox.dashboard.get("/carts").body

@@ -68,15 +68,33 @@ def _roles(app: FastAPI, settings: Settings, data: Data, tokens: Tokens) -> None
 
         app.include_router(pages.home(settings))
     if settings.carts and settings.role != "worker":
-        from cartctl.sandbox.service.flags import Flags
+        _carts(app, settings, data, tokens)
 
-        flags = Flags(settings.flags, complain)
-        if settings.role == "api":
-            from cartctl.sandbox.service import carts
 
-            app.include_router(carts.routes(data, tokens, flags))
-        else:
-            app.include_router(pages.routes(settings, data, tokens, flags))
+def _carts(app: FastAPI, settings: Settings, data: Data, tokens: Tokens) -> None:
+    """What 2.0.0 adds; its modules load the library, which 1.0.0 does without."""
+    from cartctl.sandbox.service.flags import Flags
+
+    app.state.data, app.state.tokens, app.state.flags = data, tokens, Flags(settings.flags, complain)
+    if settings.role == "api":
+        from cartctl.sandbox.service import analytics, carts, recovery
+
+        for router in (recovery.router, carts.router, analytics.router):  # /recovery before /{cartId}
+            app.include_router(router)
+    else:
+        from cartctl.sandbox.service import cart_pages
+
+        app.include_router(cart_pages.routes(settings, data, tokens, app.state.flags))
+    from cartctl.domain.errors import NotFound
+    from cartctl.sandbox.service.access import Denied
+
+    @app.exception_handler(Denied)
+    async def denied(_: Request, error: Denied) -> JSONResponse:
+        return error.answer
+
+    @app.exception_handler(NotFound)
+    async def not_found(_: Request, _error: NotFound) -> JSONResponse:
+        return JSONResponse({"error": "not_found"}, status_code=404)
 
 
 def _failures(app: FastAPI) -> None:

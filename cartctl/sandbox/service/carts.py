@@ -1,49 +1,66 @@
-"""The cart's admin routes, new in 2.0.0. The company is the token's; amounts are strings."""
+"""The cart's admin routes, new in 2.0.0: list, stats and detail of one company's carts."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
-from fastapi.responses import JSONResponse
+from fastapi import Depends, Path, Query, Request, Response
 
-from cartctl.sandbox.names import INTERNAL
-from cartctl.sandbox.service import queries
-from cartctl.sandbox.service.access import Access
-from cartctl.sandbox.service.data import Data
-from cartctl.sandbox.service.flags import ANALYTICS, CARTS, RECOVERY, Flags
-from cartctl.sandbox.service.platform import Authorization, unauthorized
-from cartctl.sandbox.service.tokens import Tokens
+from cartctl.domain.enums import CartStatus
+from cartctl.sandbox.service.access import CartAdmin, Database, admin_router
+from cartctl.sandbox.service.answers import CartAnswer, CartLine, StatsAnswer, stats_answer
+from cartctl.sandbox.service.paging import LONGEST, read_cursor, say_next
+from cartctl.schema import figures
+from cartctl.schema.repositories import Carts, Filter
 
+_NO_NUL = "^[^\\x00]+$"  # which no text of the database holds
 
-def routes(data: Data, tokens: Tokens, flags: Flags) -> APIRouter:
-    """List, figures and analytics of one company's carts."""
-    router = APIRouter(prefix="/api/admin")
-    access = Access(tokens, flags)
+Id = Annotated[str, Query(min_length=1, max_length=200, pattern=_NO_NUL)]
+CartId = Annotated[str, Path(min_length=1, max_length=200, pattern=_NO_NUL)]
+After = Annotated[
+    str | None,
+    Query(max_length=LONGEST, description="Where the page begins: from the Link header of the one before."),
+]
+Size = Annotated[int, Query(alias="limit", ge=1, le=100, description="Carts per page.")]
 
-    @router.get("/carts")
-    def carts(authorization: Authorization = "") -> Response:
-        return _answer(access, authorization, CARTS, lambda company: queries.newest(data, company))
-
-    @router.get("/carts/stats")
-    def stats(authorization: Authorization = "") -> Response:
-        return _answer(access, authorization, CARTS, lambda company: queries.stats(data, company))
-
-    @router.get("/ecommerce-analytics/overview")
-    def overview(authorization: Authorization = "") -> Response:
-        return _answer(access, authorization, ANALYTICS, lambda company: queries.overview(data, company))
-
-    @router.get("/features")
-    def features(authorization: Authorization = "", company: str = "") -> Response:
-        """Which flags a company has: its own admin may ask, and the internal company's."""
-        bearer = tokens.bearer(authorization)
-        asked = company or (bearer.company if bearer else "")
-        if bearer is None or not bearer.admin or bearer.company not in {asked, INTERNAL[0]}:
-            return unauthorized()
-        told = {flag: flags.on(flag, asked) for flag in (CARTS, RECOVERY, ANALYTICS)}
-        return JSONResponse({"company": asked, "flags": told})
-
-    return router
+router = admin_router("/api/admin/carts")
 
 
-def _answer(access: Access, authorization: str, flag: str, make: Any) -> Response:
-    bearer = access.enter(authorization, flag)
-    return bearer if isinstance(bearer, Response) else JSONResponse(make(bearer.company))
+def _filter(
+    status: CartStatus | None = None,
+    customer: Annotated[Id | None, Query(alias="customerId")] = None,
+    site: Annotated[Id | None, Query(alias="siteId")] = None,
+) -> Filter:
+    return Filter(status, customer, site)
+
+
+@router.get("", response_model=list[CartLine])
+def list_carts(
+    request: Request,
+    response: Response,
+    bearer: CartAdmin,
+    data: Database,
+    wanted: Annotated[Filter, Depends(_filter)],
+    after: After = None,
+    size: Size = 50,
+) -> list[Mapping[str, Any]]:
+    """The company's carts, newest activity first; the Link header names the next page."""
+    key = read_cursor(after)
+    with data.session() as connection:
+        found = Carts(connection, bearer.company).page(wanted, key, size=size)
+    say_next(request, response, found, size)
+    return found
+
+
+@router.get("/stats")
+def tell_stats(bearer: CartAdmin, data: Database) -> StatsAnswer:
+    """How many carts there are by status, and what they are worth."""
+    with data.session() as connection:
+        return stats_answer(figures.stats(connection, bearer.company))
+
+
+@router.get("/{cart_id}", response_model=CartAnswer)
+def show_cart(cart_id: CartId, bearer: CartAdmin, data: Database) -> dict[str, Any]:
+    """One cart with its lines and the promotions applied to it."""
+    with data.session() as connection:
+        found = Carts(connection, bearer.company).detail(cart_id)
+    return {**found.cart, "items": found.items, "promotions": found.promotions}

@@ -3,13 +3,17 @@
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, LiteralString
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, LiteralString
 
 import psycopg
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import DictRow, TupleRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from cartctl.sandbox.service.figures import QUERY_SECONDS
+
+if TYPE_CHECKING:
+    from cartctl.schema.engine import Connection, Engine
 
 WAIT = 2.0  # seconds a request waits for a connection
 GLANCE = 0.25  # seconds the health check waits for one
@@ -19,14 +23,15 @@ Unavailable = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
 
 
 class Data:
-    """Runs queries. No prepared statements: tables come and go under a running replica."""
+    """Runs queries. No prepared statements: tables come and go under a running replica.
+
+    The platform's own routes speak SQL; the cart's go through the library's repositories, over the same pool.
+    """
 
     def __init__(self, dsn: str, pod: str) -> None:
-        self._pool: ConnectionPool[psycopg.Connection[DictRow]] = ConnectionPool(
+        self._pool: ConnectionPool[psycopg.Connection[TupleRow]] = ConnectionPool(
             dsn,
-            connection_class=psycopg.Connection[DictRow],
             kwargs={
-                "row_factory": dict_row,
                 "prepare_threshold": None,
                 "application_name": pod,
                 "options": "-c TimeZone=UTC",
@@ -37,6 +42,7 @@ class Data:
             timeout=WAIT,
             reconnect_timeout=2.0,
             check=ConnectionPool.check_connection,
+            close_returns=True,  # the repositories close what they were given
             open=False,
         )
         self._up: bool | None = None
@@ -53,16 +59,35 @@ class Data:
     def rows(self, query: LiteralString, values: Mapping[str, Any] | None = None) -> list[DictRow]:
         """Every row of a query, as dicts. Raises one of `Unavailable` without a connection."""
         with self.transaction() as connection:
-            return connection.execute(query, values or {}).fetchall()
+            return connection.cursor(row_factory=dict_row).execute(query, values or {}).fetchall()
 
     @contextmanager
-    def transaction(self, wait: float = WAIT) -> Iterator[psycopg.Connection[DictRow]]:
+    def transaction(self, wait: float = WAIT) -> Iterator[psycopg.Connection[TupleRow]]:
         """A connection for one transaction, timed."""
-        try:
-            with self._pool.connection(timeout=wait) as connection:
-                begun = time.monotonic()
-                yield connection
+        with self._experience(), self._pool.connection(timeout=wait) as connection:
+            begun = time.monotonic()
+            yield connection
             QUERY_SECONDS.observe(time.monotonic() - begun)
+
+    @contextmanager
+    def session(self) -> "Iterator[Connection]":
+        """A connection for one transaction of the repositories, timed."""
+        with self._experience(), self._engine.begin() as connection:
+            begun = time.monotonic()
+            yield connection
+            QUERY_SECONDS.observe(time.monotonic() - begun)
+
+    @cached_property
+    def _engine(self) -> "Engine":
+        from cartctl.schema.engine import over
+
+        return over(self._pool.getconn)
+
+    @contextmanager
+    def _experience(self) -> Iterator[None]:
+        """Remember whether the database answered."""
+        try:
+            yield
         except Unavailable:
             self._learnt(up=False)
             raise

@@ -2,14 +2,17 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import JSONResponse
 
 from cartctl.sandbox.service.data import Data
 from cartctl.sandbox.service.settings import Settings
 from cartctl.sandbox.service.tokens import Bearer, Tokens
 
-Authorization = Annotated[str, Header()]
+Authorization = Annotated[str, Header(include_in_schema=False)]
+Text = Annotated[
+    str, Query(min_length=1, max_length=200, pattern="^[^\\x00]+$")
+]  # no text of the database holds NUL
 
 UNAUTHORIZED = {"WWW-Authenticate": "Bearer"}
 
@@ -39,7 +42,7 @@ def routes(settings: Settings, data: Data, tokens: Tokens) -> APIRouter:
         return {"status": "ok", "pending": found["pending"]}
 
     @router.get("/api/products")
-    def products(company: str = "avnz") -> list[dict[str, Any]]:
+    def products(company: Text = "avnz") -> list[dict[str, Any]]:
         found = data.rows(
             """SELECT id, name, category, price, stock FROM products
                WHERE "companyId" = %(company)s ORDER BY name, id LIMIT 24""",

@@ -1,0 +1,191 @@
+"""What the cart's admin routes answer, as the OpenAPI document shows it: amounts are text, times are UTC, ratios have 4 decimals."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, PlainSerializer
+from pydantic.alias_generators import to_camel
+
+from cartctl.domain.enums import CartStatus, SiteType
+from cartctl.schema.figures import Row, Stats
+
+
+def told(moment: datetime) -> str:
+    """A time of a column, which is UTC, to the millisecond."""
+    known = moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+    return known.isoformat(timespec="milliseconds") + "Z"
+
+
+Amount = Annotated[Decimal, PlainSerializer(str, return_type=str)]
+Moment = Annotated[datetime, PlainSerializer(told, return_type=str)]
+
+
+class Answer(BaseModel):
+    """An object whose keys are camelCase."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, from_attributes=True)
+
+
+class Failure(BaseModel):
+    """Every answer that is none."""
+
+    error: str
+
+
+class CartLine(Answer):
+    """A cart in a list."""
+
+    id: str
+    status: CartStatus
+    currency: str
+    item_count: int
+    grand_total: Amount
+    customer_id: str | None
+    site_id: str | None
+    site_type: SiteType
+    last_activity_at: Moment
+    abandoned_at: Moment | None
+    recovery_email_sent: bool
+
+
+class AbandonedLine(CartLine):
+    """An abandoned cart, and whether a recovery mail may be sent for it now."""
+
+    candidate: bool
+
+
+class ItemAnswer(Answer):
+    """A line of a cart."""
+
+    id: str
+    product_id: str
+    variant_id: str | None
+    product_snapshot: Any
+    quantity: int
+    unit_price: Amount
+    original_price: Amount
+    discount_amount: Amount
+    line_total: Amount
+    custom_fields: Any
+    gift_message: str | None
+    is_gift: bool
+    gift_promotion_id: str | None
+    added_at: Moment
+
+
+class AppliedAnswer(Answer):
+    """A promotion applied to a cart."""
+
+    id: str
+    code: str
+    name: str
+    discount_amount: Amount
+
+
+class CartAnswer(CartLine):
+    """A cart with everything in it."""
+
+    subtotal: Amount
+    discount_total: Amount
+    tax_total: Amount
+    shipping_total: Amount
+    discount_codes: list[Any]
+    shipping_country: str | None
+    shipping_postal_code: str | None
+    notes: str | None
+    utm_source: str | None
+    recovery_email_sent_at: Moment | None
+    recovery_clicks: int
+    merged_into_cart_id: str | None
+    created_at: Moment
+    expires_at: Moment | None
+    converted_at: Moment | None
+    order_id: str | None
+    items: list[ItemAnswer]
+    promotions: list[AppliedAnswer]
+
+
+class StatsAnswer(Answer):
+    """Carts by status, and their worth: over all currencies, as one number, and by currency."""
+
+    total: int
+    active: int
+    abandoned: int
+    converted: int
+    merged: int
+    expired: int
+    total_value: Amount
+    values: dict[str, Amount]
+
+
+class RatiosAnswer(Answer):
+    """What became of the carts created in a period; a ratio without a denominator is null."""
+
+    currency: str
+    carts: int
+    orders: int
+    conversion_rate: Amount | None
+    abandonment_rate: Amount | None
+    recovery_rate: Amount | None
+    attributed_recovery_rate: Amount | None
+    average_order_value: Amount | None
+
+
+class KindAnswer(RatiosAnswer):
+    """The same of one type of site."""
+
+    site_type: SiteType
+
+
+_RENAMED = {"begin": "from", "end": "to", "by_site_type": "bySiteType"}
+
+
+class OverviewAnswer(BaseModel):
+    """The period, and its figures by currency and by type of site."""
+
+    model_config = ConfigDict(populate_by_name=True, alias_generator=lambda name: _RENAMED.get(name, name))
+
+    begin: Moment
+    end: Moment
+    currencies: list[RatiosAnswer]
+    by_site_type: list[KindAnswer]
+
+
+class RecoveryAnswer(Answer):
+    """A recovery mail that was sent: at most one for each time a cart is abandoned."""
+
+    cart_id: str
+    abandoned_at: Moment
+    sent_at: Moment
+
+
+def stats_answer(found: Stats) -> StatsAnswer:
+    """Stats as they are told."""
+    counts = {status.value.lower(): count for status, count in found.counts.items()}
+    worth = sum(found.values.values(), Decimal("0.00"))
+    return StatsAnswer(total=found.total, total_value=worth, values=found.values, **counts)
+
+
+def overview_answer(begin: datetime, end: datetime, rows: list[Row]) -> OverviewAnswer:
+    """Overviews as they are told."""
+    return OverviewAnswer(
+        begin=begin,
+        end=end,
+        currencies=[RatiosAnswer(**_ratios(row)) for row in rows if row.site_type is None],
+        by_site_type=[KindAnswer(**_ratios(row), site_type=row.site_type) for row in rows if row.site_type],
+    )
+
+
+def _ratios(row: Row) -> dict[str, Any]:
+    found = row.overview
+    return {
+        "currency": row.currency,
+        "carts": found.carts,
+        "orders": found.orders,
+        "conversion_rate": found.conversion,
+        "abandonment_rate": found.abandonment,
+        "recovery_rate": found.recovery,
+        "attributed_recovery_rate": found.attributed_recovery,
+        "average_order_value": found.aov,
+    }

@@ -1,0 +1,43 @@
+"""Pages by key: the address of the next page names the last cart of this one, so that pages neither skip nor repeat."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+
+from cartctl.schema.repositories import Key
+
+LONGEST = 300  # characters of a cursor
+
+
+def read_cursor(text: str | None) -> Key | None:
+    """The key a cursor stands for. Raises RequestValidationError for one that was never given out."""
+    if text is None:
+        return None
+    try:
+        return _key(base64.b64decode(text.encode("ascii"), b"-_", validate=True).decode())
+    except ValueError as wrong:
+        where = {"type": "value_error", "loc": ("query", "after"), "msg": "This is no cursor.", "input": text}
+        raise RequestValidationError([where]) from wrong
+
+
+def _key(text: str) -> Key:
+    moment, _, cart = text.partition(" ")
+    found = Key(datetime.fromisoformat(moment), cart)
+    if not cart or "\0" in cart or found.last_activity_at.tzinfo is not None:
+        raise ValueError("no key")
+    return found
+
+
+def say_next(request: Request, response: Response, rows: Sequence[Mapping[str, Any]], size: int) -> None:
+    """Put the next page's address into the Link header, unless this page is the last one."""
+    if len(rows) < size:
+        return
+    last = rows[-1]
+    key = f"{last['lastActivityAt'].isoformat()} {last['id']}".encode()
+    query = {**request.query_params, "after": base64.urlsafe_b64encode(key).decode()}
+    response.headers["Link"] = f'<{request.url.path}?{urlencode(query)}>; rel="next"'
