@@ -40,6 +40,7 @@ class PgTools:
         exclude_schemas: Iterable[str] = (),
         schemas: Iterable[str] = (),
         structure_only: bool = False,
+        rows_only: bool = False,
         snapshot: str | None = None,
         compression: str | None = None,
         lock_wait_timeout: timedelta = LOCK_WAIT,
@@ -61,6 +62,7 @@ class PgTools:
         argv += [f"--exclude-schema={schema}" for schema in exclude_schemas]
         argv += [f"--schema={schema}" for schema in schemas]
         argv += ["--schema-only"] if structure_only else []
+        argv += ["--data-only"] if rows_only else []
         argv += [f"--snapshot={snapshot}"] if snapshot else []
         argv += [f"--compress={compression}"] if compression else []
         with effect("pg_tools.dump"):

@@ -75,6 +75,10 @@ class Postgres:
         given = str(conninfo_to_dict(self.dsn).get("options") or "")
         return Postgres(make_conninfo(self.dsn, options=f"{given} -c role={role}".strip()))
 
+    def as_user(self, user: str) -> "Postgres":
+        """The same database as another user."""
+        return Postgres(make_conninfo(self.dsn, user=user))
+
     @property
     def name(self) -> str:
         """The database's name, as libpq would find it. Raises ConfigError for a DSN that cannot be read."""

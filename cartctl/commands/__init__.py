@@ -14,6 +14,7 @@ from cartctl.commands.history import history, report, unlock
 from cartctl.commands.migrate import migrate
 from cartctl.commands.monitor import monitor
 from cartctl.commands.preflight import preflight
+from cartctl.commands.rehearse import rehearse
 from cartctl.commands.rollback import rollback
 from cartctl.commands.rollout import rollout
 from cartctl.commands.sandbox import sandbox
@@ -24,6 +25,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "deploy": deploy,
     "rollback": rollback,
     "plan": plan,
+    "rehearse": rehearse,
     "preflight": preflight,
     "health": health,
     "smoke": smoke,

@@ -31,6 +31,7 @@ def preflight(
     from cartctl.engine.pulse import Pulse
     from cartctl.engine.signals import interruptible
     from cartctl.plans.migrations import pending
+    from cartctl.plans.rehearsing import rehearsed
     from cartctl.ports import Ports
     from cartctl.render.progress import shown
 
@@ -44,6 +45,7 @@ def preflight(
             only=tuple(only or ()),
             skip=dict.fromkeys(skip or (), reason or ""),
             outside_window=outside_window,
+            rehearsed=lambda: rehearsed(ports),
         )
         pulse = Pulse(progress=progress)
         with interruptible(pulse):

@@ -15,6 +15,7 @@ from cartctl.engine.model import Skip, Step
 from cartctl.errors import UsageError
 from cartctl.plans.kept_rows import find_kept
 from cartctl.plans.migrations import pending
+from cartctl.plans.rehearsing import rehearsed
 from cartctl.ports import Ports
 from cartctl.snapshots.create import Subject
 from cartctl.snapshots.store import open_store
@@ -42,7 +43,13 @@ def preflight(
 ) -> Preflight:
     """The checklist, before anything changes; `asked` are the images of the command line."""
     return Preflight(
-        ports, lambda: pending(ports), images=asked, skip=skip, follows=True, outside_window=outside_window
+        ports,
+        lambda: pending(ports),
+        images=asked,
+        skip=skip,
+        follows=True,
+        outside_window=outside_window,
+        rehearsed=lambda: rehearsed(ports),
     )
 
 

@@ -80,26 +80,26 @@ def _roles(connection: Connection, manifest: Manifest, *, ours: bool) -> bool:
 def _scratch_database(connection: Connection, server: Postgres, manifest: Manifest) -> Iterator[Postgres]:
     name = f"cartctl_drill_{secrets.token_hex(4)}"
     with effect("postgres.drill"):
-        _create(connection, name, manifest)
+        made_on = manifest.server
+        create_database(connection, name, made_on.encoding, made_on.collation, made_on.character_type)
     try:
         yield server.database(name)
     finally:
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-def _create(connection: Connection, name: str, manifest: Manifest) -> None:
-    """With the source's encoding and, where this machine knows it, its locale."""
-    encoding = sql.Literal(manifest.server.encoding)
+def create_database(
+    connection: Connection, name: str, encoding: str, collation: str, character_type: str
+) -> None:
+    """An empty database with this encoding and, where this machine knows it, this locale; else with none."""
     made = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}")
-    locales = [(manifest.server.collation, manifest.server.character_type), ("C", "C")]
-    for collation, ctype in locales:
+    for collate, ctype in ((collation, character_type), ("C", "C")):
         try:
             with translated():
-                connection.execute(
-                    made.format(sql.Identifier(name), encoding, sql.Literal(collation), sql.Literal(ctype))
-                )
+                names = (sql.Literal(encoding), sql.Literal(collate), sql.Literal(ctype))
+                connection.execute(made.format(sql.Identifier(name), *names))
         except SqlFailed as failed:
-            if collation == "C" or "locale" not in failed.message:
+            if collate == "C" or "locale" not in failed.message:
                 raise
         else:
             return

@@ -1,5 +1,6 @@
 """A snapshot restored into a database of its own, and that database held against what the manifest says."""
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -14,7 +15,9 @@ from cartctl.snapshots.source import Fingerprint
 from cartctl.snapshots.store import OpenDump
 
 LIMIT = timedelta(hours=12)
-NOT_HERE = ("is not available", "could not access file")  # an extension that this server does not have
+NOT_HERE = re.compile(  # an extension or a collation that this server does not have
+    r"extension .* is not available|could not access file|collation .* does not exist"
+)
 SHOWN = 5
 
 
@@ -38,7 +41,7 @@ def fill(
             database.dsn, dump.path, jobs=jobs, as_role=as_role, strangers=strangers, attend=_attended(pulse)
         )
     except ProgramFailed as failed:
-        if any(sign in failed.message for sign in NOT_HERE):
+        if NOT_HERE.search(failed.message):
             raise Inconclusive(
                 f"This server lacks what the snapshot needs: {failed.message}",
                 hint="Name a server that has it: --server DSN",

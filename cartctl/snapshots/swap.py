@@ -121,6 +121,14 @@ def carry_over(connection: Connection, name: str, around: Around) -> None:
         _set(connection, database, role, setting, value)
 
 
+def own(connection: Connection, name: str, around: Around) -> None:
+    """The owner of what surrounds a database, and all of that, onto the database `name`."""
+    connection.execute(
+        sql.SQL("ALTER DATABASE {} OWNER TO {}").format(sql.Identifier(name), sql.Identifier(around.owner))
+    )
+    carry_over(connection, name, around)
+
+
 def _known(privilege: str) -> str:
     """The server's own word for a privilege, which is no identifier and cannot be quoted."""
     return {"CREATE": "CREATE", "CONNECT": "CONNECT", "TEMPORARY": "TEMPORARY"}[privilege]

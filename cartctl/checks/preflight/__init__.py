@@ -19,6 +19,7 @@ from cartctl.checks.preflight.metrics import look_at_metrics
 from cartctl.checks.preflight.migrations import Pending, look_at_migrations
 from cartctl.checks.preflight.people import look_at_proof, look_at_signoffs, look_at_window
 from cartctl.checks.preflight.redis import Invalidates, look_at_redis
+from cartctl.checks.preflight.rehearsal import look_at_rehearsal
 from cartctl.config.model import Environment
 from cartctl.engine.model import Check, CheckResult, Checks
 from cartctl.engine.pulse import Pulse
@@ -45,6 +46,7 @@ NAMES = (
     "window",
     "signoff",
     "proof",
+    "rehearsal",
 )
 
 
@@ -88,12 +90,12 @@ class Preflight(Check):
     """Looks at everything a deployment stands on.
 
     `migrations` asks the migration status; `images` are those of the command line. `only` names the looks wanted, `skip` those left out, with the reason.
-    `follows` says that a run goes on from here and takes a snapshot; `outside_window` that its window is waived.
+    `follows` says that a run goes on from here and takes a snapshot; `outside_window` that its window is waived; `rehearsed` asks whether this very deployment of the database was rehearsed.
     """
 
     key = "preflight"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each a way to shorten the list or to answer for it
         self,
         parts: Parts,
         migrations: Callable[[], Pending],
@@ -104,6 +106,7 @@ class Preflight(Check):
         follows: bool = False,
         outside_window: bool = False,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        rehearsed: Callable[[], bool] = lambda: False,
     ) -> None:
         self._parts = parts
         self._migrations = migrations
@@ -113,6 +116,7 @@ class Preflight(Check):
         self._follows = follows
         self._outside_window = outside_window
         self._now = now
+        self._rehearsed = rehearsed
         _require_known((*self._only, *self._skip))
 
     def judge(self, pulse: Pulse) -> Checks:
@@ -149,6 +153,7 @@ class Preflight(Check):
             "window": lambda _: look_at_window(env, self._now(), outside_allowed=self._outside_window),
             "signoff": lambda _: look_at_signoffs(env),
             "proof": lambda _: look_at_proof(env),
+            "rehearsal": lambda _: look_at_rehearsal(env, self._migrations, self._rehearsed),
         }
 
     def _writable_store(self) -> Store:

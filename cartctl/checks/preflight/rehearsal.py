@@ -1,0 +1,23 @@
+"""Whether the migration and its way back were tried on a copy of exactly what the database is now."""
+
+from collections.abc import Callable, Iterator
+
+from cartctl.checks.preflight.look import failed, passed
+from cartctl.checks.preflight.migrations import Pending
+from cartctl.config.model import Environment
+from cartctl.engine.model import CheckResult
+
+
+def look_at_rehearsal(
+    environment: Environment, migrations: Callable[[], Pending], rehearsed: Callable[[], bool]
+) -> Iterator[CheckResult]:
+    """Only a protected environment insists, and only while something is pending. Read-only."""
+    name, expected = "rehearsal", "passed on a copy of this structure"
+    if not environment.protected:
+        yield passed(name, "not required")
+    elif not migrations().pending:
+        yield passed(name, "nothing is pending")
+    elif rehearsed():
+        yield passed(name, expected)
+    else:
+        yield failed(name, "none of this structure passed", expected, "cartctl rehearse")

@@ -1,0 +1,156 @@
+"""A rehearsal finds on a copy what would stop the real thing, touches nothing, and says when it could not try."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cartctl.adapters.postgres import Postgres
+from cartctl.adapters.scratch import scratch_server
+from cartctl.checks.preflight.migrations import Pending
+from cartctl.checks.preflight.rehearsal import look_at_rehearsal
+from cartctl.config.model import Environment
+from cartctl.engine.model import Verdict
+from cartctl.engine.pulse import Pulse
+from cartctl.migrations.frozen import NAMES
+from cartctl.plans.rehearsing import rehearse, rehearsed
+from cartctl.ports import Ports
+from tests.database.test_command import Cartctl
+from tests.database.test_migrate import LEDGER, ledger_row, run_sql
+from tests.services import Server
+
+PASSED = ("copy", "migrate and verify", "roll back", "catalogue as before", "migrate and verify again")
+Environments = Callable[..., Environment]
+
+
+@pytest.fixture
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Environments:
+    """Makes an environment around a database; keyword arguments are keys of its database section."""
+    monkeypatch.setenv("CARTCTL_STATE_DIR", str(tmp_path))
+
+    def make(database: Postgres, **given: object) -> Environment:
+        return Environment.model_validate(
+            {
+                "name": "test",
+                "database": {"dsn": database.dsn, **given},
+                "cluster": {"kind": "kubernetes"},
+                "http": {"api": "http://127.0.0.1:1"},
+            }
+        )
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def scratch() -> Iterator[str]:
+    """The DSN of a server to rehearse on, shared."""
+    with scratch_server(18) as found:
+        yield found.dsn
+
+
+def verdicts(env: Environment, server: str | None) -> dict[str, Verdict]:
+    """What a rehearsal finds."""
+    with Ports(env) as ports:
+        checks = rehearse(ports, Pulse(), server=server, with_data=None)
+    return {check.name: check.verdict for check in checks.checks}
+
+
+def test_a_good_target_passes_and_is_remembered(
+    platform_database: Postgres, environment: Environments, scratch: str
+) -> None:
+    """Every stage passes, the target has only a journal more, and the preflight finds the rehearsal until something changes."""
+    run_sql(
+        platform_database,
+        LEDGER,
+        ledger_row("20250101000000_orders"),
+        "CREATE VIEW v AS SELECT * FROM companies",
+    )
+    env = environment(platform_database)
+    assert verdicts(env, scratch) == dict.fromkeys(PASSED, Verdict.PASS)
+    assert run_sql(platform_database, "SELECT to_regclass('carts')::text") == [(None,)]
+    with Ports(env) as ports:
+        assert rehearsed(ports)
+        run_sql(platform_database, "ALTER TABLE companies ADD note text")
+        assert not rehearsed(ports)
+
+
+def test_what_would_stop_the_migration_is_found(
+    platform_database: Postgres, environment: Environments, scratch: str
+) -> None:
+    """An object of another shape fails the rehearsal with the name the real migration would give it."""
+    run_sql(platform_database, "CREATE TABLE carts (id integer)")
+    found = verdicts(environment(platform_database), scratch)
+    assert found == {"copy": Verdict.PASS, "migrate and verify": Verdict.FAIL}
+
+
+def test_what_would_stop_the_way_back_is_found(
+    platform_database: Postgres, environment: Environments, scratch: str
+) -> None:
+    """A trigger that gives every new table a dependent stops the rollback, and the rehearsal says so."""
+    run_sql(
+        platform_database,
+        """CREATE FUNCTION watch() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+             IF to_regclass('public.carts') IS NOT NULL AND to_regclass('public.seen') IS NULL THEN
+               CREATE VIEW public.seen AS SELECT id FROM public.carts; END IF; END $$""",
+        "CREATE EVENT TRIGGER watching ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION watch()",
+    )
+    found = verdicts(environment(platform_database), scratch)
+    assert (found["migrate and verify"], found["roll back"]) == (Verdict.PASS, Verdict.FAIL)
+
+
+def test_roles_come_along_and_rights_are_rehearsed(pg15: Server, environment: Environments) -> None:
+    """On a server of its own the deployer is the target's: what it may not do there it may not do here."""
+    database = pg15.create_platform()
+    pg15.execute("CREATE ROLE r_owner NOLOGIN")
+    pg15.execute("CREATE ROLE r_deployer LOGIN")
+    pg15.execute("GRANT r_owner, pg_read_all_data TO r_deployer")
+    pg15.execute(f'GRANT CREATE ON DATABASE "{database.name}" TO r_owner, r_deployer')
+    env = environment(pg15.database(database.name, user="r_deployer"), owner_role="r_owner")
+    refused = verdicts(env, None)
+    run_sql(
+        database,
+        "GRANT CREATE, USAGE ON SCHEMA public TO r_owner",
+        "GRANT REFERENCES ON companies, sites, customers, products TO r_owner",
+    )
+    passed = verdicts(env, None)
+    pg15.drop(database)
+    pg15.execute("DROP ROLE r_deployer, r_owner")
+    assert refused["migrate and verify"] is Verdict.FAIL
+    assert passed == dict.fromkeys(PASSED, Verdict.PASS)
+
+
+def test_a_missing_extension_is_inconclusive(pg15: Server, environment: Environments, scratch: str) -> None:
+    """What the scratch server does not have makes it unknown, never a pass; so do roles it lacks."""
+    database = pg15.create_platform()
+    run_sql(database, "CREATE EXTENSION pgcrypto")
+    assert verdicts(environment(database), scratch) == {"copy": Verdict.UNKNOWN}
+    pg15.drop(database)
+
+
+def test_nothing_pending_is_nothing_rehearsed(migrated: Postgres, environment: Environments) -> None:
+    """A rehearsal of nothing proves nothing."""
+    assert verdicts(environment(migrated), None) == {"pending": Verdict.UNKNOWN}
+
+
+def test_only_a_protected_environment_insists(platform_database: Postgres, environment: Environments) -> None:
+    """The preflight fails without a rehearsal where the environment is protected and something is pending."""
+    env = environment(platform_database).model_copy(update={"protected": True})
+    waiting, done = Pending(NAMES, (), NAMES), Pending(NAMES, NAMES, ())
+    cases = (
+        (env, waiting, False, Verdict.FAIL),
+        (env, waiting, True, Verdict.PASS),
+        (env, done, False, Verdict.PASS),
+    )
+    for protected, pending, was, verdict in cases:
+        (found,) = look_at_rehearsal(protected, lambda pending=pending: pending, lambda was=was: was)  # type: ignore[misc]
+        assert found.verdict is verdict
+
+
+def test_the_command_answers(tmp_path: Path, platform_database: Postgres, scratch: str) -> None:
+    """`cartctl rehearse` writes its checks as JSON and ends with their exit code; with a snapshot it begins from that."""
+    cartctl = Cartctl(tmp_path, platform_database)
+    assert cartctl("snapshot", "create").returncode == 0
+    (snapshot,) = cartctl.json("snapshot", "list")["snapshots"]
+    done = cartctl("rehearse", "--server", scratch, "--with-data", snapshot["id"], "-o", "json")
+    assert (done.returncode, json.loads(done.stdout)["verdict"]) == (0, "pass")
