@@ -118,13 +118,19 @@ def read_quote(document: bytes) -> Request:
 
 def _heading(raw: dict[str, Any]) -> Heading:
     """What the other fields are read by is read first; wrong types are left for the table to refuse."""
-    code, now, company = (raw.get(name) for name in ("currency", "now", "companyId"))
+    code, now = raw.get("currency"), raw.get("now")
     if not isinstance(code, str) or isinstance(code, Inexact):
         raise InputError("currency", "is missing" if code is None else f"must be text, not {told(code)}")
-    heading = Heading(
-        currency(code), datetime.max.replace(tzinfo=UTC), company if isinstance(company, str) else None
-    )
+    heading = Heading(currency(code), datetime.max.replace(tzinfo=UTC), _company(raw))
     return replace(heading, now=moment(now, At("now", heading))) if now is not None else heading
+
+
+def _company(raw: dict[str, Any]) -> str | None:
+    """Whose document it is: the company that it names, or else the first one that a row names."""
+    tables = (raw.get(name) for name in ("taxRates", "shippingZones"))
+    rows = [raw, *(row for table in tables if isinstance(table, list) for row in table)]
+    named = (row.get("companyId") for row in rows if isinstance(row, dict))
+    return next((company for company in named if isinstance(company, str)), None)
 
 
 def _json(document: bytes) -> Any:

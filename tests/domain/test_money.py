@@ -1,14 +1,17 @@
 """D2: rounding, splitting, currencies; and what holds for every cart there is."""
 
+import math
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from fractions import Fraction
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cartctl.domain.amounts import units_got
 from cartctl.domain.cart import Line
 from cartctl.domain.enums import PromotionScope, PromotionType, ShippingRuleType, TaxType
 from cartctl.domain.errors import InputError
@@ -22,6 +25,7 @@ from cartctl.domain.tax import TaxMode, TaxRate, TaxRounding
 from cartctl.domain.zones import ShippingRule, ShippingZone
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
+PATIENT = settings(deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 PAIRS = [(kind, scope) for kind, scopes in VALID_PAIRS.items() for scope in sorted(scopes)]
 
 
@@ -59,6 +63,7 @@ def test_nothing_is_split_by_nothing() -> None:
         allocate(1, [0, 0])
 
 
+@PATIENT
 @given(st.integers(0, 10**13), st.lists(st.integers(0, 10**12), min_size=1, max_size=30))
 def test_shares_add_up(total: int, weights: list[int]) -> None:
     """D2: shares add up, are never negative, and are within one unit of exact."""
@@ -95,6 +100,16 @@ def test_amounts_finer_than_the_currency_are_refused() -> None:
     )
     with pytest.raises(ValueError, match="finer"):
         Currency("USD", 2).minor(Decimal("12345678901234567890123456789012.345"))
+
+
+@PATIENT
+@given(st.integers(0, 40), st.integers(0, 40), st.integers(1, 9), st.integers(1, 9), st.booleans())
+def test_units_got_are_the_largest_number_there_is(
+    bought: int, got: int, buy: int, get: int, same: bool
+) -> None:
+    """D6: the closed form of BUY_X_GET_Y gives what trying every number of units gives."""
+    tried = [n for n in range(got + 1) if bought - (n if same else 0) >= buy * math.ceil(Fraction(n, get))]
+    assert units_got(bought, got, buy=buy, get=get, same=same) == max(tried)
 
 
 CENTS = st.integers(0, 30_000).map(lambda units: Decimal(units).scaleb(-2))
@@ -182,6 +197,7 @@ def amounts(priced: Priced) -> list[Decimal]:
     return lines + totals + taken + [found.amount for found in priced.taxes]
 
 
+@PATIENT
 @given(requests())
 def test_totals_add_up_and_are_never_negative(request: Request) -> None:
     """D3: the totals are the sums of their parts, nothing is below zero, and all has whole cents."""
@@ -202,6 +218,7 @@ def test_totals_add_up_and_are_never_negative(request: Request) -> None:
         assert priced.tax_total == sum(line.tax for line in priced.lines)
 
 
+@PATIENT
 @given(requests())
 def test_recalculating_changes_nothing(request: Request) -> None:
     """D3: the same cart costs the same, also with the promotions, rates and zones in another order."""
@@ -217,6 +234,7 @@ def test_recalculating_changes_nothing(request: Request) -> None:
     assert {found.id: found for found in first.promotions} == {found.id: found for found in again.promotions}
 
 
+@PATIENT
 @given(requests(), st.randoms(use_true_random=False))
 def test_another_order_of_lines_changes_only_ties(request: Request, random: Random) -> None:
     """D2: where lines are permuted, what is split by weight may move by ties; discounts on the cart stay what they are."""

@@ -156,6 +156,15 @@ def test_what_is_wrong_is_refused_by_its_path(path: str, whole: Any, why: str) -
     assert refused.value.exit_code == 2
 
 
+def test_rows_of_two_companies_are_refused() -> None:
+    """D12: also where the document names no company, all of its rows are one company's."""
+    whole = row("taxRates", companyId="c1") | {"companyId": None}
+    read(whole)
+    whole["shippingZones"][0]["companyId"] = "c2"
+    with pytest.raises(InputError, match=r"^shippingZones\[0\]\.companyId: 'c2' is another company$"):
+        read(whole)
+
+
 def test_a_finer_amount_than_the_currency_has_is_refused() -> None:
     """A yen has no decimals, but zeros are none."""
     read(
