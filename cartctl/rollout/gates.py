@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from fractions import Fraction
 
 from cartctl.adapters.postgres import Postgres
 from cartctl.config.rollout import Gate
@@ -56,7 +57,8 @@ def judge_conversion(by_company: dict[str, Conversion], on: frozenset[str], gate
     if min(ours.carts, others.carts) < gate.minimum_carts:
         verdict = Verdict.UNKNOWN if gate.conversion_required else Verdict.WARN
         return CheckResult("conversion", verdict, f"not enough data: {told}", expected)
-    if ours.rate < others.rate * (1 - gate.conversion_drop):
+    allowed = 1 - Fraction(str(gate.conversion_drop))  # a tenth below is a tenth, not a bit more or less
+    if Fraction(ours.bought, ours.carts) < Fraction(others.bought, others.carts) * allowed:
         hint = "Look into it, then: cartctl rollout hold, or cartctl rollout abort"
         return CheckResult("conversion", Verdict.FAIL, told, expected, hint)
     return CheckResult("conversion", Verdict.PASS, told, expected)

@@ -1,0 +1,134 @@
+"""The list of companies, the frozen order, and conversion: what is read, and what is refused by name."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openfeature.contrib.tools.flagd.core.targeting import custom_ops
+
+from cartctl.adapters.postgres import Postgres
+from cartctl.config.rollout import Companies as Settings
+from cartctl.config.rollout import Gate
+from cartctl.engine.model import Verdict
+from cartctl.errors import ConfigError, Refused
+from cartctl.rollout import evaluation
+from cartctl.rollout.companies import checked, read_companies
+from cartctl.rollout.frozen import BucketingChanged, freeze, refuse_changed, refuse_other_library, table
+from cartctl.rollout.gates import Conversion, count_carts, judge_conversion
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    (
+        ([("a",), ("b",), ("a",)], "twice: a"),
+        ([("",)], "is empty: row 1: ''"),
+        ([(None,)], "is empty: row 1: None"),
+        ([("a",), (17,)], "is no text: row 2: 17"),
+        ([(" a",)], "has blanks around it"),
+        ([("a", "maybe")], "not said whether a company is beta: row 1: 'maybe'"),
+        ([(number,) for number in range(9)], "and 4 more"),
+    ),
+)
+def test_a_list_that_cannot_be_trusted_is_named(rows: list[tuple[Any, ...]], told: str) -> None:
+    """Duplicates, empty ids, ids of other types and beta marks that say nothing stop it, with the rows."""
+    with pytest.raises(ConfigError, match=told):
+        checked(rows)
+
+
+def test_a_beta_list_naming_strangers_is_refused() -> None:
+    """A beta company that the list of all does not have is named."""
+    with pytest.raises(ConfigError, match="unknown: nobody"):
+        checked([("a",), ("b",)], ("a", "nobody"))
+    assert checked([("a", True), ("b", False)], ("b",)).beta == {"b"}
+
+
+def test_companies_come_from_a_query(platform_database: Postgres) -> None:
+    """The query's first two columns are read, in a session that cannot write; none at all are refused."""
+    settings = Settings(sql="SELECT id, beta FROM companies ORDER BY id")
+    with pytest.raises(Refused, match="gives no companies"):
+        read_companies(settings, platform_database)
+    with platform_database.session("test") as connection:
+        connection.execute(
+            "INSERT INTO companies (id, name, beta) VALUES ('a', 'A', true), ('b', 'B', false)"
+        )
+    found = read_companies(settings, platform_database)
+    assert (list(found.ids), set(found.beta), list(found.without(["a"]).ids)) == (["a", "b"], {"a"}, ["b"])
+    with pytest.raises(Exception, match="read-only transaction"):
+        read_companies(Settings(sql="DELETE FROM companies RETURNING id"), platform_database)
+
+
+def test_companies_come_from_a_file(tmp_path: Path, empty_database: Postgres) -> None:
+    """A CSV file with a header; one without the column, or that is not there, is named."""
+    path = tmp_path / "companies.csv"
+    path.write_text("name,id,beta\nA,a,yes\nB,b,\n", encoding="utf-8")
+    found = read_companies(Settings(csv=path), empty_database)
+    assert (list(found.ids), set(found.beta)) == (["a", "b"], {"a"})
+    path.write_text("a\nb\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="no column `id`"):
+        read_companies(Settings(csv=path), empty_database)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_companies(Settings(csv=tmp_path / "none.csv"), empty_database)
+    with pytest.raises(ConfigError, match="not configured"):
+        read_companies(None, empty_database)
+
+
+def test_the_shipped_table_is_what_the_library_answers() -> None:
+    """The installed library puts every id of the table into its bucket, and the seed decides."""
+    refuse_other_library()
+    assert len(table()) > 60
+    assert freeze("cart").table == tuple(table().values())
+    assert freeze("other").table != freeze("cart").table
+
+
+def test_a_rollout_goes_on_only_with_what_it_began_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another seed, or a library that hashes otherwise, is refused by name."""
+    recorded = freeze("cart").to_json()
+    refuse_changed(recorded, "cart")
+    with pytest.raises(BucketingChanged, match="its seed was 'cart', is 'new'"):
+        refuse_changed(recorded, "new")
+    real = custom_ops.fractional
+    monkeypatch.setattr(evaluation, "fractional", lambda data, key, *shares: real(data, f"{key}!", *shares))
+    with pytest.raises(BucketingChanged, match="into other buckets"):
+        refuse_changed(recorded, "cart")
+
+
+@pytest.mark.parametrize(
+    ("ours", "others", "verdict", "told"),
+    (
+        (Conversion(300, 60), Conversion(300, 60), Verdict.PASS, "20.0% of 300 carts"),
+        (Conversion(300, 54), Conversion(300, 60), Verdict.PASS, "18.0%"),
+        (Conversion(300, 53), Conversion(300, 60), Verdict.FAIL, "17.7%"),
+        (Conversion(199, 0), Conversion(300, 60), Verdict.WARN, "not enough data"),
+        (Conversion(300, 0), Conversion(0, 0), Verdict.WARN, "not enough data"),
+    ),
+)
+def test_conversion_is_compared_with_its_numbers(
+    ours: Conversion, others: Conversion, verdict: Verdict, told: str
+) -> None:
+    """A tenth below the others passes, more fails; too few carts on a side are "not enough data"."""
+    found = judge_conversion({"a": ours, "b": others}, frozenset({"a"}), Gate())
+    assert found.verdict is verdict
+    assert told in found.observed
+
+
+def test_too_few_carts_are_unknown_where_conversion_is_required() -> None:
+    """With `conversion_required` a stage waits for its numbers."""
+    gate = Gate(conversion_required=True)
+    assert judge_conversion({}, frozenset(), gate).verdict is Verdict.UNKNOWN
+
+
+def test_carts_are_counted_by_company(migrated: Postgres) -> None:
+    """Carts of the span, and those of them that were bought; older ones are left out."""
+    now = datetime.now(UTC)
+    with migrated.session("test") as connection:
+        connection.execute("INSERT INTO companies (id, name) VALUES ('a', 'A'), ('b', 'B')")
+        for number, (company, status, age) in enumerate(
+            (("a", "CONVERTED", 1), ("a", "ACTIVE", 2), ("b", "ABANDONED", 3), ("a", "CONVERTED", 30))
+        ):
+            connection.execute(
+                """INSERT INTO carts (id, "companyId", status, "createdAt", "updatedAt") VALUES (%s, %s, %s::"CartStatus", %s, now())""",
+                (f"cart-{number}", company, status, (now - timedelta(hours=age)).replace(tzinfo=None)),
+            )
+    found = count_carts(migrated, now - timedelta(hours=24), now)
+    assert found == {"a": Conversion(2, 1), "b": Conversion(1, 0)}
