@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from cartctl.domain.cart import Line
+from cartctl.domain.eligibility import eligible_lines
 from cartctl.domain.enums import PromotionScope, PromotionType
 from cartctl.domain.money import Currency, allocate, q
-from cartctl.domain.promotions import Promotion, eligible_lines
+from cartctl.domain.promotions import Promotion
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cartctl.domain.amounts import Basket, taken_off_lines, taken_off_shipping
+from cartctl.domain.eligibility import Facts, ineligible
 from cartctl.domain.enums import PromotionType
 from cartctl.domain.gifts import Gift, choose_gift
 from cartctl.domain.money import Currency
 from cartctl.domain.priced import Outcome
-from cartctl.domain.promotions import Facts, Group, Promotion, Reason, ineligible
+from cartctl.domain.promotions import Group, Promotion, Reason
 from cartctl.domain.request import Request
 from cartctl.domain.stacking import Choice, Take, Taken, choose, less
 
@@ -91,6 +92,7 @@ def begin(request: Request, prices: Sequence[int], subtotal: int) -> Discounts:
     money: Currency = request.currency
     found = Discounts(request, Basket(money, request.lines, prices))
     facts = Facts(
+        money=money,
         now=request.now,
         lines=request.lines,
         subtotal=money.amount(subtotal),

@@ -27,6 +27,10 @@ class Currency:
             raise ValueError(f"{amount} is finer than {self.code} has units")
         return int(units)
 
+    def holds(self, amount: Decimal | None) -> bool:
+        """Whether an amount is not negative and no finer than the currency; None is no amount, and held."""
+        return amount is None or (amount >= 0 and 10**self.decimals % amount.as_integer_ratio()[1] == 0)
+
     def amount(self, units: int) -> Decimal:
         """Whole minor units as an amount, always with the currency's decimals."""
         return Decimal(units).scaleb(-self.decimals, _EXACT)

@@ -15,6 +15,7 @@ _WHERE = {
     PromotionScope.SHIPPING: "shipping",
 }
 _REASONS = {
+    Reason.INVALID_TERMS: "its terms make no sense",
     Reason.INACTIVE: "it is switched off",
     Reason.OTHER_COMPANY: "it is another company's",
     Reason.LIMIT_REACHED: "it has been used as often as it may be",

@@ -44,6 +44,24 @@ def test_limits_and_companies_decide(
     assert priced.promotions[0].reason == reason
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    (
+        replace(OFF, scope=PromotionScope.SHIPPING, type=PromotionType.FREE_GIFT),
+        replace(OFF, type=PromotionType.PERCENTAGE_OFF, value=Decimal("100.01")),
+        replace(OFF, value=Decimal(-1)),
+        replace(OFF, value=Decimal("0.001")),
+        replace(OFF, maximum_discount=Decimal("0.001")),
+        replace(OFF, type=PromotionType.BUY_X_GET_Y, scope=PromotionScope.PRODUCT, buy_quantity=2),
+        replace(GIFT, get_product_id=None),
+    ),
+)
+def test_terms_that_make_no_sense_count_for_nothing(wrong: Promotion) -> None:
+    """D4, D3: what another program wrote into the database is not applied, and breaks no cart."""
+    priced = price(replace(REQUEST, promotions=(wrong,)))
+    assert (priced.promotions[0].reason, priced.grand_total) == (Reason.INVALID_TERMS, Decimal(10))
+
+
 def test_codes_are_trimmed_and_case_does_not_count() -> None:
     """D4: what a shopper types is compared in its canonical form."""
     assert canonical_code("  Save10\t") == canonical_code("SAVE10")
