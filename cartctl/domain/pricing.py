@@ -30,7 +30,8 @@ class _Shipping:
 def price(request: Request) -> Priced:
     """Every amount of a cart (D3). Pure: the same request always costs the same.
 
-    Raises InputError when the total is larger than the database's columns hold.
+    Raises InputError when the total is larger than the database's columns hold, ValueError for a unit price that is
+    finer than the currency.
     """
     money = request.currency
     prices = [money.minor(line.unit_price) for line in request.lines]

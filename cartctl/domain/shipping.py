@@ -34,9 +34,18 @@ def offers(rules: Iterable[ShippingRule], parcel: Parcel, currency: Currency) ->
     found = [
         Offer(rule, amount)
         for rule in rules
-        if rule.is_active and _takes(rule, parcel) and (amount := _price(rule, parcel, currency)) is not None
+        if rule.is_active
+        and _in(rule, currency)
+        and _takes(rule, parcel)
+        and (amount := _price(rule, parcel, currency)) is not None
     ]
     return sorted(found, key=lambda offer: (offer.amount, offer.rule.sort_order, offer.rule.id))
+
+
+def _in(rule: ShippingRule, currency: Currency) -> bool:
+    """Whether a rule's prices can be paid in a currency: one made for cents is not offered in yen."""
+    prices = (rule.base_rate, rule.per_item_rate, rule.per_weight_unit_rate, rule.quote)
+    return all(currency.holds(price) for price in prices)
 
 
 def _takes(rule: ShippingRule, parcel: Parcel) -> bool:

@@ -8,12 +8,14 @@ import pytest
 
 from cartctl.domain import gifts, limits
 from cartctl.domain.cart import Item, Line, canonical_code
-from cartctl.domain.enums import PromotionScope, PromotionType
+from cartctl.domain.enums import PromotionScope, PromotionType, ShippingRuleType
 from cartctl.domain.errors import CodeRequiresLogin, GiftFixed, LimitReached
 from cartctl.domain.money import currency
+from cartctl.domain.priced import ShippingStatus
 from cartctl.domain.pricing import price
 from cartctl.domain.promotions import Promotion, Reason
 from cartctl.domain.request import Request
+from cartctl.domain.zones import ShippingRule, ShippingZone
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 OFF = Promotion(
@@ -129,3 +131,13 @@ def test_a_gift_goes_when_its_promotion_does() -> None:
     assert [line.gift for line in price(asked).lines] == [False, True]
     smaller = replace(asked, lines=(replace(asked.lines[0], quantity=1),))
     assert [line.gift for line in price(smaller).lines] == [False]
+
+
+def test_a_rule_made_for_cents_is_not_offered_in_yen() -> None:
+    """D8, D2: a price that the currency cannot pay is no offer, and nothing is shipped for free instead."""
+    rule = ShippingRule("r", ShippingRuleType.FLAT_RATE, Decimal("4.99"))
+    zone = ShippingZone("z", NOW, rules=(rule, replace(rule, id="s", base_rate=Decimal("700.00"))))
+    asked = replace(REQUEST, currency=currency("JPY"), shipping_required=True, zones=(zone,))
+    assert price(asked).shipping_total == Decimal(700)
+    only = replace(asked, zones=(replace(zone, rules=(rule,)),))
+    assert price(only).shipping_status is ShippingStatus.UNAVAILABLE
