@@ -36,7 +36,7 @@ def _lifespan(settings: Settings, data: Data):  # type: ignore[no-untyped-def]  
         if settings.role == "worker":
             from cartctl.sandbox.service.worker import Worker
 
-            worker = Worker(data)
+            worker = Worker(data, settings.flags if settings.carts else None)
             worker.start()
         log("INFO", "started", role=settings.role, version=settings.version)
         yield
@@ -53,7 +53,7 @@ def _probes(app: FastAPI, settings: Settings, data: Data) -> None:
     def health() -> dict[str, str]:
         return {"status": "ok", "version": settings.version, "database": "up" if data.up() else "down"}
 
-    @app.get("/metrics")
+    @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
         return Response(exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
 

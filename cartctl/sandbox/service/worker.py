@@ -1,12 +1,16 @@
-"""The background processor: takes pending orders in batches, beside other workers, and ends between two batches."""
+"""The background processor: takes pending orders in batches, and the carts' jobs; beside other workers, and ends between two batches."""
 
+import math
 import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
 
 import psycopg
 from psycopg_pool import PoolTimeout
 
 from cartctl.sandbox.service.data import Data
-from cartctl.sandbox.service.log import log
+from cartctl.sandbox.service.log import complain, log
 
 EVERY = 1.0  # seconds
 BATCH = """
@@ -18,8 +22,9 @@ WHERE id IN (SELECT id FROM orders WHERE status = 'PENDING' ORDER BY "createdAt"
 class Worker:
     """One thread that works until it is told to stop, and finishes the batch it is in."""
 
-    def __init__(self, data: Data) -> None:
+    def __init__(self, data: Data, flags: Path | None = None) -> None:
         self._data = data
+        self._flags = flags
         self._told = threading.Event()
         self._thread = threading.Thread(target=self._work, name="worker")
 
@@ -33,12 +38,35 @@ class Worker:
         self._thread.join()
 
     def _work(self) -> None:
+        carts, every = self._carts()
+        due = time.monotonic() + every
         while not self._told.is_set():
-            try:
-                with self._data.transaction() as connection:
-                    done = connection.execute(BATCH).rowcount
-                if done:
-                    log("INFO", "orders processed", count=done)
-            except (psycopg.Error, PoolTimeout) as error:
-                log("WARNING", "orders wait", error=type(error).__name__)
+            self._attempt("orders", self._orders)
+            if time.monotonic() >= due:
+                self._attempt("carts", carts)
+                due = time.monotonic() + every
             self._told.wait(EVERY)
+
+    def _carts(self) -> tuple[Callable[[], None], float]:
+        """The carts' jobs and how often they run, in seconds; nothing, and never, for a version without carts."""
+        if self._flags is None:
+            return (lambda: None), math.inf
+        from cartctl.sandbox.service import cart_work
+        from cartctl.sandbox.service.flags import Flags
+
+        return cart_work.CartWork(
+            self._data, Flags(self._flags, complain), self._told.is_set
+        ), cart_work.EVERY
+
+    @staticmethod
+    def _attempt(what: str, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except (psycopg.Error, PoolTimeout) as error:
+            log("WARNING", f"{what} wait", error=type(error).__name__)
+
+    def _orders(self) -> None:
+        with self._data.transaction() as connection:
+            done = connection.execute(BATCH).rowcount
+        if done:
+            log("INFO", "orders processed", count=done)

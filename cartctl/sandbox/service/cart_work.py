@@ -1,0 +1,60 @@
+"""The carts' background jobs, as the job-worker runs them: expiry, abandonment, recovery mails, sessions.
+
+Workers beside each other share the work, since each batch skips what others have locked.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+
+import psycopg
+
+from cartctl.sandbox.service.data import Data
+from cartctl.sandbox.service.flags import RECOVERY, Flags
+from cartctl.sandbox.service.log import log
+from cartctl.sandbox.service.recovery import mail
+from cartctl.schema import jobs
+
+EVERY = 60.0  # seconds
+JOBS: dict[str, Callable[..., int]] = {
+    "expire": jobs.expire_carts,
+    "abandon": jobs.abandon_carts,
+    "cleanup": jobs.expire_sessions,
+}
+
+
+class CartWork:
+    """One round of all jobs, batch by batch; recovery only for companies that have the feature."""
+
+    def __init__(self, data: Data, flags: Flags, told: Callable[[], bool] = lambda: False) -> None:
+        self._data, self._flags, self._told = data, flags, told
+
+    def __call__(self) -> None:
+        """Do what is due, until nothing is left or the worker is told to stop. Without the cart's tables: nothing."""
+        now = datetime.now(UTC)
+        try:
+            for name, job in JOBS.items():
+                self._until_done(name, partial(self._batch, job, now))
+            self._until_done("recovery", lambda: self._recover(now))
+        except psycopg.errors.UndefinedTable:
+            return  # before the migration, or after it was taken back
+
+    def _until_done(self, name: str, batch: Callable[[], int]) -> None:
+        total = 0
+        while not self._told() and (done := batch()):
+            total += done
+        if total:
+            log("INFO", "cart job", job=name, count=total)
+
+    def _batch(self, job: Callable[..., int], now: datetime) -> int:
+        with self._data.session() as connection:
+            return job(connection, now)
+
+    def _recover(self, now: datetime) -> int:
+        with self._data.session() as connection:
+            waiting = jobs.waiting_companies(connection, now)
+            served = [company for company in waiting if self._flags.on(RECOVERY, company)]
+            claims = jobs.claim_recovery(connection, now, companies=served) if served else []
+        for claim in claims:  # committed: whatever happens now, none of them is sent twice
+            mail(claim)
+        return len(claims)
