@@ -69,7 +69,7 @@ def deploy(
         else:
             from cartctl.plans.migrating import migrate as apply
 
-            options.show(apply(ports, pulse))
+            options.show(apply(ports, pulse, options.say))
 
 
 @migrate.command("verify")

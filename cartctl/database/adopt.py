@@ -3,6 +3,7 @@
 from cartctl.adapters.postgres import Connection, Postgres
 from cartctl.config.model import Database
 from cartctl.database.adoption import AS_REQUIRED, Adoption
+from cartctl.database.application import read_application
 from cartctl.database.catalogue import read_catalogue
 from cartctl.database.guards import migrating
 from cartctl.database.judge import judge
@@ -28,7 +29,16 @@ def adopt(postgres: Postgres, settings: Database, run_id: str, pulse: Pulse) -> 
         if pending:
             _require_whole(aside)
             recorded = Adoption(kept=(), missing={each.revision: () for each in pending})
-            work = Work(aside, settings, run_id, strict=False, ledger=state.ledger, adoption=recorded)
+            known = read_application(settings.migrations)
+            work = Work(
+                aside,
+                settings,
+                run_id,
+                strict=False,
+                ledger=state.ledger,
+                adoption=recorded,
+                application=known,
+            )
             apply_all(postgres, work, state, pulse)
         after = read_state(aside)
     names = tuple(each.name for each in pending)

@@ -113,7 +113,7 @@ def _migration(connection: Connection, work: Work, migration: Frozen) -> DryMigr
             statements = tuple(_statements(connection, work, migration))
             grant(connection, migration, work.settings.app_role)
             if work.ledger.present and not work.ledger.has(migration.name):
-                ledger.record(connection, migration)
+                ledger.record(connection, migration.name, work.application.checksum(migration))
     except SqlFailed as failed:
         if failed.sqlstate in RETRIED:
             raise blocked(migration, work.aside, failed, 1) from failed

@@ -5,12 +5,14 @@ and never dropped.
 """
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from cartctl.adapters.postgres import Connection
-from cartctl.migrations.frozen import MIGRATIONS, NAMES, Frozen
+from cartctl.migrations.frozen import MIGRATIONS, NAMES
+
+MARK = "cartctl:"  # begins the log of a row that we left
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class LedgerRow:
     finished_at: datetime | None
     rolled_back_at: datetime | None
     applied_steps_count: int
+    ours: bool = False  # failed in our hands: one transaction, of which nothing was kept
 
     @property
     def applied(self) -> bool:
@@ -44,8 +47,15 @@ class Ledger:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What somebody should look at, one sentence each; a failed row also stops a deployment."""
-        checksums = {migration.name: migration.checksum for migration in MIGRATIONS}
+        """As `problems_with`, by our own files."""
+        return self.problems_with({})
+
+    def problems_with(self, application: Mapping[str, str]) -> tuple[str, ...]:
+        """What somebody should look at, one sentence each; a failed row also stops a deployment.
+
+        `application` gives the checksums of the application's own files by name.
+        """
+        checksums = {migration.name: migration.checksum for migration in MIGRATIONS} | dict(application)
         return (
             *(f"{row.name} failed and was not resolved" for row in self.failed),
             *(
@@ -57,8 +67,13 @@ class Ledger:
 
     @property
     def failed(self) -> tuple[LedgerRow, ...]:
-        """Rows of migrations that failed and were not resolved, ours or not."""
+        """Rows of migrations that failed and were not resolved, whoever ran them."""
         return tuple(row for row in self.rows if row.failed)
+
+    @property
+    def blocking(self) -> tuple[LedgerRow, ...]:
+        """Failed rows that a person must resolve: not those that failed whole in our hands."""
+        return tuple(row for row in self.failed if not row.ours)
 
     def ours(self) -> tuple[LedgerRow, ...]:
         """The rows of exactly our three names."""
@@ -75,19 +90,35 @@ def read_ledger(connection: Connection) -> Ledger:
     if found != (True,):
         return Ledger(present=False)
     rows = connection.execute(
-        """SELECT id, migration_name, checksum, finished_at, rolled_back_at, applied_steps_count
+        """SELECT id, migration_name, checksum, finished_at, rolled_back_at, applied_steps_count,
+                  coalesce(logs LIKE 'cartctl: %', false)
            FROM public._prisma_migrations ORDER BY started_at, migration_name"""
     ).fetchall()
     return Ledger(present=True, rows=tuple(LedgerRow(*row) for row in rows))
 
 
-def record(connection: Connection, migration: Frozen) -> None:
-    """Add the row that Prisma would have written for a migration that has just been applied."""
+def record(connection: Connection, name: str, checksum: str) -> None:
+    """Add the row that Prisma would have written for a migration that has just been applied; failed ones of ours are settled."""
+    connection.execute(
+        """UPDATE public._prisma_migrations SET rolled_back_at = now()
+           WHERE migration_name = %s AND finished_at IS NULL AND rolled_back_at IS NULL AND logs LIKE 'cartctl: %%'""",
+        (name,),
+    )
     connection.execute(
         """INSERT INTO public._prisma_migrations
            (id, checksum, migration_name, logs, rolled_back_at, started_at, finished_at, applied_steps_count)
            VALUES (%s, %s, %s, NULL, NULL, now(), now(), 1)""",
-        (str(uuid.uuid4()), migration.checksum, migration.name),
+        (str(uuid.uuid4()), checksum, name),
+    )
+
+
+def record_failed(connection: Connection, name: str, checksum: str, reason: str) -> None:
+    """Add the row that Prisma would have left of a migration that failed; nothing of it was kept."""
+    connection.execute(
+        """INSERT INTO public._prisma_migrations
+           (id, checksum, migration_name, logs, rolled_back_at, started_at, finished_at, applied_steps_count)
+           VALUES (%s, %s, %s, %s, NULL, now(), NULL, 0)""",
+        (str(uuid.uuid4()), checksum, name, f"{MARK} {reason}"),
     )
 
 

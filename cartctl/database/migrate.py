@@ -17,6 +17,7 @@ from cartctl.adapters.postgres import Connection, Postgres, SqlFailed, milliseco
 from cartctl.config.model import Database
 from cartctl.database import ledger
 from cartctl.database.adoption import Adoption, find_adoption, refuse_slow
+from cartctl.database.application import ApplicationFiles, read_application
 from cartctl.database.blockers import SHARE_ROW_EXCLUSIVE, blockers
 from cartctl.database.contract import SCHEMA
 from cartctl.database.guards import PLATFORM, migrating, refuse_without_rights
@@ -60,13 +61,19 @@ class Work:
     strict: bool
     ledger: ledger.Ledger
     adoption: Adoption | None
+    application: ApplicationFiles
 
     def script(self, migration: Frozen) -> bytes:
-        """What a revision executes: its frozen files, or what is missing of them."""
+        """What a revision executes: its frozen files, or what is missing of them; or the application's own file."""
+        if self.application.run:
+            return b"" if self.adopts(migration) else self.application.files[migration.name]
         return self.adoption.script(migration) if self.adoption else migration.script(strict=self.strict)
 
     def statements(self, migration: Frozen) -> list[Statement]:
         """What a revision executes, statement by statement, without the indexes that rows would make slow to build."""
+        if self.application.run:
+            whole = self.script(migration).decode()
+            return [Statement(whole, "file", f"{migration.name}/migration.sql", None)] if whole else []
         if self.adoption is None:
             return migration.statements(strict=self.strict)
         return [each for each in self.adoption.missing[migration.revision] if each not in self.adoption.slow]
@@ -87,15 +94,16 @@ def deploy(postgres: Postgres, settings: Database, run_id: str, pulse: Pulse) ->
         state = read_state(aside)
         refuse(state)
         pending = state.pending
+        adopted: tuple[str, ...] = ()
         if pending:
             work = prepare(aside, settings, run_id, state)
+            adopted = tuple(migration.name for migration in pending if work.adopts(migration))
             refuse_slow(work.adoption)
             apply_all(postgres, work, state, pulse)
         after = read_state(aside) if pending else state
-    adopted = {name for name, whole in after.records.items() if whole}
     return Migrated(
         applied=tuple(migration.name for migration in pending),
-        adopted=tuple(migration.name for migration in pending if migration.revision in adopted),
+        adopted=adopted,
         heads=after.heads,
         seconds=round(time.monotonic() - began, 3),
     )
@@ -108,7 +116,7 @@ def refuse(state: State) -> None:
             f"This database has had a migration that this cartctl does not know: {', '.join(state.unknown)}.",
             hint="Use the version of cartctl that made it.",
         )
-    if failed := state.ledger.failed:
+    if failed := state.ledger.blocking:
         raise Refused(
             f"Prisma's ledger holds a migration that failed and was not resolved: {failed[0].name}.",
             hint=f"npx prisma migrate resolve --rolled-back {failed[0].name} (or --applied)",
@@ -123,9 +131,23 @@ def strict_by(settings: Database, known: ledger.Ledger) -> bool:
 def prepare(aside: Connection, settings: Database, run_id: str, state: State) -> Work:
     """What a deployment would do here. Raises Refused for missing rights and for objects of another shape. Read-only."""
     refuse_without_rights(aside, settings)
-    strict = strict_by(settings, state.ledger)
+    application = read_application(settings.migrations)
+    strict = strict_by(settings, state.ledger) and not application.run
     adoption = find_adoption(aside, state.pending, strict=strict)
-    return Work(aside, settings, run_id, strict, state.ledger, adoption)
+    if application.run and adoption is not None:
+        _refuse_half(adoption, state.pending)
+    return Work(aside, settings, run_id, strict, state.ledger, adoption, application)
+
+
+def _refuse_half(adoption: Adoption, pending: tuple[Frozen, ...]) -> None:
+    """The application's file is run whole or not at all: its statements are not ours to choose from."""
+    for migration in pending:
+        there = {statement.makes for statement in migration.statements(strict=False)}
+        if not adoption.whole(migration) and any(kept.partition(" ")[2] in there for kept in adoption.kept):
+            raise Refused(
+                f"Some objects of {migration.name} are there already; the application's file would fail on them.",
+                hint='Remove them, or set database.migrations.source = "cartctl", which makes only what is missing.',
+            )
 
 
 def apply_all(postgres: Postgres, work: Work, state: State, pulse: Pulse) -> None:
@@ -153,12 +175,21 @@ def _persist(connection: "sqlalchemy.Connection", migration: Frozen, work: Work,
                 _apply(connection, migration, work, pulse)
         except SqlFailed as failed:
             if failed.sqlstate not in RETRIED:
+                _note_failed(work, migration, failed)
                 raise
             if attempt == ATTEMPTS:
                 raise blocked(migration, work.aside, failed, ATTEMPTS) from failed
             pulse.pause(PAUSE * 2 ** (attempt - 1))
         else:
             return
+
+
+def _note_failed(work: Work, migration: Frozen, failed: SqlFailed) -> None:
+    """The application's own file that failed stands in its ledger as Prisma would leave it; ours leaves no trace."""
+    if work.application.run and work.ledger.present and failed.sqlstate:
+        with effect(f"postgres.ledger.{migration.name}"):
+            checksum = work.application.checksum(migration)
+            ledger.record_failed(work.aside, migration.name, checksum, failed.message)
 
 
 def _apply(connection: "sqlalchemy.Connection", migration: Frozen, work: Work, pulse: Pulse) -> None:
@@ -194,10 +225,10 @@ def _record(driver: Connection, migration: Frozen, work: Work) -> None:
         """INSERT INTO cartctl.applied (revision, adopted, strict, run) VALUES (%s, %s, %s, %s)
            ON CONFLICT (revision) DO UPDATE SET adopted = excluded.adopted, strict = excluded.strict,
                                                 run = excluded.run, at = excluded.at""",
-        (migration.revision, work.adopts(migration), work.strict, work.run),
+        (migration.revision, work.application.run or work.adopts(migration), work.strict, work.run),
     )
     if work.ledger.present and not work.ledger.has(migration.name):
-        ledger.record(driver, migration)
+        ledger.record(driver, migration.name, work.application.checksum(migration))
 
 
 def blocked(migration: Frozen, aside: Connection, failed: SqlFailed, attempts: int) -> StepFailed:

@@ -5,8 +5,8 @@ from typing import ClassVar
 
 from cartctl.adapters.postgres import Postgres
 from cartctl.config.model import Database
-from cartctl.database.adoption import find_adoption, refuse_slow
-from cartctl.database.migrate import refuse, strict_by
+from cartctl.database.adoption import refuse_slow
+from cartctl.database.migrate import prepare, refuse
 from cartctl.database.status import become_owner, read_state
 
 
@@ -34,15 +34,9 @@ def preview(postgres: Postgres, settings: Database) -> MigrationPreview:
         become_owner(connection, settings)
         state = read_state(connection)
         refuse(state)
-        strict = strict_by(settings, state.ledger)
-        adoption = find_adoption(connection, state.pending, strict=strict)
-    refuse_slow(adoption)
+        work = prepare(connection, settings, "plan", state)
+    refuse_slow(work.adoption)
     return MigrationPreview(
-        pending=tuple(
-            PendingMigration(
-                each.name, (adoption.script(each) if adoption else each.script(strict=strict)).decode()
-            )
-            for each in state.pending
-        ),
-        kept=adoption.kept if adoption else (),
+        pending=tuple(PendingMigration(each.name, work.script(each).decode()) for each in state.pending),
+        kept=work.adoption.kept if work.adoption else (),
     )

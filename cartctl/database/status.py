@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from cartctl.adapters.postgres import Connection, Postgres, SqlFailed, translated
 from cartctl.config.model import Database
+from cartctl.database.application import read_application
 from cartctl.database.ledger import Ledger, LedgerRow, read_ledger
 from cartctl.errors import ConfigError
 from cartctl.migrations.frozen import MIGRATIONS, Frozen
@@ -95,12 +96,14 @@ def status(postgres: Postgres, settings: Database) -> MigrationStatus:
     with postgres.session("status") as connection:
         become_owner(connection, settings)
         state = read_state(connection)
+    known = read_application(settings.migrations)
+    application = {migration.name: known.checksum(migration) for migration in MIGRATIONS}
     applied = tuple(migration.name for migration in state.applied) if not state.unknown else ()
     return MigrationStatus(
         current=applied[-1] if applied else next(iter(state.unknown), None),
         pending=() if state.unknown else tuple(migration.name for migration in state.pending),
         applied=applied,
-        prisma=Prisma(state.ledger.present, state.ledger.rows, state.ledger.problems),
+        prisma=Prisma(state.ledger.present, state.ledger.rows, state.ledger.problems_with(application)),
         unknown=state.unknown,
     )
 

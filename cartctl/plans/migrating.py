@@ -1,6 +1,6 @@
 """`migrate`'s changes as short runs, under the lock of all runs and in the journal like them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,10 +10,11 @@ from cartctl.database.indexes import Built
 from cartctl.database.migrate import Migrated
 from cartctl.database.status import status
 from cartctl.database.verify import verify
-from cartctl.engine.model import Verdict
+from cartctl.engine.model import CheckResult, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused
 from cartctl.migrations.frozen import MIGRATIONS
+from cartctl.plans.application import compare_application
 from cartctl.plans.short_run import short_run
 from cartctl.ports import Ports
 from cartctl.steps.adopt import Adopt
@@ -22,15 +23,26 @@ from cartctl.steps.indexes import BuildIndexes
 from cartctl.steps.migrate import Migrate, require
 
 
-def migrate(ports: Ports, pulse: Pulse) -> Migrated:
+def migrate(ports: Ports, pulse: Pulse, say: Callable[[str], None]) -> Migrated:
     """Apply what is pending and verify it, with the catalogue before it recorded: what a rollback is measured against."""
     settings = ports.env.database
     known = status(ports.database, settings)
     if not known.pending and not known.unknown:
         require(verify(ports.database, settings))
         return Migrated(applied=(), adopted=(), heads=(MIGRATIONS[-1].revision,), seconds=0.0)
+    _refuse_other(compare_application(ports, pulse), say)
     steps = (Fingerprint(ports.database), Migrate(ports.database, settings))
     return _migrated(short_run(ports, "migrate", steps, pulse)["migrate"])
+
+
+def _refuse_other(compared: CheckResult | None, say: Callable[[str], None]) -> None:
+    """Say in what the application's own files differ, and refuse when it expects other tables than ours."""
+    if compared is None or compared.verdict is Verdict.PASS:
+        return
+    told = f"The application's own migration files differ from ours: {compared.observed}."
+    if compared.verdict is Verdict.FAIL:
+        raise Refused(f"{told} Nothing was changed.", hint=compared.hint)
+    say(told)
 
 
 def index(ports: Ports, pulse: Pulse) -> Built:

@@ -2,7 +2,9 @@
 
 from cartctl.checks.preflight import Pending
 from cartctl.database.status import status
+from cartctl.engine.pulse import Pulse
 from cartctl.migrations.frozen import NAMES
+from cartctl.plans.application import compare_application
 from cartctl.ports import Ports
 
 
@@ -14,6 +16,7 @@ def pending(ports: Ports) -> Pending:
         applied=found.applied,
         pending=found.pending,
         unknown=found.unknown,
-        failed=tuple(row.name for row in found.prisma.rows if row.failed),
+        failed=tuple(row.name for row in found.prisma.rows if row.failed and not row.ours),
         notes=found.prisma.problems,
+        application=lambda: compare_application(ports, Pulse()),
     )

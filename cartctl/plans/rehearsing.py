@@ -11,9 +11,11 @@ from typing import Any
 from cartctl import __version__
 from cartctl.adapters.postgres import Postgres
 from cartctl.config.values import Secret
+from cartctl.database.application import read_application
 from cartctl.database.catalogue import fingerprint_hash, read_catalogue
 from cartctl.database.differences import taken_back
 from cartctl.database.drop import Allowed
+from cartctl.database.ledger import read_ledger
 from cartctl.database.status import status
 from cartctl.engine.journal import FileJournal, KeptJournal, PostgresJournal
 from cartctl.engine.lock import whoami
@@ -44,6 +46,7 @@ class Rehearsal:
         """Migrate and verify, take it back, compare, migrate and verify again; ends at the first that fails."""
         for name, act in (
             ("migrate and verify", self._migrate),
+            *([("ledger", self._ledger)] if self._settings.migrations.prisma_dir else []),
             ("roll back", self._roll_back),
             ("catalogue as before", self._compare),
             ("migrate and verify again", self._again),
@@ -59,6 +62,24 @@ class Rehearsal:
         made = Migrate(self._copy, self._settings).perform(self._run, self._pulse)
         self._keep("migrate", made)
         return f"{len(made['applied'])} migrations, {len(made['difference']['added'])} objects, every one verified"
+
+    def _ledger(self) -> str:
+        """What the application's next `migrate deploy` compares: each of its folders applied, from this very file."""
+        own = read_application(self._settings.migrations)
+        with self._copy.session("rehearse") as connection:
+            rows = read_ledger(connection)
+        if not rows.present:
+            return "there is none"
+        for migration in MIGRATIONS:
+            if not any(
+                r.applied and r.checksum == own.checksum(migration)
+                for r in rows.rows
+                if r.name == migration.name
+            ):
+                raise ConfigError(f"{migration.name} is not recorded with the application's checksum")
+        if rows.blocking:
+            raise ConfigError(f"{rows.blocking[0].name} failed and was not resolved")
+        return f"{len(MIGRATIONS)} rows as prisma migrate deploy expects them"
 
     def _roll_back(self) -> str:
         gone = Drop(self._copy, self._settings, Allowed(data_loss=True)).perform(self._run, self._pulse)

@@ -245,7 +245,7 @@ def test_a_database_that_another_tool_migrated_is_recorded(
 def test_an_index_on_a_full_table_is_not_built_in_the_migration(
     platform_database: Postgres, settings: Settings, pulse: Pulse
 ) -> None:
-    """A table with rows that lacks an index is refused with the statement that builds it outside."""
+    """A table with rows that lacks an index is refused with the command that builds it outside."""
     run_sql(
         platform_database,
         *(each.up.decode() for each in MIGRATIONS[:1]),
@@ -254,7 +254,7 @@ def test_an_index_on_a_full_table_is_not_built_in_the_migration(
     )
     with pytest.raises(Refused, match="idx_carts_recovery_candidates") as refused:
         deploy(platform_database, settings(platform_database, strict_constraints=False), "run", pulse)
-    assert "CREATE INDEX CONCURRENTLY" in refused.value.hint
+    assert "cartctl migrate index --concurrently" in refused.value.hint
 
 
 def test_prismas_ledger_gets_exactly_our_rows(

@@ -17,12 +17,17 @@ class Pending:
     unknown: Sequence[str] = ()  # revisions that are not ours
     failed: Sequence[str] = ()  # in the Node application's ledger: begun, not finished, not resolved
     notes: Sequence[str] = ()  # what else in that ledger somebody should look at
+    application: Callable[[], CheckResult | None] = lambda: (
+        None
+    )  # compares the application's own files with ours
 
 
 def look_at_migrations(status: Callable[[], Pending]) -> Iterator[CheckResult]:
     """Applied and pending together are the expected ones, in order; nothing pending is done already. Read-only."""
     found = status()
     yield _ours(found)
+    if compared := found.application():
+        yield compared
     if found.failed:
         hint = "npx prisma migrate resolve, then deploy: a failed migration stops every later one."
         yield failed("migrations.ledger", f"failed: {', '.join(found.failed)}", "no failed migration", hint)

@@ -1,0 +1,160 @@
+"""The application's own migration files: their checksums in its ledger, run instead of ours, compared with ours."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cartctl.adapters.postgres import Postgres, SqlFailed
+from cartctl.database.migrate import deploy
+from cartctl.database.preview import preview
+from cartctl.database.status import status
+from cartctl.database.verify import verify
+from cartctl.engine.model import Verdict
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import ConfigError, Refused
+from cartctl.migrations.frozen import MIGRATIONS, NAMES
+from tests.database.conftest import Settings
+from tests.database.test_command import Cartctl
+from tests.database.test_migrate import LEDGER, run_sql
+
+Files = Callable[..., Path]
+ROWS = "SELECT checksum, finished_at IS NOT NULL, rolled_back_at IS NOT NULL FROM _prisma_migrations WHERE migration_name = '{}' ORDER BY started_at"
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    """Writes the application's files: ours with a line of its own, and with replacements."""
+
+    def write(**replaced: str) -> Path:
+        directory = tmp_path / "prisma" / "migrations"
+        for migration in MIGRATIONS:
+            text = migration.up.decode() + "\n-- the application's own\n"
+            for old, new in replaced.items():
+                text = text.replace(
+                    {"column": '"visitorId" TEXT', "column_type": '"currency" TEXT NOT NULL'}.get(old, old),
+                    new,
+                )
+            (directory / migration.name).mkdir(parents=True, exist_ok=True)
+            (directory / migration.name / "migration.sql").write_text(text)
+        return directory
+
+    return write
+
+
+def checksum(directory: Path, name: str) -> str:
+    """Of one of the application's files."""
+    return hashlib.sha256((directory / name / "migration.sql").read_bytes()).hexdigest()
+
+
+def test_its_checksums_go_into_its_ledger(
+    platform_database: Postgres, settings: Settings, pulse: Pulse, files: Files
+) -> None:
+    """With its files configured, the ledger says what the application's own tool compares; status sees no problem."""
+    directory = files()
+    run_sql(platform_database, LEDGER)
+    asked = settings(platform_database, migrations={"prisma_dir": str(directory)})
+    deploy(platform_database, asked, "run", pulse)
+    for name in NAMES:
+        assert run_sql(platform_database, ROWS.format(name)) == [(checksum(directory, name), True, False)]
+    assert status(platform_database, asked).prisma.problems == ()
+    assert len(status(platform_database, settings(platform_database)).prisma.problems) == 3
+
+
+def test_its_files_are_run_instead(
+    platform_database: Postgres, settings: Settings, pulse: Pulse, files: Files
+) -> None:
+    """With source = "prisma" its own file is executed, as the plan shows, and only what is required is expected."""
+    directory = files(column='"visitorId" TEXT, "theme" TEXT')
+    run_sql(platform_database, LEDGER)
+    asked = settings(platform_database, migrations={"prisma_dir": str(directory), "source": "prisma"})
+    assert "the application's own" in preview(platform_database, asked).pending[0].sql
+    assert deploy(platform_database, asked, "run", pulse).applied == NAMES
+    assert run_sql(
+        platform_database,
+        "SELECT 1 FROM information_schema.columns WHERE table_name = 'carts' AND column_name = 'theme'",
+    ) == [(1,)]
+    assert run_sql(platform_database, ROWS.format(NAMES[0]))[0][0] == checksum(directory, NAMES[0])
+    assert verify(platform_database, asked).verdict is Verdict.PASS
+
+
+def test_its_failure_is_recorded_and_can_be_mended(
+    platform_database: Postgres, settings: Settings, pulse: Pulse, files: Files
+) -> None:
+    """A file that fails leaves nothing but a failed row in its ledger; once mended it goes on from there."""
+    directory = files()
+    broken = directory / NAMES[1] / "migration.sql"
+    good = broken.read_text()
+    broken.write_text(good + "\nSELECT nonsense;\n")
+    run_sql(platform_database, LEDGER)
+    asked = settings(platform_database, migrations={"prisma_dir": str(directory), "source": "prisma"})
+    with pytest.raises(SqlFailed, match="nonsense"):
+        deploy(platform_database, asked, "run", pulse)
+    assert status(platform_database, asked).applied == NAMES[:1]
+    assert run_sql(platform_database, ROWS.format(NAMES[1])) == [
+        (checksum(directory, NAMES[1]), False, False)
+    ]
+    assert run_sql(platform_database, "SELECT to_regclass('idx_carts_expiration')::text") == [(None,)]
+    broken.write_text(good)
+    deploy(platform_database, asked, "run", pulse)
+    rows = run_sql(platform_database, ROWS.format(NAMES[1]))
+    assert [row[1:] for row in rows] == [(False, True), (True, False)]
+    assert verify(platform_database, asked).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize(
+    ("break_it", "error", "told"),
+    (
+        (lambda d: (d / NAMES[2] / "migration.sql").unlink(), ConfigError, NAMES[2]),
+        (
+            lambda d: (d / NAMES[0] / "migration.sql").write_text("BEGIN;\nSELECT 1;\nCOMMIT;"),
+            Refused,
+            "controls transactions",
+        ),
+        (lambda d: d.rename(d.with_name("gone")), ConfigError, "no directory"),
+    ),
+)
+def test_files_that_cannot_be_run_change_nothing(
+    platform_database: Postgres,
+    settings: Settings,
+    pulse: Pulse,
+    files: Files,
+    break_it: Callable[[Path], object],
+    error: type[Exception],
+    told: str,
+) -> None:
+    """A missing file or directory, and one that would commit by itself, are named before anything is done."""
+    directory = files()
+    asked = settings(platform_database, migrations={"prisma_dir": str(directory), "source": "prisma"})
+    break_it(directory)
+    with pytest.raises(error, match=told):
+        deploy(platform_database, asked, "run", pulse)
+    assert run_sql(platform_database, "SELECT to_regnamespace('cartctl')::text") == [(None,)]
+
+
+def test_a_difference_in_effect_is_told_first(
+    tmp_path: Path, platform_database: Postgres, files: Files
+) -> None:
+    """Where its files make something else, deploy says what; where they would not make what is required, it refuses."""
+    cartctl = Cartctl(tmp_path, platform_database)
+    directory = files(column_type='"currency" VARCHAR(3)')
+    key = f', migrations = {{ prisma_dir = "{directory}" }} }}\ncluster'
+    cartctl.file.write_text(cartctl.file.read_text().replace(" }\ncluster", key))
+    refused = cartctl("migrate", "deploy")
+    assert (refused.returncode, "carts.currency nullability" in refused.stderr) == (3, True)
+    assert run_sql(platform_database, "SELECT to_regclass('carts')::text") == [(None,)]
+    rehearsed = cartctl("rehearse")
+    assert rehearsed.returncode == 0
+    files(column='"visitorId" TEXT, "theme" TEXT')
+    done = cartctl("migrate", "deploy")
+    assert (done.returncode, "public.carts.theme" in done.stderr) == (0, True)
+
+
+def test_the_same_effect_says_nothing(tmp_path: Path, platform_database: Postgres, files: Files) -> None:
+    """A comment more is another checksum and no difference."""
+    cartctl = Cartctl(tmp_path, platform_database)
+    key = f', migrations = {{ prisma_dir = "{files()}" }} }}\ncluster'
+    cartctl.file.write_text(cartctl.file.read_text().replace(" }\ncluster", key))
+    done = cartctl("migrate", "deploy")
+    assert (done.returncode, done.stderr) == (0, "")
