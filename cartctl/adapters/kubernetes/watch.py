@@ -48,8 +48,15 @@ class Collection:
             return dict(self._items)
 
     def put(self, item: dict[str, Any]) -> None:
-        """What a write of our own answered: the next reading must not be older."""
-        self._take("PUT", item)
+        """What a write of our own answered: the next reading must not be of an older spec.
+
+        Where the watch was quicker, what it told may be newer than the answer, and stays.
+        """
+        meta = item["metadata"]
+        with self._guard:
+            known = self._items.get(meta["name"])
+            if known is None or _older(known["metadata"], meta):
+                self._items[meta["name"]] = item
 
     def close(self) -> None:
         """End the watch."""
@@ -108,8 +115,7 @@ class Collection:
     def _take(self, kind: str, item: dict[str, Any]) -> None:
         meta = item["metadata"]
         with self._guard:
-            if kind != "PUT":
-                self._version = meta.get("resourceVersion", self._version)
+            self._version = meta.get("resourceVersion", self._version)
             if kind == "BOOKMARK":
                 return
             known = self._items.get(meta["name"])

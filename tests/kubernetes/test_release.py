@@ -1,0 +1,322 @@
+"""Releases in a cluster: what is set, when it counts as done, what ends it early, how it is taken back."""
+
+import threading
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from cartctl.adapters.cluster import Image, UnknownDeployment
+from cartctl.engine.evidence import ChangedBySomebodyElse, dump, load, refuse_foreign
+from cartctl.engine.model import Evidence
+from cartctl.engine.pulse import Pulse, TimedOut
+from cartctl.errors import CartctlError, Refused, StepFailed
+from cartctl.steps.release import Release
+from cartctl.steps.rollout import RolloutFailed
+from tests.kubernetes.fixture import Namespace, Small, deployment, wait_until
+
+API = "payment-api.api"
+CAUSE = "kubernetes.io/change-cause"
+
+
+def release(namespace: Namespace, wanted: dict[str, str], *, timeout: float | None = None) -> Release:
+    """A release of these images."""
+    limit = namespace.seconds if timeout is None else timeout
+    return Release(
+        "release.api",
+        tuple(wanted),
+        namespace.cluster,
+        timeout=limit,
+        images=wanted,
+        cause="cartctl release.api",
+    )
+
+
+def carry_out(change: Release) -> Evidence:
+    """Observe, intend, move: the evidence that a journal would hold."""
+    before = change.observe(change.names)
+    to = change.target(before)
+    evidence = Evidence(change.kind, change.names, dump(change, before), (dump(change, to),))
+    change.move(to, Pulse())
+    return evidence
+
+
+def take_back(namespace: Namespace, evidence: Evidence) -> None:
+    """As the runner undoes: from evidence alone, and never over somebody else's change."""
+    back = Release("undo", evidence.names, namespace.cluster, timeout=namespace.seconds)
+    refuse_foreign(back, evidence)
+    back.move(load(back, evidence.before), Pulse())
+
+
+def test_a_release_sets_the_image_and_its_cause_and_runs_everywhere(namespace: Namespace) -> None:
+    """Image and change-cause change, nothing else of the template; every pod runs it when the step returns."""
+    namespace.deploy()
+    before = namespace.item("apps/v1", "deployments", "payment-api")
+    carry_out(release(namespace, {API: namespace.images.second}))
+    now = namespace.item("apps/v1", "deployments", "payment-api")
+    assert now["metadata"]["annotations"][CAUSE] == "cartctl release.api"
+    before["spec"]["template"]["spec"]["containers"][0]["image"] = namespace.images.second
+    assert now["spec"] == before["spec"]
+    pods = [pod for pod in namespace.cluster.pods("payment-api") if not pod.ending]
+    assert [pod.images["api"].ref for pod in pods] == [namespace.images.second] * 2
+    assert all(pod.ready for pod in pods)
+
+
+def test_taken_back_it_runs_what_ran_before_and_twice_changes_nothing(namespace: Namespace) -> None:
+    """The former image is back by reference and digest; a second time there is no new generation."""
+    namespace.deploy()
+    (first,) = {pod.images["api"].digest for pod in namespace.cluster.pods("payment-api") if not pod.ending}
+    evidence = carry_out(release(namespace, {API: namespace.images.second}))
+    take_back(namespace, evidence)
+    running = [pod for pod in namespace.cluster.pods("payment-api") if not pod.ending]
+    assert {pod.images["api"] for pod in running} == {Image(namespace.images.first)}
+    assert {pod.images["api"].digest for pod in running} == {first}
+    generation = namespace.item("apps/v1", "deployments", "payment-api")["metadata"]["generation"]
+    take_back(namespace, evidence)
+    assert namespace.item("apps/v1", "deployments", "payment-api")["metadata"]["generation"] == generation
+
+
+def test_scaling_in_between_is_nobody_elses_change_but_another_template_is(namespace: Namespace) -> None:
+    """An undo goes over more replicas, and is refused over a variable that somebody has set since."""
+    namespace.deploy()
+    evidence = carry_out(release(namespace, {API: namespace.images.second}))
+    namespace.cluster.set_capacity("deployment/payment-api", 3)
+    take_back(namespace, evidence)
+    container = {"name": "api", "image": namespace.images.first, "env": [{"name": "A", "value": "1"}]}
+    template = {"spec": {"containers": [container]}}
+    namespace.patch("apps/v1", "deployments", "payment-api", {"spec": {"template": template}})
+    with pytest.raises(ChangedBySomebodyElse):
+        take_back(namespace, evidence)
+
+
+def test_a_restart_by_kubectl_stands_in_no_undos_way(namespace: Namespace) -> None:
+    """`kubectl rollout restart` asks for the same pods again."""
+    namespace.deploy()
+    evidence = carry_out(release(namespace, {API: namespace.images.second}))
+    meta = {"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-01-01T00:00:00Z"}}
+    patch = {"spec": {"template": {"metadata": meta}}}
+    namespace.patch("apps/v1", "deployments", "payment-api", patch)
+    take_back(namespace, evidence)
+    assert namespace.refs() == {"api": namespace.images.first}
+
+
+def test_a_tag_that_moved_is_put_back_by_its_digest(small: Small) -> None:
+    """The old tag stands for another image by now: the undo names the digest that ran, and stays a no-op afterwards."""
+    small.deploy()
+    digest = small.cluster.pods("payment-api")[0].images["api"].digest
+    evidence = carry_out(release(small, {API: "acme/api:2"}))
+    small.controller.digests["acme/api:1"] = "sha256:" + "f" * 64
+    take_back(small, evidence)
+    assert small.refs() == {"api": f"acme/api@{digest}"}
+    generation = small.item("apps/v1", "deployments", "payment-api")["metadata"]["generation"]
+    take_back(small, evidence)
+    assert small.item("apps/v1", "deployments", "payment-api")["metadata"]["generation"] == generation
+
+
+def test_a_digest_that_does_not_run_turns_the_release_red(small: Small) -> None:
+    """Asked for by digest, the pods tell another one."""
+    small.deploy()
+    wanted = "acme/api@sha256:" + "1" * 64
+    small.controller.digests[wanted] = "sha256:" + "2" * 64
+    with pytest.raises(StepFailed, match="not acme/api@sha256:1"):
+        carry_out(release(small, {API: wanted}))
+
+
+def test_several_deployments_roll_out_at_once(namespace: Namespace) -> None:
+    """Two deployments of one release are both asked before either is awaited."""
+    namespace.deploy("payment-api", replicas=1)
+    namespace.deploy("job-worker", replicas=1)
+    carry_out(release(namespace, {API: namespace.images.second, "job-worker.api": namespace.images.second}))
+    assert namespace.refs("payment-api") == namespace.refs("job-worker") == {"api": namespace.images.second}
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    (
+        ("CrashLoopBackOff", "exited with 1"),
+        ("ImagePullBackOff", "as the test wants it"),
+        ("ErrImagePull", "as the test wants it"),
+        ("CreateContainerConfigError", "container api"),
+    ),
+)
+def test_what_cannot_get_ready_fails_fast_with_the_last_lines(small: Small, reason: str, told: str) -> None:
+    """Long before the time limit: the kubelet's reason, its message, and the failing container's own words."""
+    small.deploy()
+    small.controller.bad["acme/api:bad"] = reason
+    small.server.logs = lambda _pod, _container, previous: [("2026-01-01T00:00:00Z", f"boom {previous}")]
+    began = time.monotonic()
+    with pytest.raises(RolloutFailed, match=reason) as failed:
+        carry_out(release(small, {API: "acme/api:bad"}))
+    assert time.monotonic() - began < 5
+    assert told in failed.value.message
+    assert "boom" in failed.value.message
+    assert sum(pod.ready for pod in small.cluster.pods("payment-api")) == 2
+
+
+def test_an_image_that_cannot_be_pulled_fails_fast(namespace: Namespace) -> None:
+    """The old pods serve on."""
+    if isinstance(namespace, Small):
+        namespace.controller.bad[namespace.images.broken] = "ErrImagePull"
+    namespace.deploy()
+    with pytest.raises(RolloutFailed, match=r"ErrImagePull|ImagePullBackOff"):
+        carry_out(release(namespace, {API: namespace.images.broken}))
+    assert sum(pod.ready for pod in namespace.cluster.pods("payment-api")) == 2
+
+
+@pytest.mark.parametrize("reason", ("Unschedulable", "quota"))
+def test_what_may_pass_is_given_a_moment_and_then_fails(
+    small: Small, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    """No node, and no quota, are failures only when they last."""
+    monkeypatch.setattr("cartctl.adapters.kubernetes.failing.GRACE", 0.4)
+    small.deploy()
+    if reason == "quota":
+        small.controller.quota = 2
+    small.controller.bad["acme/api:bad"] = reason
+    began = time.monotonic()
+    with pytest.raises(RolloutFailed, match=r"Unschedulable: 0/3|FailedCreate: .*exceeded quota"):
+        carry_out(release(small, {API: "acme/api:bad"}))
+    assert time.monotonic() - began >= 0.4
+
+
+def test_a_pod_that_is_never_ready_ends_at_the_time_limit(small: Small) -> None:
+    """Nothing is wrong but the probe: the release's own limit ends it."""
+    small.deploy()
+    small.controller.bad["acme/api:bad"] = "NeverReady"
+    with pytest.raises(TimedOut, match="payment-api"):
+        carry_out(release(small, {API: "acme/api:bad"}, timeout=0.5))
+
+
+def test_a_progress_deadline_that_is_over_is_told(small: Small) -> None:
+    """The controller's own verdict ends the wait."""
+    small.deploy()
+    small.controller.stop()
+    condition = {
+        "type": "Progressing",
+        "status": "False",
+        "reason": "ProgressDeadlineExceeded",
+        "message": "too long",
+    }
+    status = {"observedGeneration": 2, "replicas": 3, "updatedReplicas": 1, "availableReplicas": 2}
+
+    def stuck(item: dict[str, Any]) -> dict[str, Any]:
+        return {**item, "status": {**status, "conditions": [condition]}}
+
+    change = release(small, {API: "acme/api:2"})
+    before = change.observe(change.names)
+    small.cluster.set_images("payment-api", {"api": "acme/api:2"}, cause="test")
+    small.server.store.update("deployments", "production", "payment-api", stuck)
+    with pytest.raises(RolloutFailed, match="ProgressDeadlineExceeded: too long"):
+        change.move(change.target(before), Pulse())
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "said"),
+    (
+        ("payment-api.sidecar", UnknownDeployment, "no container sidecar"),
+        ("checkout.api", UnknownDeployment, "no deployment checkout"),
+    ),
+)
+def test_what_does_not_exist_is_named(
+    namespace: Namespace, name: str, error: type[CartctlError], said: str
+) -> None:
+    """A wrong container or deployment is a usage error, and nothing has changed."""
+    namespace.deploy()
+    with pytest.raises(error, match=said) as refused:
+        carry_out(release(namespace, {name: namespace.images.second}))
+    assert (refused.value.exit_code, namespace.refs()) == (2, {"api": namespace.images.first})
+
+
+def test_a_paused_deployment_is_refused_with_the_command_that_resumes_it(namespace: Namespace) -> None:
+    """It would take the image and roll nothing out."""
+    namespace.deploy()
+    namespace.patch("apps/v1", "deployments", "payment-api", {"spec": {"paused": True}})
+    wait_until(lambda: namespace.cluster.deployments()["payment-api"].paused)
+    with pytest.raises(Refused, match="paused") as refused:
+        carry_out(release(namespace, {API: namespace.images.second}))
+    assert "kubectl rollout resume deployment/payment-api" in refused.value.hint
+    with pytest.raises(Refused, match="paused"):
+        namespace.cluster.set_images("payment-api", {"api": namespace.images.second}, cause="late")
+
+
+@pytest.mark.parametrize(
+    ("meta", "owner", "command"),
+    (
+        (
+            {"annotations": {"argocd.argoproj.io/tracking-id": "shop:apps/Deployment:p/x"}},
+            r"Argo CD \(shop\)",
+            "argocd app set shop",
+        ),
+        ({"labels": {"kustomize.toolkit.fluxcd.io/name": "apps"}}, "Flux", "flux suspend kustomization apps"),
+        ({"labels": {"helm.toolkit.fluxcd.io/name": "shop"}}, "Flux", "flux suspend helmrelease shop"),
+        ({"annotations": {"meta.helm.sh/release-name": "shop"}}, "Helm", "helm history shop"),
+    ),
+)
+def test_what_another_tool_keeps_is_refused_with_the_command_that_pauses_it(
+    namespace: Namespace, meta: dict[str, Any], owner: str, command: str
+) -> None:
+    """Unless a person has paused it and says so."""
+    namespace.deploy(**meta)
+    with pytest.raises(Refused, match=owner) as refused:
+        carry_out(release(namespace, {API: namespace.images.second}))
+    assert command in refused.value.hint
+    assert "--force-owned" in refused.value.hint
+    namespace.cluster._workloads._force_owned = True
+    carry_out(release(namespace, {API: namespace.images.second}))
+
+
+def test_a_deployment_deleted_during_its_rollout_is_told(small: Small) -> None:
+    """The wait ends at once, with its name."""
+    small.deploy()
+    small.controller.bad["acme/api:bad"] = "NeverReady"
+    change = release(small, {API: "acme/api:bad"})
+    before = change.observe(change.names)
+    small.cluster.set_images("payment-api", {"api": "acme/api:bad"}, cause="test")
+    small.controller.stop()
+    small.server.store.delete("deployments", "production", "payment-api")
+    with pytest.raises(UnknownDeployment, match="payment-api"):
+        change.move(change.target(before), Pulse())
+
+
+def test_a_mirror_that_rewrites_the_pods_reference_is_no_other_image(small: Small) -> None:
+    """Admission may let the pods pull from elsewhere: the replica set says what was asked for."""
+    small.deploy()
+    for pod in small.server.store.list("pods", "production"):
+        rewritten = {**pod["spec"]["containers"][0], "image": "mirror.test/acme/api:1"}
+        small.patch("", "pods", pod["metadata"]["name"], {"spec": {"containers": [rewritten]}})
+    assert {pod.images["api"].ref for pod in small.cluster.pods("payment-api")} == {"acme/api:1"}
+
+
+def test_fifty_deployments_are_one_list_and_one_watch(small: Small) -> None:
+    """However many are awaited, the server sees a list and a watch per kind, and no thread stands for a pod."""
+    small.controller.stop()
+    names = [f"api-{at}" for at in range(50)]
+    for name in names:
+        small.create("apps/v1", "deployments", deployment(name, "acme/api:1", 1))
+    _finish(small, names[:40])
+    change = release(small, {f"{name}.api": "acme/api:2" for name in names}, timeout=60)
+    small.server.requests.clear()
+    change._ask(dict.fromkeys(change.names, "acme/api:2"))
+    rest = threading.Thread(target=_finish, args=(small, names, 0.02))
+    rest.start()
+    threads = threading.active_count()
+    change._await(change.names, Pulse())
+    rest.join()
+    asked = Counter((request.verb, request.resource) for request in small.server.requests)
+    assert asked["patch", "deployments"] == 50
+    assert asked["list", "deployments"] <= 2
+    assert asked["watch", "deployments"] <= 2
+    assert threads < 30
+
+
+def _finish(small: Small, names: list[str], pause: float = 0.0) -> None:
+    """Let deployments be complete, one after the other."""
+
+    def done(item: dict[str, Any]) -> dict[str, Any]:
+        count = dict.fromkeys(("replicas", "updatedReplicas", "availableReplicas"), 1)
+        return {**item, "status": {"observedGeneration": item["metadata"]["generation"], **count}}
+
+    for name in names:
+        time.sleep(pause)
+        small.server.store.update("deployments", "production", name, done)

@@ -1,0 +1,87 @@
+"""Least privilege: the Role grants exactly the verbs that the adapter asks for."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+
+from cartctl.adapters.kubernetes.verbs import VERBS, Verb
+from tests.kubernetes.fixture import Small, wait_until
+from tests.kubernetes.test_parts import autoscaler, cronjob
+
+RUNBOOKS = Path(__file__).parents[2] / "runbooks" / "kubernetes"
+MADE_HERE = {("create", kind) for kind in ("deployments", "horizontalpodautoscalers", "cronjobs")}
+OWN = {"selfsubjectaccessreviews"}  # every authenticated user may ask about itself
+
+
+def documents(name: str) -> list[dict[str, Any]]:
+    """The objects of a manifest."""
+    return list(yaml.safe_load_all((RUNBOOKS / name).read_text(encoding="utf-8")))
+
+
+def test_the_role_grants_the_table_and_nothing_else() -> None:
+    """Group by group, resource by resource, verb by verb."""
+    (role,) = [one for one in documents("role.yaml") if one["kind"] == "Role"]
+    granted = [
+        Verb(group, resource, verb)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    ]
+    assert sorted(granted) == sorted(VERBS)
+
+
+def test_the_table_is_what_is_asked_for(small: Small) -> None:
+    """Everything that cartctl does to a cluster, done once: the server sees each verb of the table and no other."""
+    cluster = small.cluster
+    assert cluster.deployments() == {}
+    small.controller.bad["acme/api:bad"] = "ErrImagePull"
+    small.deploy()
+    small.create("autoscaling/v2", "horizontalpodautoscalers", autoscaler(1, 4))
+    small.create("batch/v1", "cronjobs", cronjob())
+    cluster.set_images("payment-api", {"api": "acme/api:bad"}, cause="test")
+    wait_until(lambda: cluster.deployments()["payment-api"].failure)
+    cluster.set_capacity("hpa/payment-api", 2)
+    cluster.set_capacity("cronjob/recovery", 0)
+    cluster.running("cronjob/recovery")
+    cluster.put_settings("cart-runtime", {"A": "1"})
+    cluster.put_settings("cart-runtime", {"A": "2"})
+    cluster.hasten("cart-runtime")
+    cluster.ask(cluster.pods("payment-api")[0], "/health", {})
+    cluster.logs("payment-api", lines=5)
+    with cluster.lease("test"):
+        pass
+    wait_until(lambda: set(VERBS) <= _seen(small))
+    assert _seen(small) == set(VERBS)
+
+
+def _seen(small: Small) -> set[Verb]:
+    """What was asked of the server, but for what the test itself created."""
+    return {
+        Verb(one.group, one.resource, one.verb)
+        for one in small.server.requests
+        if one.resource not in OWN and (one.verb, one.resource) not in MADE_HERE
+    }
+
+
+@pytest.mark.parametrize("name", ("deploy-job.yaml", "rollout-cronjob.yaml"))
+def test_what_runs_in_the_cluster_is_no_root_and_writes_nowhere(name: str) -> None:
+    """Under the Role's service account, as a user that exists in the image, on a read-only root file system."""
+    spec = documents(name)[-1]["spec"]
+    pod = (spec.get("jobTemplate", {}).get("spec") or spec)["template"]["spec"]
+    (container,) = pod["containers"]
+    assert pod["serviceAccountName"] == "cartctl"
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert container["securityContext"]["allowPrivilegeEscalation"] is False
+    assert str(pod["securityContext"]["runAsUser"]) in (RUNBOOKS / "Dockerfile").read_text(encoding="utf-8")
+
+
+def test_the_images_base_is_pinned() -> None:
+    """No line of the Dockerfile takes whatever is newest."""
+    lines = (RUNBOOKS / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    bases = [line.split()[1] for line in lines if line.startswith("FROM ")]
+    assert bases
+    assert all(":" in base and not base.endswith(":latest") for base in bases)
