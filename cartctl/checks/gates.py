@@ -20,7 +20,7 @@ from cartctl.monitoring.watch import Watch
 
 LOG_LINES = 500  # of each replica
 AT_ONCE = 10_000  # samples asked for in one query
-LOOKS = 5  # at figures that too little traffic leaves open, while requests of our own arrive
+LOOKS = 8  # at figures that too little traffic leaves open, while requests of our own arrive
 ERRORS = re.compile(
     r"(?=.*\b(?:ERROR|CRITICAL|FATAL|error)\b).*(?:cart|Cart|ecommerce)|PrismaClient|P2002|P2003"
 )
@@ -79,7 +79,7 @@ class Gates(Check):
 
     def judge(self, pulse: Pulse) -> Checks:
         """One result per gate. Read-only but for the requests it sends."""
-        tick = self.look(pulse)
+        tick = self.look(pulse, looks=LOOKS)
         found = [_measured(measure) for measure in tick.metrics]
         found += [_asked("error rate before", self._before), self._triggers(tick)]
         found += [_asked("smoke", lambda: _worst("smoke", self._smoke.judge(pulse)))]
@@ -88,17 +88,16 @@ class Gates(Check):
             found += [_asked("conversion", self._conversion)]
         return Checks.of(found)
 
-    def look(self, pulse: Pulse) -> Tick:
-        """The tick that says whether a trigger has fired. Read-only but for the requests it sends."""
+    def look(self, pulse: Pulse, *, looks: int = 1) -> Tick:
+        """The tick that says whether a trigger has fired; up to so many while there is too little traffic. Read-only but for its requests."""
         end = pulse.now() + self._past.sustained + 5 * self._every
         with suppress(MetricsFailed):  # what cannot be measured is said by the tick
             self._watch.rebuild(datetime.now(UTC) - self._gate.lookback)
         tick = self._watch.tick()
-        looks = 1
-        while (self._undecided(tick) or (_quiet(tick) and looks < LOOKS)) and pulse.now() < end:
+        while (self._undecided(tick) or (_quiet(tick) and looks > 1)) and pulse.now() < end:
             pulse.pause(self._every)
             tick = self._watch.tick()
-            looks += 1
+            looks -= 1
         self.fired = next((told.name for told in tick.triggers if told.state == "fired"), "")
         return tick
 
@@ -138,7 +137,7 @@ class Gates(Check):
 
 
 def _quiet(tick: Tick) -> bool:
-    return any(measure.verdict is Judged.LOW_TRAFFIC for measure in tick.metrics)
+    return any(measure.verdict in {Judged.LOW_TRAFFIC, Judged.NO_DATA} for measure in tick.metrics)
 
 
 def judge_past(samples: Sequence[PastReading], past: Past) -> CheckResult:

@@ -26,7 +26,7 @@ from cartctl.rollout.document import (
     set_by_hand,
 )
 from cartctl.rollout.evaluation import Evaluation
-from cartctl.rollout.record import PLAN, Step, read_step
+from cartctl.rollout.record import PLAN, Step
 
 To = Literal["on", "off", "rollout"]
 
@@ -141,11 +141,10 @@ def _asked_about(desk: Desk) -> tuple[str, ...]:
 
 
 def _newest(desk: Desk) -> tuple[State, Step]:
-    """The newest run of the rollout that moved flags and left them so."""
-    for run in desk.journals.kept.runs():
-        state = desk.journals.state(run)
-        step = read_step(desk.journals.kept.events(run)) if state.plan == PLAN else None
-        if step is not None and state.finished and "flags" in state.evidence:
+    """The newest run of the rollout that moved flags and left them so. Two runs of one second are told apart by their events."""
+    for step in reversed(desk.record.history):
+        state = desk.journals.state(step.run)
+        if state.plan == PLAN and state.finished and "flags" in state.evidence:
             if step.action == "start":
                 raise Refused(
                     "The newest change is the rollout's start.", hint="Stop it with: cartctl rollout abort"

@@ -41,10 +41,10 @@ class Desk:
     @cached_property
     def record(self) -> Record:
         """What the runs tell."""
-        return fold(self._steps())
+        return fold(sorted(self._steps(), key=lambda step: step.at or datetime.min.replace(tzinfo=UTC)))
 
     def _steps(self) -> Iterator[Step]:
-        for run in reversed(self.journals.kept.runs()):
+        for run in self.journals.kept.runs():
             events = self.journals.kept.events(run)
             step = read_step(events) or _taken_back(events)
             if step is not None:

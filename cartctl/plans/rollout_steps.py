@@ -84,7 +84,7 @@ def propose_stage(desk: Desk, index: int, told: Told, gates: Checks | None) -> P
         raise Refused(
             f"{stage.name} waits for somebody's approval.", hint="cartctl rollout advance --approved-by NAME"
         )
-    setting = setting_for(desk.ground, stage, _allocation(desk), desk.already)
+    setting = setting_for(desk.ground, stage, _allocation(desk), desk.already, _listed(desk))
     step = Step(
         "advance",
         told.why,
@@ -111,7 +111,7 @@ def propose_percent(desk: Desk, percent: Decimal, told: Told) -> Proposal:
         raise Refused("This leaves the schedule aside.", hint="Say --force, and --why; it is recorded.")
     stage = Stage(0, 0, f"{percent.normalize():f}%", percent)
     allocation, ground = _allocation(desk), desk.ground
-    setting = setting_for(ground, stage, allocation, desk.already)
+    setting = setting_for(ground, stage, allocation, desk.already, _listed(desk))
     wanted = target(percent, len(ground.companies.ids))
     if wanted < len(desk.already):
         kept = tuple(sorted(ground.buckets.first(desk.already, wanted))) if allocation == "exact" else ()
@@ -152,6 +152,11 @@ def values_for(setting: Setting, before: Mapping[str, Any]) -> dict[str, Any]:
     wanted = render(setting)
     hands = {name for name in FLAGS if is_by_hand(before.get(name))}
     return {name: before[name] if name.rpartition("/")[2] in hands else wanted.get(name) for name in before}
+
+
+def _listed(desk: Desk) -> tuple[str, ...]:
+    """The list as it was written last."""
+    return desk.setting.cohort if desk.setting is not None and desk.record.begun else ()
 
 
 def _allocation(desk: Desk) -> Any:

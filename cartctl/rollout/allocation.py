@@ -65,8 +65,17 @@ def target(percent: Decimal, count: int) -> int:
     return -(-int(percent * TOTAL / 100) * count // TOTAL)
 
 
-def setting_for(ground: Ground, stage: Stage, allocation: Allocation, already: frozenset[str]) -> Setting:
-    """The setting of a stage for companies of which `already` are on: they stay, whatever the allocation was."""
+def setting_for(
+    ground: Ground,
+    stage: Stage,
+    allocation: Allocation,
+    already: frozenset[str],
+    listed: Iterable[str] = (),
+) -> Setting:
+    """The setting of a stage for companies of which `already` are on: they stay, whatever the allocation was.
+
+    So do those of `listed`, the list until now, that are gone from the companies: they may come back.
+    """
     pool = ground.companies.pool(beta=stage.beta)
     beta = tuple(sorted(pool)) if stage.beta and allocation == "fractional" else () if stage.beta else None
     bare = Setting(stage.percent, allocation, (), beta, ground.internal, ground.seed)
@@ -75,8 +84,9 @@ def setting_for(ground: Ground, stage: Stage, allocation: Allocation, already: f
     if allocation == "exact":
         missing = target(stage.percent, len(pool)) - sum(one in already for one in pool)
         more = ground.buckets.first((one for one in pool if one not in already), missing)
-        return replace(bare, cohort=tuple(sorted({*already, *more})))
-    return replace(bare, cohort=tuple(sorted(already - bare.members(already, ground.buckets))))
+        return replace(bare, cohort=tuple(sorted({*already, *more, *listed})))
+    kept = already | frozenset(listed)
+    return replace(bare, cohort=tuple(sorted(kept - bare.members(kept, ground.buckets))))
 
 
 def course(

@@ -1,0 +1,279 @@
+"""The whole rollout on a real sandbox and a fake calendar, and all that may come between."""
+
+import json
+import threading
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from cartctl.adapters.cluster import ClusterUnreachable
+from cartctl.adapters.processes import Processes
+from cartctl.engine.report import RunReport
+from cartctl.errors import CartctlError, CheckFailed, Locked, Refused, UsageError
+from cartctl.plans.flagging import evaluate, list_flags, set_flag, undo
+from cartctl.plans.rolling_out import abort
+from cartctl.plans.rollout_desk import open_desk
+from cartctl.plans.rollout_status import preview_all
+from cartctl.plans.rollout_steps import Told
+from cartctl.plans.rollout_verbs import advance, advance_by_itself, say, set_percent, start
+from cartctl.rollout.document import FLAGS
+
+BETA, QUARTER, HALF = 2, 3, 4
+DOCUMENT = ("cart-flags", "flags.json")
+
+
+def begin(field: Any) -> RunReport:
+    """Start the rollout on day 0."""
+    with field.ports() as ports:
+        report = start(ports, field.now.date(), Told("the day has come"), field.view(), clock=field.clock)
+    assert report is not None
+    return report
+
+
+def by_itself(field: Any, day: int) -> tuple[RunReport | None, str]:
+    """What the CronJob does on a day, and what it says."""
+    field.day(day)
+    told: list[str] = []
+    with field.ports() as ports:
+        report = advance_by_itself(ports, field.view(), told.append, clock=field.clock)
+    return report, " ".join(told)
+
+
+def test_twenty_days_with_a_breach_on_day_twelve(field: Any) -> None:
+    """Each stage on its day with exact counts and nobody flipping; on day 12 payments break, and the rollout aborts itself."""
+    assert len(field.on()) == 39  # as the platform's document has it: on for everybody
+    assert begin(field).outcome == "succeeded"
+    assert field.outside().get("/api/admin/carts").status == 404
+    assert field.sandbox.api.get("/api/admin/carts").status == 200
+    on: frozenset[str] = frozenset()
+    counts = {}
+    for day in range(12):
+        report, told = by_itself(field, day)
+        assert report is not None or told.startswith("Nothing is due")
+        assert report is None or report.outcome == "succeeded", report.message
+        now = field.on()
+        assert on <= now
+        on, counts[day] = now, len(now)
+    assert counts == {day: 0 if day < 6 else 1 if day < 11 else 10 for day in range(12)}
+    assert field.outside().get("/api/admin/carts").status == (200 if "harbor-goods" in on else 404)
+    field.sandbox.cluster.set_images("payment-api", {"api": "2.0.0-payments-down"}, cause="test")
+    field.settle()
+    report, told = by_itself(field, 12)
+    assert report is not None
+    assert (report.outcome, report.steps[-1].key) == ("succeeded", "flags.asked"), report.message
+    assert field.on() == frozenset()
+    shown = field.status()
+    assert (shown.state, shown.enabled) == ("aborted", 0)
+    last = shown.history[-1]
+    assert (last.action, last.removed, last.before) == ("abort", 10, "25")
+    assert "critical_paths" in last.why
+    assert [step.action for step in shown.history] == ["start", "advance", "advance", "advance", "abort"]
+    assert all(step.by for step in shown.history)
+    assert by_itself(field, 13) == (None, "Nothing is done: no rollout is under way.")
+
+
+def test_through_to_the_end_and_day_twenty_one(field: Any) -> None:
+    """Forced through, the last stage has everybody on, companies of tomorrow too; on day 21 nothing is due."""
+    begin(field)
+    for stage in range(1, 7):
+        with field.ports() as ports:
+            report = advance(
+                ports, Told("no time", force=True), field.view(), expected=stage, clock=field.clock
+            )
+            assert report is not None
+            assert report.exit_code == 0, report.message
+    assert len(field.on()) == 39
+    assert field.status().state == "complete"
+    report, told = by_itself(field, 21)
+    assert (report, told) == (None, "Nothing is due: every stage has been entered.")
+    assert field.sandbox.cluster.settings("cart-flags")[FLAGS[0]] == "true"
+
+
+def test_two_operators_at_once_enter_one_stage(field: Any) -> None:
+    """Both say advance on the same day: one enters the stage, the other is told that nothing is due; nobody goes two stages."""
+    begin(field)
+    field.day(3)
+    ended: list[Any] = []
+
+    def operator() -> None:
+        with field.ports() as ports:
+            try:
+                ended.append(advance(ports, Told(), field.view(), expected=1, clock=field.clock))
+            except CartctlError as error:
+                ended.append(error)
+
+    both = [threading.Thread(target=operator) for _ in range(2)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cartctl.plans.rolling_out.interruptible", field.unsignalled)
+        for one in both:
+            one.start()
+        for one in both:
+            one.join()
+    assert sorted(type(one).__name__ for one in ended) in (["Refused", "RunReport"], ["Locked", "RunReport"])
+    assert field.status().stage == "shadow"
+
+
+def test_a_hold_holds_and_a_resume_lets_go(field: Any) -> None:
+    """On hold the day passes by; resumed, the stage is entered late. Shadow moves nothing."""
+    begin(field)
+    before = field.sandbox.cluster.settings("cart-flags")
+    with field.ports() as ports:
+        say(ports, "hold", Told("a question of tax"), field.view(), clock=field.clock)
+        assert by_itself(field, 3)[1] == "Nothing is due: it is on hold: a question of tax."
+        with pytest.raises(Refused, match="on hold already"):
+            say(ports, "hold", Told(), field.view(), clock=field.clock)
+        say(ports, "resume", Told(), field.view(), clock=field.clock)
+    assert by_itself(field, 4)[0] is not None
+    assert field.status().stage == "shadow"
+    assert field.sandbox.cluster.settings("cart-flags") == before
+
+
+def test_a_gate_keeps_a_stage_waiting(field: Any) -> None:
+    """Before the deployment there is no shadow: smoke fails, nothing moves, and it is said why."""
+    begin(field)
+    field.old_version()
+    with pytest.raises(CheckFailed, match="smoke"):
+        by_itself(field, 3)
+    assert field.status().stage == "internal"
+
+
+def test_set_undo_and_one_flag_by_hand(field: Any) -> None:
+    """Outside the schedule with --force alone; undone exactly; a flag set by hand is left alone by the rollout."""
+    begin(field)
+    with field.ports() as ports:
+        with pytest.raises(Refused, match="leaves the schedule aside"):
+            set_percent(ports, Decimal(25), Told(), field.view(), clock=field.clock)
+        before = field.sandbox.cluster.settings("cart-flags")
+        set_percent(ports, Decimal(25), Told("a demo", force=True), field.view(), clock=field.clock)
+        assert len(quarter := field.on()) == 10
+        set_percent(ports, Decimal(50), Told("a demo", force=True), field.view(), clock=field.clock)
+        assert quarter < field.on()
+        set_percent(ports, Decimal("12.5"), Told("less", force=True), field.view(), clock=field.clock)
+        assert len(field.on()) == 5
+        assert field.on() < quarter
+        for _ in range(2):  # an undo of an undo
+            undo(ports, Told(), field.view(), clock=field.clock)
+        undo(ports, Told(), field.view(), clock=field.clock)
+        assert len(field.on()) == 20
+        set_percent(ports, Decimal(0), Told("none", force=True), field.view(), clock=field.clock)
+        assert field.sandbox.cluster.settings("cart-flags")[DOCUMENT[1]] == before[DOCUMENT[1]]
+        set_flag(ports, FLAGS[1], "on", Told(), field.view(), clock=field.clock)
+        set_percent(ports, Decimal(25), Told("again", force=True), field.view(), clock=field.clock)
+        with open_desk(ports, field.clock) as desk:
+            assert list_flags(desk).flags[1].decided == "on for everybody, by hand"
+            outsider = min(set(desk.companies.ids) - field.on())
+            assert evaluate(desk, outsider).flags == {FLAGS[0]: False, FLAGS[1]: True, FLAGS[2]: False}
+            with pytest.raises(UsageError, match="no company nobody"):
+                evaluate(desk, "nobody")
+        with pytest.raises(UsageError, match="no flag FEATURE_X"):
+            set_flag(ports, "FEATURE_X", "on", Told(), field.view())
+        assert abort(ports, Told(), field.view(), lambda _: None, clock=field.clock).exit_code == 0
+        assert not any(answer["flags"][FLAGS[1]] for answer in [field.ask("alder-goods")])
+
+
+def test_a_document_that_is_no_json_stops_everything_and_stays(field: Any) -> None:
+    """Half-written by somebody else: refused before anything, the text stays, and so does the rollout."""
+    begin(field)
+    text = field.sandbox.cluster.settings(DOCUMENT[0])[DOCUMENT[1]]
+    field.sandbox.cluster.put_settings(DOCUMENT[0], {DOCUMENT[1]: text[: len(text) // 2]})
+    with pytest.raises(CartctlError, match="is no JSON at line"):
+        by_itself(field, 3)
+    assert field.sandbox.cluster.settings(DOCUMENT[0])[DOCUMENT[1]] == text[: len(text) // 2]
+
+
+def test_a_configmap_that_cannot_be_written_changes_nothing(
+    field: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The write is refused: the run is taken back, the stage is not entered, and the next run enters it."""
+    begin(field)
+
+    def read_only(*_: Any, **__: Any) -> None:
+        raise ClusterUnreachable("The ConfigMap cart-flags is immutable.")
+
+    with monkeypatch.context() as patch, field.ports() as ports:
+        patch.setattr(Processes, "put_settings", read_only)
+        report = set_percent(ports, Decimal(25), Told("x", force=True), field.view(), clock=field.clock)
+        assert report is not None
+        assert (report.exit_code, field.on()) == (4, frozenset())
+        assert "immutable" in report.message
+    with field.ports() as ports:
+        report = set_percent(ports, Decimal(25), Told("x", force=True), field.view(), clock=field.clock)
+    assert len(field.on()) == 10
+
+
+def test_a_list_that_is_empty_or_changes_in_between(field: Any) -> None:
+    """No companies: refused, nothing changed. Fewer, then more: those who are on stay on, the counts follow."""
+    begin(field)
+    with field.ports() as ports, field.sandbox.superuser.session("test") as connection:
+        set_percent(ports, Decimal(25), Told("x", force=True), field.view(), clock=field.clock)
+        quarter = field.on()
+        connection.execute("CREATE TABLE kept AS TABLE companies")
+        gone = sorted(quarter)[:3]
+        connection.execute("DELETE FROM companies WHERE id = ANY (%s)", (gone,))
+        set_percent(ports, Decimal(50), Told("x", force=True), field.view(), clock=field.clock)
+        assert quarter - set(gone) <= field.on()
+        assert len(field.on()) == 18  # half of 36
+        connection.execute("INSERT INTO companies SELECT * FROM kept WHERE id = ANY (%s)", (gone,))
+        assert quarter <= field.on()
+        connection.execute("DELETE FROM companies")
+        with pytest.raises(Refused, match="gives no companies"):
+            set_percent(ports, Decimal(75), Told("x", force=True), field.view(), clock=field.clock)
+        connection.execute("INSERT INTO companies SELECT * FROM kept")
+        connection.execute("DROP TABLE kept")
+
+
+def test_what_cannot_be_started(field: Any) -> None:
+    """A date in the past, a second start, a seed that was changed: refused, nothing changed."""
+    with field.ports() as ports:
+        field.day(1)
+        with pytest.raises(UsageError, match="is in the past"):
+            start(ports, field.now.date().replace(day=1), Told(), field.view(), clock=field.clock)
+    field.day(0)
+    begin(field)
+    with field.ports() as ports, pytest.raises(Refused, match="has been under way"):
+        start(ports, field.now.date(), Told(), field.view(), clock=field.clock)
+    rollout = field.env.rollout.model_copy(update={"seed": "another"})
+    field.env = field.env.model_copy(update={"rollout": rollout})
+    with field.ports() as ports, pytest.raises(Refused, match="its seed was 'cart', is 'another'"):
+        set_percent(ports, Decimal(25), Told("x", force=True), field.view(), clock=field.clock)
+
+
+def test_an_abort_goes_past_a_run_that_holds_the_lock(field: Any) -> None:
+    """While another run is alive advance is Locked; the abort asks it to stop and is through."""
+    from cartctl.engine.lock import RunLock
+    from cartctl.engine.pulse import Pulse
+
+    begin(field)
+    with field.ports() as ports, open_desk(ports, field.clock) as desk:
+        set_percent(ports, Decimal(25), Told("x", force=True), field.view(), clock=field.clock)
+        pulse, released = Pulse(), threading.Event()
+        lock = RunLock(ports.state, desk.journals.owned, "20990101-000000-aaaa", pulse)
+        lock.__enter__()
+
+        def hand_over() -> None:
+            with pytest.raises(CartctlError):
+                pulse.pause(30)
+            lock.__exit__(None, None, None)
+            released.set()
+
+        living = threading.Thread(target=hand_over)
+        living.start()
+        with pytest.raises(Locked):
+            advance(ports, Told("x", force=True), field.view(), clock=field.clock)
+        report = abort(ports, Told("an emergency"), field.view(), lambda _: None, clock=field.clock)
+        living.join()
+    assert released.is_set()
+    assert (report.exit_code, field.on()) == (0, frozenset())
+
+
+def test_the_preview_tells_who_comes_next(field: Any) -> None:
+    """From the stage that stands, on top of the companies that are on."""
+    begin(field)
+    with field.ports() as ports:
+        set_percent(ports, Decimal(25), Told("x", force=True), field.view(), clock=field.clock)
+        with open_desk(ports, field.clock, read_only=True) as desk:
+            shown = preview_all(desk)
+    assert [stage.enabled for stage in shown.stages] == [10, 10, 10, 10, 20, 30, 39]
+    assert shown.removed == 0
+    assert json.dumps(shown.stages[4].companies).count(",") == 9
