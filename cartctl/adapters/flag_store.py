@@ -68,6 +68,7 @@ class ConfigMapFlags:
     def write(self, text: str, plain: Mapping[str, str | None], *, seen: str | None) -> None:
         """One write of the ConfigMap. Raises SettingsChanged."""
         self._cluster.put_settings(self._configmap, {**plain, self._key: text}, seen={self._key: seen})
+        self._cluster.hasten(self._configmap)
 
 
 class FileFlags:

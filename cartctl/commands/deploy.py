@@ -40,6 +40,9 @@ def deploy(
     outside_window: Annotated[
         bool, typer.Option("--outside-window", help="Deploy outside the environment's window.")
     ] = False,
+    force_owned: Annotated[
+        bool, typer.Option("--force-owned", help="Also what Argo CD, Flux, Helm or KEDA keeps.")
+    ] = False,
     restore_carts: Annotated[
         str | None,
         typer.Option(
@@ -71,7 +74,7 @@ def deploy(
         restore_carts=restore_carts,
     )
     env = options.environment() if plan or abandon else options.environment_started()
-    with Ports(env) as ports:
+    with Ports(env, force_owned=force_owned) as ports:
         if plan:
             return options.show(
                 preview("deploy", env.name, deploying.planned(ports, wanted, new_watch(ports)))

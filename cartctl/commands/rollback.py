@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cartctl.commands.options import Options
+from cartctl.errors import UsageError
 
 
 def rollback(
@@ -39,6 +40,17 @@ def rollback(
     take_over: Annotated[
         bool, typer.Option("--take-over", help="End the connection of a living run that does not stop.")
     ] = False,
+    to_revision: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--to-revision",
+            metavar="DEPLOYMENT=N",
+            help="For a release that another tool made: back to this revision, nothing else; may be repeated.",
+        ),
+    ] = None,
+    force_owned: Annotated[
+        bool, typer.Option("--force-owned", help="Also what Argo CD, Flux, Helm or KEDA keeps.")
+    ] = False,
 ) -> None:
     """Take the newest deployment back.
 
@@ -52,7 +64,11 @@ def rollback(
     options: Options = ctx.obj
     loss = allow_data_loss or not yes  # typing the database's name agrees to it as well
     wanted = Wanted(run, database, loss, keep_dependents, take_over, journal)
-    with Ports(options.environment()) as ports:
+    if to_revision:
+        if any((run, database, journal)):
+            raise UsageError("--to-revision goes alone.", hint="Leave out --run, --database and --journal.")
+        return _to_revision(options, to_revision, plan=plan, yes=yes, force_owned=force_owned)
+    with Ports(options.environment(), force_owned=force_owned) as ports:
         shown = show_plan(ports, wanted)
         if plan:
             return options.show(shown)
@@ -66,4 +82,19 @@ def rollback(
             options.confirm(f"Roll {ports.env.name} back?", yes=yes)
         with options.view() as view:
             report = take_back(ports, wanted, view, options.say)
+    raise typer.Exit(report.exit_code)
+
+
+def _to_revision(options: Options, given: list[str], *, plan: bool, yes: bool, force_owned: bool) -> None:
+    from cartctl.plans.to_revision import parse_revisions, put_back, show_revisions
+    from cartctl.ports import Ports
+
+    revisions = parse_revisions(given)
+    with Ports(options.environment(), force_owned=force_owned) as ports:
+        if plan:
+            return options.show(show_revisions(ports, revisions))
+        show_revisions(ports, revisions)
+        options.confirm(f"Put {', '.join(given)} back in {ports.env.name}?", yes=yes)
+        with options.view() as view:
+            report = put_back(ports, revisions, view)
     raise typer.Exit(report.exit_code)

@@ -15,6 +15,7 @@ from cartctl.ports import Ports
 
 WAYS_ON = {  # plan → how an unfinished run of it is ended
     "deploy": "cartctl deploy --resume, or cartctl rollback",
+    "revision": "cartctl rollback --to-revision DEPLOYMENT=N",
     "migrate": "cartctl migrate deploy",
     "migrate index": "cartctl migrate index --concurrently",
     "migrate adopt": "cartctl migrate adopt",

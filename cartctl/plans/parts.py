@@ -31,6 +31,7 @@ from cartctl.steps.maintenance import Doors, Maintenance
 from cartctl.steps.migrate import Migrate
 from cartctl.steps.release import Release
 from cartctl.steps.replicas import CRONJOB, DEPLOYMENT, Replicas
+from cartctl.steps.revision import Revision
 from cartctl.steps.snapshot import Snapshot
 
 NOT_CONFIGURED = "not configured"
@@ -192,6 +193,20 @@ def flags(
     """The feature flags, moved to what is `wanted`: left out, to 0 % but for the internal companies."""
     store = flag_store(ports)
     return Flags(key, names or names_in(store), store, wanted or off(ports.env.rollout.internal_companies))
+
+
+def revision(ports: Ports, revisions: Mapping[str, str]) -> Revision:
+    """Pod templates of earlier revisions. Raises UnknownDeployment for one that is not there."""
+    wanted = {name: ports.cluster.template_of(name, number) for name, number in revisions.items()}
+    return revision_of(ports, "revision", tuple(wanted), wanted)
+
+
+def revision_of(
+    ports: Ports, key: str, names: tuple[str, ...], wanted: Mapping[str, str] | None = None
+) -> Revision:
+    """Earlier templates, or (without `wanted`) those of the evidence."""
+    timeout = ports.env.release.timeout.total_seconds()
+    return Revision(key, names, ports.cluster, timeout=timeout, wanted=wanted)
 
 
 def cache(ports: Ports) -> Step:

@@ -28,6 +28,7 @@ DOES = {
     "smoke": "the full suite, critical paths included",
     "monitor": "thresholds and triggers",
     "report": "announce the outcome",
+    "revision": "put the named revisions' templates back",
     "flags": "take the feature flags to 0 %",
     "health.old": "the old version answers",
     "database": "drop the cart's tables and types",

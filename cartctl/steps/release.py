@@ -93,27 +93,31 @@ class Release(Change[Image]):
                 )
 
 
+def refuse_unfit_deployment(known: Mapping[str, Deployment], name: str) -> Deployment:
+    """The deployment. Raises UnknownDeployment, and Refused for one that is paused or that somebody else would put back."""
+    if name not in known:
+        raise UnknownDeployment(
+            f"There is no deployment {name}.", hint=f"There are {', '.join(sorted(known))}."
+        )
+    found = known[name]
+    if found.paused:
+        raise Refused(f"Deployment {name} is paused.", hint=f"kubectl rollout resume deployment/{name}")
+    if found.owner:
+        raise Refused(
+            f"Deployment {name} belongs to {found.owner}, which would put it back.",
+            hint=found.pause or f"Pause {found.owner} first.",
+        )
+    return found
+
+
 def _image(known: Mapping[str, Deployment], name: str, names: tuple[str, ...]) -> Image:
     """The image asked for. Raises UnknownDeployment, and Refused for a deployment that cannot be released now."""
     deployment, _, container = name.partition(".")
-    if deployment not in known:
-        raise UnknownDeployment(
-            f"There is no deployment {deployment}.", hint=f"There are {', '.join(sorted(known))}."
-        )
-    found = known[deployment]
+    found = refuse_unfit_deployment(known, deployment)
     if container not in found.images:
         raise UnknownDeployment(
             f"Deployment {deployment} has no container {container}.",
             hint=f"It has {', '.join(sorted(found.images))}.",
-        )
-    if found.paused:
-        raise Refused(
-            f"Deployment {deployment} is paused.", hint=f"kubectl rollout resume deployment/{deployment}"
-        )
-    if found.owner:
-        raise Refused(
-            f"Deployment {deployment} belongs to {found.owner}, which would put it back.",
-            hint=found.pause or f"Pause {found.owner} first.",
         )
     return replace(found.images[container], rest=_rest(found, names))
 

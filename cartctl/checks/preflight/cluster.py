@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Protocol, runtime_checkable
 
-from cartctl.adapters.cluster import Cluster, ClusterUnreachable, Deployment
-from cartctl.checks.preflight.look import failed, passed
+from cartctl.adapters.cluster import Cluster, ClusterUnreachable, Deployment, UnknownDeployment
+from cartctl.checks.preflight.look import failed, passed, warned
 from cartctl.config.model import Environment
 from cartctl.engine.model import CheckResult
 
@@ -15,6 +15,14 @@ class KnowsImages(Protocol):
 
     def images(self) -> list[str]:
         """The references it can run. Read-only."""
+
+
+@runtime_checkable
+class KnowsPermissions(Protocol):
+    """A cluster that can tell what it would refuse us."""
+
+    def denied(self) -> list[str]:
+        """The verbs that are missing. Read-only."""
 
 
 def wanted(environment: Environment, images: Mapping[str, str]) -> dict[str, dict[str, str]]:
@@ -41,11 +49,47 @@ def look_at_cluster(
         yield failed("cluster.reachable", error.message, "an answer", error.hint)
         return
     yield passed("cluster.reachable", f"{len(known)} deployments")
+    if isinstance(cluster, KnowsPermissions):
+        yield _permissions(cluster.denied())
     asked = wanted(environment, images)
     for name, containers in asked.items():
         yield _deployment(name, known, containers)
-    if isinstance(cluster, KnowsImages):
-        yield _images(cluster.images(), {*images.values(), *_refs(asked)})
+    for name in environment.cluster.workers.cronjobs:
+        yield _cronjob(cluster, name)
+    refs = {*images.values(), *_refs(asked)}
+    yield _images(cluster.images(), refs) if isinstance(cluster, KnowsImages) else _pinned(refs)
+
+
+def _permissions(denied: list[str]) -> CheckResult:
+    if denied:
+        hint = "Grant them: runbooks/kubernetes/role.yaml lists every verb."
+        return failed("cluster.permissions", f"may not {', '.join(denied)}", "every verb of the Role", hint)
+    return passed("cluster.permissions", "every verb of the Role")
+
+
+def _cronjob(cluster: Cluster, name: str) -> CheckResult:
+    title = f"cluster.cronjob.{name}"
+    try:
+        size = cluster.capacity([f"cronjob/{name}"])[f"cronjob/{name}"]
+    except UnknownDeployment as missing:
+        return failed(title, missing.message, "a CronJob that exists", missing.hint)
+    return passed(title, "scheduled" if size else "suspended")
+
+
+def _pinned(refs: set[str]) -> CheckResult:
+    """A reference without tag and digest is whatever is newest, another time for each node."""
+    if loose := sorted(ref for ref in refs if is_loose(ref)):
+        hint = "Name a tag, or better a digest: what is newest changes between two pods."
+        return warned("cluster.images", f"no tag or digest: {', '.join(loose)}", "a tag or a digest", hint)
+    return passed("cluster.images", ", ".join(sorted(refs)) or "none asked for")
+
+
+def is_loose(ref: str) -> bool:
+    """Whether a reference names neither tag nor digest, or the tag that moves by its very name."""
+    if "@" in ref:
+        return False
+    tag = ref.rpartition("/")[2].partition(":")[2]
+    return tag in {"", "latest"}
 
 
 def _deployment(name: str, known: Mapping[str, Deployment], containers: Mapping[str, str]) -> CheckResult:
@@ -66,7 +110,7 @@ def _deployment(name: str, known: Mapping[str, Deployment], containers: Mapping[
 def _standing(title: str, found: Deployment) -> CheckResult:
     expected = f"{found.replicas} replicas rolled out"
     if found.owner:
-        hint = f"Pause {found.owner} for this deployment: it would put back what a release changes."
+        hint = found.pause or f"Pause {found.owner}: it would put back what a release changes."
         return failed(title, f"kept by {found.owner}", "nobody else's", hint)
     if found.paused:
         return failed(title, "paused", "not paused", f"kubectl rollout resume deployment/{found.name}")

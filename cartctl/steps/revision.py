@@ -1,0 +1,54 @@
+"""The pod template of an earlier revision, for releases that other tools made.
+
+A template is journalled by its hash alone: it carries secrets, and the cluster keeps it as long as its revision history lasts.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from cartctl.adapters.cluster import Cluster
+from cartctl.engine.model import Change
+from cartctl.engine.pulse import Pulse
+from cartctl.steps.release import refuse_unfit_deployment
+from cartctl.steps.rollout import await_rollout
+
+
+class Revision(Change[str]):
+    """Template hashes by deployment; `wanted` is what to go to, `timeout` the seconds a rollout may take."""
+
+    kind: ClassVar[str] = "revision"
+    value: ClassVar[Any] = str
+
+    def __init__(
+        self,
+        key: str,
+        names: tuple[str, ...],
+        cluster: Cluster,
+        *,
+        timeout: float,
+        wanted: Mapping[str, str] | None = None,
+    ) -> None:
+        self.key = key
+        self.names = names
+        self._cluster = cluster
+        self._timeout = timeout
+        self._wanted = wanted or {}
+
+    def observe(self, names: tuple[str, ...]) -> dict[str, str]:
+        """The hashes of the templates asked for now. Raises Refused for a deployment paused or somebody else's. Read-only."""
+        known = self._cluster.deployments()
+        for name in names:
+            refuse_unfit_deployment(known, name)
+        return {name: self._cluster.template(name) for name in names}
+
+    def target(self, before: Mapping[str, str]) -> dict[str, str]:
+        """Each template as wanted."""
+        return {name: self._wanted[name] for name in before}
+
+    def move(self, to: Mapping[str, str], pulse: Pulse) -> None:
+        """Put the templates back that differ and return when the rollouts are complete."""
+        now = self.observe(tuple(to))
+        for name, template in to.items():
+            if now[name] != template:
+                self._cluster.set_template(name, template)
+        await_rollout(self._cluster, to, pulse, self._timeout)
