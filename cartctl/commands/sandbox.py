@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cartctl.commands.options import Options
+from cartctl.errors import UsageError
 
 sandbox = typer.Typer(
     help="The embedded environment: PostgreSQL, the application, metrics.", no_args_is_help=True
@@ -92,6 +93,37 @@ def sandbox_seed(
                 replace=replace,
                 pulse=pulse,
             )
+    options.show(done)
+
+
+@sandbox.command("load")
+def sandbox_load(
+    ctx: typer.Context,
+    rps: Annotated[float, typer.Option("--rps", min=0.1, max=5000, help="Requests per second.")] = 20.0,
+    duration: Annotated[
+        str, typer.Option("--for", metavar="DURATION", help="How long, for example 90s.")
+    ] = "30s",
+    name: Name = "default",
+) -> None:
+    """Drive shoppers and admins through the sandbox.
+
+    Tells the error rate and the latencies' percentiles. Ctrl-C ends it early and tells what was seen.
+    """
+    from cartctl.config.values import parse_duration
+    from cartctl.engine.pulse import Pulse
+    from cartctl.engine.signals import interruptible
+    from cartctl.render.progress import shown
+    from cartctl.sandbox.load import load
+
+    options: Options = ctx.obj
+    try:
+        seconds = parse_duration(duration).total_seconds()
+    except ValueError as wrong:
+        raise UsageError(f"--for: {wrong}") from wrong
+    with shown("load", quiet=options.quiet, no_color=options.no_color) as progress:
+        pulse = Pulse(progress=progress)
+        with interruptible(pulse):
+            done = load(name, rps=rps, seconds=seconds, pulse=pulse)
     options.show(done)
 
 

@@ -6,6 +6,7 @@ from rich.text import Text
 
 from cartctl.render.text import renderable
 from cartctl.sandbox.fill import Seeded
+from cartctl.sandbox.load import Loaded
 from cartctl.sandbox.status import SandboxStatus
 
 STYLE = {"up": "bold green", "degraded": "bold yellow", "down": "bold"}
@@ -40,6 +41,25 @@ def _seeded(result: Seeded) -> RenderableType:
         f"({result.carts_per_second:,} carts/s), with indexes and statistics {result.seconds:.1f} s."
     )
     return Group(table, Text(told, "dim"))
+
+
+@renderable.register
+def _loaded(result: Loaded) -> RenderableType:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    for name in ("p50", "p95", "p99", "max"):
+        table.add_column(name, justify="right")
+    for who, found in {"all": result.latency, **result.by_visitor}.items():
+        table.add_row(who, *map(_milliseconds, (found.p50, found.p95, found.p99, found.max)))
+    share = f"{result.error_rate * 100:.2f} % errors"
+    told = Text(f"{result.requests:,} requests in {result.seconds:.1f} s, {result.rps:g} a second, ")
+    told.append(share, "bold red" if result.errors else "green")
+    wrong = ", ".join(f"{count} x {status}" for status, count in result.statuses.items() if status != "200")
+    return Group(told, *([Text(wrong, "red")] if wrong else []), table)
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds * 1000:.0f} ms"
 
 
 def _deployments(result: SandboxStatus) -> Table:

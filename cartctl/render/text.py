@@ -24,6 +24,7 @@ _ELSEWHERE = {  # kind of result → the module that registers its renderer; loa
     "history": "cartctl.render.run_text",
     "index_plan": "cartctl.render.migrate_text",
     "indexes": "cartctl.render.migrate_text",
+    "load": "cartctl.render.sandbox_text",
     "migrated": "cartctl.render.database_text",
     "migration_plan": "cartctl.render.database_text",
     "migrations": "cartctl.render.migrations_text",

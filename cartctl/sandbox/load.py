@@ -1,0 +1,216 @@
+"""Traffic for a sandbox: shoppers and admins, at a steady rate, whatever the answers do.
+
+Requests begin when they are due and not when the ones before are answered; a latency counts from that moment, so that
+a stall shows in every request it delays.
+"""
+
+import http.client
+import math
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+from cartctl.adapters.http import Http
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import ConfigError, Interrupted
+from cartctl.sandbox.layout import Layout
+from cartctl.sandbox.status import read_status
+from cartctl.sandbox.up import checked_directory
+
+TIMEOUT = 10.0  # seconds, of one request
+CLIENTS = 64  # at most, each with a connection of its own
+PER_CLIENT = 4.0  # requests a second that one client is expected to manage
+OK = "200"
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request that somebody makes; `share` is its weight among all."""
+
+    who: str
+    path: str
+    share: int
+    dashboard: bool = False
+    carts: bool = False
+
+
+VISITS = (
+    Visit("shopper", "/api/products", 50),
+    Visit("shopper", "/api/payments/health", 10),
+    Visit("shopper", "/api/orders/health", 10),
+    Visit("admin", "/api/auth/session", 6),
+    Visit("admin", "/", 4, dashboard=True),
+    Visit("admin", "/api/admin/carts", 6, carts=True),
+    Visit("admin", "/api/admin/carts?status=ABANDONED", 3, carts=True),
+    Visit("admin", "/api/admin/carts/stats", 3, carts=True),
+    Visit("admin", "/api/admin/carts/recovery", 2, carts=True),
+    Visit("admin", "/api/admin/ecommerce-analytics/overview", 3, carts=True),
+    Visit("admin", "/carts", 3, dashboard=True, carts=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Latencies:
+    """Seconds from when a request was due to its whole answer, by percentile."""
+
+    p50: float | None
+    p95: float | None
+    p99: float | None
+    max: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a load was answered with; `statuses` by what came back, no answer by the name of its error."""
+
+    kind: ClassVar[str] = "load"
+
+    asked_rps: float
+    rps: float
+    seconds: float
+    requests: int
+    errors: int
+    error_rate: float
+    latency: Latencies
+    by_visitor: dict[str, Latencies]
+    statuses: dict[str, int]
+
+
+@dataclass
+class _Seen:
+    """What the clients have seen so far."""
+
+    guard: threading.Lock = field(default_factory=threading.Lock)
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    statuses: Counter[str] = field(default_factory=Counter)
+
+    def note(self, who: str, outcome: str, seconds: float) -> None:
+        """One answer, or what came instead."""
+        with self.guard:
+            self.seconds.setdefault(who, []).append(seconds)
+            self.statuses[outcome] += 1
+
+
+class _Slots:
+    """When each request is due, and what it is; given out one by one. Thread-safe."""
+
+    def __init__(self, visits: Sequence[Visit], rps: float, seconds: float) -> None:
+        self._begun, self._rps = time.monotonic(), rps
+        self._round = [visit for visit in visits for _ in range(visit.share)]
+        random.Random(1).shuffle(self._round)  # noqa: S311 - an even mix, nothing secret
+        self._numbers: Iterator[int] = iter(range(max(1, round(rps * seconds))))
+        self._guard = threading.Lock()
+        self.stopped = threading.Event()
+
+    def take(self) -> tuple[Visit, float] | None:
+        """The next visit once its time has come, with that time; None when all are given out or it was stopped."""
+        with self._guard:
+            number = next(self._numbers, None)
+        if number is None:
+            return None
+        due = self._begun + number / self._rps
+        if self.stopped.wait(max(0.0, due - time.monotonic())):
+            return None
+        return self._round[number % len(self._round)], due
+
+
+def load(name: str, *, rps: float, seconds: float, pulse: Pulse) -> Loaded:
+    """Drive the sandbox `name` with `rps` requests a second for so many seconds; stopped early, what was seen is told.
+
+    Carts are visited only where the version knows them. Raises ConfigError when the sandbox does not run.
+    """
+    places = _places(name)
+    slots, seen, begun = _Slots(places.visits, rps, seconds), _Seen(), time.monotonic()
+    wanted = max(1, min(CLIENTS, math.ceil(rps / PER_CLIENT)))
+    clients = [threading.Thread(target=_client, args=(places, slots, seen)) for _ in range(wanted)]
+    for client in clients:
+        client.start()
+    try:
+        while any(client.is_alive() for client in clients):
+            pulse.pause(0.1)
+            pulse.progress(min(time.monotonic() - begun, seconds), seconds, "s")
+    except Interrupted:
+        pass  # what was seen until then is the result
+    finally:
+        slots.stopped.set()
+        for client in clients:
+            client.join()
+    return _told(seen, rps, time.monotonic() - begun)
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where a sandbox answers, and what is visited there."""
+
+    api: str
+    dashboard: str
+    token: str
+    visits: tuple[Visit, ...]
+
+
+def _places(name: str) -> _Places:
+    status = read_status(name)
+    if not status.api_url or not status.dashboard_url:
+        raise ConfigError(f"The sandbox {name} does not run.", hint="Start it with: cartctl sandbox up")
+    token = Layout(checked_directory(name)).token.read_text(encoding="utf-8").strip()
+    version = str(Http(status.api_url).get("/health").json()["version"])
+    visits = tuple(visit for visit in VISITS if not (visit.carts and version.startswith("1.")))
+    return _Places(status.api_url, status.dashboard_url, token, visits)
+
+
+def _client(places: _Places, slots: _Slots, seen: _Seen) -> None:
+    """Visit what is due next, over connections that are kept as a browser keeps them."""
+    kept = {
+        dashboard: http.client.HTTPConnection(urlsplit(url).netloc, timeout=TIMEOUT)
+        for dashboard, url in ((False, places.api), (True, places.dashboard))
+    }
+    while taken := slots.take():
+        visit, due = taken
+        headers = {"Authorization": f"Bearer {places.token}"} if visit.who == "admin" else {}
+        outcome = _ask(kept[visit.dashboard], visit.path, headers)
+        seen.note(visit.who, outcome, time.monotonic() - due)
+    for connection in kept.values():
+        connection.close()
+
+
+def _ask(connection: http.client.HTTPConnection, path: str, headers: Mapping[str, str]) -> str:
+    """The status of an answer, or the name of what came instead."""
+    try:
+        connection.request("GET", path, headers=dict(headers))
+        answer = connection.getresponse()
+        answer.read()
+    except (OSError, http.client.HTTPException) as lost:
+        connection.close()  # the next request opens a new one
+        return type(lost).__name__
+    return str(answer.status)
+
+
+def _told(seen: _Seen, rps: float, seconds: float) -> Loaded:
+    every = [each for found in seen.seconds.values() for each in found]
+    errors = len(every) - seen.statuses[OK]
+    return Loaded(
+        asked_rps=rps,
+        rps=round(len(every) / seconds, 1),
+        seconds=round(seconds, 1),
+        requests=len(every),
+        errors=errors,
+        error_rate=round(errors / len(every), 6) if every else 0.0,
+        latency=latencies(every),
+        by_visitor={who: latencies(found) for who, found in sorted(seen.seconds.items())},
+        statuses=dict(sorted(seen.statuses.items())),
+    )
+
+
+def latencies(seconds: Sequence[float]) -> Latencies:
+    """The percentiles of some durations in seconds, each one that was really measured; None of none."""
+    ordered = sorted(seconds)
+
+    def at(share: float) -> float | None:
+        return round(ordered[math.ceil(share * len(ordered)) - 1], 4) if ordered else None
+
+    return Latencies(at(0.50), at(0.95), at(0.99), at(1.0))
