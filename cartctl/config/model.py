@@ -104,20 +104,35 @@ class Migrations(Section):
 
 
 class Encrypt(Section):
-    """How dumps are encrypted."""
+    """How dumps are encrypted: one of `age` (a file of recipients) and `gpg` (a recipient)."""
 
     age: LocalPath | None = None
     gpg: str | None = None
+    identity: LocalPath | None = None  # opens what age encrypted; only restoring and drilling need it
+
+
+class Backup(Section):
+    """Commands that make a backup with another tool and tell of it; each writes one JSON object."""
+
+    create: tuple[str, ...]
+    status: tuple[str, ...]
+    timeout: Duration = timedelta(hours=6)
 
 
 class Snapshots(Section):
-    """Where snapshots go and how many stay."""
+    """Where snapshots go and how many stay, or which other tool makes them."""
 
     url: str | None = None  # left out: the local state directory
     keep: int = Field(default=7, ge=1)
     max_age: Duration = timedelta(hours=24)
     encrypt: Encrypt | None = None
     pgbackrest_stanza: str | None = None
+    command: Backup | None = None
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether another tool makes and keeps them."""
+        return self.pgbackrest_stanza is not None or self.command is not None
 
 
 class Database(Section):

@@ -1,6 +1,5 @@
 """Making a snapshot: dumped from one exported state of the database, checksummed, written down, and only then visible."""
 
-import hashlib
 import os
 import secrets
 import time
@@ -13,6 +12,7 @@ from cartctl.adapters.postgres import Postgres
 from cartctl.adapters.programs import Attend, Program
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused
+from cartctl.snapshots.encryption import checksum, seal
 from cartctl.snapshots.manifest import DamagedSnapshot, File, Manifest, write_manifest
 from cartctl.snapshots.source import JOURNAL_SCHEMA, Facts, Fingerprint, database_size, exported, read_facts
 from cartctl.snapshots.store import DUMP, Store, sync
@@ -61,9 +61,10 @@ def create(subject: Subject, store: Store, snapshot: str, pulse: Pulse) -> Manif
                 snapshot=name,
                 attend=_attended(dump, size, pulse),
             )
+            plain = seal(dump, tools, store.cipher, pulse) if store.cipher else {}
             manifest = _manifest(
                 subject.env, snapshot, facts, tools, _seal(dump, pulse), time.monotonic() - begun
-            )
+            ).model_copy(update={"encryption": store.cipher.name if store.cipher else None, "plain": plain})
             sync(write_manifest(partial, manifest))
             sync(partial)
             pulse.check()
@@ -122,12 +123,6 @@ def _seal(dump: Path, pulse: Pulse) -> dict[str, File]:
     dump.chmod(0o700)
     sync(dump)
     return files
-
-
-def checksum(path: Path) -> str:
-    """SHA-256 of a file, lowercase hex. Read-only."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _manifest(

@@ -78,6 +78,8 @@ class Manifest(Part):
     tables: tuple[Table, ...]
     files: dict[str, File]
     roles: tuple[str, ...] = ()  # that own something in it or may do something with it
+    encryption: str | None = None  # how `files` are encrypted
+    plain: dict[str, str] = {}  # where they are: SHA-256 of the files before, by their names then
 
     @property
     def bytes(self) -> int:

@@ -4,7 +4,6 @@ Whoever makes one holds a lock on its unfinished directory, which the system fre
 killed process left behind is known by that and swept away.
 """
 
-import fcntl
 import json
 import os
 import re
@@ -19,15 +18,17 @@ from typing import ClassVar
 from urllib.parse import unquote, urlsplit
 
 from cartctl.adapters.effects import effect
+from cartctl.adapters.encryption import Cipher
 from cartctl.config.load import environment_directory
 from cartctl.config.model import Environment
-from cartctl.errors import Locked, Refused, UsageError
+from cartctl.errors import ConfigError, Locked, Refused, UsageError
+from cartctl.snapshots.encryption import decrypted, open_cipher
 from cartctl.snapshots.manifest import DamagedSnapshot, Manifest, read_manifest
+from cartctl.snapshots.places import PARTIAL, held
 
 DUMP = "dump"  # the subdirectory that pg_dump writes
-_PARTIAL = ".partial-"
-_PINNED = "pinned.json"
-_VERIFIED = "verified.json"
+PINNED = "pinned.json"
+VERIFIED = "verified.json"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -68,6 +69,11 @@ class Store:
     """A directory that holds snapshots. Made when the first one is."""
 
     directory: Path
+    cipher: Cipher | None = None
+
+    def where(self, snapshot: str) -> str:
+        """Where a snapshot is, for people."""
+        return str(self.path(snapshot))
 
     def room(self) -> tuple[Path, int]:
         """Where on the disk the store would lie, as far as it exists, and the bytes free there. Read-only."""
@@ -97,10 +103,23 @@ class Store:
         return read_manifest(self.path(snapshot))
 
     @contextmanager
+    def raw(self, snapshot: str) -> Iterator[Path]:
+        """The directory of a snapshot's files as they are kept, for as long as the block lasts."""
+        yield self.path(snapshot) / DUMP
+
+    @contextmanager
     def opened(self, snapshot: str) -> Iterator[OpenDump]:
-        """A snapshot's dump for the tools, for as long as the block lasts. Raises UsageError, DamagedSnapshot."""
-        files = {name: file.sha256 for name, file in self.get(snapshot).files.items()}
-        yield OpenDump(self.path(snapshot) / DUMP, files)
+        """A snapshot's dump for the tools, decrypted where it is not, for as long as the block lasts.
+
+        Raises UsageError, DamagedSnapshot; ConfigError without the key.
+        """
+        manifest = self.get(snapshot)
+        with self.raw(snapshot) as kept:
+            if manifest.encryption is None:
+                yield OpenDump(kept, {name: file.sha256 for name, file in manifest.files.items()})
+                return
+            with decrypted(kept, manifest, self.cipher, self.directory) as plain:
+                yield OpenDump(plain, manifest.plain)
 
     def list(self) -> Snapshots:
         """Every snapshot, newest first; a damaged one is listed as not verified. Read-only."""
@@ -138,11 +157,11 @@ class Store:
 
     def pin(self, snapshot: str, reason: str) -> None:
         """Keep a snapshot whatever the retention says."""
-        _mark(self.path(snapshot) / _PINNED, reason)
+        _mark(self.path(snapshot) / PINNED, reason)
 
     def note_verified(self, snapshot: str, *, passed: bool) -> None:
         """Remember the outcome of a verification."""
-        path = self.path(snapshot) / _VERIFIED
+        path = self.path(snapshot) / VERIFIED
         if passed:
             _mark(path, "verified")
         else:
@@ -153,7 +172,7 @@ class Store:
         if self.entry(snapshot).pinned:
             raise Refused(f"The snapshot {snapshot} is pinned.", hint="cartctl snapshot list")
         gone = (
-            self.directory / f"{_PARTIAL}{snapshot}-{secrets.token_hex(4)}"
+            self.directory / f"{PARTIAL}{snapshot}-{secrets.token_hex(4)}"
         )  # swept like any other left-over
         with effect("snapshots.remove"):
             self.path(snapshot).rename(gone)
@@ -167,7 +186,7 @@ class Store:
         """
         final = self.path(snapshot)
         self._sweep(snapshot)
-        partial = self.directory / f"{_PARTIAL}{snapshot}-{secrets.token_hex(4)}"
+        partial = self.directory / f"{PARTIAL}{snapshot}-{secrets.token_hex(4)}"
         try:
             self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             partial.mkdir(mode=0o700)
@@ -176,7 +195,7 @@ class Store:
                 f"Snapshots cannot be kept in {self.directory}: {error.strerror}.",
                 hint="Make the directory writable, or set database.snapshots.url.",
             ) from error
-        with _held(partial):
+        with held(partial):
             try:
                 yield partial
                 self._publish(partial, final)
@@ -191,55 +210,57 @@ class Store:
 
     def _sweep(self, snapshot: str) -> None:
         """Remove what dead processes left unfinished."""
-        for leftover in self.directory.glob(f"{_PARTIAL}*"):
+        for leftover in self.directory.glob(f"{PARTIAL}*"):
             try:
-                with _held(leftover):
+                with held(leftover):
                     shutil.rmtree(leftover, ignore_errors=True)
             except Locked as busy:
-                if leftover.name.rpartition("-")[0] == f"{_PARTIAL}{snapshot}":
+                if leftover.name.rpartition("-")[0] == f"{PARTIAL}{snapshot}":
                     raise Locked(f"Another process is making the snapshot {snapshot}.") from busy
             except FileNotFoundError:
                 continue  # somebody else swept it
 
     def _entry(self, path: Path) -> Snapshot:
-        pinned = (path / _PINNED).exists()
+        pinned = (path / PINNED).exists()
         try:
             made = read_manifest(path)
         except DamagedSnapshot:
             changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
             return Snapshot(path.name, changed, "local", 0, verified=False, pinned=pinned, heads=())
-        verified = (path / _VERIFIED).exists()
+        verified = (path / VERIFIED).exists()
         return Snapshot(made.id, made.created_at, made.provider, made.bytes, verified, pinned, made.heads)
 
 
 def open_store(environment: Environment) -> Store:
     """The store of an environment: `database.snapshots.url`, else a directory of this machine's state.
 
-    Raises Refused for anything but a local directory.
+    An address of another kind is whatever fsspec knows. Raises ConfigError for one that nothing here speaks.
     """
-    url = environment.database.snapshots.url
-    if url is None:
-        return Store(environment_directory(environment) / "snapshots")
-    parts = urlsplit(url)
-    if parts.scheme not in {"", "file"} or parts.netloc not in {"", "localhost"}:
-        raise Refused(
-            f"Snapshots in {parts.scheme}://{parts.hostname or ''} are not supported: only local directories are.",
-            hint="Set database.snapshots.url to a path or a file:// address.",
+    settings, here = environment.database.snapshots, environment_directory(environment)
+    cipher = open_cipher(settings.encrypt)
+    if settings.url is None:
+        return Store(here / "snapshots", cipher)
+    parts = urlsplit(settings.url)
+    if parts.scheme not in {"", "file"}:
+        from cartctl.adapters.object_store import ObjectStore
+        from cartctl.snapshots.remote import RemoteStore
+
+        return RemoteStore(here / "staged", cipher, objects=ObjectStore(settings.url))
+    if parts.netloc not in {"", "localhost"}:
+        raise ConfigError(
+            f"The address names a host, {parts.hostname}, which a file:// address cannot reach.",
+            hint="Set database.snapshots.url to a path, or to an address of another kind.",
         )
-    return Store(Path(unquote(parts.path)).expanduser().absolute())
+    return Store(Path(unquote(parts.path)).expanduser().absolute(), cipher)
 
 
 def refuse_plain(environment: Environment) -> None:
-    """Raise Refused where a plain local dump must not be written: cartctl cannot encrypt one yet."""
-    if environment.database.snapshots.encrypt is not None:
+    """Raise Refused where a plain dump must not be written: in a protected environment."""
+    settings = environment.database.snapshots
+    if environment.protected and settings.encrypt is None and not settings.elsewhere:
         raise Refused(
-            "Encrypted snapshots are not supported: a dump would be written in plain.",
-            hint="Leave database.snapshots.encrypt out where a plain dump is acceptable.",
-        )
-    if environment.protected:
-        raise Refused(
-            f"The environment {environment.name} is protected, and a local snapshot would not be encrypted.",
-            hint="Have the database's own backup taken, and keep plain dumps to environments that are not protected.",
+            f"The environment {environment.name} is protected, and a snapshot would not be encrypted.",
+            hint="Set database.snapshots.encrypt to { age = RECIPIENTS } or { gpg = RECIPIENT }.",
         )
 
 
@@ -256,23 +277,15 @@ def _is_snapshot(path: Path) -> bool:
     return path.is_dir() and bool(_ID.fullmatch(path.name))
 
 
+def mark(reason: str) -> bytes:
+    """What a pin or a passed verification looks like: since when, and why."""
+    return json.dumps({"at": datetime.now(UTC).isoformat(), "reason": reason}).encode()
+
+
 def _mark(path: Path, reason: str) -> None:
     new = path.with_suffix(".new")
     new.touch(mode=0o600)
-    new.write_text(json.dumps({"at": datetime.now(UTC).isoformat(), "reason": reason}), encoding="utf-8")
+    new.write_bytes(mark(reason))
     sync(new)
     new.replace(path)
     sync(path.parent)
-
-
-@contextmanager
-def _held(directory: Path) -> Iterator[None]:
-    """Hold a directory's lock. Raises Locked at once when somebody else does."""
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError as held:
-        raise Locked(f"{directory.name} is in use by another process.") from held
-    finally:
-        os.close(handle)

@@ -9,9 +9,9 @@ from cartctl.adapters.programs import Attend, Program
 from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import ConfigError, StepFailed
-from cartctl.snapshots.create import checksum
+from cartctl.snapshots.encryption import checksum
 from cartctl.snapshots.manifest import DamagedSnapshot, Manifest
-from cartctl.snapshots.store import DUMP, Store
+from cartctl.snapshots.store import Store
 
 LIST_LIMIT = timedelta(minutes=5)
 _AGAIN = "Take a new snapshot: this one cannot be restored from."
@@ -27,10 +27,9 @@ def verify(store: Store, snapshot: str, pulse: Pulse) -> Checks:
     except DamagedSnapshot as damaged:
         store.note_verified(snapshot, passed=False)
         return Checks((CheckResult("manifest", Verdict.FAIL, damaged.message, "as written", _AGAIN),))
-    dump = store.path(snapshot) / DUMP
-    checks = Checks(
-        (_manifest(manifest, snapshot), _files(dump, manifest, pulse), _contents(dump, manifest, pulse))
-    )
+    with store.raw(snapshot) as dump:
+        files = _files(dump, manifest, pulse)
+    checks = Checks((_manifest(manifest, snapshot), files, _opened(store, snapshot, manifest, files, pulse)))
     if checks.verdict is not Verdict.UNKNOWN:
         store.note_verified(snapshot, passed=checks.verdict is Verdict.PASS)
     return checks
@@ -66,6 +65,23 @@ def _wrong_files(dump: Path, manifest: Manifest, pulse: Pulse) -> Iterator[str]:
         pulse.progress(done, manifest.bytes, "bytes")
     present = {path.name for path in dump.iterdir()} if dump.is_dir() else set()
     yield from (f"{name} does not belong" for name in sorted(present - set(manifest.files)))
+
+
+def _opened(store: Store, snapshot: str, manifest: Manifest, files: CheckResult, pulse: Pulse) -> CheckResult:
+    """Without the key an encrypted dump is held to what was seen before it was encrypted."""
+    if manifest.encryption and not (store.cipher and store.cipher.can_open):
+        told = f"encrypted with {manifest.encryption}; looked at before it was"
+        return CheckResult("contents", Verdict.PASS, told)
+    if manifest.encryption and files.verdict is not Verdict.PASS:
+        return CheckResult("contents", Verdict.FAIL, "not opened: its files are not as written", hint=_AGAIN)
+    try:
+        with store.opened(snapshot) as dump:
+            return _contents(dump.path, manifest, pulse)
+    except ConfigError as missing:
+        return CheckResult("contents", Verdict.UNKNOWN, missing.message, hint=missing.hint)
+    except StepFailed as failed:
+        pulse.check()
+        return CheckResult("contents", Verdict.UNKNOWN, failed.message, hint=failed.hint)
 
 
 def _contents(dump: Path, manifest: Manifest, pulse: Pulse) -> CheckResult:

@@ -43,7 +43,7 @@ class Snapshot(Action[dict[str, Any]]):
             bad = "; ".join(f"{check.name}: {check.observed}" for check in checks.bad())
             raise StepFailed(
                 f"The snapshot {manifest.id} does not verify: {bad}",
-                hint=f"Look at the disk; remove {self._store.path(manifest.id)} to have it taken again.",
+                hint=f"Look at the disk; remove {self._store.where(manifest.id)} to have it taken again.",
             )
         self._store.pin(manifest.id, f"before run {run.id}")
         return self._result(manifest)
@@ -66,7 +66,7 @@ class Snapshot(Action[dict[str, Any]]):
     def _result(self, manifest: Manifest) -> dict[str, Any]:
         return {
             "id": manifest.id,
-            "path": str(self._store.path(manifest.id)),
+            "path": self._store.where(manifest.id),
             "bytes": manifest.bytes,
             "wal_lsn": manifest.target.wal_lsn,
             "at": manifest.target.at.isoformat(),

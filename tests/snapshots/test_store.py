@@ -11,7 +11,7 @@ from cartctl.config.load import environment_directory
 from cartctl.config.model import Environment
 from cartctl.engine.model import Run
 from cartctl.engine.pulse import Pulse
-from cartctl.errors import Refused, StepFailed, UsageError
+from cartctl.errors import ConfigError, Refused, StepFailed, UsageError
 from cartctl.render.json import document
 from cartctl.snapshots.create import Subject, create
 from cartctl.snapshots.manifest import Manifest
@@ -111,23 +111,19 @@ def test_a_store_can_be_a_path_or_a_file_address(url: str) -> None:
     assert open_store(_environment(snapshots={"url": url})).directory == Path("/var/backups/cart one")
 
 
-@pytest.mark.parametrize(
-    "url", ("s3://acme/snapshots", "gs://x/y", "file://elsewhere/x", "sftp://u:p@host/x")
-)
-def test_other_places_are_refused(url: str) -> None:
-    """A remote store is refused in a sentence that shows no credentials."""
-    with pytest.raises(Refused, match="not supported") as caught:
+@pytest.mark.parametrize("url", ("nothing://x/y", "file://u:p@elsewhere/x", "sftp://u:p@host/x"))
+def test_places_that_cannot_be_reached_are_refused(url: str) -> None:
+    """An address that nothing here speaks is refused in a sentence that shows no credentials."""
+    with pytest.raises(ConfigError) as caught:
         open_store(_environment(snapshots={"url": url}))
     assert "u:p" not in caught.value.message
 
 
 def test_a_protected_environment_has_no_plain_dumps() -> None:
-    """A plain local dump is refused in a protected environment, and so is one that was to be encrypted."""
+    """A plain local dump is refused in a protected environment, and only there."""
     protected = _environment().model_copy(update={"protected": True})
     with pytest.raises(Refused, match="protected"):
         refuse_plain(protected)
-    with pytest.raises(Refused, match="Encrypted"):
-        refuse_plain(_environment(snapshots={"encrypt": {"age": "recipients"}}))
     refuse_plain(_environment())
 
 

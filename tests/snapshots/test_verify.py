@@ -66,7 +66,7 @@ def _break_the_contents(store: Store) -> None:
     manifest = store.get("one")
     path = store.path("one") / "dump" / "toc.dat"
     path.write_bytes(b"x" * manifest.files["toc.dat"].bytes)
-    from cartctl.snapshots.create import checksum
+    from cartctl.snapshots.encryption import checksum
 
     file = manifest.files["toc.dat"].model_copy(update={"sha256": checksum(path)})
     _rewrite(store, manifest.model_copy(update={"files": {**manifest.files, "toc.dat": file}}))

@@ -1,0 +1,90 @@
+"""Files at any address that fsspec knows: a bucket, a share, memory. Small verbs, its errors translated."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import fsspec
+
+from cartctl.adapters.effects import effect
+from cartctl.errors import ConfigError, StepFailed
+
+EXTRAS = {"s3": "s3", "gs": "gs", "gcs": "gs"}  # protocol → the extra that brings its package
+
+
+class ObjectStore:
+    """A directory by its address; names are relative to it, with `/` between parts."""
+
+    def __init__(self, url: str) -> None:
+        self.url = re.sub(r"//[^/@]*@", "//", url.rstrip("/"))  # for people: without user and password
+        protocol = url.partition("://")[0]
+        try:
+            self._files, self._root = fsspec.core.url_to_fs(url.rstrip("/"))
+        except ImportError as missing:
+            extra = EXTRAS.get(protocol)
+            hint = f"pip install 'cartctl[{extra}]'" if extra else f"Install its package: {missing}"
+            raise ConfigError(f"Addresses of {protocol}:// need another package.", hint=hint) from missing
+        except ValueError as wrong:
+            raise ConfigError(
+                f"Nothing here speaks {protocol}://.", hint="See database.snapshots.url."
+            ) from wrong
+
+    def put(self, local: Path, name: str) -> None:
+        """Copy a local file there. Raises StepFailed."""
+        with self._translated(name), effect("object_store.put"):
+            self._files.makedirs(self._path(name).rpartition("/")[0], exist_ok=True)
+            self._files.put_file(str(local), self._path(name))
+
+    def get(self, name: str, local: Path) -> None:
+        """Copy a file from there. Raises StepFailed."""
+        with self._translated(name):
+            self._files.get_file(self._path(name), str(local))
+
+    def read(self, name: str) -> bytes | None:
+        """A small file's content, None when there is none. Raises StepFailed. Read-only."""
+        with self._translated(name):
+            try:
+                content: bytes = self._files.cat_file(self._path(name))
+            except FileNotFoundError:
+                return None
+            return content
+
+    def exists(self, name: str) -> bool:
+        """Whether there is a file of this name. Raises StepFailed. Read-only."""
+        with self._translated(name):
+            return bool(self._files.exists(self._path(name)))
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a small file. Raises StepFailed."""
+        with self._translated(name), effect("object_store.write"):
+            self._files.makedirs(self._path(name).rpartition("/")[0], exist_ok=True)
+            self._files.pipe_file(self._path(name), content)
+
+    def names(self) -> list[str]:
+        """What is directly below. Raises StepFailed. Read-only."""
+        with self._translated(""):
+            try:
+                found = self._files.ls(self._root, detail=False, refresh=True)
+            except FileNotFoundError:
+                return []
+            return sorted(str(path).rstrip("/").rpartition("/")[2] for path in found)
+
+    def remove(self, name: str) -> None:
+        """Remove a file or a directory with all below; nothing happens when there is none. Raises StepFailed."""
+        with self._translated(name), effect("object_store.remove"):
+            if self._files.exists(self._path(name)):
+                self._files.rm(self._path(name), recursive=self._files.isdir(self._path(name)))
+
+    def _path(self, name: str) -> str:
+        return f"{self._root.rstrip('/')}/{name}"
+
+    @contextmanager
+    def _translated(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StepFailed(
+                f"{self.url}/{name} cannot be used: {error.strerror or error}.",
+                hint="Check database.snapshots.url and the rights there.",
+            ) from error
