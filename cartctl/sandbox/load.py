@@ -22,7 +22,9 @@ from cartctl.sandbox.layout import Layout
 from cartctl.sandbox.status import read_status
 from cartctl.sandbox.up import checked_directory
 
-TIMEOUT = 10.0  # seconds, of one request
+TIMEOUT = (
+    5.0  # seconds, of one request; what could not even be sent until so long after the end counts as an error
+)
 CLIENTS = 64  # at most, each with a connection of its own
 PER_CLIENT = 4.0  # requests a second that one client is expected to manage
 OK = "200"
@@ -66,7 +68,7 @@ class Latencies:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What a load was answered with; `statuses` by what came back, no answer by the name of its error."""
+    """What a load was answered with; `statuses` by what came back, no answer by the name of its error, no request `unsent`."""
 
     kind: ClassVar[str] = "load"
 
@@ -89,6 +91,11 @@ class _Seen:
     seconds: dict[str, list[float]] = field(default_factory=dict)
     statuses: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def requests(self) -> int:
+        """All of them."""
+        return self.statuses.total()
+
     def note(self, who: str, outcome: str, seconds: float) -> None:
         """One answer, or what came instead."""
         with self.guard:
@@ -103,7 +110,8 @@ class _Slots:
         self._begun, self._rps = time.monotonic(), rps
         self._round = [visit for visit in visits for _ in range(visit.share)]
         random.Random(1).shuffle(self._round)  # noqa: S311 - an even mix, nothing secret
-        self._numbers: Iterator[int] = iter(range(max(1, round(rps * seconds))))
+        self.total = max(1, round(rps * seconds))
+        self._numbers: Iterator[int] = iter(range(self.total))
         self._guard = threading.Lock()
         self.stopped = threading.Event()
 
@@ -131,15 +139,16 @@ def load(name: str, *, rps: float, seconds: float, pulse: Pulse) -> Loaded:
     for client in clients:
         client.start()
     try:
-        while any(client.is_alive() for client in clients):
+        while any(client.is_alive() for client in clients) and time.monotonic() < begun + seconds + TIMEOUT:
             pulse.pause(0.1)
             pulse.progress(min(time.monotonic() - begun, seconds), seconds, "s")
     except Interrupted:
-        pass  # what was seen until then is the result
+        slots.total = 0  # what was seen until then is the result
     finally:
         slots.stopped.set()
         for client in clients:
             client.join()
+    seen.statuses["unsent"] += max(0, slots.total - seen.requests)
     return _told(seen, rps, time.monotonic() - begun)
 
 
@@ -192,17 +201,18 @@ def _ask(connection: http.client.HTTPConnection, path: str, headers: Mapping[str
 
 def _told(seen: _Seen, rps: float, seconds: float) -> Loaded:
     every = [each for found in seen.seconds.values() for each in found]
-    errors = len(every) - seen.statuses[OK]
+    requests = seen.requests
+    errors = requests - seen.statuses[OK]
     return Loaded(
         asked_rps=rps,
         rps=round(len(every) / seconds, 1),
         seconds=round(seconds, 1),
-        requests=len(every),
+        requests=requests,
         errors=errors,
-        error_rate=round(errors / len(every), 6) if every else 0.0,
+        error_rate=round(errors / requests, 6) if requests else 0.0,
         latency=latencies(every),
         by_visitor={who: latencies(found) for who, found in sorted(seen.seconds.items())},
-        statuses=dict(sorted(seen.statuses.items())),
+        statuses={status: number for status, number in sorted(seen.statuses.items()) if number},
     )
 
 
