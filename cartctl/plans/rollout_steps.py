@@ -7,7 +7,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from cartctl.config.stages import Stage
+from cartctl.config.stages import HUNDRED, Stage
 from cartctl.engine.model import Checks
 from cartctl.errors import CartctlError, Refused, UsageError
 from cartctl.plans.rollout_desk import Desk
@@ -184,6 +184,7 @@ def _counted(desk: Desk, step: Step, setting: Setting, told: Told, stage: Stage 
 
 def _proposal(desk: Desk, step: Step, setting: Setting) -> Proposal:
     """With its document tried on the library: what it answers is what was counted. Raises StepFailed for one too large."""
+    _refuse_unshared(setting, desk)
     now = setting.members(desk.companies.ids, desk.ground.buckets)
     added, removed = sorted(now - desk.already), sorted(desk.already - now)
     values = values_for(setting, desk.values)
@@ -207,6 +208,16 @@ def answers(desk: Desk, values: Mapping[str, Any], companies: Iterable[str]) -> 
     asked = Evaluation(put_in(desk.document, values))
     defined = [name for name in FLAGS if {**desk.values, **values}.get(name) is not None]
     return {company: {name: asked.on(name, company) for name in defined} for company in companies}
+
+
+def _refuse_unshared(setting: Setting, desk: Desk) -> None:
+    """Raise Refused for ids that other languages' libraries hash otherwise: by share, a company would have it here and not there."""
+    odd = [one for one in desk.companies.ids if not one.isascii()]
+    if odd and setting.allocation == "fractional" and 0 < setting.percent < HUNDRED:
+        raise Refused(
+            f"{len(odd)} companies have ids beyond ASCII, which applications in other languages put elsewhere: {_some(odd)}.",
+            hint='Set rollout.companies.allocation = "exact".',
+        )
 
 
 def _first(count: int, some: Sequence[str]) -> list[str]:

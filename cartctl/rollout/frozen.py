@@ -14,7 +14,7 @@ from cartctl.errors import Refused
 from cartctl.rollout.document import FLAGS, KEY
 from cartctl.rollout.evaluation import TOTAL, Buckets
 
-HASH = "MurmurHash3 32 bits of the key as CBOR, its upper bits"
+HASH = "MurmurHash3 32 bits of the key's text, its upper bits"
 TABLE_SEED = "cart"  # of the shipped table
 
 
