@@ -29,6 +29,8 @@ LIMIT = 100.0  # milliseconds
 NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 PERIOD = Period(NOW - timedelta(days=30), NOW)
 
+EXPIRES = text('carts."expiresAt"')
+
 Query = Callable[[Connection], Any]
 
 
@@ -55,9 +57,8 @@ def reads(connection: Connection) -> dict[str, Query]:
         "recovery candidates, 500, all companies": lambda c: c.execute(jobs.candidates(NOW).limit(500)).all(),
         "carts to expire, 500": lambda c: c.execute(jobs.due_to_expire(jobs.DUE, NOW).limit(500)).all(),
         "abandoned carts to expire, 500": lambda c: c.execute(
-            jobs.due_to_expire(jobs.LEFT, NOW).limit(500)
+            jobs.due_to_expire(jobs.LEFT, NOW).order_by(EXPIRES).limit(500)
         ).all(),
-        "carts to abandon, 500": lambda c: c.execute(jobs.due_to_abandon(NOW).limit(500)).all(),
         "sessions to end, 500": lambda c: c.execute(jobs.due_sessions(NOW).limit(500)).all(),
     }
 
@@ -71,6 +72,10 @@ WRITES: dict[str, Query] = {
         text(f"DELETE FROM customers WHERE id = '{COMPANY}-shopper-00500'")
     ),
     "delete a site": lambda c: c.execute(text("DELETE FROM sites WHERE id = 'unused'")),
+}
+BESIDES: dict[str, Query] = {
+    "carts to abandon, 500": lambda c: c.execute(jobs.due_to_abandon(NOW).order_by(EXPIRES).limit(500)).all(),
+    "abandon, a batch of 500 written": lambda c: jobs.abandon_carts(c, NOW),
 }
 UNUSED = f"""INSERT INTO products (id, "companyId", name, category, price) VALUES ('unsold', '{COMPANY}', 'U', 'k', 1);
 INSERT INTO sites (id, "companyId", name, domain) VALUES ('unused', '{COMPANY}', 'U', 'unused.example')"""
@@ -147,6 +152,8 @@ def main() -> int:
                 connection.execute(
                     text(f"UPDATE carts SET version = 1 WHERE \"companyId\" = '{COMPANY}' AND id LIKE '%1'")
                 )
+            print("besides, without a limit:")
+            show(connection, BESIDES)
             print("churned:")
             fine &= show(
                 connection, {name: asked[name] for name in ("stats", "overview, 30 days", "list by status")}
