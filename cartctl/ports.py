@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cartctl.adapters.notify import Webhook
     from cartctl.adapters.postgres import Postgres
     from cartctl.adapters.redis import RedisCache
+    from cartctl.checks.flags_asked import Door
 
 T = TypeVar("T")
 
@@ -133,6 +134,13 @@ class Ports:
             window=self._window,
             connections=self._connections(),
         )
+
+    @property
+    def flags_door(self) -> "Door":
+        """Where the application says which flags a company has."""
+        from cartctl.checks.flags_asked import Door
+
+        return Door(self.api_deployments, self.env.rollout.ask_path, self.token)
 
     @cached_property
     def redis(self) -> "RedisCache | None":

@@ -131,7 +131,7 @@ def _judge_anew(ports: Ports, asked: Asked, state: State, pulse: Pulse) -> None:
     if "preflight" not in state.done:
         return
     midway = "the run is in the middle of it"
-    skip = dict.fromkeys(("cluster", "metrics", "api", "dashboard"), midway)
+    skip = dict.fromkeys(("cluster", "metrics", "api", "dashboard", "flags"), midway)
     found = parts.preflight(ports, asked.images, outside_window=asked.outside_window, skip=skip).judge(pulse)
     if found.verdict in {Verdict.FAIL, Verdict.UNKNOWN}:
         told = "; ".join(f"{bad.name}: {bad.observed}" for bad in found.bad())

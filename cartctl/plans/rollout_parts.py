@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from cartctl.checks.flags_asked import Door, FlagsAsked
+from cartctl.checks.flags_asked import FlagsAsked
 from cartctl.checks.gates import Gates, Past
 from cartctl.engine.model import CheckResult
 from cartctl.plans import parts
@@ -16,9 +16,10 @@ from cartctl.rollout.gates import count_carts, judge_conversion
 
 def flags_asked(ports: Ports, expected: Mapping[str, Mapping[str, bool]], *, optional: bool) -> FlagsAsked:
     """Every replica of the API confirms who is on."""
-    door = Door(ports.api_deployments, ports.env.rollout.ask_path, ports.token)
     timeout = parts.ARRIVES.total_seconds()
-    return FlagsAsked("flags.asked", ports.cluster, door, expected, timeout=timeout, optional=optional)
+    return FlagsAsked(
+        "flags.asked", ports.cluster, ports.flags_door, expected, timeout=timeout, optional=optional
+    )
 
 
 def gates(desk: Desk) -> Gates:

@@ -135,6 +135,11 @@ def read_setting(values: Mapping[str, Any]) -> Setting | None:
     return setting if same and values.get(EVALUATOR) == wanted[EVALUATOR] else None
 
 
+def names_of(*, plain: bool) -> tuple[str, ...]:
+    """Every value of the cart's flags in a place, with the keys beside the document where it keeps them."""
+    return (*FLAGS, EVALUATOR, *((PLAIN + name for name in FLAGS) if plain else ()))
+
+
 def set_by_hand(on: bool) -> dict[str, Any]:
     """A flag that is on, or off, for everybody, whatever the rollout does."""
     return {

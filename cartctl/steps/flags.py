@@ -9,7 +9,7 @@ from cartctl.engine.evidence import ChangedBySomebodyElse
 from cartctl.engine.model import Change
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import StepFailed
-from cartctl.rollout.document import EVALUATOR, FLAGS, PLAIN, parse, put_in, values_in, write
+from cartctl.rollout.document import EVALUATOR, FLAGS, PLAIN, names_of, parse, put_in, values_in, write
 
 __all__ = ["FLAGS", "Flags", "names_in", "off"]
 
@@ -81,7 +81,7 @@ class Flags(Change[Any]):
 
 def names_in(store: FlagStore) -> tuple[str, ...]:
     """Every value of the cart's flags that a place keeps."""
-    return (*FLAGS, EVALUATOR, *((PLAIN + name for name in FLAGS) if store.keeps_plain else ()))
+    return names_of(plain=store.keeps_plain)
 
 
 def off(internal: Sequence[str]) -> Target:

@@ -8,12 +8,20 @@ from cartctl.adapters.cluster import Cluster
 from cartctl.adapters.http import Http
 from cartctl.adapters.metrics import MetricsSource
 from cartctl.adapters.postgres import Postgres
+from cartctl.checks.flags_asked import Door
 from cartctl.checks.preflight.api import look_at_api, look_at_dashboard, look_at_token
 from cartctl.checks.preflight.blockers import look_at_blockers
 from cartctl.checks.preflight.cluster import look_at_cluster
 from cartctl.checks.preflight.code import look_at_code
 from cartctl.checks.preflight.database import look_at_database
-from cartctl.checks.preflight.dump import look_at_backup, look_at_dump, look_at_recovery
+from cartctl.checks.preflight.dump import (
+    look_at_archive,
+    look_at_backup,
+    look_at_dump,
+    look_at_provider,
+    look_at_recovery,
+)
+from cartctl.checks.preflight.flags import look_at_flags
 from cartctl.checks.preflight.look import Look, passed, take_all, warned
 from cartctl.checks.preflight.metrics import look_at_metrics
 from cartctl.checks.preflight.migrations import Pending, look_at_migrations
@@ -25,6 +33,7 @@ from cartctl.engine.model import Check, CheckResult, Checks
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import UsageError
 from cartctl.monitoring.probes import Probes
+from cartctl.snapshots.elsewhere import open_provider
 from cartctl.snapshots.store import Store, open_store, refuse_plain
 
 __all__ = ["NAMES", "Parts", "Pending", "Preflight"]
@@ -42,6 +51,7 @@ NAMES = (
     "token",
     "metrics",
     "redis",
+    "flags",
     "code",
     "window",
     "signoff",
@@ -80,6 +90,10 @@ class Parts(Protocol):
     @property
     def metrics(self) -> MetricsSource | None:
         """Where figures come from; None when not configured."""
+
+    @property
+    def flags_door(self) -> Door:
+        """Where the application says which flags a company has."""
 
     @property
     def redis(self) -> Invalidates | None:
@@ -136,11 +150,9 @@ class Preflight(Check):
             "database": lambda _: look_at_database(parts.database, database),
             "blockers": lambda pulse: look_at_blockers(parts.database, database, pulse),
             "migrations": lambda _: look_at_migrations(self._migrations),
-            "dump": lambda _: look_at_dump(parts.database, self._writable_store),
-            "backup": lambda _: look_at_backup(
-                lambda: open_store(env), database.snapshots.max_age, follows=self._follows
-            ),
-            "recovery": lambda _: look_at_recovery(parts.database),
+            "dump": self._dump,
+            "backup": self._backup,
+            "recovery": self._recovery,
             "cluster": lambda _: look_at_cluster(parts.cluster, env, self._images),
             "api": lambda _: look_at_api(parts.shopper),
             "dashboard": lambda _: _dashboard(parts.dashboard),
@@ -149,12 +161,34 @@ class Preflight(Check):
                 parts.metrics, lambda count: Probes(parts.api).traffic(count), _staleness(env), pulse
             ),
             "redis": lambda _: look_at_redis(parts.redis),
+            "flags": lambda pulse: look_at_flags(
+                env.rollout, parts.cluster, lambda: parts.database, parts.flags_door, pulse
+            ),
             "code": lambda pulse: look_at_code(env.preflight, pulse),
             "window": lambda _: look_at_window(env, self._now(), outside_allowed=self._outside_window),
             "signoff": lambda _: look_at_signoffs(env),
             "proof": lambda _: look_at_proof(env),
             "rehearsal": lambda _: look_at_rehearsal(env, self._migrations, self._rehearsed),
         }
+
+    def _dump(self, _: Pulse) -> Iterator[CheckResult]:
+        if self._parts.env.database.snapshots.elsewhere:
+            yield passed("dump", "another tool makes the backup")
+        else:
+            yield from look_at_dump(self._parts.database, self._writable_store)
+
+    def _backup(self, pulse: Pulse) -> Iterator[CheckResult]:
+        settings = self._parts.env.database.snapshots
+        provider = open_provider(settings)
+        if provider is not None:
+            return look_at_provider(provider, settings.max_age, pulse, follows=self._follows)
+        return look_at_backup(lambda: open_store(self._parts.env), settings.max_age, follows=self._follows)
+
+    def _recovery(self, pulse: Pulse) -> Iterator[CheckResult]:
+        provider = open_provider(self._parts.env.database.snapshots)
+        if provider is not None:
+            return look_at_archive(provider, pulse)
+        return look_at_recovery(self._parts.database)
 
     def _writable_store(self) -> Store:
         """Raises Refused where a snapshot would not be allowed."""

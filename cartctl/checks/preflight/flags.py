@@ -1,0 +1,61 @@
+"""Whether a rollout that is under way still means what it meant: the library's hash, the seed, and what the application answers."""
+
+from collections.abc import Callable, Iterator
+
+from cartctl.adapters.cluster import Cluster
+from cartctl.adapters.flag_store import ConfigMapFlags, FileFlags, FlagStore
+from cartctl.adapters.postgres import Postgres
+from cartctl.checks.flags_asked import Door, FlagsAsked
+from cartctl.checks.preflight.look import failed, passed
+from cartctl.config.rollout import Rollout
+from cartctl.engine.model import CheckResult
+from cartctl.engine.pulse import Pulse
+from cartctl.rollout.companies import read_companies
+from cartctl.rollout.document import FLAGS, is_by_hand, names_of, parse, read_setting, values_in
+from cartctl.rollout.evaluation import Evaluation
+from cartctl.rollout.frozen import BucketingChanged, refuse_other_library
+
+ASKED = 8  # companies
+AT_ONCE = 5.0  # seconds that every replica may take to agree
+
+
+def look_at_flags(
+    rollout: Rollout, cluster: Cluster, database: Callable[[], Postgres], door: Door, pulse: Pulse
+) -> Iterator[CheckResult]:
+    """The flags' document can be read; a rollout in it has its seed, its library and the application's agreement. Read-only."""
+    where = rollout.flags
+    store: FlagStore = (
+        FileFlags(where.file) if where.file else ConfigMapFlags(cluster, where.configmap, where.key)
+    )
+    stored = store.read()
+    document = parse(stored.text, store.place)
+    values = values_in(document, stored.plain, names_of(plain=store.keeps_plain))
+    setting = read_setting(values)
+    if setting is None:
+        yield passed("flags", f"{store.place} can be read; no rollout is under way")
+        return
+    try:
+        refuse_other_library()
+    except BucketingChanged as other:
+        yield failed("flags.library", other.message, "the shipped table of ids", other.hint)
+        return
+    if setting.seed != rollout.seed:
+        hint = "Put rollout.seed back as it was: companies would lose what they have."
+        yield failed(
+            "flags.seed", f"written with {setting.seed!r}, configured {rollout.seed!r}", setting.seed, hint
+        )
+        return
+    yield passed(
+        "flags", f"{setting.percent.normalize():f} %, {setting.allocation}, the library answers as shipped"
+    )
+    if rollout.companies is None:
+        return
+    ids = read_companies(rollout.companies, database()).ids
+    asked, follow = Evaluation(document), [flag for flag in FLAGS if not is_by_hand(values.get(flag))]
+    some = (*rollout.internal_companies[:1], *ids[:: max(1, len(ids) // ASKED)])
+    expected = {one: {flag: asked.on(flag, one) for flag in follow} for one in some}
+    yield from (
+        FlagsAsked("flags.application", cluster, door, expected, timeout=AT_ONCE, optional=True)
+        .judge(pulse)
+        .checks
+    )
