@@ -16,41 +16,31 @@ def create_snapshot(
     ctx: typer.Context,
     pin: Annotated[bool, typer.Option("--pin", help="Keep it whatever the retention says.")] = False,
 ) -> None:
-    """Dump the database and verify the dump."""
-    from cartctl.database.catalogue import read_catalogue
+    """Dump the database and verify the dump.
+
+    Where another tool makes the backups (snapshots.pgbackrest_stanza, snapshots.command), it is told to make one.
+    """
     from cartctl.engine.pulse import Pulse
     from cartctl.engine.signals import interruptible
-    from cartctl.errors import CheckFailed
+    from cartctl.plans.snapshotting import take
     from cartctl.ports import Ports
     from cartctl.render.progress import shown
-    from cartctl.snapshots.create import Subject, create, new_id
-    from cartctl.snapshots.store import open_store, refuse_plain
-    from cartctl.snapshots.verify import verify
 
     options: Options = ctx.obj
-    env = options.environment()
-    refuse_plain(env)
-    store = open_store(env)
-    with Ports(env) as ports, shown("snapshot", quiet=options.quiet) as progress:
+    with Ports(options.environment()) as ports, shown("snapshot", quiet=options.quiet) as progress:
         pulse = Pulse(progress=progress)
         with interruptible(pulse):
-            subject = Subject(env.name, ports.database, lambda connection: read_catalogue(connection).hash)
-            made = create(subject, store, new_id(), pulse)
-            bad = verify(store, made.id, pulse).bad()
-    if bad:
-        raise CheckFailed(f"The snapshot {made.id} does not verify: {bad[0].observed}", hint=bad[0].hint)
-    if pin:
-        store.pin(made.id, "by hand")
-    options.show(store.entry(made.id))
+            options.show(take(ports, pulse, pin=pin))
 
 
 @snapshot.command("list")
 def list_snapshots(ctx: typer.Context) -> None:
     """The snapshots of the environment, newest first."""
-    from cartctl.snapshots.store import open_store
+    from cartctl.engine.pulse import Pulse
+    from cartctl.plans.snapshotting import known
 
     options: Options = ctx.obj
-    options.show(open_store(options.environment()).list())
+    options.show(known(options.environment(), Pulse()))
 
 
 @snapshot.command("verify")

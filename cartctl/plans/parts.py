@@ -18,8 +18,10 @@ from cartctl.plans.migrations import pending
 from cartctl.plans.rehearsing import rehearsed
 from cartctl.ports import Ports
 from cartctl.snapshots.create import Subject
+from cartctl.snapshots.elsewhere import open_provider
 from cartctl.snapshots.store import open_store
 from cartctl.steps.announce import Announce, AnnounceOutcome
+from cartctl.steps.backup import Backup
 from cartctl.steps.cache import InvalidateCache
 from cartctl.steps.carts import RestoreCarts
 from cartctl.steps.cdn import PurgeCdn
@@ -55,7 +57,10 @@ def preflight(
 
 
 def snapshot(ports: Ports) -> Step:
-    """A verified and pinned dump."""
+    """A verified and pinned dump, or the backup of another tool."""
+    provider = open_provider(ports.env.database.snapshots)
+    if provider is not None:
+        return Backup(provider)
     return Snapshot(
         Subject(ports.env.name, ports.database, lambda connection: read_catalogue(connection).hash),
         open_store(ports.env),

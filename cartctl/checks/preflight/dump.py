@@ -9,6 +9,8 @@ from cartctl.checks.preflight.database import QUERY_LIMIT
 from cartctl.checks.preflight.look import failed, passed, warned
 from cartctl.config.values import format_duration
 from cartctl.engine.model import CheckResult
+from cartctl.engine.pulse import Pulse
+from cartctl.snapshots.elsewhere import Provider, newest
 from cartctl.snapshots.store import Store
 
 _UNREADABLE = """
@@ -74,6 +76,36 @@ def look_at_backup(
         yield passed(name, f"{told}; this run takes one before it changes anything", expected)
     else:
         yield warned(name, told, expected, "cartctl snapshot create (a deployment takes one by itself)")
+
+
+def look_at_provider(
+    provider: Provider, max_age: timedelta, pulse: Pulse, *, follows: bool
+) -> Iterator[CheckResult]:
+    """The newest backup of another tool, by that tool's word. Read-only."""
+    told = newest(provider, pulse)
+    expected = f"at most {format_duration(max_age)} old"
+    if told is None:
+        shown, young = f"no backup known to {provider.name}", False
+    else:
+        age = datetime.now(UTC) - told.at
+        shown, young = f"{provider.name} {told.id}, {_rounded(age)} old", age <= max_age
+    if young:
+        yield passed("backup", shown, expected)
+    elif follows:
+        yield passed("backup", f"{shown}; this run has one made before it changes anything", expected)
+    else:
+        yield warned("backup", shown, expected, "Have one made (a deployment does so by itself).")
+
+
+def look_at_archive(provider: Provider, pulse: Pulse) -> Iterator[CheckResult]:
+    """Whether the other tool could bring back a point in time. Read-only."""
+    expected = "a recovery to any point in time"
+    if lacking := provider.lacking(pulse):
+        yield warned(
+            "recovery", f"{provider.name}: {lacking}", expected, "Only whole backups can be restored."
+        )
+    else:
+        yield passed("recovery", f"{provider.name}: {expected}")
 
 
 def look_at_recovery(postgres: Postgres) -> Iterator[CheckResult]:

@@ -41,7 +41,7 @@ def look_at_signoffs(environment: Environment) -> Iterator[CheckResult]:
         yield passed("signoff", "not required")
         return
     roles = ", ".join(environment.signoff.roles)
-    hint = "This version cannot verify sign-offs; --skip signoff --reason records who approved instead."
+    hint = "This version cannot verify sign-offs; leave it out with --skip signoff --reason TEXT (deploy: --skip preflight.signoff)."
     yield unknown("signoff", "not looked at", roles, hint)
 
 

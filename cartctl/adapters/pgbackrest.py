@@ -1,0 +1,88 @@
+"""pgBackRest: a backup made, its catalogue read. Configured by its own file and its own PGBACKREST_ variables."""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from cartctl.adapters.effects import effect
+from cartctl.adapters.programs import Attend, inherited, run
+from cartctl.errors import ConfigError, StepFailed
+
+ANNOTATION = "cartctl"
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """One whole backup of a stanza. `annotation` is ours, empty for another's."""
+
+    label: str
+    stopped: datetime
+    bytes: int
+    lsn: str
+    annotation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """A stanza's backups, oldest first, and what a recovery to a point in time lacks (empty: nothing)."""
+
+    backups: tuple[Backup, ...]
+    lacking: str
+
+
+class PgBackRest:
+    """One stanza."""
+
+    def __init__(self, stanza: str) -> None:
+        self._stanza = stanza
+
+    def backup(self, annotation: str, attend: Attend) -> None:
+        """Make one. Raises ConfigError without the program, ProgramFailed with its words, and what `attend` raises."""
+        with effect("pgbackrest.backup"):
+            self._run(["backup", f"--annotation={ANNOTATION}={annotation}"], attend)
+
+    def info(self, attend: Attend) -> Catalogue:
+        """The catalogue. Read-only. Raises ConfigError for a stanza that is not there, StepFailed for no answer."""
+        told = self._run(["info", "--output=json"], attend)
+        try:
+            stanza = next((each for each in json.loads(told) if each["name"] == self._stanza), None)
+            if stanza is None or stanza["status"]["code"] == 1:  # missing stanza path
+                raise ConfigError(
+                    f"pgBackRest knows no stanza {self._stanza}.",
+                    hint=f"pgbackrest --stanza={self._stanza} stanza-create",
+                )
+            whole = tuple(_backup(each) for each in stanza["backup"] if not each.get("error"))
+            return Catalogue(whole, _lacking(stanza, whole))
+        except (ValueError, KeyError, TypeError) as wrong:
+            raise StepFailed(
+                "pgBackRest's answer cannot be read.", hint="pgbackrest info --output=json"
+            ) from wrong
+
+    def _run(self, arguments: list[str], attend: Attend) -> str:
+        program = shutil.which("pgbackrest")
+        if program is None:
+            raise ConfigError("pgBackRest is not installed.", hint="Debian: apt install pgbackrest")
+        own = {name: value for name, value in os.environ.items() if name.startswith("PGBACKREST_")}
+        argv = [program, f"--stanza={self._stanza}", "--log-level-console=error", "--log-level-stderr=error"]
+        return run([*argv, *arguments], {**inherited(), **own}, attend)
+
+
+def _backup(told: dict[str, Any]) -> Backup:
+    return Backup(
+        label=told["label"],
+        stopped=datetime.fromtimestamp(told["timestamp"]["stop"], UTC),
+        bytes=int(told["info"]["size"]),
+        lsn=str((told.get("lsn") or {}).get("stop") or ""),
+        annotation=str((told.get("annotation") or {}).get(ANNOTATION, "")),
+    )
+
+
+def _lacking(stanza: dict[str, Any], whole: tuple[Backup, ...]) -> str:
+    if stanza["status"]["code"] != 0:
+        return str(stanza["status"]["message"])
+    if not whole:
+        return "no backup yet"
+    return "" if any(each.get("max") for each in stanza.get("archive", ())) else "nothing archived yet"
