@@ -11,6 +11,7 @@ from cartctl.commands.config import config
 from cartctl.commands.deploy import deploy, plan
 from cartctl.commands.flags import flags
 from cartctl.commands.history import history, report, unlock
+from cartctl.commands.logs import logs
 from cartctl.commands.migrate import migrate
 from cartctl.commands.monitor import monitor
 from cartctl.commands.preflight import preflight
@@ -30,6 +31,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "health": health,
     "smoke": smoke,
     "monitor": monitor,
+    "logs": logs,
     "history": history,
     "report": report,
     "unlock": unlock,

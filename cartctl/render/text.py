@@ -25,6 +25,8 @@ _ELSEWHERE = {  # kind of result → the module that registers its renderer; loa
     "index_plan": "cartctl.render.migrate_text",
     "indexes": "cartctl.render.migrate_text",
     "load": "cartctl.render.sandbox_text",
+    "log": "cartctl.render.logs_text",
+    "logs": "cartctl.render.logs_text",
     "migrated": "cartctl.render.database_text",
     "migration_plan": "cartctl.render.database_text",
     "migrations": "cartctl.render.migrations_text",

@@ -1,0 +1,82 @@
+"""`cartctl logs`: the application's errors from every replica's log."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cartctl.commands.options import Options, Output
+from cartctl.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from cartctl.config.model import Environment
+    from cartctl.monitoring.logs import Hit, LogSummary
+
+EVERY = 1.0  # seconds between two readings
+
+
+def logs(
+    ctx: typer.Context,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines are written.")] = False,
+    since: Annotated[str, typer.Option("--since", metavar="DURATION", help="How far back to begin.")] = "10m",
+    every_line: Annotated[bool, typer.Option("--all", help="Every line, not only those that match.")] = False,
+    selector: Annotated[
+        str | None,
+        typer.Option("--selector", "-l", metavar="LABELS", help="Whose logs [default: logs.selector]."),
+    ] = None,
+) -> None:
+    """Show the cart's errors in the logs of all replicas.
+
+    Lines that name the cart with an error level, and errors of the database client; of restarted containers also what
+    they wrote before. Ends with the number per minute. With -o json one object per line.
+    """
+    from cartctl.engine.pulse import Pulse
+    from cartctl.engine.signals import interruptible
+    from cartctl.errors import Interrupted
+    from cartctl.monitoring.logs import Tally
+    from cartctl.ports import Ports
+
+    options: Options = ctx.obj
+    seconds, pulse = _seconds(since), Pulse()
+    with Ports(options.environment()) as ports, interruptible(pulse):
+        tail = ports.cluster.tail(_selector(ports.env, selector), since=seconds)
+        tally = Tally(ports.env.logs.errors_per_minute)
+        try:
+            while True:
+                for hit in tally.take(tail.read()):
+                    if every_line or hit.pattern:
+                        _tell(hit, options)
+                if not follow:
+                    break
+                pulse.pause(EVERY)
+        except Interrupted:
+            options.say("stopped")  # the way that following ends
+        _tell(tally.summary(), options)
+
+
+def _tell(told: "Hit | LogSummary", options: Options) -> None:
+    if options.output is Output.JSON:
+        from cartctl.render.json import write_line
+
+        write_line(told, sys.stdout)
+    else:
+        options.show(told)
+
+
+def _seconds(text: str) -> float:
+    from cartctl.config.values import parse_duration
+
+    try:
+        return parse_duration(text).total_seconds()
+    except ValueError as wrong:
+        raise UsageError(f"--since: {wrong}.", hint="For example --since 10m.") from wrong
+
+
+def _selector(env: "Environment", given: str | None) -> str:
+    found = given or env.logs.selector or ""
+    if not found and env.cluster.kind == "kubernetes":
+        raise ConfigError(
+            f"The environment {env.name} does not say whose logs to read.",
+            hint='Set logs.selector, for example "app=payment-api", or give --selector.',
+        )
+    return found
