@@ -1,0 +1,214 @@
+"""What goes wrong between cartctl and a cluster, and that a release ends as if it had not."""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+
+from cartctl.adapters import effects
+from cartctl.adapters.cluster import ClusterUnreachable
+from cartctl.adapters.kubernetes.answers import ClusterRefused
+from cartctl.engine.evidence import ChangedBySomebodyElse
+from cartctl.engine.pulse import Pulse
+from tests.kubernetes.fixture import Small, wait_until
+from tests.kubernetes.server import Dropped, Request
+from tests.kubernetes.store import ApiFault
+from tests.kubernetes.test_release import API, carry_out, release, take_back
+
+
+def while_rolling_out(small: Small, happen: Callable[[], None]) -> None:
+    """A release of two slow replicas, with something happening in the middle of it."""
+    small.deploy()
+    small.controller.startup = 0.6
+    timer = threading.Timer(0.4, happen)
+    timer.start()
+    carry_out(release(small, {API: "acme/api:2"}, timeout=60))
+    timer.join()
+    pods = [pod for pod in small.cluster.pods("payment-api") if not pod.ending]
+    assert [pod.images["api"].ref for pod in pods] == ["acme/api:2"] * 2
+
+
+LONG = (
+    pytest.mark.faults,
+    pytest.mark.skipif(os.environ.get("CARTCTL_FAULTS") != "all", reason="a long one: make faults"),
+)
+
+
+@pytest.mark.parametrize("seconds", (1.5, pytest.param(20.0, marks=LONG)))
+def test_an_api_server_that_is_gone_in_mid_rollout_is_waited_for(small: Small, seconds: float) -> None:
+    """Connections break and are refused; when it is back the rollout is taken up where it stands."""
+
+    def be_gone() -> None:
+        small.server.stop()
+        time.sleep(seconds)
+        small.server.start()
+
+    while_rolling_out(small, be_gone)
+
+
+def test_connections_that_break_before_an_answer_are_made_again(small: Small) -> None:
+    """Every third request is dropped, the writes among them."""
+    count = [0]
+
+    def drop(_request: Request) -> None:
+        count[0] += 1
+        if count[0] % 3 == 0:
+            raise Dropped
+
+    small.server.fault = drop
+    while_rolling_out(small, lambda: None)
+    assert count[0] > 9
+
+
+@pytest.mark.parametrize("status", (429, 500, 503))
+def test_passing_answers_are_asked_again_after_what_the_server_says(small: Small, status: int) -> None:
+    """429 with Retry-After is obeyed to the second; 500 and 503 are tried again soon."""
+    times: list[float] = []
+
+    def refuse(request: Request) -> None:
+        if request.verb == "patch":
+            times.append(time.monotonic())
+            if len(times) < 3:
+                headers = {"Retry-After": "1"} if status == 429 else {}
+                raise ApiFault(status, "Busy", "not now", headers)
+
+    small.server.fault = refuse
+    while_rolling_out(small, lambda: None)
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    assert len(gaps) == 2
+    assert all(gap >= 1 if status == 429 else gap < 1 for gap in gaps)
+
+
+def test_a_server_that_stays_unwell_is_given_up_at_the_deadline(small: Small) -> None:
+    """With the status and its message, and nobody waits for ever."""
+    small.cluster.settings("any")
+    small.cluster.api._patience = 0.5
+
+    def refuse(_request: Request) -> None:
+        raise ApiFault(500, "InternalError", "etcdserver: request timed out")
+
+    small.server.fault = refuse
+    with pytest.raises(ClusterUnreachable, match="HTTP 500: etcdserver"):
+        small.cluster.settings("any")
+
+
+def test_an_alarm_ends_a_rollout_that_waits(small: Small) -> None:
+    """Ctrl-C or a trigger ends the wait at once, not at its limit."""
+    small.deploy()
+    small.controller.bad["acme/api:2"] = "NeverReady"
+    pulse = Pulse()
+    change = release(small, {API: "acme/api:2"}, timeout=60)
+    before = change.observe(change.names)
+    threading.Timer(0.3, pulse.alarm, (ClusterUnreachable("the test's own"),)).start()
+    began = time.monotonic()
+    with pytest.raises(ClusterUnreachable, match="the test's own"):
+        change.move(change.target(before), pulse)
+    assert time.monotonic() - began < 2
+
+
+def test_a_watch_that_closes_again_and_again_loses_nothing(small: Small) -> None:
+    """The server ends every watch after a tenth of a second."""
+    small.server.watch_seconds = 0.1
+    while_rolling_out(small, lambda: None)
+
+
+def test_a_version_that_was_forgotten_means_a_new_list(small: Small) -> None:
+    """410 Gone in the stream, as after a compaction."""
+    while_rolling_out(small, small.server.store.forget)
+
+
+def test_a_list_whose_page_is_too_old_begins_anew(small: Small) -> None:
+    """Pages of two; between the first and the second the server forgets."""
+    for at in range(5):
+        small.create("", "configmaps", {"metadata": {"name": f"c{at}"}})
+    small.server.page = 2
+    forgotten: list[str] = []
+
+    def forget(request: Request) -> None:
+        if request.resource == "configmaps" and len(forgotten) < 2:
+            forgotten.append(request.verb)
+            if len(forgotten) == 2:
+                small.server.store.forget()
+
+    small.server.fault = forget
+    found, _ = small.cluster.api.listing(small.cluster.api.path("", "configmaps"))
+    assert [item["metadata"]["name"] for item in found] == [f"c{at}" for at in range(5)]
+
+
+def test_conflicts_again_and_again_are_overcome(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody else writes before each of our first ten writes."""
+    small.deploy()
+    overtaken: list[int] = []
+
+    def overtake(name: str, moment: str) -> None:
+        if (name, moment) == ("cluster.set_images", "before") and len(overtaken) < 10:
+            overtaken.append(1)
+            labels = {"metadata": {"labels": {"n": str(len(overtaken))}}}
+            small.patch("apps/v1", "deployments", "payment-api", labels)
+
+    monkeypatch.setattr(effects, "probe", overtake)
+    carry_out(release(small, {API: "acme/api:2"}))
+    assert len(overtaken) == 10
+    assert small.item("apps/v1", "deployments", "payment-api")["metadata"]["labels"]["n"] == "10"
+
+
+def test_containers_that_changed_places_are_not_mistaken(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sidecar put before ours in the very last moment: the image still goes to the container of that name."""
+    small.deploy()
+    done: list[int] = []
+
+    def insert(name: str, moment: str) -> None:
+        if (name, moment) == ("cluster.set_images", "before") and not done:
+            done.append(1)
+            own = small.item("apps/v1", "deployments", "payment-api")["spec"]["template"]["spec"][
+                "containers"
+            ]
+            containers = [{"name": "sidecar", "image": "acme/sidecar:1"}, *own]
+            patch = {"spec": {"template": {"spec": {"containers": containers}}}}
+            small.patch("apps/v1", "deployments", "payment-api", patch)
+
+    monkeypatch.setattr(effects, "probe", insert)
+    small.cluster.set_images("payment-api", {"api": "acme/api:2"}, cause="test")
+    wait_until(lambda: small.refs() == {"sidecar": "acme/sidecar:1", "api": "acme/api:2"})
+
+
+def test_what_is_invalid_is_told_and_not_tried_for_ever(small: Small) -> None:
+    """422 without a newer version is the server's last word."""
+
+    def invalid(_resource: str, _item: object) -> None:
+        raise ApiFault(422, "Invalid", "spec.template.spec.containers[0].image: Invalid value")
+
+    small.deploy()
+    small.controller.stop()
+    small.server.store.admit = invalid
+    began = time.monotonic()
+    with pytest.raises(ClusterRefused, match="image: Invalid value"):
+        small.cluster.set_images("payment-api", {"api": "acme/api:2 "}, cause="test")
+    assert time.monotonic() - began < 5
+
+
+def test_somebody_scaling_at_the_same_time_is_no_obstacle(small: Small) -> None:
+    """The rollout ends with the size that was asked for last."""
+    small.deploy()
+    small.controller.startup = 0.3
+    other = small.cluster.__class__(None, "production")
+    threading.Timer(0.2, other.set_capacity, ("deployment/payment-api", 3)).start()
+    carry_out(release(small, {API: "acme/api:2"}, timeout=60))
+    wait_until(lambda: sum(pod.ready for pod in small.cluster.pods("payment-api")) == 3)
+    other.close()
+
+
+def test_somebody_releasing_at_the_same_time_is_seen(small: Small) -> None:
+    """Their image is not ours: the release is red, and an undo leaves theirs alone."""
+    small.deploy()
+    evidence = carry_out(release(small, {API: "acme/api:2"}))
+    small.cluster.set_images("payment-api", {"api": "acme/api:theirs"}, cause="somebody")
+    small.settle()
+    with pytest.raises(ChangedBySomebodyElse, match="acme/api:theirs"):
+        take_back(small, evidence)
+    assert small.refs() == {"api": "acme/api:theirs"}
