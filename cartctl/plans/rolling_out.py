@@ -151,7 +151,7 @@ def _next_commands(desk: Desk) -> dict[str, str]:
     env = desk.ports.env.name
     return {
         "succeeded": f"cartctl rollout status --env {env}",
-        "refused": f"cartctl flags list --env {env}",
+        "unchanged": f"cartctl flags list --env {env}",
         "rolled_back": f"cartctl rollout status --env {env}",
         "failed": f"cartctl flags list --env {env}, then cartctl rollout abort --env {env}",
         "inconclusive": f"cartctl flags list --env {env}",
