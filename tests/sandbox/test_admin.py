@@ -114,6 +114,14 @@ def test_wrong_parameters_are_refused_by_name(api: Http, query: str) -> None:
     assert answer.json()["detail"][0]["loc"] == ["query", query.partition("=")[0]]
 
 
+@pytest.mark.parametrize(
+    "path", ("/api/products?company=%00", "/api/admin/carts/%00", "/api/admin/features?company=%00")
+)
+def test_what_no_text_holds_is_refused(api: Http, path: str) -> None:
+    """A NUL, which the database cannot hold, is a wrong parameter and no failure inside."""
+    assert api.get(path).status == 422
+
+
 def test_a_cart_is_told_with_everything_in_it(shop: Shop, api: Http) -> None:
     """The detail has lines and promotions, amounts as text and times in UTC."""
     shop.promotion("ten")

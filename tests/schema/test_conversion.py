@@ -1,6 +1,8 @@
 """Conversions: what they write, what they refuse without a trace, and limits that hold when many race for them."""
 
 import multiprocessing
+import threading
+import time
 from collections import Counter
 from datetime import timedelta
 from decimal import Decimal
@@ -125,6 +127,33 @@ def test_a_limit_per_customer_holds_and_asks_guests_to_log_in(shop: Shop) -> Non
     with pytest.raises(CodeRequiresLogin):
         buy(shop, carts[3], "o4")
     assert shop.one('SELECT "currentUses" FROM promotions') == 2
+
+
+def test_a_customers_conversions_at_once_keep_the_limit(shop: Shop) -> None:
+    """D7: of two conversions that a customer makes at once the second one waits for the first, and is refused."""
+    shop.promotion("once", maxUsesPerCustomer=1)
+    carts = [shop.cart(customerId="ada") for _ in range(2)]
+    for cart in carts:
+        shop.apply("once", cart)
+    refused: list[LimitReached] = []
+
+    def second() -> None:
+        try:
+            buy(shop, carts[1], "o2")
+        except LimitReached as limit:
+            refused.append(limit)
+
+    other = threading.Thread(target=second)
+    with shop.engine.begin() as connection:
+        convert(connection, "shop", carts[0], "o1", NOW, TERMS)
+        other.start()
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        while not shop.one(waiting):
+            time.sleep(0.01)
+    other.join()
+    assert refused
+    assert shop.all('SELECT "orderId" FROM promotion_usages') == [("o1",)]
+    assert shop.one('SELECT "currentUses" FROM promotions') == 1
 
 
 def test_cancelling_gives_back_once(shop: Shop) -> None:
