@@ -1,6 +1,5 @@
 """What must be so before a stage is entered: figures over the look-back, no trigger, smoke, logs, conversion."""
 
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,6 +13,7 @@ from cartctl.config.rollout import Gate
 from cartctl.engine.model import Check, CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import CartctlError
+from cartctl.monitoring.logs import MINUTE, find
 from cartctl.monitoring.thresholds import Judged
 from cartctl.monitoring.tick import Measure, Tick
 from cartctl.monitoring.watch import Watch
@@ -21,10 +21,6 @@ from cartctl.monitoring.watch import Watch
 LOG_LINES = 500  # of each replica
 AT_ONCE = 10_000  # samples asked for in one query
 LOOKS = 8  # at figures that too little traffic leaves open, while requests of our own arrive
-ERRORS = re.compile(
-    r"(?=.*\b(?:ERROR|CRITICAL|FATAL|error)\b).*(?:cart|Cart|ecommerce)|PrismaClient|P2002|P2003"
-)
-MINUTE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 VERDICTS = {
     Judged.OK: Verdict.PASS,
     Judged.WARNING: Verdict.WARN,
@@ -176,10 +172,9 @@ def judge_logs(lines: Iterable[str], limit: int, *, since: datetime) -> CheckRes
     begin = f"{since.astimezone(UTC):%Y-%m-%dT%H:%M}"
     minutes: Counter[str] = Counter()
     for line in lines:
-        if ERRORS.search(line):
-            found = MINUTE.search(line)
-            minute = found[0].replace(" ", "T") if found else ""
-            minutes[minute] += not minute or minute >= begin
+        if find(line):
+            minute = line[:MINUTE].replace(" ", "T")
+            minutes[minute] += minute >= begin
     worst, count = minutes.most_common(1)[0] if minutes else ("", 0)
     told = f"{count} errors about carts in the worst minute{f' ({worst})' if worst else ''}"
     if count > limit:

@@ -1,9 +1,9 @@
 """What a run came to, from its events alone: the last line of NDJSON, the summary, the history."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from cartctl.engine.model import Event
 from cartctl.engine.state import RUN, State, fold
@@ -38,6 +38,7 @@ class RunReport:
     message: str = ""
     next_command: str = ""
     warnings: tuple[str, ...] = field(default=())
+    asked: Mapping[str, Any] = field(default_factory=dict)  # what the run was asked for, as its plan keeps it
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ def report(events: list[Event]) -> RunReport:
         message=str(told.get("message", "")),
         next_command=str(told.get("next_command", "" if end else _ways_on(state))),
         warnings=tuple(told.get("warnings", ())),
+        asked=dict(started.data.get("asked", {})),
     )
 
 

@@ -1,8 +1,9 @@
 """Runs as text: what one came to, and many in a list."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -63,6 +64,8 @@ def summary(result: Summary) -> RenderableType:
     table.add_column(overflow="fold")
     table.add_row("run", Text(" ".join(part for part in (run.plan, run.env, run.run) if part)))
     table.add_row("outcome", _outcome(run))
+    if run.plan == "rollout":
+        table.add_row("rollout", Text(_rolled(run.asked)))
     if run.message:
         table.add_row("cause", Text(run.message))
     table.add_row("time", duration(run.seconds))
@@ -76,6 +79,17 @@ def summary(result: Summary) -> RenderableType:
     if run.next_command:
         table.add_row("next", Text(run.next_command, "bold"))
     return Group(Text(), table)
+
+
+def _rolled(asked: Mapping[str, Any]) -> str:
+    """What a change of the rollout was: the stage, the percentages, the companies, the reason."""
+    told = f"{asked.get('action', '')} {asked.get('name', '')}".strip()
+    if "after" in asked:
+        told += f", {asked.get('before', '?')} % to {asked['after']} %"
+    if "eligible" in asked:
+        on, added, removed = (asked.get(name, 0) for name in ("enabled", "added", "removed"))
+        told += f", {on} of {asked['eligible']} companies on ({added} added, {removed} removed)"
+    return told + (f": {asked['why']}" if asked.get("why") else "")
 
 
 @renderable.register

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from openfeature.contrib.tools.flagd.core.targeting import custom_ops
 
+from cartctl.adapters.metrics import PastReading
 from cartctl.adapters.postgres import Postgres
+from cartctl.checks.gates import Past, judge_logs, judge_past
 from cartctl.config.rollout import Companies as Settings
 from cartctl.config.rollout import Gate
-from cartctl.engine.model import Verdict
+from cartctl.engine.model import CheckResult, Verdict
 from cartctl.errors import ConfigError, Refused
 from cartctl.rollout import evaluation
 from cartctl.rollout.companies import checked, read_companies
@@ -132,3 +134,29 @@ def test_carts_are_counted_by_company(migrated: Postgres) -> None:
             )
     found = count_carts(migrated, now - timedelta(hours=24), now)
     assert found == {"a": Conversion(2, 1), "b": Conversion(1, 0)}
+
+
+def test_past_error_rates_fail_when_they_lasted() -> None:
+    """Critical for longer than it may be fails; a passing spike warns; no past at all is a warning that says so."""
+    past = Past(None, 0.05, 300)
+
+    def judged(*rates: float) -> CheckResult:
+        return judge_past([PastReading(60.0 * at, rate, 100) for at, rate in enumerate(rates)], past)
+
+    assert judged(0, 0.01, 0.05).verdict is Verdict.PASS
+    assert judged(0, 0.2, 0.2, 0).verdict is Verdict.WARN
+    assert judged(0, *[0.2] * 6, 0).verdict is Verdict.WARN  # exactly five minutes
+    assert judged(0, *[0.2] * 7, 0).verdict is Verdict.FAIL
+    assert "keeps no past" in judged().observed
+
+
+def test_errors_about_carts_are_counted_by_minute() -> None:
+    """Only lines of the look-back count, the worst minute decides, and more than the limit warns."""
+    since = datetime(2026, 12, 1, 12, 0, tzinfo=UTC)
+    lines = [f"2026-12-01T12:30:{second:02}.000Z ERROR cart lost" for second in range(11)]
+    old = [f"2026-12-01T11:30:{second:02}.000Z ERROR cart lost" for second in range(50)]
+    assert judge_logs([*lines, *old], 10, since=since).verdict is Verdict.WARN
+    assert (
+        judge_logs([*lines[:10], *old, "2026-12-01T12:30:59Z INFO cart"], 10, since=since).verdict
+        is Verdict.PASS
+    )
