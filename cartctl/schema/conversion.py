@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
@@ -16,8 +17,9 @@ from cartctl.domain import states
 from cartctl.domain.cart import Cart as DomainCart
 from cartctl.domain.enums import CartStatus
 from cartctl.domain.errors import ConversionBlocked, LimitReached, NotFound, OrderConflict
+from cartctl.domain.gifts import line_id
 from cartctl.domain.limits import Usage, given_back, refuse_guest, refuse_used_up, usages
-from cartctl.domain.priced import Priced
+from cartctl.domain.priced import Priced, PricedLine
 from cartctl.domain.pricing import price
 from cartctl.domain.promotions import Promotion as DomainPromotion
 from cartctl.domain.promotions import Reason
@@ -62,6 +64,7 @@ def convert(
     for use in used:
         _use(connection, known[use.promotion_id], use, moment)
     _write(connection, cart, done, priced, moment)
+    _write_lines(connection, cart.id, priced, moment)
     return Converted(cart_id, order_id, priced.grand_total, used)
 
 
@@ -155,11 +158,32 @@ def _write(connection: Connection, cart: DomainCart, done: DomainCart, priced: P
     )
     if connection.execute(change).rowcount != 1:
         raise ConversionBlocked(f"Cart {cart.id} was changed by somebody else.", hint="Try again.")
+
+
+def _write_lines(connection: Connection, cart_id: str, priced: Priced, now: datetime) -> None:
+    """The lines as they were sold; gifts are made anew, as they are at every calculation (D6)."""
+    mine = CartItem.cart_id == cart_id
+    connection.execute(delete(CartItem).where(mine, CartItem.gift_promotion_id.is_not(None)))
     for line in priced.lines:
         sold = {"discount_amount": line.discount, "line_total": line.net, "updated_at": now}
-        connection.execute(
-            update(CartItem).where(CartItem.id == line.id, CartItem.cart_id == cart.id).values(**sold)
-        )
+        if line.gift:
+            connection.execute(insert(CartItem).values(**sold, **_gift(cart_id, line)))
+        else:
+            connection.execute(update(CartItem).where(mine, CartItem.id == line.id).values(**sold))
+
+
+def _gift(cart_id: str, line: PricedLine) -> dict[str, Any]:
+    """The columns of a gift's line; its id differs from cart to cart."""
+    return {
+        "id": f"{cart_id}:{line.id}",
+        "cart_id": cart_id,
+        "product_id": line.product_id,
+        "product_snapshot": {},
+        "quantity": line.quantity,
+        "unit_price": line.unit_price,
+        "original_price": line.unit_price,
+        "gift_promotion_id": line.id.removeprefix(line_id("")),
+    }
 
 
 def _recorded(connection: Connection, order_id: str) -> tuple[Usage, ...]:

@@ -156,6 +156,21 @@ def test_a_customers_conversions_at_once_keep_the_limit(shop: Shop) -> None:
     assert shop.one('SELECT "currentUses" FROM promotions') == 1
 
 
+def test_gifts_are_made_anew(shop: Shop) -> None:
+    """D6: a conversion writes the gift that is due and removes one that is not; the shopper's own lines stay."""
+    shop.promotion("gift", type="FREE_GIFT", value=0, getProductId="mug", getQuantity=2)
+    carts = [shop.cart(customerId="ada") for _ in range(2)]
+    shop.apply("gift", carts[0])
+    shop.line(carts[1], giftPromotionId="gift")
+    for number, cart in enumerate(carts):
+        buy(shop, cart, f"o{number}")
+    lines = (
+        'SELECT "cartId", quantity, "unitPrice"::int, "giftPromotionId" FROM cart_items ORDER BY 1, 3 DESC'
+    )
+    assert shop.all(lines) == [(carts[0], 1, 20, None), (carts[0], 2, 0, "gift"), (carts[1], 1, 20, None)]
+    assert dict(shop.all('SELECT id, "itemCount" FROM carts')) == {carts[0]: 3, carts[1]: 1}
+
+
 def test_cancelling_gives_back_once(shop: Shop) -> None:
     """D7: a cancelled order's usages are deleted and subtracted once, however often it is cancelled; others' stay."""
     shop.promotion("ten", maxUsesTotal=2)
