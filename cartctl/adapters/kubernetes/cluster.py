@@ -30,6 +30,11 @@ class Kubernetes:
         self._capacity = Capacity(self.api, self._workloads)
         self._settings = Settings(self.api)
 
+    @property
+    def verified(self) -> bool:
+        """Whether the API server's certificate is checked."""
+        return self.api.access.verified
+
     def close(self) -> None:
         """End the watches and close the connections."""
         self._workloads.close()

@@ -19,7 +19,11 @@ class KnowsImages(Protocol):
 
 @runtime_checkable
 class KnowsPermissions(Protocol):
-    """A cluster that can tell what it would refuse us."""
+    """A cluster that can tell what it would refuse us, and whether it is who it says it is."""
+
+    @property
+    def verified(self) -> bool:
+        """Whether its certificate is checked."""
 
     def denied(self) -> list[str]:
         """The verbs that are missing. Read-only."""
@@ -51,6 +55,9 @@ def look_at_cluster(
     yield passed("cluster.reachable", f"{len(known)} deployments")
     if isinstance(cluster, KnowsPermissions):
         yield _permissions(cluster.denied())
+        if not cluster.verified:
+            hint = "Leave insecure-skip-tls-verify out of the kubeconfig."
+            yield warned("cluster.tls", "the API server's certificate is not checked", "a checked one", hint)
     asked = wanted(environment, images)
     for name, containers in asked.items():
         yield _deployment(name, known, containers)
