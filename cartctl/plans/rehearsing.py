@@ -25,6 +25,7 @@ from cartctl.engine.state import RUN, new_run_id
 from cartctl.errors import CartctlError, ConfigError, Inconclusive
 from cartctl.migrations.frozen import MIGRATIONS
 from cartctl.plans.scratch_copy import scratch_copy
+from cartctl.plans.short_run import refuse_without_journal
 from cartctl.ports import Ports
 from cartctl.steps.drop import Drop
 from cartctl.steps.fingerprint import Fingerprint
@@ -108,6 +109,7 @@ def rehearse(ports: Ports, pulse: Pulse, *, server: str | None, with_data: str |
     in the journal, where the preflight of a protected environment looks for it.
     """
     began = datetime.now(UTC)
+    refuse_without_journal(ports.state)
     with ports.database.session("rehearse") as connection:
         fingerprint = fingerprint_hash(connection)
     if not status(ports.database, ports.env.database).pending:

@@ -5,12 +5,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from cartctl.adapters.postgres import Connection, Postgres, sql
+from cartctl.adapters.postgres import Connection, Postgres, SqlFailed, sql
 from cartctl.engine.pulse import Pulse
+from cartctl.errors import Refused
 from cartctl.snapshots.manifest import Server, Table, Target
 
 JOURNAL_SCHEMA = "cartctl_journal"  # drops and restores leave the journal alone, so dumps do too
 LOCK_WAIT = "30s"
+DENIED = "42501"  # SQLSTATE insufficient_privilege
 
 Fingerprint = Callable[[Connection], str]
 
@@ -62,9 +64,17 @@ def exported(database: Postgres) -> Iterator[tuple[Connection, str]]:
         "idle_in_transaction_session_timeout": "0",
         "row_security": "off",
     }
-    with database.session("snapshot", autocommit=False, **limits) as connection:
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        yield connection, str(_one(connection, "SELECT pg_export_snapshot()")[0])
+    try:
+        with database.session("snapshot", autocommit=False, **limits) as connection:
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            yield connection, str(_one(connection, "SELECT pg_export_snapshot()")[0])
+    except SqlFailed as failed:
+        if failed.sqlstate == DENIED:
+            raise Refused(
+                f"A snapshot must read everything: {failed.message}.",
+                hint="GRANT pg_read_all_data to the deployer (runbooks/postgres/roles.sql).",
+            ) from failed
+        raise
 
 
 def read_facts(connection: Connection, fingerprint: Fingerprint, pulse: Pulse) -> Facts:
