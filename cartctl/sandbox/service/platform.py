@@ -33,6 +33,7 @@ def routes(settings: Settings, data: Data, tokens: Tokens) -> APIRouter:
 
     @router.get("/api/payments/health")
     async def payments() -> Response:
+        """Whether payments work."""
         down = settings.variant == "payments-down"
         return JSONResponse({"status": "down" if down else "ok"}, status_code=503 if down else 200)
 
