@@ -9,7 +9,8 @@ from typing import Any
 
 from cartctl.adapters.flag_store import Stored
 from cartctl.config.stages import Stage, read_stages
-from cartctl.engine.journal import FileJournal, KeptJournal
+from cartctl.engine.journal import FileJournal
+from cartctl.engine.kept import KeptJournal
 from cartctl.engine.model import Event
 from cartctl.errors import Refused
 from cartctl.plans import parts
@@ -37,6 +38,7 @@ class Desk:
     ports: Ports
     journals: Journals
     clock: Clock
+    file: FileJournal
 
     @cached_property
     def record(self) -> Record:
@@ -44,7 +46,8 @@ class Desk:
         return fold(sorted(self._steps(), key=lambda step: step.at or datetime.min.replace(tzinfo=UTC)))
 
     def _steps(self) -> Iterator[Step]:
-        for run in self.journals.kept.runs():
+        known = [*self.journals.kept.runs(), *self.file.runs()]  # one that the database missed is in the file
+        for run in dict.fromkeys(known):
             events = self.journals.kept.events(run)
             step = read_step(events) or _taken_back(events)
             if step is not None:
@@ -155,8 +158,9 @@ def open_desk(
     Its runs stay out of the cluster's small copy of the journal, which is for deployments to be taken back from.
     """
     with open_journals(ports, read_only=read_only, without_database=without_database) as journals:
-        kept = KeptJournal(journals.main, [FileJournal(ports.directory / "runs")])
-        yield Desk(ports, Journals(kept, journals.main), clock or _clock_of(ports, journals))
+        file = FileJournal(ports.directory / "runs")
+        kept = Journals(KeptJournal(journals.main, [file]), journals.main)
+        yield Desk(ports, kept, clock or _clock_of(ports, journals), file)
 
 
 def _clock_of(ports: Ports, journals: Journals) -> Clock:

@@ -2,13 +2,16 @@
 
 import json
 import threading
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from cartctl.adapters.cluster import ClusterUnreachable
+from cartctl.adapters.embedded_postgres import EmbeddedPostgres
 from cartctl.adapters.processes import Processes
+from cartctl.engine.model import Event
 from cartctl.engine.report import RunReport
 from cartctl.errors import CartctlError, CheckFailed, Locked, Refused, UsageError
 from cartctl.plans.flagging import evaluate, list_flags, set_flag, undo
@@ -18,6 +21,7 @@ from cartctl.plans.rollout_status import preview_all
 from cartctl.plans.rollout_steps import Told
 from cartctl.plans.rollout_verbs import advance, advance_by_itself, say, set_percent, start
 from cartctl.rollout.document import FLAGS
+from cartctl.sandbox.up import up
 
 BETA, QUARTER, HALF = 2, 3, 4
 DOCUMENT = ("cart-flags", "flags.json")
@@ -277,3 +281,66 @@ def test_the_preview_tells_who_comes_next(field: Any) -> None:
     assert [stage.enabled for stage in shown.stages] == [10, 10, 10, 10, 20, 30, 39]
     assert shown.removed == 0
     assert json.dumps(shown.stages[4].companies).count(",") == 9
+
+
+def test_two_cronjobs_at_once_do_one_thing(field: Any) -> None:
+    """Both run on the same day: one enters the stage, the other waits for it and says that nothing is due any more."""
+    begin(field)
+    field.day(3)
+    ended: list[Any] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cartctl.plans.rolling_out.interruptible", field.unsignalled)
+        both = [threading.Thread(target=lambda: ended.append(by_itself(field, 3))) for _ in range(2)]
+        for one in both:
+            one.start()
+        for one in both:
+            one.join()
+    assert sorted(report is None for report, _ in ended) == [False, True]
+    assert "must stand until" in "".join(told for _, told in ended) or "is due on" in "".join(
+        told for _, told in ended
+    )
+    assert [step.action for step in field.status().history] == ["start", "advance"]
+
+
+def test_an_abort_with_the_database_gone(field: Any) -> None:
+    """PostgreSQL is stopped: the flags go to 0 % under the cluster's lock, and the journal knows of it later."""
+    begin(field)
+    with field.ports() as ports:
+        set_percent(ports, Decimal(25), Told("x", force=True), field.view(), clock=field.clock)
+    server = EmbeddedPostgres(field.sandbox.layout.postgres)
+    server.stop()
+    try:
+        with field.ports() as ports:
+            told: list[str] = []
+            report = abort(ports, Told("no database"), field.view(), told.append, clock=field.clock)
+    finally:
+        up("default", lambda _: None)
+    assert (report.exit_code, report.outcome) == (0, "succeeded"), report.message
+    assert "does not answer" in told[0]
+    assert field.on() == frozenset()
+    shown = field.status()
+    assert (shown.state, shown.history[-1].why) == ("aborted", "no database")
+
+
+def test_a_rollback_of_the_code_is_an_abort_to_the_rollout(field: Any) -> None:
+    """`cartctl rollback` takes the flags to 0 %; the rollout's record says so, and goes on no more by itself."""
+    begin(field)
+    with field.ports() as ports, open_desk(ports, field.clock) as desk:
+        set_percent(ports, Decimal(25), Told("x", force=True), field.view(), clock=field.clock)
+        now = datetime.now(UTC)
+        for key, event, data in (
+            ("run", "started", {"plan": "rollback", "user": "ops", "host": "desk"}),
+            ("flags", "applied", {}),
+            ("run", "finished", {"outcome": "succeeded", "exit_code": 0}),
+        ):
+            desk.journals.kept.append(Event(f"{now:%Y%m%d-%H%M%S}-ffff", now, key, event, data))
+    assert field.status().state == "aborted"
+    assert by_itself(field, 3)[1] == "Nothing is done: no rollout is under way."
+
+
+def test_only_the_internal_companys_admin_asks_about_others(field: Any) -> None:
+    """An admin of a company outside learns their own flags and nobody else's."""
+    assert field.outside().get("/api/admin/features").json()["company"] == "harbor-goods"
+    assert field.outside().get("/api/admin/features?company=avnz").status == 401
+    assert field.outside().without_token().get("/api/admin/features").status == 401
+    assert field.ask("harbor-goods")["company"] == "harbor-goods"
