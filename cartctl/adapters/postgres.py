@@ -64,6 +64,8 @@ class Postgres:
             parts = conninfo_to_dict(self.dsn)
         except psycopg.ProgrammingError:
             return "***"
+        if any("@" in str(value) for value in parts.values()):
+            return "***"  # an address whose password was not escaped has come apart in the wrong places
         if "password" in parts:
             parts["password"] = "***"  # noqa: S105 - the mask
         return make_conninfo("", **parts)
@@ -124,6 +126,11 @@ class Postgres:
                 **KEEPALIVES,
             }
             connection = psycopg.connect(make_conninfo(self.dsn, **options), autocommit=True)
+        except psycopg.ProgrammingError as error:
+            raise ConfigError(
+                "The database's DSN cannot be read.",
+                hint="Write postgresql://user:password@host/name with %-escapes, or host=… dbname=… user=….",
+            ) from error
         except psycopg.Error as error:
             reason = " ".join(str(error).split())
             raise DatabaseUnreachable(

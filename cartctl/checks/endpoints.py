@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from cartctl.adapters.http import Http, Response
+from cartctl.adapters.http import Http, HttpUnreachable, Response
 from cartctl.adapters.postgres import Connection, Postgres
 from cartctl.checks.asking import ask, company_of, failed, passed, status_failure
 from cartctl.checks.cart_answers import ENDPOINTS, Endpoint
@@ -46,6 +46,8 @@ class Endpoints(Check):
                 pulse.cancelling(connection.cancel_safe),
             ):
                 return Checks.of([self._bracket(end, company, connection, pulse) for end in ENDPOINTS])
+        except HttpUnreachable as error:
+            return Checks((CheckResult("endpoints", Verdict.FAIL, observed=error.message, hint=error.hint),))
         except CartctlError as error:
             pulse.check()
             return Checks(

@@ -3,6 +3,7 @@
 The database is the authority. The local file and the cluster keep what a code rollback needs when it is gone.
 """
 
+import itertools
 import json
 import os
 import uuid
@@ -12,10 +13,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cartctl.adapters.effects import effect
-from cartctl.adapters.postgres import Connection, DatabaseUnreachable, Jsonb, Postgres, SqlFailed, translated
+from cartctl.adapters.postgres import Connection, Jsonb, Postgres, SqlFailed, translated
 from cartctl.engine.model import Event
-from cartctl.errors import CartctlError, StepFailed
 
+READ_ONLY = "25006"  # SQLSTATE read_only_sql_transaction
 ITSELF = "journal"  # the journal's own first event, which is no run's
 RECENT = 10  # runs; more are not made while a database is gone
 
@@ -57,8 +58,12 @@ class PostgresJournal:
         self._open: Connection | None = None
 
     def prepare(self) -> None:
-        """Make schema and table when they are missing."""
+        """Make schema and table when they are missing. Raises SqlFailed where the database takes no writes."""
         with translated():
+            if self._connection().execute("SHOW transaction_read_only").fetchone() == ("on",):
+                raise SqlFailed(
+                    "The database takes no writes.", hint="Is it a standby, or read-only?", sqlstate=READ_ONLY
+                )
             found = self._connection().execute("SELECT to_regclass('cartctl_journal.event')").fetchone()
             if found == (None,):
                 with effect("journal.prepare"):
@@ -170,10 +175,16 @@ class FileJournal:
         former = mark.read_text(encoding="utf-8") if mark.exists() else identity
         if former != identity:
             with effect("journal.file.aside"):
-                self.directory.rename(self.directory.with_name(f"{self.directory.name}-{former[:8]}"))
+                self.directory.rename(self._aside(former))
         if not mark.exists():
             self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             mark.write_text(identity, encoding="utf-8")
+
+    def _aside(self, former: str) -> Path:
+        """A name beside the directory that is free."""
+        base = f"{self.directory.name}-{former[:8]}"
+        names = itertools.chain([base], (f"{base}-{number}" for number in itertools.count(2)))
+        return next(path for path in map(self.directory.with_name, names) if not path.exists())
 
 
 def to_line(event: Event) -> str:
@@ -207,81 +218,3 @@ def open_among(journal: Journal, runs: Iterable[str]) -> list[str]:
 
 def _is_end(event: Event) -> bool:
     return (event.key, event.event) == ("run", "finished")
-
-
-class KeptJournal:
-    """The database's journal with every event repeated in the keepers, so that one of them survives it.
-
-    While `must` holds an event that the database does not take is an error; once a run has turned back
-    (`may_miss`) the keepers are enough, and `catch_up` brings the database up to date later.
-    """
-
-    def __init__(self, main: Journal | None, keepers: list[Journal]) -> None:
-        self._main = main
-        self._keepers = keepers
-        self._must = main is not None
-        self.behind = main is None
-
-    def may_miss(self) -> None:
-        """From here on an undo goes first: a database that is gone stops nothing."""
-        self._must = False
-
-    def append(self, event: Event) -> None:
-        """To the database, then to every keeper; a keeper that fails while another journal took it is no loss."""
-        kept, lost = self._append_to_main(event), None
-        for keeper in self._keepers:
-            try:
-                keeper.append(event)
-                kept = True
-            except (CartctlError, OSError) as failed:
-                lost = failed
-        if not kept:
-            raise StepFailed(f"No journal took the event {event.key} {event.event}: {lost}") from lost
-
-    def _append_to_main(self, event: Event) -> bool:
-        if self._main is None or self.behind:
-            return False
-        try:
-            self._main.append(event)
-        except (DatabaseUnreachable, SqlFailed):
-            if self._must:
-                raise
-            self.behind = True
-        return not self.behind
-
-    def events(self, run: str) -> list[Event]:
-        """From the first journal that knows the run."""
-        for journal in self._readable():
-            if found := journal.events(run):
-                return found
-        return []
-
-    def runs(self) -> list[str]:
-        """Newest first, from the first journal that can be read."""
-        for journal in self._readable():
-            if found := journal.runs():
-                return found
-        return []
-
-    def open_runs(self) -> list[str]:
-        """Those that have no end, newest first, from the first journal that knows any run."""
-        for journal in self._readable():
-            if journal.runs():
-                return journal.open_runs()
-        return []
-
-    def _readable(self) -> list[Journal]:
-        return [self._main, *self._keepers] if self._main is not None and not self.behind else self._keepers
-
-
-def catch_up(main: Journal, keeper: Journal) -> int:
-    """Copy what only the keeper knows of the newest runs into `main`; returns the number of events it lacked."""
-    copied = 0
-    settled = set(main.runs()) - set(main.open_runs())
-    for run in [run for run in keeper.runs()[:RECENT] if run not in settled]:
-        known = {(event.at, event.key, event.event) for event in main.events(run)}
-        for event in keeper.events(run):
-            if (event.at, event.key, event.event) not in known:
-                main.append(event)
-                copied += 1
-    return copied

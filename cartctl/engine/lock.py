@@ -24,6 +24,12 @@ from cartctl.engine.pulse import Pulse
 from cartctl.engine.state import STOP
 from cartctl.errors import Interrupted, Locked, OperatorNeeded, Refused
 
+_SINCE = """
+SELECT run FROM cartctl_journal.event
+WHERE id > (SELECT max(id) FROM cartctl_journal.event WHERE run = %(run)s AND key = 'lock' AND event = 'acquired')
+  AND ((key = 'lock' AND (run <> %(run)s OR event = 'forced')) OR (run = %(run)s AND key = %(stop)s)
+       OR (run = %(run)s AND event = 'finished'))
+LIMIT 1"""  # who else held the lock since we took it, or wants it
 KEY = (0x63617274, 0x63746C)  # "cart", "ctl"
 HEARTBEAT = 1.0  # seconds
 
@@ -147,14 +153,23 @@ class RunLock:
             return False
 
     def _retake(self) -> None:
+        """Only when nobody was at work in between, and nobody asked us to stop: their work must not be gone over."""
         if self._connection is not None:
             self._connection.close()
         try:
             self._connection = self._take(time.monotonic() + 2 * HEARTBEAT)
-        except (Locked, DatabaseUnreachable) as gone:
+            with translated():
+                others = self._connection.execute(_SINCE, {"run": self._run, "stop": STOP}).fetchone()
+        except (Locked, DatabaseUnreachable, SqlFailed) as gone:
             raise LockLost(
                 f"The lock of run {self._run} was lost: {gone.message}", hint="Look with: cartctl history"
             ) from gone
+        if others:
+            self._connection.close()
+            raise LockLost(
+                f"Run {self._run} lost its lock, and {others[0]} has been at work since.",
+                hint="Look with: cartctl history",
+            )
         self._record()
 
     def _take(self, end: float) -> Connection:

@@ -145,6 +145,10 @@ class Action(ABC, Generic[E]):
 
     key: str
     always: ClassVar[bool] = False  # also performed when the run has failed: announcements of the outcome
+    harmless: ClassVar[bool] = False  # a run that has done no more than this has changed nothing
+    careful: ClassVar[bool] = (
+        False  # only when every step before it has succeeded, also in a plan that goes on
+    )
 
     @abstractmethod
     def find(self, run: Run) -> E | None:

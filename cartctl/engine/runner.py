@@ -5,19 +5,17 @@ The order is the safety: evidence is durable before the first effect, "undoing" 
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from enum import Enum
 from typing import Any, TypeAlias, assert_never
 
-from cartctl.engine.evidence import dump, load, refuse_foreign
-from cartctl.engine.journal import KeptJournal
+from cartctl.engine.evidence import ChangedBySomebodyElse, dump, load, refuse_foreign
+from cartctl.engine.kept import KeptJournal
 from cartctl.engine.lock import Lock, LockLost, StopRequested
 from cartctl.engine.model import (
     Action,
     Change,
     Check,
-    Checks,
     Event,
     Restore,
     Run,
@@ -25,33 +23,17 @@ from cartctl.engine.model import (
     Step,
     Verdict,
 )
+from cartctl.engine.outcome import OnFailure, Outcome, summary, told_of
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.state import RUN, State
-from cartctl.errors import CartctlError, CheckFailed, Inconclusive, Interrupted, Refused
+from cartctl.errors import CartctlError, CheckFailed, Inconclusive, Interrupted, Refused, StepFailed
+
+REFUSALS = {2, 3, 8}  # exit codes of a step that looked and did nothing
 
 Kinds: TypeAlias = Mapping[
     str, Callable[[str, tuple[str, ...]], Change[Any]]
 ]  # kind → Change from (key, names)
 Observer: TypeAlias = Callable[[Event], None]
-
-
-class OnFailure(Enum):
-    """What a failed step means for the rest."""
-
-    UNDO = "undo"  # put everything back
-    SETTLE = "settle"  # leave the code for a person to look at, but no maintenance and no stopped workers
-    GO_ON = "go on"  # a rollback: one failed undo does not stop the others
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run ended: its word in the journal, the process's exit code, the cause in a sentence, what to run next."""
-
-    word: str
-    exit_code: int
-    message: str = ""
-    next_command: str = ""
-    ended: bool = True  # False: the run can be resumed, and blocks others until it has an end
 
 
 class Runner:
@@ -86,7 +68,7 @@ class Runner:
     def execute(self, plan: Sequence[Step], next_commands: Mapping[str, str]) -> Outcome:
         """Only bugs, kills and a journal that takes nothing raise.
 
-        `next_commands` says what to run after each outcome word, and after `refused` (exit code 3).
+        `next_commands` says what to run after each outcome word, and after `unchanged`: an end before anything was moved.
         """
         if self._on_failure is OnFailure.GO_ON:
             self._journal.may_miss()
@@ -94,9 +76,8 @@ class Runner:
         end = "finished" if outcome.ended else "interrupted"
         if outcome.ended:
             self._announce(plan, outcome)
-        next_command = next_commands.get(
-            "refused" if outcome.exit_code == Refused.exit_code else outcome.word, ""
-        )
+        changed = outcome.word == "succeeded" or self._has_changed(plan)
+        next_command = next_commands.get(outcome.word if changed else "unchanged", "")
         data = {"outcome": outcome.word, "exit_code": outcome.exit_code, "message": outcome.message}
         self._tell(RUN, end, {**data, "next_command": next_command})
         return replace(outcome, next_command=next_command)
@@ -107,11 +88,12 @@ class Runner:
         try:
             self._forward(plan)
         except (StopRequested, LockLost) as stop:
+            self._journal.may_miss()
             return Outcome("interrupted", stop.exit_code, stop.message, ended=False)
         except Interrupted as stop:
-            return Outcome("interrupted", stop.exit_code, stop.message, ended=not self.state.touched)
+            return Outcome("interrupted", stop.exit_code, stop.message, ended=not self._has_changed(plan))
         except Inconclusive as unknown:
-            return self._settle(plan, Outcome("inconclusive", unknown.exit_code, _told(unknown)))
+            return self._settle(plan, Outcome("inconclusive", unknown.exit_code, told_of(unknown)))
         except CartctlError as failure:
             return self._fail(plan, failure)
         except Exception as bug:
@@ -128,14 +110,23 @@ class Runner:
             try:
                 self._lock.confirm()
                 self._pulse.check()
+                self._refuse_careless(step)
                 self._take(step)
             except (Interrupted, LockLost):
                 raise
             except CartctlError as failure:
-                if self._on_failure is not OnFailure.GO_ON:
+                late = isinstance(step, Restore) and isinstance(failure, ChangedBySomebodyElse)
+                if self._on_failure is not OnFailure.GO_ON and not late:
                     raise
-                self._record(failure)
+                self._record(failure)  # somebody's own scaling, say, is no reason to take a release back
                 self._failures.append(failure)
+
+    def _refuse_careless(self, step: Step) -> None:
+        if isinstance(step, Action) and step.careful and self._failures:
+            raise StepFailed(
+                f"{step.key} was left alone, since a step before it failed.",
+                hint="Put that right, then run the command again.",
+            )
 
     def _take(self, step: Step) -> None:
         started = time.monotonic()
@@ -186,7 +177,7 @@ class Runner:
             )
             kind = CheckFailed if found.verdict is Verdict.FAIL else Inconclusive
             raise kind(f"{check.key}: {told}", hint=next((bad.hint for bad in found.bad() if bad.hint), ""))
-        return _summary(found)
+        return summary(found)
 
     def _put_back(self, key: str, pulse: Pulse) -> None:
         """Move a Change's values back to what they were, from its evidence alone."""
@@ -205,13 +196,21 @@ class Runner:
             self._tell(key, "restored", _took(started))
 
     def _fail(self, plan: Sequence[Step], failure: CartctlError) -> Outcome:
+        self._journal.may_miss()
         self._record(failure)
-        if not any(isinstance(step, Change) and step.key in self.state.touched for step in plan):
-            code = failure.exit_code if failure.exit_code in {1, 2, 3, 8} else Refused.exit_code
-            return Outcome("failed", code, _told(failure))
+        refused = failure.exit_code in REFUSALS
+        if not self._has_changed(plan, at_work=not refused):
+            code = failure.exit_code if refused or failure.exit_code == 1 else Refused.exit_code
+            return Outcome("failed", code, told_of(failure))
         if self._on_failure is OnFailure.UNDO:
-            return self._turn_back(_told(failure))
-        return self._settle(plan, Outcome("failed", 5, _told(failure)))
+            return self._turn_back(told_of(failure))
+        return self._settle(plan, Outcome("failed", 5, told_of(failure)))
+
+    def _has_changed(self, plan: Sequence[Step], *, at_work: bool = False) -> bool:
+        """Whether this run has moved or made anything that counts; `at_work`: the step that failed may have."""
+        made = {step.key for step in plan if isinstance(step, Action) and not step.harmless}
+        done = self.state.done.keys() | ({self._at} if at_work else set())
+        return bool(self.state.touched or made & done)
 
     def _turn_back(self, cause: str) -> Outcome:
         """Undo what is not put back yet, newest first; a failed undo does not stop the others."""
@@ -240,7 +239,7 @@ class Runner:
 
     def _arrive(self) -> Outcome:
         """The end of the plan; in a rollback with the failures that did not stop it."""
-        told = " ".join(_told(failure) for failure in self._failures)
+        told = " ".join(told_of(failure) for failure in self._failures)
         if any(not isinstance(failure, Inconclusive) for failure in self._failures):
             return Outcome("failed", 5, told)
         return Outcome("inconclusive", 6, told) if self._failures else Outcome("succeeded", 0)
@@ -274,17 +273,3 @@ class Runner:
 
 def _took(started: float) -> dict[str, Any]:
     return {"seconds": round(time.monotonic() - started, 3)}
-
-
-def _told(failure: CartctlError) -> str:
-    return f"{failure.message} {failure.hint}".strip()
-
-
-def _summary(found: Checks) -> dict[str, Any]:
-    counted = {verdict.value: sum(check.verdict is verdict for check in found.checks) for verdict in Verdict}
-    warned = [f"{check.name}: {check.observed}" for check in found.checks if check.verdict is Verdict.WARN]
-    return {
-        "verdict": found.verdict.value,
-        "counts": {name: n for name, n in counted.items() if n},
-        "warnings": warned,
-    }

@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM: once stops at a safe point, twice at once."""
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -19,7 +20,9 @@ def interruptible(pulse: Pulse) -> Iterator[None]:
         if asked:
             raise KeyboardInterrupt
         asked = True
-        pulse.alarm(Interrupted(f"Stopped by {signal.Signals(number).name}."))
+        stopped = Interrupted(f"Stopped by {signal.Signals(number).name}.")
+        # The thread that was interrupted may hold the pulse's own locks, so another one raises the alarm.
+        threading.Thread(target=pulse.alarm, args=(stopped,), daemon=True).start()
 
     former = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,7 +28,7 @@ class State:
     results: dict[str, Any] = field(default_factory=dict)  # Action key → what it made
     touched: dict[str, Evidence] = field(
         default_factory=dict
-    )  # every Change of its own ever intended, put back or not
+    )  # its own Changes ever intended, put back or not
     undoing: bool = False
     undo_failed: dict[str, str] = field(default_factory=dict)
     failed: str | None = None  # what turned the run back
@@ -56,6 +56,7 @@ class State:
                 return
             case "run", "started":
                 self.started = event
+                self.evidence |= {key: _kept(held) for key, held in event.data.get("evidence", {}).items()}
             case "run", "undoing":
                 self.undoing, self.failed = True, str(event.data.get("cause", ""))
             case "run", "finished":
@@ -75,6 +76,10 @@ class State:
         self.evidence = {**earlier.evidence, **self.evidence}
         self.results = {**earlier.results, **self.results}
 
+    def held(self) -> dict[str, Any]:
+        """The open evidence as JSON, as the first event of a run that takes it over keeps it."""
+        return {key: asdict(evidence) for key, evidence in self.evidence.items()}
+
     def _intend(self, key: str, data: Mapping[str, Any]) -> None:
         known = self.evidence.get(key)
         targets = (*(known.to if known else ()), data["to"])
@@ -90,6 +95,10 @@ class State:
             self.done.pop(of, None)  # an undone step may be taken again
         else:
             self.done[event.key] = event.event
+
+
+def _kept(held: Mapping[str, Any]) -> Evidence:
+    return Evidence(held["kind"], tuple(held["names"]), held["before"], tuple(held["to"]))
 
 
 def fold(run: str, events: Iterable[Event]) -> State:

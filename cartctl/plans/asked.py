@@ -10,6 +10,8 @@ from pydantic import TypeAdapter
 from cartctl.config.values import parse_duration
 from cartctl.errors import UsageError
 
+PREFLIGHT = "preflight."
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -22,6 +24,12 @@ class Asked:
     outside_window: bool = False
     auto_rollback: bool = True
     restore_carts: str | None = None  # a rollback's run or a snapshot, whose rows are put back
+
+    @property
+    def looks_left_out(self) -> dict[str, str]:
+        """Looks of the preflight that `--skip preflight.NAME` leaves out, with the reason that is shown."""
+        named = [name for name in self.skip if name.startswith(PREFLIGHT)]
+        return {name.removeprefix(PREFLIGHT): f"--skip {name}" for name in named}
 
     def to_json(self) -> dict[str, Any]:
         """As the journal keeps it."""

@@ -8,9 +8,10 @@ from typing import Any
 from cartctl import __version__
 from cartctl.engine.lock import Lock, whoami
 from cartctl.engine.model import Event, Run
+from cartctl.engine.outcome import OnFailure, Outcome
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.report import RunReport, report
-from cartctl.engine.runner import OnFailure, Outcome, Runner
+from cartctl.engine.runner import Runner
 from cartctl.engine.state import RUN, State
 from cartctl.engine.view import View
 from cartctl.errors import Refused
@@ -71,7 +72,8 @@ def _first_event(journey: Journey, state: State, env: str) -> Event:
         refuse_changed(state, journey.facts)
         return Event(state.run, at, RUN, "resumed", dict(whoami()))
     asked = {"facts": dict(journey.facts), "asked": dict(journey.asked)}
-    told = {"plan": journey.name, "env": env, "of": journey.of, **asked, "version": __version__, **whoami()}
+    taken_over = {"of": journey.of, "evidence": state.held()}
+    told = {"plan": journey.name, "env": env, **taken_over, **asked, "version": __version__, **whoami()}
     return Event(state.run, at, RUN, "started", told)
 
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from cartctl.adapters.metrics import MetricsFailed
 from cartctl.engine.lock import RunLock, whoami
 from cartctl.engine.model import Event, Verdict
+from cartctl.engine.outcome import OnFailure
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.report import RunReport
-from cartctl.engine.runner import OnFailure
 from cartctl.engine.signals import interruptible
 from cartctl.engine.state import RUN, State, new_run_id
 from cartctl.engine.view import View
@@ -17,7 +17,7 @@ from cartctl.errors import Refused, UsageError
 from cartctl.migrations.frozen import MIGRATIONS
 from cartctl.monitoring.watch import Watch
 from cartctl.plans import parts
-from cartctl.plans.asked import Asked
+from cartctl.plans.asked import PREFLIGHT, Asked
 from cartctl.plans.carry_out import Journey, carry_out
 from cartctl.plans.deployment import NEVER_SKIPPED, deployment
 from cartctl.plans.journals import WAYS_ON, Journals, open_journals, refuse_unfinished
@@ -66,7 +66,7 @@ def abandon(ports: Ports, run: str) -> None:
 def planned(ports: Ports, asked: Asked, watch: Watch) -> tuple[Phase, ...]:
     """The deployment's phases, without the steps that are to be skipped. Raises UsageError for one that cannot be."""
     phases = deployment(ports, watch, asked)
-    for name in asked.skip:
+    for name in [name for name in asked.skip if not name.startswith(PREFLIGHT)]:
         if name in NEVER_SKIPPED:
             raise UsageError(
                 f"The step {name} can never be skipped.", hint=f"Never skipped: {', '.join(NEVER_SKIPPED)}."
@@ -131,7 +131,7 @@ def _judge_anew(ports: Ports, asked: Asked, state: State, pulse: Pulse) -> None:
     if "preflight" not in state.done:
         return
     midway = "the run is in the middle of it"
-    skip = dict.fromkeys(("cluster", "metrics", "api", "dashboard", "flags"), midway)
+    skip = asked.looks_left_out | dict.fromkeys(("cluster", "metrics", "api", "dashboard", "flags"), midway)
     found = parts.preflight(ports, asked.images, outside_window=asked.outside_window, skip=skip).judge(pulse)
     if found.verdict in {Verdict.FAIL, Verdict.UNKNOWN}:
         told = "; ".join(f"{bad.name}: {bad.observed}" for bad in found.bad())
@@ -153,7 +153,7 @@ def _forget_old_snapshot(ports: Ports, state: State) -> None:
 def _next_commands(env: str) -> Mapping[str, str]:
     return {
         "succeeded": f"cartctl smoke --env {env}",
-        "refused": f"cartctl preflight --env {env}",
+        "unchanged": f"cartctl preflight --env {env}",
         "rolled_back": f"cartctl history --env {env}",
         "failed": f"cartctl rollback --env {env}",
         "inconclusive": f"cartctl monitor --once --env {env}, then cartctl smoke or cartctl rollback",

@@ -30,7 +30,7 @@ def deployment(ports: Ports, watch: Watch, asked: Asked) -> tuple[Phase, ...]:
     return (
         Phase("1 Preparation", "T-60", (
             *gate("gate.preparation", asked.at and asked.at - PREPARATION),
-            parts.preflight(ports, asked.images, outside_window=asked.outside_window),
+            parts.preflight(ports, asked.images, outside_window=asked.outside_window, skip=asked.looks_left_out),
             parts.snapshot(ports),
             parts.announce(ports, "announce"),
             parts.prewarm(ports),

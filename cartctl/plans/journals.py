@@ -1,13 +1,16 @@
 """The journals of an environment together: which runs there are, which one is unfinished, which one to take back."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from cartctl.adapters.postgres import DatabaseUnreachable
-from cartctl.engine.journal import FileJournal, Journal, KeptJournal, PostgresJournal, catch_up
+from cartctl.adapters.cluster import ClusterUnreachable
+from cartctl.adapters.postgres import DatabaseUnreachable, SqlFailed
+from cartctl.database.differences import is_ours
+from cartctl.engine.journal import FileJournal, Journal, PostgresJournal
 from cartctl.engine.keeper import ClusterJournal
+from cartctl.engine.kept import KeptJournal, catch_up
 from cartctl.engine.model import Evidence
 from cartctl.engine.state import State, fold
 from cartctl.errors import OperatorNeeded, Refused
@@ -39,15 +42,11 @@ class Journals:
         return self.main
 
     def state(self, run: str) -> State:
-        """A run as it stands, on top of the run that it takes back."""
+        """A run as it stands, with what the run that it takes back has made."""
         own = fold(run, self.kept.events(run))
-        if own.of is None:
-            return own
-        state = State(run)
-        state.inherit(fold(own.of, self.kept.events(own.of)))
-        for event in self.kept.events(run):
-            state.take(event)
-        return state
+        if own.of is not None:
+            own.results = {**fold(own.of, self.kept.events(own.of)).results, **own.results}
+        return own
 
     def unfinished(self) -> State | None:
         """The newest run that has no end, if there is one."""
@@ -70,14 +69,33 @@ class Journals:
             )
         raise Refused(f"There is no run {run}.", hint="See: cartctl history")
 
+    def migrating(self, newest: str | None = None) -> State | None:
+        """The newest deployment (not newer than `newest`) that began without the cart's tables: the one that made them."""
+        for run in self.kept.runs():
+            state = self.state(run) if newest is None or run <= newest else None
+            recorded = state.results.get("fingerprint") if state and state.plan == "deploy" else None
+            if recorded and not any(is_ours(key) for key in recorded["objects"]):
+                return state
+        return None
+
+    def since(self, taken: State) -> list[State]:
+        """The deployments after `taken`, oldest first."""
+        newer = [self.state(run) for run in self.kept.runs() if run > taken.run]
+        return [state for state in reversed(newer) if state.plan == "deploy"]
+
     def origin(self, taken: State) -> dict[str, Any]:
         """The results of `taken`, with those of the run that migrated: the tables may be older than the images."""
-        for run in [taken.run, *[known for known in self.kept.runs() if known < taken.run]]:
-            results = taken.results if run == taken.run else self.state(run).results
-            migrated = results.get("migrate")
-            if "fingerprint" in results and (migrated is None or migrated["difference"]["added"]):
-                return {**taken.results, "fingerprint": results["fingerprint"], "migrate": migrated}
-        return dict(taken.results)
+        made = self.migrating(taken.run)
+        found = {name: made.results.get(name) for name in ("fingerprint", "migrate")} if made else {}
+        return {**taken.results, **found}
+
+    def left_by(self, taken: State) -> dict[str, Evidence]:
+        """What the newest rollback of `taken` moved and could not put back; flags stay where they were taken."""
+        for run in [known for known in self.kept.runs() if known > taken.run]:
+            state = self.state(run)
+            if state.plan == "rollback" and state.of == taken.run:
+                return {key: held for key, held in state.evidence.items() if held.kind != "flags"}
+        return {}
 
 
 def _released(state: State) -> bool:
@@ -109,6 +127,16 @@ def refuse_unfinished(journals: Journals) -> None:
     )
 
 
+def _bring_up_to_date(main: PostgresJournal, file: FileJournal, cluster: ClusterJournal) -> None:
+    """What was written while the database was gone, here or (a cluster that answers) from another machine."""
+    identity = main.identity()
+    file.belong_to(identity)
+    catch_up(main, file)
+    with suppress(ClusterUnreachable):
+        cluster.belong_to(identity)
+        catch_up(main, cluster)
+
+
 @contextmanager
 def open_journals(
     ports: Ports, *, without_database: bool = False, read_only: bool = False
@@ -118,16 +146,16 @@ def open_journals(
     Raises DatabaseUnreachable, unless the caller can do `without_database`.
     """
     file = FileJournal(ports.directory / "runs")
-    keepers: list[Journal] = [file, ClusterJournal(ports.cluster)]
+    cluster = ClusterJournal(ports.cluster)
+    keepers: list[Journal] = [file, cluster]
     with closing(PostgresJournal(ports.state)) as main:
         try:
             if read_only:
                 main.runs()
             else:
                 main.prepare()
-                file.belong_to(main.identity())
-                catch_up(main, file)
-        except DatabaseUnreachable:
+                _bring_up_to_date(main, file, cluster)
+        except (DatabaseUnreachable, SqlFailed):
             if not without_database:
                 raise
             yield Journals(KeptJournal(None, keepers), None)

@@ -31,6 +31,7 @@ DOES = {
     "revision": "put the named revisions' templates back",
     "flags": "take the feature flags to 0 %",
     "health.old": "the old version answers",
+    "cart.gone": "the version that serves knows no cart",
     "database": "drop the cart's tables and types",
     "catalogue": "compare with the fingerprint",
 }

@@ -17,7 +17,8 @@ from cartctl.database.differences import taken_back
 from cartctl.database.drop import Allowed
 from cartctl.database.ledger import read_ledger
 from cartctl.database.status import status
-from cartctl.engine.journal import FileJournal, KeptJournal, PostgresJournal
+from cartctl.engine.journal import FileJournal, PostgresJournal
+from cartctl.engine.kept import KeptJournal
 from cartctl.engine.lock import whoami
 from cartctl.engine.model import CheckResult, Checks, Event, Run, Verdict
 from cartctl.engine.pulse import Pulse

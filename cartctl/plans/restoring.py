@@ -10,7 +10,8 @@ from cartctl.adapters.postgres import DatabaseUnreachable, Postgres
 from cartctl.adapters.scratch import scratch_server
 from cartctl.database.catalogue import fingerprint_hash
 from cartctl.database.put_back import PutBack
-from cartctl.engine.journal import FileJournal, KeptJournal, PostgresJournal
+from cartctl.engine.journal import FileJournal, PostgresJournal
+from cartctl.engine.kept import KeptJournal
 from cartctl.engine.lock import RunLock, whoami
 from cartctl.engine.model import CheckResult, Checks, Event, Verdict
 from cartctl.engine.pulse import Pulse

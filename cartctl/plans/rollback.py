@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cartctl.checks.cart_gone import CartGone
 from cartctl.checks.health import OldHealth
 from cartctl.database.drop import Allowed
 from cartctl.engine.model import Restore, Skip, Step
@@ -29,6 +30,7 @@ def rollback(ports: Ports, results: Mapping[str, Any], wanted: Wanted) -> tuple[
     """The plan that takes a run with these `results` back: code always, the cart's tables only when asked for."""
     if wanted.database:
         tables: tuple[Step, ...] = (
+            CartGone(ports.api),
             parts.drop(ports, Allowed(wanted.allow_data_loss, wanted.keep_dependents)),
             parts.catalogue(ports, results),
         )

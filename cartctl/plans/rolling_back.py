@@ -1,23 +1,24 @@
 """Taking a deployment back: which run, past whom, and without the database when it is gone."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar
 
+from cartctl.adapters.postgres import SqlFailed
 from cartctl.database.drop_plan import DropPlan, require
 from cartctl.engine.journal import read_lines
-from cartctl.engine.lock import Lock, RunLock, hand_over
-from cartctl.engine.model import Event
+from cartctl.engine.lock import Lock, RunLock, find_holder, hand_over
+from cartctl.engine.model import Event, Evidence
+from cartctl.engine.outcome import OnFailure
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.report import RunReport
-from cartctl.engine.runner import OnFailure
 from cartctl.engine.signals import interruptible
 from cartctl.engine.state import RUN, State, fold, new_run_id
 from cartctl.engine.view import View
-from cartctl.errors import ConfigError, Refused
+from cartctl.errors import ConfigError, Locked, Refused
 from cartctl.plans import parts
 from cartctl.plans.carry_out import Journey, carry_out
 from cartctl.plans.journals import Journals, open_journals
@@ -48,7 +49,8 @@ def take_back(ports: Ports, wanted: Wanted, view: View, say: Callable[[str], Non
             _stop_living(ports, journals, wanted, pulse, say)
         state, taken = choose(journals, wanted)
         with _locked(ports, journals, state, pulse) as lock:
-            state.results = {**journals.origin(taken), **state.results}
+            made = journals.origin(taken)
+            state.results |= {name: made[name] for name in ("fingerprint", "migrate") if name in made}
             phases = rollback(ports, state.results, wanted)
             journey = Journey(
                 "rollback",
@@ -59,7 +61,8 @@ def take_back(ports: Ports, wanted: Wanted, view: View, say: Callable[[str], Non
                 next_commands=_next_commands(ports.env.name),
             )
             told = carry_out(journey, state, ports, journals, lock=lock, pulse=pulse, view=view)
-        _end_of(taken, told, journals)
+        for run in (taken, *journals.since(taken)):
+            _end_of(run, told, journals)
     return told
 
 
@@ -87,18 +90,22 @@ class Shown:
 def show_plan(ports: Ports, wanted: Wanted) -> Shown:
     """Look at everything a rollback would do. Read-only. Raises what the rollback itself would refuse."""
     with open_journals(ports, without_database=not wanted.database, read_only=True) as journals:
-        _, taken = choose(journals, wanted)
+        state, taken = choose(journals, wanted)
         results = journals.origin(taken)
     drop = (
         parts.drop_plan(ports, results, keep_dependents=wanted.keep_dependents) if wanted.database else None
     )
     return Shown(
-        taken.run, preview("rollback", ports.env.name, rollback(ports, results, wanted), taken.evidence), drop
+        taken.run, preview("rollback", ports.env.name, rollback(ports, results, wanted), state.evidence), drop
     )
 
 
 def choose(journals: Journals, wanted: Wanted) -> tuple[State, State]:
-    """The rollback's own state, begun or new, and that of the run it takes back. Read-only."""
+    """The rollback's own state, begun or new, and that of the run it takes back. Read-only.
+
+    A new one holds what it takes over: what the run moved and did not put back, what an earlier rollback of it left, and
+    with `--database` the images of every deployment since the tables were made.
+    """
     unfinished = journals.unfinished()
     if unfinished is not None and unfinished.plan == "rollback":
         taken = journals.state(str(unfinished.of))
@@ -108,10 +115,34 @@ def choose(journals: Journals, wanted: Wanted) -> tuple[State, State]:
                 hint="Go on with it: cartctl rollback",
             )
         return unfinished, taken
-    taken = _from_file(wanted.journal) if wanted.journal else journals.to_take_back(wanted.run)
+    taken = _to_take(journals, wanted)
     state = State(new_run_id())
     state.inherit(taken)
+    if wanted.database and wanted.run is None and wanted.journal is None:
+        state.evidence = {**taken.touched, **state.evidence}
+        for later in journals.since(taken):
+            state.evidence = chained(state.evidence, later)
+    state.evidence |= journals.left_by(taken)
     return state, taken
+
+
+def _to_take(journals: Journals, wanted: Wanted) -> State:
+    if wanted.journal:
+        return _from_file(wanted.journal)
+    made = journals.migrating() if wanted.database and wanted.run is None else None
+    return made or journals.to_take_back(wanted.run)
+
+
+def chained(evidence: Mapping[str, Evidence], later: State) -> dict[str, Evidence]:
+    """Releases on top of releases: what was before the first, and every image asked for since. Pure."""
+    found = {**later.evidence, **evidence}
+    for key, newer in later.touched.items():
+        older = evidence.get(key)
+        if newer.kind == "release" and older is not None and older.names == newer.names:
+            found[key] = replace(older, to=(*older.to, newer.before, *newer.to))
+        elif newer.kind == "release":
+            found[key] = newer
+    return found
 
 
 def _from_file(path: Path) -> State:
@@ -130,18 +161,24 @@ def _from_file(path: Path) -> State:
 def _stop_living(
     ports: Ports, journals: Journals, wanted: Wanted, pulse: Pulse, say: Callable[[str], None]
 ) -> None:
-    """A deployment that is alive hands over; a rollback that is alive does not."""
+    """A deployment that is alive hands over; a rollback that is alive does not, unless it is taken over."""
+    with ports.state.session("look for a living run") as connection:
+        holder = find_holder(connection, journals.owned)
+    if holder and journals.state(holder.run).plan == "rollback" and not wanted.take_over:
+        raise Locked(f"A rollback is at work: {holder}.", hint="Wait for it; one that hangs: --take-over")
     hand_over(ports.state, journals.kept, pulse, take_over=wanted.take_over, timeout=STOPS_WITHIN, say=say)
 
 
 @contextmanager
 def _locked(ports: Ports, journals: Journals, state: State, pulse: Pulse) -> Iterator[Lock]:
-    if journals.main is None:
-        with ports.cluster.lease(f"run {state.run}"):
-            yield HeldByLease()
-        return
-    with RunLock(ports.state, journals.owned, state.run, pulse, wait=2) as lock:
-        yield lock
+    with ExitStack() as held:
+        lock: Lock | None = None
+        if journals.main is not None:
+            with suppress(SqlFailed):  # a database that answers and takes no writes keeps no lock's owner
+                lock = held.enter_context(RunLock(ports.state, journals.owned, state.run, pulse, wait=2))
+        if lock is None:
+            held.enter_context(ports.cluster.lease(f"run {state.run}"))
+        yield lock or HeldByLease()
 
 
 def _end_of(taken: State, told: RunReport, journals: Journals) -> None:

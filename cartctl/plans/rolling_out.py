@@ -9,9 +9,9 @@ from typing import Any
 from cartctl.engine.lock import Lock, RunLock, hand_over
 from cartctl.engine.model import Event
 from cartctl.engine.model import Step as PlanStep
+from cartctl.engine.outcome import OnFailure
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.report import RunReport
-from cartctl.engine.runner import OnFailure
 from cartctl.engine.signals import interruptible
 from cartctl.engine.state import RUN, State, new_run_id
 from cartctl.engine.view import View

@@ -12,7 +12,8 @@ from typing import Any
 
 from cartctl import __version__
 from cartctl.adapters.postgres import Postgres
-from cartctl.engine.journal import FileJournal, KeptJournal, PostgresJournal, catch_up
+from cartctl.engine.journal import FileJournal, PostgresJournal
+from cartctl.engine.kept import KeptJournal, catch_up
 from cartctl.engine.lock import RunLock, whoami
 from cartctl.engine.model import Action, Event, Run
 from cartctl.engine.pulse import Pulse

@@ -14,6 +14,8 @@ RUNNING = "running"  # what a run still is when it reaches the report at the end
 class Announce(Action[dict[str, Any]]):
     """Tells every notifier that the window opens."""
 
+    harmless: ClassVar[bool] = True
+
     def __init__(self, key: str, notifiers: Sequence[Webhook]) -> None:
         self.key = key
         self._notifiers = tuple(notifiers)

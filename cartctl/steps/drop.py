@@ -1,7 +1,7 @@
 """The cart's tables and types taken back, with their rows saved: the database's part of a rollback."""
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, ClassVar
 
 from cartctl.adapters.postgres import Postgres
 from cartctl.config.model import Database
@@ -15,6 +15,7 @@ class Drop(Action[dict[str, Any]]):
     """Drops what the run that is taken back has made, known from its `fingerprint` and `migrate` results."""
 
     key = "database"
+    careful: ClassVar[bool] = True
 
     def __init__(self, postgres: Postgres, settings: Database, allowed: Allowed) -> None:
         self._postgres = postgres

@@ -1,6 +1,6 @@
 """The catalogue before the migration, recorded whole: what a database rollback is measured against."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from cartctl.adapters.postgres import Postgres
 from cartctl.database.catalogue import Catalogue, difference, read_catalogue
@@ -13,6 +13,7 @@ class Fingerprint(Action[dict[str, Any]]):
     """Reads the catalogue twice; somebody at work on it is no state to go back to."""
 
     key = "fingerprint"
+    harmless: ClassVar[bool] = True
 
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres

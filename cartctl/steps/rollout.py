@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from cartctl.adapters.cluster import Cluster, UnknownDeployment
+from cartctl.adapters.http import mask
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import StepFailed
 
@@ -61,7 +62,7 @@ def await_drained(cluster: Cluster, names: Iterable[str], pulse: Pulse, timeout:
 
 def _failed(cluster: Cluster, name: str, reason: str) -> RolloutFailed:
     lines = cluster.logs(name, lines=LOG_LINES, failing=True)
-    told = "".join(f"\n  {line}" for line in lines)
+    told = "".join(f"\n  {mask(line)}" for line in lines)
     return RolloutFailed(
         f"Deployment {name} will not become ready: {reason}.{told}",
         hint="Look at the image and its configuration.",

@@ -1,7 +1,7 @@
 """The snapshot before a deployment: made, verified, pinned; never taken back."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from cartctl.engine.model import Action, Run, Verdict
 from cartctl.engine.pulse import Pulse
@@ -18,6 +18,7 @@ class Snapshot(Action[dict[str, Any]]):
     """Dumps the database. Its WAL position and time are the point-in-time target of the run."""
 
     key = "snapshot"
+    harmless: ClassVar[bool] = True
 
     def __init__(self, subject: Subject, store: Store, *, max_age: timedelta | None = None) -> None:
         self._subject = subject

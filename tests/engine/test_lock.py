@@ -2,12 +2,16 @@
 
 import threading
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any, cast
 
 import pytest
 
 from cartctl.adapters.postgres import Postgres
-from cartctl.engine.journal import FileJournal, KeptJournal, PostgresJournal, catch_up
+from cartctl.engine.journal import FileJournal, PostgresJournal
+from cartctl.engine.keeper import KEPT_RUNS, ClusterJournal
+from cartctl.engine.kept import KeptJournal, catch_up
 from cartctl.engine.lock import LockLost, RunLock, StopRequested, find_holder, hand_over
 from cartctl.engine.model import Event
 from cartctl.engine.pulse import Pulse, TimedOut
@@ -151,3 +155,67 @@ def test_runs_of_a_database_that_was_made_anew_stay_aside(
     assert FileJournal(home.with_name("runs-11111111")).runs() == ["r1"]
     file.belong_to(journal.identity())
     journal.close()
+
+
+def test_a_lost_lock_is_not_taken_up_again_over_somebody_elses_work(
+    empty_database: Postgres, journal: PostgresJournal
+) -> None:
+    """Another run held the lock in between and is done: the former owner must not go on."""
+    with (
+        RunLock(empty_database, journal, "r1", Pulse()) as lost,
+        empty_database.session("test") as connection,
+    ):
+        holder = find_holder(connection, journal)
+        assert holder is not None
+        connection.execute("SELECT pg_terminate_backend(%s)", (holder.backend,))
+        with RunLock(empty_database, journal, "r2", Pulse(), wait=5):
+            pass
+        with pytest.raises(LockLost, match="r2 has been at work since"):
+            lost.confirm()
+    journal.close()
+
+
+def test_without_the_database_the_keepers_know_together(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A machine with an older journal of its own still sees the newer run that another keeper has."""
+    old, new = (FileJournal(tmp_path_factory.mktemp(name)) for name in ("old", "new"))
+    for keeper, run in ((old, "20260101"), (new, "20260101"), (new, "20260102")):
+        keeper.append(Event(run, datetime(2026, 1, 1, tzinfo=UTC), "run", "started", {"plan": "deploy"}))
+    kept = KeptJournal(None, [old, new])
+    assert (kept.runs(), len(kept.events("20260101"))) == (["20260102", "20260101"], 1)
+    assert kept.open_runs() == ["20260102", "20260101"]
+
+
+class Settings:
+    """A ConfigMap store in memory, as the cluster's keeper needs it: no cluster can be asked to be full."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, str] = {}
+
+    def settings(self, name: str) -> dict[str, str]:
+        """All keys."""
+        assert name
+        return dict(self.kept)
+
+    def put_settings(self, name: str, changes: Mapping[str, str | None]) -> None:
+        """Write or remove keys."""
+        assert name
+        self.kept = {key: text for key, text in {**self.kept, **changes}.items() if text is not None}
+
+
+def test_runs_that_released_nothing_make_room_in_the_cluster_first() -> None:
+    """A deployment's evidence outlives any number of refused runs after it."""
+    store = Settings()
+    keeper = ClusterJournal(cast("Any", store))
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    for number in range(30):
+        run = f"r{number:02}"
+        keeper.append(Event(run, at, "run", "started", {"plan": "deploy"}))
+        if number == 3:
+            keeper.append(Event(run, at, "release.api", "intended", {"kind": "release"}))
+    assert "r03" in keeper.runs()
+    assert len(keeper.runs()) == KEPT_RUNS
+    keeper.belong_to("one")
+    keeper.belong_to("one")
+    assert "r03" in keeper.runs()
+    keeper.belong_to("another")
+    assert keeper.runs() == []

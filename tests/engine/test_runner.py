@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from cartctl.adapters.effects import effect
-from cartctl.engine.journal import FileJournal, KeptJournal
+from cartctl.engine.journal import FileJournal
+from cartctl.engine.kept import KeptJournal
 from cartctl.engine.lock import StopRequested
 from cartctl.engine.model import Check, CheckResult, Checks, Skip, Step, Verdict
+from cartctl.engine.outcome import OnFailure, Outcome
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.report import report
-from cartctl.engine.runner import OnFailure, Outcome
 from cartctl.engine.state import State, fold
 from cartctl.errors import Interrupted, StepFailed
 from tests.engine import toy

@@ -15,7 +15,8 @@ from typing import Any, ClassVar
 from cartctl.adapters import effects
 from cartctl.adapters.effects import effect
 from cartctl.adapters.postgres import Postgres
-from cartctl.engine.journal import FileJournal, KeptJournal, PostgresJournal
+from cartctl.engine.journal import FileJournal, PostgresJournal
+from cartctl.engine.kept import KeptJournal
 from cartctl.engine.lock import Lock, RunLock
 from cartctl.engine.model import (
     Action,
@@ -29,8 +30,9 @@ from cartctl.engine.model import (
     Step,
     Verdict,
 )
+from cartctl.engine.outcome import OnFailure, Outcome
 from cartctl.engine.pulse import Pulse
-from cartctl.engine.runner import OnFailure, Outcome, Runner
+from cartctl.engine.runner import Runner
 from cartctl.engine.state import State, fold
 
 BEGINNING = {"replicas": 2, "workers": 1, "image": 1, "maintenance": 0}

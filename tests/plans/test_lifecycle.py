@@ -297,3 +297,74 @@ def test_after_a_deployment_that_took_itself_back_a_rollback_leaves_the_version_
     assert (code, set(cli.images().values())) == (4, {"2.0.0"})
     assert cli.run("rollback", "--yes")[0] == 0
     assert set(cli.images().values()) == {"2.0.0"}
+
+
+def test_the_tables_go_with_the_code_of_every_deployment_since_they_were_made(cli: Cli) -> None:
+    """Deploy, deploy a broken one that takes itself back, roll back with the database: code and tables are as before both."""
+    cli.deploy()
+    assert cli.run("deploy", "--yes", "--image", "payment-api=2.0.0-payments-down")[0] == 4
+    code, shown = cli.run("rollback", "--database", "--plan")
+    assert (code, len(shown["database"]["tables"])) == (0, 14)
+    code, report = cli.run("rollback", "--database", "--yes")
+    assert (code, report["outcome"], set(cli.images().values())) == (0, "succeeded", {"1.0.0"})
+    assert len(cli.run("migrate", "status")[1]["pending"]) == 3
+    cli.deploy()
+
+
+def test_the_tables_stay_when_the_code_did_not_go_back(cli: Cli) -> None:
+    """An image that somebody else set stops that undo, and then the drop: exit 5, every table is there."""
+    cli.deploy()
+    (run,) = [run["run"] for run in cli.run("history")[1]["runs"]]
+    cli.sandbox.cluster.set_images("payment-api", {"api": "2.0.0-slow"}, cause="somebody")
+    wait_for(cli.sandbox.settled)
+    code, report = cli.run("rollback", "--run", run, "--database", "--yes")
+    assert (code, report["outcome"]) == (5, "failed")
+    assert "database was left alone" in report["message"]
+    assert cli.run("migrate", "verify")[0] == 0
+
+
+def test_a_rollback_that_failed_can_be_run_again(cli: Cli) -> None:
+    """Workers that could not be started are started by the next one, to the number they had."""
+    cli.deploy()
+    wrong = {"CARTCTL_RELEASE__TIMEOUT": "1s"}
+    (cli.sandbox.layout.directory / "hold").touch()
+    first = cli.start("rollback", "--yes")
+    wait_for(lambda: cli.sandbox.cluster.capacity(["deployment/job-worker"]) == {"deployment/job-worker": 0})
+    cli.sandbox.cluster.set_capacity("deployment/job-worker", 3)
+    assert first.end()[0] == 5, wrong
+    cli.sandbox.cluster.set_capacity("deployment/job-worker", 0)
+    code, _ = cli.run("rollback", "--yes")
+    assert (code, cli.sandbox.cluster.capacity(["deployment/job-worker"])) == (
+        0,
+        {"deployment/job-worker": 1},
+    )
+
+
+def test_a_database_that_takes_no_writes_locks_nobody_out(cli: Cli) -> None:
+    """The database answers but is read-only: the code goes back under the cluster's lease."""
+    cli.deploy()
+    with cli.sandbox.superuser.session("test") as connection:
+        connection.execute("ALTER DATABASE platform SET default_transaction_read_only = on")
+    try:
+        code, report = cli.run("rollback", "--yes")
+    finally:
+        with cli.sandbox.superuser.session("test", default_transaction_read_only="off") as connection:
+            connection.execute("ALTER DATABASE platform RESET default_transaction_read_only")
+    assert (code, report["outcome"], set(cli.images().values())) == (0, "succeeded", {"1.0.0"})
+
+
+def test_the_next_command_after_an_end_before_any_change_is_no_rollback(cli: Cli) -> None:
+    """It would take back the deployment before."""
+    cli.deploy()
+    code, report = cli.run("deploy", "--yes", "--image", "payment-api=9.9.9")
+    assert (code, report["next_command"]) == (3, "cartctl preflight --env sandbox")
+
+
+def test_somebodys_scaling_during_monitoring_is_no_reason_to_go_back(cli: Cli) -> None:
+    """The replicas that were scaled by hand are named and left, and so is the release."""
+    process = cli.start("deploy", "--yes", CARTCTL_MONITOR__FOR="8s")
+    wait_for(lambda: cli.images()["admin-dashboard"] == "2.0.0", 30)
+    cli.sandbox.cluster.set_capacity("deployment/payment-api", 5)
+    code, report = process.end()
+    assert (code, report["outcome"], set(cli.images().values())) == (5, "failed", {"2.0.0"})
+    assert "deployment/payment-api is 5" in report["message"]

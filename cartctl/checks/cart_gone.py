@@ -1,0 +1,37 @@
+"""Whether the version that serves still uses the cart: its tables must not go from under it."""
+
+from cartctl.adapters.http import Http, HttpUnreachable
+from cartctl.checks.health import STATS
+from cartctl.engine.model import Check, CheckResult, Checks, Verdict
+from cartctl.engine.pulse import Pulse
+
+NOT_FOUND = 404
+
+
+class CartGone(Check):
+    """The cart's admin endpoint is not known to the API; a flag that is off is no proof of that."""
+
+    key = "cart.gone"
+
+    def __init__(self, api: Http) -> None:
+        self._api = api
+
+    def judge(self, pulse: Pulse) -> Checks:
+        """Fail while the endpoint is there, unknown when the API does not answer. Read-only."""
+        pulse.check()
+        try:
+            answer = self._api.get(STATS)
+        except HttpUnreachable as error:
+            return Checks((CheckResult(STATS, Verdict.UNKNOWN, error.message, "HTTP 404", error.hint),))
+        gone = answer.status == NOT_FOUND and "feature_disabled" not in answer.body
+        return Checks(
+            (
+                CheckResult(
+                    STATS,
+                    Verdict.PASS if gone else Verdict.FAIL,
+                    f"HTTP {answer.status}" + ("" if gone else ": the version that serves has the cart"),
+                    "HTTP 404, as before the cart",
+                    "Take the code back to a version without the cart first; --run names the deployment that brought it.",
+                ),
+            )
+        )
