@@ -105,7 +105,8 @@ def require(plan: DropPlan, *, allow_data_loss: bool) -> None:
     if plan.irreversible:
         raise Refused(
             f"The migration also changed what cannot be undone here: {'; '.join(plan.irreversible)}.",
-            hint="Take the code back alone (without --database), or restore the snapshot taken before the deployment.",
+            hint="Take the code back alone (without --database); or, with what was written since lost, "
+            "the snapshot taken before: cartctl snapshot restore ID --plan shows the rows and minutes.",
         )
     if plan.dependents:
         raise Refused(

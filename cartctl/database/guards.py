@@ -29,7 +29,7 @@ def migrating(postgres: Postgres, settings: Database, pulse: Pulse) -> Iterator[
 
 
 def refuse_unwritable(connection: Connection) -> None:
-    """Refuse a standby, a read-only server and a pooler in transaction mode."""
+    """Refuse a standby, a read-only server and a pooler: its mode cannot be told from here, and it greets alike in each."""
     row = connection.execute(
         "SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on', pg_backend_pid()"
     ).fetchone()
@@ -45,8 +45,8 @@ def refuse_unwritable(connection: Connection) -> None:
         )
     if backend != connection.info.backend_pid:
         raise Refused(
-            "This address is a connection pooler in transaction mode: locks and settings would not hold.",
-            hint="Point database.dsn at the server itself, or at a pool in session mode.",
+            "This address is a connection pooler: in transaction mode locks and settings would not hold.",
+            hint="Point database.dsn at the server itself.",
         )
 
 

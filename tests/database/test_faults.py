@@ -1,0 +1,169 @@
+"""What befalls a migration: connections ended at any moment, two at once, sessions that hold what it needs, a real pooler."""
+
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from cartctl.adapters import effects
+from cartctl.adapters.postgres import Postgres
+from cartctl.database import guards
+from cartctl.database.migrate import deploy
+from cartctl.database.status import status
+from cartctl.database.verify import verify
+from cartctl.engine.model import Verdict
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import CartctlError, Locked, Refused, StepFailed
+from cartctl.migrations.frozen import NAMES
+from tests.database.conftest import Settings
+from tests.database.test_migrate import holding, run_sql
+from tests.services import Server, _directory, _unprivileged, require
+
+END_OURS = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = 'cartctl migrate' AND pid <> pg_backend_pid()"""
+
+
+@pytest.mark.parametrize("moment", ("before", "after"))
+@pytest.mark.parametrize("name", NAMES)
+def test_an_ended_connection_leaves_whole_migrations(
+    platform_database: Postgres,
+    settings: Settings,
+    pulse: Pulse,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    moment: str,
+) -> None:
+    """Ended right before or after a migration's commit, every migration is whole or not there; the next deployment goes on."""
+
+    def end(effect: str, when: str) -> None:
+        if (effect, when) == (f"postgres.migrate.{name}", moment):
+            run_sql(platform_database, END_OURS)
+
+    asked = settings(platform_database)
+    with monkeypatch.context() as patch, suppress(CartctlError):
+        patch.setattr(effects, "probe", end)
+        deploy(platform_database, asked, "run-1", pulse)
+    done = NAMES.index(name) + (moment == "after")
+    assert status(platform_database, asked).applied[:done] == NAMES[:done]
+    deploy(platform_database, asked, "run-2", pulse)
+    assert verify(platform_database, asked).verdict is Verdict.PASS
+
+
+def test_ended_in_the_middle_of_a_wait(platform_database: Postgres, settings: Settings, pulse: Pulse) -> None:
+    """Ended while it waits for a lock, nothing of the migration is there and the error is a sentence."""
+    asked = settings(platform_database, lock_timeout="30s")
+    timer = threading.Timer(1.0, lambda: run_sql(platform_database, END_OURS))
+    with holding(platform_database, "LOCK TABLE companies IN ROW EXCLUSIVE MODE"):
+        timer.start()
+        with pytest.raises(CartctlError) as ended:
+            deploy(platform_database, asked, "run-1", pulse)
+    timer.join()
+    assert "\n" not in ended.value.message
+    assert run_sql(platform_database, "SELECT to_regclass('carts')::text") == [(None,)]
+    deploy(platform_database, asked, "run-2", pulse)
+
+
+def test_two_at_once_make_it_once(platform_database: Postgres, settings: Settings) -> None:
+    """One applies everything, the other waits and finds nothing left to do."""
+    asked = settings(platform_database)
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda run: deploy(platform_database, asked, run, Pulse()), ("a", "b")))
+    assert sorted(len(made.applied) for made in both) == [0, 3]
+    assert verify(platform_database, asked).verdict is Verdict.PASS
+
+
+def test_a_waiter_on_prismas_lock_comes_next(
+    platform_database: Postgres, settings: Settings, pulse: Pulse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another migrator that waits for the lock while ours runs gets it afterwards; while it holds it, we name it."""
+    monkeypatch.setattr(guards, "PATIENCE", 0.3)
+    with platform_database.session("prisma") as other:
+        deploy(platform_database, settings(platform_database), "run", pulse)
+        other.execute("SET lock_timeout = '5s'")
+        other.execute("SELECT pg_advisory_lock(72707369)")
+        with pytest.raises(Locked, match="cartctl prisma"):
+            deploy(platform_database, settings(platform_database), "run", pulse)
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    (
+        (
+            "INSERT INTO customers (id, \"companyId\", email, \"firstName\", \"lastName\") VALUES ('1', 'c', 'e', 'f', 'l')",
+            "RowExclusiveLock on customers",
+        ),
+        ("UPDATE companies SET name = 'x'", "idle in transaction"),
+    ),
+)
+def test_whoever_holds_it_up_is_named(
+    platform_database: Postgres, settings: Settings, statement: str, told: str
+) -> None:
+    """A writer and a forgotten transaction are named with what they hold and what they do."""
+    run_sql(platform_database, "INSERT INTO companies (id, name) VALUES ('c', 'C')")
+
+    class Impatient(Pulse):
+        def pause(self, seconds: float) -> None:
+            """Take no time."""
+
+    with holding(platform_database, statement), pytest.raises(StepFailed, match="4 times") as failed:
+        deploy(platform_database, settings(platform_database, lock_timeout="50ms"), "run", Impatient())
+    assert told in failed.value.message
+
+
+def test_a_long_reader_stops_nothing(platform_database: Postgres, settings: Settings, pulse: Pulse) -> None:
+    """A report that reads `companies` for hours does not stand in the way of foreign keys."""
+    with holding(platform_database, "SELECT * FROM companies"):
+        assert deploy(platform_database, settings(platform_database), "run", pulse).applied == NAMES
+
+
+@contextmanager
+def pgbouncer(target: Postgres, mode: str) -> Iterator[Postgres]:
+    """A real pooler in front of a database."""
+    program, parts = require("pgbouncer", "/usr/sbin"), conninfo_to_dict(target.dsn)
+    with _directory() as home, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        config = home / "pgbouncer.ini"
+        config.write_text(
+            f"[databases]\nshop = host={parts['host']} port={parts.get('port', 5432)} dbname={parts['dbname']} user=postgres\n"
+            f"[pgbouncer]\nlisten_addr =\nlisten_port = {port}\nunix_socket_dir = {home}\nauth_type = any\npool_mode = {mode}\n"
+            "min_pool_size = 0\nignore_startup_parameters = extra_float_digits\n"
+        )
+        user = _unprivileged(home)
+        running = subprocess.Popen(
+            [program, "-q", config], user=user, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/"
+        )
+        pooled = Postgres(f"host={home} port={port} user=postgres dbname=shop")
+        try:
+            wait_for(pooled)
+            yield pooled
+        finally:
+            running.terminate()
+            running.wait()
+
+
+def wait_for(database: Postgres) -> None:
+    """Wait until it takes connections."""
+    for _ in range(100):
+        with suppress(psycopg.OperationalError), psycopg.connect(database.dsn) as connection:
+            connection.execute("SELECT 1")
+            return
+        time.sleep(0.1)
+    pytest.fail("the pooler does not answer")
+
+
+@pytest.mark.parametrize("mode", ("transaction", "session"))
+def test_a_pooler_is_refused(pg15: Server, settings: Settings, pulse: Pulse, mode: str) -> None:
+    """Locks and settings would not hold in transaction mode, and no mode can be told from another: nothing is changed."""
+    database = pg15.create_platform()
+    with pgbouncer(database, mode) as pooled, pytest.raises(Refused, match="connection pooler"):
+        deploy(pooled, settings(pooled), "run", pulse)
+    assert run_sql(database, "SELECT to_regclass('carts')::text") == [(None,)]
+    pg15.drop(database)
