@@ -30,17 +30,22 @@ def monitor(
     check_queries: Annotated[
         bool, typer.Option("--check-queries", help="Look whether the source can answer; do not watch.")
     ] = False,
+    auto_abort: Annotated[
+        bool, typer.Option("--auto-abort", help="Take the rollout back to 0 % when a trigger fires.")
+    ] = False,
 ) -> None:
-    """Watch the thresholds and rollback triggers; changes nothing.
+    """Watch the thresholds and rollback triggers.
 
-    Exit code 7 when a trigger fires or a figure is critical, 6 when something could not be measured. With -o json one tick per
-    line.
+    Changes nothing without --auto-abort. Exit code 7 when a trigger fires or a figure is critical, 6 when something could not
+    be measured. With -o json one tick per line.
     """
     from cartctl.engine.pulse import Pulse
     from cartctl.engine.signals import interruptible
     from cartctl.plans.watching import new_watch
     from cartctl.ports import Ports
 
+    if auto_abort and (once or check_queries):
+        raise UsageError("--auto-abort needs a watch.", hint="Leave --once and --check-queries out.")
     if sum((for_ is not None, once, check_queries)) > 1:
         raise UsageError("--for, --once and --check-queries exclude each other.", hint="Give one of them.")
     options: Options = ctx.obj
@@ -55,7 +60,7 @@ def monitor(
         if once:
             _once(watch, pulse, options, _settle(ports))
         else:
-            _watch(watch, pulse, duration or ports.env.monitor.for_, options)
+            _watch(watch, pulse, duration or ports.env.monitor.for_, options, ports if auto_abort else None)
 
 
 def _duration(text: str | None) -> timedelta | None:
@@ -103,7 +108,10 @@ def _rebuild(watch: "Watch") -> None:
         watch.rebuild(datetime.fromtimestamp(0, UTC))
 
 
-def _watch(watch: "Watch", pulse: "Pulse", duration: timedelta, options: Options) -> None:
+def _watch(
+    watch: "Watch", pulse: "Pulse", duration: timedelta, options: Options, aborting: "Ports | None" = None
+) -> None:
+    """Until the time is over or a trigger fires, which aborts the rollout of `aborting`."""
     from cartctl.checks.monitor import Monitor
     from cartctl.monitoring.triggers import TriggerFired
 
@@ -112,8 +120,21 @@ def _watch(watch: "Watch", pulse: "Pulse", duration: timedelta, options: Options
         with watch.armed(pulse, tell=lambda tick: _tell(tick, options)):
             checks = Monitor("monitor", watch, duration).judge(pulse)
     except TriggerFired as fired:
+        if aborting is not None:
+            _abort(aborting, fired.message, options)
         raise CheckFailed(fired.message, hint="cartctl rollback --plan shows the way back.") from fired
     _end(checks, options)
+
+
+def _abort(ports: "Ports", why: str, options: Options) -> None:
+    """Take the rollout back to 0 %. Raises typer.Exit where that did not come to its end."""
+    from cartctl.plans.rolling_out import abort
+    from cartctl.plans.rollout_steps import Told
+
+    with options.view() as view:
+        report = abort(ports, Told(why), view, options.say)
+    if report.exit_code:
+        raise typer.Exit(report.exit_code)
 
 
 def _end(checks: "Checks", options: Options) -> None:
