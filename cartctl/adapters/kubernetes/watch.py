@@ -41,8 +41,10 @@ class Collection:
         """Every object as it is now. Raises what a list raises."""
         if not (self._live.is_set() and self._clock() - self._listed < RELIST):
             self._list()
-        self._readings += 1
-        if self._readings == 2 and not self._closed.is_set():  # noqa: PLR2004 - the second
+        with self._guard:  # the monitor's thread reads too
+            self._readings += 1
+            begins = self._readings == 2 and not self._closed.is_set()  # noqa: PLR2004 - the second
+        if begins:
             self._thread.start()
         with self._guard:
             return dict(self._items)
