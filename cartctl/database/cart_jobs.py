@@ -18,6 +18,7 @@ from cartctl.adapters.effects import effect
 from cartctl.adapters.postgres import Connection, Postgres, translated
 from cartctl.domain.analytics import Period
 from cartctl.engine.pulse import Pulse
+from cartctl.errors import Refused
 from cartctl.schema import figures, jobs
 from cartctl.schema.engine import Statement, over
 from cartctl.schema.jobs import Claim
@@ -143,8 +144,15 @@ def _connected(postgres: Postgres, job: str, pulse: Pulse) -> Iterator[sqlalchem
         driver: Any = connection.connection.driver_connection
         found: Connection = driver
         with pulse.cancelling(found.cancel_safe):
+            _refuse_without_tables(connection)
             yield connection
     engine.dispose()
+
+
+def _refuse_without_tables(connection: sqlalchemy.Connection) -> None:
+    with connection.begin():
+        if connection.scalar(select(func.to_regclass("carts"))) is None:
+            raise Refused("The cart's tables are not there.", hint="Make them with: cartctl migrate deploy")
 
 
 def _result(

@@ -16,6 +16,7 @@ from cartctl.adapters.http import Http, Response
 from cartctl.adapters.postgres import Postgres
 from tests.sandbox.served import served, write_flags, write_tokens
 from tests.schema.shop import Shop
+from tests.services import Server
 
 NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)
@@ -212,6 +213,17 @@ def test_each_flag_switches_its_own_routes(shop: Shop, directory: Path, api: Htt
             answer = api.get(path)
             expected = (404, {"error": "feature_disabled"}) if flag == off else (200, answer.json())
             assert (answer.status, answer.json()) == expected, path
+
+
+def test_without_a_database_the_routes_ask_to_come_back(pg18: Server, shop: Shop, api: Http) -> None:
+    """While the database is away every cart route is 503, also when the pool has noticed; health says it is down."""
+    shop.cart()
+    assert api.get("/api/admin/carts").status == 200
+    pg18.drop(shop.database)
+    for path in ("/api/admin/carts", "/api/admin/carts/stats", "/api/admin/carts/recovery"):
+        answer = api.get(path)
+        assert (answer.status, answer.json()) == (503, {"error": "database_unavailable"})
+    assert api.get("/health").json()["database"] == "down"
 
 
 def test_pages_escape_what_people_typed(shop: Shop, directory: Path) -> None:

@@ -151,6 +151,14 @@ def test_an_unknown_company_is_not_found(cartctl: Cartctl) -> None:
     assert json.loads(told)["code"] == "NOT_FOUND"
 
 
+@pytest.mark.parametrize("command", ("stats --company shop", "expire --apply", "recovery", "cleanup"))
+def test_without_tables_it_says_what_to_do(cartctl: Cartctl, shop: Shop, command: str) -> None:
+    """Before the migration every command is refused with the one that makes the tables."""
+    shop.run("DROP TABLE carts, cart_items, saved_cart_items, cart_promotions CASCADE")
+    [told] = cartctl(*command.split(), "-o", "json", ends=3).splitlines()
+    assert "migrate deploy" in json.loads(told)["hint"]
+
+
 def test_an_interrupted_job_keeps_what_it_has_done(cartctl: Cartctl, shop: Shop) -> None:
     """Ctrl-C ends between two batches with 130; the next run goes on with the rest and nothing is done twice."""
     shop.run(f"""
