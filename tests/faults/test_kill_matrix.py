@@ -180,3 +180,24 @@ def test_killed_anywhere_a_deployment_is_rolled_back_from_its_journal(
         )
         assert deployer.run("history").returncode == 0
         deployer.sandbox.reset()
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(7200)
+def test_killed_anywhere_a_rollback_goes_on(deployer: Deployer, undisturbed: dict[str, Any]) -> None:
+    """`rollback --database` killed at any point ends, run again, where an undisturbed one ends."""
+    argv = ("rollback", "--database", "--yes")
+    if "back" not in undisturbed:
+        assert deployer.run("deploy", "--yes").returncode == 0
+        assert deployer.run(*argv).returncode == 0
+        undisturbed |= {"back": look(deployer.sandbox), "points back": deployer.points()}
+        deployer.sandbox.reset()
+    for point in sample(undisturbed["points back"], 17):
+        assert deployer.run("deploy", "--yes").returncode == 0, point
+        killed = deployer.run(*argv, point=point)
+        assert killed.returncode == -signal.SIGKILL, (point, killed.returncode, killed.stdout[-500:])
+        wait_for(lambda: lock_is_free(deployer.sandbox.superuser))
+        done = deployer.run(*argv)
+        assert (done.returncode, report(done)["outcome"]) == (0, "succeeded"), (point, done.stdout[-2000:])
+        assert look(deployer.sandbox) == undisturbed["back"], point
+        deployer.sandbox.reset()
