@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select, tuple_
+from sqlalchemy import Connection, select, tuple_
 
 from cartctl.domain.enums import CartStatus
 from cartctl.domain.errors import NotFound
@@ -104,13 +104,3 @@ def listed(company_id: str, wanted: Filter, after: Key | None, size: int) -> Sta
         key = (naive(after.last_activity_at), after.id)
         found = found.where(tuple_(Cart.last_activity_at, Cart.id) < tuple_(*key))
     return found.order_by(Cart.last_activity_at.desc(), Cart.id.desc()).limit(size)
-
-
-def company_ids(connection: Connection) -> list[str]:
-    """Every company that has carts, found by leaps through an index instead of by reading it."""
-    first = select(func.min(Cart.company_id).label("id")).cte("leap", recursive=True)
-    following = select(
-        select(func.min(Cart.company_id)).where(Cart.company_id > first.c.id).scalar_subquery()
-    )
-    leaps = first.union_all(following.where(first.c.id.is_not(None)))
-    return list(connection.scalars(select(leaps.c.id).where(leaps.c.id.is_not(None))))
