@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from cartctl.checks.preflight.people import look_at_window
 from cartctl.config.model import Environment
 from cartctl.database.indexes import Built
 from cartctl.database.migrate import Migrated
@@ -14,7 +13,6 @@ from cartctl.engine.model import CheckResult, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused
 from cartctl.migrations.frozen import MIGRATIONS
-from cartctl.plans.application import compare_application
 from cartctl.plans.short_run import short_run
 from cartctl.ports import Ports
 from cartctl.steps.adopt import Adopt
@@ -30,7 +28,10 @@ def migrate(ports: Ports, pulse: Pulse, say: Callable[[str], None]) -> Migrated:
     if not known.pending and not known.unknown:
         require(verify(ports.database, settings))
         return Migrated(applied=(), adopted=(), heads=(MIGRATIONS[-1].revision,), seconds=0.0)
-    _refuse_other(compare_application(ports, pulse), say)
+    if settings.migrations.prisma_dir:  # loaded late: the comparison needs a server, and all that makes one
+        from cartctl.plans.application import compare_application
+
+        _refuse_other(compare_application(ports, pulse), say)
     steps = (Fingerprint(ports.database), Migrate(ports.database, settings))
     return _migrated(short_run(ports, "migrate", steps, pulse)["migrate"])
 
@@ -60,6 +61,8 @@ def adopt(ports: Ports, pulse: Pulse) -> Migrated:
 
 def refuse_careless(env: Environment, *, yes: bool) -> None:
     """A dry run takes the migration's locks: a protected environment wants a person's word and its window."""
+    from cartctl.checks.preflight.people import look_at_window
+
     if not env.protected:
         return
     if not yes:

@@ -1,0 +1,140 @@
+"""`cartctl migrate deploy` as a whole process against `alembic upgrade head` and the checks, and against Sqitch where it is installed.
+
+Fresh copies of the platform's database, in turn. The target: faster than either, though it also locks, journals, reads
+the catalogue and verifies every object. Alembic executes the same frozen files; its checks are those of `migrate verify`.
+"""
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+
+from cartctl.adapters.pg_tools import find_tools
+from cartctl.adapters.postgres import Postgres
+from cartctl.adapters.scratch import scratch_server
+from cartctl.migrations.frozen import MIGRATIONS
+
+RUNS = 7
+ALEMBIC = """import sys, psycopg
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine
+with psycopg.connect(sys.argv[1], autocommit=True) as made:
+    made.execute("CREATE SCHEMA cartctl")
+with create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(sys.argv[1])).begin() as connection:
+    config = Config()
+    config.set_main_option("script_location", "cartctl:migrations")
+    config.set_main_option("path_separator", "os")
+    config.attributes.update(connection=connection)
+    command.upgrade(config, "head")
+"""
+CONFIG = """[env.bench]
+database = {{ dsn = "{dsn}" }}
+cluster = {{ kind = "kubernetes", context = "none" }}
+http = {{ api = "http://127.0.0.1:1" }}
+"""
+
+
+class Bench:
+    """The three ways, each on a database of its own."""
+
+    def __init__(self, server: Postgres, home: Path, bin_directory: Path) -> None:
+        self._server = server
+        self._home = home
+        self._bin = bin_directory
+        self._numbers = iter(range(10_000))
+
+    def database(self) -> Postgres:
+        """A fresh copy of the platform's database."""
+        name = f"shop{next(self._numbers)}"
+        with self._server.session("bench") as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE platform".encode())
+        return self._server.database(name)
+
+    def cartctl(self) -> float:
+        """Seconds of `migrate deploy`."""
+        return self._run(self._program("migrate", "deploy"))
+
+    def alembic(self) -> float:
+        """Seconds of Alembic and of the checks, two processes as one would run them."""
+        database = self.database()
+        env = self._environment(database)
+        return self._run([sys.executable, "-c", ALEMBIC, database.dsn], env) + self._run(
+            self._program("migrate", "verify"), env
+        )
+
+    def sqitch(self) -> float:
+        """Seconds of `sqitch deploy`, without any check."""
+        project, database = self._home / "sqitch", self.database()
+        if not project.exists():
+            project.mkdir()
+            (project / "deploy").mkdir()
+            (project / "sqitch.conf").write_text(
+                "[core]\n\tengine = pg\n[user]\n\tname = b\n\temail = b@example.org\n"
+            )
+            lines = ["%syntax-version=1.0.0", "%project=shop", ""]
+            for migration in MIGRATIONS:
+                lines.append(f"m{migration.revision} 2026-01-01T00:00:00Z b <b@example.org> # x")
+                text = migration.script(strict=True).decode()
+                (project / "deploy" / f"m{migration.revision}.sql").write_text(f"BEGIN;\n{text}\nCOMMIT;\n")
+            (project / "sqitch.plan").write_text("\n".join(lines) + "\n")
+        with database.session("bench") as connection:
+            host, port, name = connection.info.host, connection.info.port, connection.info.dbname
+        target = f"db:pg://postgres@/{name}?host={host};port={port}"
+        argv = [
+            "sqitch",
+            "-C",
+            str(project),
+            "deploy",
+            "--no-verify",
+            "--client",
+            str(self._bin / "psql"),
+            target,
+        ]
+        return self._run(argv, {**os.environ, "PGHOST": host, "PGPORT": str(port), "PGUSER": "postgres"})
+
+    def _program(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "cartctl", *words]
+
+    def _environment(self, database: Postgres) -> dict[str, str]:
+        file = self._home / f"{database.name}.toml"
+        file.write_text(CONFIG.format(dsn=database.dsn))
+        return {**os.environ, "CARTCTL_CONFIG": str(file), "CARTCTL_STATE_DIR": str(self._home / "state")}
+
+    def _run(self, argv: list[str], env: dict[str, str] | None = None) -> float:
+        env = env or self._environment(self.database())
+        began = time.perf_counter()
+        subprocess.run(argv, check=True, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return time.perf_counter() - began
+
+
+def main() -> None:
+    """Print medians."""
+    with scratch_server(18) as server, tempfile.TemporaryDirectory() as place:
+        with server.session("bench") as connection:
+            connection.execute("ALTER SYSTEM RESET ALL")
+            connection.execute("SELECT pg_reload_conf()")
+            connection.execute("CREATE DATABASE platform")
+            tools = find_tools(connection.info.server_version)
+        with server.database("platform").session("bench") as connection:
+            connection.execute((files("cartctl.sandbox") / "platform.sql").read_bytes())
+        bench = Bench(server, Path(place), tools.bin)
+        ways: dict[str, Callable[[], float]] = {"cartctl": bench.cartctl, "alembic and checks": bench.alembic}
+        if shutil.which("sqitch"):
+            ways["sqitch"] = bench.sqitch
+        taken: dict[str, list[float]] = {name: [] for name in ways}
+        for _ in range(RUNS):
+            for name, way in ways.items():
+                taken[name].append(way())
+        for name, seconds in taken.items():
+            print(f"{name:24}{statistics.median(seconds):.2f} s (fastest {min(seconds):.2f})")
+
+
+if __name__ == "__main__":
+    main()
