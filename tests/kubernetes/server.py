@@ -32,6 +32,13 @@ class Request:
     path: str
 
 
+class Quiet(ThreadingHTTPServer):
+    """A server whose clients may be killed."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A connection that breaks is its client's matter."""
+
+
 class Server:
     """One API server on loopback; `store` is what it keeps. The other attributes are what a test may turn."""
 
@@ -52,7 +59,7 @@ class Server:
 
     def start(self) -> None:
         """Listen, on the same port as before."""
-        http = ThreadingHTTPServer(("127.0.0.1", self.port), type("Bound", (Handler,), {"server_": self}))
+        http = Quiet(("127.0.0.1", self.port), type("Bound", (Handler,), {"server_": self}))
         http.daemon_threads = True
         http.block_on_close = False
         self.port = http.server_address[1]

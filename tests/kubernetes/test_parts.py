@@ -78,6 +78,16 @@ def test_an_autoscalers_minimum_is_raised_and_its_replicas_awaited(namespace: Na
         namespace.cluster.set_capacity(HPA, 5)
 
 
+def test_an_autoscaler_that_takes_its_time_is_waited_for(small: Small) -> None:
+    """It looks only every few seconds: until then the deployment is complete with too few replicas."""
+    small.deploy(replicas=1)
+    small.create("autoscaling/v2", "horizontalpodautoscalers", autoscaler(1, 4))
+    small.controller.stop()
+    threading.Timer(0.5, small.controller.start).start()
+    sizes(small, (HPA,), 3).move({HPA: 3}, Pulse())
+    assert sum(pod.ready for pod in small.cluster.pods("payment-api")) == 3
+
+
 def test_keda_is_recognised_and_named(namespace: Namespace) -> None:
     """A deployment that KEDA scales is somebody else's."""
     namespace.create(
@@ -165,6 +175,24 @@ def test_a_write_that_another_one_overtook_is_made_again(
     namespace.cluster.put_settings("cart-runtime", {"mine": "1"})
     namespace.cluster.put_settings("cart-runtime", {"mine": "2"})
     assert namespace.cluster.settings("cart-runtime") == {"mine": "2", "theirs-1": "1", "theirs-3": "1"}
+
+
+def test_what_was_seen_holds_until_the_write_itself(
+    namespace: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key that changes between the look and the write is not overwritten."""
+    namespace.cluster.put_settings("cart-runtime", {"A": "1"})
+    done: list[int] = []
+
+    def overtake(name: str, moment: str) -> None:
+        if (name, moment) == ("cluster.put_settings", "before") and not done:
+            done.append(1)
+            namespace.cluster.put_settings("cart-runtime", {"A": "theirs"})
+
+    monkeypatch.setattr(effects, "probe", overtake)
+    with pytest.raises(SettingsChanged, match="cart-runtime/A"):
+        namespace.cluster.put_settings("cart-runtime", {"A": "2"}, seen={"A": "1"})
+    assert namespace.cluster.settings("cart-runtime") == {"A": "theirs"}
 
 
 def test_only_pods_that_mount_a_setting_are_touched(namespace: Namespace) -> None:
