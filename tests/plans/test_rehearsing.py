@@ -13,7 +13,7 @@ from cartctl.checks.preflight.rehearsal import look_at_rehearsal
 from cartctl.config.model import Environment
 from cartctl.engine.model import Verdict
 from cartctl.engine.pulse import Pulse
-from cartctl.migrations.frozen import NAMES
+from cartctl.migrations.frozen import MIGRATIONS, NAMES
 from cartctl.plans.rehearsing import rehearse, rehearsed
 from cartctl.ports import Ports
 from tests.database.test_command import Cartctl
@@ -154,3 +154,17 @@ def test_the_command_answers(tmp_path: Path, platform_database: Postgres, scratc
     (snapshot,) = cartctl.json("snapshot", "list")["snapshots"]
     done = cartctl("rehearse", "--server", scratch, "--with-data", snapshot["id"], "-o", "json")
     assert (done.returncode, json.loads(done.stdout)["verdict"]) == (0, "pass")
+
+
+def test_the_applications_next_migration_is_rehearsed(
+    platform_database: Postgres, environment: Environments, scratch: str, tmp_path: Path
+) -> None:
+    """With the application's files run, its ledger must hold what its own tool compares; a file that fails is found."""
+    run_sql(platform_database, LEDGER)
+    for migration in MIGRATIONS:
+        (tmp_path / "m" / migration.name).mkdir(parents=True)
+        (tmp_path / "m" / migration.name / "migration.sql").write_bytes(migration.up + b"-- theirs\n")
+    env = environment(platform_database, migrations={"prisma_dir": str(tmp_path / "m"), "source": "prisma"})
+    assert verdicts(env, scratch) == dict.fromkeys((*PASSED[:2], "ledger", *PASSED[2:]), Verdict.PASS)
+    (tmp_path / "m" / NAMES[2] / "migration.sql").write_text("SELECT nonsense;")
+    assert verdicts(env, scratch) == {"copy": Verdict.PASS, "migrate and verify": Verdict.FAIL}
