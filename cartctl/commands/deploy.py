@@ -28,7 +28,10 @@ def deploy(
         typer.Option("--at", metavar="TIME", help="Prepare 60 minutes before, migrate at this time (UTC)."),
     ] = None,
     skip: Annotated[
-        list[str] | None, typer.Option("--skip", metavar="STEP", help="Leave a step out, or a look: preflight.NAME; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--skip", metavar="STEP", help="Leave a step out, or a look: preflight.NAME; may be repeated."
+        ),
     ] = None,
     monitor_for: Annotated[
         str | None,
