@@ -5,6 +5,7 @@ What is asked of the API (images, sizes, settings) is asked of the supervisor; w
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from cartctl.adapters.processes import Processes
 from tests.kubernetes.controller import HASH, Controller, template_hash
 from tests.kubernetes.server import Server
 from tests.kubernetes.store import ApiFault, Item
-from tests.sandbox_fixture import Sandbox
+from tests.sandbox_fixture import Sandbox, wait_for
 
 NAMESPACE = "production"
 SETTINGS = ("cart-runtime", "cart-flags")
@@ -50,6 +51,16 @@ class Bridge(Controller):
             if data := self.supervisor().settings(name):
                 self.store.create("configmaps", self.namespace, {"metadata": {"name": name}, "data": data})
         self.start()
+
+    def settled(self) -> bool:
+        """Whether every deployment is told to be what it was asked to be."""
+        found = self.store.list("deployments", self.namespace)
+        return all(
+            one.get("status", {}).get("availableReplicas")
+            == one["spec"]["replicas"]
+            == one["status"]["replicas"]
+            for one in found
+        )
 
     def end(self) -> None:
         """Stop, and forget every object but the namespace."""
@@ -124,14 +135,17 @@ class Bridge(Controller):
         for pod in pods:
             if pod.name not in known:
                 self._make(item, sets, pod)
-            self._change("pods", pod.name, lambda one, pod=pod: _tell(one, pod))
+            with suppress(ApiFault):
+                self._change("pods", pod.name, lambda one, pod=pod: _tell(one, pod))
 
     def _make(self, item: Item, sets: list[Item], pod: Pod) -> None:
         template = json.loads(json.dumps(item["spec"]["template"]))
         for container in template["spec"]["containers"]:
             container["image"] = pod.images[container["name"]].ref
         mark = template_hash(template)
-        owner = next(one for one in sets if one["metadata"]["labels"][HASH] == mark)
+        owner = next((one for one in sets if one["metadata"]["labels"][HASH] == mark), None)
+        if owner is None:
+            return  # a replica that was ending when the objects were made anew
         reference = {
             "kind": "ReplicaSet",
             "name": owner["metadata"]["name"],
@@ -174,6 +188,7 @@ class Bridged(Sandbox):
         self.bridge.end()
         super().reset()
         self.bridge.begin()
+        wait_for(self.bridge.settled)
 
 
 def bridged(sandbox: Sandbox, home: Path, patch: pytest.MonkeyPatch) -> Bridged:
@@ -205,4 +220,5 @@ def bridged(sandbox: Sandbox, home: Path, patch: pytest.MonkeyPatch) -> Bridged:
     patch.setenv("CARTCTL_CLUSTER__NAMESPACE", NAMESPACE)
     bridge = Bridge(server.store, NAMESPACE, supervisor=lambda: sandbox.cluster)
     bridge.begin()
+    wait_for(bridge.settled)
     return Bridged(sandbox.state_directory, sandbox.status, server=server, bridge=bridge)
