@@ -234,10 +234,7 @@ def _refuse_unfit(connection: Connection) -> None:
     """A session lock means nothing behind a pooler in transaction mode, and a standby takes no journal."""
     backend = connection.execute("SELECT pg_backend_pid()").fetchone()
     if backend != (connection.info.backend_pid,):
-        raise Refused(
-            "The database is behind a pooler in transaction mode.",
-            hint="Give a DSN that reaches the server itself.",
-        )
+        raise Refused("The database is behind a pooler.", hint="Give a DSN that reaches the server itself.")
     if connection.execute("SELECT pg_is_in_recovery()").fetchone() == (True,):
         raise Refused("The database is a standby.", hint="Give the DSN of the primary.")
 

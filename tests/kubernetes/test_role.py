@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from cartctl.adapters.kubernetes.verbs import VERBS, Verb
 from tests.kubernetes.fixture import Small, wait_until

@@ -17,7 +17,7 @@ from kubernetes.config import (
     load_incluster_config,
     load_kube_config,
 )
-from yaml import YAMLError  # type: ignore[import-untyped]
+from yaml import YAMLError
 
 from cartctl.errors import ConfigError
 
