@@ -5,7 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from cartctl.adapters.postgres import Postgres
+from tests.sandbox_fixture import sandbox, sandbox_session  # one for all folders of a session
 from tests.services import Server, debian_server, embedded_server
+
+__all__ = ["sandbox", "sandbox_session"]
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """A real sandbox for tests: one per session, put back to its beginning before each test that asks for it.
 
-Use it by `from tests.sandbox_fixture import *` in a `conftest.py` of the folder, or by naming it in `pytest_plugins`.
+The root `conftest.py` brings it to every folder, so that a session has one; a folder that imports it anew has one of its own.
 """
 
 import shutil

@@ -1,5 +1,0 @@
-"""The whole preflight runs against a real sandbox."""
-
-from tests.sandbox_fixture import sandbox, sandbox_session
-
-__all__ = ["sandbox", "sandbox_session"]

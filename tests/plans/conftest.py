@@ -1,5 +1,0 @@
-"""The plans work on a real sandbox."""
-
-from tests.sandbox_fixture import sandbox, sandbox_session
-
-__all__ = ["sandbox", "sandbox_session"]
