@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,15 @@ QUICK = {  # scraping knows a new replica at once, Prometheus after seconds
     "CARTCTL_MONITOR__FOR": "2s",
     "CARTCTL_MONITOR__MINIMUM_REQUESTS": "1",
 }
+
+
+LONG = pytest.mark.skipif("CARTCTL_FAULTS" not in os.environ, reason="a long one: make faults")
+
+
+def long(test: Callable[..., None]) -> Callable[..., None]:
+    """A test of the long matrices, which `make faults` runs."""
+    marked: Callable[..., None] = pytest.mark.faults(LONG(test))
+    return marked
 
 
 @dataclass
@@ -147,7 +156,14 @@ def test_rows_stop_a_database_rollback_until_their_loss_is_allowed_and_are_saved
     assert len(saved) == 1
 
 
-@pytest.mark.parametrize("version", ("errors", "crash", "payments-down"))
+@pytest.mark.parametrize(
+    "version",
+    (
+        "payments-down",
+        pytest.param("errors", marks=(pytest.mark.faults, LONG)),
+        pytest.param("crash", marks=(pytest.mark.faults, LONG)),
+    ),
+)
 def test_a_broken_version_rolls_itself_back(cli: Cli, version: str) -> None:
     """Exit code 4: the old version serves, workers run, maintenance is off; the migration stays."""
     code, report = cli.run("deploy", "--yes", "--image", f"payment-api=2.0.0-{version}")
@@ -158,6 +174,7 @@ def test_a_broken_version_rolls_itself_back(cli: Cli, version: str) -> None:
     cli.deploy()
 
 
+@long
 def test_a_slow_version_is_seen_by_the_monitor(cli: Cli) -> None:
     """A p95 above its critical threshold for as long as the error rate may be turns the run back."""
     code, report = cli.run("deploy", "--yes", "--image", "payment-api=2.0.0-slow", CARTCTL_MONITOR__FOR="15s")
@@ -234,6 +251,7 @@ def test_with_the_database_gone_the_code_is_rolled_back_and_the_journal_caught_u
     ]
 
 
+@long
 def test_another_machine_takes_the_code_back_from_what_the_cluster_keeps(cli: Cli, tmp_path: Path) -> None:
     """No database, and no local journal either: the evidence in the cluster is enough."""
     cli.deploy()
@@ -242,6 +260,7 @@ def test_another_machine_takes_the_code_back_from_what_the_cluster_keeps(cli: Cl
     assert (code, report["outcome"], set(cli.images().values())) == (0, "succeeded", {"1.0.0"})
 
 
+@long
 def test_a_rollback_from_a_copy_of_the_journal_needs_no_other_memory(cli: Cli, tmp_path: Path) -> None:
     """`--journal FILE` takes the images back with the database's journal gone."""
     cli.deploy()
@@ -290,6 +309,7 @@ def test_a_token_that_the_api_refuses_stops_the_run_before_anything(cli: Cli) ->
     assert set(cli.images().values()) == {"1.0.0"}
 
 
+@long
 def test_after_a_deployment_that_took_itself_back_a_rollback_leaves_the_version_that_serves(cli: Cli) -> None:
     """The newest deployment that changed an image is the failed one: the good one before it is not taken back."""
     cli.deploy()
@@ -323,15 +343,14 @@ def test_the_tables_stay_when_the_code_did_not_go_back(cli: Cli) -> None:
     assert cli.run("migrate", "verify")[0] == 0
 
 
+@long
 def test_a_rollback_that_failed_can_be_run_again(cli: Cli) -> None:
     """Workers that could not be started are started by the next one, to the number they had."""
     cli.deploy()
-    wrong = {"CARTCTL_RELEASE__TIMEOUT": "1s"}
-    (cli.sandbox.layout.directory / "hold").touch()
     first = cli.start("rollback", "--yes")
     wait_for(lambda: cli.sandbox.cluster.capacity(["deployment/job-worker"]) == {"deployment/job-worker": 0})
     cli.sandbox.cluster.set_capacity("deployment/job-worker", 3)
-    assert first.end()[0] == 5, wrong
+    assert first.end()[0] == 5
     cli.sandbox.cluster.set_capacity("deployment/job-worker", 0)
     code, _ = cli.run("rollback", "--yes")
     assert (code, cli.sandbox.cluster.capacity(["deployment/job-worker"])) == (
@@ -360,6 +379,7 @@ def test_the_next_command_after_an_end_before_any_change_is_no_rollback(cli: Cli
     assert (code, report["next_command"]) == (3, "cartctl preflight --env sandbox")
 
 
+@long
 def test_somebodys_scaling_during_monitoring_is_no_reason_to_go_back(cli: Cli) -> None:
     """The replicas that were scaled by hand are named and left, and so is the release."""
     process = cli.start("deploy", "--yes", CARTCTL_MONITOR__FOR="8s")
