@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.kubernetes.lifecycle.bridge import Bridged, bridged
-from tests.sandbox_fixture import Sandbox
+from tests.sandbox_fixture import Sandbox, sandbox_session
 from tests.sandbox_fixture import sandbox as plain_sandbox
 
-__all__ = ["plain_sandbox"]
+__all__ = ["plain_sandbox", "sandbox_session"]
 
 
 @pytest.fixture
