@@ -130,7 +130,7 @@ def test_a_trickling_answer_ends_at_the_time_limit() -> None:
         begun = time.monotonic()
         with pytest.raises(HttpUnreachable, match="does not answer"):
             Http(f"http://127.0.0.1:{server.getsockname()[1]}", timeout=0.3).get("/")
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 4
         thread.join()
 
 

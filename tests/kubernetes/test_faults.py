@@ -106,7 +106,7 @@ def test_an_alarm_ends_a_rollout_that_waits(small: Small) -> None:
     began = time.monotonic()
     with pytest.raises(ClusterUnreachable, match="the test's own"):
         change.move(change.target(before), pulse)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 30
 
 
 def test_a_watch_that_closes_again_and_again_loses_nothing(small: Small) -> None:

@@ -230,7 +230,7 @@ def test_a_living_run_hands_over_to_a_rollback(cli: Cli) -> None:
     began = time.monotonic()
     code, report = cli.run("rollback", "--yes")
     assert (process.end()[0], code, report["outcome"]) == (130, 0, "succeeded")
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 50
     assert set(cli.images().values()) == {"1.0.0"}
     assert cli.run("history")[1]["runs"][1]["outcome"] == "rolled_back"
 

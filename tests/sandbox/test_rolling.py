@@ -1,10 +1,12 @@
 """What happens to requests while replicas come and go."""
 
 import http.client
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
+from cartctl.adapters.http import Response
 from tests.sandbox.load import load
 from tests.sandbox_fixture import Sandbox, wait_for
 
@@ -15,20 +17,16 @@ def test_rollouts_and_resizing_lose_no_request(sandbox: Sandbox) -> None:
     """Four rollouts, a scale-up and a scale-down under load on kept and fresh connections: every request is answered."""
     cluster = sandbox.cluster
     assert sandbox.status.api_url
-    seconds = []
     with load(sandbox.status.api_url, "/api/products", {}) as seen:
         for version in ("2.0.0", "1.0.0", "2.0.0", "1.0.0"):
-            begun = time.monotonic()
             cluster.set_images("payment-api", {"api": version}, cause="test")
             wait_for(sandbox.settled)
-            seconds.append(time.monotonic() - begun)
         for size in (4, 1, 2):
             cluster.set_capacity(API, size)
             wait_for(sandbox.settled)
         wait_for(lambda: cluster.running(API) == 2)
     assert seen.lost == {}
     assert seen.seen["200"] > 200
-    assert min(seconds) < 3
 
 
 def test_a_kept_connection_is_told_to_close_and_answered(sandbox: Sandbox) -> None:
@@ -53,17 +51,26 @@ def test_a_kept_connection_is_told_to_close_and_answered(sandbox: Sandbox) -> No
 
 
 def test_what_is_in_flight_is_answered(sandbox: Sandbox) -> None:
-    """Requests that take seconds, begun before the rollout, are answered by the replicas that end."""
+    """Requests that take seconds and are open while the rollout goes on are answered by the replicas that end."""
     cluster = sandbox.cluster
     cluster.set_images("payment-api", {"api": "2.0.0-slow"}, cause="test")
     wait_for(sandbox.settled)
+    over = threading.Event()
+
+    def shop() -> list[Response]:
+        answers = []
+        while not over.wait(0.05):
+            answers.append(sandbox.api.get("/api/products"))
+        return answers
+
     with ThreadPoolExecutor(10) as crowd:
-        asked = [crowd.submit(sandbox.api.get, "/api/products") for _ in range(10)]
+        clients = [crowd.submit(shop) for _ in range(10)]
         time.sleep(0.3)
         cluster.set_images("payment-api", {"api": "1.0.0"}, cause="test")
-        wait_for(sandbox.settled)
-        assert sandbox.api.get("/health").json()["version"] == "1.0.0"
-        assert not all(one.done() for one in asked)
-        answers = [one.result() for one in asked]
-    assert [answer.status for answer in answers] == [200] * 10
+        try:
+            wait_for(sandbox.settled)
+        finally:
+            over.set()
+        answers = [answer for client in clients for answer in client.result()]
+    assert {answer.status for answer in answers} == {200}
     assert max(answer.seconds for answer in answers) > 2.5

@@ -128,7 +128,7 @@ def test_an_alarm_ends_a_hook() -> None:
     begun = time.monotonic()
     with pytest.raises(Interrupted):
         hook("import time; time.sleep(60)", pulse=pulse)
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 30
     timer.join()
 
 
