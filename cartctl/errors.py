@@ -73,6 +73,12 @@ class OperatorNeeded(CartctlError):
     exit_code = 5
 
 
+class LockLost(OperatorNeeded):
+    """The run no longer holds its lock: somebody else may be at work already."""
+
+    code = "lock_lost"
+
+
 class Inconclusive(CartctlError):
     """Something could not be measured, so nothing is claimed."""
 

@@ -115,6 +115,13 @@ class Answer:
     body: str
 
 
+class Held(Protocol):
+    """The cluster's own lock, held."""
+
+    def confirm(self) -> None:
+        """Raise LockLost unless it is still held."""
+
+
 class Cluster(Protocol):
     """What steps and checks may ask of the place the application runs in."""
 
@@ -183,5 +190,5 @@ class Cluster(Protocol):
     def set_template(self, deployment: str, template: str) -> None:
         """Ask for an earlier pod template by its hash. Raises UnknownDeployment when it is gone."""
 
-    def lease(self, holder: str) -> AbstractContextManager[None]:
+    def lease(self, holder: str) -> AbstractContextManager[Held]:
         """Hold the cluster's own lock while the database is gone. Raises Locked naming the holder."""

@@ -13,6 +13,7 @@ from cartctl.adapters.cluster import (
     Answer,
     ClusterUnreachable,
     Deployment,
+    Held,
     Image,
     Pod,
     SettingsChanged,
@@ -28,6 +29,13 @@ ASK_SECONDS = 10.0
 ATTEMPTS = 5  # of a write that somebody else's write came before
 TAIL_LINES = 5000  # of each pod's log that one reading sees
 START = "Start it with: cartctl sandbox up"
+
+
+class HeldByFile:
+    """The sandbox's lease, held: the operating system frees a file's lock, and only when this process ends."""
+
+    def confirm(self) -> None:
+        """Nobody can have taken it."""
 
 
 class Processes:
@@ -148,7 +156,7 @@ class Processes:
         self.set_images(deployment, json.loads(template), cause="cartctl rollback --to-revision")
 
     @contextmanager
-    def lease(self, holder: str) -> Iterator[None]:
+    def lease(self, holder: str) -> Iterator[Held]:
         """Hold the sandbox's lease; the operating system frees it when this process dies. Raises Locked."""
         path = Path(self._call("GET", "/status")["directory"]) / "lease"
         lock = FileLock(path.with_suffix(".lock"), timeout=0)
@@ -159,7 +167,7 @@ class Processes:
             raise Locked(f"{who} holds the sandbox's lease.", hint="Wait for it, or end it.") from held
         try:
             path.write_text(holder, encoding="utf-8")
-            yield
+            yield HeldByFile()
         finally:
             lock.release()
 

@@ -22,7 +22,7 @@ from cartctl.engine.journal import Journal
 from cartctl.engine.model import Event
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.state import STOP
-from cartctl.errors import Interrupted, Locked, OperatorNeeded, Refused
+from cartctl.errors import Interrupted, Locked, LockLost, Refused
 
 _SINCE = """
 SELECT run FROM cartctl_journal.event
@@ -38,12 +38,6 @@ class StopRequested(Interrupted):
     """Another process asked this run to stop and hand over."""
 
     code = "stop_requested"
-
-
-class LockLost(OperatorNeeded):
-    """Our backend no longer holds the lock: somebody may be at work already."""
-
-    code = "lock_lost"
 
 
 class Lock(Protocol):
@@ -76,6 +70,11 @@ class Holder:
 def whoami() -> dict[str, str | int]:
     """The owner's part of a lock event."""
     return {"user": getpass.getuser(), "host": socket.gethostname(), "pid": os.getpid()}
+
+
+def holder_of(run: str) -> str:
+    """Name this process as the holder of the cluster's lease: two that go on with the same run are not one."""
+    return "run {} of {user}@{host} (pid {pid})".format(run, **whoami())
 
 
 def find_holder(connection: Connection, journal: Journal) -> Holder | None:

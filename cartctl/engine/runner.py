@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, assert_never
 
 from cartctl.engine.evidence import ChangedBySomebodyElse, dump, load, refuse_foreign
 from cartctl.engine.kept import KeptJournal
-from cartctl.engine.lock import Lock, LockLost, StopRequested
+from cartctl.engine.lock import Lock, StopRequested
 from cartctl.engine.model import (
     Action,
     Change,
@@ -26,7 +26,15 @@ from cartctl.engine.model import (
 from cartctl.engine.outcome import OnFailure, Outcome, summary, told_of
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.state import RUN, State
-from cartctl.errors import CartctlError, CheckFailed, Inconclusive, Interrupted, Refused, StepFailed
+from cartctl.errors import (
+    CartctlError,
+    CheckFailed,
+    Inconclusive,
+    Interrupted,
+    LockLost,
+    Refused,
+    StepFailed,
+)
 
 REFUSALS = {2, 3, 8}  # exit codes of a step that looked and did nothing
 

@@ -10,7 +10,7 @@ from typing import ClassVar
 from cartctl.adapters.postgres import SqlFailed
 from cartctl.database.drop_plan import DropPlan, require
 from cartctl.engine.journal import read_lines
-from cartctl.engine.lock import Lock, RunLock, find_holder, hand_over
+from cartctl.engine.lock import Lock, RunLock, find_holder, hand_over, holder_of
 from cartctl.engine.model import Event, Evidence
 from cartctl.engine.outcome import OnFailure
 from cartctl.engine.pulse import Pulse
@@ -27,13 +27,6 @@ from cartctl.plans.rollback import Wanted, rollback
 from cartctl.ports import Ports
 
 STOPS_WITHIN = 60.0  # seconds; a living run acknowledges within 5 s, then finishes what it holds
-
-
-class HeldByLease:
-    """The lock of a run while the database is gone: the cluster's lease, held by the block around it."""
-
-    def confirm(self) -> None:
-        """Held as long as this process lives."""
 
 
 def take_back(ports: Ports, wanted: Wanted, view: View, say: Callable[[str], None]) -> RunReport:
@@ -176,9 +169,7 @@ def _locked(ports: Ports, journals: Journals, state: State, pulse: Pulse) -> Ite
         if journals.main is not None:
             with suppress(SqlFailed):  # a database that answers and takes no writes keeps no lock's owner
                 lock = held.enter_context(RunLock(ports.state, journals.owned, state.run, pulse, wait=2))
-        if lock is None:
-            held.enter_context(ports.cluster.lease(f"run {state.run}"))
-        yield lock or HeldByLease()
+        yield lock or held.enter_context(ports.cluster.lease(holder_of(state.run)))
 
 
 def _end_of(taken: State, told: RunReport, journals: Journals) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from cartctl.engine.lock import Lock, RunLock, hand_over
+from cartctl.engine.lock import Lock, RunLock, hand_over, holder_of
 from cartctl.engine.model import Event
 from cartctl.engine.model import Step as PlanStep
 from cartctl.engine.outcome import OnFailure
@@ -19,7 +19,7 @@ from cartctl.plans import parts, rollout_parts
 from cartctl.plans.carry_out import Journey, carry_out
 from cartctl.plans.journals import refuse_unfinished
 from cartctl.plans.phases import Phase
-from cartctl.plans.rolling_back import STOPS_WITHIN, HeldByLease
+from cartctl.plans.rolling_back import STOPS_WITHIN
 from cartctl.plans.rollout_desk import Clock, Desk, open_desk
 from cartctl.plans.rollout_steps import Proposal, Told, propose_abort, values_for
 from cartctl.ports import Ports
@@ -128,8 +128,8 @@ def _target(proposal: Proposal) -> Target | None:
 @contextmanager
 def _locked(desk: Desk, state: State, pulse: Pulse) -> Iterator[Lock]:
     if desk.journals.main is None:
-        with desk.ports.cluster.lease(f"run {state.run}"):
-            yield HeldByLease()
+        with desk.ports.cluster.lease(holder_of(state.run)) as lease:
+            yield lease
         return
     with RunLock(desk.ports.state, desk.journals.owned, state.run, pulse, wait=2) as lock:
         yield lock

@@ -12,10 +12,10 @@ from cartctl.adapters.postgres import Postgres
 from cartctl.engine.journal import FileJournal, PostgresJournal
 from cartctl.engine.keeper import KEPT_RUNS, ClusterJournal
 from cartctl.engine.kept import KeptJournal, catch_up
-from cartctl.engine.lock import LockLost, RunLock, StopRequested, find_holder, hand_over
+from cartctl.engine.lock import RunLock, StopRequested, find_holder, hand_over
 from cartctl.engine.model import Event
 from cartctl.engine.pulse import Pulse, TimedOut
-from cartctl.errors import Locked, StepFailed
+from cartctl.errors import Locked, LockLost, StepFailed
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ import pytest
 from cartctl.adapters.effects import effect
 from cartctl.engine.journal import FileJournal
 from cartctl.engine.kept import KeptJournal
-from cartctl.engine.lock import StopRequested
+from cartctl.engine.lock import Lock, StopRequested
 from cartctl.engine.model import Check, CheckResult, Checks, Skip, Step, Verdict
 from cartctl.engine.outcome import OnFailure, Outcome
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.report import report
 from cartctl.engine.state import State, fold
-from cartctl.errors import Interrupted, StepFailed
+from cartctl.errors import Interrupted, LockLost, StepFailed
 from tests.engine import toy
 from tests.engine.toy import BEGINNING, END, World, forward
 
@@ -26,6 +26,19 @@ class Free:
 
     def confirm(self) -> None:
         """Held."""
+
+
+class Falling(Free):
+    """A lock that is lost before the n-th step."""
+
+    def __init__(self, at: int) -> None:
+        self._left = at
+
+    def confirm(self) -> None:
+        """Held until then."""
+        self._left -= 1
+        if self._left == 0:
+            raise LockLost("r2 holds it now", hint="Wait.")
 
 
 class Says(Check):
@@ -56,11 +69,11 @@ def _travel(
     state: State | None = None,
     on_failure: OnFailure = OnFailure.UNDO,
     pulse: Pulse | None = None,
+    lock: Lock | None = None,
 ) -> tuple[Outcome, FileJournal]:
     file = FileJournal(world.path.parent / "runs")
-    outcome = toy.travel(
-        plan, state or State("r1"), KeptJournal(file, []), Free(), pulse=pulse, on_failure=on_failure
-    )
+    kept = KeptJournal(file, [])
+    outcome = toy.travel(plan, state or State("r1"), kept, lock or Free(), pulse=pulse, on_failure=on_failure)
     return outcome, file
 
 
@@ -145,6 +158,20 @@ def test_ctrl_c_undoes_the_current_step_and_a_stop_request_leaves_it(
     assert not state.finished
     assert set(state.evidence) == open_evidence
     resumed, _ = _travel(world, forward(world), state=state)
+    assert (resumed.exit_code, world.read()) == (0, END)
+
+
+@pytest.mark.parametrize("on_failure", list(OnFailure))
+def test_a_lock_lost_in_mid_run_stops_it_before_the_next_step_and_it_can_go_on(
+    world: World, on_failure: OnFailure
+) -> None:
+    """Exit code 5: nothing is moved any more, not even back, since somebody else may be at work; resumed it ends as always."""
+    outcome, file = _travel(world, forward(world), lock=Falling(3), on_failure=on_failure)
+    assert (outcome.word, outcome.exit_code, outcome.message) == ("interrupted", 5, "r2 holds it now")
+    assert world.read() == BEGINNING | {"replicas": 3, "workers": 0}
+    state = fold("r1", file.events("r1"))
+    assert not state.finished
+    resumed, _ = _travel(world, forward(world), state=state, on_failure=on_failure)
     assert (resumed.exit_code, world.read()) == (0, END)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from cartctl.adapters.cluster import Answer, Deployment, Pod
+from cartctl.adapters.cluster import Answer, Deployment, Held, Pod
 from cartctl.adapters.kubernetes.access import Access
 from cartctl.adapters.kubernetes.api import Api
 from cartctl.adapters.kubernetes.capacity import Capacity
@@ -112,7 +112,7 @@ class Kubernetes:
         """Reads on in the logs of every pod behind a label selector, from `since` seconds ago. Read-only."""
         return Tail(self.api, selector, since=since)
 
-    def lease(self, holder: str) -> AbstractContextManager[None]:
+    def lease(self, holder: str) -> AbstractContextManager[Held]:
         """Hold the Lease `cartctl`. Raises Locked naming the holder."""
         return Lease(self.api).hold(holder)
 

@@ -1,7 +1,7 @@
 """The cluster's own lock, a Lease, for the time that the database is gone.
 
 As client-go does it: whoever sees the record unchanged for its whole duration, on the own clock, may take it; the clocks of
-two machines are never compared.
+two machines are never compared. It is renewed in the background, and `confirm` asks the server before each step.
 """
 
 import threading
@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 from cartctl.adapters.effects import effect
 from cartctl.adapters.kubernetes.answers import CONFLICT, ClusterRefused
 from cartctl.adapters.kubernetes.api import MERGE_PATCH, Api
-from cartctl.errors import CartctlError, Locked
+from cartctl.errors import CartctlError, Locked, LockLost
 
 GROUP, NAME = "coordination.k8s.io/v1", "cartctl"
 DURATION = 15  # seconds that a dead holder keeps it
@@ -40,20 +40,55 @@ class Lease:
         self._renew = renew
         self._clock = clock
         self._sleep = sleep
+        self._holder = ""
+        self._renewed = -duration
 
     @contextmanager
-    def hold(self, holder: str) -> Iterator[None]:
-        """Hold it, renewed from a thread of its own. Raises Locked naming the holder when somebody living has it."""
+    def hold(self, holder: str) -> Iterator[Self]:
+        """Hold it, renewed from a thread of its own. Raises Locked naming the holder when somebody living has it.
+
+        `holder` is one process's alone: another one that goes on with the same run is somebody else.
+        """
         self._take(holder)
+        self._holder = holder
         ended = threading.Event()
         thread = threading.Thread(target=self._keep, args=(holder, ended), name="lease", daemon=True)
         thread.start()
         try:
-            yield
+            yield self
         finally:
             ended.set()
             thread.join()
             self._free(holder)
+
+    def confirm(self) -> None:
+        """Ask the server who holds it; a renewal that is overdue is made up for, on the version that was seen.
+
+        So a server that was away for longer than the lease lasts ends nothing, unless somebody took the lease meanwhile.
+        Raises LockLost naming who has it now, or when the server does not answer.
+        """
+        try:
+            while not self._is_ours():
+                continue  # the thread renewed it between our reading and our writing
+        except LockLost:
+            raise
+        except CartctlError as silent:
+            raise LockLost(
+                f"Whether {self._holder} still holds the cluster's lease cannot be known: {silent.message}",
+                hint=silent.hint,
+            ) from silent
+
+    def _is_ours(self) -> bool:
+        """False when it must be asked again. Raises LockLost."""
+        now = self._api.find(self._path)
+        holder = now["spec"].get("holderIdentity") if now else None
+        if now is None or holder != self._holder:
+            raise LockLost(
+                f"{self._holder} has lost the cluster's lease: {holder or 'nobody'} holds it now.",
+                hint="Let them finish, then run the command again: it goes on from the journal.",
+            )
+        fresh = self._clock() - self._renewed < self._duration / 2
+        return fresh or self._write(now, self._holder)
 
     def _take(self, holder: str) -> None:
         first, since = self._api.find(self._path), self._clock()
@@ -95,7 +130,7 @@ class Lease:
 
     def _write(self, seen: Item | None, holder: str) -> bool:
         """Write the record on the version that was seen; False when somebody else was quicker."""
-        stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        began, stamp = self._clock(), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         spec: dict[str, Any] = {
             "holderIdentity": holder,
             "leaseDurationSeconds": max(1, int(self._duration)),
@@ -119,6 +154,7 @@ class Lease:
             if refused.status == CONFLICT:
                 return False
             raise
+        self._renewed = began
         return True
 
 

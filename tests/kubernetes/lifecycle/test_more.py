@@ -4,7 +4,10 @@ import os
 
 import pytest
 
+from cartctl.adapters.embedded_postgres import EmbeddedPostgres
+from tests.kubernetes.lifecycle.bridge import NAMESPACE, Bridged
 from tests.plans.test_lifecycle import (
+    Cli,
     cli,
     test_a_broken_version_rolls_itself_back,
     test_a_living_run_hands_over_to_a_rollback,
@@ -12,6 +15,7 @@ from tests.plans.test_lifecycle import (
     test_ctrl_c_stops_between_steps_and_the_run_can_be_taken_back,
     test_without_automatic_rollback_the_code_stays_and_a_person_is_needed,
 )
+from tests.sandbox_fixture import wait_for
 
 __all__ = [
     "cli",
@@ -26,3 +30,26 @@ pytestmark = [
     pytest.mark.faults,
     pytest.mark.skipif("CARTCTL_FAULTS" not in os.environ, reason="minutes of deployments: make faults"),
 ]
+
+
+def _hand_lease_to(sandbox: Bridged, holder: str) -> None:
+    sandbox.server.store.update(
+        "leases", NAMESPACE, "cartctl", lambda item: item["spec"].update(holderIdentity=holder)
+    )
+
+
+def test_a_rollback_whose_lease_was_taken_stops_and_goes_on_later(cli: Cli, sandbox: Bridged) -> None:
+    """The database is gone and another run takes the lease: exit code 5 naming it; run again it ends as always."""
+    cli.deploy()
+    EmbeddedPostgres(sandbox.layout.postgres).stop()
+    first = cli.start("rollback", "--yes")
+    wait_for(lambda: sandbox.cluster.capacity(["deployment/job-worker"]) == {"deployment/job-worker": 0})
+    _hand_lease_to(sandbox, "run R2 of bob@elsewhere")
+    code, report = first.end()
+    assert (code, report["outcome"]) == (5, "interrupted")
+    assert "run R2 of bob@elsewhere holds it now" in report["message"]
+    assert report["next_command"].startswith("cartctl rollback")
+    assert "2.0.0" in cli.images().values()
+    _hand_lease_to(sandbox, "")
+    code, report = cli.run("rollback", "--yes")
+    assert (code, report["outcome"], set(cli.images().values())) == (0, "succeeded", {"1.0.0"})
