@@ -20,7 +20,7 @@ lint: $(VENV)/.dev
 	$(BIN)/interrogate --quiet cartctl tests
 
 faults: $(VENV)/.dev  ## every kill point of a deployment, resumed and rolled back
-	CARTCTL_FAULTS=all $(BIN)/pytest tests/plans tests/faults tests/rollout tests/kubernetes -m faults -n $(WORKERS) --timeout=600
+	CARTCTL_FAULTS=all $(BIN)/pytest tests/database tests/plans tests/faults tests/rollout tests/kubernetes -m faults -n $(WORKERS) --timeout=600
 
 # Hashes make the install repeatable; the editable package itself comes last and brings no dependency.
 $(VENV)/.sandbox: requirements/sandbox.lock pyproject.toml

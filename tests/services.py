@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -24,6 +24,15 @@ PLATFORM_SQL = Path(__file__).parents[1] / "cartctl" / "sandbox" / "platform.sql
 QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
+LONG = pytest.mark.skipif("CARTCTL_FAULTS" not in os.environ, reason="a long one: make faults")
+
+
+def long(test: Callable[..., None]) -> Callable[..., None]:
+    """A test of the long matrices, which `make faults` runs."""
+    marked: Callable[..., None] = pytest.mark.faults(LONG(test))
+    return marked
+
+
 def require(program: str, *folders: str) -> Path:
     """The path of an installed program, looked for on PATH and in `folders`.
 
@@ -36,6 +45,21 @@ def require(program: str, *folders: str) -> Path:
     if os.environ.get("CARTCTL_REQUIRE_SERVICES") == "1":
         pytest.fail(missing)
     pytest.skip(missing)
+
+
+def require_packages(home: Path, *packages: str) -> None:
+    """Install npm packages into `home`, without their install scripts; skips or fails as `require` does."""
+    require("node")
+    npm = str(require("npm"))
+    options = ("--ignore-scripts", "--legacy-peer-deps", "--no-audit", "--no-fund", "--no-save")
+    asked = [npm, "install", *options, "--prefix", str(home), *packages]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=120, cwd=home)
+    if done.returncode == 0:
+        return
+    message = f"npm cannot install {packages[0]}: {done.stderr.strip().splitlines()[-1:]}"
+    if os.environ.get("CARTCTL_REQUIRE_SERVICES") == "1":
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 @dataclass

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,21 +15,13 @@ import pytest
 
 from cartctl.adapters.embedded_postgres import EmbeddedPostgres
 from tests.sandbox_fixture import Sandbox, wait_for
+from tests.services import LONG, long
 
 QUICK = {  # scraping knows a new replica at once, Prometheus after seconds
     "CARTCTL_METRICS__KIND": "scrape",
     "CARTCTL_MONITOR__FOR": "2s",
     "CARTCTL_MONITOR__MINIMUM_REQUESTS": "1",
 }
-
-
-LONG = pytest.mark.skipif("CARTCTL_FAULTS" not in os.environ, reason="a long one: make faults")
-
-
-def long(test: Callable[..., None]) -> Callable[..., None]:
-    """A test of the long matrices, which `make faults` runs."""
-    marked: Callable[..., None] = pytest.mark.faults(LONG(test))
-    return marked
 
 
 @dataclass

@@ -1,7 +1,6 @@
 """Node's flagd library answers as ours does: thousands of ids, shares and lists, on the documents that cartctl writes."""
 
 import json
-import os
 import random
 import subprocess
 import uuid
@@ -12,7 +11,7 @@ import pytest
 
 from cartctl.rollout.document import FLAGS, Setting, put_in, render, write
 from cartctl.rollout.evaluation import Buckets
-from tests.services import require
+from tests.services import require_packages
 
 PACKAGES = ("@openfeature/flagd-core@4.0.1", "@openfeature/core@1")
 PROGRAM = """
@@ -47,16 +46,8 @@ SETTINGS = (
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the npm packages, installed for this session."""
-    require("node")
-    npm = require("npm")
     home = tmp_path_factory.mktemp("node")
-    asked = [str(npm), "install", "--no-audit", "--no-fund", "--no-save", "--prefix", str(home), *PACKAGES]
-    done = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=120, cwd=home)
-    if done.returncode != 0:
-        message = f"npm cannot install {PACKAGES[0]}: {done.stderr.strip().splitlines()[-1:]}"
-        if os.environ.get("CARTCTL_REQUIRE_SERVICES") == "1":
-            pytest.fail(message)
-        pytest.skip(message)
+    require_packages(home, *PACKAGES)
     (home / "evaluate.js").write_text(PROGRAM)
     return home
 
