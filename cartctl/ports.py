@@ -34,7 +34,7 @@ class Ports:
 
     def __init__(self, env: Environment, *, force_owned: bool = False) -> None:
         self.env = env
-        self._force_owned = force_owned
+        self.force_owned = force_owned
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
@@ -78,7 +78,7 @@ class Ports:
             from cartctl.adapters.kubernetes.cluster import Kubernetes
 
             return self._closing(
-                Kubernetes(cluster.context, cluster.namespace, force_owned=self._force_owned)
+                Kubernetes(cluster.context, cluster.namespace, force_owned=self.force_owned)
             )
         if cluster.control is None or cluster.secret is None:
             raise ConfigError(

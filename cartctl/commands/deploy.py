@@ -75,6 +75,7 @@ def deploy(
         outside_window=outside_window,
         auto_rollback=not no_auto_rollback,
         restore_carts=restore_carts,
+        force_owned=force_owned,
     )
     env = options.environment() if plan or abandon else options.environment_started()
     with Ports(env, force_owned=force_owned) as ports:

@@ -24,6 +24,7 @@ class Asked:
     outside_window: bool = False
     auto_rollback: bool = True
     restore_carts: str | None = None  # a rollback's run or a snapshot, whose rows are put back
+    force_owned: bool = False  # also what another tool keeps: a person has paused it
 
     @property
     def looks_left_out(self) -> dict[str, str]:
@@ -51,6 +52,7 @@ def parse(
     outside_window: bool,
     auto_rollback: bool,
     restore_carts: str | None = None,
+    force_owned: bool = False,
 ) -> Asked:
     """Options as typed. Raises UsageError naming the option that is wrong."""
     return Asked(
@@ -61,6 +63,7 @@ def parse(
         outside_window=outside_window,
         auto_rollback=auto_rollback,
         restore_carts=restore_carts,
+        force_owned=force_owned,
     )
 
 

@@ -47,9 +47,20 @@ def resume(ports: Ports, view: View) -> RunReport:
     ):
         state = _unfinished_deployment(journals)
         asked = Asked.from_json(state.started.data["asked"] if state.started else {})
-        if not state.undoing:
-            _judge_anew(ports, asked, state, pulse)
-        return _travel(ports, asked, state, journals, lock, pulse, view)
+        with _as_asked(ports, asked) as own:
+            if not state.undoing:
+                _judge_anew(own, asked, state, pulse)
+            return _travel(own, asked, state, journals, lock, pulse, view)
+
+
+@contextmanager
+def _as_asked(ports: Ports, asked: Asked) -> Iterator[Ports]:
+    """The adapters with the permission that the run was begun with; the journal was read without it."""
+    if ports.force_owned or not asked.force_owned:
+        yield ports
+        return
+    with Ports(ports.env, force_owned=True) as own:
+        yield own
 
 
 def abandon(ports: Ports, run: str) -> None:
