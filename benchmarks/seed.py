@@ -15,8 +15,9 @@ import psutil
 from arena import arena, filled
 
 from cartctl.adapters.postgres import Postgres
-from cartctl.sandbox import fill, population
-from cartctl.sandbox.population import CART_COLUMNS, ITEM_COLUMNS, PART, Population
+from cartctl.sandbox import fill
+from cartctl.sandbox.cart_rows import CART_COLUMNS, ITEM_COLUMNS, PART, Maker
+from cartctl.sandbox.population import Population
 
 PARTS = 5
 
@@ -27,15 +28,16 @@ def processor_time(postgres: Postgres, carts: int, companies: int) -> tuple[floa
     with postgres.session("benchmark", autocommit=False) as connection:
         chosen = Population(carts, 2, end, fill._clear_and_prepare(connection, carts, companies))  # noqa: SLF001
         fill._without_indexes(connection)  # noqa: SLF001
-        population.part(chosen, 0)
+        maker = Maker(chosen)
+        maker.part(0)
         began = time.process_time()
-        parts = [population.part(chosen, number) for number in range(PARTS)]
+        parts = [maker.part(number) for number in range(PARTS)]
         made = PARTS * PART / (time.process_time() - began)
         server = psutil.Process(connection.info.backend_pid)
         before = server.cpu_times()
-        for rows, lines in parts:
-            fill._copy(connection, "carts", CART_COLUMNS, rows)  # noqa: SLF001
-            fill._copy(connection, "cart_items", ITEM_COLUMNS, lines)  # noqa: SLF001
+        for part in parts:
+            fill._copy(connection, "carts", CART_COLUMNS, part.carts)  # noqa: SLF001
+            fill._copy(connection, "cart_items", ITEM_COLUMNS, part.items)  # noqa: SLF001
         after = server.cpu_times()
         connection.rollback()
     return made, PARTS * PART / (after.user + after.system - before.user - before.system)

@@ -18,10 +18,10 @@ from cartctl.adapters.embedded_postgres import EmbeddedPostgres
 from cartctl.adapters.postgres import Connection, Postgres, sql
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused
-from cartctl.sandbox import population
+from cartctl.sandbox.cart_rows import CART_COLUMNS, ITEM_COLUMNS, PART, Maker, Part
 from cartctl.sandbox.layout import Layout
 from cartctl.sandbox.names import DATABASE
-from cartctl.sandbox.population import CART_COLUMNS, ITEM_COLUMNS, Population, Product, Tenant
+from cartctl.sandbox.population import Population, Product, Tenant, expected_carts
 from cartctl.sandbox.seed import companies
 from cartctl.sandbox.surroundings import fill_surroundings
 from cartctl.sandbox.up import checked_directory
@@ -113,7 +113,7 @@ def _clear_and_prepare(connection: Connection, carts: int, count: int) -> tuple[
     chosen = (known + added)[:count]
     for statement in _COMPANIES:
         connection.execute(statement, {"ids": added})
-    shares = dict(zip(chosen, population.expected_carts(carts, count), strict=True))
+    shares = dict(zip(chosen, expected_carts(carts, count), strict=True))
     customers = {company: max(3, share // PER_CUSTOMER) for company, share in shares.items()}
     connection.execute(_CUSTOMERS, {"ids": list(customers), "counts": list(customers.values())})
     return tuple(_tenants(connection, chosen, customers))
@@ -177,32 +177,33 @@ def _without_indexes(connection: Connection) -> list[bytes]:
 def _copy_parts(connection: Connection, chosen: Population, pulse: Pulse) -> tuple[int, float]:
     """Write every part while the next ones are being made; gives the number of lines and the seconds it took."""
     began, items = time.monotonic(), 0
-    for number, (carts, lines) in enumerate(_parts(chosen), start=1):
+    for number, part in enumerate(_parts(chosen), start=1):
         pulse.check()
-        _copy(connection, "carts", CART_COLUMNS, carts)
-        _copy(connection, "cart_items", ITEM_COLUMNS, lines)
-        items += lines.count(b"\n")
-        pulse.progress(min(number * population.PART, chosen.carts), chosen.carts, "carts")
+        _copy(connection, "carts", CART_COLUMNS, part.carts)
+        _copy(connection, "cart_items", ITEM_COLUMNS, part.items)
+        items += part.lines
+        pulse.progress(min(number * PART, chosen.carts), chosen.carts, "carts")
     return items, time.monotonic() - began
 
 
-def _copy(connection: Connection, table: str, columns: tuple[str, ...], text: bytes) -> None:
+def _copy(connection: Connection, table: str, columns: tuple[str, ...], rows: bytes) -> None:
     names = sql.SQL(", ").join(map(sql.Identifier, columns))
-    into = sql.SQL("COPY {} ({}) FROM STDIN (FREEZE)").format(sql.Identifier(table), names)
+    into = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary, FREEZE)").format(sql.Identifier(table), names)
     with connection.cursor() as cursor, cursor.copy(into) as copy:
-        copy.write(text)
+        copy.write(rows)
 
 
-def _parts(chosen: Population) -> Iterator[tuple[bytes, bytes]]:
+def _parts(chosen: Population) -> Iterator[Part]:
     """The parts in order; more than one is made by processes beside this one."""
-    if chosen.parts == 1:
-        yield population.part(chosen, 0)
+    count = -(-chosen.carts // PART)
+    if count == 1:
+        yield Maker(chosen).part(0)
         return
-    workers = min(multiprocessing.cpu_count(), chosen.parts)
+    workers = min(multiprocessing.cpu_count(), count)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _remember, (chosen,)) as pool:
-        coming: deque[Future[tuple[bytes, bytes]]] = deque()
-        for number in range(chosen.parts):
+        coming: deque[Future[Part]] = deque()
+        for number in range(count):
             coming.append(pool.submit(_make, number))
             if len(coming) > AHEAD:
                 yield coming.popleft().result()
@@ -210,13 +211,13 @@ def _parts(chosen: Population) -> Iterator[tuple[bytes, bytes]]:
             yield coming.popleft().result()
 
 
-_chosen: list[Population] = []
+_makers: list[Maker] = []
 
 
 def _remember(chosen: Population) -> None:
     """Sent once to each process, and not again with each part."""
-    _chosen[:] = [chosen]
+    _makers[:] = [Maker(chosen)]
 
 
-def _make(number: int) -> tuple[bytes, bytes]:
-    return population.part(_chosen[0], number)
+def _make(number: int) -> Part:
+    return _makers[0].part(number)

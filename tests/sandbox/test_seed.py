@@ -11,8 +11,9 @@ from cartctl.adapters.postgres import Postgres
 from cartctl.cli import app
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Interrupted, Refused
-from cartctl.sandbox import population
+from cartctl.sandbox.cart_rows import PART, Maker
 from cartctl.sandbox.fill import Seeded, fill
+from cartctl.sandbox.population import Population, Product, Tenant
 from cartctl.sandbox.seed import seed as seed_platform
 from tests.sandbox_fixture import Sandbox
 
@@ -72,17 +73,18 @@ def test_the_same_seed_gives_the_same_data(database: Postgres) -> None:
 
 def test_parts_are_the_same_made_in_any_order() -> None:
     """A part of the carts depends on its number alone, so that processes can share the work."""
-    tenants = (population.Tenant("c", ("s",), (population.Product("p", "Mug", "kitchen", 1000),), 5),)
-    chosen = population.Population(population.PART * 2, 1, UNTIL.replace(tzinfo=None), tenants)
-    second, first = population.part(chosen, 1), population.part(chosen, 0)
-    assert (population.part(chosen, 0), population.part(chosen, 1)) == (first, second)
+    tenants = (Tenant("c", ("s",), (Product("p", "Mug", "kitchen", 1000),), 5),)
+    chosen = Population(PART * 2, 1, UNTIL.replace(tzinfo=None), tenants)
+    maker = Maker(chosen)
+    second, first = maker.part(1), maker.part(0)
+    assert (Maker(chosen).part(0), maker.part(1)) == (first, second)
     assert first != second
 
 
 def test_many_carts_are_made_beside_each_other(database: Postgres) -> None:
     """More than one part is made by processes, and every cart is there with the indexes that were there before."""
     before = rows(database, "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1")
-    done = filled(database, carts=population.PART + 10, count=1000)
+    done = filled(database, carts=PART + 10, count=1000)
     assert rows(database, "SELECT count(*), count(DISTINCT id) FROM carts") == [(done.carts, done.carts)]
     assert rows(database, "SELECT count(*) FROM cart_items") == [(done.items,)]
     assert rows(database, "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1") == before
@@ -149,7 +151,7 @@ def test_stopped_it_leaves_everything_as_it_was(database: Postgres) -> None:
     before = content(database)
     pulse = Pulse(progress=lambda *_: pulse.alarm(Interrupted("stop")))
     with pytest.raises(Interrupted):
-        filled(database, carts=population.PART * 2, replace=True, pulse=pulse)
+        filled(database, carts=PART * 2, replace=True, pulse=pulse)
     assert content(database) == before
 
 
