@@ -6,7 +6,7 @@ ledger row: after a kill all of it is there or none.
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -196,13 +196,26 @@ def _apply(connection: "sqlalchemy.Connection", migration: Frozen, work: Work, p
     from cartctl.database.revisions import move
 
     driver = _driver(connection)
-    with connection.begin() as transaction:
+    with _transaction(connection) as transaction:
         with pulse.cancelling(driver.cancel_safe):
             move(connection, "upgrade", migration.revision, script=work.script)
             grant(driver, migration, work.settings.app_role)
             _record(driver, migration, work)
+        work.aside.execute("SELECT 1")  # it holds the migrators' lock: once lost, another may be at work
         with effect(f"postgres.migrate.{migration.name}"):
             transaction.commit()
+
+
+@contextmanager
+def _transaction(connection: "sqlalchemy.Connection") -> Iterator["sqlalchemy.RootTransaction"]:
+    """The block commits it; an error rolls it back and is the one that is told, also when the connection went with it."""
+    transaction = connection.begin()
+    try:
+        yield transaction
+    except BaseException:
+        with suppress(DBAPIError):
+            transaction.rollback()
+        raise
 
 
 def grant(driver: Connection, migration: Frozen, role: str | None) -> None:

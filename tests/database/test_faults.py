@@ -4,8 +4,8 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 
 import psycopg
@@ -13,14 +13,14 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from cartctl.adapters import effects
-from cartctl.adapters.postgres import Postgres
-from cartctl.database import guards
+from cartctl.adapters.postgres import Postgres, SqlFailed
+from cartctl.database.guards import PRISMA_KEY
 from cartctl.database.migrate import deploy
 from cartctl.database.status import status
 from cartctl.database.verify import verify
 from cartctl.engine.model import Verdict
 from cartctl.engine.pulse import Pulse
-from cartctl.errors import CartctlError, Locked, Refused, StepFailed
+from cartctl.errors import CartctlError, Refused, StepFailed
 from cartctl.migrations.frozen import NAMES
 from tests.database.conftest import Settings
 from tests.database.test_migrate import holding, run_sql
@@ -28,6 +28,18 @@ from tests.services import Server, _directory, _unprivileged, require
 
 END_OURS = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = 'cartctl migrate' AND pid <> pg_backend_pid()"""
+
+
+IN_THE_MIDDLE = {  # what each migration makes half-way
+    NAMES[0]: "wishlists",
+    NAMES[1]: "idx_carts_expiration",
+    NAMES[2]: "tax_rates",
+}
+END_IN_THE_MIDDLE = """CREATE FUNCTION ending() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+  IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() WHERE object_identity = 'public.{}')
+  THEN PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = 'cartctl {}'; END IF; END $$;
+CREATE EVENT TRIGGER ending ON ddl_command_end EXECUTE FUNCTION ending()"""
 
 
 @pytest.mark.parametrize("moment", ("before", "after"))
@@ -56,6 +68,26 @@ def test_an_ended_connection_leaves_whole_migrations(
     assert verify(platform_database, asked).verdict is Verdict.PASS
 
 
+@pytest.mark.parametrize("whose", ("migrate", "migration lock"))
+@pytest.mark.parametrize("name", NAMES)
+def test_ended_in_the_middle_of_a_migration(
+    platform_database: Postgres, settings: Settings, pulse: Pulse, name: str, whose: str
+) -> None:
+    """Ended between two statements of a migration nothing of it stays, those before it do; the next deployment goes on.
+
+    So it is when the connection that holds the migrators' lock is ended: another tool may have begun.
+    """
+    asked = settings(platform_database)
+    run_sql(platform_database, END_IN_THE_MIDDLE.format(IN_THE_MIDDLE[name], whose))
+    with pytest.raises(SqlFailed, match="terminating connection") as ended:
+        deploy(platform_database, asked, "run-1", pulse)
+    assert "\n" not in ended.value.message
+    run_sql(platform_database, "DROP EVENT TRIGGER ending", "DROP FUNCTION ending")
+    assert status(platform_database, asked).applied == NAMES[: NAMES.index(name)]
+    deploy(platform_database, asked, "run-2", pulse)
+    assert verify(platform_database, asked).verdict is Verdict.PASS
+
+
 def test_ended_in_the_middle_of_a_wait(platform_database: Postgres, settings: Settings, pulse: Pulse) -> None:
     """Ended while it waits for a lock, nothing of the migration is there and the error is a sentence."""
     asked = settings(platform_database, lock_timeout="30s")
@@ -79,17 +111,55 @@ def test_two_at_once_make_it_once(platform_database: Postgres, settings: Setting
     assert verify(platform_database, asked).verdict is Verdict.PASS
 
 
+WAITERS = (
+    f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = {PRISMA_KEY} AND NOT granted"
+)
+
+
 def test_a_waiter_on_prismas_lock_comes_next(
-    platform_database: Postgres, settings: Settings, pulse: Pulse, monkeypatch: pytest.MonkeyPatch
+    platform_database: Postgres, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another migrator that waits for the lock while ours runs gets it afterwards; while it holds it, we name it."""
-    monkeypatch.setattr(guards, "PATIENCE", 0.3)
-    with platform_database.session("prisma") as other:
-        deploy(platform_database, settings(platform_database), "run", pulse)
-        other.execute("SET lock_timeout = '5s'")
-        other.execute("SELECT pg_advisory_lock(72707369)")
-        with pytest.raises(Locked, match="cartctl prisma"):
-            deploy(platform_database, settings(platform_database), "run", pulse)
+    """Another migrator that waits for the lock while ours runs holds nothing up, and finds everything applied when it gets it."""
+    asked = settings(platform_database)
+
+    def wait_in_line() -> tuple[str, ...]:
+        with platform_database.session("prisma", lock_timeout="30s") as other:
+            other.execute("SELECT pg_advisory_lock(%s)", (PRISMA_KEY,))
+            return status(platform_database, asked).applied
+
+    with ThreadPoolExecutor(1) as pool:
+
+        def begin(effect: str, moment: str) -> None:
+            if (effect, moment) == (f"postgres.migrate.{NAMES[0]}", "before"):
+                found.append(pool.submit(wait_in_line))
+                wait_until(lambda: run_sql(platform_database, WAITERS) == [(1,)])
+
+        found: list[Future[tuple[str, ...]]] = []
+        monkeypatch.setattr(effects, "probe", begin)
+        assert deploy(platform_database, asked, "run", Pulse()).applied == NAMES
+        assert found[0].result(timeout=30) == NAMES
+
+
+def test_we_come_next_after_another_migrator(platform_database: Postgres, settings: Settings) -> None:
+    """While another tool holds the lock we wait without a place in its queue, change nothing, and go on when it is free."""
+    asked = settings(platform_database)
+    looking = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'cartctl migration lock' AND query LIKE '%try_advisory%'"
+    with ThreadPoolExecutor(1) as pool, platform_database.session("prisma") as other:
+        other.execute("SELECT pg_advisory_lock(%s)", (PRISMA_KEY,))
+        ours = pool.submit(deploy, platform_database, asked, "run", Pulse())
+        wait_until(lambda: run_sql(platform_database, looking) == [(1,)])
+        assert run_sql(platform_database, WAITERS) == [(0,)]
+        assert status(platform_database, asked).applied == ()
+        other.execute("SELECT pg_advisory_unlock(%s)", (PRISMA_KEY,))
+        assert ours.result(timeout=60).applied == NAMES
+
+
+def wait_until(so: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + 30
+    while not so():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(

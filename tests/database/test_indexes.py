@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -16,13 +17,13 @@ from cartctl.engine.pulse import Pulse
 from cartctl.errors import Interrupted, Refused, StepFailed
 from cartctl.migrations.frozen import MIGRATIONS
 from tests.database.conftest import Settings
+from tests.database.test_faults import wait_until
 from tests.database.test_migrate import holding, run_sql
 
 ROWS = (
     "INSERT INTO companies (id, name) VALUES ('c', 'C')",
     'INSERT INTO carts (id, "companyId", "updatedAt") SELECT n::text, \'c\', now() FROM generate_series(1, 1000) AS n',
 )
-OLD = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1 FROM companies"
 
 
 @pytest.fixture
@@ -91,3 +92,17 @@ def test_an_alarm_ends_a_build(full: Postgres, settings: Settings, pulse: Pulse)
             build_indexes(full, settings(full), pulse)
     timer.join()
     assert (free, time.monotonic() - begun < 10) == ([(True,)], True)
+
+
+def test_another_migrator_has_the_lock_during_a_build(
+    full: Postgres, settings: Settings, pulse: Pulse
+) -> None:
+    """Prisma takes its lock while a build waits for a writer, keeps it to the end of the build, and neither waits for the other."""
+    building = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY%' AND wait_event_type = 'Lock'"
+    with ThreadPoolExecutor(1) as pool, full.session("prisma", lock_timeout="5s") as prisma:
+        with holding(full, "UPDATE carts SET notes = 'x' WHERE id = '1'"):
+            built = pool.submit(build_indexes, full, settings(full), pulse)
+            wait_until(lambda: run_sql(full, building) == [(1,)])
+            prisma.execute("SELECT pg_advisory_lock(%s)", (PRISMA_KEY,))
+        assert len(built.result(timeout=60).indexes) == 2
+        assert prisma.execute("SELECT pg_advisory_unlock(%s)", (PRISMA_KEY,)).fetchone() == (True,)
