@@ -32,6 +32,7 @@ def preflight(
     from cartctl.engine.signals import interruptible
     from cartctl.plans.migrations import pending
     from cartctl.plans.rehearsing import rehearsed
+    from cartctl.plans.rollout_record import began_with
     from cartctl.ports import Ports
     from cartctl.render.progress import shown
 
@@ -46,6 +47,7 @@ def preflight(
             skip=dict.fromkeys(skip or (), reason or ""),
             outside_window=outside_window,
             rehearsed=lambda: rehearsed(ports),
+            rollout=lambda: began_with(ports),
         )
         pulse = Pulse(progress=progress)
         with interruptible(pulse):

@@ -16,6 +16,7 @@ from cartctl.errors import UsageError
 from cartctl.plans.kept_rows import find_kept
 from cartctl.plans.migrations import pending
 from cartctl.plans.rehearsing import rehearsed
+from cartctl.plans.rollout_record import began_with
 from cartctl.ports import Ports
 from cartctl.snapshots.create import Subject
 from cartctl.snapshots.elsewhere import open_provider
@@ -53,6 +54,7 @@ def preflight(
         follows=True,
         outside_window=outside_window,
         rehearsed=lambda: rehearsed(ports),
+        rollout=lambda: began_with(ports),
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import Any
@@ -11,17 +11,17 @@ from cartctl.adapters.flag_store import Stored
 from cartctl.config.stages import Stage, read_stages
 from cartctl.engine.journal import FileJournal
 from cartctl.engine.kept import KeptJournal
-from cartctl.engine.model import Event
 from cartctl.errors import Refused
 from cartctl.plans import parts
 from cartctl.plans.journals import Journals, open_journals
+from cartctl.plans.rollout_record import read_record
 from cartctl.ports import Ports
 from cartctl.rollout.allocation import Ground
 from cartctl.rollout.companies import Companies, read_companies
 from cartctl.rollout.document import FLAGS, Setting, is_by_hand, parse, put_in, read_setting, values_in
 from cartctl.rollout.evaluation import Buckets, Evaluation
 from cartctl.rollout.frozen import refuse_changed
-from cartctl.rollout.record import Record, Step, fold, read_step
+from cartctl.rollout.record import Record
 from cartctl.rollout.schedule import Schedule, Standing, frozen_days
 from cartctl.steps.flags import names_in
 
@@ -43,15 +43,7 @@ class Desk:
     @cached_property
     def record(self) -> Record:
         """What the runs tell."""
-        return fold(sorted(self._steps(), key=lambda step: step.at or datetime.min.replace(tzinfo=UTC)))
-
-    def _steps(self) -> Iterator[Step]:
-        known = [*self.journals.kept.runs(), *self.file.runs()]  # one that the database missed is in the file
-        for run in dict.fromkeys(known):
-            events = self.journals.kept.events(run)
-            step = read_step(events) or _taken_back(events)
-            if step is not None:
-                yield step
+        return read_record(self.journals.kept, self.file)
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
@@ -136,17 +128,6 @@ class Desk:
         """The companies that the library has on when the document holds these values. Raises NotEvaluated."""
         asked = Evaluation(put_in(self.document, values))
         return frozenset(one for one in self.companies.ids if asked.on(self.flag, one))
-
-
-def _taken_back(events: list[Event]) -> Step | None:
-    """A `cartctl rollback` has taken the flags to 0 %: to the rollout that is an abort."""
-    first = next((event for event in events if event.event == "started"), None)
-    moved = any((event.key, event.event) == ("flags", "applied") for event in events)
-    if first is None or first.data.get("plan") != "rollback" or not moved:
-        return None
-    who = f"{first.data.get('user', 'unknown')}@{first.data.get('host', 'unknown')}"
-    told = Step("abort", why="cartctl rollback", after="0", on=first.at.date())
-    return replace(told, run=first.run, at=first.at, by=who, outcome="succeeded")
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The preflight's look at the flags, on a real sandbox."""
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -9,24 +10,37 @@ import pytest
 from cartctl.checks.preflight.flags import look_at_flags
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.engine.pulse import Pulse
+from cartctl.plans.rollout_record import began_with
 from cartctl.plans.rollout_steps import Told
 from cartctl.plans.rollout_verbs import set_percent, start
 from cartctl.rollout import evaluation
+from cartctl.rollout.frozen import freeze
 
 
 def look(field: Any) -> dict[str, CheckResult]:
     """What the look finds, by name."""
     with field.ports() as ports:
         found = look_at_flags(
-            field.env.rollout, ports.cluster, lambda: ports.database, ports.flags_door, Pulse()
+            field.env.rollout,
+            ports.cluster,
+            lambda: ports.database,
+            ports.flags_door,
+            lambda: began_with(ports),
+            Pulse(),
         )
         return {result.name: result for result in found}
 
 
-def begun(field: Any) -> None:
-    """A quarter of the companies are on."""
+def begun_at_zero(field: Any) -> None:
+    """Nobody is on."""
     with field.ports() as ports:
         start(ports, field.now.date(), Told(), field.view(), clock=field.clock)
+
+
+def begun(field: Any) -> None:
+    """A quarter of the companies are on."""
+    begun_at_zero(field)
+    with field.ports() as ports:
         set_percent(ports, Decimal(25), Told("x", force=True), field.view(), clock=field.clock)
 
 
@@ -65,3 +79,25 @@ def test_another_seed_or_another_library_fails(field: Any, monkeypatch: pytest.M
     field.env = env
     monkeypatch.setattr(evaluation, "fractional", lambda *_: 3)
     assert look(field)["flags.library"].verdict is Verdict.FAIL
+
+
+def test_what_the_start_recorded_counts(field: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rollout that began with other answers of the library is found out, also when this version's own table agrees."""
+    real = freeze("cart")
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "cartctl.plans.rollout_steps.freeze", lambda _: replace(real, table=(*real.table[1:], 0))
+        )
+        begun_at_zero(field)
+    found = look(field)["flags.record"]
+    assert (found.verdict, "evaluated otherwise" in str(found.observed)) == (Verdict.FAIL, True)
+
+
+def test_a_document_that_somebody_else_wrote_meanwhile_is_a_warning(field: Any) -> None:
+    """While a rollout is under way its flags are as it left them, or it is said that they are not."""
+    begun(field)
+    kept = json.loads(field.sandbox.cluster.settings("cart-flags")["flags.json"])
+    kept["flags"]["FEATURE_CART_MANAGEMENT"]["defaultVariant"] = "on"
+    field.sandbox.cluster.put_settings("cart-flags", {"flags.json": json.dumps(kept)})
+    found = look(field)["flags"]
+    assert (found.verdict, "not as it left it" in str(found.observed)) == (Verdict.WARN, True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from cartctl.adapters.cluster import Cluster
 from cartctl.adapters.http import Http
@@ -104,7 +104,8 @@ class Preflight(Check):
     """Looks at everything a deployment stands on.
 
     `migrations` asks the migration status; `images` are those of the command line. `only` names the looks wanted, `skip` those left out, with the reason.
-    `follows` says that a run goes on from here and takes a snapshot; `outside_window` that its window is waived; `rehearsed` asks whether this very deployment of the database was rehearsed.
+    `follows` says that a run goes on from here and takes a snapshot; `outside_window` that its window is waived; `rehearsed` asks whether this very deployment of the database was rehearsed,
+    `rollout` what a rollout that is under way began with (empty: none is).
     """
 
     key = "preflight"
@@ -121,6 +122,7 @@ class Preflight(Check):
         outside_window: bool = False,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         rehearsed: Callable[[], bool] = lambda: False,
+        rollout: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
         self._parts = parts
         self._migrations = migrations
@@ -131,6 +133,7 @@ class Preflight(Check):
         self._outside_window = outside_window
         self._now = now
         self._rehearsed = rehearsed
+        self._rollout = rollout
         _require_known((*self._only, *self._skip))
 
     def judge(self, pulse: Pulse) -> Checks:
@@ -162,7 +165,7 @@ class Preflight(Check):
             ),
             "redis": lambda _: look_at_redis(parts.redis),
             "flags": lambda pulse: look_at_flags(
-                env.rollout, parts.cluster, lambda: parts.database, parts.flags_door, pulse
+                env.rollout, parts.cluster, lambda: parts.database, parts.flags_door, self._rollout, pulse
             ),
             "code": lambda pulse: look_at_code(env.preflight, pulse),
             "window": lambda _: look_at_window(env, self._now(), outside_allowed=self._outside_window),

@@ -1,28 +1,34 @@
 """Whether a rollout that is under way still means what it meant: the library's hash, the seed, and what the application answers."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from cartctl.adapters.cluster import Cluster
 from cartctl.adapters.flag_store import ConfigMapFlags, FileFlags, FlagStore
 from cartctl.adapters.postgres import Postgres
 from cartctl.checks.flags_asked import Door, FlagsAsked
-from cartctl.checks.preflight.look import failed, passed
+from cartctl.checks.preflight.look import failed, passed, warned
 from cartctl.config.rollout import Rollout
 from cartctl.engine.model import CheckResult
 from cartctl.engine.pulse import Pulse
 from cartctl.rollout.companies import read_companies
-from cartctl.rollout.document import FLAGS, is_by_hand, names_of, parse, read_setting, values_in
+from cartctl.rollout.document import FLAGS, Setting, is_by_hand, names_of, parse, read_setting, values_in
 from cartctl.rollout.evaluation import Evaluation
-from cartctl.rollout.frozen import BucketingChanged, refuse_other_library
+from cartctl.rollout.frozen import BucketingChanged, refuse_changed, refuse_other_library
 
 ASKED = 8  # companies
 AT_ONCE = 5.0  # seconds that every replica may take to agree
 
 
 def look_at_flags(
-    rollout: Rollout, cluster: Cluster, database: Callable[[], Postgres], door: Door, pulse: Pulse
+    rollout: Rollout,
+    cluster: Cluster,
+    database: Callable[[], Postgres],
+    door: Door,
+    began_with: Callable[[], Mapping[str, Any]],
+    pulse: Pulse,
 ) -> Iterator[CheckResult]:
-    """The flags' document can be read; a rollout in it has its seed, its library and the application's agreement. Read-only."""
+    """The flags' document can be read; a rollout in it has its seed, its library, what its start recorded (`began_with`) and the application's agreement. Read-only."""
     where = rollout.flags
     store: FlagStore = (
         FileFlags(where.file) if where.file else ConfigMapFlags(cluster, where.configmap, where.key)
@@ -30,20 +36,16 @@ def look_at_flags(
     stored = store.read()
     document = parse(stored.text, store.place)
     values = values_in(document, stored.plain, names_of(plain=store.keeps_plain))
-    setting = read_setting(values)
-    if setting is None:
+    setting, recorded = read_setting(values), began_with()
+    if setting is None and not recorded:
         yield passed("flags", f"{store.place} can be read; no rollout is under way")
         return
-    try:
-        refuse_other_library()
-    except BucketingChanged as other:
-        yield failed("flags.library", other.message, "the shipped table of ids", other.hint)
+    if wrong := _other_bucketing(rollout, setting, recorded):
+        yield wrong
         return
-    if setting.seed != rollout.seed:
-        hint = "Put rollout.seed back as it was: companies would lose what they have."
-        yield failed(
-            "flags.seed", f"written with {setting.seed!r}, configured {rollout.seed!r}", setting.seed, hint
-        )
+    if setting is None:
+        told = f"a rollout is under way; {store.place} is not as it left it"
+        yield warned("flags", told, "as the rollout wrote it", "Look at it with: cartctl flags list")
         return
     yield passed(
         "flags", f"{setting.percent.normalize():f} %, {setting.allocation}, the library answers as shipped"
@@ -59,3 +61,23 @@ def look_at_flags(
         .judge(pulse)
         .checks
     )
+
+
+def _other_bucketing(
+    rollout: Rollout, setting: Setting | None, recorded: Mapping[str, Any]
+) -> CheckResult | None:
+    """What would put companies elsewhere: another library, another seed, anything else that the start recorded."""
+    try:
+        refuse_other_library()
+    except BucketingChanged as other:
+        return failed("flags.library", other.message, "the shipped table of ids", other.hint)
+    if setting is not None and setting.seed != rollout.seed:
+        hint = "Put rollout.seed back as it was: companies would lose what they have."
+        told = f"written with {setting.seed!r}, configured {rollout.seed!r}"
+        return failed("flags.seed", told, setting.seed, hint)
+    try:
+        if recorded:
+            refuse_changed(recorded, rollout.seed)
+    except BucketingChanged as other:
+        return failed("flags.record", other.message, "as the rollout's start recorded it", other.hint)
+    return None
