@@ -38,8 +38,8 @@ WHERE relnamespace = 'public'::regnamespace AND relkind = 'v'
 """
 
 
-def wait_for(what: Callable[[], object], seconds: float = 20.0) -> None:
-    """Wait until `what` gives something true; fails after so many seconds."""
+def wait_for(what: Callable[[], object], seconds: float = 120.0) -> None:
+    """Wait until `what` gives something true; fails after so many seconds, which a busy machine may need."""
     deadline = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < deadline, f"not so after {seconds} s"

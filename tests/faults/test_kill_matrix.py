@@ -82,7 +82,7 @@ class Deployer:
             "-o",
             "json",
         ]
-        return subprocess.run(command, capture_output=True, text=True, check=False, env=env, timeout=120)
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=env, timeout=600)
 
     def points(self) -> list[str]:
         """The points that the last process passed."""
