@@ -1,5 +1,5 @@
 """A namespace for every test of this folder."""
 
-from tests.kubernetes.fixture import namespace, small
+from tests.kubernetes.fixture import kubeconfig, namespace, node, plane, played, small
 
-__all__ = ["namespace", "small"]
+__all__ = ["kubeconfig", "namespace", "node", "plane", "played", "small"]

@@ -166,39 +166,7 @@ class Controller:
                 self._change("pods", name, self._live)
 
     def _live(self, pod: Item) -> None:
-        statuses, reasons = [], []
-        for container in pod["spec"]["containers"]:
-            reason = self.bad.get(container["image"])
-            reasons.append(reason)
-            digest = self.digests.get(container["image"], digest_of(container["image"]))
-            state: Item = (
-                {"running": {}}
-                if reason in {None, "NeverReady"}
-                else {"waiting": {"reason": reason, "message": "as the test wants it"}}
-            )
-            told = {
-                "name": container["name"],
-                "image": container["image"],
-                "imageID": f"registry.test/x@{digest}",
-                "state": state,
-                "ready": not reason,
-                "restartCount": 3 if reason == "CrashLoopBackOff" else 0,
-            }
-            if reason == "CrashLoopBackOff":
-                told["lastState"] = {"terminated": {"exitCode": 1}}
-            statuses.append(told)
-        conditions: list[Item] = [{"type": "Ready", "status": "False" if any(reasons) else "True"}]
-        if "Unschedulable" in reasons:
-            conditions.append(
-                {
-                    "type": "PodScheduled",
-                    "status": "False",
-                    "reason": "Unschedulable",
-                    "message": "0/3 nodes are available",
-                }
-            )
-            statuses = []
-        pod["status"] = {"phase": "Running", "containerStatuses": statuses, "conditions": conditions}
+        pod["status"] = status_of(pod, self.bad, self.digests)
 
     def _status(self, deployment: Item) -> None:
         name = deployment["metadata"]["name"]
@@ -230,6 +198,43 @@ class Controller:
             return item
 
         self.store.update(resource, self.namespace, name, made)
+
+
+def status_of(pod: Item, bad: dict[str, str], digests: dict[str, str]) -> Item:
+    """What a kubelet tells of a pod: that it runs, or the reason in `bad` of one of its images why it does not."""
+    statuses, reasons = [], []
+    for container in pod["spec"]["containers"]:
+        reason = bad.get(container["image"])
+        reasons.append(reason)
+        digest = digests.get(container["image"], digest_of(container["image"]))
+        state: Item = (
+            {"running": {}}
+            if reason in {None, "NeverReady"}
+            else {"waiting": {"reason": reason, "message": "as the test wants it"}}
+        )
+        told = {
+            "name": container["name"],
+            "image": container["image"],
+            "imageID": f"registry.test/x@{digest}",
+            "state": state,
+            "ready": not reason,
+            "restartCount": 3 if reason == "CrashLoopBackOff" else 0,
+        }
+        if reason == "CrashLoopBackOff":
+            told["lastState"] = {"terminated": {"exitCode": 1}}
+        statuses.append(told)
+    conditions: list[Item] = [{"type": "Ready", "status": "False" if any(reasons) else "True"}]
+    if "Unschedulable" in reasons:
+        conditions.append(
+            {
+                "type": "PodScheduled",
+                "status": "False",
+                "reason": "Unschedulable",
+                "message": "0/3 nodes are available",
+            }
+        )
+        return {"phase": "Pending", "containerStatuses": [], "conditions": conditions}
+    return {"phase": "Running", "containerStatuses": statuses, "conditions": conditions}
 
 
 def digest_of(image: str) -> str:

@@ -234,12 +234,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _logs(self, request: Request, query: dict[str, str]) -> None:
         lines = self.server_.logs(request.name, query["container"], query.get("previous") == "true")
-        if since := query.get("sinceTime"):
-            lines = [line for line in lines if line[0][:19] >= since[:19]]
-        if count := query.get("tailLines"):
-            lines = lines[-int(count) :]
-        stamped = query.get("timestamps") == "true"
-        self._text(200, "".join(f"{at} {text}\n" if stamped else f"{text}\n" for at, text in lines), {})
+        self._text(200, log_text(lines, query), {})
 
     def _send(self, status: int, body: Item, headers: dict[str, str] | None = None) -> None:
         self._text(status, json.dumps(body), {"Content-Type": "application/json", **(headers or {})})
@@ -258,3 +253,13 @@ def _selected(item: Item, selector: str) -> bool:
     return all(
         labels.get(key) == value for key, _, value in (s.partition("=") for s in selector.split(",") if s)
     )
+
+
+def log_text(lines: list[tuple[str, str]], query: dict[str, str]) -> str:
+    """The lines of a container that a query asks for."""
+    if since := query.get("sinceTime"):
+        lines = [line for line in lines if line[0][:19] >= since[:19]]
+    if count := query.get("tailLines"):
+        lines = lines[-int(count) :]
+    stamped = query.get("timestamps") == "true"
+    return "".join(f"{at} {text}\n" if stamped else f"{text}\n" for at, text in lines)

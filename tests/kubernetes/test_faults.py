@@ -11,9 +11,11 @@ import pytest
 from cartctl.adapters import effects
 from cartctl.adapters.cluster import ClusterUnreachable
 from cartctl.adapters.kubernetes.answers import ClusterRefused
+from cartctl.adapters.kubernetes.cluster import Kubernetes
 from cartctl.engine.evidence import ChangedBySomebodyElse
 from cartctl.engine.pulse import Pulse
-from tests.kubernetes.fixture import Small, wait_until
+from cartctl.steps.rollout import RolloutFailed
+from tests.kubernetes.fixture import Played, Small, wait_until
 from tests.kubernetes.server import Dropped, Request
 from tests.kubernetes.store import ApiFault
 from tests.kubernetes.test_release import API, carry_out, release, take_back
@@ -95,12 +97,29 @@ def test_a_server_that_stays_unwell_is_given_up_at_the_deadline(small: Small) ->
         small.cluster.settings("any")
 
 
-def test_an_alarm_ends_a_rollout_that_waits(small: Small) -> None:
-    """Ctrl-C or a trigger ends the wait at once, not at its limit."""
+def test_a_node_whose_logs_cannot_be_had_hides_no_reason(small: Small) -> None:
+    """Its kubelet is gone, so the API server answers 500 for the logs alone: the release fails fast, with its own reason."""
     small.deploy()
-    small.controller.bad["acme/api:2"] = "NeverReady"
+    small.controller.bad["acme/api:bad"] = "CrashLoopBackOff"
+
+    def refuse(request: Request) -> None:
+        if request.resource == "pods/log":
+            raise ApiFault(500, "InternalError", "dial tcp 10.0.0.1:10250: connect: connection refused")
+
+    small.server.fault = refuse
+    began = time.monotonic()
+    with pytest.raises(RolloutFailed, match="CrashLoopBackOff"):
+        carry_out(release(small, {API: "acme/api:bad"}))
+    assert small.cluster.tail("app=payment-api", since=60).read() == []
+    assert time.monotonic() - began < 30
+
+
+def test_an_alarm_ends_a_rollout_that_waits(played: Played) -> None:
+    """Ctrl-C or a trigger ends the wait at once, not at its limit."""
+    played.deploy()
+    played.nodes.bad["acme/api:2"] = "NeverReady"
     pulse = Pulse()
-    change = release(small, {API: "acme/api:2"}, timeout=60)
+    change = release(played, {API: "acme/api:2"}, timeout=60)
     before = change.observe(change.names)
     threading.Timer(0.3, pulse.alarm, (ClusterUnreachable("the test's own"),)).start()
     began = time.monotonic()
@@ -138,43 +157,43 @@ def test_a_list_whose_page_is_too_old_begins_anew(small: Small) -> None:
     assert [item["metadata"]["name"] for item in found] == [f"c{at}" for at in range(5)]
 
 
-def test_conflicts_again_and_again_are_overcome(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_conflicts_again_and_again_are_overcome(played: Played, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody else writes before each of our first ten writes."""
-    small.deploy()
+    played.deploy()
     overtaken: list[int] = []
 
     def overtake(name: str, moment: str) -> None:
         if (name, moment) == ("cluster.set_images", "before") and len(overtaken) < 10:
             overtaken.append(1)
             labels = {"metadata": {"labels": {"n": str(len(overtaken))}}}
-            small.patch("apps/v1", "deployments", "payment-api", labels)
+            played.patch("apps/v1", "deployments", "payment-api", labels)
 
     monkeypatch.setattr(effects, "probe", overtake)
-    carry_out(release(small, {API: "acme/api:2"}))
+    carry_out(release(played, {API: "acme/api:2"}))
     assert len(overtaken) == 10
-    assert small.item("apps/v1", "deployments", "payment-api")["metadata"]["labels"]["n"] == "10"
+    assert played.item("apps/v1", "deployments", "payment-api")["metadata"]["labels"]["n"] == "10"
 
 
 def test_containers_that_changed_places_are_not_mistaken(
-    small: Small, monkeypatch: pytest.MonkeyPatch
+    played: Played, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A sidecar put before ours in the very last moment: the image still goes to the container of that name."""
-    small.deploy()
+    played.deploy()
     done: list[int] = []
 
     def insert(name: str, moment: str) -> None:
         if (name, moment) == ("cluster.set_images", "before") and not done:
             done.append(1)
-            own = small.item("apps/v1", "deployments", "payment-api")["spec"]["template"]["spec"][
+            own = played.item("apps/v1", "deployments", "payment-api")["spec"]["template"]["spec"][
                 "containers"
             ]
             containers = [{"name": "sidecar", "image": "acme/sidecar:1"}, *own]
             patch = {"spec": {"template": {"spec": {"containers": containers}}}}
-            small.patch("apps/v1", "deployments", "payment-api", patch)
+            played.patch("apps/v1", "deployments", "payment-api", patch)
 
     monkeypatch.setattr(effects, "probe", insert)
-    small.cluster.set_images("payment-api", {"api": "acme/api:2"}, cause="test")
-    wait_until(lambda: small.refs() == {"sidecar": "acme/sidecar:1", "api": "acme/api:2"})
+    played.cluster.set_images("payment-api", {"api": "acme/api:2"}, cause="test")
+    wait_until(lambda: played.refs() == {"sidecar": "acme/sidecar:1", "api": "acme/api:2"})
 
 
 def test_what_is_invalid_is_told_and_not_tried_for_ever(small: Small) -> None:
@@ -192,23 +211,23 @@ def test_what_is_invalid_is_told_and_not_tried_for_ever(small: Small) -> None:
     assert time.monotonic() - began < 5
 
 
-def test_somebody_scaling_at_the_same_time_is_no_obstacle(small: Small) -> None:
+def test_somebody_scaling_at_the_same_time_is_no_obstacle(played: Played) -> None:
     """The rollout ends with the size that was asked for last."""
-    small.deploy()
-    small.controller.startup = 0.3
-    other = small.cluster.__class__(None, "production")
+    played.deploy()
+    played.nodes.startup = 0.3
+    other = Kubernetes(None, played.name)
     threading.Timer(0.2, other.set_capacity, ("deployment/payment-api", 3)).start()
-    carry_out(release(small, {API: "acme/api:2"}, timeout=60))
-    wait_until(lambda: sum(pod.ready for pod in small.cluster.pods("payment-api")) == 3)
+    carry_out(release(played, {API: "acme/api:2"}, timeout=60))
+    wait_until(lambda: sum(pod.ready for pod in played.cluster.pods("payment-api")) == 3)
     other.close()
 
 
-def test_somebody_releasing_at_the_same_time_is_seen(small: Small) -> None:
+def test_somebody_releasing_at_the_same_time_is_seen(played: Played) -> None:
     """Their image is not ours: the release is red, and an undo leaves theirs alone."""
-    small.deploy()
-    evidence = carry_out(release(small, {API: "acme/api:2"}))
-    small.cluster.set_images("payment-api", {"api": "acme/api:theirs"}, cause="somebody")
-    small.settle()
+    played.deploy()
+    evidence = carry_out(release(played, {API: "acme/api:2"}))
+    played.cluster.set_images("payment-api", {"api": "acme/api:theirs"}, cause="somebody")
+    played.settle()
     with pytest.raises(ChangedBySomebodyElse, match="acme/api:theirs"):
-        take_back(small, evidence)
-    assert small.refs() == {"api": "acme/api:theirs"}
+        take_back(played, evidence)
+    assert played.refs() == {"api": "acme/api:theirs"}

@@ -14,7 +14,7 @@ from cartctl.engine.pulse import Pulse, TimedOut
 from cartctl.errors import CartctlError, Refused, StepFailed
 from cartctl.steps.release import Release
 from cartctl.steps.rollout import RolloutFailed
-from tests.kubernetes.fixture import Namespace, Small, deployment, wait_until
+from tests.kubernetes.fixture import Namespace, Played, Small, deployment, wait_until
 
 API = "payment-api.api"
 CAUSE = "kubernetes.io/change-cause"
@@ -101,26 +101,26 @@ def test_a_restart_by_kubectl_stands_in_no_undos_way(namespace: Namespace) -> No
     assert namespace.refs() == {"api": namespace.images.first}
 
 
-def test_a_tag_that_moved_is_put_back_by_its_digest(small: Small) -> None:
+def test_a_tag_that_moved_is_put_back_by_its_digest(played: Played) -> None:
     """The old tag stands for another image by now: the undo names the digest that ran, and stays a no-op afterwards."""
-    small.deploy()
-    digest = small.cluster.pods("payment-api")[0].images["api"].digest
-    evidence = carry_out(release(small, {API: "acme/api:2"}))
-    small.controller.digests["acme/api:1"] = "sha256:" + "f" * 64
-    take_back(small, evidence)
-    assert small.refs() == {"api": f"acme/api@{digest}"}
-    generation = small.item("apps/v1", "deployments", "payment-api")["metadata"]["generation"]
-    take_back(small, evidence)
-    assert small.item("apps/v1", "deployments", "payment-api")["metadata"]["generation"] == generation
+    played.deploy()
+    digest = played.cluster.pods("payment-api")[0].images["api"].digest
+    evidence = carry_out(release(played, {API: "acme/api:2"}))
+    played.nodes.digests["acme/api:1"] = "sha256:" + "f" * 64
+    take_back(played, evidence)
+    assert played.refs() == {"api": f"acme/api@{digest}"}
+    generation = played.item("apps/v1", "deployments", "payment-api")["metadata"]["generation"]
+    take_back(played, evidence)
+    assert played.item("apps/v1", "deployments", "payment-api")["metadata"]["generation"] == generation
 
 
-def test_a_digest_that_does_not_run_turns_the_release_red(small: Small) -> None:
+def test_a_digest_that_does_not_run_turns_the_release_red(played: Played) -> None:
     """Asked for by digest, the pods tell another one."""
-    small.deploy()
+    played.deploy()
     wanted = "acme/api@sha256:" + "1" * 64
-    small.controller.digests[wanted] = "sha256:" + "2" * 64
+    played.nodes.digests[wanted] = "sha256:" + "2" * 64
     with pytest.raises(StepFailed, match="not acme/api@sha256:1"):
-        carry_out(release(small, {API: wanted}))
+        carry_out(release(played, {API: wanted}))
 
 
 def test_several_deployments_roll_out_at_once(namespace: Namespace) -> None:
@@ -156,8 +156,8 @@ def test_what_cannot_get_ready_fails_fast_with_the_last_lines(small: Small, reas
 
 def test_an_image_that_cannot_be_pulled_fails_fast(namespace: Namespace) -> None:
     """The old pods serve on."""
-    if isinstance(namespace, Small):
-        namespace.controller.bad[namespace.images.broken] = "ErrImagePull"
+    if isinstance(namespace, Played):
+        namespace.nodes.bad[namespace.images.broken] = "ErrImagePull"
     namespace.deploy()
     with pytest.raises(RolloutFailed, match=r"ErrImagePull|ImagePullBackOff"):
         carry_out(release(namespace, {API: namespace.images.broken}))
@@ -180,12 +180,12 @@ def test_what_may_pass_is_given_a_moment_and_then_fails(
     assert time.monotonic() - began >= 0.4
 
 
-def test_a_pod_that_is_never_ready_ends_at_the_time_limit(small: Small) -> None:
+def test_a_pod_that_is_never_ready_ends_at_the_time_limit(played: Played) -> None:
     """Nothing is wrong but the probe: the release's own limit ends it."""
-    small.deploy()
-    small.controller.bad["acme/api:bad"] = "NeverReady"
+    played.deploy()
+    played.nodes.bad["acme/api:bad"] = "NeverReady"
     with pytest.raises(TimedOut, match="payment-api"):
-        carry_out(release(small, {API: "acme/api:bad"}, timeout=0.5))
+        carry_out(release(played, {API: "acme/api:bad"}, timeout=0.5))
 
 
 def test_a_progress_deadline_that_is_over_is_told(small: Small) -> None:
@@ -279,13 +279,13 @@ def test_a_deployment_deleted_during_its_rollout_is_told(small: Small) -> None:
         change.move(change.target(before), Pulse())
 
 
-def test_a_mirror_that_rewrites_the_pods_reference_is_no_other_image(small: Small) -> None:
+def test_a_mirror_that_rewrites_the_pods_reference_is_no_other_image(played: Played) -> None:
     """Admission may let the pods pull from elsewhere: the replica set says what was asked for."""
-    small.deploy()
-    for pod in small.server.store.list("pods", "production"):
+    played.deploy()
+    for pod in played.cluster.api.listing(played.cluster.api.path("", "pods"))[0]:
         rewritten = {**pod["spec"]["containers"][0], "image": "mirror.test/acme/api:1"}
-        small.patch("", "pods", pod["metadata"]["name"], {"spec": {"containers": [rewritten]}})
-    assert {pod.images["api"].ref for pod in small.cluster.pods("payment-api")} == {"acme/api:1"}
+        played.patch("", "pods", pod["metadata"]["name"], {"spec": {"containers": [rewritten]}})
+    assert {pod.images["api"].ref for pod in played.cluster.pods("payment-api")} == {"acme/api:1"}
 
 
 def test_fifty_deployments_are_one_list_and_one_watch(small: Small) -> None:

@@ -31,6 +31,7 @@ from cartctl.adapters.kubernetes.answers import (
 CONNECT, READ = 5.0, 15.0  # seconds that one attempt may take to connect, and to answer
 PATIENCE = 60.0  # seconds of trying again with a server that has answered before
 FIRST = 6.0  # and with one that never has: a wrong address should be told soon
+FROM_NODE = 2.0  # and for what the server has to ask a pod's node for: the node may be gone for good
 PAGE = 500
 JSON, JSON_PATCH, MERGE_PATCH = (
     "application/json",
@@ -107,8 +108,9 @@ class Api:
                 return items, str(page["metadata"].get("resourceVersion", ""))
 
     def text(self, path: str, query: Mapping[str, str]) -> str:
-        """A body that is no JSON: a log."""
-        return checked(self._persist("GET", path, query, None, JSON)).body.decode(errors="replace")
+        """A body that is no JSON: a log. It comes from a pod's node, which is not asked for as long as the server itself."""
+        reply = self._persist("GET", path, query, None, JSON, patience=min(FROM_NODE, self._patience))
+        return checked(reply).body.decode(errors="replace")
 
     def send(
         self,
@@ -155,9 +157,17 @@ class Api:
             answer.release_conn()
 
     def _persist(
-        self, method: str, path: str, query: Mapping[str, str] | None, body: Any, content: str
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: Any,
+        content: str,
+        *,
+        patience: float | None = None,
     ) -> Reply:
-        end = self._clock() + (self._patience if self._answered else min(FIRST, self._patience))
+        most = self._patience if patience is None else patience
+        end = self._clock() + (most if self._answered else min(FIRST, most))
         wait, renewed = 0.1, False
         while True:
             try:

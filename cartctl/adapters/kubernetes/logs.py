@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cartctl.adapters.cluster import ClusterUnreachable
 from cartctl.adapters.kubernetes.answers import ClusterRefused
 from cartctl.adapters.kubernetes.api import Api
 from cartctl.adapters.kubernetes.reading import is_ready
@@ -81,11 +82,14 @@ def _containers(pod: Item) -> list[_Container]:
 
 
 def _text(api: Api, pod: str, container: str, query: Mapping[str, str], *, previous: bool) -> list[str]:
-    """A container that has not started has no log yet, and one whose log was rotated away has none any more."""
+    """A container that has not started has no log yet, one whose log was rotated away or whose node is gone none any more.
+
+    Where it is the API server itself that is gone, the list that comes next says so.
+    """
     asked = {"container": container, **query, **({"previous": "true"} if previous else {})}
     try:
         return api.text(api.path("", "pods", pod, "log"), asked).splitlines()
-    except ClusterRefused:
+    except (ClusterRefused, ClusterUnreachable):
         return []
 
 

@@ -1,0 +1,110 @@
+"""Plays the scheduler and the kubelet of a real API server that has no nodes: through the ordinary API, as they do.
+
+Pods are bound to a node that is none, told to be ready, and removed when they were told to end. What runs in them is
+nothing at all.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from cartctl.adapters.kubernetes.api import MERGE_PATCH, Api
+from cartctl.adapters.kubernetes.reading import is_ending, is_finished
+from cartctl.errors import CartctlError
+from tests.kubernetes.controller import status_of
+
+Item = dict[str, Any]
+
+
+@dataclass
+class Kubelet:
+    """Acts on the pods of one namespace each `every` seconds, on `node`. The other attributes are the small controller's."""
+
+    api: Api
+    node: str
+    every: float = 0.05
+    startup: float = 0.05  # seconds until a pod is ready
+    ending: float = 0.05  # seconds until a pod that was told to end is gone
+    bad: dict[str, str] = field(default_factory=dict)  # image → the reason its pods wait with
+    digests: dict[str, str] = field(default_factory=dict)  # image → digest, where a tag has moved
+    _thread: threading.Thread | None = None
+    _ended: threading.Event = field(default_factory=threading.Event)
+    _since: dict[str, float] = field(default_factory=dict)  # what was seen first at which time
+
+    def start(self) -> None:
+        """Begin, in a thread."""
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, and close the connections."""
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join(timeout=10)
+        self.api.access.close()
+
+    def _run(self) -> None:
+        while not self._ended.wait(self.every):
+            with suppress(CartctlError):
+                pods, _ = self.api.listing(self.api.path("", "pods"))
+                for pod in pods:
+                    with suppress(CartctlError):  # gone, or changed, in between
+                        self._act(pod)
+
+    def _act(self, pod: Item) -> None:
+        meta, status = pod["metadata"], pod.get("status") or {}
+        if is_ending(pod):
+            if self._lasts(f"{meta['uid']} ending", self.ending):
+                options = {"gracePeriodSeconds": 0, "preconditions": {"uid": meta["uid"]}}
+                self.api.send("DELETE", self._path(pod), options)
+        elif not is_finished(pod) and self._lasts(meta["uid"], self.startup):
+            wanted = status_of(pod, self.bad, self.digests)
+            if wanted["containerStatuses"]:
+                self._bind(pod)
+            if not _is_so(status, wanted):
+                self.api.send("PATCH", self._path(pod, "status"), {"status": wanted}, content=MERGE_PATCH)
+
+    def _bind(self, pod: Item) -> None:
+        if not pod["spec"].get("nodeName"):
+            binding = {
+                "apiVersion": "v1",
+                "kind": "Binding",
+                "metadata": {"name": pod["metadata"]["name"]},
+                "target": {"apiVersion": "v1", "kind": "Node", "name": self.node},
+            }
+            self.api.send("POST", self._path(pod, "binding"), binding)
+
+    def _path(self, pod: Item, below: str = "") -> str:
+        return self.api.path("", "pods", pod["metadata"]["name"], below)
+
+    def _lasts(self, what: str, seconds: float) -> bool:
+        now = time.monotonic()
+        return now - self._since.setdefault(what, now) >= seconds
+
+
+@contextmanager
+def playing(kubelet: Kubelet) -> Iterator[Kubelet]:
+    """A kubelet at work."""
+    kubelet.start()
+    try:
+        yield kubelet
+    finally:
+        kubelet.stop()
+
+
+def _is_so(status: Item, wanted: Item) -> bool:
+    """Whether a pod has been told already: every field that is wanted is there, whatever else the server has added."""
+
+    def covers(there: Any, asked: Any) -> bool:
+        if isinstance(asked, dict):
+            return isinstance(there, dict) and all(
+                covers(there.get(key), value) for key, value in asked.items()
+            )
+        if isinstance(asked, list):
+            return len(there or []) >= len(asked) and all(map(covers, there or [], asked))
+        return bool(there == asked)
+
+    return covers(status, wanted)
