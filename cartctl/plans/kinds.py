@@ -10,7 +10,7 @@ def kinds(ports: Ports) -> Kinds:
     return {
         "replicas": lambda key, names: parts.replicas(ports, key, names),
         "release": lambda key, names: parts.release_of(ports, key, names),
-        "revision": lambda key, names: parts.revision_of(ports, key, names),
+        "revision": lambda key, names: parts.revision(ports, key, names),
         "maintenance": lambda key, names: parts.maintenance(ports, key, names),
         "flags": lambda key, names: parts.flags(ports, key, names),
     }

@@ -202,13 +202,7 @@ def flags(
     return Flags(key, names or names_in(store), store, wanted or off(ports.env.rollout.internal_companies))
 
 
-def revision(ports: Ports, revisions: Mapping[str, str]) -> Revision:
-    """Pod templates of earlier revisions. Raises UnknownDeployment for one that is not there."""
-    wanted = {name: ports.cluster.template_of(name, number) for name, number in revisions.items()}
-    return revision_of(ports, "revision", tuple(wanted), wanted)
-
-
-def revision_of(
+def revision(
     ports: Ports, key: str, names: tuple[str, ...], wanted: Mapping[str, str] | None = None
 ) -> Revision:
     """Earlier templates, or (without `wanted`) those of the evidence."""

@@ -35,8 +35,10 @@ def parse_revisions(given: Sequence[str]) -> dict[str, str]:
 
 
 def show_revisions(ports: Ports, revisions: Mapping[str, str]) -> Plan:
-    """What going to these revisions would change. Read-only."""
-    return preview(PLAN, ports.env.name, _phases(ports, revisions))
+    """What going to these revisions would change. Read-only. Raises as `put_back`, before anything begins."""
+    with open_journals(ports, read_only=True) as journals:
+        begun = _begun(journals, revisions)
+    return preview(PLAN, ports.env.name, _phases(ports, revisions, begun))
 
 
 def put_back(ports: Ports, revisions: Mapping[str, str], view: View) -> RunReport:
@@ -53,7 +55,7 @@ def put_back(ports: Ports, revisions: Mapping[str, str], view: View) -> RunRepor
             env = ports.env.name
             journey = Journey(
                 PLAN,
-                _phases(ports, revisions),
+                _phases(ports, revisions, state),
                 facts={"revisions": dict(revisions)},
                 next_commands={
                     "succeeded": f"cartctl health --env {env}",
@@ -63,8 +65,13 @@ def put_back(ports: Ports, revisions: Mapping[str, str], view: View) -> RunRepor
             return carry_out(journey, state, ports, journals, lock=lock, pulse=pulse, view=view)
 
 
-def _phases(ports: Ports, revisions: Mapping[str, str]) -> tuple[Phase, ...]:
-    steps = (parts.revision(ports, revisions), OldHealth("health.old", ports.api))
+def _phases(ports: Ports, revisions: Mapping[str, str], begun: State | None) -> tuple[Phase, ...]:
+    held = begun.touched.get(PLAN) if begun else None
+    wanted = {  # a revision that a cluster has gone to has another number there: once begun, the journal knows the template
+        name: held.to[-1][name] if held else ports.cluster.template_of(name, number)
+        for name, number in revisions.items()
+    }
+    steps = (parts.revision(ports, PLAN, tuple(wanted), wanted), OldHealth("health.old", ports.api))
     return (Phase("1 Code", "", steps),)
 
 
