@@ -11,6 +11,8 @@ from cartctl.adapters.kubernetes.api import Api
 from cartctl.adapters.kubernetes.cluster import Kubernetes
 from cartctl.errors import CartctlError, ConfigError
 from tests.kubernetes.fixture import Small
+from tests.kubernetes.server import Request
+from tests.kubernetes.store import ApiFault
 
 
 def test_without_a_kubeconfig_nothing_can_be_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,6 +52,20 @@ def test_an_unknown_namespace_is_told_though_its_list_is_empty(small: Small) -> 
         cluster.deployments()
     cluster.close()
     assert small.cluster.deployments() == {}
+
+
+def test_a_server_that_lacks_an_api_is_told_to_be_too_old(small: Small) -> None:
+    """Its 404 for a whole kind is no missing object: exit 2, with the version that is needed."""
+
+    def lack(request: Request) -> None:
+        if request.resource == "horizontalpodautoscalers":
+            raise ApiFault(404, "NotFound", "the server could not find the requested resource")
+
+    small.deploy()
+    small.server.fault = lack
+    with pytest.raises(ConfigError, match="does not serve autoscaling/v2 horizontalpodautoscalers") as old:
+        Kubernetes(None, "production").deployments()
+    assert "1.23" in old.value.hint
 
 
 def test_a_forbidden_verb_is_named(small: Small) -> None:

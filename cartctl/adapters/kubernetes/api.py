@@ -27,6 +27,7 @@ from cartctl.adapters.kubernetes.answers import (
     message_of,
     retry_after,
 )
+from cartctl.errors import ConfigError
 
 CONNECT, READ = 5.0, 15.0  # seconds that one attempt may take to connect, and to answer
 PATIENCE = 60.0  # seconds of trying again with a server that has answered before
@@ -88,11 +89,16 @@ class Api:
             raise
 
     def listing(self, path: str, query: Mapping[str, str] | None = None) -> tuple[list[dict[str, Any]], str]:
-        """Every object of a kind, page after page, and the version the list stands for."""
+        """Every object of a kind, page after page, and the version the list stands for.
+
+        Raises ConfigError when the server does not know the kind, and the others of `send`.
+        """
         while True:
             try:
                 return self._pages(path, dict(query or {}))
             except ClusterRefused as refused:
+                if refused.status == NOT_FOUND:  # a namespace that does not exist has an empty list
+                    raise _too_old(path) from refused
                 if refused.status != GONE:  # a list that took longer than the server remembers begins anew
                     raise
 
@@ -247,6 +253,14 @@ def _end(answer: urllib3.BaseHTTPResponse) -> None:
     """A stream that has ended by itself, or that its server has closed, is past ending."""
     with suppress(OSError, ValueError, RuntimeError):
         answer.shutdown()
+
+
+def _too_old(path: str) -> ConfigError:
+    version, _, rest = path.removeprefix("/apis/").partition("/namespaces/")
+    return ConfigError(
+        f"The API server does not serve {version} {rest.rpartition('/')[2]}.",
+        hint="cartctl needs Kubernetes 1.23 or newer.",
+    )
 
 
 def _silent(host: str, broken: Exception) -> ClusterUnreachable:
