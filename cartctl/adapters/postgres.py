@@ -12,7 +12,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.types.json import Jsonb
 
-from cartctl.errors import ConfigError, StepFailed
+from cartctl.errors import ConfigError, Refused, StepFailed
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -117,7 +117,7 @@ class Postgres:
     def connect(self, purpose: str, *, autocommit: bool = True, **settings: str) -> Connection:
         """A connection in UTC with TCP keepalives, named `cartctl PURPOSE`; `settings` are server parameters.
 
-        Raises DatabaseUnreachable with the server's sentence and the DSN masked.
+        Raises DatabaseUnreachable with the server's sentence and the DSN masked, Refused for a connection pooler.
         """
         try:
             options: dict[str, str | int] = {
@@ -137,11 +137,11 @@ class Postgres:
                 f"The database does not answer: {reason}",
                 hint=f"Looked at {self.masked}. Check database.dsn.",
             ) from error
-        wanted = {"TimeZone": "UTC", **settings}
-        query = sql.SQL("SELECT {}").format(
-            sql.SQL(", ").join([sql.SQL("set_config(%s, %s, false)")] * len(wanted))
-        )
-        connection.execute(query, [part for pair in wanted.items() for part in pair])
+        try:
+            _settle(connection, {"TimeZone": "UTC", **settings})
+        except BaseException:
+            connection.close()
+            raise
         connection.autocommit = autocommit
         return connection
 
@@ -160,6 +160,24 @@ class Postgres:
             "postgresql+psycopg://",
             creator=lambda: self.connect(purpose, autocommit=False, **settings),
             poolclass=NullPool,
+        )
+
+
+def _settle(connection: Connection, settings: dict[str, str]) -> None:
+    """Set the session's parameters, unless the server that answers is not the one that greeted: a pooler's.
+
+    Its sessions are the application's too: a setting would stay there, and a lock might be anybody's.
+    """
+    each = sql.SQL("CASE WHEN direct THEN set_config(%s, %s, false) END")
+    query = sql.SQL("SELECT direct, {} FROM (SELECT pg_backend_pid() = %s AS direct) AS server").format(
+        sql.SQL(", ").join([each] * len(settings))
+    )
+    given = [part for pair in settings.items() for part in pair]
+    row = connection.execute(query, [*given, connection.info.backend_pid]).fetchone()
+    if row is None or not row[0]:
+        raise Refused(
+            "This address is a connection pooler: locks and settings would not hold, or hold for others too.",
+            hint="Give the address of the server itself in database.dsn.",
         )
 
 

@@ -29,11 +29,11 @@ def migrating(postgres: Postgres, settings: Database, pulse: Pulse) -> Iterator[
 
 
 def refuse_unwritable(connection: Connection) -> None:
-    """Refuse a standby, a read-only server and a pooler: its mode cannot be told from here, and it greets alike in each."""
+    """Refuse a standby and a read-only server."""
     row = connection.execute(
-        "SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on', pg_backend_pid()"
+        "SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'"
     ).fetchone()
-    standby, read_only, backend = row if row is not None else (True, True, 0)
+    standby, read_only = row if row is not None else (True, True)
     if standby:
         raise Refused(
             "This server is a standby: it takes no changes.", hint="Point database.dsn at the primary."
@@ -42,11 +42,6 @@ def refuse_unwritable(connection: Connection) -> None:
         raise Refused(
             "This session is read-only (default_transaction_read_only).",
             hint="Use a server and a role that may write.",
-        )
-    if backend != connection.info.backend_pid:
-        raise Refused(
-            "This address is a connection pooler: in transaction mode locks and settings would not hold.",
-            hint="Point database.dsn at the server itself.",
         )
 
 

@@ -177,7 +177,7 @@ class RunLock:
         )
         try:
             with translated():
-                _refuse_unfit(connection)
+                _refuse_standby(connection)
                 while not self._try(connection):
                     if time.monotonic() >= end:
                         _refuse(connection, self._journal)
@@ -229,11 +229,8 @@ class RunLock:
         return row[0] if row else None
 
 
-def _refuse_unfit(connection: Connection) -> None:
-    """A session lock means nothing behind a pooler in transaction mode, and a standby takes no journal."""
-    backend = connection.execute("SELECT pg_backend_pid()").fetchone()
-    if backend != (connection.info.backend_pid,):
-        raise Refused("The database is behind a pooler.", hint="Give a DSN that reaches the server itself.")
+def _refuse_standby(connection: Connection) -> None:
+    """A standby takes no journal."""
     if connection.execute("SELECT pg_is_in_recovery()").fetchone() == (True,):
         raise Refused("The database is a standby.", hint="Give the DSN of the primary.")
 

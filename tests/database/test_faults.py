@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -14,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from cartctl.adapters import effects
 from cartctl.adapters.postgres import Postgres, SqlFailed
+from cartctl.checks.preflight.database import look_at_database
 from cartctl.database.guards import PRISMA_KEY
 from cartctl.database.migrate import deploy
 from cartctl.database.status import status
@@ -23,6 +25,7 @@ from cartctl.engine.pulse import Pulse
 from cartctl.errors import CartctlError, Refused, StepFailed
 from cartctl.migrations.frozen import NAMES
 from tests.database.conftest import Settings
+from tests.database.test_command import Cartctl
 from tests.database.test_migrate import holding, run_sql
 from tests.services import Server, _directory, _unprivileged, require
 
@@ -230,10 +233,21 @@ def wait_for(database: Postgres) -> None:
 
 
 @pytest.mark.parametrize("mode", ("transaction", "session"))
-def test_a_pooler_is_refused(pg15: Server, settings: Settings, pulse: Pulse, mode: str) -> None:
-    """Locks and settings would not hold in transaction mode, and no mode can be told from another: nothing is changed."""
+def test_a_pooler_is_refused(pg15: Server, settings: Settings, tmp_path: Path, mode: str) -> None:
+    """Whatever its mode, no command uses it: nothing is changed in the database, nor in the sessions of others behind it."""
     database = pg15.create_platform()
-    with pgbouncer(database, mode) as pooled, pytest.raises(Refused, match="connection pooler"):
-        deploy(pooled, settings(pooled), "run", pulse)
-    assert run_sql(database, "SELECT to_regclass('carts')::text") == [(None,)]
+    with pgbouncer(database, mode) as pooled:
+        cartctl = Cartctl(tmp_path, pooled)
+        for line in ("migrate status", "migrate deploy", "rehearse", "snapshot create"):
+            refused = cartctl(*line.split())
+            assert (refused.returncode, refused.stdout) == (3, ""), line
+            assert "connection pooler" in refused.stderr
+        found = {check.name: check.verdict for check in look_at_database(pooled, settings(pooled))}
+        assert found == {"database.pooler": Verdict.FAIL}
+        with pytest.raises(Refused):
+            pooled.connect("tests", lock_timeout="7s")
+        with psycopg.connect(pooled.dsn) as other:
+            assert other.execute("SHOW lock_timeout").fetchone() == ("0",)
+    schemas = "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'cartctl%'"
+    assert run_sql(database, schemas) == [(0,)]
     pg15.drop(database)

@@ -7,6 +7,7 @@ from cartctl.adapters.postgres import Connection, DatabaseUnreachable, Postgres
 from cartctl.checks.preflight.look import failed, passed, warned
 from cartctl.config.model import Database
 from cartctl.engine.model import CheckResult, Verdict
+from cartctl.errors import Refused
 
 OLDEST = 140000  # server_version_num
 PLATFORM = ("companies", "customers", "products", "sites")
@@ -14,7 +15,7 @@ SET_OPTION = 160000  # server_version_num since which membership may come withou
 QUERY_LIMIT = "5s"
 
 _STATE = """
-SELECT current_setting('server_version'), pg_backend_pid(), pg_is_in_recovery(),
+SELECT current_setting('server_version'), pg_is_in_recovery(),
        current_setting('default_transaction_read_only') = 'on', current_user
 """
 _ROLE = """
@@ -48,10 +49,12 @@ def look_at_database(postgres: Postgres, settings: Database) -> Iterator[CheckRe
                     return
     except DatabaseUnreachable as error:
         yield failed("database.reachable", error.message, "an answer", error.hint)
+    except Refused as error:
+        yield failed("database.pooler", error.message, "a direct connection", error.hint)
 
 
 def _server(connection: Connection, _: Database) -> Iterator[CheckResult]:
-    version, pid, standby, read_only, user = _one(connection, _STATE)
+    version, standby, read_only, user = _one(connection, _STATE)
     yield passed("database.reachable", f"as {user}")
     number = connection.info.server_version
     yield (
@@ -59,16 +62,7 @@ def _server(connection: Connection, _: Database) -> Iterator[CheckResult]:
         if number >= OLDEST
         else failed("database.version", version, "14 or newer", "Upgrade the server before deploying.")
     )
-    yield (
-        passed("database.pooler", "connected directly, or through a pooler in session mode")
-        if connection.info.backend_pid == pid
-        else failed(
-            "database.pooler",
-            "a pooler in transaction mode",
-            "a direct connection",
-            "Point database.dsn at the server itself: locks and settings do not survive such a pooler.",
-        )
-    )
+    yield passed("database.pooler", "connected directly")
     if standby or read_only:
         observed = "a standby" if standby else "default_transaction_read_only is on"
         yield failed(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from cartctl.adapters.postgres import Connection, Postgres
+from cartctl.adapters.postgres import Postgres
 from cartctl.checks.preflight.blockers import look_at_blockers
 from cartctl.checks.preflight.database import look_at_database
 from cartctl.config.model import Database
@@ -135,20 +135,6 @@ def test_a_standby_fails(pg15: Server) -> None:
         found = _judged(look_at_database(standby, SETTINGS))
     assert found["database.writable"].verdict is Verdict.FAIL
     assert found["database.writable"].observed == "a standby"
-
-
-def test_a_pooler_in_transaction_mode_fails(database: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another backend than the one that was connected to answers: a pooler hands out backends."""
-
-    class Pooled(Postgres):
-        def connect(self, purpose: str, **settings: Any) -> Connection:
-            connection = super().connect(purpose, **settings)
-            info = connection.info
-            monkeypatch.setattr(type(info), "backend_pid", property(lambda _: 1))
-            return connection
-
-    found = _judged(look_at_database(Pooled(database.dsn), SETTINGS))
-    assert found["database.pooler"].verdict is Verdict.FAIL
 
 
 def test_an_old_server_fails(database: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
