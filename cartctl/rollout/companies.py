@@ -1,6 +1,7 @@
 """The companies that a rollout is about: read from the platform's database or a file, and refused when they cannot be trusted."""
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from cartctl.adapters.postgres import Postgres, milliseconds
+from cartctl.adapters.postgres import Postgres, SqlFailed, milliseconds
 from cartctl.config.rollout import Companies as Settings
 from cartctl.errors import ConfigError, Refused
 
@@ -102,30 +103,47 @@ def _refuse(wrong: dict[str, list[str]]) -> None:
 
 
 def _from_database(query: str, database: Postgres) -> list[tuple[Any, ...]]:
+    """The rows of a query, which stands inside another: so it is one, and reads."""
     limits = {"default_transaction_read_only": "on", "statement_timeout": milliseconds(LONGEST)}
-    with database.session("companies", autocommit=True, **limits) as connection:
-        cursor = connection.execute(query.encode())
-        if cursor.description is None:
-            raise ConfigError(
-                "The query rollout.companies.sql gives no rows.", hint="Write SELECT id, beta FROM companies."
-            )
-        return cursor.fetchall()
+    asked = f"SELECT * FROM (\n{query.strip().removesuffix(';')}\n) AS companies"  # noqa: S608 - the user's own
+    try:
+        with database.session("companies", autocommit=True, **limits) as connection:
+            return connection.execute(asked.encode()).fetchall()
+    except SqlFailed as wrong:
+        raise ConfigError(
+            f"The query rollout.companies.sql failed: {wrong.message}.",
+            hint="Write for example: SELECT id, beta FROM companies",
+        ) from wrong
 
 
 def _from_file(path: Path) -> Iterator[tuple[Any, ...]]:
     """The columns `id` and `beta` of a CSV file, found by its first line."""
+    lines = csv.DictReader(io.StringIO(_text(path), newline=""), strict=True)
+    try:
+        if "id" not in (lines.fieldnames or ()):
+            raise ConfigError(f"{path} has no column `id`.", hint="Its first line is: id,beta")
+        yield from map(_row, lines)
+    except csv.Error as broken:
+        raise ConfigError(
+            f"{path} is no CSV, near line {lines.reader.line_num}: {broken}.",
+            hint="An id with a comma or a quote stands in quotes.",
+        ) from broken
+
+
+def _row(line: dict[str | Any, Any]) -> tuple[Any, ...]:
+    if None in line:
+        raise csv.Error("it has more fields than the first line")
+    return line["id"], _mark(line.get("beta"))
+
+
+def _text(path: Path) -> str:
     try:
         if path.stat().st_size > LARGEST:
             raise ConfigError(f"{path} is larger than {LARGEST // 2**20} MiB.", hint="One company a line.")
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as wrong:
         reason = wrong.strerror if isinstance(wrong, OSError) else "it is not UTF-8"
         raise ConfigError(f"{path} cannot be read: {reason}.", hint="Check rollout.companies.csv.") from wrong
-    lines = csv.DictReader(text.splitlines())
-    if "id" not in (lines.fieldnames or ()):
-        raise ConfigError(f"{path} has no column `id`.", hint="Its first line is: id,beta")
-    for line in lines:
-        yield line["id"], _mark(line.get("beta"))
 
 
 def _mark(text: str | None) -> bool | str:

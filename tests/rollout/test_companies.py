@@ -9,7 +9,7 @@ from openfeature.contrib.tools.flagd.core.targeting import custom_ops
 
 from cartctl.adapters.metrics import PastReading
 from cartctl.adapters.postgres import Postgres
-from cartctl.checks.gates import Past, judge_logs, judge_past
+from cartctl.checks.gates import Past, judge_past
 from cartctl.config.rollout import Companies as Settings
 from cartctl.config.rollout import Gate
 from cartctl.engine.model import CheckResult, Verdict
@@ -56,8 +56,33 @@ def test_companies_come_from_a_query(platform_database: Postgres) -> None:
         )
     found = read_companies(settings, platform_database)
     assert (list(found.ids), set(found.beta), list(found.without(["a"]).ids)) == (["a", "b"], {"a"}, ["b"])
-    with pytest.raises(Exception, match="read-only transaction"):
-        read_companies(Settings(sql="DELETE FROM companies RETURNING id"), platform_database)
+    ordered = Settings(sql=" SELECT id, beta -- both\nFROM companies ORDER BY id DESC; ")
+    assert read_companies(ordered, platform_database).ids == ("b", "a")
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    (
+        ("DELETE FROM companies RETURNING id", "syntax error"),
+        ("SELECT id FROM unsaid", "does not exist"),
+        ("SELECT 'a'; SELECT 'b'", "syntax error"),
+        ("COPY companies TO STDOUT", "syntax error"),
+        ("SELEC id", "syntax error"),
+        ("-- nothing", "syntax error"),
+    ),
+)
+def test_a_query_that_is_none_is_named(platform_database: Postgres, query: str, told: str) -> None:
+    """What is no query, or fails, ends with exit code 2 and the key it stands under."""
+    with pytest.raises(ConfigError, match=rf"rollout\.companies\.sql failed: .*{told}"):
+        read_companies(Settings(sql=query), platform_database)
+
+
+def test_a_query_cannot_write(platform_database: Postgres) -> None:
+    """A function that writes is refused by the server: the session is read-only."""
+    with platform_database.session("test") as connection:
+        connection.execute("CREATE SEQUENCE s")
+    with pytest.raises(ConfigError, match="read-only transaction"):
+        read_companies(Settings(sql="SELECT nextval('s')::text"), platform_database)
 
 
 def test_companies_come_from_a_file(tmp_path: Path, empty_database: Postgres) -> None:
@@ -73,6 +98,39 @@ def test_companies_come_from_a_file(tmp_path: Path, empty_database: Postgres) ->
         read_companies(Settings(csv=tmp_path / "none.csv"), empty_database)
     with pytest.raises(ConfigError, match="not configured"):
         read_companies(None, empty_database)
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    (
+        ("\ufeffid,beta\r\na,yes\r\n\r\nb,no\r\n", ["a", "b"]),
+        ('id,beta\n"a,1",\n"say ""hi""",\n', ["a,1", 'say "hi"']),
+        ("id\nAcme\nacme\na\u2028b\n東京\n", ["Acme", "acme", "a\u2028b", "東京"]),
+    ),
+)
+def test_a_file_is_read_as_it_is_meant(tmp_path: Path, text: str, ids: list[str]) -> None:
+    """A byte order mark, CRLF, quotes, empty lines, other scripts; ids that differ in case are two companies."""
+    path = tmp_path / "companies.csv"
+    path.write_bytes(text.encode())
+    found = read_companies(Settings(csv=path), Postgres("host=/nowhere"))
+    assert list(found.ids) == ids
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    (
+        ('id,beta\n"a,yes\nb,no\n', "is no CSV, near line 3: unexpected end of data"),
+        ("id,beta\na,1,yes\n", "near line 2: it has more fields than the first line"),
+        (f"id\n{'x' * 200_000}\n", "near line 2: field larger"),
+        ("", "no column `id`"),
+    ),
+)
+def test_a_file_that_would_lose_companies_is_refused(tmp_path: Path, text: str, told: str) -> None:
+    """A quote that is never closed, a comma outside quotes, a line without end: named by line, and nobody is left out in silence."""
+    path = tmp_path / "companies.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=told):
+        read_companies(Settings(csv=path), Postgres("host=/nowhere"))
 
 
 def test_the_shipped_table_is_what_the_library_answers() -> None:
@@ -148,15 +206,3 @@ def test_past_error_rates_fail_when_they_lasted() -> None:
     assert judged(0, *[0.2] * 6, 0).verdict is Verdict.WARN  # exactly five minutes
     assert judged(0, *[0.2] * 7, 0).verdict is Verdict.FAIL
     assert "keeps no past" in judged().observed
-
-
-def test_errors_about_carts_are_counted_by_minute() -> None:
-    """Only lines of the look-back count, the worst minute decides, and more than the limit warns."""
-    since = datetime(2026, 12, 1, 12, 0, tzinfo=UTC)
-    lines = [f"2026-12-01T12:30:{second:02}.000Z ERROR cart lost" for second in range(11)]
-    old = [f"2026-12-01T11:30:{second:02}.000Z ERROR cart lost" for second in range(50)]
-    assert judge_logs([*lines, *old], 10, since=since).verdict is Verdict.WARN
-    assert (
-        judge_logs([*lines[:10], *old, "2026-12-01T12:30:59Z INFO cart"], 10, since=since).verdict
-        is Verdict.PASS
-    )
