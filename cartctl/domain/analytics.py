@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from cartctl.domain.cart import Cart
+from cartctl.domain.currencies import DECIMALS
 from cartctl.domain.enums import CartStatus, SiteType
-from cartctl.domain.money import currency, q
+from cartctl.domain.money import q
 
 ATTRIBUTED_WITHIN = timedelta(days=7)  # from a recovery mail to the conversion that counts as its doing
 _PLACES = 4
+_COLUMN_PLACES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +47,15 @@ def ratio(part: int, whole: int) -> Decimal | None:
 
 
 def average(total: Decimal, count: int, code: str) -> Decimal | None:
-    """The average of amounts that sum up to `total`, rounded to the currency's minor unit; None without any."""
-    money = currency(code)
-    return money.amount(q(money.minor(total), count)) if count else None
+    """The average of amounts that sum up to `total`, rounded to the currency's minor unit; None without any.
+
+    What was sold is counted even in a currency that no cart could be priced in: with the columns' decimals then.
+    """
+    if not count:
+        return None
+    places = min(DECIMALS.get(code, _COLUMN_PLACES), _COLUMN_PLACES)
+    numerator, denominator = total.as_integer_ratio()
+    return Decimal(q(numerator * 10**places, denominator * count)).scaleb(-places)
 
 
 def overview(carts: Iterable[Cart], company_id: str, code: str, period: Period) -> Overview:

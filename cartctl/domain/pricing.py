@@ -30,11 +30,11 @@ class _Shipping:
 def price(request: Request) -> Priced:
     """Every amount of a cart (D3). Pure: the same request always costs the same.
 
-    Raises InputError when the total is larger than the database's columns hold, ValueError for a unit price that is
-    finer than the currency.
+    Raises InputError when the total is larger than the database's columns hold, and for a unit price that is finer than
+    the currency.
     """
     money = request.currency
-    prices = [money.minor(line.unit_price) for line in request.lines]
+    prices = _prices(request)
     bases = [unit * line.quantity for unit, line in zip(prices, request.lines, strict=True)]
     discounts = begin(request, prices, sum(bases))
     rest = discounts.on_lines(bases)
@@ -64,6 +64,16 @@ def price(request: Request) -> Priced:
         shipping=_shipped(request, shipping),
         warnings=_warnings(request, discounts, shipping),
     )
+
+
+def _prices(request: Request) -> list[int]:
+    prices = []
+    for number, line in enumerate(request.lines):
+        try:
+            prices.append(request.currency.minor(line.unit_price))
+        except ValueError as finer:
+            raise InputError(f"lines[{number}].unitPrice", str(finer)) from finer
+    return prices
 
 
 def _ship(request: Request, discounts: Discounts, gift: Gift | None, cost: int) -> _Shipping:

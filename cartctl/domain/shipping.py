@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from cartctl.domain.enums import ShippingRuleType
 from cartctl.domain.money import Currency
-from cartctl.domain.weights import in_unit
+from cartctl.domain.weights import GRAMS, in_unit
 from cartctl.domain.zones import ShippingRule
 
 
@@ -49,10 +49,17 @@ def _in(rule: ShippingRule, currency: Currency) -> bool:
 
 
 def _takes(rule: ShippingRule, parcel: Parcel) -> bool:
-    weight = in_unit(parcel.grams, rule.weight_unit)
-    return _within(rule.min_weight, weight, rule.max_weight) and _within(
-        rule.min_order_total, Fraction(parcel.cost), rule.max_order_total
-    )
+    within = _within(rule.min_order_total, Fraction(parcel.cost), rule.max_order_total)
+    return within and _carries(rule, parcel.grams)
+
+
+def _carries(rule: ShippingRule, weight: Fraction) -> bool:
+    """Whether a rule takes so many grams; one that goes by weight in a unit that nobody knows takes none."""
+    by_weight = rule.type is ShippingRuleType.WEIGHT_BASED
+    if not by_weight and rule.min_weight is None and rule.max_weight is None:
+        return True
+    known = rule.weight_unit in GRAMS
+    return known and _within(rule.min_weight, in_unit(weight, rule.weight_unit), rule.max_weight)
 
 
 def _within(low: Decimal | None, value: Fraction, high: Decimal | None) -> bool:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, func, select, text
@@ -23,9 +22,9 @@ from cartctl.domain.promotions import Promotion as DomainPromotion
 from cartctl.domain.request import Request
 from cartctl.domain.tax import TaxMode, TaxRounding
 from cartctl.domain.tax import TaxRate as DomainTaxRate
-from cartctl.domain.weights import GRAMS
 from cartctl.domain.zones import ShippingRule as DomainRule
 from cartctl.domain.zones import ShippingZone as DomainZone
+from cartctl.schema.documents import names, snapshot, targets, unit
 from cartctl.schema.engine import Statement
 from cartctl.schema.tables import (
     Cart,
@@ -150,7 +149,7 @@ def _cart(row: Mapping[Any, Any]) -> domain.Cart:
         customer_id=row["customerId"],
         session_token=row["sessionToken"],
         grand_total=row["grandTotal"],
-        discount_codes=tuple(map(str, row["discountCodes"])),
+        discount_codes=names(row["discountCodes"]),
         expires_at=row["expiresAt"],
         abandoned_at=row["abandonedAt"],
         converted_at=row["convertedAt"],
@@ -164,8 +163,7 @@ def _cart(row: Mapping[Any, Any]) -> domain.Cart:
 
 
 def _item(row: Mapping[Any, Any]) -> domain.Item:
-    product = row["productSnapshot"] if isinstance(row["productSnapshot"], dict) else {}
-    unit = product.get("weightUnit", "lb")
+    product = snapshot(row["productSnapshot"])
     return domain.Item(
         id=row["id"],
         product_id=row["productId"],
@@ -177,14 +175,14 @@ def _item(row: Mapping[Any, Any]) -> domain.Item:
         gift_message=row["giftMessage"],
         is_gift=row["isGift"],
         gift_promotion_id=row["giftPromotionId"],
-        category=product.get("category"),
-        weight=Decimal(str(product.get("weight", 0))),
-        weight_unit=unit if unit in GRAMS else "lb",
+        category=product.category,
+        weight=product.weight,
+        weight_unit=product.weight_unit,
     )
 
 
 def _promotion(row: Mapping[str, Any]) -> DomainPromotion:
-    targets = row["targeting"] if isinstance(row["targeting"], dict) else {}
+    products, categories = targets(row["targeting"])
     return DomainPromotion(
         id=row["id"],
         code=row["code"],
@@ -200,8 +198,8 @@ def _promotion(row: Mapping[str, Any]) -> DomainPromotion:
         get_product_id=row["getProductId"],
         priority=row["priority"],
         stackable=row["stackable"],
-        product_ids=frozenset(targets.get("productIds", ())),
-        category_ids=frozenset(targets.get("categoryIds", ())),
+        product_ids=products,
+        category_ids=categories,
         starts_at=row["startsAt"],
         expires_at=row["expiresAt"],
         is_active=row["isActive"],
@@ -223,7 +221,7 @@ def _tax_rate(row: Mapping[str, Any]) -> DomainTaxRate:
         zip_code=row["zipCode"],
         is_compound=row["isCompound"],
         priority=row["priority"],
-        exempt_categories=frozenset(map(str, row["exemptCategories"])),
+        exempt_categories=frozenset(names(row["exemptCategories"])),
     )
 
 
@@ -248,7 +246,7 @@ def _rule(row: Mapping[str, Any]) -> DomainRule:
         name=row["name"],
         per_item_rate=row["perItemRate"],
         per_weight_unit_rate=row["perWeightUnitRate"],
-        weight_unit=row["weightUnit"],
+        weight_unit=unit(row["weightUnit"]),
         free_shipping_threshold=row["freeShippingThreshold"],
         min_weight=row["minWeight"],
         max_weight=row["maxWeight"],

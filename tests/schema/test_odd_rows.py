@@ -1,0 +1,110 @@
+"""Rows as other writers of the same database leave them: priced, counted or refused by a rule, never a failure inside."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from cartctl.domain.analytics import Period
+from cartctl.domain.errors import ConversionBlocked, InputError
+from cartctl.schema import figures
+from cartctl.schema.conversion import convert
+from cartctl.schema.loading import Terms
+from tests.schema.shop import HOUR, NOW, Shop
+
+
+def total(shop: Shop, *, shipped: bool = False, **cart: Any) -> Decimal:
+    """What a cart with a mug for 20.00 and a tenth of tax is converted at, with what applies to it."""
+    made = shop.cart(customerId="ada", **cart)
+    for (promotion,) in shop.all("SELECT id FROM promotions"):
+        shop.apply(promotion, made)
+    terms = Terms(shipping_required=shipped)
+    return shop.do(lambda c: convert(c, "shop", made, f"order-{made}", NOW, terms)).grand_total
+
+
+@pytest.mark.parametrize("targeting", ("null", "[]", '{"productIds": null}', '{"categoryIds": [], "sku": 1}'))
+def test_targets_that_name_nothing_mean_every_line(shop: Shop, targeting: str) -> None:
+    """D4: null is as good as an empty list."""
+    shop.promotion("ten", targeting=targeting)
+    assert total(shop) == Decimal("19.80")
+
+
+@pytest.mark.parametrize(
+    "targeting", ('"all"', "[1]", '{"productIds": {"mug": true}}', '{"categoryIds": [["kitchen"]]}')
+)
+def test_targets_that_cannot_be_read_mean_no_line(shop: Shop, targeting: str) -> None:
+    """D4: terms that nobody understands give nothing away."""
+    shop.promotion("ten", targeting=targeting)
+    with pytest.raises(ConversionBlocked, match="NO_ELIGIBLE_LINE"):
+        total(shop)
+
+
+@pytest.mark.parametrize("exempt", ("null", '"kitchen"', "{}", "[null, 7]"))
+def test_exempt_categories_that_are_no_list_exempt_nothing_by_chance(shop: Shop, exempt: str) -> None:
+    """D8: a category is exempt where it is named, and the tax is taken where nothing is."""
+    shop.run(f"UPDATE tax_rates SET \"exemptCategories\" = '{exempt}'")
+    assert total(shop) == (Decimal(20) if "kitchen" in exempt else Decimal(22))
+
+
+@pytest.mark.parametrize(
+    "snapshot",
+    (
+        '{"weight": null, "weightUnit": null}',
+        '{"weight": "heavy"}',
+        '{"weight": -1}',
+        '{"weight": "NaN"}',
+        '{"category": ["kitchen"]}',
+        '"Mug"',
+    ),
+)
+def test_a_snapshot_that_says_nothing_of_use_weighs_nothing(shop: Shop, snapshot: str) -> None:
+    """D8: what a product's snapshot does not tell as it should is not known of it."""
+    shop.insert("shipping_zones", id="z", companyId="shop", name="Z", updatedAt=NOW.replace(tzinfo=None))
+    rule(shop, "r", "WEIGHT_BASED", perWeightUnitRate=9)
+    cart = shop.cart(customerId="ada")
+    shop.run(f"UPDATE cart_items SET \"productSnapshot\" = '{snapshot}'")
+    done = shop.do(lambda c: convert(c, "shop", cart, "order", NOW, Terms(shipping_required=True)))
+    assert done.grand_total == Decimal("24.00")
+
+
+def rule(shop: Shop, name: str, kind: str, **given: Any) -> None:
+    """A shipping rule for 2.00."""
+    known = {"shippingZoneId": "z", "name": name, "baseRate": 2, "updatedAt": NOW.replace(tzinfo=None)}
+    shop.insert("shipping_rules", id=name, type=kind, **{**known, **given})
+
+
+def test_a_rule_in_a_unit_that_is_none_is_offered_where_no_weight_counts(shop: Shop) -> None:
+    """D8: a flat rate ships in whatever unit it is entered, a rule by weight only in one that is known."""
+    shop.insert("shipping_zones", id="z", companyId="shop", name="Z", updatedAt=NOW.replace(tzinfo=None))
+    rule(shop, "by-weight", "WEIGHT_BASED", baseRate=1, weightUnit="stone")
+    rule(shop, "light", "FLAT_RATE", baseRate=1, maxWeight=9, weightUnit="stone")
+    rule(shop, "flat", "FLAT_RATE", weightUnit="stone")
+    assert total(shop, shipped=True) == Decimal("24.00")
+    rule(shop, "capitals", "FLAT_RATE", baseRate=1, maxWeight=9, weightUnit=" KG")
+    assert total(shop, shipped=True) == Decimal("23.00")
+
+
+@pytest.mark.parametrize("codes", ("null", '"TEN"', '{"a": 1}', "[1, null]"))
+def test_codes_are_a_cache_that_no_price_depends_on(shop: Shop, codes: str) -> None:
+    """The applied promotions count, whatever stands in discountCodes."""
+    assert total(shop, discountCodes=codes) == Decimal("22.00")
+
+
+def test_a_price_finer_than_the_currency_is_refused(shop: Shop) -> None:
+    """D2: half a yen is no price: the cart is refused by the line, not rounded."""
+    cart = shop.cart(currency="JPY", itemCount=0)
+    shop.line(cart, unitPrice=Decimal("100.50"))
+    with pytest.raises(InputError, match=r"lines\[0\]\.unitPrice: 100\.50 is finer than JPY has units"):
+        shop.do(lambda c: convert(c, "shop", cart, "order", NOW, Terms()))
+
+
+def test_carts_of_odd_currencies_are_counted(shop: Shop) -> None:
+    """D11: an amount finer than its currency, and a currency that is none, are averaged as the columns hold them."""
+    sold = {"status": "CONVERTED", "convertedAt": NOW - HOUR}
+    for number, (code, amount) in enumerate(
+        (("JPY", "100.50"), ("JPY", "100.00"), ("KWD", "1.25"), ("gems", "0.01"), ("gems", "0.02"))
+    ):
+        shop.cart(currency=code, grandTotal=Decimal(amount), orderId=f"o{number}", **sold)
+    rows = shop.do(lambda c: figures.overviews(c, "shop", Period(NOW - 24 * HOUR, NOW)))
+    told = {row.currency: str(row.overview.aov) for row in rows if row.site_type is None}
+    assert told == {"JPY": "100", "KWD": "1.25", "gems": "0.02"}
