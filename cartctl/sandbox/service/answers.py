@@ -4,10 +4,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 from pydantic.alias_generators import to_camel
 
 from cartctl.domain.enums import CartStatus, SiteType
+from cartctl.schema.documents import names
 from cartctl.schema.figures import Row, Stats
 
 
@@ -19,6 +20,8 @@ def told(moment: datetime) -> str:
 
 Amount = Annotated[Decimal, PlainSerializer(str, return_type=str)]
 Moment = Annotated[datetime, PlainSerializer(told, return_type=str)]
+
+Codes = Annotated[list[str], BeforeValidator(lambda value: list(names(value)))]
 
 
 class Answer(BaseModel):
@@ -90,7 +93,7 @@ class CartAnswer(CartLine):
     discount_total: Amount
     tax_total: Amount
     shipping_total: Amount
-    discount_codes: list[Any]
+    discount_codes: Codes
     shipping_country: str | None
     shipping_postal_code: str | None
     notes: str | None

@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 
 from cartctl.schema.repositories import Key
 
-LONGEST = 300  # characters of a cursor
+LONGEST = 1200  # characters of a cursor: an id of 200 characters, whatever they are, and a time
 
 
 def read_cursor(text: str | None) -> Key | None:

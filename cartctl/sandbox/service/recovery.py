@@ -13,6 +13,7 @@ from cartctl.sandbox.service.carts import After, CartId, Size
 from cartctl.sandbox.service.log import log
 from cartctl.sandbox.service.paging import read_cursor, say_next
 from cartctl.schema import jobs
+from cartctl.schema.engine import naive
 from cartctl.schema.jobs import Claim
 from cartctl.schema.repositories import Carts, Filter
 
@@ -65,9 +66,10 @@ def take_mail_back(
 ) -> None:
     """The mail was definitely refused: the cart is due for one again."""
     try:
-        claim = Claim(cart_id, bearer.company, "", abandoned_at.astimezone(UTC))
+        left = naive(abandoned_at).replace(tzinfo=UTC)
     except (OverflowError, ValueError) as far:
         raise Denied(409, "not_claimed") from far
+    claim = Claim(cart_id, bearer.company, "", left)
     with data.session() as connection:
         Carts(connection, bearer.company).require(cart_id)
         done = jobs.reject_recovery(connection, claim, datetime.now(UTC))
