@@ -6,7 +6,7 @@ from functools import lru_cache
 
 _SPACE_BEFORE_LAST = 3
 _SPACED = {"GB": range(5, 8), "CA": range(6, 7)}  # country → lengths, without the space, of a whole code
-_ZIP = re.compile(r"(\d{5})-?\d{4}", re.ASCII)
+_ZIP = re.compile(r"(\d{5})[- ]?\d{4}", re.ASCII)
 _RANGE = re.compile(r"(\d+)\.\.\.(\d+)", re.ASCII)
 
 
