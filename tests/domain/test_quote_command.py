@@ -96,6 +96,14 @@ def test_the_receipt_explains_each_step(monkeypatch: pytest.MonkeyPatch) -> None
     assert result.stdout == RECEIPT.with_suffix(".txt").read_text(encoding="utf-8")
 
 
+def test_the_readme_shows_what_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The document in the README gives the receipt that stands below it."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    shown = (ROOT / "README.md").read_text(encoding="utf-8").partition("$ cat cart.json\n")[2]
+    document, _, receipt = shown.partition("```")[0].partition("$ cartctl cart quote cart.json\n")
+    assert run("-", given=document).stdout == receipt
+
+
 def test_names_are_shown_and_not_obeyed() -> None:
     """Markup and control characters in names are shown as they are, or as escapes."""
     name = "[red]<b>[/red]\x1b[31m\u202etxt\n"
