@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from typer.testing import CliRunner
 
 from cartctl.adapters.postgres import Postgres
@@ -15,6 +16,8 @@ from cartctl.sandbox.cart_rows import PART, Maker
 from cartctl.sandbox.fill import Seeded, fill
 from cartctl.sandbox.population import Population, Product, Tenant
 from cartctl.sandbox.seed import seed as seed_platform
+from cartctl.schema import jobs
+from cartctl.schema.tables import Cart
 from tests.sandbox_fixture import Sandbox
 
 UNTIL = datetime(2026, 2, 1, tzinfo=UTC)
@@ -127,6 +130,24 @@ def seeded(pg18: Any, migrated_template: str) -> Any:
     filled(made)
     yield made
     pg18.drop(made)
+
+
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    (
+        (jobs.due_to_expire(jobs.DUE, UNTIL).order_by(Cart.expires_at), "idx_carts_expiration"),
+        (jobs.candidates(UNTIL, ["avnz"]).order_by(Cart.abandoned_at), "idx_carts_recovery_candidates"),
+        (jobs.due_sessions(UNTIL), "idx_cross_site_sessions_cleanup"),
+    ),
+)
+def test_the_planner_left_alone_takes_each_jobs_partial_index(
+    seeded: Postgres, statement: Any, index: str
+) -> None:
+    """Among seeded carts no setting is needed for the three jobs to run on their three indexes."""
+    compiled = statement.limit(500).compile(dialect=PGDialect_psycopg())  # type: ignore[no-untyped-call]
+    with seeded.session("tests") as connection:
+        plan = connection.execute(f"EXPLAIN {compiled}".encode(), compiled.params).fetchall()
+    assert any(index in row[0] for row in plan), plan
 
 
 def test_every_state_is_there(seeded: Postgres) -> None:
