@@ -15,8 +15,8 @@ from typing import Any, Protocol
 from cartctl.adapters.effects import effect
 from cartctl.adapters.postgres import Connection, Jsonb, Postgres, SqlFailed, translated
 from cartctl.engine.model import Event
+from cartctl.errors import Refused
 
-READ_ONLY = "25006"  # SQLSTATE read_only_sql_transaction
 ITSELF = "journal"  # the journal's own first event, which is no run's
 RECENT = 10  # runs; more are not made while a database is gone
 
@@ -32,6 +32,21 @@ CREATE TABLE IF NOT EXISTS cartctl_journal.event (
   UNIQUE (run, at, key, event)
 );
 """
+
+
+_FIT = """
+SELECT to_regclass('cartctl_journal.event') IS NOT NULL, current_setting('transaction_read_only') = 'on',
+       CASE WHEN to_regclass('cartctl_journal.event') IS NULL
+           THEN has_database_privilege(current_database(), 'CREATE')
+           ELSE has_table_privilege('cartctl_journal.event', 'INSERT') END,
+       current_user, current_database()
+"""
+
+
+class JournalRefused(Refused):
+    """The database takes no journal from this role, and nothing is changed without one."""
+
+    code = "journal_refused"
 
 
 class Journal(Protocol):
@@ -58,14 +73,20 @@ class PostgresJournal:
         self._open: Connection | None = None
 
     def prepare(self) -> None:
-        """Make schema and table when they are missing. Raises SqlFailed where the database takes no writes."""
+        """Make schema and table when they are missing. Raises JournalRefused where the database takes none."""
         with translated():
-            if self._connection().execute("SHOW transaction_read_only").fetchone() == ("on",):
-                raise SqlFailed(
-                    "The database takes no writes.", hint="Is it a standby, or read-only?", sqlstate=READ_ONLY
+            there, read_only, allowed, user, name = self._connection().execute(_FIT).fetchone() or (None,) * 5
+            if read_only:
+                raise JournalRefused(
+                    f"The database {name} takes no writes. Nothing was changed.",
+                    hint="Is it a standby, or default_transaction_read_only? Give the address of the primary.",
                 )
-            found = self._connection().execute("SELECT to_regclass('cartctl_journal.event')").fetchone()
-            if found == (None,):
+            if not allowed:
+                raise JournalRefused(
+                    f"{user} may not write cartctl's journal in database {name}. Nothing was changed.",
+                    hint=f"GRANT CREATE ON DATABASE {name} TO {user}, or run runbooks/postgres/roles.sql for it.",
+                )
+            if not there:
                 with effect("journal.prepare"):
                     self._connection().execute(_TABLE)
 

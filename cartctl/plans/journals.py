@@ -1,6 +1,6 @@
 """The journals of an environment together: which runs there are, which one is unfinished, which one to take back."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from cartctl.adapters.cluster import ClusterUnreachable
 from cartctl.adapters.postgres import DatabaseUnreachable, SqlFailed
 from cartctl.database.differences import is_ours
-from cartctl.engine.journal import FileJournal, Journal, PostgresJournal
+from cartctl.engine.journal import FileJournal, JournalRefused, PostgresJournal
 from cartctl.engine.keeper import ClusterJournal
 from cartctl.engine.kept import KeptJournal, catch_up
 from cartctl.engine.model import Evidence
@@ -127,37 +127,37 @@ def refuse_unfinished(journals: Journals) -> None:
     )
 
 
-def _bring_up_to_date(main: PostgresJournal, file: FileJournal, cluster: ClusterJournal) -> None:
+def _bring_up_to_date(main: PostgresJournal, keepers: Iterable[FileJournal | ClusterJournal]) -> None:
     """What was written while the database was gone, here or (a cluster that answers) from another machine."""
     identity = main.identity()
-    file.belong_to(identity)
-    catch_up(main, file)
-    with suppress(ClusterUnreachable):
-        cluster.belong_to(identity)
-        catch_up(main, cluster)
+    for keeper in keepers:
+        with suppress(ClusterUnreachable):
+            keeper.belong_to(identity)
+            catch_up(main, keeper)
 
 
 @contextmanager
 def open_journals(
-    ports: Ports, *, without_database: bool = False, read_only: bool = False
+    ports: Ports, *, without_database: bool = False, read_only: bool = False, without_cluster: bool = False
 ) -> Iterator[Journals]:
     """The database's journal with its keepers; what was written while it was gone is copied back.
 
-    Raises DatabaseUnreachable, unless the caller can do `without_database`.
+    `without_cluster` is for runs that move nothing there. Raises DatabaseUnreachable, and JournalRefused before any
+    change, unless the caller can do `without_database`.
     """
-    file = FileJournal(ports.directory / "runs")
-    cluster = ClusterJournal(ports.cluster)
-    keepers: list[Journal] = [file, cluster]
+    keepers: list[FileJournal | ClusterJournal] = [FileJournal(ports.directory / "runs")]
+    if not without_cluster:
+        keepers.append(ClusterJournal(ports.cluster))
     with closing(PostgresJournal(ports.state)) as main:
         try:
             if read_only:
                 main.runs()
             else:
                 main.prepare()
-                _bring_up_to_date(main, file, cluster)
-        except (DatabaseUnreachable, SqlFailed):
+                _bring_up_to_date(main, keepers)
+        except (DatabaseUnreachable, SqlFailed, JournalRefused):
             if not without_database:
                 raise
-            yield Journals(KeptJournal(None, keepers), None)
+            yield Journals(KeptJournal(None, [*keepers]), None)
         else:
-            yield Journals(KeptJournal(main, keepers), main)
+            yield Journals(KeptJournal(main, [*keepers]), main)

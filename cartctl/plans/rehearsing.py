@@ -26,7 +26,6 @@ from cartctl.engine.state import RUN, new_run_id
 from cartctl.errors import CartctlError, ConfigError, Inconclusive
 from cartctl.migrations.frozen import MIGRATIONS
 from cartctl.plans.scratch_copy import scratch_copy
-from cartctl.plans.short_run import refuse_without_journal
 from cartctl.ports import Ports
 from cartctl.steps.drop import Drop
 from cartctl.steps.fingerprint import Fingerprint
@@ -110,7 +109,8 @@ def rehearse(ports: Ports, pulse: Pulse, *, server: str | None, with_data: str |
     in the journal, where the preflight of a protected environment looks for it.
     """
     began = datetime.now(UTC)
-    refuse_without_journal(ports.state)
+    with closing(PostgresJournal(ports.state)) as journal:
+        journal.prepare()  # where its result could not be kept, nothing is tried
     with ports.database.session("rehearse") as connection:
         fingerprint = fingerprint_hash(connection)
     if not status(ports.database, ports.env.database).pending:
@@ -180,7 +180,6 @@ def _record(ports: Ports, began: datetime, checks: Checks, fingerprint: str) -> 
         "message": "; ".join(f"{bad.name}: {bad.observed}" for bad in checks.bad()),
     }
     with closing(PostgresJournal(ports.state)) as main:
-        main.prepare()
         journal = KeptJournal(main, [FileJournal(ports.directory / "runs")])
         journal.append(Event(run, began, RUN, "started", {**started, "of_what": _identity(fingerprint)}))
         journal.append(Event(run, datetime.now(UTC), RUN, "finished", end))

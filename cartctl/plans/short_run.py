@@ -4,22 +4,18 @@ Apart from the plans, since it needs neither cluster nor monitor: a DBA runs it 
 """
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from cartctl import __version__
-from cartctl.adapters.postgres import Postgres
-from cartctl.engine.journal import FileJournal, PostgresJournal
-from cartctl.engine.kept import KeptJournal, catch_up
 from cartctl.engine.lock import RunLock, whoami
 from cartctl.engine.model import Action, Event, Run
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.state import RUN, State, new_run_id
-from cartctl.errors import CartctlError, Refused
-from cartctl.plans.journals import Journals, refuse_unfinished
+from cartctl.errors import CartctlError
+from cartctl.plans.journals import Journals, open_journals, refuse_unfinished
 from cartctl.ports import Ports
 
 
@@ -29,7 +25,7 @@ def short_run(ports: Ports, name: str, actions: Sequence[Action[Any]], pulse: Pu
     Raises Refused while another plan's run is unfinished, Locked while one is alive, and what an Action raises, which
     then is the run's end.
     """
-    with _journals(ports) as journals:
+    with open_journals(ports, without_cluster=True) as journals:
         state = _begun(journals, name) or State(new_run_id())
         with RunLock(ports.state, journals.owned, state.run, pulse) as lock:
             if state.started is None:
@@ -76,35 +72,6 @@ def _take(action: Action[Any], run: Run, pulse: Pulse, journals: Journals, state
         _tell(journals, state, action.key, "failed", **told)
         raise
     _tell(journals, state, action.key, "applied", seconds=round(time.monotonic() - began, 3), result=result)
-
-
-@contextmanager
-def _journals(ports: Ports) -> Iterator[Journals]:
-    """The database's journal and this machine's copy; the cluster keeps what moves its objects, and nothing here does."""
-    file = FileJournal(ports.directory / "runs")
-    refuse_without_journal(ports.state)
-    with closing(PostgresJournal(ports.state)) as main:
-        main.prepare()
-        file.belong_to(main.identity())
-        catch_up(main, file)
-        yield Journals(KeptJournal(main, [file]), main)
-
-
-def refuse_without_journal(state: Postgres) -> None:
-    """Raise Refused for a role that may not write the journal: nothing is changed without it."""
-    with state.session("journal") as connection:
-        row = connection.execute(
-            """SELECT CASE WHEN to_regclass('cartctl_journal.event') IS NULL
-                          THEN has_database_privilege(current_database(), 'CREATE')
-                          ELSE has_table_privilege('cartctl_journal.event', 'INSERT') END,
-                      current_user, current_database()"""
-        ).fetchone()
-    allowed, user, name = row if row is not None else (False, "?", "?")
-    if not allowed:
-        raise Refused(
-            f"{user} may not write cartctl's journal in database {name}. Nothing was changed.",
-            hint=f"GRANT CREATE ON DATABASE {name} TO {user}, or run runbooks/postgres/roles.sql for it.",
-        )
 
 
 def _begun(journals: Journals, name: str) -> State | None:
