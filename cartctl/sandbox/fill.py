@@ -4,11 +4,8 @@ Indexes are made anew after the rows, which costs a fraction of keeping them up 
 each row, because what is written refers to what was just written.
 """
 
-import multiprocessing
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar, LiteralString
@@ -18,15 +15,15 @@ from cartctl.adapters.embedded_postgres import EmbeddedPostgres
 from cartctl.adapters.postgres import Connection, Postgres, sql
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused
-from cartctl.sandbox.cart_rows import CART_COLUMNS, ITEM_COLUMNS, PART, Maker, Part
+from cartctl.sandbox.cart_rows import CART_COLUMNS, ITEM_COLUMNS, PART
 from cartctl.sandbox.layout import Layout
 from cartctl.sandbox.names import DATABASE
+from cartctl.sandbox.parts import parts
 from cartctl.sandbox.population import Population, Product, Tenant, expected_carts
 from cartctl.sandbox.seed import companies
 from cartctl.sandbox.surroundings import fill_surroundings
 from cartctl.sandbox.up import checked_directory
 
-AHEAD = 3  # parts made before they are asked for
 PER_CUSTOMER = 8  # carts
 SETTINGS = {"maintenance_work_mem": "512MB", "max_parallel_maintenance_workers": "2", "work_mem": "64MB"}
 
@@ -177,7 +174,7 @@ def _without_indexes(connection: Connection) -> list[bytes]:
 def _copy_parts(connection: Connection, chosen: Population, pulse: Pulse) -> tuple[int, float]:
     """Write every part while the next ones are being made; gives the number of lines and the seconds it took."""
     began, items = time.monotonic(), 0
-    for number, part in enumerate(_parts(chosen), start=1):
+    for number, part in enumerate(parts(chosen), start=1):
         pulse.check()
         _copy(connection, "carts", CART_COLUMNS, part.carts)
         _copy(connection, "cart_items", ITEM_COLUMNS, part.items)
@@ -191,33 +188,3 @@ def _copy(connection: Connection, table: str, columns: tuple[str, ...], rows: by
     into = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary, FREEZE)").format(sql.Identifier(table), names)
     with connection.cursor() as cursor, cursor.copy(into) as copy:
         copy.write(rows)
-
-
-def _parts(chosen: Population) -> Iterator[Part]:
-    """The parts in order; more than one is made by processes beside this one."""
-    count = -(-chosen.carts // PART)
-    if count == 1:
-        yield Maker(chosen).part(0)
-        return
-    workers = min(multiprocessing.cpu_count(), count)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _remember, (chosen,)) as pool:
-        coming: deque[Future[Part]] = deque()
-        for number in range(count):
-            coming.append(pool.submit(_make, number))
-            if len(coming) > AHEAD:
-                yield coming.popleft().result()
-        while coming:
-            yield coming.popleft().result()
-
-
-_makers: list[Maker] = []
-
-
-def _remember(chosen: Population) -> None:
-    """Sent once to each process, and not again with each part."""
-    _makers[:] = [Maker(chosen)]
-
-
-def _make(number: int) -> Part:
-    return _makers[0].part(number)
