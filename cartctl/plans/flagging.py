@@ -157,8 +157,10 @@ def _decided(desk: Desk, name: str) -> str:
     definition = desk.values.get(name)
     if definition is None:
         return "not defined"
+    if not isinstance(definition, Mapping):
+        return f"nothing: it is no definition ({definition!r})"
     if is_by_hand(definition):
-        return f"{definition['defaultVariant']} for everybody, by hand"
+        return f"{definition.get('defaultVariant')} for everybody, by hand"
     setting = desk.setting
     if setting is None:
         return f"not by cartctl (its default is {definition.get('defaultVariant')})"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
-from cartctl.errors import StepFailed
+from cartctl.errors import Refused, StepFailed
 from cartctl.rollout.evaluation import TOTAL, Buckets
 
 FLAGS = ("FEATURE_CART_MANAGEMENT", "FEATURE_ABANDONED_CART_RECOVERY", "FEATURE_ECOMMERCE_ANALYTICS")
@@ -24,7 +24,7 @@ BY_HAND = "by hand"
 Allocation: TypeAlias = Literal["exact", "fractional"]
 
 
-class BrokenDocument(StepFailed):
+class BrokenDocument(Refused):
     """The document of flags cannot be read; nothing was written over it."""
 
     code = "flags_broken"
@@ -151,9 +151,9 @@ def set_by_hand(on: bool) -> dict[str, Any]:
     }
 
 
-def is_by_hand(definition: Mapping[str, Any] | None) -> bool:
+def is_by_hand(definition: object) -> bool:
     """Whether a flag was set on its own, so that the rollout leaves it alone."""
-    metadata = (definition or {}).get("metadata")
+    metadata = definition.get("metadata") if isinstance(definition, Mapping) else None
     return isinstance(metadata, Mapping) and metadata.get("set") == BY_HAND
 
 
@@ -163,7 +163,7 @@ def parse(text: str | None, place: str) -> dict[str, Any]:
         return {}
     try:
         document = json.loads(text)
-    except ValueError as broken:
+    except (ValueError, RecursionError) as broken:
         where = (
             f"line {broken.lineno} column {broken.colno}" if isinstance(broken, json.JSONDecodeError) else ""
         )

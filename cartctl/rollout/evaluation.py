@@ -10,15 +10,27 @@ from typing import Any
 from openfeature.contrib.tools.flagd.core import FlagdCore
 from openfeature.contrib.tools.flagd.core.targeting.custom_ops import fractional
 from openfeature.evaluation_context import EvaluationContext
-from openfeature.exception import OpenFeatureError
+from openfeature.exception import FlagNotFoundError, OpenFeatureError
 
-from cartctl.errors import StepFailed
+from cartctl.errors import Refused
 
 TOTAL = 10_000  # weights of a rule; one is a hundredth of a percent
 _LEVELS = 4  # decimal digits of TOTAL
 
 
-class NotEvaluated(StepFailed):
+# what the library raises for documents that nobody meant, its own and Python's
+_WRONG = (
+    OpenFeatureError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
+
+class NotEvaluated(Refused):
     """The library does not understand a document or cannot evaluate a flag."""
 
     code = "flags_not_evaluated"
@@ -31,9 +43,10 @@ class Evaluation:
         self._core = FlagdCore()
         try:
             self._core.set_flags(json.dumps(document))
-        except (OpenFeatureError, AttributeError, TypeError, ValueError) as wrong:
+        except _WRONG as wrong:
             raise NotEvaluated(
-                f"The flags' document is not understood: {wrong}", hint="Put it right first."
+                f"The flags' document is not understood by the flags' library: {str(wrong) or 'a flag has no variants'}.",
+                hint="Put the document right first; nothing was written over it.",
             ) from wrong
 
     def on(self, flag: str, company: str) -> bool:
@@ -42,11 +55,11 @@ class Evaluation:
             return self._core.resolve_boolean_value(
                 flag, default_value=False, ctx=EvaluationContext(company)
             ).value
-        except OpenFeatureError as wrong:
-            if wrong.error_code.value == "FLAG_NOT_FOUND":
-                return False
+        except FlagNotFoundError:
+            return False
+        except _WRONG as wrong:
             raise NotEvaluated(
-                f"{flag} cannot be evaluated: {wrong}", hint="Put the flag right first."
+                f"{flag} cannot be evaluated: {wrong}.", hint="Put the flag right first: cartctl flags list"
             ) from wrong
 
     def reason(self, flag: str, company: str) -> str:

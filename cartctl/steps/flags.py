@@ -101,9 +101,9 @@ def _off(name: str, value: Any, internal: Sequence[str]) -> Any:
         return None
     if name.startswith(PLAIN):
         return "false"
-    names = {
-        answer: variant for variant, answer in value.get("variants", {}).items() if isinstance(answer, bool)
-    }
+    variants = value.get("variants") if isinstance(value, Mapping) else None
+    known = variants if isinstance(variants, Mapping) else {}
+    names = {answer: variant for variant, answer in known.items() if isinstance(answer, bool)}
     if not {True, False} <= set(names):
         raise StepFailed(
             f"The flag {name} has no on and off variants.", hint="Give it variants true and false."

@@ -26,7 +26,7 @@ from cartctl.rollout.document import (
     render,
     write,
 )
-from cartctl.rollout.evaluation import Evaluation
+from cartctl.rollout.evaluation import Evaluation, NotEvaluated
 from cartctl.steps.flags import Flags, names_in, off
 
 THEIRS = {
@@ -105,7 +105,11 @@ def test_a_change_of_ours_in_between_is_refused(tmp_path: Path, monkeypatch: pyt
     assert path.read_text() == theirs
 
 
-@pytest.mark.parametrize("text", ("", "{", '{"flags": {"A": {"state": "ENAB', "[]", '{"flags": 3}', "null"))
+@pytest.mark.parametrize(
+    "text",
+    ("", "{", '{"flags": {"A": {"state": "ENAB', "[]", '{"flags": 3}', "null", '{"flags": ' + "[" * 100_000),
+    ids=lambda text: text[:20] or "empty",
+)
 def test_a_document_that_is_broken_is_named_and_left_alone(tmp_path: Path, text: str) -> None:
     """A text that is no document, or half of one, ends with its place in the sentence, and is not written over."""
     path = tmp_path / "flags.json"
@@ -114,6 +118,39 @@ def test_a_document_that_is_broken_is_named_and_left_alone(tmp_path: Path, text:
     with pytest.raises(BrokenDocument, match=r"flags\.json"):
         step.move(dict.fromkeys(step.names), Pulse())
     assert path.read_text() == text
+
+
+@pytest.mark.parametrize(
+    "junk",
+    (
+        True,
+        "on",
+        [1],
+        {},
+        {"state": "ENABLED"},
+        {"state": "ENABLED", "variants": [1], "defaultVariant": "on"},
+        {"state": "ENABLED", "variants": {"on": True}, "defaultVariant": "on", "targeting": {"/": [1, 0]}},
+        {"state": "ENABLED", "variants": {"on": True}, "defaultVariant": "on", "targeting": {"$ref": "none"}},
+        {"metadata": {"set": "by hand"}},
+    ),
+    ids=repr,
+)
+def test_a_flag_that_is_no_definition_is_refused_and_an_abort_writes_over_it(
+    tmp_path: Path, junk: Any
+) -> None:
+    """Whatever stands where one of our flags should: no bug, but a sentence; to 0 % it is replaced as a whole."""
+    path = tmp_path / "flags.json"
+    path.write_text(json.dumps({"flags": {FLAGS[0]: junk}}))
+    step = flags(path, Setting(internal=("avnz",)))
+    before = step.observe(step.names)
+    assert read_setting(before) is None
+    with pytest.raises(NotEvaluated, match="understood|evaluated"):
+        Evaluation(json.loads(path.read_text())).on(FLAGS[0], "acme")
+    with pytest.raises(StepFailed, match="no on and off variants"):
+        off(())({FLAGS[0]: junk})
+    step.move(step.target(before), Pulse())
+    written = Evaluation(json.loads(path.read_text()))
+    assert (written.on(FLAGS[0], "acme"), written.on(FLAGS[0], "avnz")) == (False, True)
 
 
 @contextmanager
