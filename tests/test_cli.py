@@ -214,3 +214,21 @@ def test_the_module_is_the_command() -> None:
     """`python -m cartctl` is the same program under the same name."""
     done = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("Usage: cartctl ")
+
+
+def test_what_libraries_log_is_no_output() -> None:
+    """A library's warning, with a traceback perhaps, does not stand between our sentences; with --debug it does."""
+    script = """
+import logging, sys
+from cartctl.commands.options import Options
+from cartctl.errors import ConfigError
+try:
+    Options(config="none.toml", debug=len(sys.argv) > 1).environment()
+except ConfigError:
+    logging.getLogger("library").warning("noise")
+"""
+    told = [
+        subprocess.run([sys.executable, "-c", script, *more], capture_output=True, text=True, check=True)
+        for more in ([], ["debug"])
+    ]
+    assert [done.stderr for done in told] == ["", "noise\n"]

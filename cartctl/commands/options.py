@@ -73,6 +73,8 @@ class Options:
         """The environment asked for. Raises ConfigError."""
         from cartctl.config.load import load_environment
 
+        if not self.debug:
+            _hush()
         return load_environment(self.config, self.env)
 
     def environment_started(self) -> "Environment":
@@ -133,3 +135,12 @@ class Options:
             from cartctl.render.text import write as write_text
 
             write_text(result, sys.stdout, no_color=self.no_color)
+
+
+def _hush() -> None:
+    """What libraries log goes nowhere, where Python would write their warnings and tracebacks between our sentences."""
+    import logging
+
+    root = logging.getLogger()
+    if not root.handlers:
+        root.addHandler(logging.NullHandler())
