@@ -144,7 +144,7 @@ def test_a_flag_that_is_no_definition_is_refused_and_an_abort_writes_over_it(
     step = flags(path, Setting(internal=("avnz",)))
     before = step.observe(step.names)
     assert read_setting(before) is None
-    with pytest.raises(NotEvaluated, match="understood|evaluated"):
+    with pytest.raises(NotEvaluated, match=r"understood|evaluated"):
         Evaluation(json.loads(path.read_text())).on(FLAGS[0], "acme")
     with pytest.raises(StepFailed, match="no on and off variants"):
         off(())({FLAGS[0]: junk})
