@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cartctl.adapters.cluster import Cluster
     from cartctl.adapters.connections import ConnectionShare
     from cartctl.adapters.http import Http
+    from cartctl.adapters.log_lines import Tail
     from cartctl.adapters.metrics import MetricsSource
     from cartctl.adapters.notify import Webhook
     from cartctl.adapters.postgres import Postgres
@@ -77,9 +78,7 @@ class Ports:
         if cluster.kind == "kubernetes":
             from cartctl.adapters.kubernetes.cluster import Kubernetes
 
-            return self._closing(
-                Kubernetes(cluster.context, cluster.namespace, force_owned=self.force_owned)
-            )
+            return self._closing(Kubernetes(cluster.context, cluster.namespace, force_owned=self.force_owned))
         if cluster.control is None or cluster.secret is None:
             raise ConfigError(
                 f"The environment {self.env.name} does not say how its sandbox is reached.",
@@ -134,6 +133,20 @@ class Ports:
             window=self._window,
             connections=self._connections(),
         )
+
+    def log_tail(self, *, since: float, selector: str | None = None) -> "Tail | None":
+        """Reads on in the application's logs from `since` seconds ago; None where nobody says whose.
+
+        A `selector` that is given goes before what is configured.
+        """
+        logs, cluster = self.env.logs, self.env.cluster
+        if logs.command and not selector:
+            from cartctl.adapters.command_logs import CommandTail
+
+            return self._closing(CommandTail(logs.command, since=since))
+        chosen = selector or logs.selector or ""
+        named = chosen or cluster.kind == "sandbox"
+        return self.cluster.tail(chosen, since=since) if named else None
 
     @property
     def flags_door(self) -> "Door":

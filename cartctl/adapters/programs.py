@@ -66,11 +66,11 @@ class Program:
         """End it and its workers: asked first, ended after GRACE seconds. Thread-safe."""
         if self.finished():
             return
-        self._signal(signal.SIGTERM)
+        signal_group(self.pid, signal.SIGTERM)
         try:
             self._process.wait(GRACE)
         except subprocess.TimeoutExpired:
-            self._signal(signal.SIGKILL)
+            signal_group(self.pid, signal.SIGKILL)
             self._process.wait()
 
     def output(self, accepted: Sequence[int] = (0,)) -> str:
@@ -87,9 +87,11 @@ class Program:
         self._out.close()
         self._err.close()
 
-    def _signal(self, number: int) -> None:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, number)
+
+def signal_group(pid: int, number: int) -> None:
+    """Send a signal to a program and its workers, as long as there are any."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)
 
 
 Attend = Callable[[Program], None]

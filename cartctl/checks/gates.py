@@ -1,24 +1,21 @@
 """What must be so before a stage is entered: figures over the look-back, no trigger, smoke, logs, conversion."""
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from cartctl.adapters.cluster import Cluster
 from cartctl.adapters.metrics import Metric, MetricsFailed, MetricsSource, PastReading
+from cartctl.checks.log_errors import LogErrors
 from cartctl.config.rollout import Gate
 from cartctl.engine.model import Check, CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import CartctlError
-from cartctl.monitoring.logs import MINUTE, find
 from cartctl.monitoring.thresholds import Judged
 from cartctl.monitoring.tick import Measure, Tick
 from cartctl.monitoring.watch import Watch
 
-LOG_LINES = 500  # of each replica
 AT_ONCE = 10_000  # samples asked for in one query
 LOOKS = 8  # at figures that too little traffic leaves open, while requests of our own arrive
 VERDICTS = {
@@ -57,7 +54,7 @@ class Gates(Check):
         watch: Watch,
         past: Past,
         smoke: Check,
-        logs: tuple[Cluster, tuple[str, ...], int],
+        logs: LogErrors,
         gate: Gate,
         conversion: Judge | None,
         *,
@@ -79,7 +76,8 @@ class Gates(Check):
         found = [_measured(measure) for measure in tick.metrics]
         found += [_asked("error rate before", self._before), self._triggers(tick)]
         found += [_asked("smoke", lambda: _worst("smoke", self._smoke.judge(pulse)))]
-        found += [_asked("logs", self._log_errors)]
+        self._logs.read()
+        found.append(self._logs.result())
         if self._conversion:
             found += [_asked("conversion", self._conversion)]
         return Checks.of(found)
@@ -126,11 +124,6 @@ class Gates(Check):
             begin += piece
         return judge_past(samples, self._past)
 
-    def _log_errors(self) -> CheckResult:
-        cluster, deployments, limit = self._logs
-        lines = [line for name in deployments for line in cluster.logs(name, lines=LOG_LINES)]
-        return judge_logs(lines, limit, since=datetime.now(UTC) - self._gate.lookback)
-
 
 def _quiet(tick: Tick) -> bool:
     return any(measure.verdict in {Judged.LOW_TRAFFIC, Judged.NO_DATA} for measure in tick.metrics)
@@ -165,23 +158,6 @@ def _breaches(samples: Iterable[PastReading], critical: float) -> Iterator[float
             continue
         first = one.at if first is None else first
         yield one.at - first
-
-
-def judge_logs(lines: Iterable[str], limit: int, *, since: datetime) -> CheckResult:
-    """Errors about carts in the worst minute since a time: more than `limit` warn."""
-    begin = f"{since.astimezone(UTC):%Y-%m-%dT%H:%M}"
-    minutes: Counter[str] = Counter()
-    for line in lines:
-        if find(line):
-            minute = line[:MINUTE].replace(" ", "T")
-            minutes[minute] += minute >= begin
-    worst, count = minutes.most_common(1)[0] if minutes else ("", 0)
-    told = f"{count} errors about carts in the worst minute{f' ({worst})' if worst else ''}"
-    if count > limit:
-        return CheckResult(
-            "", Verdict.WARN, told, f"at most {limit} a minute", "Look at the application's logs."
-        )
-    return CheckResult("", Verdict.PASS, told if count else "no errors about carts")
 
 
 def _measured(measure: Measure) -> CheckResult:

@@ -4,6 +4,7 @@ import math
 from datetime import timedelta
 
 from cartctl.adapters.metrics import Metric
+from cartctl.checks.log_errors import LogErrors
 from cartctl.engine.model import Check, CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.monitoring.thresholds import Judged
@@ -14,15 +15,19 @@ POLL = 0.25  # seconds between looks at the watch's latest tick
 
 
 class Monitor(Check):
-    """Waits `for_` on an armed pulse, reading `watch`; a trigger that fires surfaces in the wait."""
+    """Waits `for_` on an armed pulse, reading `watch` and counting in `logs`; a trigger that fires surfaces in the wait."""
 
-    def __init__(self, key: str, watch: Watch, for_: timedelta) -> None:
+    def __init__(self, key: str, watch: Watch, for_: timedelta, logs: LogErrors) -> None:
         self.key = key
         self._watch = watch
+        self._logs = logs
         self._seconds = for_.total_seconds()
 
     def judge(self, pulse: Pulse) -> Checks:
-        """One result per metric, as it was at the end and in between. Raises TriggerFired through the pulse. Read-only."""
+        """One result per metric, as it was at the end and in between, and one of the logs. Read-only.
+
+        Raises TriggerFired through the pulse.
+        """
         course = Course()
         begun = pulse.now()
         first = self._watch.latest  # from before: counts for nothing
@@ -33,11 +38,13 @@ class Monitor(Check):
             latest = self._watch.latest
             if latest is not None and latest is not first:
                 course.see(latest)
+            self._logs.look(pulse.now())
             pulse.pause(min(POLL, max(0.01, self._seconds - elapsed)))
         pulse.progress(self._seconds, self._seconds, "s")
         if self._watch.latest is not None:
             course.see(self._watch.latest)
-        return course.judge(self._watch.sustained)
+        self._logs.read()
+        return Checks((*course.judge(self._watch.sustained).checks, self._logs.result()))
 
     def _blind(self, seconds: float) -> CheckResult:
         latest = self._watch.latest

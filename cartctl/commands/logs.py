@@ -9,7 +9,6 @@ from cartctl.commands.options import Options, Output
 from cartctl.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
-    from cartctl.config.model import Environment
     from cartctl.monitoring.logs import Hit, LogSummary
 
 EVERY = 1.0  # seconds between two readings
@@ -39,7 +38,12 @@ def logs(
     options: Options = ctx.obj
     seconds, pulse = _seconds(since), Pulse()
     with Ports(options.environment()) as ports, interruptible(pulse):
-        tail = ports.cluster.tail(_selector(ports.env, selector), since=seconds)
+        tail = ports.log_tail(since=seconds, selector=selector)
+        if tail is None:
+            raise ConfigError(
+                f"The environment {ports.env.name} does not say whose logs to read.",
+                hint='Set logs.selector, for example "app=payment-api", or logs.command, or give --selector.',
+            )
         tally = Tally(ports.env.logs.errors_per_minute)
         try:
             while True:
@@ -70,13 +74,3 @@ def _seconds(text: str) -> float:
         return parse_duration(text).total_seconds()
     except ValueError as wrong:
         raise UsageError(f"--since: {wrong}.", hint="For example --since 10m.") from wrong
-
-
-def _selector(env: "Environment", given: str | None) -> str:
-    found = given or env.logs.selector or ""
-    if not found and env.cluster.kind == "kubernetes":
-        raise ConfigError(
-            f"The environment {env.name} does not say whose logs to read.",
-            hint='Set logs.selector, for example "app=payment-api", or give --selector.',
-        )
-    return found

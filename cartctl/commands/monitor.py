@@ -60,7 +60,7 @@ def monitor(
         if once:
             _once(watch, pulse, options, _settle(ports))
         else:
-            _watch(watch, pulse, duration or ports.env.monitor.for_, options, ports if auto_abort else None)
+            _watch(watch, pulse, duration or ports.env.monitor.for_, options, ports, auto_abort=auto_abort)
 
 
 def _duration(text: str | None) -> timedelta | None:
@@ -109,19 +109,20 @@ def _rebuild(watch: "Watch") -> None:
 
 
 def _watch(
-    watch: "Watch", pulse: "Pulse", duration: timedelta, options: Options, aborting: "Ports | None" = None
+    watch: "Watch", pulse: "Pulse", duration: timedelta, options: Options, ports: "Ports", *, auto_abort: bool
 ) -> None:
-    """Until the time is over or a trigger fires, which aborts the rollout of `aborting`."""
+    """Until the time is over or a trigger fires, which with `auto_abort` aborts the rollout."""
     from cartctl.checks.monitor import Monitor
     from cartctl.monitoring.triggers import TriggerFired
+    from cartctl.plans.parts import log_errors
 
     _rebuild(watch)
     try:
         with watch.armed(pulse, tell=lambda tick: _tell(tick, options)):
-            checks = Monitor("monitor", watch, duration).judge(pulse)
+            checks = Monitor("monitor", watch, duration, log_errors(ports)).judge(pulse)
     except TriggerFired as fired:
-        if aborting is not None:
-            _abort(aborting, fired.message, options)
+        if auto_abort:
+            _abort(ports, fired.message, options)
         raise CheckFailed(fired.message, hint="cartctl rollback --plan shows the way back.") from fired
     _end(checks, options)
 

@@ -28,6 +28,7 @@ def judge(environment: Environment) -> list[Problem]:
         *_cluster(environment),
         *_images(environment),
         *_addresses(environment),
+        *_logs(environment),
         *_rollout(environment),
     ]
 
@@ -189,6 +190,13 @@ def _address(path: KeyPath, url: str) -> Iterator[Problem]:
             path,
             f"is no web address: {quoted(url)}",
             hint="It begins with http:// or https:// and names a host.",
+        )
+
+
+def _logs(environment: Environment) -> Iterator[Problem]:
+    if environment.logs.selector and environment.logs.command:
+        yield Problem(
+            ("logs", "command"), "stands beside `logs.selector`", hint="Say one of them: whose logs are read."
         )
 
 

@@ -61,7 +61,7 @@ def deployment(ports: Ports, watch: Watch, asked: Asked) -> tuple[Phase, ...]:
             *([end] if mode == "plan" else []),
             Restore("workers.start", of="workers.stop"),
             parts.smoke(ports),
-            Monitor("monitor", watch, asked.monitor_for or ports.env.monitor.for_),
+            Monitor("monitor", watch, asked.monitor_for or ports.env.monitor.for_, parts.log_errors(ports)),
             Restore("prewarm.restore", of="prewarm"),
             parts.announce_outcome(ports),
         )),

@@ -6,6 +6,7 @@ from typing import Any
 
 from cartctl.adapters.flag_store import ConfigMapFlags, FileFlags, FlagStore
 from cartctl.checks.catalogue import SameCatalogue
+from cartctl.checks.log_errors import LogErrors
 from cartctl.checks.preflight import Preflight
 from cartctl.checks.smoke import Smoke
 from cartctl.database.catalogue import read_catalogue
@@ -220,6 +221,11 @@ def cache(ports: Ports) -> Step:
 def cdn(ports: Ports) -> Step:
     """Static assets, purged."""
     return PurgeCdn(ports.cdn) if ports.cdn else Skip("cdn", NOT_CONFIGURED)
+
+
+def log_errors(ports: Ports, *, since: float = 1.0) -> LogErrors:
+    """Errors about carts in the application's logs, from `since` seconds before they are first looked at."""
+    return LogErrors(lambda: ports.log_tail(since=since), ports.env.logs.errors_per_minute)
 
 
 def smoke(ports: Ports) -> Step:

@@ -1,7 +1,7 @@
 """The checks of a rollout run, each given the adapters it needs."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cartctl.checks.flags_asked import FlagsAsked
@@ -12,6 +12,10 @@ from cartctl.plans.rollout_desk import Desk
 from cartctl.plans.watching import new_watch
 from cartctl.ports import Ports
 from cartctl.rollout.gates import count_carts, judge_conversion
+
+LOGS_BACK = timedelta(
+    hours=1
+)  # that a gate reads at most: a day of every replica's log is too much to ask for
 
 
 def flags_asked(ports: Ports, expected: Mapping[str, Mapping[str, bool]], *, optional: bool) -> FlagsAsked:
@@ -28,7 +32,7 @@ def gates(desk: Desk) -> Gates:
     env, rate = ports.env, ports.env.thresholds.error_rate
     interval = env.metrics.scrape_interval.total_seconds() if env.metrics else 15.0
     past = Past(ports.metrics, rate.critical, rate.rollback_after.total_seconds(), interval)
-    logs = (ports.cluster, ports.api_deployments, env.logs.errors_per_minute)
+    logs = parts.log_errors(ports, since=min(env.rollout.gate.lookback, LOGS_BACK).total_seconds())
     judged = (lambda: _conversion(desk)) if desk.already else None
     every = env.monitor.every.total_seconds()
     smoke: Any = parts.smoke(ports)

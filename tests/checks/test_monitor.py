@@ -1,13 +1,15 @@
 """The monitoring step and the check of queries: what a time of watching comes to."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
 
+from cartctl.adapters.log_lines import LogLine
 from cartctl.adapters.metrics import Metric, PastReading, Reading
+from cartctl.checks.log_errors import LogErrors
 from cartctl.checks.monitor import Course, Monitor
 from cartctl.checks.queries import Queries
 from cartctl.config.model import Thresholds
@@ -30,6 +32,19 @@ def tick(second: float, **verdicts: Judged) -> Tick:
 
 
 @dataclass
+class Written:
+    """A log that holds these lines, told once."""
+
+    lines: list[LogLine]
+
+    def read(self) -> list[LogLine]:
+        """All that are there."""
+        told = self.lines[:]
+        self.lines.clear()
+        return told
+
+
+@dataclass
 class Script:
     """Stands in for a watch: one tick per second of a clock that only sleeping moves."""
 
@@ -38,6 +53,7 @@ class Script:
     now: float = 0.0
     blind_limit: float = 5.0
     sustained: float = 5.0
+    lines: list[LogLine] = field(default_factory=list)
 
     @property
     def latest(self) -> Tick | None:
@@ -60,16 +76,18 @@ class Script:
         pulse = Pulse(clock=lambda: self.now, sleep=self.sleep)
         if told is not None:
             pulse.progress = lambda done, total, unit: told.append((done, total, unit))
-        checks = Monitor("monitor", cast("Watch", self), timedelta(seconds=seconds)).judge(pulse)
+        logs = LogErrors(lambda: Written(self.lines), 2)
+        checks = Monitor("monitor", cast("Watch", self), timedelta(seconds=seconds), logs).judge(pulse)
         return {check.name: (check.verdict, check.observed) for check in checks.checks}
 
 
 def test_a_quiet_time_passes_with_every_metric() -> None:
-    """One result per metric, and the whole time is waited for."""
+    """One result per metric and one of the logs, and the whole time is waited for."""
     script = Script(tick)
     told: list[tuple[float, float, str]] = []
     found = script.judge(20, told)
-    assert {name: verdict for name, (verdict, _) in found.items()} == dict.fromkeys(Metric, Verdict.PASS)
+    passed = dict.fromkeys((*Metric, "logs"), Verdict.PASS)
+    assert {name: verdict for name, (verdict, _) in found.items()} == passed
     assert script.now >= 20
     assert told[0] == (0, 20, "s")
     assert told[-1] == (20, 20, "s")
@@ -119,6 +137,19 @@ def test_a_metric_that_cannot_be_judged_at_the_end_is_unknown(verdict: Judged) -
     assert found["db_latency_p95"][0] is Verdict.UNKNOWN
 
 
+def test_errors_in_the_logs_warn_and_the_last_one_is_shown() -> None:
+    """More in one minute than is usual: the figures pass, the step warns; secrets in the line are masked."""
+    errors = [
+        LogLine(f"2026-01-06T02:00:0{n}Z", "payment-api-1", "api", f"ERROR cart {n} password=hunter2")
+        for n in range(3)
+    ]
+    verdict, observed = Script(tick, lines=errors).judge()["logs"]
+    assert verdict is Verdict.WARN
+    assert "3 errors about carts in the worst minute (2026-01-06T02:00)" in observed
+    assert "payment-api-1 ERROR cart 2" in observed
+    assert "hunter2" not in observed
+
+
 def test_a_blind_time_ends_it_early() -> None:
     """Beyond the limit nothing more is waited for."""
     script = Script(tick, blind_from=3)
@@ -156,8 +187,9 @@ def test_a_trigger_surfaces_at_once() -> None:
         pulse.alarm(TriggerFired("x"))
 
     pulse = Pulse(clock=lambda: script.now, sleep=sleep)
+    monitor = Monitor("monitor", cast("Watch", script), timedelta(minutes=30), LogErrors(lambda: None, 10))
     with pytest.raises(TriggerFired):
-        Monitor("monitor", cast("Watch", script), timedelta(minutes=30)).judge(pulse)
+        monitor.judge(pulse)
     assert script.now < 1
 
 

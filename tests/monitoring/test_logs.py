@@ -4,6 +4,8 @@ import json
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -75,6 +77,22 @@ def test_logs_shows_what_matches_and_with_all_every_line(sandbox: Sandbox) -> No
     assert "lines read" in text.stdout
 
 
+def test_a_configured_command_is_read_instead_of_the_cluster(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`logs.command`: its lines with their own times, counted by minute; a selector that is given goes before it."""
+    log = tmp_path / "api.log"
+    now = datetime.now(UTC).isoformat()
+    log.write_text(f"2020-01-01T00:00:00Z ERROR cart old\n{now} ERROR cart 7\n{now} INFO fine\nP2002\n")
+    monkeypatch.setenv("CARTCTL_LOGS__COMMAND", json.dumps(["cat", str(log)]))
+    result = CliRunner().invoke(app, ["logs", "--env", "sandbox", "-o", "json"])
+    *hits, last = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(hit["pod"], hit["text"]) for hit in hits] == [("cat", "ERROR cart 7"), ("cat", "P2002")]
+    assert (last["lines"], last["matches"]) == (3, {"cart": 1, "prisma": 1})
+    cluster = CliRunner().invoke(app, ["logs", "--env", "sandbox", "-l", "app=payment-api", "-o", "json"])
+    assert (cluster.exit_code, "P2002" in cluster.stdout) == (0, False)
+
+
 def test_following_ends_with_ctrl_c_and_the_count(sandbox: Sandbox) -> None:
     """Lines come as they are written; one Ctrl-C is the way out."""
     argv = [sys.executable, "-m", "cartctl", "logs", "--env", "sandbox", "--all", "--follow", "-o", "json"]
@@ -91,7 +109,9 @@ def test_following_ends_with_ctrl_c_and_the_count(sandbox: Sandbox) -> None:
     ("argv", "env", "said"),
     (
         (["--since", "long"], {}, "is no duration"),
-        ([], {"CARTCTL_CLUSTER__KIND": "kubernetes"}, "no kubeconfig"),
+        (["-l", "app=x"], {"CARTCTL_CLUSTER__KIND": "kubernetes"}, "no kubeconfig"),
+        ([], {"CARTCTL_CLUSTER__KIND": "kubernetes"}, "does not say whose logs"),
+        ([], {"CARTCTL_LOGS__COMMAND": '["no-such-program"]'}, "'no-such-program' cannot start"),
     ),
 )
 def test_wrong_options_are_one_sentence(

@@ -1,0 +1,118 @@
+"""Reads on in what a program writes: `docker logs -f`, `journalctl -f`, or whatever else brings an application's log.
+
+A thread takes the lines off the pipe, so that reading never waits for a program that is silent.
+"""
+
+import re
+import signal
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cartctl.adapters.log_lines import LogLine
+from cartctl.adapters.programs import GRACE, TAIL, ProgramFailed, inherited, signal_group
+from cartctl.errors import ConfigError
+
+SILENCE = 1.0  # seconds without a line after which what was there at the beginning is read
+PATIENCE = 10.0  # and seconds after which it is taken as it is, or after as many as are looked back
+MOST = 100_000  # lines kept between two readings; of more, the newest
+_TIME = re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[^\s\]]*")
+
+
+class CommandTail:
+    """Reads on in the output of `argv` (never a shell), standard error included, from `since` seconds ago.
+
+    A line's own time counts where it begins with one (ISO 8601); else it is the moment that it came.
+    """
+
+    def __init__(self, argv: Sequence[str], *, since: float) -> None:
+        self._argv = list(argv)
+        self._name = Path(argv[0]).name
+        self._since = datetime.now(UTC) - timedelta(seconds=since)
+        self._patience = min(PATIENCE, since)
+        self._lines: deque[tuple[datetime, bytes]] = deque(maxlen=MOST)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._take, name="logs", daemon=True)
+        self._came = 0.0
+
+    def read(self) -> list[LogLine]:
+        """The lines since the last reading; the first one starts the program and waits until it has told what is there.
+
+        Raises ConfigError when it cannot start, ProgramFailed with its last lines when it ended with an error.
+        """
+        if self._process is None:
+            self._start()
+            self._settle()
+        ended = not self._thread.is_alive()
+        told = [self._lines.popleft() for _ in range(len(self._lines))]
+        if ended and self._process is not None and self._process.wait():
+            last = b"\n".join(line for _, line in told).decode(errors="replace").strip()[-TAIL:]
+            raise ProgramFailed(
+                f"{self._name} failed (exit code {self._process.returncode}): {last or 'no message'}",
+                hint="Check logs.command.",
+            )
+        return [line for line in map(self._line, told) if line is not None]
+
+    def close(self) -> None:
+        """End the program: asked first, ended after GRACE seconds."""
+        if self._process is None:
+            return
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with suppress(subprocess.TimeoutExpired):
+                signal_group(self._process.pid, number)
+                self._process.wait(GRACE)
+        self._thread.join(GRACE)
+        if self._process.stdout:
+            self._process.stdout.close()
+
+    def _start(self) -> None:
+        try:
+            self._process = subprocess.Popen(
+                self._argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,  # a container's standard error is where its errors are
+                env=inherited(),
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ConfigError(
+                f"The command {self._argv[0]!r} cannot start: {error.strerror}.", hint="Check logs.command."
+            ) from error
+        self._thread.start()
+
+    def _take(self) -> None:
+        for line in self._process.stdout if self._process and self._process.stdout else ():
+            self._came = time.monotonic()
+            self._lines.append((datetime.now(UTC), line.rstrip(b"\r\n")))
+
+    def _settle(self) -> None:
+        begun = self._came = time.monotonic()
+        while self._thread.is_alive() and time.monotonic() - begun < self._patience:
+            if time.monotonic() - self._came >= SILENCE:
+                return
+            self._thread.join(0.05)
+
+    def _line(self, told: tuple[datetime, bytes]) -> LogLine | None:
+        """None for one that was written before the beginning."""
+        came, line = told
+        found = _TIME.match(line)
+        at = _moment(found[0].decode()) if found else None
+        if at is not None and at < self._since:
+            return None
+        text = line[found.end() :] if found and at is not None else line
+        stamp = (at or came).astimezone(UTC).isoformat().replace("+00:00", "Z")
+        return LogLine(stamp, self._name, "", text.decode(errors="replace").strip())
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -1,0 +1,57 @@
+"""How many errors about carts the application's logs hold: more in a minute than is usual are worth a warning, never more."""
+
+from collections.abc import Callable
+
+from cartctl.adapters.http import mask
+from cartctl.adapters.log_lines import Tail
+from cartctl.engine.model import CheckResult, Verdict
+from cartctl.errors import CartctlError
+from cartctl.monitoring.logs import Hit, Tally
+
+EVERY = 15.0  # seconds between two readings
+CUT = 160  # characters of a line that are shown
+
+
+class LogErrors:
+    """Counts from its first look on. `find` opens the logs, None where nobody says whose; `limit` is errors per minute."""
+
+    def __init__(self, find: Callable[[], Tail | None], limit: int) -> None:
+        self._find = find
+        self._tally = Tally(limit)
+        self._tail: Tail | None = None
+        self._last: Hit | None = None
+        self._looked: float | None = None
+        self._unread = ""
+
+    def look(self, now: float) -> None:
+        """Read on, when it is time to; `now` is seconds on a clock of the caller's. Read-only."""
+        if self._looked is not None and now - self._looked < EVERY:
+            return
+        self._looked = now
+        self.read()
+
+    def read(self) -> None:
+        """Read on. What cannot be read is told by the result; it must not end what watches. Read-only."""
+        try:
+            self._tail = self._tail or self._find()
+            lines = self._tail.read() if self._tail else []
+        except CartctlError as failed:
+            self._unread = failed.message
+            return
+        self._unread = "" if self._tail else "the environment does not say whose logs to read"
+        for hit in self._tally.take(lines):
+            self._last = hit if hit.pattern else self._last
+
+    def result(self) -> CheckResult:
+        """Warns for a minute above the limit, with the last line that counted, and for logs that were not read."""
+        told = self._tally.summary()
+        expected = f"at most {told.limit} errors about carts a minute"
+        if self._unread:
+            hint = "Set logs.selector or logs.command; try: cartctl logs"
+            return CheckResult("logs", Verdict.WARN, f"not read: {self._unread}", expected, hint)
+        if not told.most or self._last is None:
+            return CheckResult("logs", Verdict.PASS, f"no errors about carts in {told.lines} lines", expected)
+        observed = f"{told.most} errors about carts in the worst minute ({told.worst_minute}), the last: "
+        observed += f"{self._last.pod} {mask(self._last.text)[:CUT]}"
+        verdict = Verdict.WARN if told.warned else Verdict.PASS
+        return CheckResult("logs", verdict, observed, expected, "Look at them: cartctl logs --follow")
