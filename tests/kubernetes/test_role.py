@@ -85,3 +85,21 @@ def test_the_images_base_is_pinned() -> None:
     bases = [line.split()[1] for line in lines if line.startswith("FROM ")]
     assert bases
     assert all(":" in base and not base.endswith(":latest") for base in bases)
+
+
+def test_what_the_image_copies_is_there() -> None:
+    """From the repository, or from a stage before, which made it."""
+    stages: dict[str, str] = {}
+    name = ""
+    for line in (RUNBOOKS / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ").splitlines():
+        match line.split():
+            case ["FROM", _, *named]:
+                name = named[-1] if named else "final"
+                stages[name] = ""
+            case ["COPY", str(origin), *paths, _] if origin.startswith("--from="):
+                made = stages[origin.removeprefix("--from=")]
+                assert [path for path in paths if path not in made] == []
+            case ["COPY", *paths, _]:
+                assert [path for path in paths if not (RUNBOOKS.parents[1] / path).exists()] == []
+        stages[name] = stages.get(name, "") + line + "\n"
+    assert list(stages) == ["", "build", "final"]
