@@ -96,6 +96,7 @@ def restore(subject: Subject, store: Store, snapshot: str, pulse: Pulse, *, disc
         superuser = _refuse_unfit(connection, manifest, live, disconnect=disconnect)
         around = swap.read_around(connection, live) if swap.exists(connection, live) else _recorded(manifest)
         with _new_database(connection, new, around) as made, store.opened(snapshot) as dump:
+            swap.try_carry_over(connection, new, around)
             target = subject.database.database(new)
             _fill(target, dump, manifest, pulse, as_role=None if superuser else around.owner)
             _require(target, subject, manifest, pulse, superuser=superuser)
@@ -153,6 +154,11 @@ def _refuse_unfit(connection: Connection, manifest: Manifest, live: str, *, disc
         raise Refused(
             f"{user} may not put another database in the place of {live}.",
             hint=f"ALTER ROLE {user} CREATEDB, and make it a member of the role that owns {live}.",
+        )
+    if not superuser and (others := swap.other_owners(connection, live)):
+        raise Refused(
+            f"Not everything in {live} belongs to its owner ({', '.join(others)} own some of it), and {user} could not keep that.",
+            hint="Restore as a superuser, or give those objects to the database's owner first.",
         )
     swap.refuse_connected(connection, live, disconnect=disconnect)
     return bool(superuser)

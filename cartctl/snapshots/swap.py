@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from cartctl.adapters.effects import effect
-from cartctl.adapters.postgres import Connection, sql
+from cartctl.adapters.postgres import Connection, SqlFailed, sql, translated
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Locked, Refused
 
@@ -119,6 +119,32 @@ def carry_over(connection: Connection, name: str, around: Around) -> None:
             connection.execute(what.format(sql.SQL(_known(privilege)), database, who))
     for role, setting, value in around.settings:
         _set(connection, database, role, setting, value)
+
+
+def try_carry_over(connection: Connection, name: str, around: Around) -> None:
+    """Carry over and take it back again: what a role may not do is found before the rows are restored.
+
+    Raises Refused with the server's sentence.
+    """
+    try:
+        with translated(), connection.transaction(force_rollback=True):
+            carry_over(connection, name, around)
+    except SqlFailed as denied:
+        raise Refused(
+            f"What surrounds the live database cannot be given to another one: {denied.message}.",
+            hint="Restore as a superuser, or RESET that setting first: \\drds and \\l in psql show them.",
+        ) from denied
+
+
+def other_owners(connection: Connection, name: str) -> list[str]:
+    """Roles that own something in a database beside its owner and ourselves. Read-only."""
+    rows = connection.execute(
+        """SELECT DISTINCT pg_get_userbyid(refobjid) FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid
+           WHERE d.datname = %s AND refclassid = 'pg_authid'::regclass AND deptype = 'o' AND refobjid <> d.datdba
+             AND pg_get_userbyid(refobjid) <> current_user ORDER BY 1""",
+        (name,),
+    ).fetchall()
+    return [str(row[0]) for row in rows]
 
 
 def own(connection: Connection, name: str, around: Around) -> None:

@@ -7,14 +7,18 @@ import pytest
 
 from cartctl.adapters import effects
 from cartctl.adapters.postgres import Postgres
-from cartctl.database.catalogue import fingerprint_hash
+from cartctl.database.catalogue import fingerprint_hash, read_catalogue
+from cartctl.database.migrate import deploy
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import CheckFailed, Refused
 from cartctl.snapshots.create import Subject, create
 from cartctl.snapshots.manifest import write_manifest
 from cartctl.snapshots.restore import plan_restore, restore
 from cartctl.snapshots.store import Store
+from tests.database.conftest import Settings, settings
 from tests.services import Server
+
+__all__ = ["settings"]
 
 FILL = """
 INSERT INTO companies (id, name) SELECT 'c' || n, 'C' FROM generate_series(1, 10) AS n;
@@ -167,3 +171,77 @@ def test_a_database_that_is_gone_comes_back(pg18: Server, live: Subject, store: 
     done = restore(live, store, taken, Pulse(), disconnect=False)
     assert done.kept_as is None
     assert sql(live.database, "SELECT count(*) FROM carts") == [(50,)]
+
+
+@pytest.fixture
+def shop(server: Server, settings: Settings) -> Iterator[Postgres]:
+    """A migrated database with rows that a role of its own owns, as its deployer sees it: a member, and no superuser."""
+    database = server.create_platform()
+    for role in ("rs_owner", "rs_other"):
+        server.execute(f"CREATE ROLE {role} NOLOGIN")
+    server.execute("CREATE ROLE rs_deployer LOGIN CREATEDB IN ROLE rs_owner, pg_read_all_data")
+    server.execute(f'ALTER DATABASE "{database.name}" OWNER TO rs_owner')
+    given = "SELECT format('ALTER TABLE %I OWNER TO rs_owner', tablename) FROM pg_tables WHERE schemaname = 'public'"
+    for (statement,) in sql(database, given):
+        sql(database, str(statement))
+    deploy(database, settings(database, owner_role="rs_owner", app_role="pg_monitor"), "run", Pulse())
+    sql(
+        database,
+        FILL.replace(
+            "CREATE SCHEMA cartctl_journal", "CREATE SCHEMA cartctl_journal AUTHORIZATION rs_deployer"
+        ),
+    )
+    sql(database, "ALTER TABLE cartctl_journal.event OWNER TO rs_deployer")
+    before = names(server)
+    yield database.as_user("rs_deployer")
+    for left in (names(server) - before) | {database.name}:
+        server.execute(f'DROP DATABASE "{left}" WITH (FORCE)')
+    server.execute("DROP ROLE rs_deployer, rs_owner, rs_other")
+
+
+def test_a_deployer_is_enough_on_every_server(server: Server, shop: Postgres, store: Store) -> None:
+    """Without a superuser: rows, owners, grants and surroundings are as before, and both can be swapped again."""
+    server.execute(f"ALTER DATABASE \"{shop.name}\" SET work_mem = '7MB'")
+    subject = Subject("test", shop, fingerprint_hash)
+    create(subject, store, "one", Pulse())
+    before, structure = around(server, shop.name), catalogue(shop)
+    sql(shop, "INSERT INTO cartctl_journal.event VALUES (7)")
+    sql(server.database(shop.name), "DELETE FROM carts")
+    restore(subject, store, "one", Pulse(), disconnect=False)
+    assert sql(shop, "SELECT count(*) FROM carts") == [(50,)]
+    assert sql(shop, "SELECT id FROM cartctl_journal.event") == [(7,)]
+    assert (around(server, shop.name), catalogue(shop)) == (before, structure)
+    superuser = Subject("test", server.database(shop.name), fingerprint_hash)
+    assert restore(superuser, store, "one", Pulse(), disconnect=True).rows > 50
+    assert catalogue(shop) == structure
+
+
+def catalogue(database: Postgres) -> str:
+    """The structure's text, without the journal."""
+    with database.session("tests") as connection:
+        return read_catalogue(connection).text
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    (
+        ('ALTER DATABASE "{name}" SET log_min_duration_statement = 7', "log_min_duration_statement"),
+        ("ALTER ROLE rs_other IN DATABASE \"{name}\" SET work_mem = '7MB'", "permission denied"),
+        ("ALTER ROLE rs_deployer NOCREATEDB", "ALTER ROLE rs_deployer CREATEDB"),
+        ("REVOKE rs_owner FROM rs_deployer", "member of the role"),
+        ("ALTER TABLE orders OWNER TO rs_other", "rs_other own some of it"),
+    ),
+)
+@pytest.mark.parametrize("server", ("pg18",), indirect=True)
+def test_a_deployer_that_could_not_keep_all_of_it_is_refused(
+    server: Server, shop: Postgres, store: Store, statement: str, told: str
+) -> None:
+    """What the role may not carry over is named before the rows are restored; nothing is left of the attempt."""
+    superuser = server.database(shop.name)
+    create(Subject("test", superuser, fingerprint_hash), store, "one", Pulse())
+    sql(superuser, statement.format(name=shop.name))
+    before = names(server)
+    with pytest.raises(Refused) as refused:
+        restore(Subject("test", shop, fingerprint_hash), store, "one", Pulse(), disconnect=False)
+    assert told in f"{refused.value.message} {refused.value.hint}"
+    assert names(server) == before
