@@ -32,6 +32,7 @@ from cartctl.steps.fingerprint import Fingerprint
 from cartctl.steps.migrate import Migrate
 
 PLAN = "rehearse"
+_LOCALE = "SELECT datcollate FROM pg_database WHERE datname = current_database()"
 
 
 class Rehearsal:
@@ -139,14 +140,21 @@ def _tried(ports: Ports, pulse: Pulse, server: str | None, with_data: str | None
             scratch_copy(ports, pulse, server=server, with_data=with_data) as copy,
             _directory() as directory,
         ):
-            with copy.session("rehearse") as connection:
-                told = f"on PostgreSQL {connection.info.server_version // 10000}"
-            yield CheckResult(
-                "copy", Verdict.PASS, told + (f", with {with_data}" if with_data else ", schema only")
-            )
+            yield CheckResult("copy", Verdict.PASS, _told(ports, copy, with_data))
             yield from Rehearsal(ports, copy, directory, pulse).checks()
     except Inconclusive as unknown:
         yield CheckResult("copy", Verdict.UNKNOWN, unknown.message, "a copy to try it on", unknown.hint)
+
+
+def _told(ports: Ports, copy: Postgres, with_data: str | None) -> str:
+    """What it is tried on, and in what that is not as the target."""
+    with copy.session("rehearse") as here, ports.database.session("rehearse") as there:
+        (ours,), (theirs,) = (
+            connection.execute(_LOCALE).fetchone() or ("?",) for connection in (here, there)
+        )
+        told = f"on PostgreSQL {here.info.server_version // 10000}"
+    told += f", with {with_data}" if with_data else ", schema only"
+    return told if ours == theirs else f"{told}, with the locale {ours} instead of {theirs}"
 
 
 def _judged(name: str, act: Callable[[], str]) -> CheckResult:

@@ -120,12 +120,28 @@ def test_roles_come_along_and_rights_are_rehearsed(pg15: Server, environment: En
     assert passed == dict.fromkeys(PASSED, Verdict.PASS)
 
 
-def test_a_missing_extension_is_inconclusive(pg15: Server, environment: Environments, scratch: str) -> None:
-    """What the scratch server does not have makes it unknown, never a pass; so do roles it lacks."""
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    (
+        ("CREATE EXTENSION pgcrypto", 'extension "pgcrypto" is not available'),
+        ('ALTER TABLE companies ADD note text COLLATE "de-x-icu"', 'collation "pg_catalog.de-x-icu"'),
+        ("CREATE ROLE r_only_there", "lacks roles of the target: r_only_there"),
+    ),
+)
+def test_what_the_scratch_server_lacks_is_inconclusive(
+    pg15: Server, tmp_path: Path, scratch: str, statement: str, told: str
+) -> None:
+    """An extension, a collation or a role that is missing there: exit code 6 and its name, never a pass."""
     database = pg15.create_platform()
-    run_sql(database, "CREATE EXTENSION pgcrypto")
-    assert verdicts(environment(database), scratch) == {"copy": Verdict.UNKNOWN}
+    run_sql(database, statement)
+    tried = Cartctl(tmp_path, database)("rehearse", "--server", scratch, "-o", "json")
     pg15.drop(database)
+    pg15.execute("DROP ROLE IF EXISTS r_only_there")
+    checks = json.loads(tried.stdout)
+    assert (tried.returncode, checks["verdict"], tried.stderr) == (6, "unknown", "")
+    (copy,) = checks["checks"]
+    assert told in copy["observed"]
+    assert copy["hint"]
 
 
 def test_nothing_pending_is_nothing_rehearsed(migrated: Postgres, environment: Environments) -> None:
