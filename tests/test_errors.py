@@ -46,6 +46,13 @@ def test_an_error_without_a_hint_is_one_line(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().err == "cartctl: No.\n"
 
 
+def test_what_an_error_quotes_is_shown_and_not_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Escape sequences and other characters without a picture are told as escapes; lines stay lines."""
+    report_failure(errors.Refused("No \x1b[31m\u202ecart\nat all.", hint="\x07\udcff"), as_json=False)
+    shown = "cartctl: No \\x1b[31m\\u202ecart\nat all.\n  hint: \\x07\\udcff\n"
+    assert capsys.readouterr().err == shown
+
+
 @pytest.mark.parametrize("as_json", (True, False))
 def test_credentials_are_masked_once_more(capsys: pytest.CaptureFixture[str], as_json: bool) -> None:
     """Whatever an error quotes, passwords in addresses and connection strings are not repeated."""

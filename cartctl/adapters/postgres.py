@@ -12,7 +12,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.types.json import Jsonb
 
-from cartctl.errors import ConfigError, Refused, StepFailed
+from cartctl.errors import ConfigError, Refused, StepFailed, UsageError
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -43,12 +43,17 @@ class SqlFailed(StepFailed):
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn the driver's errors into SqlFailed with the server's first line and its hint."""
+    """Turn the driver's errors into SqlFailed with the server's first line and its hint.
+
+    Raises UsageError for an argument that is no text: a command line may hold any bytes, the database's text may not.
+    """
     try:
         yield
     except psycopg.Error as error:
         first = str(error).strip().partition("\n")[0] or type(error).__name__
         raise SqlFailed(first, hint=error.diag.message_hint or "", sqlstate=error.sqlstate or "") from error
+    except UnicodeEncodeError as wrong:
+        raise UsageError(f"{wrong.object!a} is no text in UTF-8.") from wrong
 
 
 class Postgres:

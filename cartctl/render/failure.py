@@ -5,6 +5,7 @@ import re
 import sys
 
 from cartctl.errors import CartctlError
+from cartctl.render.words import harmless
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*(?=@)|(?<=password=)\S+", re.IGNORECASE)
 
@@ -24,6 +25,11 @@ def report_failure(error: CartctlError, *, as_json: bool) -> None:
         }
         sys.stdout.write(json.dumps({"kind": "error", "version": 1, **fields}) + "\n")
         return
-    sys.stderr.write(f"cartctl: {message}\n")
+    sys.stderr.write(f"cartctl: {_lines(message)}\n")
     if hint:
-        sys.stderr.write(f"  hint: {hint}\n")
+        sys.stderr.write(f"  hint: {_lines(hint)}\n")
+
+
+def _lines(told: str) -> str:
+    """The lines of a sentence that may quote anything."""
+    return "\n".join(map(harmless, told.split("\n")))

@@ -14,6 +14,7 @@ from cartctl.domain.quote import Quote
 from cartctl.domain.tax import TaxMode, TaxRounding
 from cartctl.render.quote_terms import promotion_terms, rate_terms, rule_terms, why_not
 from cartctl.render.text import renderable
+from cartctl.render.words import harmless
 
 _WIDTH = 78
 _INDENT = (0, 0, 0, 2)
@@ -110,4 +111,4 @@ def _detail(words: Text) -> RenderableType:
 
 def shown(words: str, style: str = "") -> Text:
     """Somebody else's words: no markup is read from them, and what a terminal would obey is shown as an escape."""
-    return Text("".join(c if c.isprintable() else ascii(c)[1:-1] for c in words), style)
+    return Text(harmless(words), style)

@@ -116,6 +116,12 @@ def test_cleanup_expires_sessions(cartctl: Cartctl, shop: Shop) -> None:
     assert dict(shop.all("SELECT id, status::text FROM cross_site_sessions"))["shop"] == "ACTIVE"
 
 
+def test_a_company_that_is_no_text_is_refused(cartctl: Cartctl) -> None:
+    """Bytes of the command line that are no UTF-8 are wrong usage, and no failure inside."""
+    cartctl("stats", "--company", "\udcff", ends=2)
+    cartctl("expire", "--company", "\udcff", "--apply", ends=2)
+
+
 def test_stats_are_the_companys(cartctl: Cartctl, shop: Shop) -> None:
     """Counts by status, worth by currency and the overview tell the company's carts alone, exactly (D11, D12)."""
     day = NOW - 24 * HOUR
