@@ -14,38 +14,46 @@ sandbox = typer.Typer(
     help="The embedded environment: PostgreSQL, the application, metrics.", no_args_is_help=True
 )
 
-Name = Annotated[str, typer.Option("--name", help="Which sandbox; several run side by side.")]
+Name = Annotated[
+    str,
+    typer.Option(
+        "--name",
+        help="Which sandbox; several run side by side.",
+        show_default="NAME of --env sandbox:NAME, else default",
+    ),
+]
 
 
 @sandbox.command("up")
-def sandbox_up(ctx: typer.Context, name: Name = "default") -> None:
+def sandbox_up(ctx: typer.Context, name: Name = "") -> None:
     """Start it, or mend what is not running of it."""
     from cartctl.sandbox.up import up
 
     options: Options = ctx.obj
-    options.show(up(name, _saying(options)))
+    options.show(up(_name(options, name), _saying(options)))
 
 
 @sandbox.command("down")
 def sandbox_down(
     ctx: typer.Context,
-    name: Name = "default",
+    name: Name = "",
     purge: Annotated[bool, typer.Option("--purge", help="Remove everything it has kept, too.")] = False,
 ) -> None:
     """Stop it; its data stay unless purged."""
     from cartctl.sandbox.down import down
 
     options: Options = ctx.obj
-    options.show(down(name, _saying(options), purge=purge))
+    options.show(down(_name(options, name), _saying(options), purge=purge))
 
 
 @sandbox.command("status")
-def sandbox_status(ctx: typer.Context, name: Name = "default") -> None:
+def sandbox_status(ctx: typer.Context, name: Name = "") -> None:
     """Where everything is: addresses, files, deployments."""
     from cartctl.sandbox.status import read_status
     from cartctl.sandbox.up import checked_directory
 
     options: Options = ctx.obj
+    name = _name(options, name)
     checked_directory(name)
     options.show(read_status(name))
 
@@ -68,7 +76,7 @@ def sandbox_seed(
     replace: Annotated[
         bool, typer.Option("--replace", help="Remove the carts that are there first.")
     ] = False,
-    name: Name = "default",
+    name: Name = "",
 ) -> None:
     """Fill the carts with believable data.
 
@@ -85,7 +93,7 @@ def sandbox_seed(
         pulse = Pulse(progress=progress)
         with interruptible(pulse):
             done = fill(
-                superuser(name),
+                superuser(_name(options, name)),
                 carts=carts,
                 count=companies,
                 seed=seed,
@@ -103,7 +111,7 @@ def sandbox_load(
     duration: Annotated[
         str, typer.Option("--for", metavar="DURATION", help="How long, for example 90s.")
     ] = "30s",
-    name: Name = "default",
+    name: Name = "",
 ) -> None:
     """Drive shoppers and admins through the sandbox.
 
@@ -123,8 +131,20 @@ def sandbox_load(
     with shown("load", quiet=options.quiet, no_color=options.no_color) as progress:
         pulse = Pulse(progress=progress)
         with interruptible(pulse):
-            done = load(name, rps=rps, seconds=seconds, pulse=pulse)
+            done = load(_name(options, name), rps=rps, seconds=seconds, pulse=pulse)
     options.show(done)
+
+
+def _name(options: Options, name: str) -> str:
+    """The sandbox that is meant: by `--name`, or as every other command is told it, by `--env sandbox:NAME`."""
+    kind, _, other = (options.env or "").partition(":")
+    if kind != "sandbox" or not other:
+        return name or "default"
+    if name and name != other:
+        raise UsageError(
+            f"--name {name} and --env {options.env} are two sandboxes.", hint="Give one of them."
+        )
+    return other
 
 
 def _saying(options: Options) -> Callable[[str], None]:

@@ -68,6 +68,16 @@ def test_a_bad_name_is_told(sandbox: Sandbox) -> None:
         assert "no name for a sandbox" in done.stderr
 
 
+def test_a_sandbox_is_named_as_its_environment_is(sandbox: Sandbox) -> None:
+    """`--env sandbox:NAME` names it as for every other command; two names at once are refused."""
+    done = cartctl("sandbox", "status", "--env", "sandbox:nobody", "-o", "json")
+    assert json.loads(done.stdout)["name"] == "nobody"
+    done = cartctl("sandbox", "status", "--env", "sandbox:nobody", "--name", "default")
+    assert (done.returncode, "two sandboxes" in done.stderr) == (2, True)
+    done = cartctl("sandbox", "status", "--env", "production", "-o", "json")
+    assert json.loads(done.stdout)["name"] == sandbox.layout.directory.name
+
+
 def test_one_that_was_never_made_is_down(sandbox: Sandbox) -> None:
     """`status` and `down` of an unknown sandbox tell that it is down and make nothing."""
     for verb in ("status", "down"):
