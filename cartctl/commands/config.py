@@ -34,12 +34,12 @@ def init_config(
     from pathlib import Path
 
     from cartctl.config.source import FILE_NAME
-    from cartctl.config.starter import write_starter
+    from cartctl.config.starter import Written, write_starter
 
     options: Options = ctx.obj
     path = Path(options.config or FILE_NAME)
     write_starter(path, force=force)
-    typer.echo(f"Wrote {path}. Next: edit it, then cartctl config check", err=True)
+    options.conclude(Written(path), f"Wrote {path}. Next: edit it, then cartctl config check")
 
 
 @config.command("check")

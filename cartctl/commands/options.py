@@ -96,6 +96,13 @@ class Options:
         if not self.quiet:
             typer.echo(sentence, err=True)
 
+    def conclude(self, result: Any, sentence: str) -> None:
+        """A result that is one sentence to a person, on stderr; JSON has it as a document on stdout."""
+        if self.output is Output.JSON:
+            self.show(result)
+        else:
+            self.say(sentence)
+
     def confirm(self, question: str, *, yes: bool) -> None:
         """Ask before anything begins. Raises Refused for a no, and without a terminal to ask on."""
         if yes:

@@ -113,7 +113,7 @@ def advance_rollout(
     """
     from cartctl.plans.rollout_desk import open_desk
     from cartctl.plans.rollout_steps import Told
-    from cartctl.plans.rollout_verbs import advance, advance_by_itself, next_stage
+    from cartctl.plans.rollout_verbs import Unmoved, advance, advance_by_itself, next_stage
     from cartctl.ports import Ports
 
     if auto and (force or approved_by):
@@ -123,8 +123,11 @@ def advance_rollout(
     options: Options = ctx.obj
     with Ports(options.environment()) as ports:
         if auto:
+            told: list[str] = []
             with options.view() as view:
-                report = advance_by_itself(ports, view, options.say)
+                report = advance_by_itself(ports, view, told.append)
+            if report is None:
+                options.conclude(Unmoved(" ".join(told)), " ".join(told))
             raise typer.Exit(report.exit_code if report else 0)
         with open_desk(ports) as desk:
             index = next_stage(desk, force=force)

@@ -1,10 +1,21 @@
 """The file that `config init` writes."""
 
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import ClassVar
 
 from cartctl.config.source import shown
 from cartctl.errors import ConfigError, Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Where the starter file is now."""
+
+    kind: ClassVar[str] = "config_written"
+
+    path: Path
 
 
 def starter() -> str:

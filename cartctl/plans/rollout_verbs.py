@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import ClassVar
 
 from cartctl.engine.model import Checks, Verdict
 from cartctl.engine.pulse import Pulse
@@ -25,6 +27,15 @@ from cartctl.plans.rollout_steps import (
 from cartctl.ports import Ports
 
 PATIENCE = 60.0  # seconds that a second `advance --auto` waits for the first
+
+
+@dataclass(frozen=True, slots=True)
+class Unmoved:
+    """A command of the rollout that had nothing to do, and why."""
+
+    kind: ClassVar[str] = "unmoved"
+
+    why: str
 
 
 def start(
@@ -93,6 +104,9 @@ def advance_by_itself(
             return propose_abort(desk, Told(f"the trigger {fired} has fired"))
         if due.stage is None:
             tell(_not_due(due.why, due.on))
+            return None
+        if (stage := desk.stages[due.stage]).signoff:
+            tell(f"Nothing is done: {stage.name} waits for cartctl rollout advance --approved-by NAME.")
             return None
         _pass(found)
         return propose_stage(desk, due.stage, Told("its day has come"), found)

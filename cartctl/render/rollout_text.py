@@ -24,7 +24,8 @@ def _status(result: RolloutStatus) -> RenderableType:
     where = result.stage or "before the first stage"
     day = f", day {result.day}" if result.day is not None else ""
     head = Text.assemble(("rollout ", "bold"), result.state, f"{day}: {where}")
-    enabled = f"{result.target_percent.normalize():f} %: {result.enabled} of {result.eligible} eligible companies are on"
+    share = "" if result.state == "not started" else f"{result.target_percent.normalize():f} %: "
+    enabled = f"{share}{result.enabled} of {result.eligible} eligible companies are on"
     date = f" (from {result.next_date})" if result.next_date else ""
     parts: list[RenderableType] = [head, Text(enabled), Text(f"next: {result.next}{date}")]
     if result.held is not None:

@@ -88,7 +88,8 @@ def test_init_never_overwrites_unasked(write: Write) -> None:
     assert result.exit_code == 3
     assert "--force" in result.stderr
     assert Path("cartctl.toml").read_text() == before
-    assert run("config", "init", "--force").exit_code == 0
+    forced = run("config", "init", "--force", "-o", "json")
+    assert (forced.exit_code, json.loads(forced.stdout)["path"]) == (0, "cartctl.toml")
     assert Path("cartctl.toml").read_text() == starter()
 
 

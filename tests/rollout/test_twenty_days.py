@@ -232,6 +232,37 @@ def test_the_preview_tells_who_comes_next(field: Any) -> None:
     assert json.dumps(shown.stages[4].companies).count(",") == 9
 
 
+def test_a_stage_that_asks_for_it_waits_for_somebodys_name(field: Any) -> None:
+    """By itself it says that it waits; without a name it is refused, with one it is entered and the name is kept."""
+    rollout = field.env.rollout.model_copy(update={"stages": ("0-2 internal", "3-9 25% signoff", "10 100%")})
+    field.env = field.env.model_copy(update={"rollout": rollout})
+    field.begin()
+    assert "25% waits for cartctl rollout advance --approved-by" in field.by_itself(3)[1]
+    with field.ports() as ports:
+        with pytest.raises(Refused, match="25% waits for somebody's approval"):
+            advance(ports, Told(), field.view(), clock=field.clock)
+        with pytest.raises(Refused, match="25% waits for somebody's approval"):
+            advance(ports, Told("no time", force=True), field.view(), clock=field.clock)
+        assert field.on() == frozenset()
+        advance(ports, Told(approved_by="Product Owner"), field.view(), clock=field.clock)
+    assert len(field.on()) == 10
+    last = field.status().history[-1]
+    assert (last.name, last.approved_by) == ("25%", "Product Owner")
+
+
+def test_begun_again_after_an_abort_the_same_companies_come_first(field: Any) -> None:
+    """Back to 0 % and begun anew, a quarter is the same quarter, and whoever came earlier is in it."""
+    seen = []
+    for percent in (10, 25, 25):
+        field.begin()
+        with field.ports() as ports:
+            set_percent(ports, Decimal(percent), Told("x", force=True), field.view(), clock=field.clock)
+            seen.append(field.on())
+            abort(ports, Told("again"), field.view(), lambda _: None, clock=field.clock)
+        assert field.on() == frozenset()
+    assert seen[0] < seen[1] == seen[2]
+
+
 def test_two_cronjobs_at_once_do_one_thing(field: Any) -> None:
     """Both run on the same day: one enters the stage, the other waits for it and says that nothing is due any more."""
     field.begin()
