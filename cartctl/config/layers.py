@@ -3,9 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
-
-from pydantic_settings import BaseSettings, EnvSettingsSource
+from typing import Any, Literal
 
 from cartctl.config.keys import KeyPath, bare, dotted, held_at, is_secret, keys_of, nearest
 from cartctl.config.model import Environment
@@ -71,17 +69,6 @@ class Layers:
             del self.origins[known]
 
 
-class _Variables(EnvSettingsSource):
-    """`CARTCTL_SECTION__KEY`; what is no JSON stays text, for the model to judge."""
-
-    def decode_complex_value(self, field_name: str, field: Any, value: Any) -> Any:
-        """A list or table is written as JSON."""
-        try:
-            return super().decode_complex_value(field_name, field, value)
-        except ValueError:
-            return value
-
-
 def lay_file(layers: Layers, source: Source, name: str) -> None:
     """Lay `[defaults]` and then `[env.NAME]` of a file."""
     tables = (
@@ -100,12 +87,9 @@ def lay_variables(layers: Layers) -> None:
     """Lay what `CARTCTL_…` variables say. Raises ConfigError for one that names no section."""
     given = {_variable_path(name): name for name in os.environ if name.upper().startswith(PREFIX)}
     _check_sections(given)
-    source = _Variables(
-        cast("type[BaseSettings]", Environment),  # only its fields are read
-        env_prefix=PREFIX,
-        env_nested_delimiter=DELIMITER,
-        case_sensitive=False,
-    )
+    if not any(path[0] in keys_of(Environment) for path in given):
+        return  # the usual case, without loading what reads them
+    from cartctl.config.variables import read_variables
 
     def origin(path: KeyPath) -> Origin:
         lower = tuple(key.lower() for key in path)
@@ -113,8 +97,7 @@ def lay_variables(layers: Layers) -> None:
         name = next((name for name in names if name), PREFIX + DELIMITER.join(path).upper())
         return Origin("variable", name)
 
-    tree = {key: value for key, value in source().items() if key in keys_of(Environment)}
-    layers.put(_as_references(tree, origin), origin)
+    layers.put(_as_references(read_variables(PREFIX, DELIMITER), origin), origin)
 
 
 def lay_flags(layers: Layers, flags: Mapping[str, tuple[str, Any]]) -> None:

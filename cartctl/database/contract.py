@@ -1,25 +1,17 @@
-"""What a cart database must have, derived from the models: the one place where it is written down.
+"""What a cart database must have, as `contract.json` says it; a test holds that to the models.
 
 Required is what the Node application needs, whoever migrated the database; own is what our migrations make beside it
-(the models' OWN and STRICT marks).
+(the models' OWN and STRICT marks). Written down, since loading the models takes longer than looking at a database.
 """
 
+import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from importlib.resources import files
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Column, Enum, Index, Table
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
-from sqlalchemy.sql.elements import TextClause
-
-from cartctl.schema.base import ENUMS
-from cartctl.schema.tables import cart_tables
-
 SCHEMA = "public"
-_DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
-ACTIONS = {"CASCADE": "c", "SET NULL": "n", "RESTRICT": "r", "NO ACTION": "a"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +75,13 @@ class WantedTable:
 @cache
 def wanted_tables() -> tuple[WantedTable, ...]:
     """The 14 tables, parents first."""
-    return tuple(_table(table) for table in cart_tables())
+    return tuple(_table(table) for table in _contract()["tables"])
 
 
 @cache
 def wanted_enums() -> dict[str, tuple[str, ...]]:
     """The 7 enums and their labels in order."""
-    return {labels.__name__: tuple(label.value for label in labels) for labels in ENUMS}
+    return {name: tuple(labels) for name, labels in _contract()["enums"].items()}
 
 
 def plain(expression: str) -> str:
@@ -101,62 +93,19 @@ def plain(expression: str) -> str:
     return re.sub(r'[\s()"]', "", bare)
 
 
-def _table(table: Table) -> WantedTable:
-    indexes = sorted(table.indexes, key=lambda index: str(index.name))
+@cache
+def _contract() -> dict[str, Any]:
+    read: dict[str, Any] = json.loads(files("cartctl.database").joinpath("contract.json").read_bytes())
+    return read
+
+
+def _table(table: dict[str, Any]) -> WantedTable:
     return WantedTable(
-        name=table.name,
-        columns=tuple(_column(column) for column in table.columns),
-        indexes=tuple(_index(index) for index in indexes),
-        keys=tuple(sorted(_keys(table), key=lambda key: key.name)),
-        checks=tuple(
-            WantedCheck(str(check.name), str(check.sqltext))
-            for check in sorted(table.constraints, key=lambda constraint: str(constraint.name))
-            if isinstance(check, CheckConstraint)
+        name=table["name"],
+        columns=tuple(WantedColumn(**column) for column in table["columns"]),
+        indexes=tuple(
+            WantedIndex(**{**index, "columns": tuple(index["columns"])}) for index in table["indexes"]
         ),
+        keys=tuple(WantedKey(**key) for key in table["keys"]),
+        checks=tuple(WantedCheck(**check) for check in table["checks"]),
     )
-
-
-def _column(column: Column[Any]) -> WantedColumn:
-    return WantedColumn(
-        name=column.name,
-        type=_type(column),
-        not_null=not column.nullable,
-        default=_default(column),
-        own="own" in column.info,
-    )
-
-
-def _type(column: Column[Any]) -> str:
-    if isinstance(column.type, Enum):
-        return f'{SCHEMA}."{column.type.name}"'
-    return column.type.compile(dialect=_DIALECT).lower().replace(", ", ",")
-
-
-def _default(column: Column[Any]) -> str | None:
-    given = getattr(column.server_default, "arg", None)
-    if isinstance(given, TextClause):
-        return given.text
-    return None if given is None else f"'{given}'"
-
-
-def _index(index: Index) -> WantedIndex:
-    where = index.dialect_options["postgresql"]["where"]
-    return WantedIndex(
-        name=str(index.name),
-        columns=tuple(each.name if isinstance(each, Column) else str(each) for each in index.expressions),
-        unique=index.unique,
-        predicate=None if where is None else str(where),
-        own="own" in index.info,
-        strict="strict" in index.info,
-    )
-
-
-def _keys(table: Table) -> Iterator[WantedKey]:
-    for constraint in table.foreign_key_constraints:
-        yield WantedKey(
-            name=str(constraint.name),
-            column=constraint.column_keys[0],
-            references=f"{SCHEMA}.{constraint.referred_table.name}",
-            on_delete=ACTIONS[str(constraint.ondelete)],
-            on_update=ACTIONS[str(constraint.onupdate)],
-        )

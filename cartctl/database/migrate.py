@@ -10,8 +10,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sqlalchemy.exc import DBAPIError
-
 from cartctl.adapters.effects import effect
 from cartctl.adapters.postgres import Connection, Postgres, SqlFailed, milliseconds, sql, translated
 from cartctl.config.model import Database
@@ -209,6 +207,8 @@ def _apply(connection: "sqlalchemy.Connection", migration: Frozen, work: Work, p
 @contextmanager
 def _transaction(connection: "sqlalchemy.Connection") -> Iterator["sqlalchemy.RootTransaction"]:
     """The block commits it; an error rolls it back and is the one that is told, also when the connection went with it."""
+    from sqlalchemy.exc import DBAPIError
+
     transaction = connection.begin()
     try:
         yield transaction
@@ -259,6 +259,8 @@ def blocked(migration: Frozen, aside: Connection, failed: SqlFailed, attempts: i
 @contextmanager
 def _translated() -> Iterator[None]:
     """The driver's errors, also those that SQLAlchemy has wrapped."""
+    from sqlalchemy.exc import DBAPIError
+
     with translated():
         try:
             yield

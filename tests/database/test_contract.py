@@ -1,14 +1,18 @@
 """The contract: green on what the migrations make, red for each kind of broken world."""
 
+import os
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
 from cartctl.adapters.postgres import Postgres
+from cartctl.database import contract
 from cartctl.database.catalogue import read_catalogue
 from cartctl.database.judge import Terms, fits, judge
 from cartctl.database.verify import verify
 from cartctl.engine.model import CheckResult, Verdict
+from tests.database import models
 from tests.database.conftest import Settings
 from tests.services import Server
 
@@ -27,6 +31,16 @@ def judged(database: Postgres, terms: Terms, statement: str = "") -> list[CheckR
 def names(results: Iterable[CheckResult], verdict: Verdict) -> list[str]:
     """The names of the results with a verdict."""
     return [result.name for result in results if result.verdict is verdict]
+
+
+def test_the_contract_says_what_the_models_say() -> None:
+    """`contract.json` equals what the models describe; CARTCTL_UPDATE_GOLDEN=1 writes it anew."""
+    written = Path(contract.__file__).with_name("contract.json")
+    if os.environ.get("CARTCTL_UPDATE_GOLDEN") == "1":
+        written.write_text(models.as_text(), encoding="utf-8")
+    assert written.read_text(encoding="utf-8") == models.as_text()
+    assert contract.wanted_tables() == models.modelled_tables()
+    assert contract.wanted_enums() == models.modelled_enums()
 
 
 def test_the_migrated_database_passes(server: Server, settings: Settings) -> None:

@@ -1,0 +1,30 @@
+"""The values that `CARTCTL_SECTION__KEY` variables give. Loaded where there are any: its library takes a while."""
+
+from typing import Any, cast
+
+from pydantic_settings import BaseSettings, EnvSettingsSource
+
+from cartctl.config.keys import keys_of
+from cartctl.config.model import Environment
+
+
+class _Variables(EnvSettingsSource):
+    """`CARTCTL_SECTION__KEY`; what is no JSON stays text, for the model to judge."""
+
+    def decode_complex_value(self, field_name: str, field: Any, value: Any) -> Any:
+        """A list or table is written as JSON."""
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            return value
+
+
+def read_variables(prefix: str, delimiter: str) -> dict[str, Any]:
+    """The tree of values by the environment's keys; names begin with `prefix`, sections end with `delimiter`."""
+    source = _Variables(
+        cast("type[BaseSettings]", Environment),  # only its fields are read
+        env_prefix=prefix,
+        env_nested_delimiter=delimiter,
+        case_sensitive=False,
+    )
+    return {key: value for key, value in source().items() if key in keys_of(Environment)}
