@@ -1,6 +1,7 @@
 """The longer of the lifecycle tests on a cluster; `make faults` takes them."""
 
 import os
+import signal
 
 import pytest
 
@@ -30,6 +31,24 @@ pytestmark = [
     pytest.mark.faults,
     pytest.mark.skipif("CARTCTL_FAULTS" not in os.environ, reason="minutes of deployments: make faults"),
 ]
+
+
+def test_a_run_begun_with_force_owned_is_resumed_without_saying_so_again(cli: Cli, sandbox: Bridged) -> None:
+    """A deployment that Helm keeps: refused without the option, released with it, and after kill -9 taken to its end."""
+    sandbox.server.store.update(
+        "deployments",
+        NAMESPACE,
+        "admin-dashboard",
+        lambda item: item["metadata"].update(labels={"app.kubernetes.io/managed-by": "Helm"}),
+    )
+    code, report = cli.run("deploy", "--yes")
+    assert (code, "kept by Helm" in report["message"]) == (3, True), report
+    first = cli.start("deploy", "--yes", "--force-owned")
+    wait_for(lambda: cli.images()["payment-api"] == "2.0.0", 60)
+    first.signal(signal.SIGKILL)
+    assert first.end()[0] == -signal.SIGKILL
+    code, report = cli.run("deploy", "--resume")
+    assert (code, report["outcome"], set(cli.images().values())) == (0, "succeeded", {"2.0.0"}), report
 
 
 def _hand_lease_to(sandbox: Bridged, holder: str) -> None:
