@@ -73,6 +73,18 @@ def test_pages_show_them_and_escape_them(shop: Shop, tmp_path: Path) -> None:
             assert EVIL not in answer.body
 
 
+def test_pages_are_refused_to_a_token_that_is_no_admins(shop: Shop, tmp_path: Path) -> None:
+    """D12: a stranger's token or a member's sees nobody's figures, and another company's cart is not found."""
+    shop.cart(id="mine")
+    with served(tmp_path, shop.database, "web") as address:
+        for token in ("token-nobody", "token-member"):
+            for path in ("/carts", "/carts/mine", "/carts/abandoned", "/insights/ecommerce"):
+                assert Http(address, token=token).get(path).status == 401, path
+        assert Http(address, token="token-other").get("/carts/mine").status == 404
+        assert Http(address).get("/carts/mine").status == 404
+        assert Http(address, token="token-shop").get("/carts/mine").status == 200
+
+
 def test_a_page_goes_on_behind_the_longest_id(shop: Shop, api: Http) -> None:
     """An id of 200 characters, each of four bytes, is a cart like any other to the next page's address."""
     ids = {letter + "\N{SHOPPING TROLLEY}" * 199 for letter in "ab"}

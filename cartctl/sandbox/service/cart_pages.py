@@ -13,7 +13,7 @@ from cartctl.sandbox.service.carts import CartId
 from cartctl.sandbox.service.data import Data
 from cartctl.sandbox.service.flags import ANALYTICS, CARTS, RECOVERY, Flags
 from cartctl.sandbox.service.pages import INTERNAL, NAVIGATION, page
-from cartctl.sandbox.service.platform import Authorization
+from cartctl.sandbox.service.platform import Authorization, unauthorized
 from cartctl.sandbox.service.recovery import ABANDONED
 from cartctl.sandbox.service.settings import Settings
 from cartctl.sandbox.service.tokens import Tokens
@@ -22,11 +22,13 @@ from cartctl.schema.repositories import Carts, Filter
 
 
 def routes(settings: Settings, data: Data, tokens: Tokens, flags: Flags) -> APIRouter:
-    """The cart's pages for the company of the visitor's token, else the internal one."""
+    """The cart's pages for the company of an admin's token; without any token, for the internal one."""
     router = APIRouter()
 
     def show(template: str, flag: str, authorization: str, read: Callable[[str], dict[str, Any]]) -> Response:
         bearer = tokens.bearer(authorization)
+        if authorization and not (bearer and bearer.admin):
+            return unauthorized()
         company = bearer.company if bearer else INTERNAL
         if not flags.on(flag, company):
             return JSONResponse({"error": "feature_disabled"}, status_code=404)
