@@ -18,7 +18,7 @@ from cartctl.adapters.postgres import Postgres
 from tests.sandbox_fixture import Sandbox, wait_for
 
 ALL = os.environ.get("CARTCTL_FAULTS") == "all"
-SAMPLE = 44  # every so many-th point in the default run
+SAMPLE = 61  # every so many-th point in the default run
 QUICK = {  # scraping knows a new replica at once, Prometheus after seconds
     "CARTCTL_METRICS__KIND": "scrape",
     "CARTCTL_MONITOR__FOR": "2s",

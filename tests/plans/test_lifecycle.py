@@ -179,6 +179,7 @@ def test_a_slow_version_is_seen_by_the_monitor(cli: Cli) -> None:
     assert "api_latency_p95" in report["message"]
 
 
+@long
 def test_without_automatic_rollback_the_code_stays_and_a_person_is_needed(cli: Cli) -> None:
     """Exit code 5 with the next command; workers run and maintenance is off."""
     code, report = cli.run(
@@ -314,6 +315,7 @@ def test_after_a_deployment_that_took_itself_back_a_rollback_leaves_the_version_
     assert set(cli.images().values()) == {"2.0.0"}
 
 
+@long
 def test_the_tables_go_with_the_code_of_every_deployment_since_they_were_made(cli: Cli) -> None:
     """Deploy, deploy a broken one that takes itself back, roll back with the database: code and tables are as before both."""
     cli.deploy()
@@ -326,6 +328,7 @@ def test_the_tables_go_with_the_code_of_every_deployment_since_they_were_made(cl
     cli.deploy()
 
 
+@long
 def test_the_tables_stay_when_the_code_did_not_go_back(cli: Cli) -> None:
     """An image that somebody else set stops that undo, and then the drop: exit 5, every table is there."""
     cli.deploy()
@@ -383,3 +386,21 @@ def test_somebodys_scaling_during_monitoring_is_no_reason_to_go_back(cli: Cli) -
     code, report = process.end()
     assert (code, report["outcome"], set(cli.images().values())) == (5, "failed", {"2.0.0"})
     assert "deployment/payment-api is 5" in report["message"]
+
+
+def test_tables_that_a_dba_made_by_themselves_are_taken_back_too(cli: Cli) -> None:
+    """After `migrate deploy` alone, by its run; after a deployment on top of it, with the code; then nothing is left of either."""
+    assert cli.run("migrate", "deploy")[0] == 0
+    (made,) = cli.run("history")[1]["runs"]
+    assert cli.run("rollback", "--run", made["run"], "--database", "--yes")[0] == 0
+    assert len(cli.run("migrate", "status")[1]["pending"]) == 3
+    assert cli.run("migrate", "deploy")[0] == 0
+    cli.deploy()
+    code, shown = cli.run("rollback", "--database", "--plan")
+    assert (code, len(shown["database"]["tables"]), shown["database"]["warnings"]) == (0, 14, [])
+    code, report = cli.run("rollback", "--database", "--yes")
+    assert (code, report["outcome"], set(cli.images().values())) == (0, "succeeded", {"1.0.0"})
+    assert len(cli.run("migrate", "status")[1]["pending"]) == 3
+    assert cli.run("migrate", "deploy")[0] == 0
+    assert cli.run("rollback", "--database", "--yes")[0] == 0
+    assert len(cli.run("migrate", "status")[1]["pending"]) == 3

@@ -32,22 +32,23 @@ def test_rollouts_and_resizing_lose_no_request(sandbox: Sandbox) -> None:
 def test_a_kept_connection_is_told_to_close_and_answered(sandbox: Sandbox) -> None:
     """A client that comes back on its open connection while its replica drains is answered, with `Connection: close`."""
     assert sandbox.status.api_url
-    connections = [
-        http.client.HTTPConnection(urlsplit(sandbox.status.api_url).netloc, timeout=5) for _ in range(8)
-    ]
-    for connection in connections:
-        connection.request("GET", "/health")
-        assert connection.getresponse().read()
-    sandbox.cluster.set_images("payment-api", {"api": "2.0.0"}, cause="test")
-    wait_for(sandbox.settled)
-    time.sleep(0.5)
-    for connection in connections:
+    kept = [http.client.HTTPConnection(urlsplit(sandbox.status.api_url).netloc, timeout=5) for _ in range(8)]
+
+    def told_to_close(connection: http.client.HTTPConnection) -> bool:
         connection.request("GET", "/health")
         answer = connection.getresponse()
-        assert (answer.status, answer.headers["connection"]) == (200, "close")
-        answer.read()
-        connection.close()
-    wait_for(lambda: sandbox.cluster.running(API) == 2, seconds=3)
+        assert (answer.status, bool(answer.read())) == (200, True)
+        return answer.headers["connection"] == "close"
+
+    assert not any(told_to_close(connection) for connection in kept)
+    sandbox.cluster.set_images("payment-api", {"api": "2.0.0"}, cause="test")
+
+    def all_told() -> bool:
+        kept[:] = [connection for connection in kept if not told_to_close(connection)]
+        return not kept
+
+    wait_for(all_told)
+    wait_for(lambda: sandbox.cluster.running(API) == 2)
 
 
 def test_what_is_in_flight_is_answered(sandbox: Sandbox) -> None:

@@ -98,7 +98,7 @@ def test_maintenance_sends_shoppers_away_and_ends_by_itself(sandbox: Sandbox) ->
     assert sandbox.api.get("/api/products").status == 200
     assert [shopper.get(path).status for path in ("/health", "/metrics")] == [200, 200]
     assert Http(shopper.base_url, token="guessed").get("/api/products").status == 503
-    wait_for(lambda: shopper.get("/api/products").status == 200, seconds=3)
+    wait_for(lambda: shopper.get("/api/products").status == 200)
 
 
 @pytest.mark.parametrize(

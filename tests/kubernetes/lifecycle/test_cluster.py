@@ -4,12 +4,10 @@ from tests.plans.test_lifecycle import (
     cli,
     test_a_second_deployment_is_refused_while_one_runs_and_after_one_died,
     test_deploy_takes_effect_and_is_all_there,
-    test_with_the_database_gone_the_code_is_rolled_back_and_the_journal_caught_up,
 )
 
 __all__ = [
     "cli",
     "test_a_second_deployment_is_refused_while_one_runs_and_after_one_died",
     "test_deploy_takes_effect_and_is_all_there",
-    "test_with_the_database_gone_the_code_is_rolled_back_and_the_journal_caught_up",
 ]

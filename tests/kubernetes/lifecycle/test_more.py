@@ -14,6 +14,7 @@ from tests.plans.test_lifecycle import (
     test_a_living_run_hands_over_to_a_rollback,
     test_a_rollback_with_the_database_leaves_the_catalogue_as_it_was_and_deploying_works_again,
     test_ctrl_c_stops_between_steps_and_the_run_can_be_taken_back,
+    test_with_the_database_gone_the_code_is_rolled_back_and_the_journal_caught_up,
     test_without_automatic_rollback_the_code_stays_and_a_person_is_needed,
 )
 from tests.sandbox_fixture import wait_for
@@ -24,6 +25,7 @@ __all__ = [
     "test_a_living_run_hands_over_to_a_rollback",
     "test_a_rollback_with_the_database_leaves_the_catalogue_as_it_was_and_deploying_works_again",
     "test_ctrl_c_stops_between_steps_and_the_run_can_be_taken_back",
+    "test_with_the_database_gone_the_code_is_rolled_back_and_the_journal_caught_up",
     "test_without_automatic_rollback_the_code_stays_and_a_person_is_needed",
 ]
 
