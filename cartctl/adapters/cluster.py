@@ -127,8 +127,11 @@ class Cluster(Protocol):
 
     bears_tokens: bool  # whether `ask` brings a request's Authorization to the pod
 
-    def deployments(self) -> Mapping[str, Deployment]:
-        """Every deployment by name, in one reading. Read-only."""
+    def deployments(self, *, fresh: bool = False) -> Mapping[str, Deployment]:
+        """Every deployment by name, in one reading. Read-only.
+
+        It may be a moment old, as whoever waits can bear; `fresh` is asked for by who decides on it.
+        """
 
     def pods(self, deployment: str) -> list[Pod]:
         """The pods of a deployment, those that are ending included. Read-only."""

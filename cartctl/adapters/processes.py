@@ -46,7 +46,7 @@ class Processes:
     def __init__(self, control: str, secret: str, *, timeout: float = 10.0) -> None:
         self._control = Http(control, token=secret, timeout=timeout)
 
-    def deployments(self) -> dict[str, Deployment]:
+    def deployments(self, *, fresh: bool = False) -> dict[str, Deployment]:  # noqa: ARG002 - always is
         """Every deployment by name. Read-only."""
         found = self._call("GET", "/deployments")["deployments"]
         return {name: _deployment(told) for name, told in found.items()}

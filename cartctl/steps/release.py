@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any, ClassVar
@@ -15,7 +15,10 @@ from cartctl.steps.rollout import await_rollout
 
 
 class Release(Change[Image]):
-    """Images by `deployment.container`; `images` is what is wanted, `timeout` the seconds a rollout may take."""
+    """Images by `deployment.container`; `images` is what is wanted, `timeout` the seconds a rollout may take.
+
+    `ran` gives name → reference → digest of what is stopped now: no pod of it can be asked any more.
+    """
 
     kind: ClassVar[str] = "release"
     value: ClassVar[Any] = Image
@@ -29,6 +32,7 @@ class Release(Change[Image]):
         timeout: float,
         images: Mapping[str, str] | None = None,
         cause: str = "cartctl",
+        ran: Callable[[], Mapping[str, Mapping[str, str]]] = dict,
     ) -> None:
         self.key = key
         self.names = names
@@ -36,10 +40,11 @@ class Release(Change[Image]):
         self._timeout = timeout
         self._images = images or {}
         self._cause = cause
+        self._ran = ran
 
     def observe(self, names: tuple[str, ...]) -> dict[str, Image]:
         """The images asked for now, with the digest where one runs. Read-only."""
-        known = self._cluster.deployments()
+        known = self._cluster.deployments(fresh=True)
         return {name: self._with_digest(name, _image(known, name, names)) for name in names}
 
     def target(self, before: Mapping[str, Image]) -> dict[str, Image]:
@@ -75,7 +80,7 @@ class Release(Change[Image]):
         deployment, _, container = name.partition(".")
         running = [pod.images.get(container) for pod in self._cluster.pods(deployment) if not pod.ending]
         found = next((runs for runs in running if runs and runs.same_as(image) and runs.digest), image)
-        return replace(image, digest=found.digest)
+        return replace(image, digest=found.digest or self._ran().get(name, {}).get(image.ref))
 
     def _strangers(self, name: str, image: Image) -> list[tuple[str, Image | None]]:
         """Pods that run something else than the image asked for, by its digest where one is known."""

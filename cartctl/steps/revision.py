@@ -36,7 +36,7 @@ class Revision(Change[str]):
 
     def observe(self, names: tuple[str, ...]) -> dict[str, str]:
         """The hashes of the templates asked for now. Raises Refused for a deployment paused or somebody else's. Read-only."""
-        known = self._cluster.deployments()
+        known = self._cluster.deployments(fresh=True)
         for name in names:
             refuse_unfit_deployment(known, name)
         return {name: self._cluster.template(name) for name in names}

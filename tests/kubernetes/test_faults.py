@@ -5,13 +5,16 @@ import threading
 import time
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from cartctl.adapters import effects
 from cartctl.adapters.cluster import ClusterUnreachable
 from cartctl.adapters.kubernetes.answers import ClusterRefused
+from cartctl.adapters.kubernetes.api import Api
 from cartctl.adapters.kubernetes.cluster import Kubernetes
+from cartctl.adapters.kubernetes.watch import Collection
 from cartctl.engine.evidence import ChangedBySomebodyElse
 from cartctl.engine.pulse import Pulse
 from cartctl.steps.rollout import RolloutFailed
@@ -155,6 +158,46 @@ def test_a_list_whose_page_is_too_old_begins_anew(small: Small) -> None:
     small.server.fault = forget
     found, _ = small.cluster.api.listing(small.cluster.api.path("", "configmaps"))
     assert [item["metadata"]["name"] for item in found] == [f"c{at}" for at in range(5)]
+
+
+def test_an_undo_decides_on_what_stands_in_the_cluster_now(
+    played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A watch that lags, or whose connection died without a word, hides nobody's change."""
+    played.deploy()
+    evidence = carry_out(release(played, {API: "acme/api:2"}))
+    monkeypatch.setattr(Collection, "_take", lambda *_: None)
+    container = {"name": "api", "image": "acme/api:2", "env": [{"name": "A", "value": "1"}]}
+    played.patch(
+        "apps/v1", "deployments", "payment-api", {"spec": {"template": {"spec": {"containers": [container]}}}}
+    )
+    with pytest.raises(ChangedBySomebodyElse):
+        take_back(played, evidence)
+
+
+def test_a_list_that_was_overtaken_hides_no_event(played: Played, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the watch told while a list was on its way stays: no event will tell it again."""
+    played.deploy()
+    played.cluster.deployments()
+    listing, takes = Api.listing, threading.Event()
+    take = Collection._take
+
+    def taken(self: Collection, kind: str, item: dict[str, Any]) -> None:
+        take(self, kind, item)
+        if item["metadata"].get("labels") == {"late": "yes"}:
+            takes.set()
+
+    def overtaken(self: Api, path: str, query: dict[str, str] | None = None) -> Any:
+        found = listing(self, path, query)
+        if path.endswith("/deployments"):
+            played.patch("apps/v1", "deployments", "payment-api", {"metadata": {"labels": {"late": "yes"}}})
+            assert takes.wait(10)
+        return found
+
+    monkeypatch.setattr(Collection, "_take", taken)
+    monkeypatch.setattr(Api, "listing", overtaken)
+    found = played.cluster._workloads._deployments.items(fresh=True)
+    assert found["payment-api"]["metadata"]["labels"] == {"late": "yes"}
 
 
 def test_conflicts_again_and_again_are_overcome(played: Played, monkeypatch: pytest.MonkeyPatch) -> None:

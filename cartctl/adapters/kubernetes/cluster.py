@@ -40,9 +40,9 @@ class Kubernetes:
         self._workloads.close()
         self.api.access.close()
 
-    def deployments(self) -> Mapping[str, Deployment]:
-        """Every deployment by name. Read-only."""
-        return self._workloads.deployments()
+    def deployments(self, *, fresh: bool = False) -> Mapping[str, Deployment]:
+        """Every deployment by name, from the watch or else, `fresh`, from a list. Read-only."""
+        return self._workloads.deployments(fresh=fresh)
 
     def pods(self, deployment: str) -> list[Pod]:
         """The pods of a deployment, those that are ending included. Read-only."""

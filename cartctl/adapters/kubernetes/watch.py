@@ -27,6 +27,8 @@ class Collection:
         self._path = path
         self._clock = clock
         self._items: dict[str, dict[str, Any]] = {}
+        self._count = 0  # events and writes of our own
+        self._told: dict[str, int] = {}  # name → the last of them that was about it
         self._version = ""
         self._listed = -RELIST
         self._readings = 0
@@ -37,9 +39,9 @@ class Collection:
         self._end_stream: Callable[[], None] = lambda: None
         self._thread = threading.Thread(target=self._follow, name=f"watch {path}", daemon=True)
 
-    def items(self) -> Mapping[str, dict[str, Any]]:
-        """Every object as it is now. Raises what a list raises."""
-        if not (self._live.is_set() and self._clock() - self._listed < RELIST):
+    def items(self, *, fresh: bool = False) -> Mapping[str, dict[str, Any]]:
+        """Every object as it is now; `fresh`: by a list, though the watch stands. Raises what a list raises."""
+        if fresh or not (self._live.is_set() and self._clock() - self._listed < RELIST):
             self._list()
         with self._guard:  # the monitor's thread reads too
             self._readings += 1
@@ -56,6 +58,7 @@ class Collection:
         """
         meta = item["metadata"]
         with self._guard:
+            self._tell(meta["name"])
             known = self._items.get(meta["name"])
             if known is None or _older(known["metadata"], meta):
                 self._items[meta["name"]] = item
@@ -69,13 +72,32 @@ class Collection:
             self._thread.join(timeout=2.0)
 
     def _list(self) -> None:
+        with self._guard:
+            began = self._count
         items, version = self._api.listing(self._path)
         with self._guard:
-            self._items = {item["metadata"]["name"]: item for item in items}
+            self._items = self._merged({item["metadata"]["name"]: item for item in items}, began)
             self._listed = self._clock()
             if not self._live.is_set():
                 self._version = version
         self._wanted.set()
+
+    def _merged(self, listed: dict[str, dict[str, Any]], began: int) -> dict[str, dict[str, Any]]:
+        """A list, and what was told while it was on its way: no event will tell that again.
+
+        Where the list was the quicker one its event is still to come, so that only a spec must not become older.
+        """
+        for name in (name for name, at in self._told.items() if at > began):
+            known = self._items.get(name)
+            if known is None:
+                listed.pop(name, None)
+            elif name not in listed or not _older(known["metadata"], listed[name]["metadata"]):
+                listed[name] = known
+        return listed
+
+    def _tell(self, name: str) -> None:
+        self._count += 1
+        self._told[name] = self._count
 
     def _follow(self) -> None:
         while not self._closed.is_set():
@@ -120,6 +142,7 @@ class Collection:
             self._version = meta.get("resourceVersion", self._version)
             if kind == "BOOKMARK":
                 return
+            self._tell(meta["name"])
             known = self._items.get(meta["name"])
             if kind == "DELETED":
                 if known is None or known["metadata"]["uid"] == meta["uid"]:

@@ -49,9 +49,9 @@ class Workloads:
         for collection in (self._deployments, self._replica_sets, self._pods):
             collection.close()
 
-    def deployments(self) -> dict[str, Deployment]:
+    def deployments(self, *, fresh: bool = False) -> dict[str, Deployment]:
         """Every deployment by name. Raises ConfigError for a namespace that does not exist. Read-only."""
-        found = self._deployments.items()
+        found = self._deployments.items(fresh=fresh)
         if not found:
             self._require_namespace()
         return {name: self._told(item) for name, item in found.items()}
