@@ -41,8 +41,8 @@ class Web:
 
 
 @contextmanager
-def serve(answer: Callable[[Asked], Reply]) -> Iterator[Web]:
-    """Serve until the block's end."""
+def serve(answer: Callable[[Asked], Reply], host: str = "127.0.0.1") -> Iterator[Web]:
+    """Serve at `host` until the block's end."""
     web = Web("")
 
     class Handler(BaseHTTPRequestHandler):
@@ -69,9 +69,9 @@ def serve(answer: Callable[[Asked], Reply]) -> Iterator[Web]:
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the server's name
             """Keep quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer((host, 0), Handler)
     server.daemon_threads = True
-    web.url = f"http://127.0.0.1:{server.server_port}"
+    web.url = f"http://{host}:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:

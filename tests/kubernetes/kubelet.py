@@ -30,6 +30,7 @@ class Kubelet:
     ending: float = 0.05  # seconds until a pod that was told to end is gone
     bad: dict[str, str] = field(default_factory=dict)  # image → the reason its pods wait with
     digests: dict[str, str] = field(default_factory=dict)  # image → digest, where a tag has moved
+    address: str = ""  # the address of all of its pods
     _thread: threading.Thread | None = None
     _ended: threading.Event = field(default_factory=threading.Event)
     _since: dict[str, float] = field(default_factory=dict)  # what was seen first at which time
@@ -61,7 +62,9 @@ class Kubelet:
                 options = {"gracePeriodSeconds": 0, "preconditions": {"uid": meta["uid"]}}
                 self.api.send("DELETE", self._path(pod), options)
         elif not is_finished(pod) and self._lasts(meta["uid"], self.startup):
-            wanted = status_of(pod, self.bad, self.digests)
+            wanted = status_of(pod, self.bad, self.digests) | (
+                {"podIP": self.address} if self.address else {}
+            )
             if wanted["containerStatuses"]:
                 self._bind(pod)
             if not _is_so(status, wanted):

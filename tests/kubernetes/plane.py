@@ -5,7 +5,6 @@ are played by `kubelet.py`.
 """
 
 import json
-import re
 import socket
 import ssl
 import subprocess
@@ -108,9 +107,8 @@ class Plane:
 
     def _controllers(self) -> list[str]:
         told = subprocess.run(
-            [self._program("kube-controller-manager"), "--version"], capture_output=True, check=True
+            [self._program("kube-controller-manager"), "--help"], capture_output=True, check=True
         )
-        minor = re.search(rb"v1\.(\d+)", told.stdout)
         return [
             f"--kubeconfig={self.kubeconfig}",
             f"--service-account-private-key-file={self.home / 'accounts.key'}",
@@ -121,7 +119,7 @@ class Plane:
             "--kube-api-qps=200",
             "--kube-api-burst=400",
             "--secure-port=0",
-            *(["--port=0"] if minor and int(minor[1]) < 24 else []),  # gone since
+            *(["--port=0"] if b" --port int" in told.stdout else []),  # without TLS, until 1.23
         ]
 
     def _ready(self) -> bool:
