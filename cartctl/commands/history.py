@@ -60,4 +60,5 @@ def unlock(
 
     options: Options = ctx.obj
     with Ports(options.environment()) as ports:
-        options.say(free(ports, force=force))
+        found = free(ports, force=force)
+    options.conclude(found, str(found))
