@@ -49,7 +49,8 @@ def convert(
     LimitReached or CodeRequiresLogin; the caller rolls back then.
     """
     moment = naive(now)
-    cart = of_company(load_cart(connection, cart_id, locked=True), company_id, f"cart {cart_id}")
+    found = load_cart(connection, company_id, cart_id, locked=True)
+    cart = of_company(found, company_id, f"cart {cart_id}")
     if cart.status is CartStatus.CONVERTED and cart.order_id == order_id:
         return Converted(cart_id, order_id, cart.grand_total, _recorded(connection, order_id), replayed=True)
     if cart.status is CartStatus.CONVERTED:

@@ -28,7 +28,8 @@ OPEN = text("cross_site_sessions.status = 'ACTIVE'")  # idx_cross_site_sessions_
 PAYING = text("carts.metadata -> 'paymentInFlight' = 'true'::jsonb")
 NOT_PAYING = text("carts.metadata -> 'paymentInFlight' IS DISTINCT FROM 'true'::jsonb")
 CONTACTABLE = text(
-    """EXISTS (SELECT FROM customers WHERE customers.id = carts."customerId" AND btrim(customers.email) <> '')"""
+    """EXISTS (SELECT FROM customers WHERE customers.id = carts."customerId"
+       AND customers."companyId" = carts."companyId" AND btrim(customers.email) <> '')"""
 )
 
 

@@ -49,9 +49,11 @@ class Terms:
     shipping_rule_id: str | None = None
 
 
-def load_cart(connection: Connection, cart_id: str, *, locked: bool = False) -> domain.Cart | None:
-    """A cart without its lines, its row locked until the transaction ends where asked for; None when there is none."""
-    asked = select(Cart.__table__).where(Cart.id == cart_id)
+def load_cart(
+    connection: Connection, company_id: str, cart_id: str, *, locked: bool = False
+) -> domain.Cart | None:
+    """A company's cart without its lines, its row locked until the transaction ends where asked for; None without one."""
+    asked = select(Cart.__table__).where(Cart.company_id == company_id, Cart.id == cart_id)
     row = connection.execute(asked.with_for_update() if locked else asked).mappings().one_or_none()
     return None if row is None else _cart(row)
 

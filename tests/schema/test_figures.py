@@ -47,8 +47,8 @@ def fill(shop: Shop) -> None:
 
 def carts(shop: Shop) -> list[Cart]:
     """Every cart as the rules see it."""
-    ids = [row[0] for row in shop.all("SELECT id FROM carts")]
-    found = shop.do(lambda connection: [load_cart(connection, cart) for cart in ids])
+    ids = shop.all('SELECT "companyId", id FROM carts')
+    found = shop.do(lambda connection: [load_cart(connection, *cart) for cart in ids])
     return [cart for cart in found if cart is not None]
 
 

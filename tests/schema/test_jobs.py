@@ -91,6 +91,7 @@ def candidates_of_all_kinds(shop: Shop) -> set[str]:
     shop.abandoned(5, itemCount=0)
     shop.abandoned(5, customerId=None)
     shop.abandoned(5, customerId="mute")
+    shop.abandoned(5, customerId="eve")  # another company's, to whom this one does not write (D12)
     shop.abandoned(5, status="ACTIVE")
     shop.abandoned(5, customerId="ben")
     shop.cart(customerId="ben", status="CONVERTED", orderId="o1", convertedAt=NOW - 4 * HOUR)
@@ -117,7 +118,7 @@ def test_the_database_and_the_rules_agree_on_candidates(shop: Shop) -> None:
     def by_rule(connection: Connection) -> set[str]:
         found = set()
         for cart_id in shop.statuses():
-            cart = load_cart(connection, cart_id)
+            cart = load_cart(connection, "shop", cart_id)
             assert cart is not None
             at = bought.get(cart.customer_id or "")
             shopper = Shopper(cart.customer_id in {"ada", "ben"}, naive(at) if at else None)
@@ -137,7 +138,7 @@ def test_the_database_and_the_rules_agree_on_what_is_due(shop: Shop) -> None:
     def expected(connection: Connection) -> dict[str, str]:
         found = {}
         for cart_id, status in shop.statuses().items():
-            cart = load_cart(connection, cart_id)
+            cart = load_cart(connection, "shop", cart_id)
             assert cart is not None
             found[cart_id] = states.due(cart, naive(NOW)) or status
         return {cart_id: str(status) for cart_id, status in found.items()}
