@@ -8,6 +8,7 @@ from rich.text import Text
 
 from cartctl.database.cart_jobs import CartJob
 from cartctl.render.text import renderable
+from cartctl.render.words import harmless
 from cartctl.schema.figures import Report, Row
 from cartctl.schema.jobs import Claim
 
@@ -33,9 +34,8 @@ def _job(result: CartJob) -> RenderableType:
 
 @renderable.register
 def _claim(result: Claim) -> RenderableType:
-    return Text(
-        f"claimed  {result.cart_id}  {result.company_id}  {result.customer_id}  {result.abandoned_at:%Y-%m-%d %H:%M:%S} UTC"
-    )
+    names = map(harmless, (result.cart_id, result.company_id, result.customer_id))
+    return Text("  ".join(("claimed", *names, f"{result.abandoned_at:%Y-%m-%d %H:%M:%S} UTC")))
 
 
 @renderable.register
@@ -47,7 +47,7 @@ def _report(result: Report) -> RenderableType:
         counts.add_row(Text(status.value.lower()), Text(f"{count:,}"))
     counts.add_row(Text("all", "bold"), Text(f"{result.total:,}", "bold"))
     for code, value in result.values.items():
-        counts.add_row(Text(f"worth in {code}"), Text(f"{value:,}"))
+        counts.add_row(Text(f"worth in {harmless(code)}"), Text(f"{value:,}"))
     heading = Text(f"\nCarts created {result.begin:%Y-%m-%d} to {result.end:%Y-%m-%d}", "bold")
     return Group(counts, heading, _overviews(result.overviews)) if result.overviews else counts
 
@@ -63,7 +63,7 @@ def _overviews(rows: list[Row]) -> Table:
         ratios = (found.conversion, found.abandonment, found.recovery, found.attributed_recovery)
         told = "-" if found.aov is None else f"{found.aov:,}"
         kind = "all" if row.site_type is None else row.site_type.value.lower()
-        table.add_row(row.currency, kind, f"{found.carts:,}", *map(_percent, ratios), told)
+        table.add_row(Text(harmless(row.currency)), kind, f"{found.carts:,}", *map(_percent, ratios), told)
     return table
 
 

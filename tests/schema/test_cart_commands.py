@@ -116,6 +116,15 @@ def test_cleanup_expires_sessions(cartctl: Cartctl, shop: Shop) -> None:
     assert dict(shop.all("SELECT id, status::text FROM cross_site_sessions"))["shop"] == "ACTIVE"
 
 
+def test_odd_names_are_shown_and_not_obeyed(cartctl: Cartctl, shop: Shop) -> None:
+    """Neither markup nor escape sequences in a currency or an id change what is told."""
+    odd = "[/red]\x1b[31m"
+    shop.cart(currency=odd, createdAt=NOW - HOUR)
+    shop.cart(id=odd, customerId="ada", status="ABANDONED", abandonedAt=NOW - 2 * HOUR)
+    assert cartctl("stats", "--company", "shop").count("[/red]\\x1b[31m") == 3
+    assert "claimed  [/red]\\x1b[31m  shop  ada" in cartctl("recovery", "--apply")
+
+
 def test_a_company_that_is_no_text_is_refused(cartctl: Cartctl) -> None:
     """Bytes of the command line that are no UTF-8 are wrong usage, and no failure inside."""
     cartctl("stats", "--company", "\udcff", ends=2)
