@@ -16,8 +16,9 @@ from typing import Literal
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from sqlalchemy import Engine
 
-from cartctl.adapters.postgres import Postgres
+from cartctl.adapters.postgres import Postgres, engine_over
 
 DEBIAN_15 = "/usr/lib/postgresql/15/bin"
 PLATFORM_SQL = Path(__file__).parents[1] / "cartctl" / "sandbox" / "platform.sql"
@@ -104,6 +105,13 @@ class Server:
     def drop(self, database: Postgres) -> None:
         """Drop a database, ending whoever is still connected."""
         self.execute(f'DROP DATABASE IF EXISTS "{self.name_of(database)}" WITH (FORCE)')
+
+
+@contextmanager
+def engine_of(database: Postgres) -> Iterator[Engine]:
+    """SQLAlchemy's way into a database, over one connection, for a block."""
+    with database.session("tests", autocommit=False) as connection:
+        yield engine_over(connection)
 
 
 @contextmanager

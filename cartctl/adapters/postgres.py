@@ -17,7 +17,16 @@ from cartctl.errors import ConfigError, Refused, StepFailed, UsageError
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-__all__ = ["Connection", "DatabaseUnreachable", "Jsonb", "Postgres", "SqlFailed", "sql", "translated"]
+__all__ = [
+    "Connection",
+    "DatabaseUnreachable",
+    "Jsonb",
+    "Postgres",
+    "SqlFailed",
+    "engine_over",
+    "sql",
+    "translated",
+]
 
 Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
 
@@ -156,16 +165,18 @@ class Postgres:
         with translated(), self.connect(purpose, autocommit=autocommit, **settings) as connection:
             yield connection
 
-    def engine(self, purpose: str, **settings: str) -> "Engine":
-        """A SQLAlchemy engine without a pool over the same connections, for Alembic and the repositories."""
-        from sqlalchemy import create_engine
-        from sqlalchemy.pool import NullPool
 
-        return create_engine(
-            "postgresql+psycopg://",
-            creator=lambda: self.connect(purpose, autocommit=False, **settings),
-            poolclass=NullPool,
-        )
+def engine_over(connection: Connection) -> "Engine":
+    """A SQLAlchemy engine, for Alembic, whose only connection is this one, which stays the caller's to close."""
+    from sqlalchemy import create_engine
+    from sqlalchemy.pool import StaticPool
+
+    return create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: connection,
+        poolclass=StaticPool,
+        use_native_hstore=False,  # it would look for the type first
+    )
 
 
 def _settle(connection: Connection, settings: dict[str, str]) -> None:

@@ -7,7 +7,7 @@ from cartctl.database.application import read_application
 from cartctl.database.catalogue import read_catalogue
 from cartctl.database.guards import migrating
 from cartctl.database.judge import judge
-from cartctl.database.migrate import Migrated, Work, apply_all, refuse
+from cartctl.database.migrate import Migrated, Work, apply_all, migrator, refuse
 from cartctl.database.status import read_state
 from cartctl.engine.model import Verdict
 from cartctl.engine.pulse import Pulse
@@ -39,7 +39,8 @@ def adopt(postgres: Postgres, settings: Database, run_id: str, pulse: Pulse) -> 
                 adoption=recorded,
                 application=known,
             )
-            apply_all(postgres, work, state, pulse)
+            with migrator(postgres, settings) as connection:
+                apply_all(connection, work, state, pulse)
         after = read_state(aside)
     names = tuple(each.name for each in pending)
     return Migrated(applied=names, adopted=names, heads=after.heads, seconds=round(pulse.now() - began, 3))

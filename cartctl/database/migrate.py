@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cartctl.adapters.effects import effect
-from cartctl.adapters.postgres import Connection, Postgres, SqlFailed, milliseconds, sql, translated
+from cartctl.adapters.postgres import (
+    Connection,
+    Postgres,
+    SqlFailed,
+    engine_over,
+    milliseconds,
+    sql,
+    translated,
+)
 from cartctl.config.model import Database
 from cartctl.database import ledger
 from cartctl.database.adoption import Adoption, find_adoption, refuse_slow
@@ -81,8 +89,28 @@ class Work:
         return self.adoption is not None and self.adoption.whole(migration)
 
 
+@contextmanager
+def migrator(postgres: Postgres, settings: Database) -> Iterator[Connection]:
+    """The connection that migrates: acting as the owner, with the time of its statements and locks bounded."""
+    limits = {
+        "lock_timeout": milliseconds(settings.lock_timeout),
+        "statement_timeout": milliseconds(settings.statement_timeout),
+    }
+    with postgres.session("migrate", search_path=SCHEMA, **limits) as connection:
+        become_owner(connection, settings)
+        yield connection
+
+
 def deploy(postgres: Postgres, settings: Database, run_id: str, pulse: Pulse) -> Migrated:
-    """Apply what is pending; nothing pending is done already.
+    """As `deploy_on`, over a connection of its own."""
+    with migrator(postgres, settings) as connection:
+        return deploy_on(connection, postgres, settings, run_id, pulse)
+
+
+def deploy_on(
+    connection: Connection, postgres: Postgres, settings: Database, run_id: str, pulse: Pulse
+) -> Migrated:
+    """Apply what is pending, over a connection that `migrator` made; nothing pending is done already.
 
     Raises Refused or Locked before any change; StepFailed naming the blockers when the locks were not to be had;
     SqlFailed for what a retry cannot mend. A migration that failed leaves nothing behind.
@@ -97,7 +125,7 @@ def deploy(postgres: Postgres, settings: Database, run_id: str, pulse: Pulse) ->
             work = prepare(aside, settings, run_id, state)
             adopted = tuple(migration.name for migration in pending if work.adopts(migration))
             refuse_slow(work.adoption)
-            apply_all(postgres, work, state, pulse)
+            apply_all(connection, work, state, pulse)
         after = read_state(aside) if pending else state
     return Migrated(
         applied=tuple(migration.name for migration in pending),
@@ -148,21 +176,14 @@ def _refuse_half(adoption: Adoption, pending: tuple[Frozen, ...]) -> None:
             )
 
 
-def apply_all(postgres: Postgres, work: Work, state: State, pulse: Pulse) -> None:
+def apply_all(driver: Connection, work: Work, state: State, pulse: Pulse) -> None:
     """Apply, or record, every pending migration of `state` in a transaction of its own."""
     make_home(work.aside, work.settings.owner_role, missing=not state.schema)
-    engine = postgres.engine(
-        "migrate",
-        search_path=SCHEMA,
-        lock_timeout=milliseconds(work.settings.lock_timeout),
-        statement_timeout=milliseconds(work.settings.statement_timeout),
-    )
-    with _translated(), engine.connect() as connection:
-        become_owner(_driver(connection), work.settings)
-        connection.commit()
+    driver.autocommit = False
+    with _translated(), engine_over(driver).connect() as connection:
         for migration in state.pending:
             _persist(connection, migration, work, pulse)
-    engine.dispose()
+    driver.autocommit = True
 
 
 def _persist(connection: "sqlalchemy.Connection", migration: Frozen, work: Work, pulse: Pulse) -> None:
@@ -213,8 +234,9 @@ def _transaction(connection: "sqlalchemy.Connection") -> Iterator["sqlalchemy.Ro
     try:
         yield transaction
     except BaseException:
-        with suppress(DBAPIError):
-            transaction.rollback()
+        if transaction.is_active:  # not once it is committed
+            with suppress(DBAPIError):
+                transaction.rollback()
         raise
 
 

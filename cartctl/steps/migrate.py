@@ -6,7 +6,7 @@ from cartctl.adapters.postgres import Postgres
 from cartctl.config.model import Database
 from cartctl.database.catalogue import Catalogue, Difference, read_catalogue
 from cartctl.database.differences import attributed, before, to_json
-from cartctl.database.migrate import Migrated, deploy
+from cartctl.database.migrate import Migrated, deploy_on, migrator
 from cartctl.database.status import become_owner, status
 from cartctl.database.verify import verify_with
 from cartctl.engine.model import Action, Checks, Run, Verdict
@@ -40,11 +40,10 @@ class Migrate(Action[dict[str, Any]]):
 
         The difference, between before and after, is what a database rollback takes back. Raises what `deploy` raises, and CheckFailed naming the first thing that is not as it must be.
         """
-        with self._postgres.session("migrate step") as connection:
-            become_owner(connection, self._settings)
+        with migrator(self._postgres, self._settings) as connection:
             begun = read_catalogue(connection)
-            made = deploy(self._postgres, self._settings, run.id, pulse)
-            after = read_catalogue(connection)  # over the same connection, whose caches are warm
+            made = deploy_on(connection, self._postgres, self._settings, run.id, pulse)
+            after = read_catalogue(connection)  # over the same connection, whose caches know what it made
             require(verify_with(connection, after, self._settings))
         return _result(made, attributed(_fingerprint(run, begun), begun, after))
 

@@ -27,7 +27,7 @@ from cartctl.steps.fingerprint import Fingerprint
 from cartctl.steps.migrate import Migrate
 from tests.database.conftest import Settings
 from tests.database.test_migrate import LEDGER, Freeing, holding, ledger_row, run_sql
-from tests.services import Server
+from tests.services import Server, engine_of
 
 CART = """INSERT INTO companies (id, name) VALUES ('c', 'C') ON CONFLICT DO NOTHING;
 INSERT INTO carts (id, "companyId", "updatedAt") SELECT 'cart' || n, 'c', now() FROM generate_series(1, 3) AS n;
@@ -366,15 +366,14 @@ def test_only_what_the_run_made_goes(
     from cartctl.database.revisions import move
 
     run_sql(platform_database, "CREATE SCHEMA cartctl")
-    engine = platform_database.engine("tests")
     connection: Connection
-    with engine.begin() as connection:
+    with engine_of(platform_database) as engine, engine.begin() as connection:
         move(connection, "upgrade", NAMES[0][:14])
-    engine.dispose()
     run_sql(platform_database, CART)
     run_sql(platform_database, "DELETE FROM carts", "DELETE FROM cross_site_sessions")
     done = deployed(platform_database)
     assert done.results["migrate"]["applied"] == list(NAMES[1:])
+    assert "carts" in plan_drop(platform_database, done.settings, done.results).older
     result = done.drop()
     assert "carts" not in result["tables"]
     assert len(result["tables"]) == 6

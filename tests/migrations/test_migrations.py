@@ -12,7 +12,7 @@ from cartctl.domain import enums
 from cartctl.migrations.frozen import MIGRATIONS, NAMES
 from cartctl.schema.base import ENUMS
 from cartctl.schema.tables import METADATA, cart_tables
-from tests.services import Server
+from tests.services import Server, engine_of
 
 FROZEN = {
     "20260101140542_add_ecommerce_modules/migration.sql": "982df4c43f6a482ed510c804cd177e95d83837ed81c2cdc476c96764e0a8e933",
@@ -35,13 +35,12 @@ def structure(database: Postgres) -> Catalogue:
 
 def alembic(database: Postgres, *moves: tuple[str, str]) -> None:
     """Run revisions up and down, one transaction each."""
-    engine = database.engine("tests")
     with database.session("tests") as connection:
         connection.execute("CREATE SCHEMA IF NOT EXISTS cartctl")
-    for verb, revision in moves:
-        with engine.begin() as connection:
-            move(connection, verb, revision)  # type: ignore[arg-type]
-    engine.dispose()
+    with engine_of(database) as engine:
+        for verb, revision in moves:
+            with engine.begin() as connection:
+                move(connection, verb, revision)  # type: ignore[arg-type]
 
 
 def test_up_down_up_leaves_the_same_catalogue(server: Server) -> None:
@@ -62,9 +61,8 @@ def test_models_equal_the_migrated_database(server: Server) -> None:
     """`metadata.create_all` makes exactly what the frozen SQL makes: labels, predicates, defaults, checks, actions."""
     migrated, made = server.create_platform(), server.create_platform()
     alembic(migrated, ("upgrade", "head"))
-    engine = made.engine("tests")
-    METADATA.create_all(engine, tables=cart_tables())
-    engine.dispose()
+    with engine_of(made) as engine:
+        METADATA.create_all(engine, tables=cart_tables())
     assert difference(structure(migrated), structure(made)).lines() == []
     server.drop(migrated)
     server.drop(made)

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from cartctl.adapters.postgres import Postgres, SqlFailed
 from cartctl.domain.enums import CartStatus, SiteType
 from cartctl.schema.tables import Cart, CartItem
+from tests.services import engine_of
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC).replace(tzinfo=None)
 WORLD = """INSERT INTO companies (id, name) VALUES ('c', 'C');
@@ -83,10 +84,9 @@ def test_a_limit_may_be_lowered_below_its_uses(migrated: Postgres) -> None:
 
 def test_models_write_and_read(migrated: Postgres) -> None:
     """Models speak snake_case to Python and camelCase to the database; defaults are the database's."""
-    engine = migrated.engine("tests")
     with migrated.session("tests") as connection:
         connection.execute(WORLD.encode())
-    with Session(engine) as session:
+    with engine_of(migrated) as engine, Session(engine) as session:
         session.add(
             Cart(id="b", company_id="c", updated_at=NOW, grand_total=Decimal("19.99"), metadata_={"x": [1]})
         )
@@ -112,4 +112,3 @@ def test_models_write_and_read(migrated: Postgres) -> None:
         )
         with pytest.raises(IntegrityError, match="cart_items_cartId_fkey"):
             session.flush()
-    engine.dispose()
