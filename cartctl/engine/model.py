@@ -171,10 +171,14 @@ class Check(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Restore:
-    """Puts an earlier Change back: `key` is this step, `of` the Change's key."""
+    """Puts an earlier Change back: `key` is this step, `of` the Change's key.
+
+    With `again` a later Restore moves it once more, since it will see what this one cannot; until then it is not done with.
+    """
 
     key: str
     of: str
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

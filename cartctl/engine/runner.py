@@ -152,7 +152,8 @@ class Runner:
             case Restore():
                 if step.of in self.state.evidence:
                     self._put_back(step.of, self._pulse)
-                self._tell(step.key, "restored", {"of": step.of, **_took(started)})
+                again = {"again": True} if step.again else {}
+                self._tell(step.key, "restored", {"of": step.of, **again, **_took(started)})
             case Skip():
                 self._tell(step.key, "skipped", {"reason": step.reason})
             case _:

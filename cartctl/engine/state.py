@@ -89,6 +89,9 @@ class State:
 
     def _restore(self, event: Event) -> None:
         of = event.data.get("of", event.key)
+        if event.data.get("again"):
+            self.done[event.key] = event.event
+            return
         self.evidence.pop(of, None)
         self.undo_failed.pop(of, None)
         if of == event.key:

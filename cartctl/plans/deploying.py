@@ -74,9 +74,11 @@ def abandon(ports: Ports, run: str) -> None:
         journals.kept.append(Event(run, datetime.now(UTC), RUN, "finished", told))
 
 
-def planned(ports: Ports, asked: Asked, watch: Watch) -> tuple[Phase, ...]:
+def planned(
+    ports: Ports, asked: Asked, watch: Watch, results: parts.Results = parts.NONE
+) -> tuple[Phase, ...]:
     """The deployment's phases, without the steps that are to be skipped. Raises UsageError for one that cannot be."""
-    phases = deployment(ports, watch, asked)
+    phases = deployment(ports, watch, asked, results)
     for name in [name for name in asked.skip if not name.startswith(PREFLIGHT)]:
         if name in NEVER_SKIPPED:
             raise UsageError(
@@ -91,7 +93,7 @@ def _travel(
     ports: Ports, asked: Asked, state: State, journals: Journals, lock: RunLock, pulse: Pulse, view: View
 ) -> RunReport:
     watch = new_watch(ports)
-    phases = planned(ports, asked, watch)
+    phases = planned(ports, asked, watch, state.results)
     journey = Journey(
         "deploy",
         phases,

@@ -18,8 +18,10 @@ PREPARATION = timedelta(minutes=60)
 NEVER_SKIPPED = ("snapshot", "migrate", "health.api", "maintenance.off", "workers.start", "prewarm.restore")
 
 
-def deployment(ports: Ports, watch: Watch, asked: Asked) -> tuple[Phase, ...]:
-    """The whole plan of an environment. Reads nothing from outside yet."""
+def deployment(
+    ports: Ports, watch: Watch, asked: Asked, results: parts.Results = parts.NONE
+) -> tuple[Phase, ...]:
+    """The whole plan of an environment; `results` is what the run has made, as it grows. Reads nothing from outside yet."""
     mode = ports.env.maintenance
     begin = parts.maintenance(ports) if mode != "none" else Skip("maintenance.on", 'maintenance = "none"')
     end = (
@@ -34,7 +36,7 @@ def deployment(ports: Ports, watch: Watch, asked: Asked) -> tuple[Phase, ...]:
             parts.snapshot(ports),
             parts.announce(ports, "announce"),
             parts.prewarm(ports),
-            parts.fingerprint(ports),
+            parts.fingerprint(ports, asked.images),
         )),
         Phase("2 Migration", "T-0", (
             *gate("gate.t0", asked.at),
@@ -46,13 +48,13 @@ def deployment(ports: Ports, watch: Watch, asked: Asked) -> tuple[Phase, ...]:
             parts.hook(ports),
         )),
         Phase("3 Backend", "T+5", (
-            parts.release(ports, "api", asked.images),
-            parts.release(ports, "workers", asked.images),
+            parts.release(ports, "api", asked.images, results),
+            parts.release(ports, "workers", asked.images, results),
             Health("health.api", ports.api),
             Endpoints("endpoints", ports.api, ports.database),
         )),
         Phase("4 Frontend", "T+15", (
-            parts.release(ports, "frontend", asked.images),
+            parts.release(ports, "frontend", asked.images, results),
             parts.cache(ports),
             parts.cdn(ports),
             Pages("pages", ports.dashboard) if ports.dashboard else Skip("pages", "not configured"),

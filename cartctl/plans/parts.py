@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 from cartctl.adapters.flag_store import ConfigMapFlags, FileFlags, FlagStore
@@ -41,6 +42,8 @@ from cartctl.steps.snapshot import Snapshot
 NOT_CONFIGURED = "not configured"
 ARRIVES = timedelta(minutes=3)  # a mounted ConfigMap reaches pods within two minutes
 GROUPS = ("api", "workers", "frontend")
+Results = Mapping[str, Any]  # what a run's Actions have made by now
+NONE: Results = MappingProxyType({})
 
 
 def preflight(
@@ -127,9 +130,15 @@ def maintenance(ports: Ports, key: str = "maintenance.on", names: tuple[str, ...
     )
 
 
-def fingerprint(ports: Ports) -> Step:
-    """The catalogue before the migration."""
-    return Fingerprint(ports.database)
+def fingerprint(ports: Ports, asked: Mapping[str, str]) -> Step:
+    """The catalogue before the migration, and what the workers run before they are stopped."""
+    workers = tuple(images(ports, asked)["workers"])
+    return Fingerprint(ports.database, lambda: _running(release_of(ports, "release.workers", workers)))
+
+
+def _running(workers: Release) -> dict[str, dict[str, str]]:
+    found = workers.observe(workers.names)
+    return {name: {image.ref: image.digest} for name, image in found.items() if image.digest}
 
 
 def migrate(ports: Ports) -> Step:
@@ -172,19 +181,30 @@ def images(ports: Ports, asked: Mapping[str, str]) -> dict[str, dict[str, str]]:
     return groups
 
 
-def release(ports: Ports, group: str, asked: Mapping[str, str]) -> Step:
-    """The images of one group of deployments."""
+def release(ports: Ports, group: str, asked: Mapping[str, str], results: Results = NONE) -> Step:
+    """The images of one group of deployments; the run's `results` know what stopped ones ran."""
     wanted = images(ports, asked)[group]
     key = f"release.{group}"
-    return release_of(ports, key, tuple(wanted), wanted) if wanted else Skip(key, NOT_CONFIGURED)
+    return release_of(ports, key, tuple(wanted), wanted, results) if wanted else Skip(key, NOT_CONFIGURED)
 
 
 def release_of(
-    ports: Ports, key: str, names: tuple[str, ...], wanted: Mapping[str, str] | None = None
+    ports: Ports,
+    key: str,
+    names: tuple[str, ...],
+    wanted: Mapping[str, str] | None = None,
+    results: Results = NONE,
 ) -> Release:
     """A release, or (without `wanted`) one rebuilt from its evidence."""
-    timeout = ports.env.release.timeout.total_seconds()
-    return Release(key, names, ports.cluster, timeout=timeout, images=wanted, cause=f"cartctl {key}")
+    return Release(
+        key,
+        names,
+        ports.cluster,
+        timeout=ports.env.release.timeout.total_seconds(),
+        images=wanted,
+        cause=f"cartctl {key}",
+        ran=lambda: (results.get("fingerprint") or {}).get("running", {}),
+    )
 
 
 def flag_store(ports: Ports) -> FlagStore:

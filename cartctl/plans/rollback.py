@@ -44,7 +44,7 @@ def rollback(ports: Ports, results: Mapping[str, Any], wanted: Wanted) -> tuple[
         Phase("2 Code", "", (
             Restore("undo.frontend", of="release.frontend"),
             Restore("undo.api", of="release.api"),
-            Restore("undo.workers", of="release.workers"),
+            Restore("undo.workers", of="release.workers", again=True),  # none runs whose digest could be compared
             OldHealth("health.old", ports.api),
             parts.cache(ports),
             parts.cdn(ports),
@@ -52,6 +52,7 @@ def rollback(ports: Ports, results: Mapping[str, Any], wanted: Wanted) -> tuple[
         Phase("3 Database", "", tables),
         Phase("4 Open", "", (
             Restore("workers.start", of="workers.stop"),
+            Restore("undo.workers.running", of="release.workers"),
             Restore("maintenance.off", of="maintenance.on"),
             Restore("prewarm.restore", of="prewarm"),
             parts.announce_outcome(ports),

@@ -1,5 +1,6 @@
-"""The catalogue before the migration, recorded whole: what a database rollback is measured against."""
+"""The state before the migration, recorded: the catalogue whole, which a database rollback is measured against, and what runs."""
 
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from cartctl.adapters.postgres import Postgres
@@ -15,14 +16,17 @@ class Fingerprint(Action[dict[str, Any]]):
     key = "fingerprint"
     harmless: ClassVar[bool] = True
 
-    def __init__(self, postgres: Postgres) -> None:
+    def __init__(
+        self, postgres: Postgres, running: Callable[[], Mapping[str, Mapping[str, str]]] = dict
+    ) -> None:
         self._postgres = postgres
+        self._running = running
 
     def find(self, run: Run) -> None:
         """Never made already: a reading is only worth something when it is fresh."""
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:  # noqa: ARG002 - the same for every run
-        """`hash` (SHA-256), and `objects`: every object's facts by `kind qualified-name`.
+        """`hash` (SHA-256), `objects`: every object's facts by `kind qualified-name`, and `running`: what runs.
 
         Raises StepFailed naming what changed between the two readings.
         """
@@ -34,7 +38,7 @@ class Fingerprint(Action[dict[str, Any]]):
                 f"Somebody is changing the database's structure right now: {changed}.",
                 hint="Let them finish, then deploy again.",
             )
-        return {"hash": second.hash, "objects": dict(second.objects)}
+        return {"hash": second.hash, "objects": dict(second.objects), "running": dict(self._running())}
 
 
 def recorded(result: dict[str, Any]) -> Catalogue:

@@ -51,7 +51,9 @@ def test_a_migration_killed_anywhere_is_resumed_and_taken_back_whole(
         if (name, when) == (point, moment):
             raise Killed
 
-    recorded = Fingerprint(platform_database).perform(run, Pulse())
+    running = {"job-worker.worker": {"acme/api:1": "sha256:1"}}
+    recorded = Fingerprint(platform_database, lambda: running).perform(run, Pulse())
+    assert recorded["running"] == running
     run = replace(run, results={"fingerprint": recorded})
     step = Migrate(platform_database, settings(platform_database))
     monkeypatch.setattr(effects, "probe", probe)

@@ -11,14 +11,14 @@ from cartctl.adapters.effects import effect
 from cartctl.engine.journal import FileJournal
 from cartctl.engine.kept import KeptJournal
 from cartctl.engine.lock import Lock, StopRequested
-from cartctl.engine.model import Check, CheckResult, Checks, Skip, Step, Verdict
+from cartctl.engine.model import Check, CheckResult, Checks, Restore, Skip, Step, Verdict
 from cartctl.engine.outcome import OnFailure, Outcome
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.report import report
 from cartctl.engine.state import State, fold
 from cartctl.errors import Interrupted, LockLost, StepFailed
 from tests.engine import toy
-from tests.engine.toy import BEGINNING, END, World, forward
+from tests.engine.toy import BEGINNING, END, Set, World, forward
 
 
 class Free:
@@ -173,6 +173,23 @@ def test_a_lock_lost_in_mid_run_stops_it_before_the_next_step_and_it_can_go_on(
     assert not state.finished
     resumed, _ = _travel(world, forward(world), state=state, on_failure=on_failure)
     assert (resumed.exit_code, world.read()) == (0, END)
+
+
+def test_what_is_put_back_again_later_is_not_done_with_before(world: World) -> None:
+    """A run that stops between the two has the evidence still, and only the second is left to do."""
+    plan = (
+        *forward(world)[:1],
+        Restore("early", of="prewarm", again=True),
+        Set("workers.stop", ("workers",), world, 0),
+        Restore("late", of="prewarm"),
+    )
+    _, file = _travel(world, plan, lock=Falling(3))
+    state = fold("r1", file.events("r1"))
+    assert (set(state.evidence), world.read()["replicas"]) == ({"prewarm"}, 2)
+    outcome, file = _travel(world, plan, state=state)
+    assert outcome.word == "succeeded"
+    keys = [event.key for event in file.events("r1") if event.event == "restored"]
+    assert (keys, set(fold("r1", file.events("r1")).evidence)) == (["early", "late"], {"workers.stop"})
 
 
 def test_a_final_state_never_changes(world: World) -> None:
