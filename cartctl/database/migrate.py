@@ -92,11 +92,12 @@ class Work:
 @contextmanager
 def migrator(postgres: Postgres, settings: Database) -> Iterator[Connection]:
     """The connection that migrates: acting as the owner, with the time of its statements and locks bounded."""
-    limits = {
-        "lock_timeout": milliseconds(settings.lock_timeout),
-        "statement_timeout": milliseconds(settings.statement_timeout),
-    }
-    with postgres.session("migrate", search_path=SCHEMA, **limits) as connection:
+    with postgres.session(
+        "migrate",
+        search_path=SCHEMA,
+        lock_timeout=milliseconds(settings.lock_timeout),
+        statement_timeout=milliseconds(settings.statement_timeout),
+    ) as connection:
         become_owner(connection, settings)
         yield connection
 
