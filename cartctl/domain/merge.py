@@ -117,13 +117,22 @@ def _refuse_pair(source: Cart, target: Cart, claim: Claim) -> None:
 
 
 def _together(into: Iterable[Item], more: Iterable[Item], quantities: Quantities) -> list[Item]:
-    found = {line_key(item): item for item in into if item.gift_promotion_id is None}
-    for item in more:
-        if item.gift_promotion_id is None:
-            key = line_key(item)
-            there = found.get(key)
-            found[key] = item if there is None else replace(there, quantity=_both(there, item, quantities))
+    found = _by_key(into)
+    for key, item in _by_key(more).items():
+        there = found.get(key)
+        found[key] = item if there is None else replace(there, quantity=_both(there, item, quantities))
     return sorted(found.values(), key=lambda item: (item.added_at, item.id))
+
+
+def _by_key(items: Iterable[Item]) -> dict[LineKey, Item]:
+    """One cart's own lines; where it has one twice, nothing in the tables being against it, the units are added up."""
+    found: dict[LineKey, Item] = {}
+    for item in items:
+        if item.gift_promotion_id is None:
+            there = found.setdefault(line_key(item), item)
+            if there is not item:
+                found[line_key(item)] = replace(there, quantity=there.quantity + item.quantity)
+    return found
 
 
 def _both(there: Item, item: Item, quantities: Quantities) -> int:
@@ -152,8 +161,8 @@ def _clamped(items: Iterable[Item], stock: Mapping[str, int]) -> tuple[tuple[Ite
 
 
 def _saved(into: Iterable[SavedItem], more: Iterable[SavedItem]) -> tuple[SavedItem, ...]:
-    found = {(item.product_id, item.variant_id): item for item in into}
-    for item in more:
+    found: dict[tuple[str, str | None], SavedItem] = {}
+    for item in (*into, *more):
         key = (item.product_id, item.variant_id)
         there = found.setdefault(key, item)
         found[key] = replace(there, quantity=max(there.quantity, item.quantity))

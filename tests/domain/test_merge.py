@@ -99,6 +99,17 @@ def test_a_replay_changes_nothing() -> None:
     assert again == Merged(done.target, done.source, replayed=True)
 
 
+def test_lines_that_one_cart_has_twice_lose_no_unit() -> None:
+    """D9: where a cart itself has a line twice, its units count together, whichever cart it is and whatever is asked for."""
+    twice = (item("a", quantity=2), item("b", quantity=3))
+    for how, units in ((Quantities.SUM, 9), (Quantities.MAX, 5), (Quantities.KEEP, 5)):
+        merged = merge(guest(item("c", quantity=4)), mine(*twice), CLAIM, NOW, quantities=how)
+        assert (quantities(merged), merged.target.item_count) == ({"a": units}, units)
+    for how, units in ((Quantities.SUM, 9), (Quantities.MAX, 5), (Quantities.KEEP, 4)):
+        merged = merge(guest(*twice), mine(item("c", quantity=4)), CLAIM, NOW, quantities=how)
+        assert quantities(merged) == {"c": units}
+
+
 def test_stock_is_kept_with_a_warning() -> None:
     """D9: units of one product are shared by its lines, earlier ones first; what is left without any is dropped."""
     source = guest(item("a", quantity=3), item("b", quantity=4, variant_id="v"))
@@ -130,6 +141,8 @@ def test_saved_items_keep_the_larger_quantity() -> None:
         mine(saved=(SavedItem("p", None, 2, two),)), CLAIM, NOW,
     )  # fmt: skip
     assert merged.target.saved == (SavedItem("p", None, 3, two), SavedItem("p", "v", 1, one))
+    twice = mine(saved=(SavedItem("p", None, 7, two), SavedItem("p", None, 2, one)))
+    assert merge(guest(), twice, CLAIM, NOW).target.saved == (SavedItem("p", None, 7, two),)
 
 
 @pytest.mark.parametrize(
