@@ -1,4 +1,4 @@
-"""The kill matrix of the sandbox on a cluster: `make faults` takes every point, CARTCTL_FAULTS=sample an even sample, CARTCTL_FAULTS=7 every seventh."""
+"""The kill matrix of the sandbox on a cluster: `make faults` takes every point, CARTCTL_FAULTS=sample or a number some of them."""
 
 import os
 
