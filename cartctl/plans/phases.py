@@ -26,7 +26,7 @@ DOES = {
     "cdn": "purge static assets",
     "pages": "the three pages load",
     "smoke": "the full suite, critical paths included",
-    "monitor": "thresholds and triggers",
+    "monitor": "thresholds, triggers and the logs",
     "report": "announce the outcome",
     "revision": "put the named revisions' templates back",
     "flags": "take the feature flags to 0 %",
