@@ -14,7 +14,7 @@ from cartctl.adapters.effects import effect
 from cartctl.adapters.embedded_postgres import EmbeddedPostgres
 from cartctl.adapters.postgres import Connection, Postgres, sql
 from cartctl.engine.pulse import Pulse
-from cartctl.errors import Refused
+from cartctl.errors import Refused, UsageError
 from cartctl.sandbox.cart_rows import CART_COLUMNS, ITEM_COLUMNS, PART
 from cartctl.sandbox.layout import Layout
 from cartctl.sandbox.names import DATABASE
@@ -25,6 +25,7 @@ from cartctl.sandbox.surroundings import fill_surroundings
 from cartctl.sandbox.up import checked_directory
 
 PER_CUSTOMER = 8  # carts
+YEARS = range(2001, 2500)  # whose milliseconds fit into ids
 SETTINGS = {"maintenance_work_mem": "512MB", "max_parallel_maintenance_workers": "2", "work_mem": "64MB"}
 
 
@@ -60,9 +61,12 @@ def fill(
 ) -> Seeded:
     """Write `carts` carts of `count` companies as of `until` (UTC); `postgres` is a superuser's.
 
-    Raises Refused without the cart's tables, and where there are carts already unless they are to be replaced.
+    Raises Refused without the cart's tables, and where there are carts already unless they are to be replaced;
+    UsageError for an end in another age.
     """
     began = time.monotonic()
+    if until.year not in YEARS:
+        raise UsageError(f"The data cannot end in {until.year}.", hint="--until is a time from 2001 to 2499.")
     moment = until.astimezone(UTC).replace(tzinfo=None)
     with postgres.session("seed", autocommit=False, **SETTINGS) as connection:
         with pulse.cancelling(connection.cancel_safe):
@@ -135,7 +139,7 @@ _COMPANIES: tuple[LiteralString, ...] = (
 )
 _CUSTOMERS = """
 INSERT INTO customers (id, "companyId", email, "firstName", "lastName")
-SELECT id || '-shopper-' || lpad(n::text, 5, '0'), id, 'shopper' || n || '@' || id || '.example', 'Shopper', n::text
+SELECT id || '-shopper-' || lpad(n::text, greatest(5, length(n::text)), '0'), id, 'shopper' || n || '@' || id || '.example', 'Shopper', n::text
 FROM unnest(%(ids)s::text[], %(counts)s::int[]) AS made (id, count), generate_series(0, count - 1) AS n
 """
 

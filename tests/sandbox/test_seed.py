@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 from cartctl.adapters.postgres import Postgres
 from cartctl.cli import app
 from cartctl.engine.pulse import Pulse
-from cartctl.errors import Interrupted, Refused
+from cartctl.errors import Interrupted, Refused, UsageError
 from cartctl.sandbox.cart_rows import PART, Maker
-from cartctl.sandbox.fill import Seeded, fill
+from cartctl.sandbox.fill import Seeded, _clear_and_prepare, fill
 from cartctl.sandbox.population import Population, Product, Tenant
 from cartctl.sandbox.seed import seed as seed_platform
 from cartctl.schema import jobs
@@ -155,6 +155,22 @@ def test_every_state_is_there(seeded: Postgres) -> None:
     assert len(rows(seeded, "SELECT DISTINCT status FROM carts")) == 5
     assert len(rows(seeded, 'SELECT DISTINCT "siteType" FROM carts')) == 5
     assert rows(seeded, "SELECT 1 FROM carts WHERE status = 'ABANDONED' AND NOT \"recoveryEmailSent\"")
+
+
+def test_a_company_may_have_more_customers_than_five_digits_count(database: Postgres) -> None:
+    """The customers of the largest companies are all there, by the ids that carts name them by."""
+    with database.session("tests", autocommit=False) as connection:
+        [tenant] = _clear_and_prepare(connection, 800_016, 1)
+        asked = b"SELECT count(*), max(id) FILTER (WHERE length(id) > 18) FROM customers WHERE id LIKE 'avnz-shopper-%'"
+        assert connection.execute(asked).fetchone() == (tenant.customers, "avnz-shopper-100001")
+        connection.rollback()
+
+
+@pytest.mark.parametrize("year", (1, 2000, 2500, 9999))
+def test_times_that_no_cart_has_are_refused(database: Postgres, year: int) -> None:
+    """Carts end in this age of ours: ids are made of their times."""
+    with pytest.raises(UsageError, match=f"cannot end in {year}"):
+        filled(database, until=UNTIL.replace(year=year))
 
 
 def test_carts_that_are_there_are_kept_unless_they_are_to_be_replaced(database: Postgres) -> None:
