@@ -101,6 +101,25 @@ def test_monitor_ends_with_7_when_errors_last(sandbox: Sandbox) -> None:
     assert "trigger error_rate pending" in " ".join(out.split())  # a line of much bad news is wrapped
 
 
+def test_errors_in_the_logs_are_a_warning_of_the_monitor(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More about carts in a minute than `logs.errors_per_minute`: exit code 0, and the last line is shown."""
+    release(sandbox, "2.0.0")
+    forever = ["sh", "-c", "while :; do echo ERROR cart 7 is lost; sleep 0.02; done"]
+    for name, value in {
+        "LOGS__COMMAND": json.dumps(forever),
+        "METRICS__KIND": "scrape",
+        "MONITOR__MINIMUM_REQUESTS": "1",
+    }.items():
+        monkeypatch.setenv(f"CARTCTL_{name}", value)
+    code, _, err = run("monitor", "--for", "2s")
+    assert code == 0, err
+    assert "warning: logs: " in err
+    assert "errors about carts in the worst minute" in err
+    assert "sh ERROR cart 7 is lost" in err
+
+
 def test_without_a_database_the_api_is_still_judged(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
