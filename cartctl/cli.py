@@ -1,7 +1,9 @@
 """The one door: global options anywhere on the line, one boundary that turns errors into sentences and exit codes."""
 
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +12,7 @@ from typer.core import TyperGroup
 from cartctl import __version__
 from cartctl.commands import COMMANDS, GROUPS
 from cartctl.commands.options import Options, Output, hoist
-from cartctl.errors import CartctlError, Interrupted, UsageError
+from cartctl.errors import CartctlError, Interrupted, StepFailed, UsageError
 
 
 class Boundary(TyperGroup):
@@ -29,15 +31,12 @@ class Boundary(TyperGroup):
             code = _tell_usage(wrong, given)
         except CartctlError as error:
             code = _fail(error, given)
+        except SystemExit:
+            code = 0  # whoever read the output has left, which ends it
         except Exception as bug:
             if "--debug" in given:
                 raise
-            code = _fail(
-                CartctlError(
-                    f"Unexpected {type(bug).__name__}: {bug}", hint="This is a bug: run again with --debug."
-                ),
-                given,
-            )
+            code = _fail(_unexpected(bug), given)
         sys.exit(code or 0)
 
 
@@ -53,6 +52,17 @@ def _tell_usage(wrong: typer.TyperException, given: list[str]) -> int:
         told = f"{path} needs a command"
     told = told if told.endswith((".", "!", "?")) else f"{told}."
     return _fail(UsageError(told, hint=f"See {path} --help."), given)
+
+
+def _unexpected(bug: Exception) -> CartctlError:
+    """What nobody has foreseen; what the machine refuses (a full disk, a directory without rights) is no bug."""
+    if isinstance(bug, OSError) and bug.strerror:
+        where = f"{bug.filename}: " if bug.filename else ""
+        hint = "Look at disk and rights; CARTCTL_STATE_DIR moves what cartctl keeps. More: --debug."
+        return StepFailed(f"{where}{bug.strerror}.", hint=hint)
+    return CartctlError(
+        f"Unexpected {type(bug).__name__}: {bug}", hint="This is a bug: run again with --debug."
+    )
 
 
 def _fail(error: CartctlError, given: list[str]) -> int:
@@ -118,4 +128,12 @@ for name, group in GROUPS.items():
 
 def main() -> None:
     """The console script."""
+    _open_closed_streams()
     app()
+
+
+def _open_closed_streams() -> None:
+    """Lead nowhere what was closed (`<&-`, `>&-`): Python has None there, and what is opened next would take its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - for good

@@ -181,10 +181,40 @@ def test_no_color_is_any_value(monkeypatch: pytest.MonkeyPatch, value: str) -> N
 
 def test_a_reader_that_leaves_is_no_error() -> None:
     """`cartctl … | head` ends quietly."""
-    line = f"{sys.executable} -m cartctl config schema | head -n 1"
+    for words in ("--help", "sandbox status"):
+        line = f"set -o pipefail; {sys.executable} -m cartctl {words} | (read -r line; echo read)"
+        done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "read\n", ""), words
+
+
+@pytest.mark.parametrize("words", ("sandbox status", "-o json sandbox status"))
+def test_a_full_disk_is_told_and_is_no_bug(words: str) -> None:
+    """What cannot be written ends with 5 and a sentence on stderr, also where the error itself was wanted on stdout."""
+    line = f"{sys.executable} -m cartctl {words} >/dev/full"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
-    assert done.stdout == "{\n"
-    assert not done.stderr
+    assert done.returncode == 5, done.stderr
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    (("rollout abort --config none.toml", 2), ("cart quote - <&-", 2), ("sandbox status", 0)),
+)
+def test_streams_that_are_closed_are_no_bug(words: str, code: int) -> None:
+    """Without stdin nobody can be asked; without stdout and stderr the exit code is all there is."""
+    line = f"{sys.executable} -m cartctl {words} >&- 2>&-"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+
+
+def test_a_state_directory_that_cannot_be_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What the machine refuses is told with its place and is no bug."""
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("CARTCTL_STATE_DIR", str(tmp_path / "file"))
+    result = run("sandbox", "up")
+    assert (result.exit_code, "file/sandbox" in result.stderr) == (5, True)
+    assert "CARTCTL_STATE_DIR" in result.stderr
 
 
 def test_a_process_that_is_interrupted_ends_with_130() -> None:

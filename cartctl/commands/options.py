@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cartctl.errors import Refused
+from cartctl.errors import Refused, StepFailed
 
 if TYPE_CHECKING:
     from cartctl.config.model import Environment
@@ -133,15 +133,25 @@ class Options:
         write_text(result, sys.stderr, no_color=self.no_color)
 
     def show(self, result: Any) -> None:
-        """Write a result to stdout, as text or JSON."""
-        if self.output is Output.JSON:
-            from cartctl.render.json import write as write_json
+        """Write a result to stdout, as text or JSON. A reader who has left is no error. Raises StepFailed for a full disk."""
+        from cartctl.render.enduring import enduring, silence
 
-            write_json(result, sys.stdout)
-        else:
-            from cartctl.render.text import write as write_text
+        stream = enduring(sys.stdout, BrokenPipeError)
+        try:
+            if self.output is Output.JSON:
+                from cartctl.render.json import write as write_json
 
-            write_text(result, sys.stdout, no_color=self.no_color)
+                write_json(result, stream)
+            else:
+                from cartctl.render.text import write as write_text
+
+                write_text(result, stream, no_color=self.no_color)
+        except OSError as full:
+            if self.output is not Output.JSON:  # there the error is tried next
+                silence(sys.stdout)
+            raise StepFailed(
+                f"The result cannot be written: {full.strerror}.", hint="Look at where stdout leads."
+            ) from full
 
 
 def _hush() -> None:

@@ -6,14 +6,26 @@ from io import UnsupportedOperation
 from typing import TextIO, cast
 
 
-def enduring(stream: TextIO) -> TextIO:
-    """A stream whose closed pipe is no error: what is written afterwards is dropped."""
-    return cast("TextIO", _Enduring(stream))  # the part of it that writers use
+def enduring(stream: TextIO, loss: type[OSError] = OSError) -> TextIO:
+    """A stream of which a `loss` (a closed pipe, a full disk) is no error: what is written afterwards is dropped."""
+    return cast("TextIO", _Enduring(stream, loss))  # the part of it that writers use
+
+
+def silence(stream: TextIO) -> None:
+    """Lead a stream nowhere, or the interpreter's own flush at its end fails once more."""
+    try:
+        number = stream.fileno()
+    except UnsupportedOperation:
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, number)
+    os.close(nowhere)
 
 
 class _Enduring:
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, loss: type[OSError]) -> None:
         self._stream = stream
+        self._loss = loss
         self._gone = False
 
     @property
@@ -45,16 +57,6 @@ class _Enduring:
         try:
             self._stream.write(text)
             self._stream.flush()
-        except BrokenPipeError:
+        except self._loss:
             self._gone = True
-            self._silence()
-
-    def _silence(self) -> None:
-        """Lead the stream nowhere, or the interpreter's own flush at its end fails once more."""
-        try:
-            number = self._stream.fileno()
-        except UnsupportedOperation:
-            return
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, number)
-        os.close(nowhere)
+            silence(self._stream)

@@ -5,6 +5,7 @@ import re
 import sys
 
 from cartctl.errors import CartctlError
+from cartctl.render.enduring import silence
 from cartctl.render.words import harmless
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*(?=@)|(?<=password=)\S+", re.IGNORECASE)
@@ -23,8 +24,13 @@ def report_failure(error: CartctlError, *, as_json: bool) -> None:
             "hint": hint,
             "exit_code": error.exit_code,
         }
-        sys.stdout.write(json.dumps({"kind": "error", "version": 1, **fields}) + "\n")
-        return
+        try:
+            sys.stdout.write(json.dumps({"kind": "error", "version": 1, **fields}) + "\n")
+            sys.stdout.flush()
+        except OSError:
+            silence(sys.stdout)  # and a person may still read the other one
+        else:
+            return
     sys.stderr.write(f"cartctl: {_lines(message)}\n")
     if hint:
         sys.stderr.write(f"  hint: {_lines(hint)}\n")

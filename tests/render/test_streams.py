@@ -3,6 +3,7 @@
 import io
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -136,6 +137,13 @@ def test_a_run_outlives_its_reader() -> None:
     with os.fdopen(write, "w") as broken:
         tell(NdjsonView(broken), success())
         tell(PlainView(broken, broken), success())
+
+
+def test_a_run_outlives_a_full_disk() -> None:
+    """Its lines cannot be written any more, and it goes on: a log is no reason to take a release back."""
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        tell(NdjsonView(full), success())
+        tell(PlainView(full, full), success())
 
 
 def test_a_dropped_text_counts_as_written() -> None:
