@@ -131,7 +131,7 @@ def _bring_up_to_date(main: PostgresJournal, keepers: Iterable[FileJournal | Clu
     """What was written while the database was gone, here or (a cluster that answers) from another machine."""
     identity = main.identity()
     for keeper in keepers:
-        with suppress(ClusterUnreachable):
+        with suppress(ClusterUnreachable, OSError):  # a disk without rights keeps nobody from an abort
             keeper.belong_to(identity)
             catch_up(main, keeper)
 

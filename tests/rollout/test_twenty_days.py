@@ -4,6 +4,7 @@ import json
 import threading
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -324,3 +325,16 @@ def test_only_the_internal_companys_admin_asks_about_others(field: Any) -> None:
     assert field.outside().get("/api/admin/features?company=avnz").status == 401
     assert field.outside().without_token().get("/api/admin/features").status == 401
     assert field.ask("harbor-goods")["company"] == "harbor-goods"
+
+
+def test_an_abort_without_a_place_for_its_own_journal(
+    field: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The state directory cannot be written: the database and the cluster keep the journal, and the flags go to 0 %."""
+    field.begin()
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("CARTCTL_STATE_DIR", str(tmp_path / "file"))
+    with field.ports() as ports:
+        report = abort(ports, Told("an emergency"), field.view(), lambda _: None, clock=field.clock)
+    assert report.exit_code == 0
+    assert field.status().state == "aborted"
