@@ -234,6 +234,10 @@ def status_of(pod: Item, bad: dict[str, str], digests: dict[str, str]) -> Item:
             }
         )
         return {"phase": "Pending", "containerStatuses": [], "conditions": conditions}
+    if "Succeeded" in reasons:
+        for told in statuses:
+            told["state"] = {"terminated": {"exitCode": 0, "reason": "Completed"}}
+        return {"phase": "Succeeded", "containerStatuses": statuses, "conditions": conditions}
     return {"phase": "Running", "containerStatuses": statuses, "conditions": conditions}
 
 

@@ -204,9 +204,10 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
+        gone = False
         while (left := end - time.monotonic()) > 0 and self.server_.up:
             with store.guard:
-                gone = seen < store.oldest
+                gone, now = seen < store.oldest, store.version
                 news = [e for e in store.events if e.version > seen and (e.resource, e.namespace) == at]
                 if not news and not gone:
                     store.changed.wait(min(left, 0.5))
@@ -216,7 +217,9 @@ class Handler(BaseHTTPRequestHandler):
                 break
             for event in news:
                 self._chunk({"type": event.type, "object": event.item})
-                seen = event.version
+            seen = now
+        if self.server_.up and not gone and query.get("allowWatchBookmarks"):
+            self._chunk({"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": str(seen)}}})
         self.wfile.write(b"0\r\n\r\n")
 
     def _chunk(self, event: Item) -> None:

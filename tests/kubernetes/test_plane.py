@@ -14,11 +14,13 @@ from cartctl.adapters.cluster import UnknownDeployment
 from cartctl.adapters.kubernetes.answers import ClusterRefused
 from cartctl.adapters.kubernetes.api import JSON_PATCH, MERGE_PATCH, Api
 from cartctl.adapters.kubernetes.cluster import Kubernetes
-from cartctl.engine.pulse import Pulse
+from cartctl.engine.pulse import Pulse, TimedOut
 from cartctl.errors import ConfigError
 from cartctl.steps.rollout import RolloutFailed
 from tests.kubernetes.fixture import Played, deployment, wait_until
+from tests.kubernetes.node import Node
 from tests.kubernetes.plane import Plane
+from tests.kubernetes.test_parts import CRON, cronjob, sizes
 from tests.kubernetes.test_release import API, carry_out, release
 from tests.kubernetes.test_role import RUNBOOKS
 
@@ -98,8 +100,8 @@ def test_bookmarks_carry_the_version_on(real: Played) -> None:
     elsewhere.send("POST", elsewhere.path("apps/v1", "deployments"), deployment(real.name, "acme/api:1", 0))
     events = list(_watched(real.cluster, version, seconds=6))
     elsewhere.send("DELETE", elsewhere.path("apps/v1", "deployments", real.name))
-    assert [one["type"] for one in events] == ["BOOKMARK"]
-    assert int(events[0]["object"]["metadata"]["resourceVersion"]) > int(version)
+    assert {one["type"] for one in events} == {"BOOKMARK"}
+    assert all(int(one["object"]["metadata"]["resourceVersion"]) > int(version) for one in events)
 
 
 def test_what_conflicts_answers_as_the_small_server_does(real: Played) -> None:
@@ -170,6 +172,45 @@ def test_a_deployment_deleted_during_its_rollout_is_told(real: Played) -> None:
     threading.Timer(1.0, real.delete, ("apps/v1", "deployments", NAME)).start()
     with pytest.raises(UnknownDeployment, match=NAME):
         change.move(to, Pulse())
+
+
+def test_a_job_in_flight_is_waited_for(real: Played) -> None:
+    """One that a CronJob owns, until the Job controller says that it is complete."""
+    real.create("batch/v1", "cronjobs", cronjob())
+    owner = real.item("batch/v1", "cronjobs", "recovery")
+    reference = {
+        "apiVersion": owner["apiVersion"],
+        "kind": "CronJob",
+        "name": "recovery",
+        "uid": owner["metadata"]["uid"],
+        "controller": True,
+    }
+    spec = owner["spec"]["jobTemplate"]["spec"]
+    real.create("batch/v1", "jobs", {"metadata": {"name": "j", "ownerReferences": [reference]}, "spec": spec})
+    wait_until(lambda: real.item("batch/v1", "jobs", "j")["status"].get("active"))
+    with pytest.raises(TimedOut, match="Draining cronjob/recovery"):
+        sizes(real, (CRON,), 0, drain=1).move({CRON: 0}, Pulse())
+    real.nodes.bad[spec["template"]["spec"]["containers"][0]["image"]] = "Succeeded"
+    sizes(real, (CRON,), 0, drain=30).move({CRON: 0}, Pulse())
+    assert real.item("batch/v1", "jobs", "j")["status"]["succeeded"] == 1
+
+
+@pytest.mark.parametrize("lives", (True, False))
+def test_the_last_lines_come_from_the_node_where_it_lives(
+    real: Played, node: Node, monkeypatch: pytest.MonkeyPatch, *, lives: bool
+) -> None:
+    """The previous container's too; a kubelet that answers nothing hides no reason."""
+    real.deploy()
+    real.nodes.bad["acme/api:2"] = "CrashLoopBackOff"
+    told = {True: "dying", False: "again"}
+    monkeypatch.setattr(
+        node, "logs", (lambda *asked: [("2026-01-01T00:00:01.5Z", told[asked[2]])]) if lives else None
+    )
+    with pytest.raises(RolloutFailed, match="CrashLoopBackOff") as failed:
+        carry_out(release(real, {API: "acme/api:2"}))
+    assert [text in failed.value.message for text in ("dying", "again")] == [lives, lives]
+    lines = real.cluster.tail(f"app={NAME}", since=60).read()
+    assert {line.text for line in lines} == ({"dying", "again"} if lives else set())
 
 
 def test_an_unknown_namespace_is_told_though_its_list_is_empty(real: Played) -> None:
