@@ -1,5 +1,6 @@
 """The one door: global options anywhere on the line, one boundary that turns errors into sentences and exit codes."""
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -128,6 +129,7 @@ for name, group in GROUPS.items():
 
 def main() -> None:
     """The console script."""
+    gc.set_threshold(50_000)  # loading what a command uses makes many objects and no garbage
     _open_closed_streams()
     app()
 

@@ -79,7 +79,7 @@ def read_catalogue(connection: Connection) -> Catalogue:
     Objects that belong to an extension are left out; the extension itself is in.
     """
     with translated(), _qualified(connection):
-        rows = connection.execute(_query()).fetchall()
+        rows = connection.execute(_query(), prepare=True).fetchall()  # a second reading is not planned anew
     return Catalogue({f"{kind} {name}": _known(facts) for kind, name, facts in rows})
 
 

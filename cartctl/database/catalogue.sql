@@ -16,6 +16,9 @@ kind AS (
     FROM pg_type t JOIN space s ON s.oid = t.typnamespace
     WHERE t.typtype IN ('e', 'd', 'r') AND (t.tableoid, t.oid) NOT IN (SELECT classid, objid FROM extended)
 ),
+routine AS (
+    SELECT p.*, s.nspname FROM pg_proc p JOIN space s ON s.oid = p.pronamespace
+),
 granted AS (
     SELECT owned.classid, owned.objid, jsonb_agg(told ORDER BY told COLLATE "C") AS grants
     FROM (
@@ -27,8 +30,7 @@ granted AS (
         UNION ALL
         SELECT 'pg_namespace'::regclass, oid, nspowner, coalesce(nspacl, acldefault('n', nspowner)) FROM space
         UNION ALL
-        SELECT 'pg_proc'::regclass, p.oid, proowner, coalesce(proacl, acldefault('f', proowner))
-        FROM pg_proc p JOIN space s ON s.oid = p.pronamespace
+        SELECT 'pg_proc'::regclass, oid, proowner, coalesce(proacl, acldefault('f', proowner)) FROM routine
     ) AS owned
     CROSS JOIN LATERAL aclexplode(owned.acl) AS entry
     CROSS JOIN LATERAL (
@@ -109,12 +111,11 @@ SELECT CASE r.relkind WHEN 'v' THEN 'view' ELSE 'materialized view' END, r.name,
 FROM relation r LEFT JOIN granted g ON g.classid = 'pg_class'::regclass AND g.objid = r.oid
 WHERE r.relkind IN ('v', 'm')
 UNION ALL
-SELECT 'function', format('%I.%I(%s)', s.nspname, p.proname, pg_get_function_identity_arguments(p.oid)), jsonb_build_object(
+SELECT 'function', format('%I.%I(%s)', p.nspname, p.proname, pg_get_function_identity_arguments(p.oid)), jsonb_build_object(
         'owner', p.proowner::regrole::text, 'grants', g.grants, 'kind', p.prokind::text,
         'definition', CASE WHEN p.prokind IN ('f', 'p', 'w') THEN pg_get_functiondef(p.oid) END)
-FROM pg_proc p JOIN space s ON s.oid = p.pronamespace
-LEFT JOIN granted g ON g.classid = 'pg_proc'::regclass AND g.objid = p.oid
-WHERE (p.tableoid, p.oid) NOT IN (SELECT classid, objid FROM extended)
+FROM routine p LEFT JOIN granted g ON g.classid = 'pg_proc'::regclass AND g.objid = p.oid
+WHERE ('pg_proc'::regclass, p.oid) NOT IN (SELECT classid, objid FROM extended)
 UNION ALL
 SELECT 'trigger', format('%s.%I', r.name, t.tgname), jsonb_build_object(
         'enabled', t.tgenabled::text, 'definition', pg_get_triggerdef(t.oid))

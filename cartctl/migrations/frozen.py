@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.resources import files
 
 NAMES = (
@@ -68,7 +68,7 @@ class Frozen:
 
     def statements(self, *, strict: bool) -> list[Statement]:
         """The same script, statement by statement."""
-        return list(_split(self.script(strict=strict).decode()))
+        return list(_statements(self.script(strict=strict)))
 
     def _read(self, file: str, missing: bytes | None = None) -> bytes:
         path = files("cartctl.migrations") / "sql" / self.name / file
@@ -81,6 +81,11 @@ MIGRATIONS = tuple(Frozen(name) for name in NAMES)
 def frozen(revision: str) -> Frozen:
     """A migration by its revision id. Raises KeyError for one that is not ours."""
     return {migration.revision: migration for migration in MIGRATIONS}[revision]
+
+
+@cache
+def _statements(script: bytes) -> tuple[Statement, ...]:
+    return tuple(_split(script.decode()))
 
 
 def _split(text: str) -> Iterator[Statement]:
