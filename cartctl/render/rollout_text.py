@@ -69,7 +69,7 @@ def _history(steps: tuple[Step, ...]) -> RenderableType:
     for name in ("when (UTC)", "who", "what", "percent", "on", "why"):
         table.add_column(name, no_wrap=name != "why")
     for step in steps:
-        moved = f"{step.before or '?'} to {step.after}" if step.after else ""
+        moved = f"{step.before} to {step.after}".removeprefix(" ") if step.after else ""
         counts = f"{step.enabled} of {step.eligible}" if step.eligible else ""
         what = f"{step.action} {step.name}".strip() + (
             "" if step.outcome == "succeeded" else f" ({step.outcome})"

@@ -85,7 +85,8 @@ def _rolled(asked: Mapping[str, Any]) -> str:
     """What a change of the rollout was: the stage, the percentages, the companies, the reason."""
     told = f"{asked.get('action', '')} {asked.get('name', '')}".strip()
     if "after" in asked:
-        told += f", {asked.get('before', '?')} % to {asked['after']} %"
+        before = f"{asked['before']} % " if asked.get("before") else ""
+        told += f", {before}to {asked['after']} %"
     if "eligible" in asked:
         on, added, removed = (asked.get(name, 0) for name in ("enabled", "added", "removed"))
         told += f", {on} of {asked['eligible']} companies on ({added} added, {removed} removed)"

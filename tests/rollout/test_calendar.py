@@ -77,6 +77,30 @@ def test_days_are_counted_where_the_companies_are() -> None:
     assert (EVERY_DAY.day(late), OFFICE.day(late)) == (2, 3)
 
 
+def test_an_hour_that_the_clocks_skip_opens_the_next_day() -> None:
+    """A window that lies in the skipped hour of spring is closed that day; the doubled hour of autumn opens it twice."""
+    early = Calendar.model_validate({"zone": "Europe/Berlin", "from": time(2), "to": time(3)})
+    spring = Schedule(date(2027, 3, 28), STAGES, early)
+    begun = Standing(-1, date(2027, 3, 28))
+    hours = [datetime(2027, 3, 28, hour, 30, tzinfo=UTC) for hour in range(24)]
+    assert {spring.due(begun, hour).stage for hour in hours} == {None}
+    assert spring.due(begun, datetime(2027, 3, 29, 0, 30, tzinfo=UTC)).stage == 0
+    autumn = Schedule(date(2026, 10, 25), STAGES, early)
+    open_at = [hour for hour in range(24) if not autumn.closed(datetime(2026, 10, 25, hour, 30, tzinfo=UTC))]
+    assert open_at == [0, 1]
+    assert autumn.day(datetime(2026, 10, 25, 23, 30, tzinfo=UTC)) == 1  # a day of 25 hours is one day
+
+
+def test_a_start_on_a_freeze_day_waits_for_the_next() -> None:
+    """Begun on a day on which nothing moves, the first stage is entered on the first open day and stands its days from then."""
+    frozen = replace(EVERY_DAY, frozen=frozenset({START, START + timedelta(days=1)}))
+    begun = Standing(-1, START)
+    due = frozen.due(begun, at(0))
+    assert (due.why, due.on) == ("2026-12-01 is a freeze day", START + timedelta(days=2))
+    assert frozen.due(begun, at(2)).stage == 0
+    assert frozen.due(stood(0, 2), at(4)).why == "internal must stand until 2026-12-06"
+
+
 def test_a_stage_must_stand_its_days_also_when_it_was_entered_late() -> None:
     """Entered two days late, the canary stands five days all the same, unless fewer are configured."""
     assert EVERY_DAY.due(stood(2, 8), at(12)).why == "beta 10% must stand until 2026-12-14"
