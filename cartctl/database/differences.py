@@ -5,6 +5,7 @@ objects outside the cart's.
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from cartctl.database.catalogue import Catalogue, Difference, Facts, difference
@@ -12,6 +13,7 @@ from cartctl.database.contract import SCHEMA, wanted_enums, wanted_tables
 from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.errors import Refused
 
+NOTHING: dict[str, Any] = {"added": {}, "removed": {}, "changed": {}}  # a difference as a journal keeps it
 HOME = "cartctl"  # the schema of Alembic's version and of our own record
 
 
@@ -83,12 +85,19 @@ def is_ours(key: str) -> bool:
         return True
     if path[0] != SCHEMA or len(path) < 2:  # noqa: PLR2004 - schema and object
         return False
-    tables = {table.name: table for table in wanted_tables()}
-    indexes = {index.name for table in tables.values() for index in table.indexes}
-    pkeys = {f"{table}_pkey" for table in tables}
-    if kind == "index":
-        return path[1] in indexes | pkeys
-    return path[1] in wanted_enums() if kind == "enum" else path[1] in tables
+    return path[1] in _names().get(kind, _names()["table"])
+
+
+@cache
+def _names() -> Mapping[str, frozenset[str]]:
+    """The cart's objects by their kind; what belongs to a table is named after it."""
+    tables = frozenset(table.name for table in wanted_tables())
+    indexes = frozenset(index.name for table in wanted_tables() for index in table.indexes)
+    return {
+        "table": tables,
+        "index": indexes | {f"{table}_pkey" for table in tables},
+        "enum": frozenset(wanted_enums()),
+    }
 
 
 def taken_back(results: Mapping[str, Any], now: Catalogue) -> Checks:

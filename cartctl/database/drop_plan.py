@@ -17,6 +17,8 @@ from cartctl.database.status import become_owner
 from cartctl.errors import Refused
 from cartctl.migrations.frozen import MIGRATIONS
 
+SHOWN = 5  # of a list in an error; the plan shows all
+
 
 @dataclass(frozen=True, slots=True)
 class DropTable:
@@ -54,6 +56,7 @@ class DropPlan:
     dependents: tuple[str, ...]  # of others: they stop it
     irreversible: tuple[str, ...]  # of this run's difference: nothing here can undo them; they stop it
     warnings: tuple[str, ...]
+    older: tuple[str, ...] = ()  # tables that were there before the run: they stay
 
     @property
     def rows(self) -> int:
@@ -97,14 +100,17 @@ def plan_with(connection: Connection, results: Mapping[str, Any], *, keep_depend
         dependents=tuple(str(each) for each in dependents if not (each.kind == "enum" and each.name in kept)),
         irreversible=tuple(_irreversible(own, now)),
         warnings=tuple(f"{name} mentions a table or enum that goes" for name in mentions),
+        older=tuple(_older(own, now)),
     )
 
 
 def require(plan: DropPlan, *, allow_data_loss: bool) -> None:
     """Raise Refused, naming everything that stands in the way, unless the plan may be carried out."""
     if plan.irreversible:
+        told = "; ".join(plan.irreversible[:SHOWN])
+        more = f" (and {len(plan.irreversible) - SHOWN} more)" if len(plan.irreversible) > SHOWN else ""
         raise Refused(
-            f"The migration also changed what cannot be undone here: {'; '.join(plan.irreversible)}.",
+            f"The migration also changed what cannot be undone here: {told}{more}.",
             hint="Take the code back alone (without --database); or, with what was written since lost, "
             "the snapshot taken before: cartctl snapshot restore ID --plan shows the rows and minutes.",
         )
@@ -118,6 +124,15 @@ def require(plan: DropPlan, *, allow_data_loss: bool) -> None:
         raise Refused(
             f"The tables hold rows: {told}.",
             hint="They would be saved first; say --allow-data-loss to go on.",
+        )
+
+
+def refuse_nothing(plan: DropPlan) -> None:
+    """Raise Refused where the cart's tables are there and none of them is to go: the operator asked for something else."""
+    if plan.older and not (plan.tables or plan.enums or plan.parts):
+        raise Refused(
+            f"The cart's tables were there before this run ({', '.join(plan.older)}): they are not cartctl's to drop.",
+            hint="Take the code back alone: leave out --database. What made the tables can take them back.",
         )
 
 
@@ -143,6 +158,11 @@ def drop_order(catalogue: Catalogue, tables: Iterable[str]) -> list[str]:
 def _made(own: Difference, now: Catalogue, kind: str, names: Iterable[str]) -> list[str]:
     added, there = ({key.replace('"', "") for key in keys} for keys in (own.added, now.objects))
     return [name for name in names if f"{kind} {SCHEMA}.{name}" in added & there]
+
+
+def _older(own: Difference, now: Catalogue) -> list[str]:
+    added, there = ({key.replace('"', "") for key in keys} for keys in (own.added, now.objects))
+    return [table.name for table in wanted_tables() if f"table {SCHEMA}.{table.name}" in there - added]
 
 
 def _migrations(own: Difference) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from cartctl.adapters.cluster import ClusterUnreachable
 from cartctl.adapters.postgres import DatabaseUnreachable, SqlFailed
-from cartctl.database.differences import is_ours
+from cartctl.database.differences import NOTHING, is_ours
 from cartctl.engine.journal import FileJournal, JournalRefused, PostgresJournal
 from cartctl.engine.keeper import ClusterJournal
 from cartctl.engine.kept import KeptJournal, catch_up
@@ -25,6 +25,9 @@ WAYS_ON = {  # plan → how an unfinished run of it is ended
     "snapshot restore": "cartctl snapshot restore --cart-only",
     "rollout": "cartctl rollout advance, or cartctl rollout abort",
 }
+
+
+MIGRATING = ("deploy", "migrate")  # plans that make the cart's tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +73,26 @@ class Journals:
         raise Refused(f"There is no run {run}.", hint="See: cartctl history")
 
     def migrating(self, newest: str | None = None) -> State | None:
-        """The newest deployment (not newer than `newest`) that began without the cart's tables: the one that made them."""
+        """The newest run (not newer than `newest`) that began without the cart's tables and migrated: it made them.
+
+        One whose tables were dropped since made none of those that are there now.
+        """
         for run in self.kept.runs():
             state = self.state(run) if newest is None or run <= newest else None
-            recorded = state.results.get("fingerprint") if state and state.plan == "deploy" else None
-            if recorded and not any(is_ours(key) for key in recorded["objects"]):
-                return state
+            recorded = state.results.get("fingerprint") if state and state.plan in MIGRATING else None
+            if state and recorded and not any(is_ours(key) for key in recorded["objects"]):
+                return None if self._dropped_since(state) else state
         return None
+
+    def _dropped_since(self, made: State) -> bool:
+        """Whether a rollback that has ended took back what a run migrated."""
+        migrated = set((made.results.get("migrate") or {}).get("applied", ()))
+        for run in [known for known in self.kept.runs() if known > made.run]:
+            state = self.state(run)
+            dropped = state.results.get("database") if state.plan == "rollback" and state.finished else None
+            if dropped and (state.of == made.run or migrated & set(dropped["migrations"])):
+                return True
+        return False
 
     def since(self, taken: State) -> list[State]:
         """The deployments after `taken`, oldest first."""
@@ -86,6 +102,8 @@ class Journals:
     def origin(self, taken: State) -> dict[str, Any]:
         """The results of `taken`, with those of the run that migrated: the tables may be older than the images."""
         made = self.migrating(taken.run)
+        if made is None and "migrate" in taken.results and self._dropped_since(taken):
+            return {**taken.results, "migrate": {**taken.results["migrate"], "difference": NOTHING}}
         found = {name: made.results.get(name) for name in ("fingerprint", "migrate")} if made else {}
         return {**taken.results, **found}
 

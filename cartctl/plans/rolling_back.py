@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from cartctl.adapters.postgres import SqlFailed
-from cartctl.database.drop_plan import DropPlan, require
+from cartctl.database.drop_plan import DropPlan, refuse_nothing, require
 from cartctl.engine.journal import read_lines
 from cartctl.engine.lock import Lock, RunLock, find_holder, hand_over, holder_of
 from cartctl.engine.model import Event, Evidence
@@ -88,6 +88,8 @@ def show_plan(ports: Ports, wanted: Wanted) -> Shown:
     drop = (
         parts.drop_plan(ports, results, keep_dependents=wanted.keep_dependents) if wanted.database else None
     )
+    if drop and state.started is None:
+        refuse_nothing(drop)
     return Shown(
         taken.run, preview("rollback", ports.env.name, rollback(ports, results, wanted), state.evidence), drop
     )

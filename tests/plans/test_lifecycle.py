@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from cartctl.adapters.embedded_postgres import EmbeddedPostgres
+from cartctl.migrations.frozen import MIGRATIONS
+from cartctl.sandbox.names import OWNER
 from tests.sandbox_fixture import Sandbox, wait_for
 from tests.services import LONG, long
 
@@ -388,12 +390,33 @@ def test_somebodys_scaling_during_monitoring_is_no_reason_to_go_back(cli: Cli) -
     assert "deployment/payment-api is 5" in report["message"]
 
 
+def made_by_another_tool(cli: Cli) -> None:
+    """The cart's tables, as the owner of the platform's makes them by hand."""
+    with cli.sandbox.superuser.session("test", role=OWNER) as connection:
+        for migration in MIGRATIONS:
+            connection.execute(migration.up)
+
+
 def test_tables_that_a_dba_made_by_themselves_are_taken_back_too(cli: Cli) -> None:
-    """After `migrate deploy` alone, by its run; after a deployment on top of it, with the code; then nothing is left of either."""
-    assert cli.run("migrate", "deploy")[0] == 0
-    (made,) = cli.run("history")[1]["runs"]
-    assert cli.run("rollback", "--run", made["run"], "--database", "--yes")[0] == 0
-    assert len(cli.run("migrate", "status")[1]["pending"]) == 3
+    """After `migrate deploy` alone by its run or by itself; what another tool made and cartctl adopted is refused."""
+    for which in ((), ("--run",)):
+        assert cli.run("migrate", "deploy")[0] == 0
+        made = cli.run("history")[1]["runs"][0]["run"]
+        assert cli.run("rollback", *which, *([made] if which else ()), "--database", "--yes")[0] == 0
+        assert len(cli.run("migrate", "status")[1]["pending"]) == 3
+    made_by_another_tool(cli)
+    assert cli.run("migrate", "adopt")[0] == 0
+    adopted = cli.run("history")[1]["runs"][0]["run"]
+    code, error = cli.run("rollback", "--run", adopted, "--database", "--yes")
+    assert (code, "recorded no catalogue" in error["message"]) == (3, True)
+    code, error = cli.run("rollback", "--run", made, "--database", "--yes")
+    assert (code, "not cartctl's to drop" in error["message"]) == (3, True)
+    assert cli.run("migrate", "verify")[0] == 0
+
+
+@long
+def test_tables_that_a_dba_made_go_with_the_deployments_on_them(cli: Cli) -> None:
+    """After `migrate deploy` and a deployment on top of it, code and tables go together; adopted ones, and what was granted on them, stay."""
     assert cli.run("migrate", "deploy")[0] == 0
     cli.deploy()
     code, shown = cli.run("rollback", "--database", "--plan")
@@ -401,6 +424,12 @@ def test_tables_that_a_dba_made_by_themselves_are_taken_back_too(cli: Cli) -> No
     code, report = cli.run("rollback", "--database", "--yes")
     assert (code, report["outcome"], set(cli.images().values())) == (0, "succeeded", {"1.0.0"})
     assert len(cli.run("migrate", "status")[1]["pending"]) == 3
-    assert cli.run("migrate", "deploy")[0] == 0
-    assert cli.run("rollback", "--database", "--yes")[0] == 0
-    assert len(cli.run("migrate", "status")[1]["pending"]) == 3
+    made_by_another_tool(cli)
+    cli.deploy()
+    code, error = cli.run("rollback", "--database", "--yes")
+    assert (code, "cannot be undone here: ~ enum" in error["message"], error["message"].count("~")) == (
+        3,
+        True,
+        5,
+    )
+    assert cli.run("rollback", "--yes")[0] == 0
