@@ -87,7 +87,7 @@ def record(fields: Record, value: Any, at: At) -> dict[str, Any]:
     for name in value:
         if name not in fields:
             close = get_close_matches(name, fields, n=1)
-            raise at.key(told(name).strip("'")).refusal(
+            raise at.key(told(name).strip("'") or "''").refusal(
                 "unknown key", hint=f"Did you mean {close[0]}?" if close else ""
             )
     found = {}

@@ -71,6 +71,8 @@ REFUSED: tuple[tuple[str, Any, str], ...] = (
     ("now", document(now="yesterday"), "must be a time such as 2026-01-31T12:00:00Z, not 'yesterday'"),
     ("now", document(now=0), "must be text, not 0"),
     ("grandTotal", document(grandTotal="1"), "unknown key"),
+    ("''", document(**{"": "1"}), "unknown key"),
+    ("lines[1].''", line(**{"": "1"}), "unknown key"),
     ("shipTo", document(shipTo="US"), "must be an object, not 'US'"),
     ("shipTo.country", document(shipTo={"city": "Berlin"}), "is missing"),
     ("shipTo.zip", document(shipTo={"country": "US", "zip": "1"}), "unknown key"),
