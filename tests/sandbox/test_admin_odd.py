@@ -125,28 +125,28 @@ def test_a_time_without_a_zone_is_utc(shop: Shop, tmp_path: Path, monkeypatch: p
         time.tzset()
 
 
-@pytest.mark.parametrize(
-    ("query", "status"),
-    (
-        ("status=active", 422),
-        ("status=", 422),
-        ("status=ACTIVE&status=CONVERTED", 200),
-        ("limit=1e1", 422),
-        ("limit=1.5", 422),
-        ("limit=-1", 422),
-        ("limit=99999999999999999999", 422),
-        (f"customerId={quote(EVIL)}", 200),
-        (f"customerId={'x' * 201}", 422),
-        ("siteId=site'%20OR%20true--", 200),
-        ("siteId=%F0%28%8C%28", 200),
-        ("companyId=other&company=other", 200),
-        (f"after={'A' * 5000}", 422),
-        ("after=MTk5OS0wMS0wMVQwMDowMDowMFogYw==", 422),
-    ),
-)
-def test_odd_filters_find_nothing_or_are_refused(shop: Shop, api: Http, query: str, status: int) -> None:
+ODD_FILTERS = {
+    "status=active": 422,
+    "status=": 422,
+    "status=ACTIVE&status=CONVERTED": 200,
+    "limit=1e1": 422,
+    "limit=1.5": 422,
+    "limit=-1": 422,
+    "limit=99999999999999999999": 422,
+    f"customerId={quote(EVIL)}": 200,
+    f"customerId={'x' * 201}": 422,
+    "siteId=site'%20OR%20true--": 200,
+    "siteId=%F0%28%8C%28": 200,
+    "companyId=other&company=other": 200,
+    f"after={'A' * 5000}": 422,
+    "after=MTk5OS0wMS0wMVQwMDowMDowMFogYw==": 422,
+}
+
+
+def test_odd_filters_find_nothing_or_are_refused(shop: Shop, api: Http) -> None:
     """D12: no value of a filter fails inside, nor shows another company's carts."""
     shop.cart(companyId="other", id="foreign")
-    answer = api.get(f"/api/admin/carts?{query}")
-    assert answer.status == status, answer.body
-    assert status != 200 or answer.json() == []
+    for query, status in ODD_FILTERS.items():
+        answer = api.get(f"/api/admin/carts?{query}")
+        assert answer.status == status, (query, answer.body)
+        assert status != 200 or answer.json() == [], query
