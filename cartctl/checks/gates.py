@@ -1,5 +1,6 @@
 """What must be so before a stage is entered: figures over the look-back, no trigger, smoke, logs, conversion."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -130,13 +131,17 @@ def _quiet(tick: Tick) -> bool:
 
 
 def judge_past(samples: Sequence[PastReading], past: Past) -> CheckResult:
-    """Fails where the error rate was critical for longer than it may be; warns where it was critical at all."""
-    known = [one for one in samples if one.value is not None]
+    """Fails where the error rate was critical for longer than it may be; warns where it was critical at all.
+
+    Without requests it is no number, which is neither critical nor good: a span ends there.
+    """
+    known = [one for one in samples if _is_number(one)]
     expected = f"at most {past.critical:.0%}"
     if not known:
-        return CheckResult("", Verdict.WARN, "the source keeps no past: judged by what it says now", expected)
+        why = f"no requests in {len(samples)} samples" if samples else "the source keeps no past"
+        return CheckResult("", Verdict.WARN, f"{why}: judged by what it says now", expected)
     worst = max(one.value or 0.0 for one in known)
-    lasted = max(_breaches(known, past.critical), default=None)
+    lasted = max(_breaches(samples, past.critical), default=None)
     if lasted is None:
         return CheckResult("", Verdict.PASS, f"at most {worst:.1%} in {len(known)} samples", expected)
     verdict = Verdict.FAIL if lasted > past.sustained else Verdict.WARN
@@ -149,11 +154,15 @@ def judge_past(samples: Sequence[PastReading], past: Past) -> CheckResult:
     )
 
 
+def _is_number(one: PastReading) -> bool:
+    return one.value is not None and math.isfinite(one.value)
+
+
 def _breaches(samples: Iterable[PastReading], critical: float) -> Iterator[float]:
     """How long each span of samples above the threshold was, in seconds."""
     first: float | None = None
     for one in samples:
-        if (one.value or 0.0) <= critical:
+        if not _is_number(one) or (one.value or 0.0) <= critical:
             first = None
             continue
         first = one.at if first is None else first

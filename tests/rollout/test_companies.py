@@ -195,7 +195,7 @@ def test_carts_are_counted_by_company(migrated: Postgres) -> None:
 
 
 def test_past_error_rates_fail_when_they_lasted() -> None:
-    """Critical for longer than it may be fails; a passing spike warns; no past at all is a warning that says so."""
+    """Critical for longer than it may be fails; a passing spike warns; no past, or a night without requests, is a warning that says so."""
     past = Past(None, 0.05, 300)
 
     def judged(*rates: float) -> CheckResult:
@@ -206,3 +206,7 @@ def test_past_error_rates_fail_when_they_lasted() -> None:
     assert judged(0, *[0.2] * 6, 0).verdict is Verdict.WARN  # exactly five minutes
     assert judged(0, *[0.2] * 7, 0).verdict is Verdict.FAIL
     assert "keeps no past" in judged().observed
+    quiet = judged(*[float("nan")] * 20)
+    assert (quiet.verdict, "no requests in 20 samples" in quiet.observed) == (Verdict.WARN, True)
+    assert judged(0.01, *[float("nan")] * 20, 0.01).observed == "at most 1.0% in 2 samples"
+    assert judged(*[0.2] * 4, float("nan"), *[0.2] * 4).verdict is Verdict.WARN  # two spans, not one
