@@ -88,8 +88,13 @@ def cancel(connection: Connection, company_id: str, order_id: str, now: datetime
 
 
 def _refuse_lost(cart: DomainCart, known: Mapping[str, DomainPromotion], priced: Priced) -> None:
-    """No cart is converted at another price than was shown: a promotion applied to it that no longer holds stops it."""
+    """No cart is converted at another price than was shown: a promotion applied to it that no longer holds stops it.
+
+    A gift that is out of stock does not: it is left out, and costs nothing either way (D6).
+    """
     for found in priced.promotions:
+        if found.reason is Reason.GIFT_OUT_OF_STOCK:
+            continue
         if found.reason is Reason.CODE_REQUIRES_LOGIN:
             refuse_guest(known[found.id], cart.customer_id)
         if found.reason is Reason.LIMIT_REACHED:

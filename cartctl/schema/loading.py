@@ -1,7 +1,7 @@
 """Rows as the domain's values: a cart, and everything that its price depends on. Times are UTC without a zone."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +26,7 @@ from cartctl.domain.zones import ShippingRule as DomainRule
 from cartctl.domain.zones import ShippingZone as DomainZone
 from cartctl.schema.documents import names, snapshot, targets, unit
 from cartctl.schema.engine import Statement
+from cartctl.schema.platform import PRODUCTS
 from cartctl.schema.tables import (
     Cart,
     CartItem,
@@ -40,13 +41,17 @@ from cartctl.schema.tables import (
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a price depends on and no table holds: how the company taxes, and whether there is something to ship."""
+    """What a price depends on and no table holds: how the company taxes, what it ships and what it has in stock.
+
+    `stock` has units by product id; a product that is not in it is not counted.
+    """
 
     tax_mode: TaxMode = TaxMode.EXCLUSIVE
     tax_rounding: TaxRounding = TaxRounding.PER_LINE
     tax_shipping: bool = False
     shipping_required: bool = False
     shipping_rule_id: str | None = None
+    stock: Mapping[str, int] = field(default_factory=dict)
 
 
 def load_cart(
@@ -81,6 +86,7 @@ def load_request(connection: Connection, cart: domain.Cart, now: datetime, terms
         shipping_required=terms.shipping_required,
         shipping_rule_id=terms.shipping_rule_id,
         ship_to=_address(row),
+        stock={**terms.stock, **_gone(connection, promotions)},
         promotions=tuple(_promotion(found) for found in promotions),
         tax_rates=tuple(_tax_rate(found) for found in _rows(connection, _active(TaxRate, company))),
         zones=_zones(connection, company) if terms.shipping_required else (),
@@ -93,6 +99,16 @@ def _applied(cart: domain.Cart) -> Statement:
         select(Promotion.__table__)
         .join(CartPromotion, CartPromotion.promotion_id == Promotion.id)
         .where(CartPromotion.cart_id == cart.id, Promotion.company_id == cart.company_id)
+    )
+
+
+def _gone(connection: Connection, promotions: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Gifts that are no products any more, as products out of stock: nothing in the tables keeps a gift's product."""
+    gifts = {row["getProductId"] for row in promotions if row["type"] is PromotionType.FREE_GIFT}
+    if not gifts:
+        return {}
+    return dict.fromkeys(
+        gifts - set(connection.scalars(select(PRODUCTS.c.id).where(PRODUCTS.c.id.in_(gifts)))), 0
     )
 
 

@@ -156,6 +156,21 @@ def test_a_customers_conversions_at_once_keep_the_limit(shop: Shop) -> None:
     assert shop.one('SELECT "currentUses" FROM promotions') == 1
 
 
+@pytest.mark.parametrize(
+    ("product", "terms"),
+    (("sold-out", TERMS), ("mug", Terms(stock={"mug": 2})), ("mug", Terms(stock={"mug": 0}))),
+)
+def test_a_gift_that_is_not_to_be_had_is_left_out(shop: Shop, product: str, terms: Terms) -> None:
+    """D6: out of stock, or no product any more, a gift is skipped: the cart is converted without it, and it is not used up."""
+    shop.promotion("gift", type="FREE_GIFT", value=0, getProductId=product, getQuantity=2)
+    cart = shop.cart()
+    shop.apply("gift", cart)
+    done = shop.do(lambda c: convert(c, "shop", cart, "order", NOW, terms))
+    assert (done.grand_total, done.used) == (Decimal("22.00"), ())
+    assert shop.one("SELECT count(*) FROM cart_items") == 1
+    assert shop.one('SELECT "currentUses" FROM promotions') == 0
+
+
 def test_gifts_are_made_anew(shop: Shop) -> None:
     """D6: a conversion writes the gift that is due and removes one that is not; the shopper's own lines stay."""
     shop.promotion("gift", type="FREE_GIFT", value=0, getProductId="mug", getQuantity=2)
