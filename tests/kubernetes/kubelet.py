@@ -50,27 +50,39 @@ class Kubelet:
     def _run(self) -> None:
         while not self._ended.wait(self.every):
             with suppress(CartctlError):
-                pods, _ = self.api.listing(self.api.path("", "pods"))
-                for pod in pods:
-                    with suppress(CartctlError):  # gone, or changed, in between
-                        self._act(pod)
+                self.look()
+
+    def look(self) -> None:
+        """Act on every pod once."""
+        for pod in self.api.listing(self.api.path("", "pods"))[0]:
+            with suppress(CartctlError):  # gone, or changed, in between
+                self._act(pod)
 
     def _act(self, pod: Item) -> None:
-        meta, status = pod["metadata"], pod.get("status") or {}
+        meta = pod["metadata"]
         if is_ending(pod):
             if self._lasts(f"{meta['uid']} ending", self.ending):
-                options = {"gracePeriodSeconds": 0, "preconditions": {"uid": meta["uid"]}}
-                self.api.send("DELETE", self._path(pod), options)
+                self.end(pod)
         elif not is_finished(pod) and self._lasts(meta["uid"], self.startup):
             wanted = status_of(pod, self.bad, self.digests) | (
                 {"podIP": self.address} if self.address else {}
             )
             if wanted["containerStatuses"]:
-                self._bind(pod)
-            if not _is_so(status, wanted):
-                self.api.send("PATCH", self._path(pod, "status"), {"status": wanted}, content=MERGE_PATCH)
+                self.bind(pod)
+            self.tell(pod, wanted)
 
-    def _bind(self, pod: Item) -> None:
+    def end(self, pod: Item) -> None:
+        """Remove a pod that has ended."""
+        options = {"gracePeriodSeconds": 0, "preconditions": {"uid": pod["metadata"]["uid"]}}
+        self.api.send("DELETE", self._path(pod), options)
+
+    def tell(self, pod: Item, wanted: Item) -> None:
+        """Let a pod's status be so, unless it is."""
+        if not _is_so(pod.get("status") or {}, wanted):
+            self.api.send("PATCH", self._path(pod, "status"), {"status": wanted}, content=MERGE_PATCH)
+
+    def bind(self, pod: Item) -> None:
+        """Give a pod its node, unless it has one."""
         if not pod["spec"].get("nodeName"):
             binding = {
                 "apiVersion": "v1",

@@ -5,7 +5,7 @@ Each test makes a namespace of its own and removes it. Where the cluster has no 
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +14,8 @@ import pytest
 from cartctl.adapters.kubernetes.access import Access
 from cartctl.adapters.kubernetes.api import Api
 from cartctl.adapters.kubernetes.cluster import Kubernetes
+from tests.kubernetes import former
+from tests.kubernetes.former import is_former
 from tests.kubernetes.kubelet import Kubelet, playing
 from tests.kubernetes.namespace import Images, Namespace, Played, wait_until
 from tests.kubernetes.node import PREFIX, Node
@@ -22,10 +24,6 @@ from tests.kubernetes.plane import Plane
 GIVEN, PROGRAMS = "CARTCTL_TEST_KUBECONFIG", "CARTCTL_TEST_CONTROL_PLANE"
 CONTEXT = f"{GIVEN}_CONTEXT"
 PAUSE = "registry.k8s.io/pause"
-FORMER = {
-    ("autoscaling/v2", "horizontalpodautoscalers"): "autoscaling/v2beta2",
-    ("batch/v1", "cronjobs"): "batch/v1beta1",
-}  # what servers before 1.23 call what cartctl asks for, with the same fields
 
 
 @pytest.fixture(scope="session")
@@ -75,13 +73,16 @@ def node(kubeconfig: Path | None, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 @contextmanager
-def real_namespace(kubeconfig: Path, node: Node | None) -> Iterator[Namespace]:
-    """A namespace of its own, its pods played on `node` where one is given; removed in the end."""
+def real_namespace(
+    kubeconfig: Path, node: Node | None, play: Callable[[Api, str], Kubelet] = Kubelet
+) -> Iterator[Namespace]:
+    """A namespace of its own, its pods played on `node` where one is given, by what `play` makes; removed in the end."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KUBECONFIG", str(kubeconfig))
         context, name = os.environ.get(CONTEXT), f"cartctl-test-{secrets.token_hex(4)}"
         cluster = Kubernetes(context, name)
-        _speak_as_formerly(cluster.api, patch)
+        if is_former(cluster.api):
+            patch.setattr(Api, "path", former.path)
         cluster.api.send("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
         try:
             wait_until(lambda: cluster.api.find(cluster.api.path("", "serviceaccounts", "default")))
@@ -89,20 +90,8 @@ def real_namespace(kubeconfig: Path, node: Node | None) -> Iterator[Namespace]:
                 images = Images(f"{PAUSE}:3.9", f"{PAUSE}:3.10", f"{PAUSE}:no-such")
                 yield Namespace(name, cluster, images, 180.0)
             else:
-                with playing(Kubelet(Api(Access(context), name), node.name)) as kubelet:
+                with playing(play(Api(Access(context), name), node.name)) as kubelet:
                     yield Played(name, cluster, seconds=60.0, nodes=kubelet)
         finally:
             cluster.api.send("DELETE", f"/api/v1/namespaces/{name}")
             cluster.close()
-
-
-def _speak_as_formerly(api: Api, patch: pytest.MonkeyPatch) -> None:
-    """Ask a server before 1.23 for the same objects by their names of then."""
-    if api.find("/apis/autoscaling/v2") is not None:
-        return
-    path = Api.path
-
-    def former(self: Api, group: str, resource: str, name: str = "", below: str = "") -> str:
-        return path(self, FORMER.get((group, resource), group), resource, name, below)
-
-    patch.setattr(Api, "path", former)

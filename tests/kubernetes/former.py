@@ -1,0 +1,29 @@
+"""What API servers before 1.23 call what cartctl asks for: the same objects, with the same fields, by their beta names.
+
+Imported by the tests, and by the cartctl processes that the tests start; cartctl itself refuses such a server.
+"""
+
+from cartctl.adapters.kubernetes.api import Api
+
+FORMER = {
+    ("autoscaling/v2", "horizontalpodautoscalers"): "autoscaling/v2beta2",
+    ("batch/v1", "cronjobs"): "batch/v1beta1",
+}
+NOW = Api.path
+ON_START = """
+import sys
+sys.path.insert(0, {root!r})
+from cartctl.adapters.kubernetes.api import Api
+from tests.kubernetes.former import path
+Api.path = path
+"""
+
+
+def path(self: Api, group: str, resource: str, name: str = "", below: str = "") -> str:
+    """As Api's own."""
+    return NOW(self, FORMER.get((group, resource), group), resource, name, below)
+
+
+def is_former(api: Api) -> bool:
+    """Whether a server lacks today's names."""
+    return api.find("/apis/autoscaling/v2") is None
