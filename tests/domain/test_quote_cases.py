@@ -9,7 +9,7 @@ from cartctl.domain.quote import quote
 from cartctl.domain.quote_input import read_quote
 from tests.domain.cases import cases, differences, short
 
-ALL = cases("worked", "d2_d3", "d4_d5", "d6", "d8_tax", "d8_zones", "d8_rules")
+ALL = cases("worked", "d2_d3", "d4_d5", "d6", "d8_tax", "d8_zones", "d8_rules", "mixed")
 
 
 @pytest.mark.parametrize(("document", "expected"), [case[1:] for case in ALL], ids=[case[0] for case in ALL])
