@@ -35,7 +35,7 @@ def judge_findings(
 
 def _judge(finding: Finding, times: int, reason: str) -> CheckResult:
     name = f"{finding.rule} in {finding.file.partition('_')[0]}/{finding.file.rpartition('/')[2]}"
-    where = f"{times} times, first at line {finding.line}"
+    where = f"{times} times, first at line {finding.line}" if times > 1 else f"at line {finding.line}"
     if reason:
         return CheckResult(name, Verdict.PASS, f"accepted, {where}: {reason}")
     return CheckResult(

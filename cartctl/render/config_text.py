@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from itertools import groupby
+from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -10,7 +11,7 @@ from rich.text import Text
 from cartctl.config.shown import ConfigShown, Setting
 from cartctl.render.text import renderable
 
-WIDEST = 40  # columns of a key or a value
+WIDEST = 30  # columns of a key or a value, so that 80 hold both and the line they stand on
 _TOP = ""  # settings that stand in no section
 
 
@@ -27,7 +28,7 @@ def config(result: ConfigShown) -> RenderableType:
         parts += [
             Text(),
             *([Text(f"[{section}]", "bold")] if section else []),
-            _table(list(group), section, widths),
+            _table(list(group), section, widths, result.file),
         ]
     return Group(*parts)
 
@@ -42,13 +43,14 @@ def _section(setting: Setting) -> str:
     return section if dot else _TOP
 
 
-def _table(settings: list[Setting], section: str, widths: tuple[int, int]) -> Table:
+def _table(settings: list[Setting], section: str, widths: tuple[int, int], file: str) -> Table:
     table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True, width=widths[0])
-    table.add_column(overflow="fold", width=widths[1])
+    for width in widths:
+        table.add_column(overflow="fold", width=width)
     table.add_column(no_wrap=True)
     for setting in settings:
         style = "dim" if setting.origin == "default" else ""
         key = setting.key.removeprefix(f"{section}.") if section else setting.key
-        table.add_row(Text(key, style), Text(setting.text, style), Text(setting.origin, "dim"))
+        origin = setting.origin.replace(file, Path(file).name)  # the whole path stands at the top
+        table.add_row(Text(key, style), Text(setting.text, style), Text(origin, "dim"))
     return table

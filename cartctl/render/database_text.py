@@ -45,8 +45,8 @@ def drop_plan(result: DropPlan) -> RenderableType:
     if result.empty:
         return Text(f"Nothing is left to drop in the database {result.database_name}.")
     table = Table.grid(padding=(0, 2))
-    for _ in range(2):
-        table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for verb, what, told in (*_going(result), *_staying(result)):
         table.add_row(Text(verb, _STYLE.get(verb, "")), Text(what), Text(told))
     minded = [Text(f"warning   {line}", "yellow") for line in result.warnings]

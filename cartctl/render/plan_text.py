@@ -54,15 +54,23 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str
     """`name: now → then` for each value that would change."""
     names = [*before, *(name for name in after if name not in before)]
     return [
-        f"{name}: {_value(before.get(name))} → {_value(after.get(name))}"
+        f"{name}: {_moved(before.get(name), after.get(name))}"
         for name in names
         if before.get(name) != after.get(name)
     ]
 
 
+def _moved(before: Any, after: Any) -> str:
+    """Two values that begin alike, for as long as they are shown, are not told twice."""
+    now, then = _value(before), _value(after)
+    return f"{now} → {then}" if now != then else f"{now} → changed in its details"
+
+
 def _value(value: Any) -> str:
     if isinstance(value, Mapping) and "ref" in value:
         value = value["ref"]  # an image: its digest says nothing to a reader
+    if isinstance(value, Mapping) and "defaultVariant" in value:  # a flag, whose rule would fill the screen
+        value = f"{'by its rule, else ' if value.get('targeting') else ''}{value['defaultVariant']}"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     text = "nothing" if value is None else text
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

@@ -101,11 +101,16 @@ def _stages(stages: tuple[StagePreview, ...], *, named: bool) -> RenderableType:
     table = Table(box=None, pad_edge=False)
     for name in ("stage", "eligible", "target", "enabled", "deviation", "added", "removed"):
         table.add_column(name, justify="left" if name == "stage" else "right", no_wrap=True)
-    table.add_column("who is added" if named else "")
     for one in stages:
         numbers = (one.eligible, one.target, one.enabled, f"{one.deviation:+d}", one.added, one.removed)
-        table.add_row(one.stage, *map(str, numbers), _some(one.companies) if named else "")
-    return table
+        table.add_row(one.stage, *map(str, numbers))
+    who = Table.grid(padding=(0, 2))
+    who.add_column(no_wrap=True)
+    who.add_column(overflow="fold")
+    for one in stages:
+        if named and one.companies:
+            who.add_row(f"added at {one.stage}", _some(one.companies))
+    return Group(table, Text(), who) if who.row_count else table
 
 
 def _some(companies: tuple[str, ...]) -> str:

@@ -11,6 +11,7 @@ from rich.text import Text
 from cartctl.engine.model import Checks, Verdict
 
 STYLE = {Verdict.PASS: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red", Verdict.UNKNOWN: "magenta"}
+LONG_NAME = 56  # columns; beside a longer one, nothing would be left for what was seen
 PLAIN_WIDTH = 120  # columns where there is no terminal to ask: files and pipes
 
 _ELSEWHERE = {  # kind of result → the module that registers its renderer; loaded when it is shown
@@ -58,8 +59,8 @@ def renderable(result: Any) -> RenderableType:
 @renderable.register
 def _checks(result: Checks) -> RenderableType:
     table = Table.grid(padding=(0, 2))
-    for _ in range(2):
-        table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=all(len(check.name) <= LONG_NAME for check in result.checks), overflow="fold")
     table.add_column(overflow="fold")
     for check in result.checks:
         told = f"{check.observed}" if check.observed is not None else ""
