@@ -48,13 +48,12 @@ class CommandTail:
         if self._process is None:
             self._start()
             self._settle()
-        ended = not self._thread.is_alive()
+        code = self._ended()
         told = [self._lines.popleft() for _ in range(len(self._lines))]
-        if ended and self._process is not None and self._process.wait():
+        if code:
             last = b"\n".join(line for _, line in told).decode(errors="replace").strip()[-TAIL:]
             raise ProgramFailed(
-                f"{self._name} failed (exit code {self._process.returncode}): {last or 'no message'}",
-                hint="Check logs.command.",
+                f"{self._name} failed (exit code {code}): {last or 'no message'}", hint="Check logs.command."
             )
         return [line for line in map(self._line, told) if line is not None]
 
@@ -69,6 +68,14 @@ class CommandTail:
         self._thread.join(GRACE)
         if self._process.stdout:
             self._process.stdout.close()
+
+    def _ended(self) -> int | None:
+        """Its exit code; None while it goes on, also where it has closed its output."""
+        if self._process is None or self._thread.is_alive():
+            return None
+        with suppress(subprocess.TimeoutExpired):
+            return self._process.wait(GRACE)
+        return None
 
     def _start(self) -> None:
         try:

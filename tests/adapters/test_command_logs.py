@@ -68,6 +68,13 @@ def test_a_program_that_fails_tells_why() -> None:
         none.read()
 
 
+def test_a_program_that_only_closes_its_output_is_not_waited_for() -> None:
+    """It has told all that it will, and is ended at the close."""
+    with tail("import os, time; print('P2002'); os.close(1); os.close(2); time.sleep(600)") as logs:
+        assert [line.text for line in logs.read()] == ["P2002"]
+        assert logs.read() == []
+
+
 def test_its_environment_holds_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     """As every program of the user's: the path and the home, no token."""
     monkeypatch.setenv("CART_DSN", "postgresql://u:hunter2@h/d")
