@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -158,6 +159,31 @@ def test_a_token_that_the_server_takes_no_more_is_read_again(account: Account, c
     _until_refused(cluster)
     account.log_in()
     carry_out(release(own, {API: account.namespace.images.second}))
+
+
+def test_in_a_pod_its_own_account_is_used_and_read_again(
+    account: Account, cluster: Kubernetes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Address from the environment, token and certificate from the files that a kubelet mounts and writes anew."""
+    mounted = {"SERVICE_TOKEN_FILENAME": tmp_path / "token", "SERVICE_CERT_FILENAME": tmp_path / "ca.crt"}
+    for name, path in mounted.items():
+        monkeypatch.setattr(f"kubernetes.config.incluster_config.{name}", str(path))
+    document = yaml.safe_load(account.kubeconfig.read_text(encoding="utf-8"))
+    authority = document["clusters"][0]["cluster"].get("certificate-authority")
+    if authority is None:
+        pytest.skip("the kubeconfig names no file with the certificate")
+    address = urlsplit(cluster.api.access.host)
+    (tmp_path / "ca.crt").write_bytes(Path(authority).read_bytes())
+    (tmp_path / "token").write_text("of-yesterday", encoding="utf-8")
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", str(address.hostname))
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(address.port))
+    inside = Kubernetes(None, account.namespace.name)
+    with pytest.raises(Unauthorized):
+        inside.settings("any")
+    (tmp_path / "token").write_text(document["users"][0]["user"]["token"], encoding="utf-8")
+    assert (inside.settings("any"), inside.denied(), inside.verified) == ({}, [], True)
+    inside.close()
 
 
 def _until_denied(cluster: Kubernetes, verb: str) -> None:
