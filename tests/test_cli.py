@@ -217,6 +217,22 @@ def test_a_state_directory_that_cannot_be_is_named(monkeypatch: pytest.MonkeyPat
     assert "CARTCTL_STATE_DIR" in result.stderr
 
 
+def test_an_interrupt_while_it_is_being_loaded_shows_nothing() -> None:
+    """Ctrl-C at once ends the process by the signal, 130 to a shell, before anything of ours could catch it."""
+    program = """
+import os, signal, sys
+from cartctl.__main__ import main
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
 def test_a_process_that_is_interrupted_ends_with_130() -> None:
     """SIGINT ends the real process with 130 and without a traceback."""
     program = (
