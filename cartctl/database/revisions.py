@@ -1,28 +1,31 @@
 """Alembic, driven from here: a configuration without a file, and one revision at a time on a connection that is handed over.
 
-Imported late: Alembic costs a third of a second.
+Loaded late, or ahead of its use while something else is waited for: it takes a third of a second.
 """
 
+import sys
 from functools import cache
-from typing import Any, Literal
-
-from alembic.config import Config
-from alembic.runtime.environment import EnvironmentContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING, Any, Literal
 
 from cartctl.migrations.execute import Script, whole
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+    from sqlalchemy import Connection
+
 
 def move(
-    connection: Connection, verb: Literal["upgrade", "downgrade"], revision: str, *, script: Script = whole
+    connection: "Connection", verb: Literal["upgrade", "downgrade"], revision: str, *, script: Script = whole
 ) -> None:
     """Run Alembic up or down to `revision`, inside the transaction that `connection` is in.
 
     `script` gives what each revision executes; left out, its whole file with the strict constraints.
     Raises the driver's and SQLAlchemy's own errors.
     """
-    config, scripts = _loaded()
+    config, scripts = load()
+    from alembic.runtime.environment import EnvironmentContext
+
     config.attributes.update(connection=connection, script=script)
     steps = {"upgrade": scripts._upgrade_revs, "downgrade": scripts._downgrade_revs}[verb]  # noqa: SLF001 - as alembic.command does
 
@@ -34,8 +37,13 @@ def move(
 
 
 @cache
-def _loaded() -> tuple[Config, ScriptDirectory]:
-    """`alembic.command` would read every revision's file anew at each call."""
+def load() -> "tuple[Config, ScriptDirectory]":
+    """What `alembic.command` would make anew at each call, reading every revision's file."""
+    # Alembic's template engine would load Pygments, where others installed it, to colour tracebacks that nobody sees.
+    sys.modules.setdefault("mako.ext.pygmentplugin", None)  # type: ignore[arg-type]
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
     config = Config()
     config.set_main_option("script_location", "cartctl:migrations")
     config.set_main_option("path_separator", "os")

@@ -1,12 +1,11 @@
 """What every revision does: execute its frozen file on the driver's own connection.
 
 No parameters are passed, so the driver reads no placeholders and the server takes all statements in one message.
-`config.attributes["script"]` may say what a revision executes instead, where objects are there already.
+`config.attributes["script"]` may say what a revision executes instead, where objects are there already. Alembic, which
+is at work when these are called, is loaded by then.
 """
 
 from collections.abc import Callable
-
-from alembic import op
 
 from cartctl.migrations.frozen import Frozen, frozen
 
@@ -20,6 +19,8 @@ def whole(migration: Frozen) -> bytes:
 
 def upgrade(revision: str) -> None:
     """Make what a revision makes."""
+    from alembic import op
+
     config = op.get_context().config
     script: Script = whole if config is None else config.attributes.get("script", whole)
     _run(script(frozen(revision)))
@@ -31,6 +32,8 @@ def downgrade(revision: str) -> None:
 
 
 def _run(sql: bytes) -> None:
+    from alembic import op
+
     driver = op.get_bind().connection.driver_connection
     if sql and driver is not None:
         driver.execute(sql)

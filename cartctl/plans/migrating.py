@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from threading import Thread
+from typing import TYPE_CHECKING, Any
 
 from cartctl.config.model import Environment
-from cartctl.database.indexes import Built
 from cartctl.database.migrate import Migrated
+from cartctl.database.revisions import load
 from cartctl.database.status import status
 from cartctl.database.verify import verify
 from cartctl.engine.model import CheckResult, Verdict
@@ -15,10 +16,11 @@ from cartctl.errors import Refused
 from cartctl.migrations.frozen import MIGRATIONS
 from cartctl.plans.short_run import short_run
 from cartctl.ports import Ports
-from cartctl.steps.adopt import Adopt
 from cartctl.steps.fingerprint import Fingerprint
-from cartctl.steps.indexes import BuildIndexes
 from cartctl.steps.migrate import Migrate, require
+
+if TYPE_CHECKING:
+    from cartctl.database.indexes import Built
 
 
 def migrate(ports: Ports, pulse: Pulse, say: Callable[[str], None]) -> Migrated:
@@ -32,6 +34,7 @@ def migrate(ports: Ports, pulse: Pulse, say: Callable[[str], None]) -> Migrated:
         from cartctl.plans.application import compare_application
 
         _refuse_other(compare_application(ports, pulse), say)
+    Thread(target=load, name="loading").start()  # while the server is waited for
     steps = (Fingerprint(ports.database), Migrate(ports.database, settings))
     return _migrated(short_run(ports, "migrate", steps, pulse)["migrate"])
 
@@ -46,8 +49,11 @@ def _refuse_other(compared: CheckResult | None, say: Callable[[str], None]) -> N
     say(told)
 
 
-def index(ports: Ports, pulse: Pulse) -> Built:
+def index(ports: Ports, pulse: Pulse) -> "Built":
     """Build the indexes that are missing on tables which hold rows."""
+    from cartctl.database.indexes import Built
+    from cartctl.steps.indexes import BuildIndexes
+
     made = short_run(ports, "migrate index", (BuildIndexes(ports.database, ports.env.database),), pulse)
     result = made["indexes"]
     return Built(tuple(result["indexes"]), tuple(result["rebuilt"]), result["seconds"])
@@ -55,6 +61,8 @@ def index(ports: Ports, pulse: Pulse) -> Built:
 
 def adopt(ports: Ports, pulse: Pulse) -> Migrated:
     """Record a database that another tool migrated."""
+    from cartctl.steps.adopt import Adopt
+
     made = short_run(ports, "migrate adopt", (Adopt(ports.database, ports.env.database),), pulse)
     return _migrated(made["adopt"])
 
