@@ -30,7 +30,10 @@ class EmbeddedPostgres:
         """How to connect as `user`. Raises StepFailed when the server does not run."""
         lines = self._pidfile()
         if not lines:
-            raise StepFailed(f"No PostgreSQL runs in {self.data}.", hint="Start it with: cartctl sandbox up")
+            raise StepFailed(
+                f"No PostgreSQL runs in {self.data}.",
+                hint="Start it with: cartctl sandbox up, and its --name where it has one",
+            )
         return f"host={lines[4]} port={lines[3]} user={user} dbname={database}"
 
     def running(self) -> bool:

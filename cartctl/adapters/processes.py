@@ -28,7 +28,7 @@ NOT_FOUND, CONFLICT = 404, 409
 ASK_SECONDS = 10.0
 ATTEMPTS = 5  # of a write that somebody else's write came before
 TAIL_LINES = 5000  # of each pod's log that one reading sees
-START = "Start it with: cartctl sandbox up"
+START = "Start it with: cartctl sandbox up, and its --name where it has one"
 
 
 class HeldByFile:
