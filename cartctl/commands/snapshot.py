@@ -69,7 +69,6 @@ def verify_snapshot(
     """
     from cartctl.engine.pulse import Pulse
     from cartctl.engine.signals import interruptible
-    from cartctl.plans.restoring import checks_of, drill_on
     from cartctl.render.progress import shown
     from cartctl.snapshots.store import open_store
     from cartctl.snapshots.verify import verify
@@ -82,6 +81,8 @@ def verify_snapshot(
             known = name or store.newest().id
             checks = verify(store, known, pulse)
             if drill and not checks.bad():
+                from cartctl.plans.restoring import checks_of, drill_on
+
                 checks = checks_of(checks, drill_on(store, known, server, pulse))
     options.show(checks)
     raise typer.Exit(checks.verdict.exit_code)

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cartctl.engine.pulse import Progress as Tell
 from cartctl.render.amounts import share
@@ -17,6 +16,8 @@ def shown(what: str, *, quiet: bool = False, no_color: bool = False) -> Iterator
     if quiet or not console.is_terminal:
         yield lambda *_: None
         return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(24),

@@ -12,7 +12,7 @@ from cartctl.adapters.postgres import Postgres
 from cartctl.adapters.programs import Attend, Program
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused
-from cartctl.snapshots.encryption import checksum, seal
+from cartctl.snapshots.encryption import checksums, seal
 from cartctl.snapshots.manifest import DamagedSnapshot, File, Manifest, write_manifest
 from cartctl.snapshots.source import JOURNAL_SCHEMA, Facts, Fingerprint, database_size, exported, read_facts
 from cartctl.snapshots.store import DUMP, Store, sync
@@ -114,12 +114,14 @@ def _size(directory: Path) -> int:
 
 def _seal(dump: Path, pulse: Pulse) -> dict[str, File]:
     """Close the dump to others, put it on the disk, and take its checksums."""
+    paths = sorted(path for path in dump.iterdir() if path.is_file())
     files = {}
-    for path in sorted(path for path in dump.iterdir() if path.is_file()):
+    for name, digest in checksums(paths):
         pulse.check()
+        path = dump / name
         path.chmod(0o600)
         sync(path)
-        files[path.name] = File(bytes=path.stat().st_size, sha256=checksum(path))
+        files[name] = File(bytes=path.stat().st_size, sha256=digest)
     dump.chmod(0o700)
     sync(dump)
     return files

@@ -9,7 +9,7 @@ from cartctl.adapters.programs import Attend, Program
 from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import ConfigError, StepFailed
-from cartctl.snapshots.encryption import checksum
+from cartctl.snapshots.encryption import checksums
 from cartctl.snapshots.manifest import DamagedSnapshot, Manifest
 from cartctl.snapshots.store import Store
 
@@ -51,20 +51,28 @@ def _files(dump: Path, manifest: Manifest, pulse: Pulse) -> CheckResult:
 
 
 def _wrong_files(dump: Path, manifest: Manifest, pulse: Pulse) -> Iterator[str]:
-    done = 0
+    sizes = {name: (dump / name).stat().st_size for name in manifest.files if (dump / name).is_file()}
+    whole = [name for name, file in manifest.files.items() if sizes.get(name) == file.bytes]
+    found = dict(_read(dump, whole, manifest, pulse))
     for name, file in manifest.files.items():
-        pulse.check()
-        path = dump / name
-        if not path.is_file():
+        if name not in sizes:
             yield f"{name} is missing"
-        elif path.stat().st_size != file.bytes:
-            yield f"{name} has {path.stat().st_size} bytes instead of {file.bytes}"
-        elif checksum(path) != file.sha256:
+        elif sizes[name] != file.bytes:
+            yield f"{name} has {sizes[name]} bytes instead of {file.bytes}"
+        elif found[name] != file.sha256:
             yield f"{name} has another checksum"
-        done += file.bytes
-        pulse.progress(done, manifest.bytes, "bytes")
     present = {path.name for path in dump.iterdir()} if dump.is_dir() else set()
     yield from (f"{name} does not belong" for name in sorted(present - set(manifest.files)))
+
+
+def _read(dump: Path, names: list[str], manifest: Manifest, pulse: Pulse) -> Iterator[tuple[str, str]]:
+    """Name and checksum of files, with the progress told in bytes of the whole dump."""
+    done = 0
+    for name, digest in checksums(dump / name for name in names):
+        pulse.check()
+        done += manifest.files[name].bytes
+        pulse.progress(done, manifest.bytes, "bytes")
+        yield name, digest
 
 
 def _opened(store: Store, snapshot: str, manifest: Manifest, files: CheckResult, pulse: Pulse) -> CheckResult:
