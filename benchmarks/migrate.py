@@ -1,14 +1,17 @@
-"""The migrate step against `psql` running the same files, on databases made from the same template, in turn.
+"""The migrate step and its transactions against `psql` running the same files, on copies of one database, in turn.
 
-Target: at most 1.5. `step` is the whole Action, its verification and record included; `deploy` is the migration alone. With
-fsync, as production runs.
+Run: python benchmarks/migrate.py [runs]. Targets: the step, which is the whole Action with both readings of the catalogue,
+the lock, the verification and its own record, at most 1.5 times psql's processes; its transactions, from BEGIN to COMMIT,
+at most 1.3 times psql's. With fsync, as production runs.
 """
 
 import os
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -17,6 +20,7 @@ from cartctl.adapters.embedded_postgres import EmbeddedPostgres
 from cartctl.adapters.pg_tools import find_tools
 from cartctl.adapters.postgres import Postgres
 from cartctl.config.model import Database
+from cartctl.database import migrate
 from cartctl.engine.model import Run
 from cartctl.engine.pulse import Pulse
 from cartctl.migrations.frozen import MIGRATIONS
@@ -24,38 +28,78 @@ from cartctl.steps.fingerprint import Fingerprint
 from cartctl.steps.migrate import Migrate
 
 RUNS = 9
+TIMED = """SELECT extract(epoch FROM clock_timestamp()) AS begun \\gset
+BEGIN;
+\\i {file}
+COMMIT;
+SELECT extract(epoch FROM clock_timestamp()) - :begun;
+"""
 
 
-def databases(superuser: Postgres, number: int) -> tuple[Postgres, Postgres]:
-    """Two fresh copies of the platform's database."""
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Seconds of a tool: all of it, and its transactions alone."""
+
+    whole: float
+    transactions: float
+
+
+def databases(superuser: Postgres, number: int) -> list[Postgres]:
+    """Three fresh copies of the platform's database."""
     made = []
-    for tool in ("ours", "psql"):
+    for tool in ("ours", "psql", "timed"):
         name = f"bench_{tool}_{number}"
         with superuser.session("bench") as connection:
             connection.execute(f'CREATE DATABASE "{name}" TEMPLATE bench_platform'.encode())
         made.append(Postgres(superuser.dsn.replace("dbname=postgres", f"dbname={name}")))
-    return made[0], made[1]
+    return made
 
 
-def ours(database: Postgres) -> float:
-    """Seconds of the migrate step."""
+def ours(database: Postgres) -> Taken:
+    """The migrate step."""
     settings = Database.model_validate({"dsn": database.dsn})
     run = Run("bench", "bench", datetime.now(UTC), Path(), "running", {"fingerprint": None})
     run.results["fingerprint"] = Fingerprint(database).perform(run, Pulse())  # type: ignore[index]
+    transactions, apply = [], migrate._apply  # noqa: SLF001 - nothing else tells a transaction's time
+
+    def timed(*args: object) -> None:
+        begun = time.perf_counter()
+        apply(*args)  # type: ignore[arg-type]
+        transactions.append(time.perf_counter() - begun)
+
+    migrate._apply = timed  # noqa: SLF001
     began = time.perf_counter()
-    step = Migrate(database, settings)
-    assert step.find(run) is None
-    step.perform(run, Pulse())
-    return time.perf_counter() - began
+    try:
+        step = Migrate(database, settings)
+        assert step.find(run) is None
+        step.perform(run, Pulse())
+    finally:
+        migrate._apply = apply  # noqa: SLF001
+    return Taken(time.perf_counter() - began, sum(transactions))
 
 
 def psql(database: Postgres, folder: Path, psql_path: Path) -> float:
     """Seconds of one psql process per file, each in one transaction."""
     began = time.perf_counter()
-    for file in sorted(folder.iterdir()):
-        argv = [str(psql_path), database.dsn, "-X", "-q", "-1", "-v", "ON_ERROR_STOP=1", "-f", str(file)]
-        subprocess.run(argv, check=True, env={**os.environ, "PGOPTIONS": "-c client_min_messages=warning"})
+    for file in sorted(folder.glob("*.sql")):
+        _psql(database, psql_path, "-1", "-f", str(file))
     return time.perf_counter() - began
+
+
+def psql_transactions(database: Postgres, folder: Path, psql_path: Path) -> float:
+    """Seconds of the same transactions by the server's clock, without psql's start and connection."""
+    told = []
+    for file in sorted(folder.glob("*.sql")):
+        script = folder / f"{file.stem}.psql"
+        script.write_text(TIMED.format(file=file))
+        told.append(float(_psql(database, psql_path, "-A", "-t", "-f", str(script))))
+    return sum(told)
+
+
+def _psql(database: Postgres, psql_path: Path, *options: str) -> str:
+    argv = [str(psql_path), database.dsn, "-X", "-q", "-v", "ON_ERROR_STOP=1", *options]
+    env = {**os.environ, "PGOPTIONS": "-c client_min_messages=warning"}
+    return subprocess.run(argv, check=True, env=env, capture_output=True, text=True).stdout
 
 
 def main() -> None:
@@ -67,15 +111,19 @@ def main() -> None:
             pairs = compare(Postgres(server.dsn("postgres", "postgres")), Path(home) / "sql")
         finally:
             server.stop()
-    ratio = statistics.median(a / b for a, b in pairs)
-    print(
-        f"migrate step {statistics.median(a for a, _ in pairs) * 1000:.0f} ms, psql "
-        f"{statistics.median(b for _, b in pairs) * 1000:.0f} ms, ratio {ratio:.2f} (target 1.5)"
-    )
+    tell("migrate step", [(mine.whole, theirs.whole) for mine, theirs in pairs], 1.5)
+    tell("its transactions", [(mine.transactions, theirs.transactions) for mine, theirs in pairs], 1.3)
 
 
-def compare(superuser: Postgres, folder: Path) -> list[tuple[float, float]]:
-    """Pairs of seconds, the first pair (imports, caches) left out."""
+def tell(what: str, pairs: list[tuple[float, float]], target: float) -> None:
+    """Print medians and the median of the ratios pair by pair."""
+    mine, theirs = (statistics.median(pair[side] for pair in pairs) * 1000 for side in (0, 1))
+    ratio = statistics.median(one / other for one, other in pairs)
+    print(f"{what:18}{mine:.0f} ms, psql {theirs:.0f} ms, ratio {ratio:.2f} (target {target})")
+
+
+def compare(superuser: Postgres, folder: Path) -> list[tuple[Taken, Taken]]:
+    """What each took, pair by pair; the first pair (imports, caches) is left out."""
     with superuser.session("bench") as connection:
         tool = find_tools(connection.info.server_version).bin / "psql"
         connection.execute("CREATE DATABASE bench_platform")
@@ -87,9 +135,11 @@ def compare(superuser: Postgres, folder: Path) -> list[tuple[float, float]]:
     for migration in MIGRATIONS:
         (folder / f"{migration.name}.sql").write_bytes(migration.script(strict=True))
     pairs = []
-    for number in range(RUNS + 1):
-        first, second = databases(superuser, number)
-        pairs.append((ours(first), psql(second, folder, tool)))
+    runs = int(sys.argv[1]) if len(sys.argv) > 1 else RUNS
+    for number in range(runs + 1):
+        first, second, third = databases(superuser, number)
+        mine, whole = ours(first), psql(second, folder, tool)
+        pairs.append((mine, Taken(whole, psql_transactions(third, folder, tool))))
     return pairs[1:]
 
 
