@@ -47,8 +47,8 @@ def main() -> None:
     """Both ways of measuring."""
     carts, companies = (int(word) for word in (*sys.argv[1:], "1000000", "1000")[:2])
     with arena() as postgres:
-        done = filled(postgres, carts, companies)
         made, written = processor_time(postgres, carts, companies)
+        done = filled(postgres, carts, companies)
     print(
         f"{done.carts} carts, {done.items} lines, {done.companies} companies; load {psutil.getloadavg()[0]:.1f}"
     )
