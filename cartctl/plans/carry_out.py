@@ -70,7 +70,8 @@ def _first_event(journey: Journey, state: State, env: str) -> Event:
     at = datetime.now(UTC)
     if state.started is not None:
         refuse_changed(state, journey.facts)
-        return Event(state.run, at, RUN, "resumed", dict(whoami()))
+        before = {"plan": journey.name, "env": env, "done": sorted(state.done), **whoami()}
+        return Event(state.run, at, RUN, "resumed", before)
     asked = {"facts": dict(journey.facts), "asked": dict(journey.asked)}
     taken_over = {"of": journey.of, "evidence": state.held()}
     told = {"plan": journey.name, "env": env, **taken_over, **asked, "version": __version__, **whoami()}

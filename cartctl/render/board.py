@@ -102,8 +102,10 @@ class Board:
         return row.seconds
 
     def _take_run(self, event: Event) -> None:
-        if event.event == "started":
+        if event.event in {"started", "resumed"}:
             self.title = " ".join(str(event.data[name]) for name in ("plan", "env") if name in event.data)
+            for row in self.rows:
+                row.mark = Mark.DONE if row.key in event.data.get("done", ()) else row.mark
         elif event.event == "undoing":
             self.cause = str(event.data.get("cause", "")) or "a step failed"
 

@@ -30,6 +30,15 @@ def test_one_step_runs_and_the_later_ones_wait() -> None:
     assert marks(board)["monitor"] is Mark.WAITING
 
 
+def test_a_run_that_goes_on_shows_what_was_done_before() -> None:
+    """Steps from before it died do not wait any more, and the heading says what run it is."""
+    done = ["preflight", "snapshot", "workers.stop"]
+    board = board_after([at(60, "run", "resumed", plan="deploy", env="sandbox", done=done)])
+    assert board.title == "deploy sandbox"
+    assert [key for key, mark in marks(board).items() if mark is Mark.DONE] == ["preflight", "snapshot"]
+    assert marks(board)["migrate"] is Mark.WAITING
+
+
 def test_everything_is_done_at_the_end() -> None:
     """A run that succeeded leaves nothing waiting."""
     assert set(marks(board_after(success())).values()) == {Mark.DONE, Mark.SKIPPED}
