@@ -121,6 +121,19 @@ def test_what_conflicts_answers_as_the_small_server_does(real: Played) -> None:
     assert _refused(real, "GET", api.path("", "configmaps", "none")) == (404, "NotFound")
 
 
+def test_who_applies_over_a_release_is_told_our_name(real: Played) -> None:
+    """The image's manager is cartctl by then: a server-side apply of another image conflicts, unless it is forced."""
+    path = real.cluster.api.path("apps/v1", "deployments", NAME)
+    item = deployment(NAME, "acme/api:1", 1)
+    apply, theirs = "application/apply-patch+yaml", {"fieldManager": "theirs"}
+    real.cluster.api.send("PATCH", path, item, content=apply, query=theirs)
+    real.settle()
+    carry_out(release(real, {API: "acme/api:2"}))
+    with pytest.raises(ClusterRefused, match=r'conflict with "cartctl".*image') as refused:
+        real.cluster.api.send("PATCH", path, item, content=apply, query=theirs)
+    assert (refused.value.status, refused.value.reason) == (409, "Conflict")
+
+
 def test_what_is_invalid_is_told_and_not_tried_for_ever(real: Played) -> None:
     """The server's validation is its last word."""
     real.deploy()

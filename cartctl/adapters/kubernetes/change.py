@@ -17,7 +17,6 @@ from cartctl.errors import Refused
 
 Item = Mapping[str, Any]
 PATIENCE = 30.0  # seconds of conflicts after conflicts
-OWNERSHIP = "FieldManagerConflict"
 
 
 def change(
@@ -45,7 +44,7 @@ def change(
             with effect(name):
                 changed: dict[str, Any] = api.send("PATCH", path, patch, content=content)
         except ClusterRefused as refused:
-            if refused.reason == OWNERSHIP or not _overtaken(api, path, now, refused) or clock() >= end:
+            if not _overtaken(api, path, now, refused) or clock() >= end:
                 raise
             sleep(uniform(0.01, 0.1))  # noqa: S311 - jitter, not a secret
         else:
