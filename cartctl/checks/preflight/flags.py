@@ -38,7 +38,8 @@ def look_at_flags(
     values = values_in(document, stored.plain, names_of(plain=store.keeps_plain))
     setting, recorded = read_setting(values), began_with()
     if setting is None and not recorded:
-        yield passed("flags", f"{store.place} can be read; no rollout is under way")
+        told = "is not there yet" if stored.text is None else "can be read"
+        yield passed("flags", f"{store.place} {told}; no rollout is under way")
         return
     if wrong := _other_bucketing(rollout, setting, recorded):
         yield wrong
