@@ -1,9 +1,11 @@
-"""`cartctl migrate deploy` as a whole process against `alembic upgrade head` and the checks, and against Sqitch where it is installed.
+"""`cartctl migrate deploy` as a whole process against `alembic upgrade head` and the checks, Sqitch and Prisma, where they are.
 
-Fresh copies of the platform's database, in turn. The target: faster than either, though it also locks, journals, reads
-the catalogue and verifies every object. Alembic executes the same frozen files; its checks are those of `migrate verify`.
+Run: python benchmarks/migrate_process.py [runs]. Fresh copies of the platform's database, in turn. The target: faster than
+each, though it also locks, journals, reads the catalogue and verifies every object. All execute the same frozen files;
+Alembic's checks are those of `migrate verify`. Prisma's engine is the one inside its package, over Node's own driver.
 """
 
+import hashlib
 import os
 import shutil
 import statistics
@@ -18,6 +20,7 @@ from pathlib import Path
 from cartctl.adapters.pg_tools import find_tools
 from cartctl.adapters.postgres import Postgres
 from cartctl.adapters.scratch import scratch_server
+from cartctl.database.export import Form, export
 from cartctl.migrations.frozen import MIGRATIONS
 
 RUNS = 7
@@ -39,10 +42,22 @@ database = {{ dsn = "{dsn}" }}
 cluster = {{ kind = "kubernetes", context = "none" }}
 http = {{ api = "http://127.0.0.1:1" }}
 """
+PACKAGES = ("prisma@6.19.3", "@prisma/adapter-pg@7.10.1")  # this adapter reads what that engine asks
+PRISMA = """import { PrismaPg } from "@prisma/adapter-pg";
+export default {
+  schema: "schema.prisma", migrations: { path: "migrations" }, experimental: { adapter: true }, engine: "js",
+  adapter: async () => new PrismaPg({ connectionString: process.env.DATABASE_URL }),
+};
+"""
+PRISMA_SCHEMA = 'datasource db {\n  provider = "postgresql"\n  url = env("DATABASE_URL")\n}\n'
+BASELINE = "20250101000000_platform"
+LEDGER = """CREATE TABLE _prisma_migrations (id VARCHAR(36) PRIMARY KEY, checksum VARCHAR(64) NOT NULL, finished_at TIMESTAMPTZ,
+migration_name VARCHAR(255) NOT NULL, logs TEXT, rolled_back_at TIMESTAMPTZ, started_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+applied_steps_count INTEGER NOT NULL DEFAULT 0)"""
 
 
 class Bench:
-    """The three ways, each on a database of its own."""
+    """The ways, each on a database of its own."""
 
     def __init__(self, server: Postgres, home: Path, bin_directory: Path) -> None:
         self._server = server
@@ -99,6 +114,57 @@ class Bench:
         ]
         return self._run(argv, {**os.environ, "PGHOST": host, "PGPORT": str(port), "PGUSER": "postgres"})
 
+    def prisma(self) -> float:
+        """Seconds of `prisma migrate deploy`, without any check; the platform is a migration it has had."""
+        project, database = self._home / "prisma", self.database()
+        with database.session("bench") as connection:
+            connection.execute(LEDGER.encode())
+            baseline = (project / "migrations" / BASELINE / "migration.sql").read_bytes()
+            values = (BASELINE, hashlib.sha256(baseline).hexdigest())
+            connection.execute(
+                """INSERT INTO _prisma_migrations (id, migration_name, checksum, finished_at, applied_steps_count)
+                   VALUES ('baseline', %s, %s, now(), 1)""",
+                values,
+            )
+            host, name = connection.info.host, connection.info.dbname
+        unused = str(project / "unused")  # engines it would otherwise fetch, and never calls
+        env = {
+            **os.environ,
+            "DATABASE_URL": f"postgresql://postgres@localhost/{name}?host={host}",
+            "CHECKPOINT_DISABLE": "1",
+            "PRISMA_QUERY_ENGINE_LIBRARY": unused,
+            "PRISMA_SCHEMA_ENGINE_BINARY": unused,
+        }
+        argv = [
+            "node",
+            "node_modules/prisma/build/index.js",
+            "migrate",
+            "deploy",
+            "--config",
+            "prisma.config.mjs",
+        ]
+        return self._run(argv, env, project)
+
+    def has_prisma(self) -> bool:
+        """Whether Node is there and its packages could be installed; makes the project."""
+        project = self._home / "prisma"
+        project.mkdir()
+        npm = shutil.which("npm")
+        if npm is None or shutil.which("node") is None:
+            return False
+        options = ("--ignore-scripts", "--legacy-peer-deps", "--no-audit", "--no-fund", "--no-save")
+        asked = [npm, "install", *options, "--prefix", str(project), *PACKAGES]
+        if subprocess.run(asked, check=False, capture_output=True, cwd=project, timeout=180).returncode != 0:
+            return False
+        (project / "prisma.config.mjs").write_text(PRISMA)
+        (project / "schema.prisma").write_text(PRISMA_SCHEMA)
+        (project / "unused").touch(mode=0o755)
+        folder = project / "migrations" / BASELINE
+        folder.mkdir(parents=True)
+        (folder / "migration.sql").write_text("SELECT 1;\n")
+        export(Form("prisma"), project / "migrations")
+        return True
+
     def _program(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "cartctl", *words]
 
@@ -107,10 +173,12 @@ class Bench:
         file.write_text(CONFIG.format(dsn=database.dsn))
         return {**os.environ, "CARTCTL_CONFIG": str(file), "CARTCTL_STATE_DIR": str(self._home / "state")}
 
-    def _run(self, argv: list[str], env: dict[str, str] | None = None) -> float:
+    def _run(self, argv: list[str], env: dict[str, str] | None = None, cwd: Path | None = None) -> float:
         env = env or self._environment(self.database())
         began = time.perf_counter()
-        subprocess.run(argv, check=True, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(
+            argv, check=True, env=env, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         return time.perf_counter() - began
 
 
@@ -128,12 +196,18 @@ def main() -> None:
         ways: dict[str, Callable[[], float]] = {"cartctl": bench.cartctl, "alembic and checks": bench.alembic}
         if shutil.which("sqitch"):
             ways["sqitch"] = bench.sqitch
+        if bench.has_prisma():
+            ways["prisma"] = bench.prisma
         taken: dict[str, list[float]] = {name: [] for name in ways}
-        for _ in range(RUNS):
+        for number in range((int(sys.argv[1]) if len(sys.argv) > 1 else RUNS) + 1):
             for name, way in ways.items():
-                taken[name].append(way())
-        for name, seconds in taken.items():
-            print(f"{name:24}{statistics.median(seconds):.2f} s (fastest {min(seconds):.2f})")
+                seconds = way()
+                if number:  # the first one fills caches
+                    taken[name].append(seconds)
+        for name, each in taken.items():
+            ratio = statistics.median(one / other for one, other in zip(taken["cartctl"], each, strict=True))
+            told = f"{statistics.median(each):.2f} s (fastest {min(each):.2f})"
+            print(f"{name:24}{told}, cartctl takes {ratio:.2f} of it (target 1)")
 
 
 if __name__ == "__main__":
