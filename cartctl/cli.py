@@ -129,7 +129,7 @@ for name, group in GROUPS.items():
 
 def main() -> None:
     """The console script."""
-    gc.set_threshold(50_000)  # loading what a command uses makes many objects and no garbage
+    gc.set_threshold(150_000)  # loading what a command uses makes many objects and no garbage
     _open_closed_streams()
     app()
 
