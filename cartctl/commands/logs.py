@@ -73,4 +73,4 @@ def _seconds(text: str) -> float:
     try:
         return parse_duration(text).total_seconds()
     except ValueError as wrong:
-        raise UsageError(f"--since: {wrong}.", hint="For example --since 10m.") from wrong
+        raise UsageError(f"--since {wrong}.", hint="For example --since 10m.") from wrong

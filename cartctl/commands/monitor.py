@@ -69,7 +69,7 @@ def _duration(text: str | None) -> timedelta | None:
     try:
         return parse_duration(text) if text is not None else None
     except ValueError as error:
-        raise UsageError(f"--for: {error}.", hint="For example --for 30m.") from error
+        raise UsageError(f"--for {error}.", hint="For example --for 30m.") from error
 
 
 def _once(watch: "Watch", pulse: "Pulse", options: Options, settle: float) -> None:

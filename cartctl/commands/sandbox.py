@@ -127,7 +127,7 @@ def sandbox_load(
     try:
         seconds = parse_duration(duration).total_seconds()
     except ValueError as wrong:
-        raise UsageError(f"--for: {wrong}") from wrong
+        raise UsageError(f"--for {wrong}.", hint="For example: --for 90s") from wrong
     with shown("load", quiet=options.quiet, no_color=options.no_color) as progress:
         pulse = Pulse(progress=progress)
         with interruptible(pulse):

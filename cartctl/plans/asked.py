@@ -83,4 +83,4 @@ def _duration(text: str | None) -> timedelta | None:
     try:
         return parse_duration(text) if text else None
     except ValueError as wrong:
-        raise UsageError(f"--monitor-for: {wrong}.", hint="For example: --monitor-for 30m") from wrong
+        raise UsageError(f"--monitor-for {wrong}.", hint="For example: --monitor-for 30m") from wrong
