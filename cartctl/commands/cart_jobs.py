@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cartctl.commands.options import Options, Output
+from cartctl.errors import UsageError
 
 if TYPE_CHECKING:
     from cartctl.database.cart_jobs import Part
+
+LONGEST_IDLE = timedelta(days=3660)
 
 Company = Annotated[
     list[str] | None,
@@ -78,14 +81,29 @@ def expire_carts(
     apply: Apply = False,
     limit: Limit = None,
     batch_size: BatchSize = 500,
+    abandon_after: Annotated[
+        str,
+        typer.Option(
+            "--abandon-after",
+            metavar="DURATION",
+            help="Without activity for so long a cart counts as abandoned.",
+        ),
+    ] = "60m",
 ) -> None:
     """Expire carts past their time, then mark abandoned ones.
 
-    A cart that is being paid for does not expire; one without activity for an hour counts as abandoned.
+    A cart that is being paid for does not expire.
     """
-    from cartctl.database.cart_jobs import EXPIRE
+    from cartctl.config.values import parse_duration
+    from cartctl.database.cart_jobs import expiry
 
-    _job(ctx.obj, "expire", EXPIRE, company, apply, limit, batch_size)
+    try:
+        idle = parse_duration(abandon_after)
+    except ValueError as wrong:
+        raise UsageError(f"--abandon-after: {wrong}") from wrong
+    if not timedelta(0) < idle <= LONGEST_IDLE:
+        raise UsageError(f"--abandon-after: {abandon_after} is not between 0 and 10 years.")
+    _job(ctx.obj, "expire", expiry(idle), company, apply, limit, batch_size)
 
 
 def clean_up_sessions(

@@ -32,14 +32,17 @@ def quoted(text: str) -> str:
 def parse_duration(text: str) -> timedelta:
     """A duration like `90s`, `1h30m` or `500ms`.
 
-    Raises ValueError naming the known units.
+    Raises ValueError naming the known units, or for one that is longer than any.
     """
     parts = _DURATION.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ValueError(
             f"is no duration: {quoted(text)}; write a number and a unit ({', '.join(_UNITS)}), for example 90s or 1h30m"
         )
-    return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+    try:
+        return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+    except OverflowError as endless:
+        raise ValueError(f"is longer than any duration: {quoted(text)}") from endless
 
 
 def format_duration(value: timedelta) -> str:

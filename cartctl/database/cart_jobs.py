@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, ClassVar
 
 import sqlalchemy
@@ -64,10 +65,13 @@ def _due_carts(now: datetime, companies: Sequence[str] | None) -> Statement:
     return found
 
 
-EXPIRE = (
-    Part("expired", _due_carts, jobs.expire_carts),
-    Part("abandoned", jobs.due_to_abandon, jobs.abandon_carts),
-)
+def expiry(abandon_after: timedelta) -> tuple[Part, ...]:
+    """The job that expires carts, and then marks those abandoned that were left alone for `abandon_after` (D1)."""
+    left_alone = partial(jobs.due_to_abandon, after=abandon_after)
+    abandon = partial(jobs.abandon_carts, after=abandon_after)
+    return (Part("expired", _due_carts, jobs.expire_carts), Part("abandoned", left_alone, abandon))
+
+
 CLEANUP = (Part("sessions_expired", jobs.due_sessions, jobs.expire_sessions),)
 
 

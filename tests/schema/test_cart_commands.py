@@ -116,6 +116,17 @@ def test_cleanup_expires_sessions(cartctl: Cartctl, shop: Shop) -> None:
     assert dict(shop.all("SELECT id, status::text FROM cross_site_sessions"))["shop"] == "ACTIVE"
 
 
+def test_how_long_a_cart_is_left_alone_is_told(cartctl: Cartctl, shop: Shop) -> None:
+    """D1: the hour is configurable; what is no such time is refused."""
+    shop.cart(lastActivityAt=NOW - timedelta(minutes=20))
+    [usual], [shorter] = (cartctl.lines("expire", *more) for more in ((), ("--abandon-after", "15m")))
+    assert (usual["counts"]["abandoned"], shorter["counts"]["abandoned"]) == (0, 1)
+    for wrong in ("0s", "9" * 400 + "d"):
+        cartctl("expire", "--abandon-after", wrong, "--apply", ends=2)
+    cartctl("expire", "--abandon-after", "15m", "--apply")
+    assert list(shop.statuses().values()) == ["ABANDONED"]
+
+
 def test_odd_names_are_shown_and_not_obeyed(cartctl: Cartctl, shop: Shop) -> None:
     """Neither markup nor escape sequences in a currency or an id change what is told."""
     odd = "[/red]\x1b[31m"
