@@ -29,6 +29,7 @@ def find_kept(ports: Ports, name: str) -> OpenKept:
             yield Kept(name, _directory(ports, name) / DUMP, saved.files, saved.rows)
             return
         manifest = store.get(name)
+        manifest.refuse_other(ports.env.name, ports.database.name)
         ours = {table.name: table.rows for table in manifest.tables if table.schema_name == SCHEMA}
         with store.opened(name) as dump:
             rows = {table: ours[table] for table in our_tables() if table in ours}

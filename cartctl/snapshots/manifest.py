@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from cartctl.errors import CheckFailed
+from cartctl.errors import CheckFailed, Refused
 
 NAME = "manifest.json"
 LIMIT = 64 * 1024 * 1024  # bytes; a manifest beyond it is none of ours
@@ -85,6 +85,15 @@ class Manifest(Part):
     def bytes(self) -> int:
         """Size of the dump."""
         return sum(file.bytes for file in self.files.values())
+
+    def refuse_other(self, env: str, database: str) -> None:
+        """Raise Refused where the snapshot is not of this environment's database."""
+        if (self.env, self.server.database) != (env, database):
+            raise Refused(
+                f"The snapshot {self.id} is of the database {self.server.database} of environment {self.env}, "
+                f"not of {database} of {env}.",
+                hint="`cartctl snapshot list` shows those of this environment; elsewhere restore by hand, with pg_restore.",
+            )
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> Path:

@@ -70,6 +70,7 @@ class Restored:
 def plan_restore(subject: Subject, store: Store, snapshot: str) -> RestorePlan:
     """What would be lost. Read-only; every table is counted."""
     manifest, name = store.get(snapshot), subject.database.name
+    manifest.refuse_other(subject.env, name)
     with maintenance(subject.database) as connection:
         there = swap.exists(connection, name)
         others = tuple(swap.connected(connection, name)) if there else ()
@@ -91,6 +92,7 @@ def restore(subject: Subject, store: Store, snapshot: str, pulse: Pulse, *, disc
     """
     began = time.monotonic()
     manifest, live = store.get(snapshot), subject.database.name
+    manifest.refuse_other(subject.env, live)
     new, aside = _beside(live, "restoring"), _beside(live, f"before_{datetime.now(UTC):%Y%m%d%H%M%S}")
     with maintenance(subject.database) as connection, swap.holding(connection, live):
         superuser = _refuse_unfit(connection, manifest, live, disconnect=disconnect)

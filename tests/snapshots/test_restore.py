@@ -148,9 +148,25 @@ def test_what_is_not_as_dumped_never_goes_live(pg18: Server, live: Subject, stor
 def test_a_newer_servers_snapshot_is_refused(pg15: Server, live: Subject, store: Store, taken: str) -> None:
     """What an older server could not read is refused before anything begins."""
     older = pg15.create_database()
+    manifest = store.get(taken)
+    server = manifest.server.model_copy(update={"database": older.name})
+    write_manifest(store.path(taken), manifest.model_copy(update={"server": server}))
     with pytest.raises(Refused, match="newer than this server"):
         restore(Subject("test", older, fingerprint_hash), store, taken, Pulse(), disconnect=True)
     pg15.drop(older)
+
+
+@pytest.mark.parametrize("env", ("test", "production"))
+def test_a_snapshot_of_another_database_is_refused(
+    platform_database: Postgres, live: Subject, store: Store, taken: str, env: str
+) -> None:
+    """Whose it is is named, by database and by environment, before anything is looked at."""
+    other = Subject(env, platform_database if env == "test" else live.database, fingerprint_hash)
+    told = f"is of the database {live.database.name} of environment test"
+    with pytest.raises(Refused, match=told):
+        plan_restore(other, store, taken)
+    with pytest.raises(Refused, match=told):
+        restore(other, store, taken, Pulse(), disconnect=True)
 
 
 def test_a_role_without_the_rights_is_refused(pg18: Server, live: Subject, store: Store, taken: str) -> None:
