@@ -59,12 +59,17 @@ class Sandbox:
         return Layout((self.state_directory / "sandbox" / "default").resolve())
 
     @property
-    def cluster(self) -> Processes:
-        """Its supervisor, as steps see it."""
+    def control(self) -> tuple[str, str]:
+        """The address of its supervisor, and the secret."""
         told = ask_supervisor(self.layout)
         assert told is not None, "the supervisor does not answer"
         secret = self.layout.secret.read_text(encoding="utf-8").strip()
-        return Processes(f"http://127.0.0.1:{told['control']}", secret)
+        return f"http://127.0.0.1:{told['control']}", secret
+
+    @property
+    def cluster(self) -> Processes:
+        """Its supervisor, as steps see it."""
+        return Processes(*self.control)
 
     @property
     def database(self) -> Postgres:

@@ -15,6 +15,7 @@ from cartctl.adapters.cluster import ClusterUnreachable, Pod, UnknownDeployment
 from cartctl.adapters.http import HttpUnreachable
 from cartctl.adapters.processes import Processes
 from tests.kubernetes.controller import HASH, Controller, template_hash
+from tests.kubernetes.lifecycle.somebody import Somebody
 from tests.kubernetes.server import Server
 from tests.kubernetes.store import ApiFault, Item
 from tests.sandbox_fixture import Sandbox, wait_for
@@ -32,25 +33,11 @@ class Bridge(Controller):
 
     def begin(self) -> None:
         """Make the objects that a user had applied before cartctl came."""
-        for name, found in self.supervisor().deployments().items():
-            spec = {
-                "containers": [
-                    {"name": container, "image": image.ref, "ports": [{"name": "http", "containerPort": 80}]}
-                    for container, image in found.images.items()
-                ],
-                "volumes": [{"name": "settings", "configMap": {"name": "cart-runtime", "optional": True}}],
-            }
-            template = {"metadata": {"labels": {"app": name}}, "spec": spec}
-            selector = {"matchLabels": {"app": name}}
-            item = {
-                "metadata": {"name": name},
-                "spec": {"replicas": found.replicas, "selector": selector, "template": template},
-            }
-            self.store.create("deployments", self.namespace, item)
-        for name in SETTINGS:
-            if data := self.supervisor().settings(name):
-                self.store.create("configmaps", self.namespace, {"metadata": {"name": name}, "data": data})
+        begin_with(self.supervisor(), self._create)
         self.start()
+
+    def _create(self, _group: str, resource: str, item: Item) -> None:
+        self.store.create(resource, self.namespace, item)
 
     def settled(self) -> bool:
         """Whether every deployment is told to be what it was asked to be."""
@@ -84,19 +71,9 @@ class Bridge(Controller):
         for item in self.store.list("configmaps", self.namespace):
             name = item["metadata"]["name"]
             if name in SETTINGS:
-                self._carry_settings(supervisor, name, item.get("data") or {})
+                carry_settings(supervisor, name, item.get("data") or {})
         for item in self.store.list("deployments", self.namespace):
             self._carry_deployment(supervisor, item)
-
-    @staticmethod
-    def _carry_settings(supervisor: Processes, name: str, data: dict[str, str]) -> None:
-        there = supervisor.settings(name)
-        changes: dict[str, str | None] = {
-            key: value for key, value in data.items() if there.get(key) != value
-        }
-        changes |= dict.fromkeys(there.keys() - data.keys())
-        if changes:
-            supervisor.put_settings(name, changes)
 
     def _carry_deployment(self, supervisor: Processes, item: Item) -> None:
         name, spec = item["metadata"]["name"], item["spec"]
@@ -159,12 +136,18 @@ class Bridge(Controller):
 def _tell(item: Item, pod: Pod) -> None:
     if pod.ending:
         item["metadata"]["deletionTimestamp"] = "now"
+    item["status"] = told_of(pod)
+
+
+def told_of(pod: Pod) -> Item:
+    """A replica as the status of a pod."""
     reason, _, message = (pod.reason or "").partition(": ")
     waits = reason in {"CrashLoopBackOff", "ErrImagePull"}
     state: Item = {"waiting": {"reason": reason, "message": message}} if waits else {"running": {}}
     statuses = [
         {
             "name": name,
+            "image": image.ref,
             "imageID": f"registry.test/x@{image.digest}" if image.digest else "",
             "ready": pod.ready,
             "restartCount": pod.restarts,
@@ -173,20 +156,67 @@ def _tell(item: Item, pod: Pod) -> None:
         for name, image in pod.images.items()
     ]
     conditions = [{"type": "Ready", "status": "True" if pod.ready else "False"}]
-    item["status"] = {"phase": "Running", "containerStatuses": statuses, "conditions": conditions}
+    return {"phase": "Running", "containerStatuses": statuses, "conditions": conditions}
+
+
+def begin_with(supervisor: Processes, create: Callable[[str, str, Item], None]) -> None:
+    """Create the deployments and ConfigMaps that stand for a supervisor's."""
+    for name, found in supervisor.deployments().items():
+        spec = {
+            "containers": [
+                {"name": container, "image": image.ref, "ports": [{"name": "http", "containerPort": 80}]}
+                for container, image in found.images.items()
+            ],
+            "volumes": [{"name": "settings", "configMap": {"name": "cart-runtime", "optional": True}}],
+        }
+        template = {"metadata": {"labels": {"app": name}}, "spec": spec}
+        wanted = {
+            "replicas": found.replicas,
+            "selector": {"matchLabels": {"app": name}},
+            "template": template,
+        }
+        create("apps/v1", "deployments", {"metadata": {"name": name}, "spec": wanted})
+    for name in SETTINGS:
+        if data := supervisor.settings(name):
+            create("", "configmaps", {"metadata": {"name": name}, "data": data})
+
+
+def carry_settings(supervisor: Processes, name: str, data: dict[str, str]) -> None:
+    """Let the supervisor's settings be those of a ConfigMap."""
+    there = supervisor.settings(name)
+    changes: dict[str, str | None] = {key: value for key, value in data.items() if there.get(key) != value}
+    changes |= dict.fromkeys(there.keys() - data.keys())
+    if changes:
+        supervisor.put_settings(name, changes)
+
+
+def forwarded(
+    supervisor: Processes, replica: Pod, path: str, headers: dict[str, str]
+) -> tuple[int, dict[str, str], str]:
+    """What a replica answers, as a proxy passes it on. Raises ClusterUnreachable."""
+    kept = {key: value for key, value in headers.items() if key.startswith("x-")}
+    told = supervisor.ask(replica, path, kept)
+    left = {"content-length", "transfer-encoding", "connection", "content-encoding", "date", "server"}
+    return told.status, {k: v for k, v in told.headers.items() if k not in left}, told.body
 
 
 @dataclass
 class Bridged(Sandbox):
     """A sandbox whose deployments are reached through the API server."""
 
+    plain: Sandbox = field(kw_only=True)
     server: Server = field(kw_only=True)
     bridge: Bridge = field(kw_only=True)
+
+    @property
+    def cluster(self) -> Somebody:
+        """What runs, and a way to meddle with it."""
+        return Somebody(*self.control)
 
     def reset(self) -> None:
         """As the sandbox's, with the API server's objects made anew."""
         self.bridge.end()
-        super().reset()
+        self.plain.reset()
         self.bridge.begin()
         wait_for(self.bridge.settled)
 
@@ -199,15 +229,13 @@ def bridged(sandbox: Sandbox, home: Path, patch: pytest.MonkeyPatch) -> Bridged:
 
     def ask(pod: str, path: str, headers: dict[str, str]) -> tuple[int, dict[str, str], str]:
         deployment = server.store.get("pods", NAMESPACE, pod)["metadata"]["labels"]["app"]
-        kept = {key: value for key, value in headers.items() if key.startswith("x-")}
+        replica = Pod(pod, deployment, ready=True, images={})
         try:
-            told = sandbox.cluster.ask(Pod(pod, deployment, ready=True, images={}), path, kept)
+            return forwarded(sandbox.cluster, replica, path, headers)
         except ClusterUnreachable as gone:
             raise ApiFault(
                 503, "ServiceUnavailable", f"error trying to reach service: {gone.message}"
             ) from gone
-        left = {"content-length", "transfer-encoding", "connection", "content-encoding", "date", "server"}
-        return told.status, {k: v for k, v in told.headers.items() if k not in left}, told.body
 
     def logs(pod: str, _container: str, _previous: bool) -> list[tuple[str, str]]:
         deployment = server.store.get("pods", NAMESPACE, pod)["metadata"]["labels"]["app"]
@@ -221,4 +249,4 @@ def bridged(sandbox: Sandbox, home: Path, patch: pytest.MonkeyPatch) -> Bridged:
     bridge = Bridge(server.store, NAMESPACE, supervisor=lambda: sandbox.cluster)
     bridge.begin()
     wait_for(bridge.settled)
-    return Bridged(sandbox.state_directory, sandbox.status, server=server, bridge=bridge)
+    return Bridged(sandbox.state_directory, sandbox.status, plain=sandbox, server=server, bridge=bridge)
