@@ -2,18 +2,17 @@
 
 from cartctl.adapters.postgres import Connection, Postgres
 from cartctl.config.model import Database
-from cartctl.database.adoption import AS_REQUIRED, Adoption
+from cartctl.database.adoption import AS_REQUIRED, Adoption, some_of
 from cartctl.database.application import read_application
 from cartctl.database.catalogue import read_catalogue
 from cartctl.database.guards import migrating
-from cartctl.database.judge import judge
-from cartctl.database.migrate import Migrated, Work, apply_all, migrator, refuse
+from cartctl.database.judge import MISSING, judge
+from cartctl.database.migrate import Migrated, apply_all, migrator, refuse
 from cartctl.database.status import read_state
+from cartctl.database.work import Work
 from cartctl.engine.model import Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused
-
-SHOWN = 5
 
 
 def adopt(postgres: Postgres, settings: Database, run_id: str, pulse: Pulse) -> Migrated:
@@ -49,9 +48,11 @@ def adopt(postgres: Postgres, settings: Database, run_id: str, pulse: Pulse) -> 
 def _require_whole(connection: Connection) -> None:
     bad = [each for each in judge(read_catalogue(connection), AS_REQUIRED) if each.verdict is Verdict.FAIL]
     if bad:
-        told = "; ".join(f"{each.name} is {each.observed}, expected {each.expected}" for each in bad[:SHOWN])
-        more = f" (and {len(bad) - SHOWN} more)" if len(bad) > SHOWN else ""
+        told = some_of([f"{each.name} is {each.observed}, expected {each.expected}" for each in bad])
+        lacking = all(each.observed == MISSING for each in bad)
         raise Refused(
-            f"This database is not wholly migrated: {told}{more}. Nothing was recorded.",
-            hint="cartctl migrate deploy makes what is missing and keeps what is there.",
+            f"This database is not wholly migrated: {told}. Nothing was recorded.",
+            hint="cartctl migrate deploy makes what is missing and keeps what is there."
+            if lacking
+            else "Repair what has another shape, or see whose it is, then adopt again.",
         )

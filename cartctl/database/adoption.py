@@ -1,6 +1,6 @@
 """Objects that are there before their migration ran: kept where they have our shape, a stop where they have not."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cartctl.adapters.postgres import Connection, sql
@@ -13,6 +13,7 @@ from cartctl.migrations.frozen import Frozen, Statement
 
 RELATIONS = ("table", "view", "materialized view", "sequence", "index")
 AS_REQUIRED = Terms(own=False, strict=False)
+SHOWN = 5  # differences in an error
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,11 @@ class Adoption:
     def script(self, migration: Frozen) -> bytes:
         """The statements of a migration that are still to be executed; empty when all its objects are there."""
         return "\n\n".join(statement.sql for statement in self.missing[migration.revision]).encode()
+
+    @property
+    def tables(self) -> bool:
+        """Whether any table was there: somebody else writes to it."""
+        return any(kept.startswith("table ") for kept in self.kept)
 
     def whole(self, migration: Frozen) -> bool:
         """Whether nothing of a migration is left to make: it is recorded as adopted."""
@@ -50,12 +56,18 @@ def find_adoption(connection: Connection, pending: tuple[Frozen, ...], *, strict
     catalogue = read_catalogue(connection)
     if conflicts := list(_conflicts(catalogue, wanted)):
         raise Refused(
-            f"Objects are there already with another shape: {'; '.join(conflicts)}. Nothing was changed.",
+            f"Objects are there already with another shape: {some_of(conflicts)}. Nothing was changed.",
             hint="Rename or repair them, or see whose they are, then deploy again.",
         )
     world = World(catalogue)
     adoption = _adopt(world, pending, strict=strict)
     return replace(adoption, slow=tuple(_slow(connection, world, adoption)))
+
+
+def some_of(told: Sequence[str]) -> str:
+    """The first few of a list, and how many more."""
+    more = f" (and {len(told) - SHOWN} more)" if len(told) > SHOWN else ""
+    return "; ".join(told[:SHOWN]) + more
 
 
 def refuse_slow(adoption: Adoption | None) -> None:

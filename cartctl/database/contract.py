@@ -89,7 +89,7 @@ def plain(expression: str) -> str:
 
     None of ours mixes AND with OR, so parentheses carry no meaning.
     """
-    bare = re.sub(r'::[\w."]+(?: without time zone)?(?:\([\d,]+\))?(?:\[\])?', "", expression)
+    bare = re.sub(r'::[\w."]+(?: varying| without time zone)?(?:\([\d,]+\))?(?:\[\])?', "", expression)
     return re.sub(r'[\s()"]', "", bare)
 
 

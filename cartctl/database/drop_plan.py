@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from cartctl.adapters.postgres import Connection, Postgres, sql
 from cartctl.config.model import Database
+from cartctl.database.adoption import some_of
 from cartctl.database.catalogue import Catalogue, Difference, read_catalogue
 from cartctl.database.contract import SCHEMA, wanted_enums, wanted_tables
 from cartctl.database.dependents import Dependent, find_dependents, find_mentions
@@ -16,8 +17,6 @@ from cartctl.database.ledger import LedgerRow, read_ledger
 from cartctl.database.status import become_owner
 from cartctl.errors import Refused
 from cartctl.migrations.frozen import MIGRATIONS
-
-SHOWN = 5  # of a list in an error; the plan shows all
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +106,8 @@ def plan_with(connection: Connection, results: Mapping[str, Any], *, keep_depend
 def require(plan: DropPlan, *, allow_data_loss: bool) -> None:
     """Raise Refused, naming everything that stands in the way, unless the plan may be carried out."""
     if plan.irreversible:
-        told = "; ".join(plan.irreversible[:SHOWN])
-        more = f" (and {len(plan.irreversible) - SHOWN} more)" if len(plan.irreversible) > SHOWN else ""
         raise Refused(
-            f"The migration also changed what cannot be undone here: {told}{more}.",
+            f"The migration also changed what cannot be undone here: {some_of(plan.irreversible)}.",
             hint="Take the code back alone (without --database); or, with what was written since lost, "
             "the snapshot taken before: cartctl snapshot restore ID --plan shows the rows and minutes.",
         )

@@ -8,11 +8,11 @@ from typing import ClassVar
 from cartctl.adapters.effects import effect
 from cartctl.adapters.postgres import Connection, Postgres, SqlFailed, milliseconds, translated
 from cartctl.config.model import Database
-from cartctl.database import ledger
 from cartctl.database.contract import SCHEMA
 from cartctl.database.guards import migrating
-from cartctl.database.migrate import RETRIED, Work, blocked, grant, prepare, refuse
+from cartctl.database.migrate import RETRIED, blocked, grant, refuse
 from cartctl.database.status import become_owner, read_state
+from cartctl.database.work import Work, prepare
 from cartctl.engine.pulse import Pulse
 from cartctl.migrations.frozen import Frozen
 
@@ -112,8 +112,7 @@ def _migration(connection: Connection, work: Work, migration: Frozen) -> DryMigr
         with translated():
             statements = tuple(_statements(connection, work, migration))
             grant(connection, migration, work.settings.app_role)
-            if work.ledger.present and not work.ledger.has(migration.name):
-                ledger.record(connection, migration.name, work.application.checksum(migration))
+            work.tell_prisma(connection, migration)
     except SqlFailed as failed:
         if failed.sqlstate in RETRIED:
             raise blocked(migration, work.aside, failed, 1) from failed

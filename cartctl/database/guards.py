@@ -61,7 +61,7 @@ def refuse_without_rights(connection: Connection, settings: Database) -> None:
     if missing := [name for name, there, _ in rows if not there]:
         raise Refused(
             f"The platform's tables are not here: {', '.join(missing)} missing in schema public.",
-            hint="Check that database.dsn names the platform's database.",
+            hint=_where(connection, missing),
         )
     row = connection.execute("SELECT current_user, has_schema_privilege('public', 'CREATE')").fetchone()
     user, may_create = row if row is not None else ("?", False)
@@ -74,6 +74,20 @@ def refuse_without_rights(connection: Connection, settings: Database) -> None:
             f"{user} may not make foreign keys to {', '.join(denied)}.",
             hint=f"GRANT REFERENCES ON {', '.join(denied)} TO {user}",
         )
+
+
+def _where(connection: Connection, missing: list[str]) -> str:
+    """A hint for tables that are not in public: in which schemas they are, if in any."""
+    rows = connection.execute(
+        """SELECT DISTINCT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+           WHERE c.relname = ANY (%s) AND c.relkind IN ('r', 'p') ORDER BY 1""",
+        (missing,),
+    ).fetchall()
+    if rows:
+        return (
+            f"They are in schema {', '.join(row[0] for row in rows)}: cartctl works in schema public alone."
+        )
+    return "Check that database.dsn names the platform's database."
 
 
 def _hold(connection: Connection, pulse: Pulse) -> None:

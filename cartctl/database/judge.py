@@ -103,6 +103,8 @@ def judge_table(world: World, table: WantedTable, terms: Terms) -> Iterator[Chec
         *(found for key in table.keys for found in _key(table, key, constraints)),
         *(found for check in table.checks for found in _check(table, check, constraints, terms)),
     ]
+    if facts.get("row_security"):
+        bad.append(_hidden(table))
     if all(found.verdict is Verdict.WARN for found in bad):
         told = f"{len(columns)} columns, {len(indexes)} indexes, {len(constraints)} constraints"
         more = sorted(columns.keys() - {column.name for column in table.columns})
@@ -111,6 +113,16 @@ def judge_table(world: World, table: WantedTable, terms: Terms) -> Iterator[Chec
             f"table {table.name}", Verdict.PASS, told + (f"; also {', '.join(more)}" if more else "")
         )
     yield from bad
+
+
+def _hidden(table: WantedTable) -> CheckResult:
+    return CheckResult(
+        f"row security {table.name}",
+        Verdict.WARN,
+        "row-level security is on",
+        "off",
+        hint="Without a policy for it the application sees no row, and a dump by another role than the owner fails.",
+    )
 
 
 def _columns(table: WantedTable, columns: Mapping[str, Facts], terms: Terms) -> Iterator[CheckResult]:
@@ -179,9 +191,9 @@ def _index(
 ) -> Iterator[CheckResult]:
     if (index.strict and not terms.strict) or (index.own and not terms.own):
         return
-    facts = indexes.get(index.name)
-    if not terms.own and index.unique:
-        facts = next((each for each in indexes.values() if not index_faults(index, each)), facts)
+    facts = next(
+        (each for each in indexes.values() if not index_faults(index, each)), indexes.get(index.name)
+    )
     faults = MISSING if facts is None else "; ".join(index_faults(index, facts))
     if faults:
         verdict = Verdict.FAIL if terms.own or index.required else Verdict.WARN

@@ -10,8 +10,21 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cartctl.adapters.postgres import Connection
-from cartctl.migrations.frozen import MIGRATIONS, NAMES
+from cartctl.errors import Refused
+from cartctl.migrations.frozen import MIGRATIONS, NAMES, checksums
 
+COLUMNS = {  # of the table that Prisma makes
+    *(
+        "id",
+        "checksum",
+        "finished_at",
+        "migration_name",
+        "logs",
+        "rolled_back_at",
+        "started_at",
+        "applied_steps_count",
+    ),
+}
 MARK = "cartctl:"  # begins the log of a row that we left
 
 
@@ -50,18 +63,19 @@ class Ledger:
         """As `problems_with`, by our own files."""
         return self.problems_with({})
 
-    def problems_with(self, application: Mapping[str, str]) -> tuple[str, ...]:
+    def problems_with(self, application: Mapping[str, bytes]) -> tuple[str, ...]:
         """What somebody should look at, one sentence each; a failed row also stops a deployment.
 
-        `application` gives the checksums of the application's own files by name.
+        `application` gives the application's own files by name.
         """
-        checksums = {migration.name: migration.checksum for migration in MIGRATIONS} | dict(application)
+        files = {migration.name: migration.up for migration in MIGRATIONS} | dict(application)
+        known = {name: checksums(content) for name, content in files.items()}
         return (
             *(f"{row.name} failed and was not resolved" for row in self.failed),
             *(
                 f"{row.name} was applied from another file (checksum {row.checksum[:12]}…)"
                 for row in self.rows
-                if row.applied and checksums.get(row.name, row.checksum) != row.checksum
+                if row.applied and row.checksum not in known.get(row.name, (row.checksum,))
             ),
         )
 
@@ -85,10 +99,22 @@ class Ledger:
 
 
 def read_ledger(connection: Connection) -> Ledger:
-    """The ledger of this database. Read-only."""
-    found = connection.execute("SELECT to_regclass('public._prisma_migrations') IS NOT NULL").fetchone()
-    if found != (True,):
+    """The ledger of this database. Read-only. Raises Refused for a relation of its name that is none."""
+    found = connection.execute(
+        """SELECT relkind::text, ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = c.oid)
+           FROM pg_class c WHERE oid = to_regclass('public._prisma_migrations')"""
+    ).fetchone()
+    if found is None:
         return Ledger(present=False)
+    kind, columns = found
+    if kind != "r" or not set(columns) >= COLUMNS:
+        raise Refused(
+            "public._prisma_migrations is not the table that Prisma Migrate makes: "
+            + (
+                "it is no table." if kind != "r" else f"it lacks {', '.join(sorted(COLUMNS - set(columns)))}."
+            ),
+            hint="See whose it is; where no application uses it, rename it.",
+        )
     rows = connection.execute(
         """SELECT id, migration_name, checksum, finished_at, rolled_back_at, applied_steps_count,
                   coalesce(logs LIKE 'cartctl: %', false)

@@ -22,16 +22,16 @@ from cartctl.adapters.postgres import (
 )
 from cartctl.config.model import Database
 from cartctl.database import ledger
-from cartctl.database.adoption import Adoption, find_adoption, refuse_slow
-from cartctl.database.application import ApplicationFiles, read_application
+from cartctl.database.adoption import refuse_slow
 from cartctl.database.blockers import SHARE_ROW_EXCLUSIVE, blockers
 from cartctl.database.contract import SCHEMA
-from cartctl.database.guards import PLATFORM, migrating, refuse_without_rights
+from cartctl.database.guards import PLATFORM, migrating
 from cartctl.database.home import make_home
 from cartctl.database.status import State, become_owner, read_state
+from cartctl.database.work import Work, prepare
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused, StepFailed
-from cartctl.migrations.frozen import Frozen, Statement
+from cartctl.migrations.frozen import Frozen
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -55,38 +55,6 @@ class Migrated:
     adopted: tuple[str, ...]  # of those, recorded only: every object was there
     heads: tuple[str, ...]
     seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """Everything one deployment of migrations works with."""
-
-    aside: Connection
-    settings: Database
-    run: str
-    strict: bool
-    ledger: ledger.Ledger
-    adoption: Adoption | None
-    application: ApplicationFiles
-
-    def script(self, migration: Frozen) -> bytes:
-        """What a revision executes: its frozen files, or what is missing of them; or the application's own file."""
-        if self.application.run:
-            return b"" if self.adopts(migration) else self.application.files[migration.name]
-        return self.adoption.script(migration) if self.adoption else migration.script(strict=self.strict)
-
-    def statements(self, migration: Frozen) -> list[Statement]:
-        """What a revision executes, statement by statement, without the indexes that rows would make slow to build."""
-        if self.application.run:
-            whole = self.script(migration).decode()
-            return [Statement(whole, "file", f"{migration.name}/migration.sql", None)] if whole else []
-        if self.adoption is None:
-            return migration.statements(strict=self.strict)
-        return [each for each in self.adoption.missing[migration.revision] if each not in self.adoption.slow]
-
-    def adopts(self, migration: Frozen) -> bool:
-        """Whether a migration is recorded only."""
-        return self.adoption is not None and self.adoption.whole(migration)
 
 
 @contextmanager
@@ -150,33 +118,6 @@ def refuse(state: State) -> None:
         )
 
 
-def strict_by(settings: Database, known: ledger.Ledger) -> bool:
-    """Whether the strict constraints are wanted: as configured, else where no Prisma ledger is."""
-    return not known.present if settings.strict_constraints is None else settings.strict_constraints
-
-
-def prepare(aside: Connection, settings: Database, run_id: str, state: State) -> Work:
-    """What a deployment would do here. Raises Refused for missing rights and for objects of another shape. Read-only."""
-    refuse_without_rights(aside, settings)
-    application = read_application(settings.migrations)
-    strict = strict_by(settings, state.ledger) and not application.run
-    adoption = find_adoption(aside, state.pending, strict=strict)
-    if application.run and adoption is not None:
-        _refuse_half(adoption, state.pending)
-    return Work(aside, settings, run_id, strict, state.ledger, adoption, application)
-
-
-def _refuse_half(adoption: Adoption, pending: tuple[Frozen, ...]) -> None:
-    """The application's file is run whole or not at all: its statements are not ours to choose from."""
-    for migration in pending:
-        there = {statement.makes for statement in migration.statements(strict=False)}
-        if not adoption.whole(migration) and any(kept.partition(" ")[2] in there for kept in adoption.kept):
-            raise Refused(
-                f"Some objects of {migration.name} are there already; the application's file would fail on them.",
-                hint='Remove them, or set database.migrations.source = "cartctl", which makes only what is missing.',
-            )
-
-
 def apply_all(driver: Connection, work: Work, state: State, pulse: Pulse) -> None:
     """Apply, or record, every pending migration of `state` in a transaction of its own."""
     make_home(work.aside, work.settings.owner_role, missing=not state.schema)
@@ -196,12 +137,22 @@ def _persist(connection: "sqlalchemy.Connection", migration: Frozen, work: Work,
         except SqlFailed as failed:
             if failed.sqlstate not in RETRIED:
                 _note_failed(work, migration, failed)
-                raise
+                raise _named(migration, failed) from failed
             if attempt == ATTEMPTS:
                 raise blocked(migration, work.aside, failed, ATTEMPTS) from failed
             pulse.pause(PAUSE * 2 ** (attempt - 1))
         else:
             return
+
+
+def _named(migration: Frozen, failed: SqlFailed) -> SqlFailed:
+    """The error with the migration's name; of a connection that went, nobody knows how far it came."""
+    if failed.sqlstate and not failed.sqlstate.startswith(("57P", "08")):
+        told = f"Migration {migration.name} failed, and nothing of it was kept: {failed.message}."
+        return SqlFailed(told, hint=failed.hint or "Mend that, then deploy again.", sqlstate=failed.sqlstate)
+    told = f"The connection went during migration {migration.name}: {failed.message}."
+    hint = "Whether it is there says: cartctl migrate status. Then deploy again."
+    return SqlFailed(told, hint=hint, sqlstate=failed.sqlstate)
 
 
 def _note_failed(work: Work, migration: Frozen, failed: SqlFailed) -> None:
@@ -263,8 +214,7 @@ def _record(driver: Connection, migration: Frozen, work: Work) -> None:
                                                 run = excluded.run, at = excluded.at""",
         (migration.revision, work.application.run or work.adopts(migration), work.strict, work.run),
     )
-    if work.ledger.present and not work.ledger.has(migration.name):
-        ledger.record(driver, migration.name, work.application.checksum(migration))
+    work.tell_prisma(driver, migration)
 
 
 def blocked(migration: Frozen, aside: Connection, failed: SqlFailed, attempts: int) -> StepFailed:

@@ -6,8 +6,9 @@ from typing import ClassVar
 from cartctl.adapters.postgres import Postgres
 from cartctl.config.model import Database
 from cartctl.database.adoption import refuse_slow
-from cartctl.database.migrate import prepare, refuse
+from cartctl.database.migrate import refuse
 from cartctl.database.status import become_owner, read_state
+from cartctl.database.work import prepare
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,13 +97,12 @@ def status(postgres: Postgres, settings: Database) -> MigrationStatus:
         become_owner(connection, settings)
         state = read_state(connection)
     known = read_application(settings.migrations)
-    application = {migration.name: known.checksum(migration) for migration in MIGRATIONS}
     applied = tuple(migration.name for migration in state.applied) if not state.unknown else ()
     return MigrationStatus(
         current=applied[-1] if applied else next(iter(state.unknown), None),
         pending=() if state.unknown else tuple(migration.name for migration in state.pending),
         applied=applied,
-        prisma=Prisma(state.ledger.present, state.ledger.rows, state.ledger.problems_with(application)),
+        prisma=Prisma(state.ledger.present, state.ledger.rows, state.ledger.problems_with(known.files)),
         unknown=state.unknown,
     )
 

@@ -87,8 +87,19 @@ class PostgresJournal:
                     hint=f"GRANT CREATE ON DATABASE {name} TO {user}, or run runbooks/postgres/roles.sql for it.",
                 )
             if not there:
-                with effect("journal.prepare"):
-                    self._connection().execute(_TABLE)
+                self._make(name)
+
+    def _make(self, database: str) -> None:
+        try:
+            with effect("journal.prepare"), translated():
+                self._connection().execute(_TABLE)
+        except SqlFailed as failed:
+            if not failed.sqlstate:
+                raise
+            raise JournalRefused(
+                f"cartctl's journal could not be made in database {database}: {failed.message}. Nothing was changed.",
+                hint="See what refuses it, an event trigger for instance.",
+            ) from failed
 
     def identity(self) -> str:
         """Which journal this is, whatever its address: given to it when it is first asked for."""

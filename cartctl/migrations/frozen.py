@@ -75,6 +75,12 @@ class Frozen:
         return missing if missing is not None and not path.is_file() else path.read_bytes()
 
 
+def checksums(content: bytes) -> tuple[str, str]:
+    """Of a file with lines that end as here and as on Windows: Prisma takes either for the same file. Pure."""
+    here = content.replace(b"\r\n", b"\n")
+    return hashlib.sha256(here).hexdigest(), hashlib.sha256(here.replace(b"\n", b"\r\n")).hexdigest()
+
+
 MIGRATIONS = tuple(Frozen(name) for name in NAMES)
 
 

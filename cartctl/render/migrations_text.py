@@ -13,8 +13,10 @@ def _status(result: MigrationStatus) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     for name in result.applied:
         table.add_row(Text("applied", "green"), Text(name))
+    recorded = {row.name for row in result.prisma.rows if row.applied}
     for name in result.pending:
-        table.add_row(Text("pending", "yellow"), Text(name))
+        hint = " (applied by Prisma: cartctl migrate adopt)" if name in recorded else ""
+        table.add_row(Text("pending", "yellow"), Text(name + hint))
     for name in result.unknown:
         table.add_row(Text("unknown", "bold red"), Text(name))
     ledger = f"{len(result.prisma.rows)} rows" if result.prisma.present else "none"
