@@ -131,7 +131,10 @@ def main() -> None:
     """The console script."""
     gc.set_threshold(150_000)  # loading what a command uses makes many objects and no garbage
     _open_closed_streams()
-    app()
+    try:
+        app()
+    finally:
+        gc.freeze()  # or the exit would look through all of them
 
 
 def _open_closed_streams() -> None:
