@@ -7,7 +7,7 @@ Required is what the Node application needs, whoever migrated the database; own 
 import json
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -84,6 +84,7 @@ def wanted_enums() -> dict[str, tuple[str, ...]]:
     return {name: tuple(labels) for name, labels in _contract()["enums"].items()}
 
 
+@lru_cache(maxsize=1024)
 def plain(expression: str) -> str:
     """An expression without casts, parentheses, blanks and quoted names, so that ours equals the server's spelling.
 

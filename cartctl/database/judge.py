@@ -191,9 +191,9 @@ def _index(
 ) -> Iterator[CheckResult]:
     if (index.strict and not terms.strict) or (index.own and not terms.own):
         return
-    facts = next(
-        (each for each in indexes.values() if not index_faults(index, each)), indexes.get(index.name)
-    )
+    named = indexes.get(index.name)
+    likeliest_first = (each for each in (named, *indexes.values()) if each is not None)
+    facts = next((each for each in likeliest_first if not index_faults(index, each)), named)
     faults = MISSING if facts is None else "; ".join(index_faults(index, facts))
     if faults:
         verdict = Verdict.FAIL if terms.own or index.required else Verdict.WARN
