@@ -95,7 +95,7 @@ def plan_with(connection: Connection, results: Mapping[str, Any], *, keep_depend
         enums=tuple(name for name in enums if name not in kept),
         kept_enums=tuple(name for name in enums if name in kept),
         home=f"schema {HOME}" in own.added and f"schema {HOME}" in now.objects,
-        ledger=tuple(row for row in read_ledger(connection).ours() if row.name in migrations),
+        ledger=tuple(_ledger_rows(connection, own, migrations)),
         dependents=tuple(str(each) for each in dependents if not (each.kind == "enum" and each.name in kept)),
         irreversible=tuple(_irreversible(own, now)),
         warnings=tuple(f"{name} mentions a table or enum that goes" for name in mentions),
@@ -164,10 +164,28 @@ def _older(own: Difference, now: Catalogue) -> list[str]:
 
 def _migrations(own: Difference) -> tuple[str, ...]:
     """A migration is the run's when any of its objects was not there before."""
-    added = {key.replace('"', "").rpartition(".")[2] for key in own.added}
+    added = _added(own)
     return tuple(
         each.name for each in MIGRATIONS if any(made.makes in added for made in each.statements(strict=True))
     )
+
+
+def _added(own: Difference) -> set[str]:
+    return {key.replace('"', "").rpartition(".")[2] for key in own.added}
+
+
+def _ledger_rows(connection: Connection, own: Difference, migrations: tuple[str, ...]) -> Iterator[LedgerRow]:
+    """Prisma's rows of what goes whole; where another tool had begun, only a row that we added with our own record."""
+    there = connection.execute("SELECT to_regclass('cartctl.applied') IS NOT NULL").fetchone() == (True,)
+    rows = connection.execute("SELECT revision, at FROM cartctl.applied").fetchall() if there else []
+    added, recorded = _added(own), {str(revision): at for revision, at in rows}
+    for migration in (each for each in MIGRATIONS if each.name in migrations):
+        whole = all(made.makes in added for made in migration.statements(strict=False))
+        for row in read_ledger(connection).ours():
+            if row.name == migration.name and (
+                whole or row.finished_at == recorded.get(migration.revision, False)
+            ):
+                yield row
 
 
 def _parts(own: Difference, now: Catalogue, tables: list[str]) -> Iterator[DropPart]:

@@ -21,7 +21,7 @@ from cartctl.database.drop_plan import plan_drop
 from cartctl.engine.model import Run, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused, StepFailed
-from cartctl.migrations.frozen import NAMES
+from cartctl.migrations.frozen import MIGRATIONS, NAMES
 from cartctl.steps.drop import Drop
 from cartctl.steps.fingerprint import Fingerprint
 from cartctl.steps.migrate import Migrate
@@ -271,6 +271,23 @@ def test_other_teams_rows_of_the_ledger_stay(platform_database: Postgres, deploy
     result = done.drop()
     assert result["ledger_rows"] == 3
     assert run_sql(platform_database, "SELECT migration_name FROM _prisma_migrations") == [(theme,)]
+    assert done.left() == []
+
+
+def test_a_row_that_prisma_wrote_before_us_stays(platform_database: Postgres, deployed: Deploying) -> None:
+    """Where Prisma had applied the first migration and we made an index that it lacked, its row is not ours to remove."""
+    first = MIGRATIONS[0]
+    run_sql(
+        platform_database,
+        LEDGER,
+        first.up.decode(),
+        'DROP INDEX "carts_visitorId_idx"',
+        ledger_row(first.name),
+    )
+    before = run_sql(platform_database, "SELECT * FROM _prisma_migrations")
+    done = deployed(platform_database)
+    assert done.drop()["ledger_rows"] == 2
+    assert run_sql(platform_database, "SELECT * FROM _prisma_migrations") == before
     assert done.left() == []
 
 
