@@ -25,7 +25,11 @@ def kubectl(kubeconfig: Path | None) -> list[str]:
     """The command, up to its verb."""
     if kubeconfig is None:
         pytest.skip("needs a real API server")
-    return [str(require("kubectl", os.environ.get(PROGRAMS, ""))), "--kubeconfig", str(kubeconfig)]
+    return [
+        str(require("kubectl", *filter(None, [os.environ.get(PROGRAMS)]))),
+        "--kubeconfig",
+        str(kubeconfig),
+    ]
 
 
 def run(kubectl: list[str], namespace: Namespace, *words: str) -> str:
