@@ -1,12 +1,14 @@
 """Invalidates the cached keys, so that no old version's entry is served by the new one."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cartctl.adapters.redis import RedisCache
 from cartctl.engine.model import Action, Run
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import ConfigError, StepFailed
+
+if TYPE_CHECKING:
+    from cartctl.adapters.redis import RedisCache  # whose library most deployments do without
 
 
 class InvalidateCache(Action[dict[str, Any]]):
@@ -14,7 +16,7 @@ class InvalidateCache(Action[dict[str, Any]]):
 
     key = "cache"
 
-    def __init__(self, cache: RedisCache, patterns: Sequence[str]) -> None:
+    def __init__(self, cache: "RedisCache", patterns: Sequence[str]) -> None:
         self._cache = cache
         self._patterns = tuple(patterns)
         for pattern in self._patterns:
