@@ -8,6 +8,7 @@ from tests.faults.test_kill_matrix import (
     deployer,
     test_killed_anywhere_a_deployment_is_rolled_back_from_its_journal,
     test_killed_anywhere_a_deployment_resumes_to_the_same_end,
+    test_killed_anywhere_a_rollback_goes_on,
     undisturbed,
 )
 
@@ -15,6 +16,7 @@ __all__ = [
     "deployer",
     "test_killed_anywhere_a_deployment_is_rolled_back_from_its_journal",
     "test_killed_anywhere_a_deployment_resumes_to_the_same_end",
+    "test_killed_anywhere_a_rollback_goes_on",
     "undisturbed",
 ]
 
