@@ -1,4 +1,4 @@
-"""What is done with migrations, or would be, as text."""
+"""What would be done with migrations, as text."""
 
 from collections.abc import Iterator
 
@@ -7,22 +7,10 @@ from rich.table import Table
 from rich.text import Text
 
 from cartctl.database.drop_plan import DropPlan
-from cartctl.database.migrate import Migrated
 from cartctl.database.preview import MigrationPreview
 from cartctl.render.text import renderable
 
 _STYLE = {"drop": "red", "keep": "yellow", "forget": "dim"}
-
-
-@renderable.register
-def _migrated(result: Migrated) -> RenderableType:
-    if not result.applied:
-        return Text(f"Nothing was pending; the database is at {', '.join(result.heads)}.")
-    table = Table.grid(padding=(0, 2))
-    for name in result.applied:
-        told = "adopted" if name in result.adopted else "applied"
-        table.add_row(Text(told, "green"), Text(name))
-    return Group(table, Text(f"Done in {result.seconds:.2f} s, verified."))
 
 
 @renderable.register

@@ -28,7 +28,7 @@ _ELSEWHERE = {  # kind of result → the module that registers its renderer; loa
     "load": "cartctl.render.sandbox_text",
     "log": "cartctl.render.logs_text",
     "logs": "cartctl.render.logs_text",
-    "migrated": "cartctl.render.database_text",
+    "migrated": "cartctl.render.migrated_text",
     "migration_plan": "cartctl.render.database_text",
     "migrations": "cartctl.render.migrations_text",
     "plan": "cartctl.render.plan_text",
