@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-WORKERS ?= 2
+# One more than a small machine has cores: the tests wait a lot.
+WORKERS ?= 3
 
 .PHONY: demo test lint faults lock clean
 

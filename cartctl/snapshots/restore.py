@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import ClassVar
 
@@ -93,7 +94,7 @@ def restore(subject: Subject, store: Store, snapshot: str, pulse: Pulse, *, disc
     began = time.monotonic()
     manifest, live = store.get(snapshot), subject.database.name
     manifest.refuse_other(subject.env, live)
-    new, aside = _beside(live, "restoring"), _beside(live, f"before_{datetime.now(UTC):%Y%m%d%H%M%S}")
+    new = _beside(live, "restoring")
     with maintenance(subject.database) as connection, swap.holding(connection, live):
         superuser = _refuse_unfit(connection, manifest, live, disconnect=disconnect)
         around = swap.read_around(connection, live) if swap.exists(connection, live) else _recorded(manifest)
@@ -105,6 +106,7 @@ def restore(subject: Subject, store: Store, snapshot: str, pulse: Pulse, *, disc
             swap.carry_over(connection, new, around)
             if there := swap.exists(connection, live):
                 _carry_journal(subject.database, target, pulse)
+            aside = _aside(connection, live)
             swap.swap(connection, live, new, aside, pulse, disconnect=disconnect)
             made.append(live)
     rows = sum(table.rows for table in manifest.tables)
@@ -222,6 +224,13 @@ def _carry_journal(live: Postgres, target: Postgres, pulse: Pulse) -> None:
         tools.dump(live.dsn, dump, schemas=(JOURNAL_SCHEMA,))
         pulse.check()
         tools.restore(target.dsn, dump)
+
+
+def _aside(connection: Connection, live: str) -> str:
+    """What the live database is called from now on; two restores within one second do not meet."""
+    at = f"before_{datetime.now(UTC):%Y%m%d%H%M%S}"
+    names = (_beside(live, f"{at}_{number}" if number > 1 else at) for number in count(1))
+    return next(name for name in names if not swap.exists(connection, name))
 
 
 def _beside(live: str, what: str) -> str:

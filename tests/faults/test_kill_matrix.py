@@ -16,6 +16,7 @@ import pytest
 
 from cartctl.adapters.postgres import Postgres
 from tests.sandbox_fixture import Sandbox, wait_for
+from tests.services import long
 
 ASKED = os.environ.get("CARTCTL_FAULTS", "")
 EVERY = 1 if ASKED == "all" else int(ASKED) if ASKED.isdecimal() else 61  # every so many-th point
@@ -182,7 +183,7 @@ def test_killed_anywhere_a_deployment_is_rolled_back_from_its_journal(
         deployer.sandbox.reset()
 
 
-@pytest.mark.faults
+@long
 @pytest.mark.timeout(7200)
 def test_killed_anywhere_a_rollback_goes_on(deployer: Deployer, undisturbed: dict[str, Any]) -> None:
     """`rollback --database` killed at any point ends, run again, where an undisturbed one ends."""

@@ -211,6 +211,7 @@ def test_a_second_deployment_is_refused_while_one_runs_and_after_one_died(cli: C
     assert (code, report["outcome"]) == (0, "succeeded")
 
 
+@long
 def test_ctrl_c_stops_between_steps_and_the_run_can_be_taken_back(cli: Cli) -> None:
     """Exit 130 with both ways on; a rollback ends the run, and the next deployment is free."""
     process = cli.start("deploy", "--yes", CARTCTL_MONITOR__FOR="60s")

@@ -1,6 +1,8 @@
 """A snapshot in the live database's place: proved first, swapped whole, the former one kept."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import psycopg
 import pytest
@@ -13,7 +15,7 @@ from cartctl.engine.pulse import Pulse
 from cartctl.errors import CheckFailed, Refused
 from cartctl.snapshots.create import Subject, create
 from cartctl.snapshots.manifest import write_manifest
-from cartctl.snapshots.restore import plan_restore, restore
+from cartctl.snapshots.restore import _aside, plan_restore, restore
 from cartctl.snapshots.store import Store
 from tests.database.conftest import Settings, settings
 from tests.services import Server
@@ -261,3 +263,19 @@ def test_a_deployer_that_could_not_keep_all_of_it_is_refused(
         restore(Subject("test", shop, fingerprint_hash), store, "one", Pulse(), disconnect=False)
     assert told in f"{refused.value.message} {refused.value.hint}"
     assert names(server) == before
+
+
+def test_two_restores_within_a_second_keep_two_databases_aside(
+    pg18: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second one's gets a number: the name of the first is taken."""
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    monkeypatch.setattr("cartctl.snapshots.restore.datetime", SimpleNamespace(now=lambda _: now))
+    with psycopg.connect(pg18.dsn, autocommit=True) as connection:
+        first = _aside(connection, "shop")
+        assert first == "shop_before_20260301000000"
+        connection.execute(f'CREATE DATABASE "{first}"'.encode())
+        try:
+            assert _aside(connection, "shop") == f"{first}_2"
+        finally:
+            connection.execute(f'DROP DATABASE "{first}"'.encode())
