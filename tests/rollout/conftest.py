@@ -153,9 +153,9 @@ def field(deployed: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Field:
     monkeypatch.setenv("CARTCTL_STATE_DIR", str(deployed.state_directory))
     monkeypatch.setenv("CARTCTL_MONITOR__MINIMUM_REQUESTS", "1")
     monkeypatch.setenv("CARTCTL_ROLLOUT__GATE__LOOKBACK", "1s")  # what an earlier test broke is past
-    for latency in ("DB", "API"):  # and how fast the tests' machine is, is no part of these tests
-        monkeypatch.setenv(f"CARTCTL_THRESHOLDS__{latency}_LATENCY_P95__WARNING", "30s")
-        monkeypatch.setenv(f"CARTCTL_THRESHOLDS__{latency}_LATENCY_P95__CRITICAL", "60s")
+    for latency, critical in (("DB", "2.5s"), ("API", "10s")):  # as slow as the histograms can tell
+        monkeypatch.setenv(f"CARTCTL_THRESHOLDS__{latency}_LATENCY_P95__WARNING", "1s")
+        monkeypatch.setenv(f"CARTCTL_THRESHOLDS__{latency}_LATENCY_P95__CRITICAL", critical)
     if {image.ref for one in deployed.cluster.deployments().values() for image in one.images.values()} != {
         "2.0.0"
     }:
