@@ -234,7 +234,7 @@ def test_a_close_key_is_suggested() -> None:
 def test_null_is_as_good_as_missing() -> None:
     """Optional fields take their default for null too."""
     nothing = dict.fromkeys(("variantId", "category", "weight", "weightUnit"))
-    read(line(**nothing))
+    assert read(line(**nothing)) == read(line(**dict.fromkeys(nothing, MISSING)))
     read(row("promotions", targeting=None, priority=None, stackable=None, isActive=None, createdAt=None))
     read(row("shippingZones", countries=None, states=None, zipCodes=None, rules=None))
     read(document(shipTo=None, stock=None, promotions=None, taxRates=None, shippingZones=None))

@@ -79,7 +79,8 @@ def test_a_limit_may_be_lowered_below_its_uses(migrated: Postgres) -> None:
     """Lowering a promotion's limit stays legal after it was used more often."""
     with migrated.session("tests") as connection:
         connection.execute(WORLD.encode())
-        connection.execute('UPDATE promotions SET "currentUses" = 5, "maxUsesTotal" = 1')
+        lowered = connection.execute('UPDATE promotions SET "currentUses" = 5, "maxUsesTotal" = 1')
+        assert lowered.rowcount == 1
 
 
 def test_models_write_and_read(migrated: Postgres) -> None:
