@@ -1,13 +1,17 @@
 """A sandbox deployment, killed before and after every effect and every journal write, then resumed, or rolled back.
 
-The default run takes a sample; `make faults` takes every point, and CARTCTL_FAULTS=7 every seventh.
+The default run takes a sample; `make faults` takes every point, CARTCTL_FAULTS=7 every seventh, and
+CARTCTL_FAULTS=2/3 the second of three parts that together are every point, for several machines.
 """
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +23,8 @@ from tests.sandbox_fixture import Sandbox, wait_for
 from tests.services import long
 
 ASKED = os.environ.get("CARTCTL_FAULTS", "")
-EVERY = 1 if ASKED == "all" else int(ASKED) if ASKED.isdecimal() else 61  # every so many-th point
+PART = re.fullmatch(r"(\d+)/(\d+)", ASKED)
+EVERY = 1 if ASKED == "all" else int(PART[2] if PART else ASKED if ASKED.isdecimal() else 61)
 QUICK = {  # scraping knows a new replica at once, Prometheus after seconds
     "CARTCTL_METRICS__KIND": "scrape",
     "CARTCTL_MONITOR__FOR": "2s",
@@ -131,12 +136,14 @@ def deployer(sandbox: Sandbox, tmp_path: Path, undisturbed: dict[str, Any]) -> D
     return made
 
 
-def sample(points: list[str], offset: int) -> list[str]:
-    """Every point, or an even sample of them; none is a failure."""
-    assert points, "a deployment without a single kill point"
-    chosen = points[offset % EVERY :: EVERY]
-    sys.stderr.write(f"\n{len(chosen)} of {len(points)} kill points\n")
-    return chosen
+def sample(points: list[str], offset: int) -> Iterator[str]:
+    """Every point, every so many-th, or one part of them, told of one by one; none is a failure."""
+    first = (int(PART[1]) if PART else offset) % EVERY
+    chosen = points[first::EVERY]
+    assert chosen, f"no kill point of {len(points)}"
+    for number, point in enumerate(chosen, 1):
+        sys.stderr.write(f"\n{time.strftime('%X')} {number} of {len(chosen)} of {len(points)}: {point}")
+        yield point
 
 
 @pytest.mark.faults

@@ -1,4 +1,4 @@
-"""The kill matrix of the sandbox on a cluster: `make faults` takes every point, CARTCTL_FAULTS=sample or a number some of them."""
+"""The kill matrix of the sandbox on a cluster: `make faults` takes every point, CARTCTL_FAULTS=7 or 2/3 some of them."""
 
 import os
 
