@@ -70,7 +70,7 @@ def verify_snapshot(
     from cartctl.engine.pulse import Pulse
     from cartctl.engine.signals import interruptible
     from cartctl.render.progress import shown
-    from cartctl.snapshots.store import open_store
+    from cartctl.snapshots.destination import open_store
     from cartctl.snapshots.verify import verify
 
     options: Options = ctx.obj
@@ -113,8 +113,8 @@ def restore_snapshot(
     from cartctl.plans import restoring
     from cartctl.ports import Ports
     from cartctl.render.progress import shown
+    from cartctl.snapshots.destination import open_store
     from cartctl.snapshots.restore import plan_restore
-    from cartctl.snapshots.store import open_store
 
     options: Options = ctx.obj
     env = options.environment()
@@ -147,8 +147,8 @@ def prune_snapshots(
 
     The newest verified ones stay, as many as snapshots.keep says; a pinned one is never removed.
     """
+    from cartctl.snapshots.destination import open_store
     from cartctl.snapshots.retention import prune
-    from cartctl.snapshots.store import open_store
 
     options: Options = ctx.obj
     env = options.environment()

@@ -9,7 +9,8 @@ from cartctl.database.put_back import Kept, our_tables
 from cartctl.database.rows import read_saved
 from cartctl.errors import UsageError
 from cartctl.ports import Ports
-from cartctl.snapshots.store import DUMP, open_store
+from cartctl.snapshots.destination import open_store
+from cartctl.snapshots.store import DUMP
 from cartctl.steps.carts import OpenKept
 
 

@@ -21,8 +21,8 @@ from cartctl.plans.rehearsing import rehearsed
 from cartctl.plans.rollout_record import began_with
 from cartctl.ports import Ports
 from cartctl.snapshots.create import Subject
+from cartctl.snapshots.destination import open_store
 from cartctl.snapshots.elsewhere import open_provider
-from cartctl.snapshots.store import open_store
 from cartctl.steps.announce import Announce, AnnounceOutcome
 from cartctl.steps.backup import Backup
 from cartctl.steps.cache import InvalidateCache

@@ -21,9 +21,10 @@ from cartctl.plans.kept_rows import find_kept
 from cartctl.plans.short_run import short_run
 from cartctl.ports import Ports
 from cartctl.snapshots.create import Subject
+from cartctl.snapshots.destination import open_store
 from cartctl.snapshots.drill import drill
 from cartctl.snapshots.restore import Restored, restore
-from cartctl.snapshots.store import Store, open_store
+from cartctl.snapshots.store import Store
 from cartctl.snapshots.verify import verify
 from cartctl.steps.carts import RestoreCarts
 

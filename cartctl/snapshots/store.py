@@ -15,14 +15,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar
-from urllib.parse import unquote, urlsplit
 
 from cartctl.adapters.effects import effect
 from cartctl.adapters.encryption import Cipher
-from cartctl.config.load import environment_directory
-from cartctl.config.model import Environment
-from cartctl.errors import ConfigError, Locked, Refused, UsageError
-from cartctl.snapshots.encryption import decrypted, open_cipher
+from cartctl.errors import Locked, Refused, UsageError
+from cartctl.snapshots.encryption import decrypted
 from cartctl.snapshots.manifest import DamagedSnapshot, Manifest, read_manifest
 from cartctl.snapshots.places import PARTIAL, held
 
@@ -229,39 +226,6 @@ class Store:
             return Snapshot(path.name, changed, "local", 0, verified=False, pinned=pinned, heads=())
         verified = (path / VERIFIED).exists()
         return Snapshot(made.id, made.created_at, made.provider, made.bytes, verified, pinned, made.heads)
-
-
-def open_store(environment: Environment) -> Store:
-    """The store of an environment: `database.snapshots.url`, else a directory of this machine's state.
-
-    An address of another kind is whatever fsspec knows. Raises ConfigError for one that nothing here speaks.
-    """
-    settings, here = environment.database.snapshots, environment_directory(environment)
-    cipher = open_cipher(settings.encrypt)
-    if settings.url is None:
-        return Store(here / "snapshots", cipher)
-    parts = urlsplit(settings.url)
-    if parts.scheme not in {"", "file"}:
-        from cartctl.adapters.object_store import ObjectStore
-        from cartctl.snapshots.remote import RemoteStore
-
-        return RemoteStore(here / "staged", cipher, objects=ObjectStore(settings.url))
-    if parts.netloc not in {"", "localhost"}:
-        raise ConfigError(
-            f"The address names a host, {parts.hostname}, which a file:// address cannot reach.",
-            hint="Set database.snapshots.url to a path, or to an address of another kind.",
-        )
-    return Store(Path(unquote(parts.path)).expanduser().absolute(), cipher)
-
-
-def refuse_plain(environment: Environment) -> None:
-    """Raise Refused where a plain dump must not be written: in a protected environment."""
-    settings = environment.database.snapshots
-    if environment.protected and settings.encrypt is None and not settings.elsewhere:
-        raise Refused(
-            f"The environment {environment.name} is protected, and a snapshot would not be encrypted.",
-            hint="Set database.snapshots.encrypt to { age = RECIPIENTS } or { gpg = RECIPIENT }.",
-        )
 
 
 def sync(path: Path) -> None:

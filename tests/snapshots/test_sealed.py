@@ -17,11 +17,12 @@ from cartctl.engine.model import Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import ConfigError, Refused, StepFailed
 from cartctl.snapshots.create import Subject, create
+from cartctl.snapshots.destination import open_store, refuse_plain
 from cartctl.snapshots.encryption import open_cipher
 from cartctl.snapshots.remote import RemoteStore
 from cartctl.snapshots.restore import restore
 from cartctl.snapshots.retention import prune
-from cartctl.snapshots.store import DUMP, Store, open_store, refuse_plain
+from cartctl.snapshots.store import DUMP, Store
 from cartctl.snapshots.verify import verify
 from tests.services import require
 

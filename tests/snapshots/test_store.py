@@ -14,8 +14,9 @@ from cartctl.engine.pulse import Pulse
 from cartctl.errors import ConfigError, Refused, StepFailed, UsageError
 from cartctl.render.json import document
 from cartctl.snapshots.create import Subject, create
+from cartctl.snapshots.destination import open_store, refuse_plain
 from cartctl.snapshots.manifest import Manifest
-from cartctl.snapshots.store import Store, open_store, refuse_plain
+from cartctl.snapshots.store import Store
 from cartctl.snapshots.verify import verify
 from cartctl.steps.snapshot import Snapshot
 

@@ -33,8 +33,9 @@ from cartctl.engine.model import Check, CheckResult, Checks
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import UsageError
 from cartctl.monitoring.probes import Probes
+from cartctl.snapshots.destination import open_store, refuse_plain
 from cartctl.snapshots.elsewhere import open_provider
-from cartctl.snapshots.store import Store, open_store, refuse_plain
+from cartctl.snapshots.store import Store
 
 __all__ = ["NAMES", "Parts", "Pending", "Preflight"]
 

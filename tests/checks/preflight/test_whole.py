@@ -18,7 +18,7 @@ from cartctl.engine.pulse import Pulse
 from cartctl.errors import Interrupted, StepFailed, UsageError
 from cartctl.plans.migrations import pending
 from cartctl.ports import Ports
-from cartctl.snapshots.store import open_store
+from cartctl.snapshots.destination import open_store
 from tests.sandbox_fixture import Sandbox
 
 ROOT = Path(__file__).parents[3]
