@@ -29,6 +29,7 @@ QUICK = {  # scraping knows a new replica at once, Prometheus after seconds
     "CARTCTL_METRICS__KIND": "scrape",
     "CARTCTL_MONITOR__FOR": "2s",
     "CARTCTL_MONITOR__MINIMUM_REQUESTS": "1",
+    "CARTCTL_CLUSTER__WORKERS__DRAIN": "60s",  # a busy machine's workers are in no hurry
 }
 NOT_BEGUN = 3  # exit code: there is nothing to resume, or nothing to take back
 
@@ -89,6 +90,12 @@ class Deployer:
             "json",
         ]
         return subprocess.run(command, capture_output=True, text=True, check=False, env=env, timeout=600)
+
+    def kill(self, *argv: str, point: str) -> None:
+        """A process that dies at a point, and what it held with it."""
+        killed = self.run(*argv, point=point)
+        assert killed.returncode == -signal.SIGKILL, (point, killed.returncode, report(killed))
+        wait_for(lambda: lock_is_free(self.sandbox.superuser))
 
     def points(self) -> list[str]:
         """The points that the last process passed."""
@@ -153,9 +160,7 @@ def test_killed_anywhere_a_deployment_resumes_to_the_same_end(
 ) -> None:
     """`deploy --resume` ends with exit code 0 in the world that an undisturbed deployment leaves."""
     for point in sample(undisturbed["points"], 3):
-        killed = deployer.run("deploy", "--yes", point=point)
-        assert killed.returncode == -signal.SIGKILL, (point, killed.returncode, killed.stdout[-500:])
-        wait_for(lambda: lock_is_free(deployer.sandbox.superuser))
+        deployer.kill("deploy", "--yes", point=point)
         done = deployer.run("deploy", "--resume")
         if done.returncode == NOT_BEGUN and report(done)["kind"] == "error":
             done = deployer.run("deploy", "--yes")
@@ -173,9 +178,7 @@ def test_killed_anywhere_a_deployment_is_rolled_back_from_its_journal(
     """`rollback` in a new process brings the former world back, but for the migrations, which stay."""
     begin: World = undisturbed["begin"]
     for point in sample(undisturbed["points"], 25):
-        killed = deployer.run("deploy", "--yes", point=point)
-        assert killed.returncode == -signal.SIGKILL, (point, killed.returncode, killed.stdout[-500:])
-        wait_for(lambda: lock_is_free(deployer.sandbox.superuser))
+        deployer.kill("deploy", "--yes", point=point)
         done = deployer.run("rollback", "--yes")
         told = report(done)
         assert done.returncode == 0 or (done.returncode, told["kind"]) == (NOT_BEGUN, "error"), (
@@ -202,9 +205,7 @@ def test_killed_anywhere_a_rollback_goes_on(deployer: Deployer, undisturbed: dic
         deployer.sandbox.reset()
     for point in sample(undisturbed["points back"], 17):
         assert deployer.run("deploy", "--yes").returncode == 0, point
-        killed = deployer.run(*argv, point=point)
-        assert killed.returncode == -signal.SIGKILL, (point, killed.returncode, killed.stdout[-500:])
-        wait_for(lambda: lock_is_free(deployer.sandbox.superuser))
+        deployer.kill(*argv, point=point)
         done = deployer.run(*argv)
         assert (done.returncode, report(done)["outcome"]) == (0, "succeeded"), (point, done.stdout[-2000:])
         assert look(deployer.sandbox) == undisturbed["back"], point
