@@ -154,7 +154,7 @@ def sample(points: list[str], offset: int) -> Iterator[str]:
 
 
 @pytest.mark.faults
-@pytest.mark.timeout(7200)
+@pytest.mark.timeout(4 * 3600)
 def test_killed_anywhere_a_deployment_resumes_to_the_same_end(
     deployer: Deployer, undisturbed: dict[str, Any]
 ) -> None:
@@ -171,7 +171,7 @@ def test_killed_anywhere_a_deployment_resumes_to_the_same_end(
 
 
 @pytest.mark.faults
-@pytest.mark.timeout(7200)
+@pytest.mark.timeout(4 * 3600)
 def test_killed_anywhere_a_deployment_is_rolled_back_from_its_journal(
     deployer: Deployer, undisturbed: dict[str, Any]
 ) -> None:
@@ -194,7 +194,7 @@ def test_killed_anywhere_a_deployment_is_rolled_back_from_its_journal(
 
 
 @long
-@pytest.mark.timeout(7200)
+@pytest.mark.timeout(4 * 3600)
 def test_killed_anywhere_a_rollback_goes_on(deployer: Deployer, undisturbed: dict[str, Any]) -> None:
     """`rollback --database` killed at any point ends, run again, where an undisturbed one ends."""
     argv = ("rollback", "--database", "--yes")
