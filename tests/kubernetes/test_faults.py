@@ -11,7 +11,7 @@ import pytest
 
 from cartctl.adapters import effects
 from cartctl.adapters.cluster import ClusterUnreachable
-from cartctl.adapters.kubernetes.answers import ClusterRefused
+from cartctl.adapters.kubernetes.answers import ClusterForbidden, ClusterRefused
 from cartctl.adapters.kubernetes.api import Api
 from cartctl.adapters.kubernetes.cluster import Kubernetes
 from cartctl.adapters.kubernetes.watch import Collection
@@ -52,6 +52,45 @@ def test_an_api_server_that_is_gone_in_mid_rollout_is_waited_for(small: Small, s
         small.server.start()
 
     while_rolling_out(small, be_gone)
+
+
+def test_an_api_server_that_has_not_read_its_roles_yet_is_asked_again(small: Small) -> None:
+    """It forbids everything for a moment after it came back."""
+    refused: list[str] = []
+
+    def come_back() -> None:
+        small.server.stop()
+        time.sleep(0.5)
+        back = time.monotonic()
+
+        def refuse(request: Request) -> None:
+            if time.monotonic() - back < 1:
+                refused.append(request.verb)
+                told = f'{request.resource} is forbidden: User "u" cannot {request.verb} resource "{request.resource}"'
+                raise ApiFault(403, "Forbidden", told)
+
+        small.server.fault = refuse
+        small.server.start()
+
+    while_rolling_out(small, come_back)
+    assert refused
+
+
+def test_a_verb_that_stays_forbidden_after_an_absence_is_told(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once the server has had the time to read its roles; one that was there all the time is believed at once."""
+    monkeypatch.setattr("cartctl.adapters.kubernetes.api.STARTING", 1.0)
+    small.deploy()
+    small.server.denied.add(("list", "deployments"))
+    for lasts in (False, True):
+        began = time.monotonic()
+        with pytest.raises(ClusterForbidden, match="cannot list"):
+            small.cluster.deployments(fresh=True)
+        assert (time.monotonic() - began > 0.5) is lasts
+        small.server.stop()
+        threading.Timer(0.2, small.server.start).start()
+        assert small.cluster.settings("any") == {}
 
 
 def test_connections_that_break_before_an_answer_are_made_again(small: Small) -> None:

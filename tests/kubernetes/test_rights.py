@@ -1,6 +1,8 @@
 """The Role of the runbook, applied to a real API server: its verbs suffice, and one that is missing is told."""
 
 import copy
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from cartctl.adapters.kubernetes.answers import ClusterForbidden, Unauthorized
 from cartctl.adapters.kubernetes.cluster import Kubernetes
 from cartctl.adapters.kubernetes.verbs import VERBS
 from tests.kubernetes.fixture import Namespace, Played, wait_until
+from tests.kubernetes.plane import Plane
 from tests.kubernetes.test_parts import autoscaler, cronjob
 from tests.kubernetes.test_release import API, carry_out, release
 from tests.kubernetes.test_role import RUNBOOKS
@@ -159,6 +162,25 @@ def test_a_token_that_the_server_takes_no_more_is_read_again(account: Account, c
     _until_refused(cluster)
     account.log_in()
     carry_out(release(own, {API: account.namespace.images.second}))
+
+
+def test_a_server_that_comes_back_forbids_nothing(
+    account: Account, cluster: Kubernetes, plane: Plane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers before it has read its roles, and forbids for that moment what it allows: nobody is told to lack a right."""
+    admin, path = account.namespace, cluster.api.path("apps/v1", "deployments")
+    for at in range(100):  # they take a moment to read
+        admin.create(RBAC, "roles", {"metadata": {"name": f"another-{at}"}, "rules": []})
+    monkeypatch.setattr(cluster.api, "_sleep", lambda _: time.sleep(0.002))  # its moment is short
+    for _ in range(4):
+        plane.stop_api_server()
+        starting = threading.Thread(target=plane.start_api_server)
+        starting.start()
+        try:
+            while starting.is_alive():
+                assert cluster.api.listing(path)[0] == []
+        finally:
+            starting.join()
 
 
 def test_in_a_pod_its_own_account_is_used_and_read_again(

@@ -58,7 +58,7 @@ def checked(reply: Reply) -> Reply:
     if reply.status < 300:  # noqa: PLR2004 - HTTP's successes
         return reply
     told = reply.json() if reply.body.startswith(b"{") else {}
-    if reply.status == FORBIDDEN and told.get("reason") == "Forbidden" and not _is_quota(told):
+    if is_forbidden(reply):
         raise forbidden(told)
     if reply.status == UNAUTHORIZED:
         raise Unauthorized(
@@ -68,6 +68,14 @@ def checked(reply: Reply) -> Reply:
     raise ClusterRefused(
         reply.status, str(told.get("reason", "")), f"The API server says {reply.status}: {message_of(reply)}"
     )
+
+
+def is_forbidden(reply: Reply) -> bool:
+    """Whether the user lacks a verb, in the API server's own words."""
+    if reply.status != FORBIDDEN or not reply.body.startswith(b"{"):
+        return False
+    told = reply.json()
+    return told.get("reason") == "Forbidden" and not _is_quota(told)
 
 
 def is_status(reply: Reply) -> bool:

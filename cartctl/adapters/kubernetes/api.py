@@ -23,6 +23,7 @@ from cartctl.adapters.kubernetes.answers import (
     Reply,
     checked,
     forbidden,
+    is_forbidden,
     is_status,
     message_of,
     retry_after,
@@ -33,6 +34,7 @@ CONNECT, READ = 5.0, 15.0  # seconds that one attempt may take to connect, and t
 PATIENCE = 60.0  # seconds of trying again with a server that has answered before
 FIRST = 6.0  # and with one that never has: a wrong address should be told soon
 FROM_NODE = 2.0  # and for what the server has to ask a pod's node for: the node may be gone for good
+STARTING = 15.0  # seconds after a server was gone in which it may forbid what it allows: it has not read its roles yet
 PAGE = 500
 JSON, JSON_PATCH, MERGE_PATCH = (
     "application/json",
@@ -67,6 +69,7 @@ class Api:
         self._sleep = sleep
         self._clock = clock
         self._answered = False
+        self._gone = -STARTING  # when it did not answer, or broke off
 
     def path(self, group: str, resource: str, name: str = "", below: str = "") -> str:
         """The path of a kind or an object of the namespace; `group` is "" for the core, else like apps/v1."""
@@ -142,7 +145,7 @@ class Api:
             reply = self._once("GET", path, None, None, JSON, headers)
         if is_status(reply):
             told = reply.json()
-            if reply.status == FORBIDDEN:
+            if reply.status == FORBIDDEN and not self._is_starting(reply):
                 raise forbidden(told)
             raise ClusterUnreachable(f"The pod does not answer: {told.get('message', reply.status)}.")
         return Answer(reply.status, reply.headers, reply.body.decode(errors="replace"))
@@ -157,6 +160,7 @@ class Api:
                 checked(_reply(answer, answer.read()))
             yield Stream(answer.stream(2**16, decode_content=True), lambda: _end(answer))
         except (urllib3.exceptions.HTTPError, OSError) as broken:
+            self._gone = self._clock()
             raise ClusterUnreachable(f"The API server's stream broke: {broken}") from broken
         finally:
             answer.close()
@@ -188,10 +192,13 @@ class Api:
                     renewed = True
                     self.access.renew()
                     continue
-                if reply.status not in PASSING:
+                starting = self._is_starting(reply)
+                if reply.status not in PASSING and not starting:
                     return reply
                 pause = retry_after(reply) or uniform(wait / 2, wait)  # noqa: S311 - jitter, not a secret
                 if self._clock() + pause >= end:
+                    if starting:
+                        return reply
                     raise ClusterUnreachable(
                         f"The API server answers with HTTP {reply.status}: {message_of(reply)}",
                         hint="Look at its health: kubectl get --raw /readyz",
@@ -213,7 +220,7 @@ class Api:
         try:
             return _reply(answer, answer.read())
         except (urllib3.exceptions.HTTPError, OSError) as broken:
-            raise _silent(self.access.host, broken) from broken
+            raise self._silent(broken) from broken
         finally:
             answer.release_conn()
 
@@ -242,7 +249,19 @@ class Api:
                 redirect=False,
             )
         except (urllib3.exceptions.HTTPError, OSError) as broken:
-            raise _silent(self.access.host, broken) from broken
+            raise self._silent(broken) from broken
+
+    def _is_starting(self, reply: Reply) -> bool:
+        """Whether a verb is forbidden by a server that was gone a moment ago, and may only not have read its roles yet."""
+        return is_forbidden(reply) and self._clock() - self._gone < STARTING
+
+    def _silent(self, broken: Exception) -> ClusterUnreachable:
+        self._gone = self._clock()
+        reason = getattr(broken, "reason", None) or broken
+        return ClusterUnreachable(
+            f"The API server {self.access.host} does not answer: {reason}.",
+            hint="Look with: kubectl cluster-info",
+        )
 
 
 def _reply(answer: urllib3.BaseHTTPResponse, body: bytes) -> Reply:
@@ -260,11 +279,4 @@ def _too_old(path: str) -> ConfigError:
     return ConfigError(
         f"The API server does not serve {version} {rest.rpartition('/')[2]}.",
         hint="cartctl needs Kubernetes 1.23 or newer.",
-    )
-
-
-def _silent(host: str, broken: Exception) -> ClusterUnreachable:
-    reason = getattr(broken, "reason", None) or broken
-    return ClusterUnreachable(
-        f"The API server {host} does not answer: {reason}.", hint="Look with: kubectl cluster-info"
     )
