@@ -108,6 +108,24 @@ def test_a_server_that_never_answered_is_given_up_soon(small: Small, monkeypatch
         Kubernetes(None, "production").deployments()
 
 
+def test_a_server_that_is_busy_at_first_is_waited_for(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever answers 429 is no wrong address: a queue of its own may have kept the request for 15 s."""
+    monkeypatch.setattr("cartctl.adapters.kubernetes.api.FIRST", 0.3)
+    asked: list[str] = []
+
+    def refuse(request: Request) -> None:
+        if (request.verb, request.resource) == ("list", "deployments"):
+            asked.append(request.verb)
+            if len(asked) == 1:
+                raise ApiFault(429, "TooManyRequests", "not now", {"Retry-After": "1"})
+
+    small.deploy()
+    small.server.fault = refuse
+    cluster = Kubernetes(None, "production")
+    assert set(cluster.deployments()) == {"payment-api"}
+    cluster.close()
+
+
 def test_what_is_no_api_server_is_told(small: Small) -> None:
     """A proxy's page is not JSON."""
     small.server.proxy = lambda *_: (200, {}, "<html>")

@@ -177,7 +177,8 @@ class Api:
         patience: float | None = None,
     ) -> Reply:
         most = self._patience if patience is None else patience
-        end = self._clock() + (most if self._answered else min(FIRST, most))
+        began = self._clock()
+        end = began + (most if self._answered else min(FIRST, most))
         wait, renewed = 0.1, False
         while True:
             try:
@@ -187,7 +188,7 @@ class Api:
                     raise
                 self._sleep(uniform(wait / 2, wait))  # noqa: S311 - jitter, not a secret
             else:
-                self._answered = True
+                self._answered, end = True, began + most
                 if reply.status == UNAUTHORIZED and not renewed:
                     renewed = True
                     self.access.renew()
