@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cartctl.adapters.cluster import Image, UnknownDeployment
+from cartctl.adapters.kubernetes.api import JSON_PATCH
 from cartctl.engine.evidence import ChangedBySomebodyElse, dump, load, refuse_foreign
 from cartctl.engine.model import Evidence
 from cartctl.engine.pulse import Pulse, TimedOut
@@ -99,6 +100,20 @@ def test_a_restart_by_kubectl_stands_in_no_undos_way(namespace: Namespace) -> No
     namespace.patch("apps/v1", "deployments", "payment-api", patch)
     take_back(namespace, evidence)
     assert namespace.refs() == {"api": namespace.images.first}
+
+
+def test_an_upgrade_of_the_api_server_stands_in_no_undos_way(small: Small) -> None:
+    """Before 1.34 a template has a creationTimestamp, which is null; later it has none."""
+    item = deployment("payment-api", small.images.first, 1)
+    item["spec"]["template"]["metadata"]["creationTimestamp"] = None
+    small.create("apps/v1", "deployments", item)
+    small.settle()
+    evidence = carry_out(release(small, {API: small.images.second}))
+    patch = [{"op": "remove", "path": "/spec/template/metadata/creationTimestamp"}]
+    path = small.cluster.api.path("apps/v1", "deployments", "payment-api")
+    small.cluster.api.send("PATCH", path, patch, content=JSON_PATCH)
+    take_back(small, evidence)
+    assert small.refs() == {"api": small.images.first}
 
 
 def test_a_tag_that_moved_is_put_back_by_its_digest(played: Played) -> None:

@@ -45,16 +45,19 @@ def read_deployment(item: Item, *, failure: str | None, owner: tuple[str, str] |
 def shape(template: Item) -> str:
     """A hash of all that a pod template says but its images, to see whether somebody else has changed it.
 
-    A restart asked for by kubectl is no change: it asks for the same pods again.
+    A restart asked for by kubectl is no change: it asks for the same pods again. Nor is an upgrade of the API server: one
+    before 1.34 tells the template's creationTimestamp, null, and a newer one does not.
     """
     bare = json.loads(json.dumps(template))
     for kind in ("containers", "initContainers"):
         for container in bare["spec"].get(kind) or []:
             container.pop("image", None)
-    annotations = bare.get("metadata", {}).get("annotations") or {}
+    meta = bare.get("metadata", {})
+    meta.pop("creationTimestamp", None)
+    annotations = meta.get("annotations") or {}
     annotations.pop(RESTARTED, None)
     if not annotations:
-        bare.get("metadata", {}).pop("annotations", None)
+        meta.pop("annotations", None)
     return hashlib.sha256(json.dumps(bare, sort_keys=True).encode()).hexdigest()[:16]
 
 
