@@ -23,6 +23,7 @@ from tests.kubernetes.plane import Plane
 
 GIVEN, PROGRAMS = "CARTCTL_TEST_KUBECONFIG", "CARTCTL_TEST_CONTROL_PLANE"
 CONTEXT = f"{GIVEN}_CONTEXT"
+BACK = 90.0  # seconds until a controller has looked again for an API server that was restarted
 PAUSE = "registry.k8s.io/pause"
 
 
@@ -85,7 +86,8 @@ def real_namespace(
             patch.setattr(Api, "path", former.path)
         cluster.api.send("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
         try:
-            wait_until(lambda: cluster.api.find(cluster.api.path("", "serviceaccounts", "default")))
+            account = cluster.api.path("", "serviceaccounts", "default")
+            wait_until(lambda: cluster.api.find(account), BACK)
             if node is None:
                 images = Images(f"{PAUSE}:3.9", f"{PAUSE}:3.10", f"{PAUSE}:no-such")
                 yield Namespace(name, cluster, images, 180.0)
