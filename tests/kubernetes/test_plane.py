@@ -12,8 +12,9 @@ import yaml
 
 from cartctl.adapters.cluster import UnknownDeployment
 from cartctl.adapters.kubernetes.answers import ClusterRefused
-from cartctl.adapters.kubernetes.api import JSON_PATCH, MERGE_PATCH, Api
+from cartctl.adapters.kubernetes.api import Api
 from cartctl.adapters.kubernetes.cluster import Kubernetes
+from cartctl.adapters.kubernetes.transport import JSON_PATCH, MERGE_PATCH
 from cartctl.engine.pulse import Pulse, TimedOut
 from cartctl.errors import ConfigError
 from cartctl.steps.rollout import RolloutFailed

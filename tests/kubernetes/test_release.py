@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cartctl.adapters.cluster import Image, UnknownDeployment
-from cartctl.adapters.kubernetes.api import JSON_PATCH
+from cartctl.adapters.kubernetes.transport import JSON_PATCH
 from cartctl.engine.evidence import ChangedBySomebodyElse, dump, load, refuse_foreign
 from cartctl.engine.model import Evidence
 from cartctl.engine.pulse import Pulse, TimedOut

@@ -1,15 +1,10 @@
-"""Requests to the API server: a time limit on each, retries until a deadline, errors in cartctl's own words."""
+"""Requests to the API server, made again until a deadline while their answers are passing ones."""
 
-import json
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from random import uniform
 from typing import Any
-from urllib.parse import urlencode
-
-import urllib3
 
 from cartctl.adapters.cluster import Answer, ClusterUnreachable
 from cartctl.adapters.kubernetes.access import Access
@@ -28,27 +23,14 @@ from cartctl.adapters.kubernetes.answers import (
     message_of,
     retry_after,
 )
+from cartctl.adapters.kubernetes.transport import JSON, Request, Stream, Transport
 from cartctl.errors import ConfigError
 
-CONNECT, READ = 5.0, 15.0  # seconds that one attempt may take to connect, and to answer
 PATIENCE = 60.0  # seconds of trying again with a server that has answered before
 FIRST = 6.0  # and with one that never has: a wrong address should be told soon
 FROM_NODE = 2.0  # and for what the server has to ask a pod's node for: the node may be gone for good
 STARTING = 15.0  # seconds after a server was gone in which it may forbid what it allows: it has not read its roles yet
 PAGE = 500
-JSON, JSON_PATCH, MERGE_PATCH = (
-    "application/json",
-    "application/json-patch+json",
-    "application/merge-patch+json",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """An answer as it arrives; `end` ends it from another thread."""
-
-    chunks: Iterator[bytes]
-    end: Callable[[], None]
 
 
 class Api:
@@ -65,11 +47,11 @@ class Api:
     ) -> None:
         self.namespace = namespace
         self.access = access
+        self._transport = Transport(access, clock)
         self._patience = patience
         self._sleep = sleep
         self._clock = clock
         self._answered = False
-        self._gone = -STARTING  # when it did not answer, or broke off
 
     def path(self, group: str, resource: str, name: str = "", below: str = "") -> str:
         """The path of a kind or an object of the namespace; `group` is "" for the core, else like apps/v1."""
@@ -118,7 +100,7 @@ class Api:
 
     def text(self, path: str, query: Mapping[str, str]) -> str:
         """A body that is no JSON: a log. It comes from a pod's node, which is not asked for as long as the server itself."""
-        reply = self._persist("GET", path, query, None, JSON, patience=min(FROM_NODE, self._patience))
+        reply = self._persist(Request("GET", path, query), min(FROM_NODE, self._patience))
         return checked(reply).body.decode(errors="replace")
 
     def send(
@@ -135,14 +117,15 @@ class Api:
         Raises ClusterUnreachable at the deadline, ClusterRefused, ClusterForbidden, Unauthorized.
         """
         given = {"fieldManager": "cartctl", **(query or {})} if method != "GET" else query
-        return checked(self._persist(method, path, given, body, content)).json()
+        return checked(self._persist(Request(method, path, given, body, content), self._patience)).json()
 
     def ask(self, path: str, headers: Mapping[str, str]) -> Answer:
         """GET what stands behind a proxy path, once. Raises ClusterUnreachable when the API server answers itself."""
-        reply = self._once("GET", path, None, None, JSON, headers)
+        request = Request("GET", path, headers=headers)
+        reply = self._transport.once(request)
         if reply.status == UNAUTHORIZED and is_status(reply):
             self.access.renew()
-            reply = self._once("GET", path, None, None, JSON, headers)
+            reply = self._transport.once(request)
         if is_status(reply):
             told = reply.json()
             if reply.status == FORBIDDEN and not self._is_starting(reply):
@@ -150,45 +133,24 @@ class Api:
             raise ClusterUnreachable(f"The pod does not answer: {told.get('message', reply.status)}.")
         return Answer(reply.status, reply.headers, reply.body.decode(errors="replace"))
 
-    @contextmanager
-    def stream(self, path: str, query: Mapping[str, str], *, silence: float) -> Iterator[Stream]:
+    def stream(
+        self, path: str, query: Mapping[str, str], *, silence: float
+    ) -> AbstractContextManager[Stream]:
         """An answer as it arrives; `silence` is how long nothing may come. Raises as `send`, without retries."""
-        timeout = urllib3.Timeout(connect=CONNECT, read=silence)
-        answer = self._open("GET", path, query, None, JSON, {}, timeout)
-        try:
-            if answer.status >= 400:  # noqa: PLR2004 - HTTP's errors
-                checked(_reply(answer, answer.read()))
-            yield Stream(answer.stream(2**16, decode_content=True), lambda: _end(answer))
-        except (urllib3.exceptions.HTTPError, OSError) as broken:
-            self._gone = self._clock()
-            raise ClusterUnreachable(f"The API server's stream broke: {broken}") from broken
-        finally:
-            answer.close()
-            answer.release_conn()
+        return self._transport.stream(Request("GET", path, query), silence=silence)
 
-    def _persist(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None,
-        body: Any,
-        content: str,
-        *,
-        patience: float | None = None,
-    ) -> Reply:
-        most = self._patience if patience is None else patience
-        began = self._clock()
-        end = began + (most if self._answered else min(FIRST, most))
-        wait, renewed = 0.1, False
+    def _persist(self, request: Request, patience: float) -> Reply:
+        began, wait, renewed = self._clock(), 0.1, False
+        end = began + (patience if self._answered else min(FIRST, patience))
         while True:
             try:
-                reply = self._once(method, path, query, body, content, {})
+                reply = self._transport.once(request)
             except ClusterUnreachable:
                 if self._clock() + wait >= end:
                     raise
                 self._sleep(uniform(wait / 2, wait))  # noqa: S311 - jitter, not a secret
             else:
-                self._answered, end = True, began + most
+                self._answered, end = True, began + patience
                 if reply.status == UNAUTHORIZED and not renewed:
                     renewed = True
                     self.access.renew()
@@ -207,72 +169,10 @@ class Api:
                 self._sleep(pause)
             wait = min(2 * wait, 2.0)
 
-    def _once(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None,
-        body: Any,
-        content: str,
-        headers: Mapping[str, str],
-    ) -> Reply:
-        timeout = urllib3.Timeout(connect=CONNECT, read=READ)
-        answer = self._open(method, path, query, body, content, headers, timeout)
-        try:
-            return _reply(answer, answer.read())
-        except (urllib3.exceptions.HTTPError, OSError) as broken:
-            raise self._silent(broken) from broken
-        finally:
-            answer.release_conn()
-
-    def _open(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None,
-        body: Any,
-        content: str,
-        headers: Mapping[str, str],
-        timeout: urllib3.Timeout,
-    ) -> urllib3.BaseHTTPResponse:
-        url = f"{self.access.host}{path}" + (f"?{urlencode(query)}" if query else "")
-        sent = {"Accept": "application/json, */*", "User-Agent": "cartctl", **headers}
-        if body is not None:
-            sent["Content-Type"] = content
-        try:
-            return self.access.pool.request(
-                method,
-                url,
-                body=None if body is None else json.dumps(body).encode(),
-                headers={**sent, **self.access.headers()},
-                timeout=timeout,
-                preload_content=False,
-                redirect=False,
-            )
-        except (urllib3.exceptions.HTTPError, OSError) as broken:
-            raise self._silent(broken) from broken
-
     def _is_starting(self, reply: Reply) -> bool:
         """Whether a verb is forbidden by a server that was gone a moment ago, and may only not have read its roles yet."""
-        return is_forbidden(reply) and self._clock() - self._gone < STARTING
-
-    def _silent(self, broken: Exception) -> ClusterUnreachable:
-        self._gone = self._clock()
-        reason = getattr(broken, "reason", None) or broken
-        return ClusterUnreachable(
-            f"The API server {self.access.host} does not answer: {reason}.",
-            hint="Look with: kubectl cluster-info",
-        )
-
-
-def _reply(answer: urllib3.BaseHTTPResponse, body: bytes) -> Reply:
-    return Reply(answer.status, {name.lower(): value for name, value in answer.headers.items()}, body)
-
-
-def _end(answer: urllib3.BaseHTTPResponse) -> None:
-    """A stream that has ended by itself, or that its server has closed, is past ending."""
-    with suppress(OSError, ValueError, RuntimeError):
-        answer.shutdown()
+        absent = self._transport.absent
+        return is_forbidden(reply) and absent is not None and absent < STARTING
 
 
 def _too_old(path: str) -> ConfigError:

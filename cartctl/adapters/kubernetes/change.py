@@ -12,7 +12,8 @@ from typing import Any
 from cartctl.adapters.cluster import UnknownDeployment
 from cartctl.adapters.effects import effect
 from cartctl.adapters.kubernetes.answers import CONFLICT, INVALID, NOT_FOUND, ClusterRefused
-from cartctl.adapters.kubernetes.api import JSON_PATCH, Api
+from cartctl.adapters.kubernetes.api import Api
+from cartctl.adapters.kubernetes.transport import JSON_PATCH
 from cartctl.errors import Refused
 
 Item = Mapping[str, Any]

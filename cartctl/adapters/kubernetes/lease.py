@@ -13,7 +13,8 @@ from typing import Any, Self
 
 from cartctl.adapters.effects import effect
 from cartctl.adapters.kubernetes.answers import CONFLICT, ClusterRefused
-from cartctl.adapters.kubernetes.api import MERGE_PATCH, Api
+from cartctl.adapters.kubernetes.api import Api
+from cartctl.adapters.kubernetes.transport import MERGE_PATCH
 from cartctl.errors import CartctlError, Locked, LockLost
 
 GROUP, NAME = "coordination.k8s.io/v1", "cartctl"

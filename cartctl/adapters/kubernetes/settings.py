@@ -9,8 +9,9 @@ from typing import Any
 from cartctl.adapters.cluster import SettingsChanged
 from cartctl.adapters.effects import effect
 from cartctl.adapters.kubernetes.answers import CONFLICT, NOT_FOUND, ClusterRefused
-from cartctl.adapters.kubernetes.api import MERGE_PATCH, Api
+from cartctl.adapters.kubernetes.api import Api
 from cartctl.adapters.kubernetes.reading import is_ending, is_finished
+from cartctl.adapters.kubernetes.transport import MERGE_PATCH
 
 TOUCHED = "cartctl.io/touched"
 PATIENCE = 30.0  # seconds of conflicts after conflicts

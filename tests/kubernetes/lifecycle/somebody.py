@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from cartctl.adapters.kubernetes.api import MERGE_PATCH
 from cartctl.adapters.kubernetes.cluster import Kubernetes
+from cartctl.adapters.kubernetes.transport import MERGE_PATCH
 from cartctl.adapters.processes import Processes
 from tests.kubernetes.store import Item
 
