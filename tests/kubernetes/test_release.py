@@ -103,7 +103,7 @@ def test_a_restart_by_kubectl_stands_in_no_undos_way(namespace: Namespace) -> No
 
 
 def test_an_upgrade_of_the_api_server_stands_in_no_undos_way(small: Small) -> None:
-    """Before 1.34 a template has a creationTimestamp, which is null; later it has none."""
+    """An old one gives a template a creationTimestamp, which is null; a new one gives it none."""
     item = deployment("payment-api", small.images.first, 1)
     item["spec"]["template"]["metadata"]["creationTimestamp"] = None
     small.create("apps/v1", "deployments", item)

@@ -45,8 +45,8 @@ def read_deployment(item: Item, *, failure: str | None, owner: tuple[str, str] |
 def shape(template: Item) -> str:
     """A hash of all that a pod template says but its images, to see whether somebody else has changed it.
 
-    A restart asked for by kubectl is no change: it asks for the same pods again. Nor is an upgrade of the API server: one
-    before 1.34 tells the template's creationTimestamp, null, and a newer one does not.
+    A restart asked for by kubectl is no change: it asks for the same pods again. Nor is an upgrade of the API server:
+    an old one tells the template's creationTimestamp, which is null (seen with 1.20), and a new one does not (1.36).
     """
     bare = json.loads(json.dumps(template))
     for kind in ("containers", "initContainers"):
