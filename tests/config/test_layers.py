@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from cartctl.config.layers import Layers, Origin
 from cartctl.config.load import load_environment, load_with_origins
 from tests.config.conftest import Write
 
@@ -102,3 +103,14 @@ def test_a_secret_file_beside_the_configuration_is_read(write: Write, directory:
     path.write_text(path.read_text().replace('{ env = "DEV_DSN" }', '{ file = "dsn" }'))
     (directory / "dsn").write_text("postgresql://h/d\n")
     assert load_environment(str(path), None).database.dsn.reveal() == "postgresql://h/d"
+
+
+def test_a_later_layer_forgets_the_origins_below_it() -> None:
+    """A scalar over a table, and a table over it again: no key keeps the origin of a value that is gone."""
+    layers = Layers()
+    layers.put({"cache": {"cdn": {"zone": "a1"}}}, lambda _: Origin("file", "cartctl.toml:1"))
+    layers.put({"cache": "none"}, lambda _: Origin("flag", "--cache"))
+    assert layers.origin(("cache", "cdn", "zone")) == Origin("flag", "--cache")
+    layers.put({"cache": {"cdn": {}}}, lambda _: Origin("variable", "CARTCTL_CACHE"))
+    assert layers.values == {"cache": {"cdn": {}}}
+    assert layers.origin(("cache", "cdn", "zone")) == Origin("variable", "CARTCTL_CACHE")
