@@ -7,7 +7,7 @@ WORKERS ?= 3
 # Which kill points `make faults` takes: all, 7 for every seventh, or 2/3 for the second of three parts.
 FAULTS ?= all
 
-.PHONY: demo test lint faults lock clean
+.PHONY: demo test lint faults mutants lock clean
 
 demo: $(VENV)/.sandbox  ## the whole deployment plan, for real, on this machine
 	$(BIN)/cartctl deploy --env sandbox --yes
@@ -25,6 +25,9 @@ lint: $(VENV)/.dev
 faults: $(VENV)/.dev  ## every kill point of a deployment, resumed and rolled back
 	CARTCTL_FAULTS=$(FAULTS) $(BIN)/pytest tests/database tests/plans tests/faults tests/rollout tests/kubernetes -m faults -n $(WORKERS) --timeout=600
 
+mutants: $(VENV)/.mutants  ## break the code in 300 places, one at a time: do the tests notice? MUTANTS="--sample 50 pricing"
+	$(BIN)/python -m tests.mutants $(MUTANTS)
+
 # Hashes make the install repeatable; the editable package itself comes last and brings no dependency.
 $(VENV)/.sandbox: requirements/sandbox.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -38,11 +41,17 @@ $(VENV)/.dev: requirements/dev.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e '.[sandbox,dev]'
 	touch $@ $(VENV)/.sandbox
 
+$(VENV)/.mutants: $(VENV)/.dev requirements/mutants.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/mutants.lock
+	touch $@
+
 lock:  ## after a change of dependencies; needs uv
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
 	  --extra sandbox pyproject.toml requirements/build.in -o requirements/sandbox.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
 	  --extra sandbox --extra dev pyproject.toml requirements/build.in -o requirements/dev.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
+	  --constraints requirements/dev.lock --extra mutants pyproject.toml -o requirements/mutants.lock
 
 clean:
 	rm -rf $(VENV)
