@@ -17,10 +17,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 from arena import arena
 
 from cartctl.adapters.postgres import Postgres
-from cartctl.domain.errors import LimitReached
-from cartctl.schema.conversion import convert
-from cartctl.schema.engine import over
-from cartctl.schema.loading import Terms
+from cartctl.cart.errors import LimitReached
+from cartctl.cart.store.conversion import convert
+from cartctl.cart.store.loading import PricingTerms
+from cartctl.cart.store.sql_engine import over
 
 NOW = datetime.now(UTC)
 WORLD = """
@@ -48,7 +48,7 @@ def race(dsn: str, carts: list[str], start: Any, seen: Any) -> None:
         for cart in carts:
             try:
                 with connection.begin():
-                    convert(connection, "avnz", cart, f"order-{cart}", NOW, Terms())
+                    convert(connection, "avnz", cart, f"order-{cart}", NOW, PricingTerms())
                 ends["converted"] += 1
             except LimitReached:
                 ends["refused"] += 1

@@ -17,11 +17,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 from arena import arena, filled
 from sqlalchemy import Connection, text
 
-from cartctl.domain.analytics import Period
-from cartctl.domain.enums import CartStatus
-from cartctl.schema import figures, jobs
-from cartctl.schema.engine import over
-from cartctl.schema.repositories import Carts, Filter, Key
+from cartctl.cart.analytics import Period
+from cartctl.cart.enums import CartStatus
+from cartctl.cart.store import cart_statistics, jobs
+from cartctl.cart.store.repositories import CartFilter, Carts, PageKey
+from cartctl.cart.store.sql_engine import over
 
 COMPANY = "avnz"
 TIMES = 40
@@ -36,20 +36,22 @@ Query = Callable[[Connection], Any]
 
 def reads(connection: Connection) -> dict[str, Query]:
     """What admins ask."""
-    first = Carts(connection, COMPANY).page(Filter())
-    abandoned = Carts(connection, COMPANY).page(Filter(CartStatus.ABANDONED), size=100)
-    deep = Key(NOW.replace(tzinfo=None) - timedelta(days=60), "")
+    first = Carts(connection, COMPANY).page(CartFilter())
+    abandoned = Carts(connection, COMPANY).page(CartFilter(CartStatus.ABANDONED), size=100)
+    deep = PageKey(NOW.replace(tzinfo=None) - timedelta(days=60), "")
     one = first[0]["id"]
     return {
-        "list": lambda c: Carts(c, COMPANY).page(Filter()),
-        "list, deep page": lambda c: Carts(c, COMPANY).page(Filter(), deep),
-        "list by status": lambda c: Carts(c, COMPANY).page(Filter(CartStatus.ABANDONED)),
-        "list by status, deep page": lambda c: Carts(c, COMPANY).page(Filter(CartStatus.ABANDONED), deep),
-        "list by customer": lambda c: Carts(c, COMPANY).page(Filter(customer_id=f"{COMPANY}-shopper-00003")),
-        "list by site": lambda c: Carts(c, COMPANY).page(Filter(site_id=f"{COMPANY}-outlet")),
+        "list": lambda c: Carts(c, COMPANY).page(CartFilter()),
+        "list, deep page": lambda c: Carts(c, COMPANY).page(CartFilter(), deep),
+        "list by status": lambda c: Carts(c, COMPANY).page(CartFilter(CartStatus.ABANDONED)),
+        "list by status, deep page": lambda c: Carts(c, COMPANY).page(CartFilter(CartStatus.ABANDONED), deep),
+        "list by customer": lambda c: Carts(c, COMPANY).page(
+            CartFilter(customer_id=f"{COMPANY}-shopper-00003")
+        ),
+        "list by site": lambda c: Carts(c, COMPANY).page(CartFilter(site_id=f"{COMPANY}-outlet")),
         "detail": lambda c: Carts(c, COMPANY).detail(one),
-        "stats": lambda c: figures.stats(c, COMPANY),
-        "overview, 30 days": lambda c: figures.overviews(c, COMPANY, PERIOD),
+        "stats": lambda c: cart_statistics.stats(c, COMPANY),
+        "overview, 30 days": lambda c: cart_statistics.overviews(c, COMPANY, PERIOD),
         "abandoned page with candidates": lambda c: Carts(c, COMPANY).candidates(
             NOW, [row["id"] for row in abandoned]
         ),

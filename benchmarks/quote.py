@@ -9,8 +9,8 @@ import sys
 import time
 from collections.abc import Callable
 
-from cartctl.domain.pricing import price
-from cartctl.domain.quote_input import read_quote
+from cartctl.cart.pricing.calculation import price
+from cartctl.cart.quote_document.document_reader import read_quote
 
 AIM = 1_000  # carts per second and core
 CATEGORIES = ("food", "books", "toys")

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from cartctl import __version__
 from cartctl.commands import COMMANDS, GROUPS
+from cartctl.commands.cart_errors import translate_cart_error
 from cartctl.commands.options import Options, Output, hoist
 from cartctl.errors import CartctlError, Interrupted, StepFailed, UsageError
 
@@ -34,10 +35,11 @@ class Boundary(TyperGroup):
             code = _fail(error, given)
         except SystemExit:
             code = 0  # whoever read the output has left, which ends it
-        except Exception as bug:
-            if "--debug" in given:
+        except Exception as error:
+            refused = translate_cart_error(error)
+            if refused is None and "--debug" in given:
                 raise
-            code = _fail(_unexpected(bug), given)
+            code = _fail(refused or _unexpected(error), given)
         sys.exit(code or 0)
 
 

@@ -24,8 +24,8 @@ def quote_cart(
     The document has the cart's lines and what its company offers and charges: promotions, tax rates, shipping zones.
     Nothing else is asked and nothing is changed. A document that is wrong ends with exit code 2 and the path of the field.
     """
-    from cartctl.domain.quote import quote
-    from cartctl.domain.quote_input import LARGEST_DOCUMENT, read_quote
+    from cartctl.cart.pricing.quote import quote
+    from cartctl.cart.quote_document.document_reader import LARGEST_DOCUMENT, read_quote
 
     options: Options = ctx.obj
     options.show(quote(read_quote(_read(file, LARGEST_DOCUMENT + 1))))

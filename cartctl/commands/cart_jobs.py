@@ -11,7 +11,7 @@ from cartctl.commands.options import Options, Output
 from cartctl.errors import UsageError
 
 if TYPE_CHECKING:
-    from cartctl.database.cart_jobs import Part
+    from cartctl.cart.store.batches import JobTask
 
 LONGEST_IDLE = timedelta(days=3660)
 
@@ -42,8 +42,8 @@ def show_stats(
 
     Carts by status, their worth by currency, and conversion, abandonment and recovery, also by type of site.
     """
-    from cartctl.database.cart_jobs import figures_of
-    from cartctl.domain.analytics import Period
+    from cartctl.cart.analytics import Period
+    from cartctl.database.cart_jobs import company_stats
     from cartctl.engine.pulse import Pulse
     from cartctl.engine.signals import interruptible
     from cartctl.ports import Ports
@@ -51,7 +51,7 @@ def show_stats(
     options: Options = ctx.obj
     now, pulse = datetime.now(UTC), Pulse()
     with Ports(options.environment()) as ports, interruptible(pulse):
-        found = figures_of(ports.database, company, Period(now - timedelta(days=days), now), pulse)
+        found = company_stats(ports.database, company, Period(now - timedelta(days=days), now), pulse)
     options.show(found)
 
 
@@ -67,7 +67,7 @@ def claim_recovery(
     Each claim is one line, written as soon as it is committed: whoever sends the mails reads the claims and uses cart
     and time as the mail's key. A cart is claimed at most once.
     """
-    from cartctl.database.cart_jobs import recovery
+    from cartctl.cart.store.batches import recovery
 
     options: Options = ctx.obj
     _job(
@@ -94,8 +94,8 @@ def expire_carts(
 
     A cart that is being paid for does not expire.
     """
+    from cartctl.cart.store.batches import expiry
     from cartctl.config.values import parse_duration
-    from cartctl.database.cart_jobs import expiry
 
     try:
         idle = parse_duration(abandon_after)
@@ -114,7 +114,7 @@ def clean_up_sessions(
     batch_size: BatchSize = 500,
 ) -> None:
     """Expire visitors' sessions that are past their time."""
-    from cartctl.database.cart_jobs import CLEANUP
+    from cartctl.cart.store.batches import CLEANUP
 
     _job(ctx.obj, "cleanup", CLEANUP, company, apply, limit, batch_size)
 
@@ -130,26 +130,27 @@ CART_JOBS: dict[str, Callable[..., Any]] = {
 def _job(
     options: Options,
     name: str,
-    parts: "tuple[Part, ...]",
+    parts: "tuple[JobTask, ...]",
     company: list[str] | None,
     apply: bool,
     limit: int | None,
     batch_size: int,
 ) -> None:
-    from cartctl.database.cart_jobs import Asked, preview, run
+    from cartctl.cart.store.batches import JobOptions
+    from cartctl.database.cart_jobs import preview, run
     from cartctl.engine.pulse import Pulse
     from cartctl.engine.signals import interruptible
     from cartctl.ports import Ports
     from cartctl.render.progress import shown
 
-    asked = Asked(datetime.now(UTC), company or None, limit, batch_size)
+    job_options = JobOptions(datetime.now(UTC), company or None, limit, batch_size)
     with (
         Ports(options.environment()) as ports,
         shown(name, quiet=options.quiet, no_color=options.no_color) as progress,
     ):
         pulse = Pulse(progress=progress)
         with interruptible(pulse):
-            done = (run if apply else preview)(ports.database, name, parts, asked, pulse)
+            done = (run if apply else preview)(ports.database, name, parts, job_options, pulse)
     _line(options, done)
 
 

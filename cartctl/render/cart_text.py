@@ -6,11 +6,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cartctl.database.cart_jobs import CartJob
+from cartctl.cart.store.batches import CartJob
+from cartctl.cart.store.cart_statistics import OverviewRow, StatsReport
+from cartctl.cart.store.jobs import RecoveryClaim
 from cartctl.render.text import renderable
 from cartctl.render.words import harmless
-from cartctl.schema.figures import Report, Row
-from cartctl.schema.jobs import Claim
 
 _TOLD = {
     "expired": "carts past their time",
@@ -33,13 +33,13 @@ def _job(result: CartJob) -> RenderableType:
 
 
 @renderable.register
-def _claim(result: Claim) -> RenderableType:
+def _claim(result: RecoveryClaim) -> RenderableType:
     names = map(harmless, (result.cart_id, result.company_id, result.customer_id))
     return Text("  ".join(("claimed", *names, f"{result.abandoned_at:%Y-%m-%d %H:%M:%S} UTC")))
 
 
 @renderable.register
-def _report(result: Report) -> RenderableType:
+def _report(result: StatsReport) -> RenderableType:
     counts = Table.grid(padding=(0, 2))
     counts.add_column()
     counts.add_column(justify="right")
@@ -52,7 +52,7 @@ def _report(result: Report) -> RenderableType:
     return Group(counts, heading, _overviews(result.overviews)) if result.overviews else counts
 
 
-def _overviews(rows: list[Row]) -> Table:
+def _overviews(rows: list[OverviewRow]) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in ("currency", "site type"):
         table.add_column(name)

@@ -2,11 +2,11 @@
 
 from decimal import Decimal
 
-from cartctl.domain.enums import PromotionScope, PromotionType, ShippingRuleType
-from cartctl.domain.money import Currency
-from cartctl.domain.promotions import Promotion, Reason
-from cartctl.domain.tax import TaxRate
-from cartctl.domain.zones import ShippingRule
+from cartctl.cart.enums import PromotionScope, PromotionType, ShippingRuleType
+from cartctl.cart.pricing.money import Currency
+from cartctl.cart.pricing.promotions.promotion import Promotion, Reason
+from cartctl.cart.pricing.shipping.zones import ShippingRule
+from cartctl.cart.pricing.tax import TaxRate
 
 _WHERE = {
     PromotionScope.CART: "the cart",

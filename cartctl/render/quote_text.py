@@ -8,10 +8,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from cartctl.domain.priced import ShippingStatus, TaxStatus
-from cartctl.domain.promotions import Group as Class
-from cartctl.domain.quote import Quote
-from cartctl.domain.tax import TaxMode, TaxRounding
+from cartctl.cart.pricing.pricing_result import ShippingStatus, TaxStatus
+from cartctl.cart.pricing.promotions.promotion import PromotionClass
+from cartctl.cart.pricing.quote import Quote
+from cartctl.cart.pricing.tax import TaxMode, TaxRounding
 from cartctl.render.quote_terms import promotion_terms, rate_terms, rule_terms, why_not
 from cartctl.render.text import renderable
 from cartctl.render.words import harmless
@@ -52,12 +52,12 @@ def _subtotal(quote: Quote) -> Iterator[_Row]:
 
 
 def _discount(quote: Quote) -> Iterator[_Row]:
-    yield from _promotions(quote, Class.PRODUCT, Class.CART, Class.GIFT)
+    yield from _promotions(quote, PromotionClass.PRODUCT, PromotionClass.CART, PromotionClass.GIFT)
     if quote.priced.discount_total:
         yield _sum("Discount on merchandise"), f"-{quote['discountTotal']}"
 
 
-def _promotions(quote: Quote, *classes: Class) -> Iterator[_Row]:
+def _promotions(quote: Quote, *classes: PromotionClass) -> Iterator[_Row]:
     """The promotions of some classes: what each gives, and what it took off or why it did not."""
     money = quote.request.currency
     outcomes = quote.priced.promotions
@@ -77,7 +77,7 @@ def _shipping(quote: Quote) -> Iterator[_Row]:
         names = f"{shipped.zone.name or shipped.zone.id}, {shipped.rule.name or shipped.rule.id}"
         terms = rule_terms(shipped.rule, shipped.amount, quote.request.currency)
         yield _detail(shown(f"{names}: {terms}")), f"{shipped.amount:f}"
-    yield from _promotions(quote, Class.SHIPPING)
+    yield from _promotions(quote, PromotionClass.SHIPPING)
     needed = status is not ShippingStatus.NOT_REQUIRED
     yield _sum("Shipping" if needed else "Shipping, not required"), quote["shippingTotal"]
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import cached_property
 from itertools import accumulate
 
-from cartctl.domain.money import allocate
+from cartctl.cart.pricing.money import allocate
 
 DAYS = 90
 LARGEST_SHARE = 0.10

@@ -9,6 +9,8 @@ from sqlalchemy import CheckConstraint, Column, Enum, Index, Table
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.sql.elements import TextClause
 
+from cartctl.cart.store.tables import cart_tables
+from cartctl.cart.store.tables.base import ENUMS
 from cartctl.database.contract import (
     SCHEMA,
     WantedCheck,
@@ -17,8 +19,6 @@ from cartctl.database.contract import (
     WantedKey,
     WantedTable,
 )
-from cartctl.schema.base import ENUMS
-from cartctl.schema.tables import cart_tables
 
 DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 ACTIONS = {"CASCADE": "c", "SET NULL": "n", "RESTRICT": "r", "NO ACTION": "a"}

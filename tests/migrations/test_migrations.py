@@ -6,12 +6,12 @@ import pytest
 from alembic.script import ScriptDirectory
 
 from cartctl.adapters.postgres import Postgres
+from cartctl.cart import enums
+from cartctl.cart.store.tables import METADATA, cart_tables
+from cartctl.cart.store.tables.base import ENUMS
 from cartctl.database.catalogue import Catalogue, difference, read_catalogue
 from cartctl.database.revisions import move
-from cartctl.domain import enums
 from cartctl.migrations.frozen import MIGRATIONS, NAMES
-from cartctl.schema.base import ENUMS
-from cartctl.schema.tables import METADATA, cart_tables
 from tests.services import Server, engine_of
 
 FROZEN = {

@@ -14,8 +14,8 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from cartctl.adapters.http import Http, Response
 from cartctl.adapters.postgres import Postgres
+from tests.cart.store.shop import Shop
 from tests.sandbox.served import served, write_flags, write_tokens
-from tests.schema.shop import Shop
 from tests.services import Server
 
 NOW = datetime.now(UTC)

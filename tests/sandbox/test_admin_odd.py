@@ -10,8 +10,8 @@ import pytest
 
 from cartctl.adapters.http import Http
 from cartctl.adapters.postgres import Postgres
+from tests.cart.store.shop import Shop
 from tests.sandbox.served import served, write_flags, write_tokens
-from tests.schema.shop import Shop
 
 NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)

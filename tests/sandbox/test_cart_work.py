@@ -13,9 +13,9 @@ from cartctl.sandbox.service.cart_work import CartWork
 from cartctl.sandbox.service.data import Data
 from cartctl.sandbox.service.flags import Flags
 from cartctl.sandbox.service.worker import Worker
+from tests.cart.store.shop import Shop
 from tests.sandbox.served import write_flags
 from tests.sandbox_fixture import wait_for
-from tests.schema.shop import Shop
 
 NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)

@@ -9,6 +9,8 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from typer.testing import CliRunner
 
 from cartctl.adapters.postgres import Postgres
+from cartctl.cart.store import jobs
+from cartctl.cart.store.tables import CartRow
 from cartctl.cli import app
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Interrupted, Refused, UsageError
@@ -16,8 +18,6 @@ from cartctl.sandbox.cart_rows import PART, Maker
 from cartctl.sandbox.fill import Seeded, _clear_and_prepare, fill
 from cartctl.sandbox.population import Population, Product, Tenant
 from cartctl.sandbox.seed import seed as seed_platform
-from cartctl.schema import jobs
-from cartctl.schema.tables import Cart
 from tests.sandbox_fixture import Sandbox
 
 UNTIL = datetime(2026, 2, 1, tzinfo=UTC)
@@ -135,8 +135,8 @@ def seeded(pg18: Any, migrated_template: str) -> Any:
 @pytest.mark.parametrize(
     ("statement", "index"),
     (
-        (jobs.due_to_expire(jobs.DUE, UNTIL).order_by(Cart.expires_at), "idx_carts_expiration"),
-        (jobs.candidates(UNTIL, ["avnz"]).order_by(Cart.abandoned_at), "idx_carts_recovery_candidates"),
+        (jobs.due_to_expire(jobs.DUE, UNTIL).order_by(CartRow.expires_at), "idx_carts_expiration"),
+        (jobs.candidates(UNTIL, ["avnz"]).order_by(CartRow.abandoned_at), "idx_carts_recovery_candidates"),
         (jobs.due_sessions(UNTIL), "idx_cross_site_sessions_cleanup"),
     ),
 )

@@ -6,7 +6,8 @@ from typing import Annotated
 from fastapi import Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from cartctl.domain.analytics import Period
+from cartctl.cart.analytics import Period
+from cartctl.cart.store import cart_statistics
 from cartctl.sandbox.names import INTERNAL
 from cartctl.sandbox.service.access import UNAUTHORIZED, Analyst, Database, Denied, admin_router
 from cartctl.sandbox.service.answers import OverviewAnswer, overview_answer
@@ -14,7 +15,6 @@ from cartctl.sandbox.service.data import Data
 from cartctl.sandbox.service.flags import ANALYTICS, CARTS, RECOVERY, Flags
 from cartctl.sandbox.service.platform import Authorization, Text
 from cartctl.sandbox.service.tokens import Tokens
-from cartctl.schema import figures
 
 DAYS = 30
 
@@ -47,4 +47,6 @@ def overview(data: Data, company: str, days: int = DAYS) -> OverviewAnswer:
     end = datetime.now(UTC)
     period = Period(end - timedelta(days=days), end)
     with data.session() as connection:
-        return overview_answer(period.begin, period.end, figures.overviews(connection, company, period))
+        return overview_answer(
+            period.begin, period.end, cart_statistics.overviews(connection, company, period)
+        )

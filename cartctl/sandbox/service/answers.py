@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 from pydantic.alias_generators import to_camel
 
-from cartctl.domain.enums import CartStatus, SiteType
-from cartctl.schema.documents import names
-from cartctl.schema.figures import Row, Stats
+from cartctl.cart.enums import CartStatus, SiteType
+from cartctl.cart.store.cart_statistics import OverviewRow, Stats
+from cartctl.cart.store.json_columns import names
 
 
 def told(moment: datetime) -> str:
@@ -170,7 +170,7 @@ def stats_answer(found: Stats) -> StatsAnswer:
     return StatsAnswer(total=found.total, total_value=worth, values=found.values, **counts)
 
 
-def overview_answer(begin: datetime, end: datetime, rows: list[Row]) -> OverviewAnswer:
+def overview_answer(begin: datetime, end: datetime, rows: list[OverviewRow]) -> OverviewAnswer:
     """Overviews as they are told."""
     return OverviewAnswer(
         begin=begin,
@@ -180,7 +180,7 @@ def overview_answer(begin: datetime, end: datetime, rows: list[Row]) -> Overview
     )
 
 
-def _ratios(row: Row) -> dict[str, Any]:
+def _ratios(row: OverviewRow) -> dict[str, Any]:
     found = row.overview
     return {
         "currency": row.currency,

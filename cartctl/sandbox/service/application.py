@@ -85,7 +85,7 @@ def _carts(app: FastAPI, settings: Settings, data: Data, tokens: Tokens) -> None
         from cartctl.sandbox.service import cart_pages
 
         app.include_router(cart_pages.routes(settings, data, tokens, app.state.flags))
-    from cartctl.domain.errors import NotFound
+    from cartctl.cart.errors import NotFound
     from cartctl.sandbox.service.access import Denied
 
     @app.exception_handler(Denied)

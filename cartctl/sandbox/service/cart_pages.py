@@ -7,6 +7,8 @@ from typing import Any
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
+from cartctl.cart.store import cart_statistics
+from cartctl.cart.store.repositories import CartFilter, Carts
 from cartctl.sandbox.service import analytics
 from cartctl.sandbox.service.answers import CartAnswer, CartLine, stats_answer
 from cartctl.sandbox.service.carts import CartId
@@ -17,8 +19,6 @@ from cartctl.sandbox.service.platform import Authorization, unauthorized
 from cartctl.sandbox.service.recovery import ABANDONED
 from cartctl.sandbox.service.settings import Settings
 from cartctl.sandbox.service.tokens import Tokens
-from cartctl.schema import figures
-from cartctl.schema.repositories import Carts, Filter
 
 
 def routes(settings: Settings, data: Data, tokens: Tokens, flags: Flags) -> APIRouter:
@@ -56,8 +56,8 @@ def routes(settings: Settings, data: Data, tokens: Tokens, flags: Flags) -> APIR
 
 def _carts(data: Data, company: str) -> dict[str, Any]:
     with data.session() as connection:
-        found = Carts(connection, company).page(Filter())
-        stats = stats_answer(figures.stats(connection, company))
+        found = Carts(connection, company).page(CartFilter())
+        stats = stats_answer(cart_statistics.stats(connection, company))
     return {"carts": _told(found), "stats": _shown(stats)}
 
 

@@ -9,11 +9,11 @@ from functools import partial
 
 import psycopg
 
+from cartctl.cart.store import jobs
 from cartctl.sandbox.service.data import Data
 from cartctl.sandbox.service.flags import RECOVERY, Flags
 from cartctl.sandbox.service.log import log
 from cartctl.sandbox.service.recovery import mail
-from cartctl.schema import jobs
 
 EVERY = 60.0  # seconds
 JOBS: dict[str, Callable[..., int]] = {

@@ -5,12 +5,12 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Path, Query, Request, Response
 
-from cartctl.domain.enums import CartStatus
+from cartctl.cart.enums import CartStatus
+from cartctl.cart.store import cart_statistics
+from cartctl.cart.store.repositories import CartFilter, Carts
 from cartctl.sandbox.service.access import CartAdmin, Database, admin_router
 from cartctl.sandbox.service.answers import CartAnswer, CartLine, StatsAnswer, stats_answer
 from cartctl.sandbox.service.paging import LONGEST, read_cursor, say_next
-from cartctl.schema import figures
-from cartctl.schema.repositories import Carts, Filter
 
 _NO_NUL = "^[^\\x00]+$"  # which no text of the database holds
 
@@ -29,8 +29,8 @@ def _filter(
     status: CartStatus | None = None,
     customer: Annotated[Id | None, Query(alias="customerId")] = None,
     site: Annotated[Id | None, Query(alias="siteId")] = None,
-) -> Filter:
-    return Filter(status, customer, site)
+) -> CartFilter:
+    return CartFilter(status, customer, site)
 
 
 @router.get("", response_model=list[CartLine])
@@ -39,7 +39,7 @@ def list_carts(
     response: Response,
     bearer: CartAdmin,
     data: Database,
-    wanted: Annotated[Filter, Depends(_filter)],
+    wanted: Annotated[CartFilter, Depends(_filter)],
     after: After = None,
     size: Size = 50,
 ) -> list[Mapping[str, Any]]:
@@ -55,7 +55,7 @@ def list_carts(
 def tell_stats(bearer: CartAdmin, data: Database) -> StatsAnswer:
     """How many carts there are by status, and what they are worth."""
     with data.session() as connection:
-        return stats_answer(figures.stats(connection, bearer.company))
+        return stats_answer(cart_statistics.stats(connection, bearer.company))
 
 
 @router.get("/{cart_id}", response_model=CartAnswer)

@@ -13,7 +13,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from cartctl.sandbox.service.figures import QUERY_SECONDS
 
 if TYPE_CHECKING:
-    from cartctl.schema.engine import Connection, Engine
+    from cartctl.cart.store.sql_engine import Connection, Engine
 
 WAIT = 2.0  # seconds a request waits for a connection
 GLANCE = 0.25  # seconds the health check waits for one
@@ -79,7 +79,7 @@ class Data:
 
     @cached_property
     def _engine(self) -> "Engine":
-        from cartctl.schema.engine import over
+        from cartctl.cart.store.sql_engine import over
 
         return over(self._pool.getconn)
 

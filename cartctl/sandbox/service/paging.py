@@ -9,12 +9,12 @@ from urllib.parse import urlencode
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 
-from cartctl.schema.repositories import Key
+from cartctl.cart.store.repositories import PageKey
 
 LONGEST = 1200  # characters of a cursor: an id of 200 characters, whatever they are, and a time
 
 
-def read_cursor(text: str | None) -> Key | None:
+def read_cursor(text: str | None) -> PageKey | None:
     """The key a cursor stands for. Raises RequestValidationError for one that was never given out."""
     if text is None:
         return None
@@ -25,9 +25,9 @@ def read_cursor(text: str | None) -> Key | None:
         raise RequestValidationError([where]) from wrong
 
 
-def _key(text: str) -> Key:
+def _key(text: str) -> PageKey:
     moment, _, cart = text.partition(" ")
-    found = Key(datetime.fromisoformat(moment), cart)
+    found = PageKey(datetime.fromisoformat(moment), cart)
     if not cart or "\0" in cart or found.last_activity_at.tzinfo is not None:
         raise ValueError("no key")
     return found

@@ -6,21 +6,21 @@ from typing import Annotated, Any
 
 from fastapi import Query, Request, Response
 
-from cartctl.domain.enums import CartStatus
+from cartctl.cart.enums import CartStatus
+from cartctl.cart.store import jobs
+from cartctl.cart.store.jobs import RecoveryClaim
+from cartctl.cart.store.repositories import CartFilter, Carts
+from cartctl.cart.store.sql_engine import naive
 from cartctl.sandbox.service.access import Database, Denied, RecoveryAdmin, admin_router
 from cartctl.sandbox.service.answers import AbandonedLine, Failure, RecoveryAnswer
 from cartctl.sandbox.service.carts import After, CartId, Size
 from cartctl.sandbox.service.log import log
 from cartctl.sandbox.service.paging import read_cursor, say_next
-from cartctl.schema import jobs
-from cartctl.schema.engine import naive
-from cartctl.schema.jobs import Claim
-from cartctl.schema.repositories import Carts, Filter
 
 CONFLICT: dict[int | str, dict[str, Any]] = {
     409: {"model": Failure, "description": "The cart is not due for a mail, or has moved on since"}
 }
-ABANDONED = Filter(status=CartStatus.ABANDONED)
+ABANDONED = CartFilter(status=CartStatus.ABANDONED)
 
 router = admin_router("/api/admin/carts")
 
@@ -69,7 +69,7 @@ def take_mail_back(
         left = naive(abandoned_at).replace(tzinfo=UTC)
     except (OverflowError, ValueError) as far:
         raise Denied(409, "not_claimed") from far
-    claim = Claim(cart_id, bearer.company, "", left)
+    claim = RecoveryClaim(cart_id, bearer.company, "", left)
     with data.session() as connection:
         Carts(connection, bearer.company).require(cart_id)
         done = jobs.reject_recovery(connection, claim, datetime.now(UTC))
@@ -77,7 +77,7 @@ def take_mail_back(
         raise Denied(409, "not_claimed")
 
 
-def mail(claim: Claim) -> None:
+def mail(claim: RecoveryClaim) -> None:
     """What stands for a mailer here: one line in the log, with the mail's key."""
     log(
         "INFO",

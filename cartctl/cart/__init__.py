@@ -1,0 +1,143 @@
+"""The cart library: prices, life cycle, statistics and storage of e-commerce carts on PostgreSQL.
+
+It imports nothing else of the package. Its public names are those of `__all__`; each is imported when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from cartctl.cart.analytics import Overview, Period, by_site_type, overview
+    from cartctl.cart.components import (
+        ShippingProgress,
+        Urgency,
+        scarcity,
+        shipping_progress,
+        upsell,
+        urgency,
+    )
+    from cartctl.cart.enums import (
+        CartStatus,
+        CrossSiteSessionStatus,
+        PromotionScope,
+        PromotionType,
+        ShippingRuleType,
+        SiteType,
+        TaxType,
+    )
+    from cartctl.cart.errors import CartError, InputError, NotFound, RuleBroken
+    from cartctl.cart.lifecycle.cart import Cart, Item, SavedItem
+    from cartctl.cart.lifecycle.merge import MergeClaim, Merged, Quantities, merge
+    from cartctl.cart.pricing.calculation import price
+    from cartctl.cart.pricing.line import Line
+    from cartctl.cart.pricing.money import Currency, currency
+    from cartctl.cart.pricing.places.address import Address
+    from cartctl.cart.pricing.pricing_request import PricingRequest
+    from cartctl.cart.pricing.pricing_result import PricingResult
+    from cartctl.cart.pricing.promotions.promotion import Promotion, Reason
+    from cartctl.cart.pricing.quote import Quote, quote
+    from cartctl.cart.pricing.shipping.zones import ShippingRule, ShippingZone
+    from cartctl.cart.pricing.tax import TaxMode, TaxRate, TaxRounding
+    from cartctl.cart.quote_document.document_reader import read_quote
+    from cartctl.cart.store.cart_statistics import StatsReport, report
+    from cartctl.cart.store.conversion import Converted, cancel, convert
+    from cartctl.cart.store.loading import PricingTerms
+    from cartctl.cart.store.repositories import CartFilter, Carts
+    from cartctl.cart.store.sql_engine import over
+
+_MODULES: Final = {
+    "analytics": ("Overview", "Period", "by_site_type", "overview"),
+    "components": ("ShippingProgress", "Urgency", "scarcity", "shipping_progress", "upsell", "urgency"),
+    "enums": (
+        *("CartStatus", "CrossSiteSessionStatus", "PromotionScope", "PromotionType"),
+        *("ShippingRuleType", "SiteType", "TaxType"),
+    ),
+    "errors": ("CartError", "InputError", "NotFound", "RuleBroken"),
+    "lifecycle.cart": ("Cart", "Item", "SavedItem"),
+    "lifecycle.merge": ("MergeClaim", "Merged", "Quantities", "merge"),
+    "pricing.calculation": ("price",),
+    "pricing.line": ("Line",),
+    "pricing.money": ("Currency", "currency"),
+    "pricing.places.address": ("Address",),
+    "pricing.pricing_request": ("PricingRequest",),
+    "pricing.pricing_result": ("PricingResult",),
+    "pricing.promotions.promotion": ("Promotion", "Reason"),
+    "pricing.quote": ("Quote", "quote"),
+    "pricing.shipping.zones": ("ShippingRule", "ShippingZone"),
+    "pricing.tax": ("TaxMode", "TaxRate", "TaxRounding"),
+    "quote_document.document_reader": ("read_quote",),
+    "store.conversion": ("Converted", "cancel", "convert"),
+    "store.loading": ("PricingTerms",),
+    "store.repositories": ("CartFilter", "Carts"),
+    "store.sql_engine": ("over",),
+    "store.cart_statistics": ("StatsReport", "report"),
+}
+_MODULE_OF: Final = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = [
+    "Address",
+    "Cart",
+    "CartError",
+    "CartFilter",
+    "CartStatus",
+    "Carts",
+    "Converted",
+    "CrossSiteSessionStatus",
+    "Currency",
+    "InputError",
+    "Item",
+    "Line",
+    "MergeClaim",
+    "Merged",
+    "NotFound",
+    "Overview",
+    "Period",
+    "PricingRequest",
+    "PricingResult",
+    "PricingTerms",
+    "Promotion",
+    "PromotionScope",
+    "PromotionType",
+    "Quantities",
+    "Quote",
+    "Reason",
+    "RuleBroken",
+    "SavedItem",
+    "ShippingProgress",
+    "ShippingRule",
+    "ShippingRuleType",
+    "ShippingZone",
+    "SiteType",
+    "StatsReport",
+    "TaxMode",
+    "TaxRate",
+    "TaxRounding",
+    "TaxType",
+    "Urgency",
+    "by_site_type",
+    "cancel",
+    "convert",
+    "currency",
+    "merge",
+    "over",
+    "overview",
+    "price",
+    "quote",
+    "read_quote",
+    "report",
+    "scarcity",
+    "shipping_progress",
+    "upsell",
+    "urgency",
+]
+
+
+def __getattr__(name: str) -> Any:
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{module}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

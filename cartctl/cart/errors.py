@@ -1,0 +1,102 @@
+"""The library's errors, each with the code that an API responds with. Where one is raised, nothing was changed."""
+
+from typing import ClassVar
+
+
+class CartError(Exception):
+    """An error of the cart library: one sentence, a hint on what to do, and a stable code."""
+
+    code: ClassVar[str] = "CART_ERROR"
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class RuleBroken(CartError):
+    """A rule of the cart does not allow this."""
+
+    code = "RULE_BROKEN"
+
+
+class CartNotActive(RuleBroken):
+    """The cart is converted, merged or expired, and nothing leaves those."""
+
+    code = "CART_NOT_ACTIVE"
+
+
+class TransitionInvalid(RuleBroken):
+    """A cart in this state does not go to that one, or its guard is not met."""
+
+    code = "INVALID_TRANSITION"
+
+
+class OrderConflict(RuleBroken):
+    """The cart was converted into another order."""
+
+    code = "ORDER_CONFLICT"
+
+
+class ConversionBlocked(RuleBroken):
+    """The cart cannot become an order as it is."""
+
+    code = "CONVERSION_BLOCKED"
+
+
+class SessionNotActive(RuleBroken):
+    """The session has ended."""
+
+    code = "SESSION_NOT_ACTIVE"
+
+
+class NotFound(RuleBroken):
+    """There is no such thing in this company."""
+
+    code = "NOT_FOUND"
+
+
+class CodeRequiresLogin(RuleBroken):
+    """A promotion with a limit per customer was asked for by nobody in particular."""
+
+    code = "CODE_REQUIRES_LOGIN"
+
+
+class LimitReached(RuleBroken):
+    """A promotion has been used as often as it may be."""
+
+    code = "PROMOTION_LIMIT_REACHED"
+
+
+class CurrencyMismatch(RuleBroken):
+    """Two carts of different currencies do not become one."""
+
+    code = "CURRENCY_MISMATCH"
+
+
+class MergeRefused(RuleBroken):
+    """These two carts may not be merged."""
+
+    code = "MERGE_REFUSED"
+
+
+class GiftFixed(RuleBroken):
+    """A gift's line is the promotion's: it can be declined, not changed."""
+
+    code = "GIFT_FIXED"
+
+
+class ListFull(RuleBroken):
+    """A comparison holds no more products."""
+
+    code = "LIST_FULL"
+
+
+class InputError(CartError):
+    """A document or value that the rules cannot work with; the message begins with the path of the field."""
+
+    code = "INVALID_INPUT"
+
+    def __init__(self, path: str, why: str, *, hint: str = "") -> None:
+        super().__init__(f"{path}: {why}" if path else why, hint=hint)
+        self.path = path

@@ -1,0 +1,71 @@
+"""Money (D2): amounts come and go as Decimal and are whole minor units in between, so that only `q` ever rounds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Context, Decimal
+
+from cartctl.cart.errors import InputError
+from cartctl.cart.pricing.currencies import DECIMALS
+
+_EXACT = Context(prec=400)  # the default context would round the 29th digit without a word
+_SUPPORTED = frozenset({0, 2})
+LARGEST = Decimal("9999999999.99")  # NUMERIC(12,2), the columns that amounts end in
+
+
+@dataclass(frozen=True, slots=True)
+class Currency:
+    """A currency and its decimals: 0 or 2."""
+
+    code: str
+    decimals: int
+
+    def minor(self, amount: Decimal) -> int:
+        """An amount as whole minor units. Raises ValueError when it is finer than those."""
+        numerator, denominator = amount.as_integer_ratio()
+        units, finer = divmod(numerator * (100 if self.decimals else 1), denominator)
+        if finer:
+            raise ValueError(f"{amount} is finer than {self.code} has units")
+        return int(units)
+
+    def holds(self, amount: Decimal | None) -> bool:
+        """Whether an amount is not negative and no finer than the currency; None is no amount, and held."""
+        return amount is None or (amount >= 0 and 10**self.decimals % amount.as_integer_ratio()[1] == 0)
+
+    def amount(self, units: int) -> Decimal:
+        """Whole minor units as an amount, always with the currency's decimals."""
+        return Decimal(units).scaleb(-self.decimals, _EXACT)
+
+
+def currency(code: str) -> Currency:
+    """The currency of an ISO 4217 code. Raises InputError for one that is unknown or has other than 0 or 2 decimals."""
+    decimals = DECIMALS.get(code)
+    if decimals is None:
+        raise InputError("currency", f"{code!a} is no currency", hint="Give an ISO 4217 code such as USD.")
+    if decimals not in _SUPPORTED:
+        raise InputError("currency", f"{code} has {decimals} decimals; only 0 and 2 are supported")
+    return Currency(code, decimals)
+
+
+def q(numerator: int, denominator: int = 1) -> int:
+    """An exact, non-negative fraction of minor units, rounded half up to whole ones (D2)."""
+    return (2 * numerator + denominator) // (2 * denominator)
+
+
+def allocate(total: int, weights: Sequence[int]) -> list[int]:
+    """Split minor units by weights, so that the shares add up to `total` (D2).
+
+    Exact shares are floored; the units left over go to the largest remainders, ties to the earlier line. A weight of 0
+    gets nothing. Raises ValueError for something to split and nothing to split it by.
+    """
+    whole = sum(weights)
+    if whole <= 0:
+        if total:
+            raise ValueError(f"{total} units cannot be split by weights that are all zero")
+        return [0] * len(weights)
+    shares = [divmod(total * weight, whole) for weight in weights]
+    parts = [floor for floor, _ in shares]
+    left = total - sum(parts)
+    by_remainder = sorted(range(len(shares)), key=lambda index: -shares[index][1])  # stable: the earlier line
+    for index in by_remainder[:left]:
+        parts[index] += 1
+    return parts

@@ -1,0 +1,102 @@
+"""What pricing answers: every amount of a cart, and for each part of it why."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from cartctl.cart.pricing.promotions.promotion import Reason
+from cartctl.cart.pricing.shipping.zones import ShippingRule, ShippingZone
+from cartctl.cart.pricing.tax import TaxRate
+
+
+class TaxStatus(StrEnum):
+    """Whether the address, and so the tax, is known."""
+
+    RESOLVED = "RESOLVED"
+    UNRESOLVED = "UNRESOLVED"
+
+
+class ShippingStatus(StrEnum):
+    """Whether there is something to ship, and a way to."""
+
+    NOT_REQUIRED = "NOT_REQUIRED"
+    RESOLVED = "RESOLVED"
+    UNAVAILABLE = "UNAVAILABLE"
+
+
+@dataclass(frozen=True, slots=True)
+class PricedLine:
+    """A line's amounts; a gift's are 0. `net` is what it costs after all discounts."""
+
+    id: str
+    gift: bool
+    base: Decimal
+    discount: Decimal
+    net: Decimal
+    tax: Decimal
+    product_id: str
+    quantity: int
+    unit_price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionOutcome:
+    """What became of a promotion: what it took off, or the reason why it did not."""
+
+    id: str
+    code: str
+    applied: bool
+    amount: Decimal
+    reason: Reason | None
+
+
+@dataclass(frozen=True, slots=True)
+class TaxAmount:
+    """What one rate takes in all, shipping included where that is taxed."""
+
+    rate: TaxRate
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """The chosen way to ship: its price, and the discount on it."""
+
+    zone: ShippingZone
+    rule: ShippingRule
+    amount: Decimal
+    discount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class PricingResult:
+    """A cart with every amount. `discount_total` is merchandise alone; `shipping_total` is after its discounts."""
+
+    subtotal: Decimal
+    discount_total: Decimal
+    shipping_total: Decimal
+    tax_total: Decimal
+    grand_total: Decimal
+    item_count: int
+    tax_status: TaxStatus
+    shipping_status: ShippingStatus
+    lines: tuple[PricedLine, ...]
+    promotions: tuple[PromotionOutcome, ...]
+    taxes: tuple[TaxAmount, ...]
+    shipping: Shipped | None
+    warnings: tuple[str, ...]
+
+    @property
+    def blocked(self) -> tuple[str, ...]:
+        """Why this cart cannot be converted as it is (D8); empty when it can."""
+        return tuple(
+            reason
+            for reason, so in (
+                ("the tax is not known without an address", self.tax_status is TaxStatus.UNRESOLVED),
+                (
+                    "there is no way to ship it there",
+                    self.shipping_status is ShippingStatus.UNAVAILABLE,
+                ),
+            )
+            if so
+        )

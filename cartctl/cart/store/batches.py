@@ -1,0 +1,149 @@
+"""The cart's jobs, batch after batch, each in a transaction of its own, until nothing is due or the limit is reached.
+
+When a job is killed, what was committed stays and the next run continues with the rest. It skips the rows that other
+workers have locked.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, ClassVar
+
+from sqlalchemy import Connection, func, select
+
+from cartctl.cart.store import jobs
+from cartctl.cart.store.jobs import RecoveryClaim
+from cartctl.cart.store.sql_engine import Statement
+
+
+@dataclass(frozen=True, slots=True)
+class JobOptions:
+    """Which companies' carts a job considers (None: all), as of when (UTC), and how many at most, in all and per batch."""
+
+    now: datetime
+    companies: Sequence[str] | None = None
+    limit: int | None = None
+    batch_size: int = jobs.BATCH
+
+
+@dataclass(frozen=True, slots=True)
+class CartJob:
+    """The result of a job: the number of rows by outcome, done (`applied`) or due."""
+
+    kind: ClassVar[str] = "cart_job"
+
+    job: str
+    applied: bool
+    counts: dict[str, int]
+    now: datetime
+    companies: tuple[str, ...] | None
+    batches: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class JobTask:
+    """One part of a job: the statement of what is due, one batch of it, and what follows each batch's commit."""
+
+    outcome: str
+    due: Callable[..., Statement]
+    batch: Callable[..., int]
+    committed: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True, slots=True)
+class JobHooks:
+    """What a caller does around the batches: `around` (by outcome) encloses each transaction, `after` follows each commit.
+
+    `after` is given the number of rows done so far and the outcome; it may raise to stop between two batches.
+    """
+
+    around: Callable[[str], AbstractContextManager[None]] = lambda _outcome: nullcontext()
+    after: Callable[[int, str], None] = lambda _done, _outcome: None
+
+
+def _due_carts(now: datetime, companies: Sequence[str] | None) -> Statement:
+    active: Any = jobs.due_to_expire(jobs.DUE, now, companies)
+    due: Statement = active.union_all(jobs.due_to_expire(jobs.LEFT, now, companies))
+    return due
+
+
+def expiry(abandon_after: timedelta) -> tuple[JobTask, ...]:
+    """The job that expires carts, and then abandons those without activity for `abandon_after` (D1)."""
+    due = partial(jobs.due_to_abandon, after=abandon_after)
+    abandon = partial(jobs.abandon_carts, after=abandon_after)
+    return (JobTask("expired", _due_carts, jobs.expire_carts), JobTask("abandoned", due, abandon))
+
+
+CLEANUP = (JobTask("sessions_expired", jobs.due_sessions, jobs.expire_sessions),)
+
+
+def recovery(publish: Callable[[RecoveryClaim], None]) -> tuple[JobTask, ...]:
+    """The job that claims carts for a recovery mail; `publish` is given each claim as soon as it is committed."""
+    claims: list[RecoveryClaim] = []
+
+    def claim(connection: Connection, now: datetime, **options: Any) -> int:
+        claims[:] = jobs.claim_recovery(connection, now, **options)
+        return len(claims)
+
+    def publish_all() -> None:
+        for each in claims:
+            publish(each)
+
+    return (JobTask("claimed", jobs.candidates, claim, publish_all),)
+
+
+def preview_job(connection: Connection, job: str, tasks: tuple[JobTask, ...], options: JobOptions) -> CartJob:
+    """Count what a job would do. Read-only."""
+    began = time.monotonic()
+    counts = {task.outcome: _count(connection, task.due(options.now, options.companies)) for task in tasks}
+    return _result(job, options, counts, 0, began, applied=False)
+
+
+def run_job(
+    connection: Connection,
+    job: str,
+    tasks: tuple[JobTask, ...],
+    options: JobOptions,
+    hooks: JobHooks | None = None,
+) -> CartJob:
+    """Run a job on a connection without an open transaction, batch by batch. Raises what the hooks and the driver raise."""
+    hooks = hooks or JobHooks()
+    began, counts, batches = time.monotonic(), {task.outcome: 0 for task in tasks}, 0
+    for task in tasks:
+        while done := _batch(connection, task, options, sum(counts.values()), hooks):
+            counts[task.outcome] += done
+            batches += 1
+            hooks.after(sum(counts.values()), task.outcome)
+    return _result(job, options, counts, batches, began, applied=True)
+
+
+def _batch(connection: Connection, task: JobTask, options: JobOptions, done: int, hooks: JobHooks) -> int:
+    size = options.batch_size if options.limit is None else min(options.batch_size, options.limit - done)
+    if size <= 0:
+        return 0
+    with hooks.around(task.outcome), connection.begin():
+        changed = task.batch(connection, options.now, size=size, companies=options.companies)
+    task.committed()
+    return changed
+
+
+def _count(connection: Connection, due: Statement) -> int:
+    return connection.scalar(select(func.count()).select_from(due.subquery())) or 0
+
+
+def _result(
+    job: str, options: JobOptions, counts: dict[str, int], batches: int, began: float, *, applied: bool
+) -> CartJob:
+    return CartJob(
+        job=job,
+        applied=applied,
+        counts=counts,
+        now=options.now,
+        companies=None if options.companies is None else tuple(options.companies),
+        batches=batches,
+        seconds=round(time.monotonic() - began, 3),
+    )

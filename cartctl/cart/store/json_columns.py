@@ -1,0 +1,56 @@
+"""JSON columns read as what they mean, whoever wrote them: another application shares the tables, and any JSON fits a column."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from cartctl.cart.pricing.shipping.weights import GRAMS
+
+_HEAVIEST = Decimal(10) ** 7  # as a quote has it
+
+
+@dataclass(frozen=True, slots=True)
+class ProductSnapshot:
+    """What a product was when it was put into the cart, as far as prices depend on it."""
+
+    category: str | None
+    weight: Decimal
+    weight_unit: str
+
+
+def names(value: Any) -> tuple[str, ...]:
+    """A list of names. Null is an empty one; anything else is a single name, so that it never widens what it limits."""
+    if value is None:
+        return ()
+    return tuple(map(str, value)) if isinstance(value, list) else (str(value),)
+
+
+def targets(value: Any) -> tuple[frozenset[str], frozenset[str]]:
+    """The products and the categories that a promotion is for; what cannot be read is for none that there is."""
+    found = value if isinstance(value, Mapping) else {"productIds": value or None}
+    return frozenset(names(found.get("productIds"))), frozenset(names(found.get("categoryIds")))
+
+
+def unit(value: Any) -> str:
+    """A unit of weight as the rules spell it, known or not."""
+    return str(value).strip().lower()
+
+
+def snapshot(value: Any) -> ProductSnapshot:
+    """A product's snapshot; what it does not tell as it should is not known of it."""
+    told = value if isinstance(value, Mapping) else {}
+    category, measured = told.get("category"), unit(told.get("weightUnit"))
+    return ProductSnapshot(
+        category=category if isinstance(category, str) else None,
+        weight=_weight(told.get("weight")),
+        weight_unit=measured if measured in GRAMS else "lb",
+    )
+
+
+def _weight(value: Any) -> Decimal:
+    try:
+        found = Decimal(str(value))
+    except InvalidOperation:
+        return Decimal(0)
+    return found if found.is_finite() and 0 <= found <= _HEAVIEST else Decimal(0)

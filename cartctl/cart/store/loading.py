@@ -1,0 +1,279 @@
+"""Rows as the domain's values: a cart, and everything that its price depends on. Times are UTC without a zone."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select, text
+
+from cartctl.cart.enums import (
+    CartStatus,
+    PromotionScope,
+    PromotionType,
+    ShippingRuleType,
+    SiteType,
+    TaxType,
+)
+from cartctl.cart.lifecycle import cart as domain
+from cartctl.cart.pricing.money import currency
+from cartctl.cart.pricing.places.address import Address
+from cartctl.cart.pricing.pricing_request import PricingRequest
+from cartctl.cart.pricing.promotions.promotion import Promotion
+from cartctl.cart.pricing.shipping.zones import ShippingRule, ShippingZone
+from cartctl.cart.pricing.tax import TaxMode, TaxRate, TaxRounding
+from cartctl.cart.store.json_columns import names, snapshot, targets, unit
+from cartctl.cart.store.sql_engine import Statement
+from cartctl.cart.store.tables import (
+    CartItemRow,
+    CartPromotionRow,
+    CartRow,
+    PromotionRow,
+    PromotionUsageRow,
+    ShippingRuleRow,
+    ShippingZoneRow,
+    TaxRateRow,
+)
+from cartctl.cart.store.tables.platform import PRODUCTS
+
+
+@dataclass(frozen=True, slots=True)
+class PricingTerms:
+    """What a price depends on and no table holds: how the company taxes, what it ships and what it has in stock.
+
+    `stock` has units by product id; a product that is not in it is not counted.
+    """
+
+    tax_mode: TaxMode = TaxMode.EXCLUSIVE
+    tax_rounding: TaxRounding = TaxRounding.PER_LINE
+    tax_shipping: bool = False
+    shipping_required: bool = False
+    shipping_rule_id: str | None = None
+    stock: Mapping[str, int] = field(default_factory=dict)
+
+
+def load_cart(
+    connection: Connection, company_id: str, cart_id: str, *, locked: bool = False
+) -> domain.Cart | None:
+    """A company's cart without its lines, its row locked until the transaction ends where asked for; None without one."""
+    asked = select(CartRow.__table__).where(CartRow.company_id == company_id, CartRow.id == cart_id)
+    row = connection.execute(asked.with_for_update() if locked else asked).mappings().one_or_none()
+    return None if row is None else _cart(row)
+
+
+def load_items(connection: Connection, cart_id: str) -> tuple[domain.Item, ...]:
+    """A cart's lines, in line order; category and weight are those of the product when it was put in."""
+    asked = select(CartItemRow.__table__).where(CartItemRow.cart_id == cart_id)
+    rows = connection.execute(asked.order_by(CartItemRow.added_at, CartItemRow.id)).mappings()
+    return tuple(_item(row) for row in rows)
+
+
+def load_request(
+    connection: Connection, cart: domain.Cart, now: datetime, terms: PricingTerms
+) -> PricingRequest:
+    """Everything that a cart's price depends on, of its own company alone."""
+    company, row = cart.company_id, _address_row(connection, cart.id)
+    promotions = _rows(connection, _applied(cart))
+    return PricingRequest(
+        currency=currency(cart.currency),
+        now=now,
+        lines=domain.lines(load_items(connection, cart.id)),
+        tax_mode=terms.tax_mode,
+        tax_rounding=terms.tax_rounding,
+        tax_shipping=terms.tax_shipping,
+        company_id=company,
+        customer_id=cart.customer_id,
+        shipping_required=terms.shipping_required,
+        shipping_rule_id=terms.shipping_rule_id,
+        ship_to=_address(row),
+        stock={**terms.stock, **_gone(connection, promotions)},
+        promotions=tuple(_promotion(found) for found in promotions),
+        tax_rates=tuple(_tax_rate(found) for found in _rows(connection, _active(TaxRateRow, company))),
+        zones=_zones(connection, company) if terms.shipping_required else (),
+        used=_used(connection, cart.customer_id, [found["id"] for found in promotions]),
+    )
+
+
+def _applied(cart: domain.Cart) -> Statement:
+    return (
+        select(PromotionRow.__table__)
+        .join(CartPromotionRow, CartPromotionRow.promotion_id == PromotionRow.id)
+        .where(CartPromotionRow.cart_id == cart.id, PromotionRow.company_id == cart.company_id)
+    )
+
+
+def _gone(connection: Connection, promotions: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Gifts that are no products any more, as products out of stock: nothing in the tables keeps a gift's product."""
+    gifts = {row["getProductId"] for row in promotions if row["type"] is PromotionType.FREE_GIFT}
+    if not gifts:
+        return {}
+    return dict.fromkeys(
+        gifts - set(connection.scalars(select(PRODUCTS.c.id).where(PRODUCTS.c.id.in_(gifts)))), 0
+    )
+
+
+def _active(table: Any, company: str) -> Statement:
+    return select(table.__table__).where(table.company_id == company, table.is_active)
+
+
+def _rows(connection: Connection, asked: Statement) -> list[Mapping[str, Any]]:
+    return [dict(row) for row in connection.execute(asked).mappings()]
+
+
+def _address_row(connection: Connection, cart_id: str) -> Mapping[str, Any]:
+    columns = (
+        CartRow.shipping_country,
+        CartRow.shipping_state,
+        CartRow.shipping_city,
+        CartRow.shipping_postal_code,
+    )
+    return dict(connection.execute(select(*columns).where(CartRow.id == cart_id)).mappings().one())
+
+
+def _address(row: Mapping[str, Any]) -> Address | None:
+    country, *rest = row.values()
+    return Address(country, *rest) if country else None
+
+
+def _used(connection: Connection, customer: str | None, promotions: Iterable[str]) -> dict[str, int]:
+    """How often the customer has used each promotion."""
+    ids = list(promotions)
+    if customer is None or not ids:
+        return {}
+    asked = (
+        select(PromotionUsageRow.promotion_id, func.count())
+        .where(PromotionUsageRow.promotion_id.in_(ids), PromotionUsageRow.customer_id == customer)
+        .group_by(PromotionUsageRow.promotion_id)
+    )
+    return {row[0]: row[1] for row in connection.execute(asked)}
+
+
+def _zones(connection: Connection, company: str) -> tuple[ShippingZone, ...]:
+    rows = _rows(connection, _active(ShippingZoneRow, company))
+    rules = select(ShippingRuleRow.__table__).where(
+        ShippingRuleRow.shipping_zone_id.in_([row["id"] for row in rows]), ShippingRuleRow.is_active
+    )
+    by_zone: dict[str, list[ShippingRule]] = {row["id"]: [] for row in rows}
+    for found in _rows(connection, rules.order_by(text('"sortOrder", id'))):
+        by_zone[found["shippingZoneId"]].append(_rule(found))
+    return tuple(_zone(row, by_zone[row["id"]]) for row in rows)
+
+
+def _cart(row: Mapping[Any, Any]) -> domain.Cart:
+    return domain.Cart(
+        id=row["id"],
+        company_id=row["companyId"],
+        status=CartStatus(row["status"]),
+        currency=row["currency"],
+        item_count=row["itemCount"],
+        created_at=row["createdAt"],
+        last_activity_at=row["lastActivityAt"],
+        site_type=SiteType(row["siteType"]),
+        customer_id=row["customerId"],
+        session_token=row["sessionToken"],
+        grand_total=row["grandTotal"],
+        discount_codes=names(row["discountCodes"]),
+        expires_at=row["expiresAt"],
+        abandoned_at=row["abandonedAt"],
+        converted_at=row["convertedAt"],
+        order_id=row["orderId"],
+        merged_into_cart_id=row["mergedIntoCartId"],
+        merged_at=row["mergedAt"],
+        recovery_email_sent=row["recoveryEmailSent"],
+        recovery_email_sent_at=row["recoveryEmailSentAt"],
+        recovery_clicks=row["recoveryClicks"],
+    )
+
+
+def _item(row: Mapping[Any, Any]) -> domain.Item:
+    product = snapshot(row["productSnapshot"])
+    return domain.Item(
+        id=row["id"],
+        product_id=row["productId"],
+        quantity=row["quantity"],
+        unit_price=row["unitPrice"],
+        added_at=row["addedAt"],
+        variant_id=row["variantId"],
+        custom_fields=row["customFields"],
+        gift_message=row["giftMessage"],
+        is_gift=row["isGift"],
+        gift_promotion_id=row["giftPromotionId"],
+        category=product.category,
+        weight=product.weight,
+        weight_unit=product.weight_unit,
+    )
+
+
+def _promotion(row: Mapping[str, Any]) -> Promotion:
+    products, categories = targets(row["targeting"])
+    return Promotion(
+        id=row["id"],
+        code=row["code"],
+        type=PromotionType(row["type"]),
+        scope=PromotionScope(row["scope"]),
+        value=row["value"],
+        created_at=row["createdAt"],
+        company_id=row["companyId"],
+        minimum_order_amount=row["minimumOrderAmount"],
+        maximum_discount=row["maximumDiscount"],
+        buy_quantity=row["buyQuantity"],
+        get_quantity=row["getQuantity"],
+        get_product_id=row["getProductId"],
+        priority=row["priority"],
+        stackable=row["stackable"],
+        product_ids=products,
+        category_ids=categories,
+        starts_at=row["startsAt"],
+        expires_at=row["expiresAt"],
+        is_active=row["isActive"],
+        max_uses_total=row["maxUsesTotal"],
+        max_uses_per_customer=row["maxUsesPerCustomer"],
+        current_uses=row["currentUses"],
+    )
+
+
+def _tax_rate(row: Mapping[str, Any]) -> TaxRate:
+    return TaxRate(
+        id=row["id"],
+        country=row["country"],
+        tax_type=TaxType(row["taxType"]),
+        name=row["name"],
+        rate=row["rate"],
+        state=row["state"],
+        city=row["city"],
+        zip_code=row["zipCode"],
+        is_compound=row["isCompound"],
+        priority=row["priority"],
+        exempt_categories=frozenset(names(row["exemptCategories"])),
+    )
+
+
+def _zone(row: Mapping[str, Any], rules: Iterable[ShippingRule]) -> ShippingZone:
+    return ShippingZone(
+        id=row["id"],
+        created_at=row["createdAt"],
+        name=row["name"],
+        countries=tuple(row["countries"] or ()),
+        states=tuple(row["states"] or ()),
+        zip_codes=tuple(row["zipCodes"] or ()),
+        priority=row["priority"],
+        rules=tuple(rules),
+    )
+
+
+def _rule(row: Mapping[str, Any]) -> ShippingRule:
+    return ShippingRule(
+        id=row["id"],
+        type=ShippingRuleType(row["type"]),
+        base_rate=row["baseRate"],
+        name=row["name"],
+        per_item_rate=row["perItemRate"],
+        per_weight_unit_rate=row["perWeightUnitRate"],
+        weight_unit=unit(row["weightUnit"]),
+        free_shipping_threshold=row["freeShippingThreshold"],
+        min_weight=row["minWeight"],
+        max_weight=row["maxWeight"],
+        min_order_total=row["minOrderTotal"],
+        max_order_total=row["maxOrderTotal"],
+        sort_order=row["sortOrder"],
+    )

@@ -1,0 +1,148 @@
+"""A small shop for tests: two companies, customers, and carts in whatever state a test wants."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any, TypeVar
+
+from cartctl.adapters.postgres import Postgres, sql
+from cartctl.cart.store.sql_engine import Connection, Engine, naive, over
+
+NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+T = TypeVar("T")
+
+WORLD = """
+INSERT INTO companies (id, name) VALUES ('shop', 'Shop'), ('other', 'Other');
+INSERT INTO sites (id, "companyId", name, domain) VALUES ('site', 'shop', 'Site', 'shop.example');
+INSERT INTO customers (id, "companyId", email, "firstName", "lastName")
+VALUES ('ada', 'shop', 'ada@shop.example', 'Ada', 'A'), ('ben', 'shop', 'ben@shop.example', 'Ben', 'B'),
+       ('mute', 'shop', ' ', 'No', 'Mail'), ('eve', 'other', 'eve@other.example', 'Eve', 'E');
+INSERT INTO products (id, "companyId", name, category, price, stock)
+VALUES ('mug', 'shop', 'Mug', 'kitchen', 20, 5), ('eves', 'other', 'Eves', 'kitchen', 20, 5);
+INSERT INTO tax_rates (id, "companyId", country, "taxType", name, rate, "updatedAt")
+VALUES ('tax', 'shop', 'US', 'SALES_TAX', 'Sales tax', 0.10, now());
+"""
+
+
+class Shop:
+    """A database with the shop in it, and the engine over it."""
+
+    def __init__(self, database: Postgres) -> None:
+        self.database = database
+        self.engine: Engine = over(lambda: database.connect("tests", autocommit=False))
+        self._numbers = count(1)
+        self.run(WORLD)
+
+    def run(self, statement: str) -> None:
+        """One or more statements, as they are."""
+        with self.database.session("tests") as connection:
+            connection.execute(statement.encode())
+
+    def insert(self, table: str, **columns: Any) -> None:
+        """One row."""
+        names = sql.SQL(", ").join(map(sql.Identifier, columns))
+        marks = sql.SQL(", ").join([sql.Placeholder()] * len(columns))
+        with self.database.session("tests") as connection:
+            connection.execute(
+                sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(sql.Identifier(table), names, marks),
+                tuple(columns.values()),
+            )
+
+    def cart(self, **given: Any) -> str:
+        """A cart of the shop with a mug in it, active a moment ago unless told otherwise; gives its id."""
+        cart = str(given.pop("id", f"cart-{next(self._numbers):04}"))
+        known = {
+            "companyId": "shop",
+            "itemCount": 1,
+            "grandTotal": 20,
+            "createdAt": NOW - 2 * HOUR,
+            "updatedAt": NOW,
+            "lastActivityAt": NOW,
+            "shippingCountry": "US",
+        }
+        columns = {"id": cart, **known, **given}
+        self.insert("carts", **{name: _told(value) for name, value in columns.items()})
+        if columns["itemCount"]:
+            self.line(cart)
+        return cart
+
+    def line(self, cart: str, **given: Any) -> None:
+        """A mug in a cart."""
+        price = given.pop("unitPrice", 20)
+        self.insert(
+            "cart_items",
+            id=f"line-{next(self._numbers):04}",
+            cartId=cart,
+            productId="mug",
+            productSnapshot='{"name": "Mug", "category": "kitchen"}',
+            unitPrice=price,
+            originalPrice=price,
+            lineTotal=price,
+            updatedAt=naive(NOW),
+            **given,
+        )
+
+    def abandoned(self, hours: float, **given: Any) -> str:
+        """A cart that was abandoned so many hours ago."""
+        left = NOW - timedelta(hours=hours)
+        known = {
+            "status": "ABANDONED",
+            "abandonedAt": left,
+            "lastActivityAt": left - HOUR,
+            "customerId": "ada",
+        }
+        return self.cart(**{**known, **given})
+
+    def promotion(self, name: str, **given: Any) -> None:
+        """A promotion of the shop: 10 % off the cart unless told otherwise."""
+        known = {
+            "companyId": "shop",
+            "code": name.upper(),
+            "name": name,
+            "type": "PERCENTAGE_OFF",
+            "scope": "CART",
+            "value": 10,
+            "startsAt": naive(NOW - 24 * HOUR),
+            "updatedAt": naive(NOW),
+            "stackable": True,
+        }
+        self.insert("promotions", id=name, **{**known, **given})
+
+    def apply(self, promotion: str, cart: str) -> None:
+        """A promotion applied to a cart."""
+        self.insert(
+            "cart_promotions", id=f"{promotion}-{cart}", cartId=cart, promotionId=promotion, discountAmount=0
+        )
+
+    def do(self, work: Callable[[Connection], T]) -> T:
+        """Some work in a transaction of its own, committed unless it raises."""
+        with self.engine.begin() as connection:
+            return work(connection)
+
+    def one(self, query: str) -> Any:
+        """The first column of the first row."""
+        return self.all(query)[0][0]
+
+    def all(self, query: str) -> list[tuple[Any, ...]]:
+        """Every row."""
+        with self.database.session("tests") as connection:
+            return connection.execute(query.encode()).fetchall()
+
+    def statuses(self) -> dict[str, str]:
+        """Every cart's status."""
+        return dict(self.all("SELECT id, status::text FROM carts"))
+
+
+@contextmanager
+def held(shop: Shop) -> Iterator[Connection]:
+    """A transaction that is open while the block lasts, and is rolled back then."""
+    with shop.engine.connect() as connection:
+        yield connection
+        connection.rollback()
+
+
+def _told(value: Any) -> Any:
+    return naive(value) if isinstance(value, datetime) else value

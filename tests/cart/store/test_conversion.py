@@ -1,0 +1,257 @@
+"""Conversions: what they write, what they refuse without a trace, and limits that hold when many race for them."""
+
+import multiprocessing
+import threading
+import time
+from collections import Counter
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from cartctl.adapters.postgres import Postgres
+from cartctl.cart.errors import (
+    CartNotActive,
+    CodeRequiresLogin,
+    ConversionBlocked,
+    LimitReached,
+    NotFound,
+    OrderConflict,
+    RuleBroken,
+)
+from cartctl.cart.store.conversion import Converted, cancel, convert
+from cartctl.cart.store.loading import PricingTerms
+from cartctl.cart.store.sql_engine import over
+from tests.cart.store.shop import HOUR, NOW, Shop
+
+TERMS = PricingTerms()
+
+
+def buy(shop: Shop, cart: str, order: str = "order", company: str = "shop") -> Converted:
+    """Convert a cart in a transaction of its own."""
+    return shop.do(lambda c: convert(c, company, cart, order, NOW, TERMS))
+
+
+def world(shop: Shop) -> list[object]:
+    """Everything that a conversion may change."""
+    return [
+        shop.all(f"SELECT * FROM {table} ORDER BY id")
+        for table in ("carts", "promotions", "promotion_usages")
+    ]
+
+
+def test_a_conversion_prices_the_cart_and_writes_the_order(shop: Shop) -> None:
+    """The cart has the order, the time and every amount of its price, and its promotion one use more (D3, D7)."""
+    shop.promotion("ten")
+    cart = shop.cart(customerId="ada")
+    shop.apply("ten", cart)
+    done = buy(shop, cart)
+    assert (done.grand_total, [use.promotion_id for use in done.used]) == (Decimal("19.80"), ["ten"])
+    [row] = shop.all(
+        'SELECT status::text, "orderId", subtotal, "discountTotal", "taxTotal", "grandTotal" FROM carts'
+    )
+    assert row == ("CONVERTED", "order", *map(Decimal, ("20.00", "2.00", "1.80", "19.80")))
+    assert shop.all('SELECT "discountAmount", "lineTotal" FROM cart_items') == [
+        (Decimal("2.00"), Decimal("18.00"))
+    ]
+    assert shop.one('SELECT "currentUses" FROM promotions') == 1
+    assert shop.all('SELECT "promotionId", "orderId", "customerId" FROM promotion_usages') == [
+        ("ten", "order", "ada")
+    ]
+
+
+def test_converting_again_is_a_replay_and_with_another_order_a_conflict(shop: Shop) -> None:
+    """D1: the same order gives the same result and uses nothing up; another order is refused."""
+    shop.promotion("ten")
+    cart = shop.cart(customerId="ada")
+    shop.apply("ten", cart)
+    first = buy(shop, cart)
+    before = world(shop)
+    again = buy(shop, cart)
+    assert again.replayed
+    assert (again.grand_total, again.used) == (first.grand_total, first.used)
+    with pytest.raises(OrderConflict):
+        buy(shop, cart, "another")
+    assert world(shop) == before
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    (
+        ({"status": "EXPIRED"}, CartNotActive),
+        ({"status": "MERGED"}, CartNotActive),
+        ({"itemCount": 0}, ConversionBlocked),
+        ({"expiresAt": NOW}, ConversionBlocked),
+        ({"shippingCountry": None}, ConversionBlocked),
+        ({"companyId": "other"}, NotFound),
+    ),
+)
+def test_what_cannot_be_converted_is_refused_without_a_trace(
+    shop: Shop, given: dict[str, object], why: type[RuleBroken]
+) -> None:
+    """Ended, empty, overdue and unaddressed carts, and those of another company, are refused; nothing is changed (D1, D8, D12)."""
+    cart = shop.cart(**given)
+    before = world(shop)
+    with pytest.raises(why):
+        buy(shop, cart)
+    assert world(shop) == before
+
+
+def test_an_unknown_cart_is_not_found(shop: Shop) -> None:
+    """What is not there is answered like what is another company's (D12)."""
+    with pytest.raises(NotFound):
+        buy(shop, "nowhere")
+
+
+def test_a_promotion_that_no_longer_holds_stops_the_conversion(shop: Shop) -> None:
+    """D4: nobody pays another price than was shown; the cart must be calculated anew first."""
+    shop.promotion("gone", expiresAt=(NOW - HOUR).replace(tzinfo=None))
+    cart = shop.cart(customerId="ada")
+    shop.apply("gone", cart)
+    before = world(shop)
+    with pytest.raises(ConversionBlocked, match="GONE no longer applies"):
+        buy(shop, cart)
+    assert world(shop) == before
+
+
+def test_a_limit_per_customer_holds_and_asks_guests_to_log_in(shop: Shop) -> None:
+    """D7: a customer uses a promotion as often as allowed, another customer is not concerned, a guest is asked to log in."""
+    shop.promotion("once", maxUsesPerCustomer=1)
+    carts = [shop.cart(customerId=customer) for customer in ("ada", "ada", "ben", None)]
+    for cart in carts:
+        shop.apply("once", cart)
+    buy(shop, carts[0], "o1")
+    with pytest.raises(LimitReached):
+        buy(shop, carts[1], "o2")
+    buy(shop, carts[2], "o3")
+    with pytest.raises(CodeRequiresLogin):
+        buy(shop, carts[3], "o4")
+    assert shop.one('SELECT "currentUses" FROM promotions') == 2
+
+
+def test_a_customers_conversions_at_once_keep_the_limit(shop: Shop) -> None:
+    """D7: of two conversions that a customer makes at once the second one waits for the first, and is refused."""
+    shop.promotion("once", maxUsesPerCustomer=1)
+    carts = [shop.cart(customerId="ada") for _ in range(2)]
+    for cart in carts:
+        shop.apply("once", cart)
+    refused: list[LimitReached] = []
+
+    def second() -> None:
+        try:
+            buy(shop, carts[1], "o2")
+        except LimitReached as limit:
+            refused.append(limit)
+
+    other = threading.Thread(target=second)
+    with shop.engine.begin() as connection:
+        convert(connection, "shop", carts[0], "o1", NOW, TERMS)
+        other.start()
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        while not shop.one(waiting):
+            time.sleep(0.01)
+    other.join()
+    assert refused
+    assert shop.all('SELECT "orderId" FROM promotion_usages') == [("o1",)]
+    assert shop.one('SELECT "currentUses" FROM promotions') == 1
+
+
+@pytest.mark.parametrize(
+    ("product", "terms"),
+    (("sold-out", TERMS), ("mug", PricingTerms(stock={"mug": 2})), ("mug", PricingTerms(stock={"mug": 0}))),
+)
+def test_a_gift_that_is_not_to_be_had_is_left_out(shop: Shop, product: str, terms: PricingTerms) -> None:
+    """D6: out of stock, or no product any more, a gift is skipped: the cart is converted without it, and it is not used up."""
+    shop.promotion("gift", type="FREE_GIFT", value=0, getProductId=product, getQuantity=2)
+    cart = shop.cart()
+    shop.apply("gift", cart)
+    done = shop.do(lambda c: convert(c, "shop", cart, "order", NOW, terms))
+    assert (done.grand_total, done.used) == (Decimal("22.00"), ())
+    assert shop.one("SELECT count(*) FROM cart_items") == 1
+    assert shop.one('SELECT "currentUses" FROM promotions') == 0
+
+
+def test_gifts_are_made_anew(shop: Shop) -> None:
+    """D6: a conversion writes the gift that is due and removes one that is not; the shopper's own lines stay."""
+    shop.promotion("gift", type="FREE_GIFT", value=0, getProductId="mug", getQuantity=2)
+    carts = [shop.cart(customerId="ada") for _ in range(2)]
+    shop.apply("gift", carts[0])
+    shop.line(carts[1], giftPromotionId="gift")
+    for number, cart in enumerate(carts):
+        buy(shop, cart, f"o{number}")
+    lines = (
+        'SELECT "cartId", quantity, "unitPrice"::int, "giftPromotionId" FROM cart_items ORDER BY 1, 3 DESC'
+    )
+    assert shop.all(lines) == [(carts[0], 1, 20, None), (carts[0], 2, 0, "gift"), (carts[1], 1, 20, None)]
+    assert dict(shop.all('SELECT id, "itemCount" FROM carts')) == {carts[0]: 3, carts[1]: 1}
+
+
+def test_cancelling_gives_back_once(shop: Shop) -> None:
+    """D7: a cancelled order's usages are deleted and subtracted once, however often it is cancelled; others' stay."""
+    shop.promotion("ten", maxUsesTotal=2)
+    shop.promotion("five", value=5)
+    for number in range(2):
+        cart = shop.cart(customerId="ada")
+        shop.apply("ten", cart)
+        shop.apply("five", cart)
+        buy(shop, cart, f"o{number}")
+    given = shop.do(lambda c: cancel(c, "shop", "o0", NOW))
+    assert [use.promotion_id for use in given] == ["five", "ten"]
+    assert shop.do(lambda c: cancel(c, "shop", "o0", NOW)) == ()
+    assert dict(shop.all('SELECT id, "currentUses" FROM promotions')) == {"ten": 1, "five": 1}
+    with pytest.raises(NotFound):
+        shop.do(lambda c: cancel(c, "other", "o1", NOW))
+    late = shop.cart(customerId="ada")
+    shop.apply("ten", late)
+    buy(shop, late, "o9")
+
+
+def race(dsn: str, carts: list[str], seen: "multiprocessing.Queue[Counter[str]]") -> None:
+    """Convert each cart and count how it ended; run in a process of its own."""
+    postgres, ends = Postgres(dsn), Counter[str]()
+    connection = postgres.connect("race", autocommit=False)
+    engine = over(lambda: connection)
+    with engine.connect() as kept:
+        for cart in carts:
+            try:
+                with kept.begin():
+                    convert(kept, "shop", cart, f"order-{cart}", NOW, TERMS)
+                ends["converted"] += 1
+            except LimitReached:
+                ends["limit"] += 1
+    engine.dispose()
+    seen.put(ends)
+
+
+def test_conversions_racing_for_a_limit_give_exactly_the_limit(shop: Shop) -> None:
+    """D7: 8 processes with 160 carts race for a promotion that may be used 20 times: 20 get it, 140 are refused whole."""
+    shop.promotion("few", maxUsesTotal=20)
+    shop.promotion("all", value=5)
+    shop.run(MANY)
+    queue: multiprocessing.Queue[Counter[str]] = multiprocessing.get_context("spawn").Queue()
+    shares = [[f"race-{number}" for number in range(part, 160, 8)] for part in range(8)]
+    processes = [
+        multiprocessing.get_context("spawn").Process(target=race, args=(shop.database.dsn, share, queue))
+        for share in shares
+    ]
+    for process in processes:
+        process.start()
+    ends = sum((queue.get(timeout=60) for _ in processes), Counter[str]())
+    for process in processes:
+        process.join()
+        process.close()
+    queue.close()
+    assert ends == {"converted": 20, "limit": 140}
+    assert dict(shop.all('SELECT id, "currentUses" FROM promotions')) == {"few": 20, "all": 20}
+    assert shop.one("SELECT count(*) FROM promotion_usages") == 40
+    assert shop.one("SELECT count(*) FROM carts WHERE status = 'CONVERTED'") == 20
+
+
+MANY = f"""
+INSERT INTO carts (id, "companyId", "customerId", "itemCount", "shippingCountry", "updatedAt", "lastActivityAt")
+SELECT 'race-' || n, 'shop', 'ada', 1, 'US', '{NOW - timedelta(0):%Y-%m-%d}', now() FROM generate_series(0, 159) AS n;
+INSERT INTO cart_items (id, "cartId", "productId", "productSnapshot", "unitPrice", "originalPrice", "lineTotal", "updatedAt")
+SELECT 'l' || n, 'race-' || n, 'mug', '{{}}', 20, 20, 20, now() FROM generate_series(0, 159) AS n;
+INSERT INTO cart_promotions (id, "cartId", "promotionId", "discountAmount")
+SELECT p || n, 'race-' || n, p, 0 FROM generate_series(0, 159) AS n, unnest(ARRAY['few', 'all']) AS p;
+"""

@@ -1,0 +1,247 @@
+"""The background jobs: what they take, what they leave, and that workers beside each other never take one thing twice."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from cartctl.adapters.postgres import Postgres
+from cartctl.cart.enums import CartStatus
+from cartctl.cart.lifecycle import recovery, states
+from cartctl.cart.lifecycle.recovery import Shopper
+from cartctl.cart.store import jobs
+from cartctl.cart.store.loading import load_cart
+from cartctl.cart.store.sql_engine import Connection, naive
+from tests.cart.store.shop import HOUR, NOW, Shop, held
+
+
+def test_carts_past_their_time_expire(shop: Shop) -> None:
+    """D1: ACTIVE and ABANDONED carts with expiresAt ≤ now expire, ended and open ones stay, nor does activity change."""
+    past, now = NOW - HOUR, NOW
+    gone = {shop.cart(expiresAt=now), shop.cart(expiresAt=past), shop.abandoned(5, expiresAt=past)}
+    kept = {
+        shop.cart(expiresAt=NOW + HOUR),
+        shop.cart(expiresAt=None),
+        shop.cart(expiresAt=past, status="CONVERTED"),
+        shop.cart(expiresAt=past, status="MERGED"),
+    }
+    before = shop.all('SELECT id, "lastActivityAt" FROM carts ORDER BY id')
+    assert shop.do(lambda c: jobs.expire_carts(c, NOW)) == 3
+    after = shop.statuses()
+    assert {cart for cart, status in after.items() if status == "EXPIRED"} == gone
+    assert kept <= after.keys()
+    assert shop.all('SELECT id, "lastActivityAt" FROM carts ORDER BY id') == before
+    assert shop.do(lambda c: jobs.expire_carts(c, NOW)) == 0
+
+
+def test_a_payment_in_flight_keeps_a_cart_from_expiring(shop: Shop) -> None:
+    """D1: a cart that is being paid for does not expire under the shopper."""
+    paying = shop.cart(expiresAt=NOW - HOUR, metadata='{"paymentInFlight": true}')
+    done = shop.cart(expiresAt=NOW - HOUR, metadata='{"paymentInFlight": false}')
+    assert shop.do(lambda c: jobs.expire_carts(c, NOW)) == 1
+    assert (shop.statuses()[paying], shop.statuses()[done]) == ("ACTIVE", "EXPIRED")
+
+
+def test_carts_left_alone_are_abandoned(shop: Shop) -> None:
+    """D1: active carts with something in them and no activity for an hour are abandoned, at this moment."""
+    left = shop.cart(lastActivityAt=NOW - HOUR)
+    shop.cart(lastActivityAt=NOW - HOUR + timedelta(seconds=1))
+    shop.cart(lastActivityAt=NOW - 5 * HOUR, itemCount=0)
+    assert shop.do(lambda c: jobs.abandon_carts(c, NOW)) == 1
+    assert shop.all("SELECT id, \"abandonedAt\" FROM carts WHERE status = 'ABANDONED'") == [
+        (left, naive(NOW))
+    ]
+
+
+def test_sessions_past_their_time_expire(shop: Shop) -> None:
+    """D1: ACTIVE sessions with expiresAt ≤ now become EXPIRED; merged and revoked ones stay what they are."""
+    for name, status, age in (
+        ("due", "ACTIVE", HOUR),
+        ("open", "ACTIVE", -HOUR),
+        ("merged", "MERGED", HOUR),
+        ("revoked", "REVOKED", HOUR),
+    ):
+        shop.insert(
+            "cross_site_sessions",
+            id=name,
+            companyId="shop",
+            sessionToken=name,
+            status=status,
+            expiresAt=naive(NOW - age),
+            updatedAt=naive(NOW),
+        )
+    assert shop.do(lambda c: jobs.expire_sessions(c, NOW)) == 1
+    assert dict(shop.all("SELECT id, status::text FROM cross_site_sessions")) == {
+        "due": "EXPIRED",
+        "open": "ACTIVE",
+        "merged": "MERGED",
+        "revoked": "REVOKED",
+    }
+
+
+def candidates_of_all_kinds(shop: Shop) -> set[str]:
+    """Carts on both sides of each condition of D10; gives those that are due for a mail."""
+    due = {shop.abandoned(1), shop.abandoned(71.9)}
+    shop.abandoned(0.9)
+    shop.abandoned(72)
+    shop.abandoned(5, recoveryEmailSent=True)
+    shop.abandoned(5, itemCount=0)
+    shop.abandoned(5, customerId=None)
+    shop.abandoned(5, customerId="mute")
+    shop.abandoned(5, customerId="eve")  # another company's, to whom this one does not write (D12)
+    shop.abandoned(5, status="ACTIVE")
+    shop.abandoned(5, customerId="ben")
+    shop.cart(customerId="ben", status="CONVERTED", orderId="o1", convertedAt=NOW - 4 * HOUR)
+    due.add(shop.abandoned(3, customerId="ben"))
+    return due
+
+
+def test_recovery_claims_the_candidates(shop: Shop) -> None:
+    """D10: in the window, unsent, not empty, contactable and without a later conversion; once, with the mailer's key."""
+    due = candidates_of_all_kinds(shop)
+    claimed = shop.do(lambda c: jobs.claim_recovery(c, NOW))
+    assert {claim.cart_id for claim in claimed} == due
+    assert all(claim.company_id == "shop" and claim.abandoned_at.tzinfo for claim in claimed)
+    sent = shop.all('SELECT id FROM carts WHERE "recoveryEmailSentAt" IS NOT NULL')
+    assert {cart for (cart,) in sent} == due
+    assert shop.do(lambda c: jobs.claim_recovery(c, NOW)) == []
+
+
+def test_the_database_and_the_rules_agree_on_candidates(shop: Shop) -> None:
+    """The statement of the job and the domain's own rule name the same carts (D10)."""
+    due = candidates_of_all_kinds(shop)
+    bought = {"ben": NOW - 4 * HOUR}
+
+    def by_rule(connection: Connection) -> set[str]:
+        found = set()
+        for cart_id in shop.statuses():
+            cart = load_cart(connection, "shop", cart_id)
+            assert cart is not None
+            at = bought.get(cart.customer_id or "")
+            shopper = Shopper(cart.customer_id in {"ada", "ben"}, naive(at) if at else None)
+            found |= {cart_id} if recovery.is_candidate(cart, shopper, naive(NOW)) else set()
+        return found
+
+    assert shop.do(by_rule) == due
+
+
+def test_the_database_and_the_rules_agree_on_what_is_due(shop: Shop) -> None:
+    """Expiry and abandonment move exactly the carts that the domain's rule moves, to the same state (D1)."""
+    for status in CartStatus:
+        for expires in (None, NOW - HOUR, NOW, NOW + HOUR):
+            for idle in (0, 1, 2):
+                shop.cart(status=status.value, expiresAt=expires, lastActivityAt=NOW - idle * HOUR)
+
+    def expected(connection: Connection) -> dict[str, str]:
+        found = {}
+        for cart_id, status in shop.statuses().items():
+            cart = load_cart(connection, "shop", cart_id)
+            assert cart is not None
+            found[cart_id] = states.due(cart, naive(NOW)) or status
+        return {cart_id: str(status) for cart_id, status in found.items()}
+
+    wanted = shop.do(expected)
+    shop.do(lambda c: jobs.expire_carts(c, NOW))
+    shop.do(lambda c: jobs.abandon_carts(c, NOW))
+    assert shop.statuses() == wanted
+
+
+def test_a_claim_is_taken_back_only_for_the_same_abandonment(shop: Shop) -> None:
+    """D10: a definite rejection resets the flag; one for a cart that came back meanwhile does nothing."""
+    shop.abandoned(5)
+    [claim] = shop.do(lambda c: jobs.claim_recovery(c, NOW))
+    shop.run("UPDATE carts SET status = 'ACTIVE'")
+    assert not shop.do(lambda c: jobs.reject_recovery(c, claim, NOW))
+    shop.run("UPDATE carts SET status = 'ABANDONED'")
+    assert shop.do(lambda c: jobs.reject_recovery(c, claim, NOW))
+    assert not shop.do(lambda c: jobs.reject_recovery(c, claim, NOW))
+    assert shop.do(lambda c: jobs.claim_recovery(c, NOW)) == [claim]
+
+
+@pytest.mark.parametrize(
+    "job",
+    (
+        jobs.expire_carts,
+        jobs.abandon_carts,
+        lambda c, now, **given: len(jobs.claim_recovery(c, now, **given)),
+    ),
+)
+def test_jobs_stay_within_the_companies_asked_for(shop: Shop, job: Callable[..., int]) -> None:
+    """D12: a job that is run for one company leaves every other company's carts alone."""
+    for company, customer in (("shop", "ada"), ("other", "eve")):
+        given: dict[str, Any] = {"companyId": company, "customerId": customer, "itemCount": 0}
+        shop.cart(**given, expiresAt=NOW - HOUR)
+        idle = shop.cart(**given, lastActivityAt=NOW - 2 * HOUR)
+        left = shop.abandoned(5, **given)
+        shop.run(f"UPDATE carts SET \"itemCount\" = 1 WHERE id IN ('{idle}', '{left}')")
+    before = shop.all("SELECT * FROM carts WHERE \"companyId\" = 'other' ORDER BY id")
+    assert shop.do(lambda c: job(c, NOW, companies=["shop"])) > 0
+    assert shop.all("SELECT * FROM carts WHERE \"companyId\" = 'other' ORDER BY id") == before
+    assert shop.do(lambda c: job(c, NOW, companies=["shop", "other"])) > 0
+
+
+def test_a_batch_takes_no_more_than_its_size_and_skips_what_is_locked(shop: Shop) -> None:
+    """A worker takes its batch and leaves the rows of another one's open batch alone, without waiting for it."""
+    for _ in range(10):
+        shop.cart(expiresAt=NOW - HOUR)
+    with held(shop) as first:
+        assert jobs.expire_carts(first, NOW, size=4) == 4
+        assert shop.do(lambda c: jobs.expire_carts(c, NOW, size=4)) == 4
+        assert shop.do(lambda c: jobs.expire_carts(c, NOW, size=4)) == 2
+    assert shop.do(lambda c: jobs.expire_carts(c, NOW, size=10)) == 4
+
+
+def test_workers_beside_each_other_claim_each_cart_once(shop: Shop) -> None:
+    """Six workers on 300 abandoned carts: every cart is claimed by exactly one of them."""
+    carts = {shop.abandoned(5) for _ in range(60)}
+    claimed: Counter[str] = Counter()
+    guard = threading.Lock()
+
+    def work() -> None:
+        while found := shop.do(lambda c: jobs.claim_recovery(c, NOW, size=7)):
+            with guard:
+                claimed.update(claim.cart_id for claim in found)
+
+    workers = [threading.Thread(target=work) for _ in range(6)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert claimed.keys() == carts
+    assert set(claimed.values()) == {1}
+
+
+def plan_of(database: Postgres, statement: Any) -> str:
+    """The plan of a job's statement, as the server would run it."""
+    compiled = statement.compile(dialect=jobs_dialect())
+    with database.session("tests") as connection:
+        connection.execute("SET enable_seqscan = off")
+        rows = connection.execute(f"EXPLAIN {compiled}".encode(), compiled.params).fetchall()
+    return "\n".join(row[0] for row in rows)
+
+
+def jobs_dialect() -> Any:
+    """How SQLAlchemy speaks to psycopg."""
+    from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+
+    return PGDialect_psycopg()  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    (
+        (jobs.due_to_expire(jobs.DUE, NOW), "idx_carts_expiration"),
+        (jobs.candidates(NOW, ["shop"]), "idx_carts_recovery_candidates"),
+        (jobs.due_sessions(NOW), "idx_cross_site_sessions_cleanup"),
+    ),
+)
+def test_each_partial_index_serves_its_job(shop: Shop, statement: Any, index: str) -> None:
+    """The three jobs run on the three partial indexes: their predicates stand in the statements as literals."""
+    for _ in range(5):
+        shop.abandoned(5)
+        shop.cart(expiresAt=NOW)
+    shop.run("ANALYZE carts")
+    assert index in plan_of(shop.database, statement)
