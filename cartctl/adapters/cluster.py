@@ -33,26 +33,27 @@ class SettingsChanged(StepFailed):
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A container image as asked for; the digest is what ran, known only once a pod has started.
+    """A container image as requested; the digest is what ran, known only once a pod has started.
 
-    `rest` is a hash of what else the pod template says: two images are equal when the same would run, also where one names
-    the digest that the other's tag stood for, and nothing beside them was changed.
+    Two images are equal when the same would run: the same reference, one naming the digest that the other's tag stood for, or
+    the same known digest. `rest` is a hash of the rest of the pod template: it shows that somebody changed the template, and
+    it is no part of what an image is.
     """
 
     ref: str
     digest: str | None = field(default=None, compare=False)
-    rest: str = ""
+    rest: str = field(default="", compare=False)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Image):
             return NotImplemented
-        return self.rest == other.rest and self.same_as(other)
+        return self.same_as(other) or (self.digest is not None and self.digest == other.digest)
 
     def __hash__(self) -> int:
-        return hash((_repository(self.ref), self.rest))
+        return hash(Image)  # equal images may have different references
 
     def same_as(self, other: "Image") -> bool:
-        """Whether both name the same image, whatever stands beside it in the template."""
+        """Whether both references name the same image, by tag or by the digest that is known."""
         return other.ref in {self.ref, self.pinned} or self.ref == other.pinned
 
     @property
@@ -60,12 +61,27 @@ class Image:
         """The reference by digest, which no tag that moves can change; None while the digest is not known."""
         return f"{_repository(self.ref)}@{self.digest}" if self.digest else None
 
+    def __str__(self) -> str:
+        return self.ref
+
 
 def _repository(ref: str) -> str:
     """A reference without tag and digest; a colon before a slash belongs to the registry's port."""
     bare = ref.partition("@")[0]
     path, colon, tag = bare.rpartition(":")
     return path if colon and "/" not in tag else bare
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why a deployment would not take a change now, and the command or setting that helps."""
+
+    deployment: str
+    problem: str  # a clause about the deployment: "is paused"
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.deployment} {self.problem}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +100,7 @@ class Deployment:
     failure: str | None = None  # why it will not get there: CrashLoopBackOff, ImagePullBackOff, …
     owner: str | None = None  # who would put it back behind our back: Argo CD, Flux, Helm, KEDA
     pause: str = ""  # the command that pauses the owner
+    obstacles: tuple[Obstacle, ...] = ()  # why it would not roll out a change: paused, being deleted, owned
     shape: str = ""  # a hash of all that the pod template says but its images
 
     @property
@@ -91,6 +108,22 @@ class Deployment:
         """As `kubectl rollout status` decides it: seen, updated, available and no old pods."""
         updated = self.updated >= self.replicas and self.total <= self.updated
         return self.observed and updated and self.available >= self.updated
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateRevision:
+    """A pod template that a deployment has had, as far as the cluster still has it."""
+
+    number: str
+    template: str  # its hash, as `Cluster.template_of` gives it
+    images: Mapping[str, str]  # container → reference
+    cause: str = ""  # the change-cause that was recorded with it
+    shape: str = ""  # as Deployment.shape
+
+    def __str__(self) -> str:
+        images = ", ".join(dict.fromkeys(self.images.values()))
+        cause = f", {self.cause}" if self.cause else ""
+        return f"revision {self.number} ({images}{cause})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +216,22 @@ class Cluster(Protocol):
 
     def tail(self, selector: str, *, since: float) -> Tail:
         """Reads on in the logs of every pod behind a label selector, from `since` seconds ago. Read-only."""
+
+    def obstacles(self, deployments: Iterable[str]) -> list[Obstacle]:
+        """Everything that would keep a change of these deployments' images from being rolled out. Read-only.
+
+        Paused, deleted or being deleted, kept by another tool, another kind of workload by that name, a namespace that is
+        terminating, a missing permission.
+        """
+
+    def revisions(self, deployment: str) -> list[TemplateRevision]:
+        """The pod templates that a deployment has had, oldest first. Raises UnknownDeployment. Read-only."""
+
+    def template_changes(self, deployment: str, template: str) -> list[str]:
+        """What the current pod template has otherwise than that earlier one, images left out, in words. Read-only.
+
+        Names fields, never their values: templates carry secrets.
+        """
 
     def template(self, deployment: str) -> str:
         """The hash of the pod template asked for. Read-only."""

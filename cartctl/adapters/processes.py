@@ -15,8 +15,10 @@ from cartctl.adapters.cluster import (
     Deployment,
     Held,
     Image,
+    Obstacle,
     Pod,
     SettingsChanged,
+    TemplateRevision,
     UnknownDeployment,
 )
 from cartctl.adapters.effects import effect
@@ -28,6 +30,7 @@ NOT_FOUND, CONFLICT = 404, 409
 ASK_SECONDS = 10.0
 ATTEMPTS = 5  # of a write that somebody else's write came before
 TAIL_LINES = 5000  # of each pod's log that one reading sees
+RESUME = "set paused to false through the sandbox's control API"
 START = "Start it with: cartctl sandbox up, and its --name where it has one"
 
 
@@ -134,6 +137,29 @@ class Processes:
         names = [selector.rpartition("=")[2]] if selector else list(self.deployments())
         return FileTail(self._logs, names, since=since)
 
+    def obstacles(self, deployments: Iterable[str]) -> list[Obstacle]:
+        """Deployments that are paused or do not exist. Read-only."""
+        known = self.deployments()
+        found: list[Obstacle] = []
+        for name in deployments:
+            missing = Obstacle(name, "does not exist", f"there are: {', '.join(known)}")
+            found += known[name].obstacles if name in known else [missing]
+        return found
+
+    def revisions(self, deployment: str) -> list[TemplateRevision]:
+        """The images that a deployment has had, oldest first. Raises UnknownDeployment. Read-only."""
+        known = self._call("GET", "/deployments")["deployments"]
+        return [
+            TemplateRevision(
+                str(one["revision"]), json.dumps(one["images"], sort_keys=True), one["images"], one["cause"]
+            )
+            for one in known[_known(deployment, known)]["history"]
+        ]
+
+    def template_changes(self, deployment: str, template: str) -> list[str]:  # noqa: ARG002 - see `template`
+        """Nothing: a template has nothing but images here."""
+        return []
+
     def template(self, deployment: str) -> str:
         """The images asked for: a template has nothing else here. Raises UnknownDeployment. Read-only."""
         known = self._call("GET", "/deployments")["deployments"]
@@ -141,15 +167,13 @@ class Processes:
 
     def template_of(self, deployment: str, revision: str) -> str:
         """The images of an earlier revision. Raises UnknownDeployment naming those there are. Read-only."""
-        known = self._call("GET", "/deployments")["deployments"]
-        history = known[_known(deployment, known)]["history"]
-        found = {str(one["revision"]): one["images"] for one in history}
-        if revision not in found:
+        known = {one.number: one.template for one in self.revisions(deployment)}
+        if revision not in known:
             raise UnknownDeployment(
                 f"Deployment {deployment} has no revision {revision}.",
-                hint=f"Its revisions: {', '.join(found)}.",
+                hint=f"Its revisions: {', '.join(known)}.",
             )
-        return json.dumps(found[revision], sort_keys=True)
+        return known[revision]
 
     def set_template(self, deployment: str, template: str) -> None:
         """Ask for the images of an earlier revision. Raises UnknownDeployment."""
@@ -237,6 +261,7 @@ def _deployment(told: Mapping[str, Any]) -> Deployment:
         updated=told["updated"],
         available=told["available"],
         failure=told["failure"],
+        obstacles=(Obstacle(told["name"], "is paused", RESUME),) if told["paused"] else (),
     )
 
 

@@ -28,15 +28,25 @@ def dump(change: Change[Any], values: Mapping[str, Any]) -> dict[str, Any]:
     return dumped
 
 
+def guard_revert(change: Change[Any], evidence: Evidence) -> list[str]:
+    """Refuse a revert that could not be done, before anything is reverted. Read-only.
+
+    `change` is rebuilt from `evidence`. Returns remarks about changes of others that the revert keeps. Raises
+    ChangedBySomebodyElse, and Refused for what could not take effect now. A plan's preview and its run both call it.
+    """
+    change.guard(load(change, evidence.before))
+    refuse_foreign(change, evidence)
+    return change.remarks(evidence)
+
+
 def refuse_foreign(change: Change[Any], evidence: Evidence) -> None:
     """Raise ChangedBySomebodyElse, with the difference, when a value is none that the run knows. Read-only."""
     ours = [load(change, values) for values in (evidence.before, *evidence.to)]
     for name, now in change.observe(evidence.names).items():
         if all(now != values.get(name) for values in ours):
-            known = ", ".join(
-                dict.fromkeys(str(values.get(name)) for values in (evidence.before, *evidence.to))
-            )
+            known = dict.fromkeys(change.show(name, values[name]) for values in ours if name in values)
             raise ChangedBySomebodyElse(
-                f"{name} is {dump(change, {name: now})[name]}, which is none of what this run knows ({known}): somebody else has changed it.",
-                hint="Put it right by hand, then run the command again.",
+                f"{name} is {change.show(name, now)}, which this run neither found nor set ({', '.join(known)}):"
+                " it was changed by somebody else.",
+                hint="Set it to one of these by hand, then run the command again.",
             )

@@ -126,6 +126,23 @@ class Change(ABC, Generic[V]):
     names: tuple[str, ...]
     kind: ClassVar[str]  # stable: the journal finds the class by it
     value: ClassVar[Any]  # V, for pydantic's TypeAdapter
+    run: str = (
+        ""  # the id of the run that moves it, set by the runner: for what others read, never for a decision
+    )
+
+    def show(self, name: str, value: V) -> str:  # noqa: ARG002 - for those whose values need their name
+        """A value in words, for messages."""
+        return str(value)
+
+    def guard(self, to: Mapping[str, V]) -> None:
+        """Raise Refused when `move(to)` could not take effect now, whatever its values are. Read-only.
+
+        Called before the first step of a plan, so that it does not stop in the middle.
+        """
+
+    def remarks(self, evidence: "Evidence") -> list[str]:  # noqa: ARG002 - most change nothing beside their values
+        """What others have changed beside the values since, which a revert keeps, in words. Read-only."""
+        return []
 
     @abstractmethod
     def observe(self, names: tuple[str, ...]) -> dict[str, V]:

@@ -68,9 +68,16 @@ def report(events: list[Event]) -> RunReport:
         started_at=started.at,
         message=str(told.get("message", "")),
         next_command=str(told.get("next_command", "" if end else _ways_on(state))),
-        warnings=tuple(told.get("warnings", ())),
+        warnings=tuple(dict.fromkeys((*_remarks(events), *told.get("warnings", ())))),
         asked=dict(started.data.get("asked", {})),
     )
+
+
+def _remarks(events: Iterable[Event]) -> Iterator[str]:
+    """What reverts said about the changes of others that they kept."""
+    for event in events:
+        if event.event == "restored" and event.data.get("message"):
+            yield str(event.data["message"])
 
 
 def downtime(events: Iterable[Event]) -> float | None:

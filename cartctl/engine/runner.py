@@ -150,10 +150,9 @@ class Runner:
             case Check():
                 self._tell(step.key, "applied", {"result": self._judge(step), **_took(started)})
             case Restore():
-                if step.of in self.state.evidence:
-                    self._put_back(step.of, self._pulse)
+                kept = self._put_back(step.of, self._pulse) if step.of in self.state.evidence else {}
                 again = {"again": True} if step.again else {}
-                self._tell(step.key, "restored", {"of": step.of, **again, **_took(started)})
+                self._tell(step.key, "restored", {"of": step.of, **again, **kept, **_took(started)})
             case Skip():
                 self._tell(step.key, "skipped", {"reason": step.reason})
             case _:
@@ -161,6 +160,7 @@ class Runner:
 
     def _apply(self, change: Change[Any]) -> None:
         """Intend durably, then move. On Ctrl-C this one step is undone, so that the run stops between steps."""
+        change.run = self.run.id
         known = self.state.evidence.get(change.key)
         if known:
             refuse_foreign(change, known)
@@ -188,21 +188,24 @@ class Runner:
             raise kind(f"{check.key}: {told}", hint=next((bad.hint for bad in found.bad() if bad.hint), ""))
         return summary(found)
 
-    def _put_back(self, key: str, pulse: Pulse) -> None:
-        """Move a Change's values back to what they were, from its evidence alone."""
+    def _put_back(self, key: str, pulse: Pulse) -> dict[str, str]:
+        """Move a Change's values back to what they were, from its evidence alone. Returns what to say about it."""
         evidence = self.state.evidence[key]
         change = self._kinds[evidence.kind](key, evidence.names)
+        change.run = self.run.id
         refuse_foreign(change, evidence)
+        remarks = change.remarks(evidence)
         change.move(load(change, evidence.before), pulse)
+        return {"message": "; ".join(remarks)} if remarks else {}
 
     def _undo(self, key: str, pulse: Pulse) -> None:
         started = time.monotonic()
         try:
-            self._put_back(key, pulse)
+            kept = self._put_back(key, pulse)
         except CartctlError as failure:
             self._tell(key, "undo_failed", {"message": failure.message, "hint": failure.hint})
         else:
-            self._tell(key, "restored", _took(started))
+            self._tell(key, "restored", {**kept, **_took(started)})
 
     def _fail(self, plan: Sequence[Step], failure: CartctlError) -> Outcome:
         self._journal.may_miss()

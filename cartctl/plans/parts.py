@@ -202,7 +202,6 @@ def release_of(
         ports.cluster,
         timeout=ports.env.release.timeout.total_seconds(),
         images=wanted,
-        cause=f"cartctl {key}",
         ran=lambda: (results.get("fingerprint") or {}).get("running", {}),
     )
 

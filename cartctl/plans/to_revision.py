@@ -28,7 +28,7 @@ def parse_revisions(given: Sequence[str]) -> dict[str, str]:
         if not name or not revision.isdecimal() or int(revision) < 1:
             raise UsageError(
                 f"--to-revision {one} is not DEPLOYMENT=N.",
-                hint="For example: --to-revision payment-api=3; see kubectl rollout history deployment/payment-api",
+                hint="For example: --to-revision payment-api=3; see kubectl rollout history deployment/payment-api -n NAMESPACE",
             )
         found[name] = str(int(revision))
     return found

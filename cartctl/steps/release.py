@@ -1,4 +1,4 @@
-"""Which image runs: a release sets images and nothing else, and goes back to the image recorded before it."""
+"""Which image runs: a release sets images and nothing else, and is reverted to the images recorded before it."""
 
 import json
 from collections import defaultdict
@@ -7,17 +7,19 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Any, ClassVar
 
-from cartctl.adapters.cluster import Cluster, Deployment, Image, UnknownDeployment
-from cartctl.engine.model import Change
+from cartctl.adapters.cluster import Cluster, Image, TemplateRevision, UnknownDeployment
+from cartctl.engine.model import Change, Evidence
 from cartctl.engine.pulse import Pulse
-from cartctl.errors import Refused, StepFailed
+from cartctl.errors import StepFailed
+from cartctl.steps.blocked import refuse_blocked, require_deployment
 from cartctl.steps.rollout import await_rollout
 
 
 class Release(Change[Image]):
-    """Images by `deployment.container`; `images` is what is wanted, `timeout` the seconds a rollout may take.
+    """Images by `deployment.container`; `images` is what is requested, `timeout` the seconds a rollout may take.
 
-    `ran` gives name → reference → digest of what is stopped now: no pod of it can be asked any more.
+    Without `images` it is rebuilt from evidence, to revert. `ran` gives name → reference → digest of what is stopped now: no
+    pod of it can be asked any more.
     """
 
     kind: ClassVar[str] = "release"
@@ -31,7 +33,6 @@ class Release(Change[Image]):
         *,
         timeout: float,
         images: Mapping[str, str] | None = None,
-        cause: str = "cartctl",
         ran: Callable[[], Mapping[str, Mapping[str, str]]] = dict,
     ) -> None:
         self.key = key
@@ -39,13 +40,70 @@ class Release(Change[Image]):
         self._cluster = cluster
         self._timeout = timeout
         self._images = images or {}
-        self._cause = cause
         self._ran = ran
 
-    def observe(self, names: tuple[str, ...]) -> dict[str, Image]:
-        """The images asked for now, with the digest where one runs. Read-only."""
+    def show(self, name: str, value: Image) -> str:  # noqa: ARG002 - an image says it all
+        """The reference, as people know it."""
+        return value.ref
+
+    def guard(self, to: Mapping[str, Image]) -> None:
+        """Raise Blocked for deployments that would not roll an image out now. Read-only."""
+        refuse_blocked(self._cluster, _by_deployment(to))
+
+    def remarks(self, evidence: Evidence) -> list[str]:
+        """What else of the pod templates was changed since the release, field by field. Read-only."""
         known = self._cluster.deployments(fresh=True)
-        return {name: self._with_digest(name, _image(known, name, names)) for name in names}
+        told = []
+        for deployment, names in _by_deployment(evidence.names).items():
+            found, recorded = known.get(deployment), evidence.before[names[0]].get("rest", "")
+            if found is None or not recorded:
+                continue
+            images = {container: image.ref for container, image in found.images.items()}
+            if _rest(deployment, found.shape, images, evidence.names) != recorded:
+                told += self._changes(deployment, evidence, recorded)
+        return [f"{change} changed since the release; kept" for change in told]
+
+    def _changes(self, deployment: str, evidence: Evidence, recorded: str) -> list[str]:
+        """Compared with the template that the release made or found, by its hash, or else by its images."""
+        revisions = self._cluster.revisions(deployment)
+        exact = [
+            one for one in revisions if _rest(deployment, one.shape, one.images, evidence.names) == recorded
+        ]
+        alike = exact or [one for one in revisions if _has_images(deployment, one, evidence)]
+        if not alike:
+            return [f"{deployment}: the pod template"]
+        changes = self._other_images(deployment, alike[0], evidence)
+        changes += self._cluster.template_changes(deployment, alike[0].template)
+        if exact and not changes:
+            return [f"{deployment}: the pod template"]
+        return [f"{deployment}: {change}" for change in changes]
+
+    def _other_images(self, deployment: str, former: TemplateRevision, evidence: Evidence) -> list[str]:
+        """Containers that the release did not touch and that have another image now."""
+        now = self._cluster.deployments()[deployment].images
+        released = {name.partition(".")[2] for name in evidence.names if name.startswith(f"{deployment}.")}
+        return [
+            f"image of container {container}"
+            for container, image in now.items()
+            if container not in released and former.images.get(container, image.ref) != image.ref
+        ]
+
+    def observe(self, names: tuple[str, ...]) -> dict[str, Image]:
+        """The images requested now, with the digest where one runs. Read-only."""
+        known = self._cluster.deployments(fresh=True)
+        found = {}
+        for name in names:
+            deployment, _, container = name.partition(".")
+            one = require_deployment(known, deployment)
+            if container not in one.images:
+                raise UnknownDeployment(
+                    f"Deployment {deployment} has no container {container}.",
+                    hint=f"It has {', '.join(sorted(one.images))}.",
+                )
+            images = {each: image.ref for each, image in one.images.items()}
+            rest = _rest(deployment, one.shape, images, names)
+            found[name] = self._with_digest(name, replace(one.images[container], rest=rest))
+        return found
 
     def target(self, before: Mapping[str, Image]) -> dict[str, Image]:
         """Each image as wanted."""
@@ -54,7 +112,7 @@ class Release(Change[Image]):
     def move(self, to: Mapping[str, Image], pulse: Pulse) -> None:
         """Set the images that differ and return when the rollouts are complete and run what was asked for.
 
-        A tag that no longer stands for the digest that was recorded is put back by the digest.
+        A tag that no longer stands for the recorded digest is reverted by the digest.
         """
         now = self.observe(tuple(to))
         self._ask({name: image.ref for name, image in to.items() if not now[name].same_as(image)})
@@ -66,12 +124,15 @@ class Release(Change[Image]):
         self._verify(to)
 
     def _ask(self, refs: Mapping[str, str]) -> None:
-        changes: dict[str, dict[str, str]] = defaultdict(dict)
-        for name, ref in refs.items():
-            deployment, _, container = name.partition(".")
-            changes[deployment][container] = ref
-        for deployment, images in changes.items():
-            self._cluster.set_images(deployment, images, cause=self._cause)
+        for deployment, names in _by_deployment(refs).items():
+            images = {name.partition(".")[2]: refs[name] for name in names}
+            self._cluster.set_images(deployment, images, cause=self._cause(images.values()))
+
+    def _cause(self, refs: Iterable[str]) -> str:
+        """The change-cause, for people who read `kubectl rollout history`: run, step and image."""
+        run = f"cartctl run {self.run}" if self.run else "cartctl"
+        verb = " reverted to" if not self._images else ""
+        return f"{run}: {self.key}{verb} {', '.join(dict.fromkeys(refs))}"
 
     def _await(self, names: Iterable[str], pulse: Pulse) -> None:
         await_rollout(self._cluster, [name.partition(".")[0] for name in names], pulse, self._timeout)
@@ -93,46 +154,35 @@ class Release(Change[Image]):
         for name, image in to.items():
             for pod, runs in self._strangers(name, image):
                 raise StepFailed(
-                    f"Pod {pod} runs {runs and _told(runs)}, not {_told(image)}.",
+                    f"Pod {pod} runs {_named(runs) if runs else 'no such container'}, not {_named(image)}.",
                     hint="Has the tag moved? Release by digest.",
                 )
 
 
-def refuse_unfit_deployment(known: Mapping[str, Deployment], name: str) -> Deployment:
-    """The deployment. Raises UnknownDeployment, and Refused for one that is paused or that somebody else would put back."""
-    if name not in known:
-        raise UnknownDeployment(
-            f"There is no deployment {name}.", hint=f"There are {', '.join(sorted(known))}."
-        )
-    found = known[name]
-    if found.paused:
-        raise Refused(f"Deployment {name} is paused.", hint=f"kubectl rollout resume deployment/{name}")
-    if found.owner:
-        raise Refused(
-            f"Deployment {name} belongs to {found.owner}, which would put it back.",
-            hint=found.pause or f"Pause {found.owner} first.",
-        )
+def _by_deployment(names: Iterable[str]) -> dict[str, list[str]]:
+    """Names by the deployment before their dot."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        found[name.partition(".")[0]].append(name)
     return found
 
 
-def _image(known: Mapping[str, Deployment], name: str, names: tuple[str, ...]) -> Image:
-    """The image asked for. Raises UnknownDeployment, and Refused for a deployment that cannot be released now."""
-    deployment, _, container = name.partition(".")
-    found = refuse_unfit_deployment(known, deployment)
-    if container not in found.images:
-        raise UnknownDeployment(
-            f"Deployment {deployment} has no container {container}.",
-            hint=f"It has {', '.join(sorted(found.images))}.",
-        )
-    return replace(found.images[container], rest=_rest(found, names))
-
-
-def _rest(found: Deployment, names: tuple[str, ...]) -> str:
-    """A hash of all that the template says but the images that are released together."""
-    if not found.shape:
+def _rest(deployment: str, shape: str, images: Mapping[str, str], names: Iterable[str]) -> str:
+    """A hash of everything in a template but the images that are released together; "" where a cluster has no templates."""
+    if not shape:
         return ""
-    others = {one: image.ref for one, image in found.images.items() if f"{found.name}.{one}" not in names}
-    return sha256(json.dumps([found.shape, others], sort_keys=True).encode()).hexdigest()[:16]
+    released = set(names)
+    others = {one: ref for one, ref in images.items() if f"{deployment}.{one}" not in released}
+    return sha256(json.dumps([shape, others], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _has_images(deployment: str, revision: TemplateRevision, evidence: Evidence) -> bool:
+    """Whether a template has the images that the release found, or those that it set."""
+    own = [name for name in evidence.names if name.startswith(f"{deployment}.")]
+    return any(
+        all(revision.images.get(name.partition(".")[2]) == values[name]["ref"] for name in own)
+        for values in (evidence.before, *evidence.to)
+    )
 
 
 def _same(runs: Image, asked: Image) -> bool:
@@ -142,5 +192,5 @@ def _same(runs: Image, asked: Image) -> bool:
     return runs.same_as(asked) and (not digests or runs.digest in {None, *digests})
 
 
-def _told(image: Image) -> str:
+def _named(image: Image) -> str:
     return f"{image.ref} ({image.digest})" if image.digest else image.ref

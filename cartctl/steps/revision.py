@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from cartctl.adapters.cluster import Cluster
 from cartctl.engine.model import Change
 from cartctl.engine.pulse import Pulse
-from cartctl.steps.release import refuse_unfit_deployment
+from cartctl.steps.blocked import refuse_blocked, require_deployment
 from cartctl.steps.rollout import await_rollout
 
 
@@ -34,11 +34,20 @@ class Revision(Change[str]):
         self._timeout = timeout
         self._wanted = wanted or {}
 
+    def show(self, name: str, value: str) -> str:
+        """The revision's number, images and cause, as far as the cluster still has it."""
+        known = {one.template: one for one in self._cluster.revisions(name)}
+        return str(known.get(value, "a revision that the cluster no longer has"))
+
+    def guard(self, to: Mapping[str, str]) -> None:
+        """Raise Blocked for deployments that would not roll a template out now. Read-only."""
+        refuse_blocked(self._cluster, to)
+
     def observe(self, names: tuple[str, ...]) -> dict[str, str]:
-        """The hashes of the templates asked for now. Raises Refused for a deployment paused or somebody else's. Read-only."""
+        """The hashes of the templates requested now. Raises Blocked for a deployment that is paused or owned. Read-only."""
         known = self._cluster.deployments(fresh=True)
         for name in names:
-            refuse_unfit_deployment(known, name)
+            require_deployment(known, name)
         return {name: self._cluster.template(name) for name in names}
 
     def target(self, before: Mapping[str, str]) -> dict[str, str]:

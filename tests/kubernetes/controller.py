@@ -191,6 +191,13 @@ class Controller:
                 }
             ]
         self._change("deployments", name, lambda item: item.update(status=status))
+        for one in self.store.list("replicasets", self.namespace):
+            if _owned(one, now):
+                self._set_status(one, [pod for pod in alive if _owned(pod, one)])
+
+    def _set_status(self, replica_set: Item, pods: list[Item]) -> None:
+        told = {"replicas": len(pods), "availableReplicas": sum(_ready(pod) for pod in pods)}
+        self._change("replicasets", replica_set["metadata"]["name"], lambda item: item.update(status=told))
 
     def _change(self, resource: str, name: str, change: Any) -> None:
         def made(item: Item) -> Item:

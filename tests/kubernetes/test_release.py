@@ -9,7 +9,7 @@ import pytest
 
 from cartctl.adapters.cluster import Image, UnknownDeployment
 from cartctl.adapters.kubernetes.transport import JSON_PATCH
-from cartctl.engine.evidence import ChangedBySomebodyElse, dump, load, refuse_foreign
+from cartctl.engine.evidence import dump, guard_revert, load
 from cartctl.engine.model import Evidence
 from cartctl.engine.pulse import Pulse, TimedOut
 from cartctl.errors import CartctlError, Refused, StepFailed
@@ -30,7 +30,6 @@ def release(namespace: Namespace, wanted: dict[str, str], *, timeout: float | No
         namespace.cluster,
         timeout=limit,
         images=wanted,
-        cause="cartctl release.api",
     )
 
 
@@ -43,11 +42,12 @@ def carry_out(change: Release) -> Evidence:
     return evidence
 
 
-def take_back(namespace: Namespace, evidence: Evidence) -> None:
-    """As the runner undoes: from evidence alone, and never over somebody else's change."""
-    back = Release("undo", evidence.names, namespace.cluster, timeout=namespace.seconds)
-    refuse_foreign(back, evidence)
+def take_back(namespace: Namespace, evidence: Evidence) -> list[str]:
+    """As the runner reverts: from evidence alone, guarded. Returns the remarks about what is kept."""
+    back = Release("release.api", evidence.names, namespace.cluster, timeout=namespace.seconds)
+    remarks = guard_revert(back, evidence)
     back.move(load(back, evidence.before), Pulse())
+    return remarks
 
 
 def test_a_release_sets_the_image_and_its_cause_and_runs_everywhere(namespace: Namespace) -> None:
@@ -56,7 +56,7 @@ def test_a_release_sets_the_image_and_its_cause_and_runs_everywhere(namespace: N
     before = namespace.item("apps/v1", "deployments", "payment-api")
     carry_out(release(namespace, {API: namespace.images.second}))
     now = namespace.item("apps/v1", "deployments", "payment-api")
-    assert now["metadata"]["annotations"][CAUSE] == "cartctl release.api"
+    assert now["metadata"]["annotations"][CAUSE] == f"cartctl: release.api {namespace.images.second}"
     before["spec"]["template"]["spec"]["containers"][0]["image"] = namespace.images.second
     assert now["spec"] == before["spec"]
     pods = [pod for pod in namespace.cluster.pods("payment-api") if not pod.ending]
@@ -78,17 +78,13 @@ def test_taken_back_it_runs_what_ran_before_and_twice_changes_nothing(namespace:
     assert namespace.item("apps/v1", "deployments", "payment-api")["metadata"]["generation"] == generation
 
 
-def test_scaling_in_between_is_nobody_elses_change_but_another_template_is(namespace: Namespace) -> None:
-    """An undo goes over more replicas, and is refused over a variable that somebody has set since."""
+def test_scaling_in_between_is_kept_by_a_revert(namespace: Namespace) -> None:
+    """A release sets images: its revert goes over more replicas, and says nothing about them."""
     namespace.deploy()
     evidence = carry_out(release(namespace, {API: namespace.images.second}))
     namespace.cluster.set_capacity("deployment/payment-api", 3)
-    take_back(namespace, evidence)
-    container = {"name": "api", "image": namespace.images.first, "env": [{"name": "A", "value": "1"}]}
-    template = {"spec": {"containers": [container]}}
-    namespace.patch("apps/v1", "deployments", "payment-api", {"spec": {"template": template}})
-    with pytest.raises(ChangedBySomebodyElse):
-        take_back(namespace, evidence)
+    assert take_back(namespace, evidence) == []
+    assert namespace.cluster.capacity(["deployment/payment-api"]) == {"deployment/payment-api": 3}
 
 
 def test_a_restart_by_kubectl_stands_in_no_undos_way(namespace: Namespace) -> None:
@@ -98,7 +94,7 @@ def test_a_restart_by_kubectl_stands_in_no_undos_way(namespace: Namespace) -> No
     meta = {"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-01-01T00:00:00Z"}}
     patch = {"spec": {"template": {"metadata": meta}}}
     namespace.patch("apps/v1", "deployments", "payment-api", patch)
-    take_back(namespace, evidence)
+    assert take_back(namespace, evidence) == []
     assert namespace.refs() == {"api": namespace.images.first}
 
 
@@ -112,7 +108,7 @@ def test_an_upgrade_of_the_api_server_stands_in_no_undos_way(small: Small) -> No
     patch = [{"op": "remove", "path": "/spec/template/metadata/creationTimestamp"}]
     path = small.cluster.api.path("apps/v1", "deployments", "payment-api")
     small.cluster.api.send("PATCH", path, patch, content=JSON_PATCH)
-    take_back(small, evidence)
+    assert take_back(small, evidence) == []
     assert small.refs() == {"api": small.images.first}
 
 

@@ -81,7 +81,8 @@ def test_an_unknown_revision_names_those_there_are(namespace: Namespace) -> None
     two_revisions(namespace)
     with pytest.raises(UnknownDeployment, match="no revision 7") as wrong:
         namespace.cluster.template_of(NAME, "7")
-    assert wrong.value.hint == "Its revisions: 1, 2."
+    assert wrong.value.hint.startswith("Its revisions: 1, 2; see: kubectl rollout history")
+    assert f"-n {namespace.name}" in wrong.value.hint
     with pytest.raises(UnknownDeployment):
         namespace.cluster.template_of("checkout", "1")
     with pytest.raises(UnknownDeployment, match="no longer has"):

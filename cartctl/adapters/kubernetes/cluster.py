@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from cartctl.adapters.cluster import Answer, Deployment, Held, Pod
+from cartctl.adapters.cluster import Answer, Deployment, Held, Obstacle, Pod, TemplateRevision
 from cartctl.adapters.kubernetes.access import Access
 from cartctl.adapters.kubernetes.api import Api
 from cartctl.adapters.kubernetes.capacity import Capacity
@@ -12,8 +12,9 @@ from cartctl.adapters.kubernetes.change import read
 from cartctl.adapters.kubernetes.lease import Lease
 from cartctl.adapters.kubernetes.logs import Tail, last_lines
 from cartctl.adapters.kubernetes.settings import Settings
+from cartctl.adapters.kubernetes.templates import APPS
 from cartctl.adapters.kubernetes.verbs import denied
-from cartctl.adapters.kubernetes.workloads import APPS, Workloads
+from cartctl.adapters.kubernetes.workloads import Workloads
 
 
 class Kubernetes:
@@ -52,17 +53,29 @@ class Kubernetes:
         """Ask for images by container. Raises UnknownDeployment before anything changes, and Refused while paused."""
         self._workloads.set_images(deployment, images, cause=cause)
 
+    def obstacles(self, deployments: Iterable[str]) -> list[Obstacle]:
+        """What would keep a change of these deployments from being rolled out. Read-only."""
+        return self._workloads.obstacles(deployments)
+
+    def revisions(self, deployment: str) -> list[TemplateRevision]:
+        """The pod templates that its replica sets still have, oldest first. Read-only."""
+        return self._workloads.templates.revisions(deployment)
+
+    def template_changes(self, deployment: str, template: str) -> list[str]:
+        """What the current pod template has otherwise than that one, images left out, in words. Read-only."""
+        return self._workloads.templates.changes(deployment, template)
+
     def template(self, deployment: str) -> str:
         """The hash of the pod template asked for. Read-only."""
-        return self._workloads.template(deployment)
+        return self._workloads.templates.current(deployment)
 
     def template_of(self, deployment: str, revision: str) -> str:
         """The hash of an earlier revision's pod template. Raises UnknownDeployment. Read-only."""
-        return self._workloads.template_of(deployment, revision)
+        return self._workloads.templates.of(deployment, revision)
 
     def set_template(self, deployment: str, template: str) -> None:
         """Ask for an earlier template by its hash. Raises UnknownDeployment when it is gone, and Refused while paused."""
-        self._workloads.put_template(deployment, template)
+        self._workloads.templates.go_to(deployment, template)
 
     def scalers(self, deployments: Iterable[str]) -> list[str]:
         """What decides each deployment's size. Read-only."""

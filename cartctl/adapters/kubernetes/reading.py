@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cartctl.adapters.cluster import Deployment, Image, Pod
+from cartctl.adapters.cluster import Deployment, Image, Obstacle, Pod
 
 REVISION = "deployment.kubernetes.io/revision"
 HASH = "pod-template-hash"
@@ -21,7 +21,13 @@ def containers(template: Item) -> dict[str, str]:
     return {one["name"]: one.get("image", "") for one in found}
 
 
-def read_deployment(item: Item, *, failure: str | None, owner: tuple[str, str] | None) -> Deployment:
+def read_deployment(
+    item: Item,
+    *,
+    failure: str | None,
+    owner: tuple[str, str] | None,
+    obstacles: tuple[Obstacle, ...] = (),
+) -> Deployment:
     """A deployment's spec and status; `failure` and `owner` (name, the command that pauses it) are known from elsewhere."""
     spec, status, meta = item["spec"], item.get("status") or {}, item["metadata"]
     name, pause = owner or (None, "")
@@ -38,27 +44,34 @@ def read_deployment(item: Item, *, failure: str | None, owner: tuple[str, str] |
         failure=failure,
         owner=name,
         pause=pause,
+        obstacles=obstacles,
         shape=shape(spec["template"]),
     )
 
 
 def shape(template: Item) -> str:
-    """A hash of all that a pod template says but its images, to see whether somebody else has changed it.
+    """A hash of everything in a pod template but its images, to see whether it was changed externally."""
+    return hashlib.sha256(json.dumps(bare_template(template), sort_keys=True).encode()).hexdigest()[:16]
 
-    A restart asked for by kubectl is no change: it asks for the same pods again. Nor is an upgrade of the API server:
-    an old one tells the template's creationTimestamp, which is null (seen with 1.20), and a new one does not (1.36).
+
+def bare_template(template: Item) -> dict[str, Any]:
+    """A pod template without its images and without what is no change of it.
+
+    A restart by kubectl asks for the same pods again. An old API server adds the template's creationTimestamp, which is null
+    (seen with 1.20), and a new one does not (1.36). A replica set's template carries the hash that its controller added.
     """
-    bare = json.loads(json.dumps(template))
+    bare: dict[str, Any] = json.loads(json.dumps(template))
     for kind in ("containers", "initContainers"):
         for container in bare["spec"].get(kind) or []:
             container.pop("image", None)
-    meta = bare.get("metadata", {})
+    meta = bare.get("metadata") or {}
     meta.pop("creationTimestamp", None)
+    (meta.get("labels") or {}).pop(HASH, None)
     annotations = meta.get("annotations") or {}
     annotations.pop(RESTARTED, None)
     if not annotations:
         meta.pop("annotations", None)
-    return hashlib.sha256(json.dumps(bare, sort_keys=True).encode()).hexdigest()[:16]
+    return bare
 
 
 def same_template(one: Item, other: Item) -> bool:
@@ -86,6 +99,12 @@ def newest(deployment: Item, replica_sets: Iterable[Item]) -> Item | None:
     own = [one for one in replica_sets if owned_by(one, deployment)]
     same = [one for one in own if same_template(one["spec"]["template"], deployment["spec"]["template"])]
     return min(same, key=lambda one: str(one["metadata"].get("creationTimestamp", "")), default=None)
+
+
+def available_of_newest(deployment: Item, replica_sets: Iterable[Item]) -> int:
+    """Available pods of the deployment's own template; a deployment's status counts those of every template."""
+    found = newest(deployment, replica_sets)
+    return int((found.get("status") or {}).get("availableReplicas", 0)) if found else 0
 
 
 def read_pod(item: Item, deployment: str, asked: Mapping[str, str]) -> Pod:

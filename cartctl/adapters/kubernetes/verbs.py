@@ -1,8 +1,9 @@
-"""Every verb that is asked of the API server, and whether it may be: what the Role grants and the preflight asks for.
+"""Every verb that cartctl uses on the API server, and whether it is allowed: what the Role grants and preflight checks.
 
 `runbooks/kubernetes/role.yaml` is held against this table by a test, and this table against the requests that the tests see.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cartctl.adapters.kubernetes.api import Api
@@ -33,6 +34,8 @@ VERBS = tuple(
         ("", "configmaps", "get create patch"),
         ("apps", "deployments", "get list watch patch"),
         ("apps", "replicasets", "list watch"),
+        ("apps", "statefulsets", "get"),
+        ("apps", "daemonsets", "get"),
         ("autoscaling", "horizontalpodautoscalers", "get list patch"),
         ("batch", "cronjobs", "get patch"),
         ("batch", "jobs", "list"),
@@ -42,9 +45,18 @@ VERBS = tuple(
 )
 
 
-def denied(api: Api) -> list[str]:
-    """The verbs that the cluster would refuse us in the namespace. Read-only: a review is stored nowhere."""
-    return [str(verb) for verb in VERBS if not _allowed(api, verb)]
+RELEASE = (  # what a release cannot do without, and its revert
+    Verb("apps", "deployments", "list"),
+    Verb("apps", "deployments", "get"),
+    Verb("apps", "deployments", "patch"),
+    Verb("apps", "replicasets", "list"),
+    Verb("", "pods", "list"),
+)
+
+
+def denied(api: Api, verbs: Iterable[Verb] = VERBS) -> list[str]:
+    """The verbs that the cluster would refuse in the namespace. Read-only: a review is stored nowhere."""
+    return [str(verb) for verb in verbs if not _allowed(api, verb)]
 
 
 def _allowed(api: Api, verb: Verb) -> bool:

@@ -1,30 +1,31 @@
 """Deployments and their pods: read from one watch per kind, changed by guarded patches."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from cartctl.adapters.cluster import Deployment, Pod, UnknownDeployment
+from cartctl.adapters.cluster import Deployment, Obstacle, Pod
 from cartctl.adapters.kubernetes.answers import ClusterForbidden
 from cartctl.adapters.kubernetes.api import Api
 from cartctl.adapters.kubernetes.change import change, read, refuse_paused
 from cartctl.adapters.kubernetes.failing import Failures
+from cartctl.adapters.kubernetes.obstacles import find_obstacles, own_obstacles
 from cartctl.adapters.kubernetes.owners import find_owner
-from cartctl.adapters.kubernetes.patches import image_patch, revision_patch
+from cartctl.adapters.kubernetes.patches import image_patch
 from cartctl.adapters.kubernetes.reading import (
-    REVISION,
+    available_of_newest,
     containers,
     is_finished,
-    newest,
     owned_by,
     read_deployment,
     read_pod,
-    same_template,
 )
+from cartctl.adapters.kubernetes.templates import APPS, Templates
 from cartctl.adapters.kubernetes.watch import Collection
 from cartctl.errors import ConfigError
 
-APPS, AUTOSCALING = "apps/v1", "autoscaling/v2"
+AUTOSCALING = "autoscaling/v2"
 OWNERS_LAST = 30.0  # seconds that the autoscalers' list is believed, where only owners are asked for
 Item = Mapping[str, Any]
 
@@ -41,6 +42,7 @@ class Workloads:
         self._deployments = Collection(api, api.path(APPS, "deployments"), clock=clock)
         self._replica_sets = Collection(api, api.path(APPS, "replicasets"), clock=clock)
         self._pods = Collection(api, api.path("", "pods"), clock=clock)
+        self.templates = Templates(api, self._deployments.put, clock=clock)
         self._failures = Failures(clock)
         self._autoscalers: tuple[float, list[dict[str, Any]]] = (-OWNERS_LAST, [])
 
@@ -106,56 +108,22 @@ class Workloads:
         """The size asked for. Read-only."""
         return int(read(self._api, self._path(deployment))["spec"]["replicas"])
 
-    def template(self, deployment: str) -> str:
-        """The hash of the template asked for, as its replica set is named; "" before there is one. Read-only."""
-        item = read(self._api, self._path(deployment))
-        found = newest(item, self._sets())
-        return str(found["metadata"]["labels"]["pod-template-hash"]) if found else ""
-
-    def template_of(self, deployment: str, revision: str) -> str:
-        """The hash of a revision's template. Raises UnknownDeployment naming the revisions there are. Read-only."""
-        item = read(self._api, self._path(deployment))
-        known = {_revision(one): one for one in self._sets() if owned_by(one, item)}
-        if revision not in known:
-            there = ", ".join(sorted(known, key=lambda text: (len(text), text))) or "none"
-            raise UnknownDeployment(
-                f"Deployment {deployment} has no revision {revision}.", hint=f"Its revisions: {there}."
-            )
-        return str(known[revision]["metadata"]["labels"]["pod-template-hash"])
-
-    def put_template(self, deployment: str, template: str) -> None:
-        """Ask for the template of that hash. Raises UnknownDeployment, and Refused for a paused deployment."""
-
-        def decide(item: Item) -> Any:
-            own = (one for one in self._sets() if owned_by(one, item))
-            found = next(
-                (one for one in own if one["metadata"]["labels"]["pod-template-hash"] == template), None
-            )
-            if found is None:
-                raise UnknownDeployment(
-                    f"Deployment {deployment} no longer has the template {template}.",
-                    hint="Its revisionHistoryLimit has let it go: release the image by name.",
-                )
-            refuse_paused(item)
-            same = same_template(found["spec"]["template"], item["spec"]["template"])
-            return None if same else revision_patch(item, found)
-
-        self._deployments.put(
-            change(self._api, self._path(deployment), decide, name="cluster.set_template", clock=self._clock)
-        )
-
-    def _sets(self) -> list[dict[str, Any]]:
-        return self._api.listing(self._api.path(APPS, "replicasets"))[0]
+    def obstacles(self, names: Iterable[str]) -> list[Obstacle]:
+        """What would keep a change of these deployments from being rolled out. Read-only."""
+        items = self._deployments.items(fresh=True)
+        return find_obstacles(self._api, {name: self._told(item) for name, item in items.items()}, names)
 
     def _path(self, deployment: str) -> str:
         return self._api.path(APPS, "deployments", deployment)
 
     def _told(self, item: Item) -> Deployment:
-        told = read_deployment(item, failure=None, owner=self._owner(item))
+        owner = self._owner(item)
+        told = read_deployment(item, failure=None, owner=owner, obstacles=own_obstacles(item, owner))
         if told.complete:
             return told
-        failure = self._failures.find(item, self._replica_sets.items().values(), self._pods.items().values())
-        return read_deployment(item, failure=failure, owner=self._owner(item))
+        sets = self._replica_sets.items().values()
+        failure = self._failures.find(item, sets, self._pods.items().values())
+        return replace(told, failure=failure, available=available_of_newest(item, sets))
 
     def _owner(self, item: Item) -> tuple[str, str] | None:
         return None if self._force_owned else find_owner(item, self._known_autoscalers())
@@ -195,7 +163,3 @@ def selector(told: Item) -> str:
         written = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key}
         parts.append(written.get(one["operator"], f"!{key}"))
     return ",".join(parts)
-
-
-def _revision(replica_set: Item) -> str:
-    return str((replica_set["metadata"].get("annotations") or {}).get(REVISION, ""))
