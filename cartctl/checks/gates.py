@@ -3,11 +3,10 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from cartctl.adapters.metrics import Metric, MetricsFailed, MetricsSource, PastReading
+from cartctl.adapters.metrics import Metric, MetricsSource, PastReading
 from cartctl.checks.log_errors import LogErrors
 from cartctl.config.rollout import Gate
 from cartctl.engine.model import Check, CheckResult, Checks, Verdict
@@ -86,8 +85,7 @@ class Gates(Check):
     def look(self, pulse: Pulse, *, looks: int = 1) -> Tick:
         """The tick that says whether a trigger has fired; up to so many while there is too little traffic. Read-only but for its requests."""
         end = pulse.now() + self._past.sustained + 5 * self._every
-        with suppress(MetricsFailed):  # what cannot be measured is said by the tick
-            self._watch.rebuild(datetime.now(UTC) - self._gate.lookback)
+        self._watch.rebuild(datetime.now(UTC) - self._gate.lookback)
         tick = self._watch.tick()
         while (self._undecided(tick) or (_quiet(tick) and looks > 1)) and pulse.now() < end:
             pulse.pause(self._every)

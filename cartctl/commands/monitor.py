@@ -1,7 +1,6 @@
 """`cartctl monitor`: the thresholds and rollback triggers, watched outside a deployment."""
 
 import sys
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -80,7 +79,7 @@ def _once(watch: "Watch", pulse: "Pulse", options: Options, settle: float) -> No
     from cartctl.checks.monitor import Course
 
     try:
-        _rebuild(watch)
+        watch.rebuild(datetime.fromtimestamp(0, UTC))
         tick = watch.tick()
         for _ in range(SETTLED):
             if all(measure.verdict.decided for measure in tick.metrics):
@@ -100,14 +99,6 @@ def _once(watch: "Watch", pulse: "Pulse", options: Options, settle: float) -> No
     _end(course.judge(-1.0), options)
 
 
-def _rebuild(watch: "Watch") -> None:
-    """Take up the past; a source that does not answer shows as such in every tick."""
-    from cartctl.adapters.metrics import MetricsFailed
-
-    with suppress(MetricsFailed):
-        watch.rebuild(datetime.fromtimestamp(0, UTC))
-
-
 def _watch(
     watch: "Watch", pulse: "Pulse", duration: timedelta, options: Options, ports: "Ports", *, auto_abort: bool
 ) -> None:
@@ -116,7 +107,7 @@ def _watch(
     from cartctl.monitoring.triggers import TriggerFired
     from cartctl.plans.parts import log_errors
 
-    _rebuild(watch)
+    watch.rebuild(datetime.fromtimestamp(0, UTC))
     try:
         with watch.armed(pulse, tell=lambda tick: _tell(tick, options)):
             checks = Monitor("monitor", watch, duration, log_errors(ports)).judge(pulse)

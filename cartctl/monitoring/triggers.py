@@ -72,14 +72,15 @@ class TriggerState:
 
 
 def error_rate_trigger(
-    samples: Iterable[Sample], maintenance: Iterable[Interval], rule: SpanRule
+    samples: Iterable[Sample], maintenance: Iterable[Interval], rule: SpanRule, *, current: Sign = Sign.BREACH
 ) -> TriggerState:
-    """Trigger 2 over the samples of the past, in any order.
+    """Trigger 2 over the samples of the past, in any order; `current` is what the reading of this tick says.
 
     The state is that at the newest sample. It fires when the time from the first breaching sample to the newest one
-    exceeds the limit, every sample between them breaching. A good sample clears. One that says neither is as if it had
-    not been taken, but only a breach that is seen now fires. A longer gap starts the span anew, as does maintenance:
-    samples whose window overlaps it say nothing. Limit and gap are strict, to the millisecond of the samples' stamps.
+    exceeds the limit, every sample between them breaching, and the current reading is a breach too: without data now, the
+    trigger stays pending. A good sample clears. One that says neither is as if it had not been taken. A longer gap starts
+    the span anew, as does maintenance: samples whose window overlaps it say nothing. Limit and gap are strict, to the
+    millisecond of the samples' stamps.
     """
     intervals = tuple(maintenance)
     first: float | None = None
@@ -98,7 +99,7 @@ def error_rate_trigger(
     if first is None or newest is None:
         return TriggerState("error_rate", "clear")
     span = round(newest.at - first, 3)
-    fired = span > rule.limit and ordered[-1] is newest
+    fired = span > rule.limit and ordered[-1] is newest and current is Sign.BREACH
     return TriggerState("error_rate", "fired" if fired else "pending", span, _breach(newest))
 
 

@@ -4,11 +4,11 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from cartctl.adapters.metrics import Metric, MetricsSource, Reading
+from cartctl.adapters.metrics import Metric, MetricsFailed, MetricsSource, Reading
 from cartctl.config.model import Monitor, Thresholds
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import CartctlError, Inconclusive
@@ -69,6 +69,8 @@ class Watch:
         self._guard = threading.Lock()
         self._maintenance: list[Interval] = []
         self._samples: list[Sample] = []
+        self._current = Sign.NEITHER  # what the latest tick's own reading says of the error rate
+        self._past_since: float | None = None  # from when on the next tick reads the past
         self._failures = Failures(settings.critical_failures, {})
         self._seen = dict.fromkeys(Metric, clock())
         self._fired: float | None = None
@@ -103,16 +105,11 @@ class Watch:
                 self._maintenance[-1] = replace(self._maintenance[-1], end=self._moment(at))
 
     def rebuild(self, since: datetime) -> None:
-        """Take up the error rates since then from the source's own past: a restart of cartctl loses none of the span.
+        """Read the error rates since then from the source's history with the next tick: a restart loses none of the span.
 
-        Raises MetricsFailed.
+        The tick reads both at one evaluation time. History that cannot be read is tried again with the next tick.
         """
-        if self._source is None:
-            return
-        now = self._clock()
-        for past in self._source.past_error_rates(max(since.timestamp(), now - horizon(self._rule)), now):
-            reading = Reading(Metric.ERROR_RATE, past.value, past.at, 0.0, requests=past.requests)
-            self._sample(reading, judge(reading, self._rules)[0])
+        self._past_since = since.timestamp()
 
     def tick(self) -> Tick:
         """Measure, probe and judge once. Read-only but for the requests it sends."""
@@ -124,6 +121,8 @@ class Watch:
             if not verdict.blind:
                 self._seen[metric] = now
             if metric is Metric.ERROR_RATE:
+                self._take_up_past(reading, now)
+                self._current = SIGNS.get(verdict, Sign.NEITHER)
                 self._sample(reading, verdict)
             measures.append(self._measure(reading, verdict, why))
         probes = self._probe()
@@ -131,6 +130,18 @@ class Watch:
         self.latest = Tick(datetime.fromtimestamp(now, UTC), tuple(measures), triggers, probes)
         self._make_traffic(readings)
         return self.latest
+
+    def _take_up_past(self, current: Reading, now: float) -> None:
+        """Read what `rebuild` asked for, up to the time at which the current reading was evaluated."""
+        if self._past_since is None or self._source is None or current.error:
+            return
+        until = now if current.at is None or current.age is None else current.at + current.age
+        since = max(self._past_since, until - horizon(self._rule))
+        with suppress(MetricsFailed):
+            for past in self._source.past_error_rates(since, until) if since < until else ():
+                reading = Reading(Metric.ERROR_RATE, past.value, past.at, 0.0, requests=past.requests)
+                self._sample(reading, judge(reading, self._rules)[0])
+            self._past_since = None
 
     @contextmanager
     def armed(self, pulse: Pulse, tell: Callable[[Tick], None] = _unheard) -> Iterator["Watch"]:
@@ -205,7 +216,7 @@ class Watch:
     def _error_rate(self) -> TriggerState:
         with self._guard:
             intervals = list(self._maintenance)
-        return error_rate_trigger(self._samples, intervals, self._rule)
+        return error_rate_trigger(self._samples, intervals, self._rule, current=self._current)
 
     def _probe(self) -> tuple[Probe, ...]:
         with self._guard:

@@ -1,10 +1,9 @@
 """Deploying: which run begins or goes on, under which lock, watched by whom."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from cartctl.adapters.metrics import MetricsFailed
 from cartctl.engine.lock import RunLock, whoami
 from cartctl.engine.model import Event, Verdict
 from cartctl.engine.outcome import OnFailure
@@ -119,10 +118,7 @@ def _armed(watch: Watch, pulse: Pulse, state: State, journals: Journals) -> Iter
     for event in journals.kept.events(state.run):
         hear(watch, event)
     if state.started is not None:
-        with suppress(
-            MetricsFailed
-        ):  # the span begins anew then; a source that stays away makes the monitor blind
-            watch.rebuild(state.started.at)
+        watch.rebuild(state.started.at)
     with watch.armed(pulse):
         yield
 

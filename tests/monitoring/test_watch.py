@@ -42,6 +42,9 @@ class Source:
     requests: float = 1000.0
     broken: str = ""
     past: list[PastReading] = field(default_factory=list)
+    asked: list[tuple[float, float]] = field(default_factory=list)
+    behind: float = 0.0  # seconds by which the newest sample is older than its evaluation
+    silent: bool = False  # no series, as while nothing was scraped
     closed: int = 0
 
     def read(self) -> Mapping[Metric, Reading]:
@@ -54,11 +57,17 @@ class Source:
             )
             for metric in Metric
         }
-        whole[Metric.ERROR_RATE] = replace(whole[Metric.ERROR_RATE], value=self.error_rate)
+        at = self.clock.now - self.behind
+        whole[Metric.ERROR_RATE] = replace(
+            whole[Metric.ERROR_RATE], value=self.error_rate, at=at, age=self.behind
+        )
+        if self.silent:
+            whole[Metric.ERROR_RATE] = Reading(Metric.ERROR_RATE, series=0)
         return whole
 
     def past_error_rates(self, since: float, until: float) -> list[PastReading]:
         """The past it was given."""
+        self.asked.append((since, until))
         return [one for one in self.past if since <= one.at <= until]
 
     def close(self) -> None:
@@ -273,6 +282,56 @@ def test_the_past_before_the_run_is_not_taken_up() -> None:
     sick.watch.rebuild(datetime.fromtimestamp(now, UTC))
     sick.run(15)
     assert sick.trigger("error_rate") == "pending"
+
+
+def test_a_past_of_errors_does_not_fire_without_data_now() -> None:
+    """A trigger fires on a breach that was read in the same tick; until then the past only makes it pending."""
+    sick = world()
+    sick.source.error_rate, sick.source.silent = 0.2, True
+    now = sick.clock.now
+    sick.source.past = [PastReading(now - 330 + 15 * i, 0.2, 900.0) for i in range(23)]
+    sick.watch.rebuild(datetime.fromtimestamp(0, UTC))
+    sick.watch.tick()
+    assert sick.verdict(Metric.ERROR_RATE) is Judged.NO_DATA
+    assert sick.trigger("error_rate") == "pending"
+    sick.source.silent = False
+    sick.run(15)
+    assert sick.trigger("error_rate") == "fired"
+
+
+def test_data_that_disappears_takes_the_fired_trigger_back_to_pending() -> None:
+    """What fired with the last tick does not fire on by itself."""
+    sick = world()
+    sick.source.error_rate = 0.2
+    sick.run(330)
+    assert sick.trigger("error_rate") == "fired"
+    sick.source.silent = True
+    sick.run(15)
+    assert sick.trigger("error_rate") == "pending"
+
+
+def test_the_past_ends_where_the_current_reading_was_evaluated() -> None:
+    """Instant and range readings of a tick have one evaluation time, that of the source."""
+    sick = world()
+    sick.source.behind = 7.0
+    sick.watch.rebuild(datetime.fromtimestamp(0, UTC))
+    sick.watch.tick()
+    sick.run(30)
+    [(_, until)] = sick.source.asked
+    assert until == sick.clock.now - 30
+
+
+def test_a_past_that_cannot_be_read_is_read_with_the_next_tick() -> None:
+    """A source that is away at first loses nothing."""
+    sick = world()
+    sick.source.error_rate, sick.source.broken = 0.2, "away"
+    now = sick.clock.now
+    sick.source.past = [PastReading(now - 300 + 15 * i, 0.2, 900.0) for i in range(20)]
+    sick.watch.rebuild(datetime.fromtimestamp(0, UTC))
+    sick.watch.tick()
+    sick.source.broken = ""
+    sick.run(15)
+    assert sick.trigger("error_rate") == "fired"
 
 
 QUICK = Monitor.model_validate({"for": "1s", "every": "10ms"})
