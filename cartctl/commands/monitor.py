@@ -82,7 +82,7 @@ def _once(watch: "Watch", pulse: "Pulse", options: Options, settle: float) -> No
         watch.rebuild(datetime.fromtimestamp(0, UTC))
         tick = watch.tick()
         for _ in range(SETTLED):
-            if all(measure.verdict.decided for measure in tick.metrics):
+            if not _awaits_traffic(tick):
                 break
             pulse.pause(settle)
             tick = watch.tick()
@@ -97,6 +97,14 @@ def _once(watch: "Watch", pulse: "Pulse", options: Options, settle: float) -> No
     course = Course()
     course.see(tick)
     _end(course.judge(-1.0), options)
+
+
+def _awaits_traffic(tick: "Tick") -> bool:
+    """Whether requests of our own may still decide what is undecided; they repair no source that fails."""
+    from cartctl.monitoring.thresholds import Judged
+
+    verdicts = {measure.verdict for measure in tick.metrics}
+    return Judged.ERROR not in verdicts and not all(verdict.decided for verdict in verdicts)
 
 
 def _watch(

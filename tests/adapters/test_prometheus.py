@@ -6,17 +6,19 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
 from cartctl.adapters.http import Http, HttpUnreachable
 from cartctl.adapters.metrics import Metric, Reading
-from cartctl.adapters.prometheus import PrometheusSource
+from cartctl.adapters.prometheus import AT_ONCE, PrometheusSource
 from cartctl.errors import ConfigError
 from tests.services import require
 from tests.web import Asked, Reply, Web, serve
@@ -244,11 +246,51 @@ def test_a_server_that_hangs_is_waited_for_once() -> None:
         own.close()
 
 
-def vector(value: float) -> dict[str, object]:
+def test_queries_that_hang_share_one_deadline() -> None:
+    """A server that tells its time and then hangs: every query is asked at once, and all end together."""
+    gate, hanging = threading.Event(), []
+
+    def answer(asked: Asked) -> Reply:
+        if "query=time" not in asked.path:
+            hanging.append(asked.path)
+            gate.wait(120)
+        return Reply(vector(0))
+
+    with serve(answer) as web:
+        own = PrometheusSource(web.url, window=WINDOW, timeout=0.5)
+        readings = own.read()
+        gate.set()
+        own.close()
+    assert all(reading.error for reading in readings.values())
+    assert 1 <= len(hanging) <= AT_ONCE  # the others found no time left
+
+
+def test_all_queries_of_a_reading_have_one_evaluation_time() -> None:
+    """That of the server's own clock, whatever the clock here says."""
+    with serve(lambda _: Reply(vector(1, at=1234.5))) as web:
+        own = PrometheusSource(web.url, window=WINDOW)
+        own.read()
+        own.close()
+    times = [parse_qs(urlsplit(path).query).get("time") for path in web.paths()]
+    assert times[0] is None
+    assert len(times) == 1 + len(own.queries)
+    assert {str(one) for one in times[1:]} == {"['1234.500']"}
+
+
+def test_a_range_ends_at_the_very_time_that_was_asked_for() -> None:
+    """Not at the nearest second."""
+    with serve(lambda _: Reply({"status": "success", "data": {"resultType": "matrix", "result": []}})) as web:
+        own = PrometheusSource(web.url, window=WINDOW)
+        assert own.past_error_rates(1000.25, 1010.75) == []
+        own.close()
+    assert {tuple(parse_qs(urlsplit(path).query)["end"]) for path in web.paths()} == {("1010.750",)}
+
+
+def vector(value: float, at: float = 1.0) -> dict[str, object]:
     """An answer with one value."""
     return {
         "status": "success",
-        "data": {"resultType": "vector", "result": [{"metric": {}, "value": [1.0, str(value)]}]},
+        "data": {"resultType": "vector", "result": [{"metric": {}, "value": [at, str(value)]}]},
     }
 
 
