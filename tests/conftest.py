@@ -13,8 +13,8 @@ __all__ = ["sandbox", "sandbox_session"]
 
 @pytest.fixture(scope="session")
 def pg15() -> Iterator[Server]:
-    """PostgreSQL 15 from Debian, one per session."""
-    with debian_server() as server:
+    """PostgreSQL 15 from Debian, one per session; it takes prepared transactions and logical replication."""
+    with debian_server(max_prepared_transactions="5", wal_level="logical") as server:
         yield server
 
 

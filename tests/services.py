@@ -115,12 +115,12 @@ def engine_of(database: Postgres) -> Iterator[Engine]:
 
 
 @contextmanager
-def debian_server() -> Iterator[Server]:
-    """PostgreSQL 15 as Debian packages it, run by a user who is not root."""
+def debian_server(**settings: str) -> Iterator[Server]:
+    """PostgreSQL 15 as Debian packages it, run by a user who is not root; `settings` are the server's."""
     folder = require("initdb", DEBIAN_15).parent
     with _directory() as home:
         user = _unprivileged(home)
-        options = " ".join(f"-c {key}={value}" for key, value in QUICK.items())
+        options = " ".join(f"-c {key}={value}" for key, value in {**QUICK, **settings}.items())
         data = home / "data"
         _call(
             user,
@@ -151,7 +151,9 @@ def standby_of(primary: Server) -> Iterator[Postgres]:
             "fast",
             "--no-sync",
         )
-        _call(user, *_start(primary.bin, data, home / "log", f"-c listen_addresses='' -k {home}"))
+        # a standby refuses to start with less room for prepared transactions than its primary
+        options = f"-c listen_addresses='' -c max_prepared_transactions=5 -k {home}"
+        _call(user, *_start(primary.bin, data, home / "log", options))
         try:
             yield Postgres(make_conninfo(primary.dsn, host=str(home)))
         finally:

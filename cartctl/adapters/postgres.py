@@ -31,6 +31,7 @@ __all__ = [
 Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
 
 CONNECT_TIMEOUT = 10  # seconds
+LONGEST_DETAIL = 400  # characters of a server's DETAIL in a sentence
 KEEPALIVES = {"keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 
 
@@ -52,17 +53,27 @@ class SqlFailed(StepFailed):
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn the driver's errors into SqlFailed with the server's first line and its hint.
+    """Turn the driver's errors into SqlFailed with the server's first line, its detail and its hint.
 
     Raises UsageError for an argument that is no text: a command line may hold any bytes, the database's text may not.
     """
     try:
         yield
     except psycopg.Error as error:
-        first = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise SqlFailed(first, hint=error.diag.message_hint or "", sqlstate=error.sqlstate or "") from error
+        raise SqlFailed(
+            _sentence(error), hint=error.diag.message_hint or "", sqlstate=error.sqlstate or ""
+        ) from error
     except UnicodeEncodeError as wrong:
         raise UsageError(f"{wrong.object!a} is no text in UTF-8.") from wrong
+
+
+def _sentence(error: psycopg.Error) -> str:
+    """The first line, and in brackets the server's detail, which names keys, rows and dependents; one line, bounded."""
+    first = str(error).strip().partition("\n")[0] or type(error).__name__
+    detail = " ".join((error.diag.message_detail or "").split())
+    if len(detail) > LONGEST_DETAIL:
+        detail = f"{detail[: LONGEST_DETAIL - 1]}…"
+    return f"{first} ({detail.removesuffix('.')})" if detail else first
 
 
 class Postgres:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import sqlalchemy
@@ -9,6 +10,7 @@ from sqlalchemy import func, select
 
 from cartctl.adapters.effects import effect
 from cartctl.adapters.postgres import Connection, Postgres, translated
+from cartctl.adapters.sync_wait import bounded_sync_wait
 from cartctl.cart.analytics import Period
 from cartctl.cart.store import cart_statistics
 from cartctl.cart.store.batches import CartJob, JobHooks, JobOptions, JobTask, preview_job, run_job
@@ -54,7 +56,8 @@ def _connected(postgres: Postgres, job: str, pulse: Pulse) -> Iterator[sqlalchem
     with translated(), engine.connect() as connection:
         driver: Any = connection.connection.driver_connection
         session: Connection = driver
-        with pulse.cancelling(session.cancel_safe):
+        look = partial(postgres.session, "sync wait")
+        with bounded_sync_wait(look, session), pulse.cancelling(session.cancel_safe):
             _refuse_without_tables(connection)
             yield connection
     engine.dispose()

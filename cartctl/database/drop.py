@@ -1,16 +1,18 @@
 """Taking the cart's tables back: one transaction that locks, saves the rows, drops without CASCADE, and forgets the migrations."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from cartctl.adapters.blockers import ACCESS_EXCLUSIVE, endings, lock_holders, named
 from cartctl.adapters.effects import effect
-from cartctl.adapters.postgres import Connection, Postgres, SqlFailed, milliseconds, sql
+from cartctl.adapters.postgres import Connection, Postgres, SqlFailed, milliseconds, sql, translated
+from cartctl.adapters.sync_wait import SyncWait, bounded_sync_wait
 from cartctl.config.model import Database
 from cartctl.database import ledger
-from cartctl.database.blockers import ACCESS_EXCLUSIVE, blockers
 from cartctl.database.contract import SCHEMA
 from cartctl.database.drop_plan import DropPlan, plan_with, require
 from cartctl.database.guards import PLATFORM, migrating
@@ -45,6 +47,7 @@ class Dropped:
     ledger_rows: int
     rows: int
     saved: str | None
+    warnings: tuple[str, ...] = ()
 
 
 def drop(
@@ -65,7 +68,7 @@ def drop(
         require(plan, allow_data_loss=allowed.data_loss)
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                saved = _attempt(postgres, settings, plan, allowed, directory, pulse)
+                saved, warnings = _attempt(postgres, settings, plan, allowed, directory, pulse)
             except SqlFailed as failed:
                 if failed.sqlstate not in RETRIED:
                     raise
@@ -82,6 +85,7 @@ def drop(
         ledger_rows=len(plan.ledger),
         rows=sum(saved.rows.values()) if saved else 0,
         saved=str(directory) if saved else None,
+        warnings=warnings,
     )
 
 
@@ -103,7 +107,7 @@ def found_dropped(plan: DropPlan, directory: Path) -> Dropped | None:
 
 def _attempt(
     postgres: Postgres, settings: Database, plan: DropPlan, allowed: Allowed, directory: Path, pulse: Pulse
-) -> SavedRows | None:
+) -> tuple[SavedRows | None, tuple[str, ...]]:
     limit = milliseconds(LOCK_TIMEOUT)
     with postgres.session("drop", autocommit=False, lock_timeout=limit) as connection:
         become_owner(connection, settings)
@@ -117,9 +121,29 @@ def _attempt(
             )
             _drop_objects(connection, plan)
             _forget(connection, plan)
-        with effect("postgres.drop"):
+        with _committing(postgres, connection, saved, directory) as wait, effect("postgres.drop"):
             connection.commit()
-    return saved
+    return saved, wait.warnings
+
+
+@contextmanager
+def _committing(
+    postgres: Postgres, connection: Connection, saved: SavedRows | None, directory: Path
+) -> Iterator[SyncWait]:
+    """The commit is never repeated: one whose connection was lost is found, done or not, by the next command.
+
+    Raises SqlFailed that says where the rows are.
+    """
+    try:
+        with translated(), bounded_sync_wait(lambda: postgres.session("sync wait"), connection) as wait:
+            yield wait
+    except SqlFailed as lost:
+        kept = f" The rows are saved in {directory}." if saved else ""
+        raise SqlFailed(
+            f"The commit of the drop was not confirmed: {lost.message}.{kept}",
+            hint="See whether it is in place: cartctl rollback --database --plan; then run it again.",
+            sqlstate=lost.sqlstate,
+        ) from lost
 
 
 def _save(
@@ -189,9 +213,9 @@ def _forget(connection: Connection, plan: DropPlan) -> None:
 
 def _blocked(plan: DropPlan, aside: Connection, failed: SqlFailed) -> StepFailed:
     tables = sorted({*PLATFORM, *(table.name for table in plan.tables)})
-    named = blockers(aside, tables, ACCESS_EXCLUSIVE)
+    blocking = lock_holders(aside, tables, ACCESS_EXCLUSIVE)
     return StepFailed(
         f"The cart's tables could not be locked, {ATTEMPTS} times ({failed.message}); nothing was dropped. "
-        f"In the way: {'; '.join(named) or 'nobody any more'}.",
-        hint="End those sessions or let them finish, then roll back again.",
+        f"Blocked by: {named(blocking)}.",
+        hint=endings(blocking, "Then roll back again."),
     )

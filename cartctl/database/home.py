@@ -2,6 +2,7 @@
 
 from cartctl.adapters.effects import effect
 from cartctl.adapters.postgres import Connection, sql
+from cartctl.adapters.sync_wait import Look, bounded_sync_wait
 from cartctl.errors import Refused
 
 APPLIED = b"""
@@ -14,12 +15,16 @@ CREATE TABLE IF NOT EXISTS cartctl.applied (
 )"""
 
 
-def make_home(connection: Connection, owner: str | None, *, missing: bool) -> None:
-    """Make what is missing of it, owned by `owner`; `missing` says that the schema itself is.
+def make_home(connection: Connection, owner: str | None, look: Look, *, missing: bool) -> None:
+    """Make what is missing of it, owned by `owner`; `missing` says that the schema itself is; `look` gives another connection.
 
     Raises Refused when neither the owner nor the deployer may create a schema.
     """
-    with effect("postgres.migrate.schema"), connection.transaction():
+    with (
+        bounded_sync_wait(look, connection),
+        effect("postgres.migrate.schema"),
+        connection.transaction(),
+    ):
         if missing:
             _make_schema(connection, owner)
         connection.execute(APPLIED)

@@ -8,13 +8,21 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import ClassVar
 
+from cartctl.adapters.blockers import (
+    SHARE_ROW_EXCLUSIVE,
+    endings,
+    lock_holders,
+    named,
+    open_transactions,
+)
 from cartctl.adapters.effects import effect
 from cartctl.adapters.postgres import Connection, Postgres, SqlFailed, milliseconds, sql, translated
+from cartctl.adapters.sync_wait import bounded_sync_wait
 from cartctl.config.model import Database
 from cartctl.database.adoption import holds_rows, wanted_index
-from cartctl.database.blockers import SHARE_ROW_EXCLUSIVE, blockers
 from cartctl.database.catalogue import read_catalogue
 from cartctl.database.contract import SCHEMA
 from cartctl.database.guards import refuse_unwritable
@@ -50,6 +58,7 @@ class Built:
     indexes: tuple[str, ...]
     rebuilt: tuple[str, ...]
     seconds: float
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +89,7 @@ def build_indexes(
     """
     began = time.monotonic()
     plan = plan_indexes(postgres, settings).indexes
+    warnings: list[str] = []
     with postgres.session(
         "migrate", search_path=SCHEMA, lock_timeout=milliseconds(budget), statement_timeout="0"
     ) as connection:
@@ -87,11 +97,14 @@ def build_indexes(
         refuse_unwritable(connection)
         for done, build in enumerate(plan):
             pulse.progress(done, len(plan), "indexes")
-            _build(connection, build, pulse)
+            with bounded_sync_wait(partial(postgres.session, "sync wait"), connection) as wait:
+                _build(connection, build, pulse)
+            warnings += [f"index {build.name}: {each}" for each in wait.warnings]
     return Built(
         tuple(each.name for each in plan),
         tuple(each.name for each in plan if each.rebuilt),
         round(time.monotonic() - began, 3),
+        tuple(warnings),
     )
 
 
@@ -136,13 +149,14 @@ def _build(connection: Connection, build: Build, pulse: Pulse) -> None:
             with effect(f"postgres.index.{build.name}"):
                 connection.execute(build.sql.encode())
     except BaseException as failed:
-        named = blockers(connection, [build.table], SHARE_ROW_EXCLUSIVE) + _older(connection)
+        holders = lock_holders(connection, [build.table], SHARE_ROW_EXCLUSIVE)
+        blocking = [*holders, *open_transactions(connection, idle=False)]
         left = _try_to_drop(connection, build)
         if isinstance(failed, SqlFailed):
             raise StepFailed(
                 f"The index {build.name} could not be built: {failed.message}. {left} "
-                f"In the way: {'; '.join(named) or 'nobody any more'}.",
-                hint="End those sessions or let them finish, then: cartctl migrate index --concurrently",
+                f"Blocked by: {named(blocking)}.",
+                hint=endings(blocking, "Then: cartctl migrate index --concurrently"),
             ) from failed
         raise
 
@@ -161,16 +175,3 @@ def _try_to_drop(connection: Connection, build: Build) -> str:
     except SqlFailed:
         return "What was begun of it is invalid and is built anew next time."
     return "What was begun of it was dropped."
-
-
-def _older(connection: Connection) -> list[str]:
-    """Sessions whose transaction is older than ours would be: a concurrent build waits for them, lock or not."""
-    rows = connection.execute(
-        """SELECT format('pid %s (user %s, application %s, %s, transaction begun %s s ago)', pid, usename,
-                  coalesce(nullif(application_name, ''), 'unnamed'), state,
-                  round(extract(epoch FROM clock_timestamp() - xact_start)))
-           FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
-             AND xact_start IS NOT NULL AND (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL)
-           ORDER BY xact_start"""
-    ).fetchall()
-    return [str(row[0]) for row in rows]

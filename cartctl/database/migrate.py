@@ -6,10 +6,11 @@ ledger row: after a kill all of it is there or none.
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from cartctl.adapters.blockers import SHARE_ROW_EXCLUSIVE, endings, lock_holders, named
 from cartctl.adapters.effects import effect
 from cartctl.adapters.postgres import (
     Connection,
@@ -20,10 +21,10 @@ from cartctl.adapters.postgres import (
     sql,
     translated,
 )
+from cartctl.adapters.sync_wait import bounded_sync_wait
 from cartctl.config.model import Database
 from cartctl.database import ledger
 from cartctl.database.adoption import refuse_slow
-from cartctl.database.blockers import SHARE_ROW_EXCLUSIVE, blockers
 from cartctl.database.contract import SCHEMA
 from cartctl.database.guards import PLATFORM, migrating
 from cartctl.database.home import make_home
@@ -55,6 +56,7 @@ class Migrated:
     adopted: tuple[str, ...]  # of those, recorded only: every object was there
     heads: tuple[str, ...]
     seconds: float
+    warnings: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -90,17 +92,20 @@ def deploy_on(
         refuse(state)
         pending = state.pending
         adopted: tuple[str, ...] = ()
+        warnings: tuple[str, ...] = ()
         if pending:
             work = prepare(aside, settings, run_id, state)
             adopted = tuple(migration.name for migration in pending if work.adopts(migration))
             refuse_slow(work.adoption)
             apply_all(connection, work, state, pulse)
+            warnings = tuple(work.warnings)
         after = read_state(aside) if pending else state
     return Migrated(
         applied=tuple(migration.name for migration in pending),
         adopted=adopted,
         heads=after.heads,
         seconds=round(time.monotonic() - began, 3),
+        warnings=warnings,
     )
 
 
@@ -120,7 +125,7 @@ def refuse(state: State) -> None:
 
 def apply_all(driver: Connection, work: Work, state: State, pulse: Pulse) -> None:
     """Apply, or record, every pending migration of `state` in a transaction of its own."""
-    make_home(work.aside, work.settings.owner_role, missing=not state.schema)
+    make_home(work.aside, work.settings.owner_role, lambda: nullcontext(driver), missing=not state.schema)
     driver.autocommit = False
     with _translated(), engine_over(driver).connect() as connection:
         for migration in state.pending:
@@ -137,7 +142,7 @@ def _persist(connection: "sqlalchemy.Connection", migration: Frozen, work: Work,
         except SqlFailed as failed:
             if failed.sqlstate not in RETRIED:
                 _note_failed(work, migration, failed)
-                raise _named(migration, failed) from failed
+                raise _named(migration, failed, in_place=_is_recorded(work, migration)) from failed
             if attempt == ATTEMPTS:
                 raise blocked(migration, work.aside, failed, ATTEMPTS) from failed
             pulse.pause(PAUSE * 2 ** (attempt - 1))
@@ -145,13 +150,26 @@ def _persist(connection: "sqlalchemy.Connection", migration: Frozen, work: Work,
             return
 
 
-def _named(migration: Frozen, failed: SqlFailed) -> SqlFailed:
-    """The error with the migration's name; of a connection that went, nobody knows how far it came."""
+def _is_recorded(work: Work, migration: Frozen) -> bool | None:
+    """Read back whether a migration was committed by this run, over the other connection; None when that is lost too."""
+    query = """SELECT to_regclass('cartctl.applied') IS NOT NULL
+               AND EXISTS (SELECT FROM cartctl.applied WHERE revision = %s AND run = %s)"""
+    try:
+        with translated():
+            return work.aside.execute(query, (migration.revision, work.run)).fetchone() == (True,)
+    except SqlFailed:
+        return None
+
+
+def _named(migration: Frozen, failed: SqlFailed, *, in_place: bool | None) -> SqlFailed:
+    """The error with the migration's name. A connection that was lost may have committed: it is read back, not repeated."""
     if failed.sqlstate and not failed.sqlstate.startswith(("57P", "08")):
         told = f"Migration {migration.name} failed, and nothing of it was kept: {failed.message}."
         return SqlFailed(told, hint=failed.hint or "Mend that, then deploy again.", sqlstate=failed.sqlstate)
-    told = f"The connection went during migration {migration.name}: {failed.message}."
-    hint = "Whether it is there says: cartctl migrate status. Then deploy again."
+    told = f"The connection was lost during migration {migration.name}: {failed.message}."
+    if in_place is not None:
+        told += " It was committed, and is in place." if in_place else " It was not committed."
+    hint = "See: cartctl migrate status. Then deploy again."
     return SqlFailed(told, hint=hint, sqlstate=failed.sqlstate)
 
 
@@ -173,8 +191,12 @@ def _apply(connection: "sqlalchemy.Connection", migration: Frozen, work: Work, p
             grant(driver, migration, work.settings.app_role)
             _record(driver, migration, work)
         work.aside.execute("SELECT 1")  # it holds the migrators' lock: once lost, another may be at work
-        with effect(f"postgres.migrate.{migration.name}"):
+        with (
+            bounded_sync_wait(lambda: nullcontext(work.aside), driver) as wait,
+            effect(f"postgres.migrate.{migration.name}"),
+        ):
             transaction.commit()
+    work.warnings.extend(f"migration {migration.name}: {each}" for each in wait.warnings)
 
 
 @contextmanager
@@ -220,12 +242,12 @@ def _record(driver: Connection, migration: Frozen, work: Work) -> None:
 def blocked(migration: Frozen, aside: Connection, failed: SqlFailed, attempts: int) -> StepFailed:
     """The error that names who holds the locks a migration waited for, after so many attempts."""
     tables = {*PLATFORM, *(each.table or each.makes for each in migration.statements(strict=True))}
-    named = blockers(aside, sorted(tables), SHARE_ROW_EXCLUSIVE)
+    blocking = lock_holders(aside, sorted(tables), SHARE_ROW_EXCLUSIVE)
     told = "once" if attempts == 1 else f"{attempts} times"
     return StepFailed(
         f"Migration {migration.name} {RETRIED[failed.sqlstate]}, {told}; nothing of it was kept. "
-        f"In the way: {'; '.join(named) or 'nobody any more'}.",
-        hint="End those sessions or let them finish, then deploy again.",
+        f"Blocked by: {named(blocking)}.",
+        hint=endings(blocking, "Then deploy again."),
     )
 
 

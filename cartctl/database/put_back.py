@@ -2,19 +2,23 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
+from cartctl.adapters.blockers import ACCESS_EXCLUSIVE, endings, lock_holders, named
 from cartctl.adapters.effects import effect
 from cartctl.adapters.pg_tools import PgTools, find_tools
 from cartctl.adapters.postgres import Connection, Jsonb, Postgres, SqlFailed, sql, translated
+from cartctl.adapters.sync_wait import bounded_sync_wait
 from cartctl.config.model import Database
 from cartctl.database.adoption import holds_rows
 from cartctl.database.catalogue import read_catalogue
 from cartctl.database.contract import SCHEMA, wanted_tables
 from cartctl.database.drop_plan import drop_order
-from cartctl.database.guards import refuse_unwritable
+from cartctl.database.guards import PLATFORM, refuse_unwritable
 from cartctl.database.judge import World
 from cartctl.database.rows import save_rows
 from cartctl.database.status import become_owner
@@ -22,6 +26,7 @@ from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused, StepFailed
 
 FOREIGN_KEY = "23503"
+LOCK_NOT_AVAILABLE = "55P03"
 MARK = b"""CREATE TABLE IF NOT EXISTS cartctl.put_back (
     run TEXT PRIMARY KEY, source TEXT NOT NULL, rows JSONB NOT NULL, at TIMESTAMPTZ NOT NULL DEFAULT now())"""
 
@@ -45,6 +50,7 @@ class PutBack:
     source: str
     rows: Mapping[str, int]
     replaced: str | None = None  # where the rows are that were there before
+    warnings: tuple[str, ...] = ()
 
 
 def find_put_back(postgres: Postgres, settings: Database, run: str) -> PutBack | None:
@@ -78,18 +84,38 @@ def put_back(
         become_owner(connection, settings)
         refuse_unwritable(connection)
         order = _order(connection, kept)
-        with pulse.cancelling(connection.cancel_safe):
+        with _naming_blockers(connection, order), pulse.cancelling(connection.cancel_safe):
             replaced = _clear(postgres.acting_as(settings.owner_role), connection, order, replacing, pulse)
             tools = find_tools(connection.info.server_version)
             _copy_all(connection, tools, kept, order, pulse)
             _record(connection, kept, run)
-        with effect("postgres.put_back"):
+        look = partial(postgres.session, "sync wait")
+        with bounded_sync_wait(look, connection) as wait, effect("postgres.put_back"):
             connection.commit()
         connection.autocommit = True
         with pulse.cancelling(connection.cancel_safe):
             for table in order:
                 connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(SCHEMA, table)))
-    return PutBack(kept.name, dict(kept.rows), str(replacing) if replaced else None)
+    place = str(replacing) if replaced else None
+    return PutBack(kept.name, dict(kept.rows), place, wait.warnings)
+
+
+@contextmanager
+def _naming_blockers(connection: Connection, tables: list[str]) -> Iterator[None]:
+    """A lock that was waited for in vain: name who holds it. Raises StepFailed."""
+    try:
+        with translated():
+            yield
+    except SqlFailed as failed:
+        if failed.sqlstate != LOCK_NOT_AVAILABLE:
+            raise
+        connection.rollback()
+        blocking = lock_holders(connection, [*PLATFORM, *tables], ACCESS_EXCLUSIVE)
+        raise StepFailed(
+            f"The cart's tables could not be locked ({failed.message}); nothing was restored. "
+            f"Blocked by: {named(blocking)}.",
+            hint=endings(blocking, "Then run the command again."),
+        ) from failed
 
 
 def our_tables() -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """What a deployment of migrations would do to a database, found out before anything is changed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cartctl.adapters.postgres import Connection
 from cartctl.config.model import Database
@@ -24,6 +24,7 @@ class Work:
     ledger: ledger.Ledger
     adoption: Adoption | None
     application: ApplicationFiles
+    warnings: list[str] = field(default_factory=list)  # of commits that no standby confirmed
 
     def script(self, migration: Frozen) -> bytes:
         """What a revision executes: its frozen files, or what is missing of them; or the application's own file."""

@@ -8,12 +8,14 @@ import json
 import os
 import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from cartctl.adapters.effects import effect
 from cartctl.adapters.postgres import Connection, Jsonb, Postgres, SqlFailed, translated
+from cartctl.adapters.sync_wait import bounded_sync_wait
 from cartctl.engine.model import Event
 from cartctl.errors import Refused
 
@@ -91,8 +93,9 @@ class PostgresJournal:
 
     def _make(self, database: str) -> None:
         try:
-            with effect("journal.prepare"), translated():
-                self._connection().execute(_TABLE)
+            connection = self._connection()
+            with effect("journal.prepare"), translated(), bounded_sync_wait(self._look, connection):
+                connection.execute(_TABLE)
         except SqlFailed as failed:
             if not failed.sqlstate:
                 raise
@@ -149,9 +152,13 @@ class PostgresJournal:
             self._open = self._postgres.connect("journal")
         return self._open
 
+    def _look(self) -> AbstractContextManager[Connection]:
+        return self._postgres.session("sync wait")
+
     def _insert(self, event: Event) -> None:
-        with translated():
-            self._connection().execute(
+        connection = self._connection()
+        with translated(), bounded_sync_wait(self._look, connection):
+            connection.execute(
                 "INSERT INTO cartctl_journal.event (run, at, key, event, data) VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
                 (event.run, event.at, event.key, event.event, Jsonb(dict(event.data))),
             )

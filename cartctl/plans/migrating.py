@@ -56,7 +56,8 @@ def index(ports: Ports, pulse: Pulse) -> "Built":
 
     made = short_run(ports, "migrate index", (BuildIndexes(ports.database, ports.env.database),), pulse)
     result = made["indexes"]
-    return Built(tuple(result["indexes"]), tuple(result["rebuilt"]), result["seconds"])
+    warnings = tuple(result.get("warnings", ()))
+    return Built(tuple(result["indexes"]), tuple(result["rebuilt"]), result["seconds"], warnings)
 
 
 def adopt(ports: Ports, pulse: Pulse) -> Migrated:
@@ -88,4 +89,5 @@ def refuse_careless(env: Environment, *, yes: bool) -> None:
 
 def _migrated(result: Mapping[str, Any]) -> Migrated:
     names = {key: tuple(result[key]) for key in ("applied", "adopted", "heads")}
-    return Migrated(**names, seconds=result["seconds"])
+    warnings = tuple(result.get("warnings", ()))
+    return Migrated(**names, seconds=result["seconds"], warnings=warnings)

@@ -50,7 +50,7 @@ def restore_carts(ports: Ports, snapshot: str, pulse: Pulse, *, replacing: bool)
     settings = ports.env.database
     step = RestoreCarts(ports.database, settings, find_kept(ports, snapshot), replacing=replacing)
     made = short_run(ports, "snapshot restore", (step,), pulse)[step.key]
-    return PutBack(made["source"], made["rows"], made["replaced"])
+    return PutBack(made["source"], made["rows"], made["replaced"], tuple(made.get("warnings", ())))
 
 
 def drill_on(store: Store, snapshot: str, server: str | None, pulse: Pulse) -> Checks:

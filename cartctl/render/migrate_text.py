@@ -42,7 +42,8 @@ def _plan(result: IndexPlan) -> RenderableType:
 @renderable.register
 def _built(result: Built) -> RenderableType:
     lines = [f"{'rebuilt' if name in result.rebuilt else 'built'}  {name}" for name in result.indexes]
-    return Text("\n".join([*lines, f"Done in {result.seconds:.2f} s."]))
+    warned = [f"warning: {each}" for each in result.warnings]
+    return Text("\n".join([*lines, *warned, f"Done in {result.seconds:.2f} s."]))
 
 
 @renderable.register

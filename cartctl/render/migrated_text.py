@@ -16,4 +16,5 @@ def _migrated(result: Migrated) -> RenderableType:
     for name in result.applied:
         told = "adopted" if name in result.adopted else "applied"
         table.add_row(Text(told, "green"), Text(name))
-    return Group(table, Text(f"Done in {result.seconds:.2f} s, verified."))
+    warned = [Text(f"warning: {each}", "yellow") for each in result.warnings]
+    return Group(table, *warned, Text(f"Done in {result.seconds:.2f} s, verified."))

@@ -36,7 +36,8 @@ def _restored(result: Restored) -> RenderableType:
 def _put_back(result: PutBack) -> RenderableType:
     lines = [f"{count:>12,} rows  {name}" for name, count in result.rows.items() if count]
     aside = [f"The rows that were there are in {result.replaced}."] if result.replaced else []
-    return Text("\n".join([f"Put back from {result.source}:", *lines, *aside]))
+    warned = [f"warning: {each}" for each in result.warnings]
+    return Text("\n".join([f"Put back from {result.source}:", *lines, *aside, *warned]))
 
 
 @renderable.register

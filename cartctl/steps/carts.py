@@ -40,4 +40,5 @@ class RestoreCarts(Action[dict[str, Any]]):
 
 
 def _json(result: PutBack) -> dict[str, Any]:
-    return {"source": result.source, "rows": dict(result.rows), "replaced": result.replaced}
+    made = {"source": result.source, "rows": dict(result.rows), "replaced": result.replaced}
+    return {**made, "warnings": list(result.warnings)}

@@ -65,6 +65,7 @@ def _result(made: Migrated, found: Difference) -> dict[str, Any]:
         "adopted": list(made.adopted),
         "heads": list(made.heads),
         "seconds": made.seconds,
+        "warnings": list(made.warnings),
         "difference": to_json(found),
     }
 

@@ -162,10 +162,9 @@ def test_a_lock_that_would_block_is_named(database: Postgres) -> None:
         found = _judged(look_at_blockers(database, settings, Pulse()))
         pid = holder.info.backend_pid
     assert found["blockers.locks"].verdict is Verdict.FAIL
-    assert (
-        f"pid {pid} (cartctl forgotten, postgres) holds companies RowExclusiveLock"
-        in found["blockers.locks"].observed
-    )
+    told = found["blockers.locks"].observed
+    assert told.startswith(f"pid {pid} (user postgres, application cartctl forgotten, idle in transaction")
+    assert "holds RowExclusiveLock on companies" in told
     assert f"pg_terminate_backend({pid})" in found["blockers.locks"].hint
     assert _judged(look_at_blockers(database, settings, Pulse()))["blockers.locks"].verdict is Verdict.PASS
 
@@ -208,7 +207,7 @@ def test_an_old_transaction_is_a_warning(database: Postgres, monkeypatch: pytest
         found = _judged(look_at_blockers(database, SETTINGS, Pulse()))
         pid = idle.info.backend_pid
     assert found["blockers.transactions"].verdict is Verdict.WARN
-    assert f"pid {pid} (cartctl report, postgres)" in found["blockers.transactions"].observed
+    assert f"pid {pid} (user postgres, application cartctl report" in found["blockers.transactions"].observed
 
 
 def test_seconds_are_told(database: Postgres) -> None:

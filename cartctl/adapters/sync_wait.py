@@ -1,0 +1,87 @@
+"""A commit that waits for a synchronous standby which is gone: bounded, since no timeout of the server ends that wait.
+
+Cancelling the wait leaves the commit in place on the primary. So a commit is never repeated for it: it is done, and
+the caller says that no standby has confirmed it.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from cartctl.adapters.postgres import Connection, SqlFailed, translated
+from cartctl.errors import CartctlError
+
+Look: TypeAlias = Callable[[], AbstractContextManager[Connection]]
+"""Another connection to the same server, for a moment."""
+
+LIMIT = 10.0  # seconds; a standby that is only slow confirms long before
+SOURCE = "SyncRepWaitForLSN"  # the server's function that warns; its text is translated, its name is not
+UNCONFIRMED = (
+    "no synchronous standby confirmed the commit within {:g} s: it is in place on the primary alone "
+    "(see synchronous_standby_names and pg_stat_replication)"
+)
+_WAITS = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event = 'SyncRep'"
+
+
+@dataclass
+class SyncWait:
+    """What became of the commits of a block: `unconfirmed` when the wait for a standby was given up."""
+
+    limit: float
+    unconfirmed: bool = False
+    _ended: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """For the report: empty, or what a person should know of the commit."""
+        return (UNCONFIRMED.format(self.limit),) if self.unconfirmed else ()
+
+    def hear(self, notice: Any) -> None:
+        """Whoever cancelled the wait, the server says so."""
+        self.unconfirmed = self.unconfirmed or notice.source_function == SOURCE
+
+
+@contextmanager
+def bounded_sync_wait(look: Look, connection: Connection, limit: float = LIMIT) -> Iterator[SyncWait]:
+    """Around commits on `connection`: their wait for a synchronous standby is cancelled after about `limit` seconds (default LIMIT).
+
+    Once it was, later commits of this session do not wait for a standby any more. `look` is used from another thread;
+    nothing but such a wait is ever cancelled.
+    """
+    wait = SyncWait(LIMIT if limit is None else limit)
+    connection.add_notice_handler(wait.hear)
+    pid = connection.info.backend_pid
+    watch = threading.Thread(target=_watch, args=(look, connection, pid, wait), name="sync wait", daemon=True)
+    watch.start()
+    try:
+        yield wait
+    finally:
+        wait._ended.set()  # noqa: SLF001 - our own
+        watch.join()
+        connection.remove_notice_handler(wait.hear)
+        if wait.unconfirmed and not connection.closed:
+            _stop_waiting(connection)
+
+
+def _watch(look: Look, connection: Connection, pid: int, wait: SyncWait) -> None:
+    """Cancel only what was seen waiting twice, half the limit apart: a commit may have ended in between."""
+    seen = False
+    while not wait._ended.wait(wait.limit / 2):  # noqa: SLF001
+        with suppress(CartctlError), translated(), look() as aside:
+            waits = aside.execute(_WAITS, (pid,)).fetchone() is not None
+            if waits and seen:
+                wait.unconfirmed = True
+                connection.cancel_safe()
+            seen = waits
+
+
+def _stop_waiting(connection: Connection) -> None:
+    """The standby is gone: the next commits of this session would only wait again. A failure of this changes nothing."""
+    if connection.info.transaction_status.name != "IDLE":
+        return
+    with suppress(SqlFailed), translated():
+        connection.execute("SELECT set_config('synchronous_commit', 'local', false)")
+        if not connection.autocommit:
+            connection.commit()
