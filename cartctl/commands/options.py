@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -125,6 +126,19 @@ class Options:
 
         as_json = self.output is Output.JSON
         return choose_view(as_json=as_json, quiet=self.quiet, verbose=self.verbose, no_color=self.no_color)
+
+    def guard_shown(self, guard: Callable[[], None]) -> None:
+        """Apply a run's guard once its plan has been shown. Raises Refused.
+
+        With JSON, whose stdout already holds the plan, the sentence goes to stderr and typer.Exit carries the exit code.
+        """
+        try:
+            guard()
+        except Refused as refused:
+            if self.output is not Output.JSON:
+                raise
+            self.say(f"{refused.message} {refused.hint}".strip())
+            raise typer.Exit(refused.exit_code) from refused
 
     def show_aside(self, result: Any) -> None:
         """Write something to stderr that a person should see before an answer, as text."""

@@ -14,7 +14,7 @@ def rollback(
     run: Annotated[
         str | None,
         typer.Option(
-            "--run", metavar="ID", help="The run to take back [default: the newest that changed an image]."
+            "--run", metavar="ID", help="The run to roll back [default: the newest that changed something]."
         ),
     ] = None,
     database: Annotated[
@@ -52,10 +52,10 @@ def rollback(
         bool, typer.Option("--force-owned", help="Also what Argo CD, Flux, Helm or KEDA keeps.")
     ] = False,
 ) -> None:
-    """Take the newest deployment back.
+    """Roll back the latest deployment.
 
-    Workers are stopped, flags go to 0 %, the former images come back, the old version is verified, workers start. The
-    code is taken back also with the database gone. Running it twice changes nothing.
+    Stops workers, takes flags to 0 %, reverts the images, verifies the old version, starts workers. Also works with the
+    database gone. Running it twice changes nothing: a deployment that is already rolled back is refused with exit code 3.
     """
     from cartctl.plans.rollback import Wanted
     from cartctl.plans.rolling_back import show_plan, take_back
@@ -71,15 +71,17 @@ def rollback(
     with Ports(options.environment(), force_owned=force_owned) as ports:
         shown = show_plan(ports, wanted)
         if plan:
-            return options.show(shown)
+            options.show(shown)
+            return options.guard_shown(lambda: shown.refuse_unfit(allow_data_loss=loss))
         shown.refuse_unfit(allow_data_loss=loss)
         if shown.database and not yes:
             name = shown.database.database_name
             options.confirm_by_typing(
-                f"Drop the cart's tables ({shown.rows} rows) of the database {name}?", name
+                f"Roll back {shown} and drop the cart's tables ({shown.rows} rows) of the database {name}?",
+                name,
             )
         else:
-            options.confirm(f"Roll {ports.env.name} back?", yes=yes)
+            options.confirm(f"Roll back {shown} in {ports.env.name}?", yes=yes)
         with options.view() as view:
             report = take_back(ports, wanted, view, options.say)
     raise typer.Exit(report.exit_code)

@@ -1,4 +1,4 @@
-"""The journals of an environment together: which runs there are, which one is unfinished, which one to take back."""
+"""The journals of an environment together: which runs there are, and which one is unfinished."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -56,22 +56,6 @@ class Journals:
         newest = next(iter(self.kept.open_runs()), None)
         return None if newest is None else self.state(newest)
 
-    def to_take_back(self, run: str | None) -> State:
-        """The run asked for, or the newest deployment whose releases changed an image.
-
-        Raises Refused when there is none.
-        """
-        for known in self.kept.runs():
-            state = self.state(known)
-            if known == run or (run is None and state.plan == "deploy" and _released(state)):
-                return state
-        if run is None:
-            raise Refused(
-                "No deployment has changed an image: there is nothing to take back.",
-                hint="See: cartctl history",
-            )
-        raise Refused(f"There is no run {run}.", hint="See: cartctl history")
-
     def migrating(self, newest: str | None = None) -> State | None:
         """The newest run (not newer than `newest`) that began without the cart's tables and migrated: it made them.
 
@@ -114,23 +98,6 @@ class Journals:
             if state.plan == "rollback" and state.of == taken.run:
                 return {key: held for key, held in state.evidence.items() if held.kind != "flags"}
         return {}
-
-
-def _released(state: State) -> bool:
-    """Whether a release of this run changed an image, put back since or not, or the run is still under way.
-
-    One that took itself back is the newest all the same: taking it back again changes nothing, while the one before it
-    may be the version that serves.
-    """
-    return not state.finished or any(
-        _changed(evidence) for evidence in state.touched.values() if evidence.kind == "release"
-    )
-
-
-def _changed(evidence: Evidence) -> bool:
-    """Compared by reference: a digest is learnt later."""
-    before = {name: image["ref"] for name, image in evidence.before.items()}
-    return any({name: image["ref"] for name, image in to.items()} != before for to in evidence.to)
 
 
 def refuse_unfinished(journals: Journals) -> None:

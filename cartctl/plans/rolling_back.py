@@ -1,6 +1,6 @@
 """Taking a deployment back: which run, past whom, and without the database when it is gone."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,14 +18,18 @@ from cartctl.engine.report import RunReport
 from cartctl.engine.signals import interruptible
 from cartctl.engine.state import RUN, State, fold, new_run_id
 from cartctl.engine.view import View
-from cartctl.errors import ConfigError, Locked, Refused
+from cartctl.errors import ConfigError, Locked, OperatorNeeded, Refused
 from cartctl.plans import parts
 from cartctl.plans.carry_out import Journey, carry_out
 from cartctl.plans.journals import Journals, open_journals
+from cartctl.plans.kinds import kinds as known_kinds
+from cartctl.plans.phases import Phase
 from cartctl.plans.preview import Plan, preview
 from cartctl.plans.rollback import Wanted, rollback
+from cartctl.plans.selection import named_run, newest_change, released, select
 from cartctl.ports import Ports
 
+PLAN = "rollback"
 STOPS_WITHIN = 60.0  # seconds; a living run acknowledges within 5 s, then finishes what it holds
 
 
@@ -34,19 +38,21 @@ def take_back(ports: Ports, wanted: Wanted, view: View, say: Callable[[str], Non
 
     Raises Refused when there is nothing to take back, Locked when another rollback is alive.
     """
-    pulse = Pulse(progress=view.progress)
+    pulse, stopped = Pulse(progress=view.progress), False
     with interruptible(pulse), open_journals(ports, without_database=not wanted.database) as journals:
         if journals.main is None:
             say("The database does not answer: rolling back the code alone, under the cluster's own lock.")
         else:
-            _stop_living(ports, journals, wanted, pulse, say)
+            stopped = _stop_living(ports, journals, wanted, pulse, say)
         state, taken = choose(journals, wanted)
         with _locked(ports, journals, state, pulse) as lock:
             made = journals.origin(taken)
             state.results |= {name: made[name] for name in ("fingerprint", "migrate") if name in made}
             phases = rollback(ports, state.results, wanted)
+            if state.started is None:
+                _refuse_blocked(ports, phases, state, stopped=stopped)
             journey = Journey(
-                "rollback",
+                PLAN,
                 phases,
                 facts={"database": wanted.database},
                 of=taken.run,
@@ -60,14 +66,34 @@ def take_back(ports: Ports, wanted: Wanted, view: View, say: Callable[[str], Non
 
 
 @dataclass(frozen=True, slots=True)
+class ImageMove:
+    """One container's image, now and after the rollback."""
+
+    name: str
+    now: str
+    then: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.now} → {self.then}"
+
+
+@dataclass(frozen=True, slots=True)
 class Shown:
-    """What a rollback would do: its plan and, with `--database`, what would be dropped."""
+    """What a rollback would do: to which run, its plan and, with `--database`, what would be dropped."""
 
     kind: ClassVar[str] = "rollback_plan"
 
     taken_back: str
     plan: Plan
     database: DropPlan | None
+    started_at: datetime | None = None
+    images: tuple[ImageMove, ...] = ()
+
+    def __str__(self) -> str:
+        """The run, its time and the images, as one line."""
+        time = f" of {self.started_at:%Y-%m-%d %H:%M} UTC" if self.started_at else ""
+        moves = ", ".join(str(move) for move in self.images) or "no image changes"
+        return f"run {self.taken_back}{time} ({moves})"
 
     @property
     def rows(self) -> int:
@@ -75,7 +101,8 @@ class Shown:
         return self.database.rows if self.database else 0
 
     def refuse_unfit(self, *, allow_data_loss: bool) -> None:
-        """Raise Refused, before anything begins, for what would stop the drop."""
+        """Raise Refused, before anything begins, for what would leave a mix of versions or stop the drop."""
+        self.plan.refuse_blocked()
         if self.database:
             require(self.database, allow_data_loss=allow_data_loss)
 
@@ -90,9 +117,21 @@ def show_plan(ports: Ports, wanted: Wanted) -> Shown:
     )
     if drop and state.started is None:
         refuse_nothing(drop)
-    return Shown(
-        taken.run, preview("rollback", ports.env.name, rollback(ports, results, wanted), state.evidence), drop
-    )
+    plan = preview(PLAN, ports.env.name, rollback(ports, results, wanted), state.evidence, known_kinds(ports))
+    began = taken.started.at if taken.started else None
+    return Shown(taken.run, plan, drop, began, _images(plan, state.evidence))
+
+
+def _images(plan: Plan, evidence: Mapping[str, Evidence]) -> tuple[ImageMove, ...]:
+    """From what is asked for now (or was, where that cannot be observed) to what the evidence holds."""
+    now = {
+        name: str(value["ref"])
+        for row in plan.rows
+        for name, value in (row.before or {}).items()
+        if isinstance(value, Mapping) and "ref" in value
+    }
+    moves = (ImageMove(name, now.get(name, to), before) for name, (before, to) in released(evidence).items())
+    return tuple(move for move in moves if move.now != move.then)
 
 
 def choose(journals: Journals, wanted: Wanted) -> tuple[State, State]:
@@ -102,7 +141,7 @@ def choose(journals: Journals, wanted: Wanted) -> tuple[State, State]:
     with `--database` the images of every deployment since the tables were made.
     """
     unfinished = journals.unfinished()
-    if unfinished is not None and unfinished.plan == "rollback":
+    if unfinished is not None and unfinished.plan == PLAN:
         taken = journals.state(str(unfinished.of))
         if wanted.run not in {None, taken.run}:
             raise Refused(
@@ -124,8 +163,11 @@ def choose(journals: Journals, wanted: Wanted) -> tuple[State, State]:
 def _to_take(journals: Journals, wanted: Wanted) -> State:
     if wanted.journal:
         return _from_file(wanted.journal)
-    made = journals.migrating() if wanted.database and wanted.run is None else None
-    return made or journals.to_take_back(wanted.run)
+    if not wanted.database:
+        return select(journals, wanted.run)
+    if wanted.run is not None:
+        return named_run(journals, wanted.run)
+    return journals.migrating() or newest_change(journals)
 
 
 def chained(evidence: Mapping[str, Evidence], later: State) -> dict[str, Evidence]:
@@ -155,13 +197,30 @@ def _from_file(path: Path) -> State:
 
 def _stop_living(
     ports: Ports, journals: Journals, wanted: Wanted, pulse: Pulse, say: Callable[[str], None]
-) -> None:
-    """A deployment that is alive hands over; a rollback that is alive does not, unless it is taken over."""
+) -> bool:
+    """A running deployment hands over, and True is returned; a running rollback does not, unless it is taken over."""
     with ports.state.session("look for a living run") as connection:
         holder = find_holder(connection, journals.owned)
-    if holder and journals.state(holder.run).plan == "rollback" and not wanted.take_over:
+    if holder and journals.state(holder.run).plan == PLAN and not wanted.take_over:
         raise Locked(f"A rollback is at work: {holder}.", hint="Wait for it; one that hangs: --take-over")
     hand_over(ports.state, journals.kept, pulse, take_over=wanted.take_over, timeout=STOPS_WITHIN, say=say)
+    return holder is not None
+
+
+def _refuse_blocked(ports: Ports, phases: Sequence[Phase], state: State, *, stopped: bool) -> None:
+    """The guards of every release once more, under the lock and before the first step.
+
+    Raises Refused, or OperatorNeeded where a running deployment has been stopped for this rollback.
+    """
+    try:
+        preview(PLAN, ports.env.name, phases, state.evidence, known_kinds(ports)).refuse_blocked()
+    except Refused as blocked:
+        if not stopped:
+            raise
+        raise OperatorNeeded(
+            f"{blocked.message} The deployment that was running is stopped between two steps.",
+            hint=f"{blocked.hint} Next: cartctl rollback --env {ports.env.name}",
+        ) from blocked
 
 
 @contextmanager

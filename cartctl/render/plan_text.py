@@ -47,6 +47,8 @@ def _told(row: PlanRow) -> Text:
         told.append(f" ({row.note})" if row.does else row.note, "dim")
     for line in differences(row.before or {}, row.after or {}):
         told.append(f"\n{line}", "cyan")
+    if row.refused:
+        told.append(f"\nrefused: {row.refused}", "bold red")
     return told
 
 

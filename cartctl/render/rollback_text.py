@@ -11,9 +11,8 @@ from cartctl.render.text import renderable
 
 @renderable.register
 def shown(result: Shown) -> RenderableType:
-    """The run that is taken back, the plan, the drop."""
-    taken = Text.assemble("takes back run ", (result.taken_back, "bold"))
-    parts: list[RenderableType] = [taken, Text(), plan(result.plan)]
+    """The run that is rolled back, its time and images, the plan, the drop."""
+    parts: list[RenderableType] = [Text(f"rolls back {result}", "bold"), Text(), plan(result.plan)]
     if result.database:
         parts += [Text(), drop_plan(result.database)]
     return Group(*parts)

@@ -125,7 +125,7 @@ def test_deploy_takes_effect_and_is_all_there(cli: Cli) -> None:
 def test_a_rollback_with_the_database_leaves_the_catalogue_as_it_was_and_deploying_works_again(
     cli: Cli,
 ) -> None:
-    """Deploy, take all of it back, deploy again; taking back twice changes nothing."""
+    """Deploy, take all of it back, deploy again; rolling back twice is refused and changes nothing."""
     cli.deploy()
     code, report = cli.run("rollback", "--database", "--yes")
     assert (code, report["outcome"], set(cli.images().values())) == (0, "succeeded", {"1.0.0"})
@@ -133,7 +133,8 @@ def test_a_rollback_with_the_database_leaves_the_catalogue_as_it_was_and_deployi
     assert (steps["database"], steps["catalogue"]) == ("applied", "applied")
     assert cli.run("migrate", "verify")[0] == 7
     revisions = {name: found.revision for name, found in cli.sandbox.cluster.deployments().items()}
-    assert cli.run("rollback", "--yes")[0] == 0
+    code, error = cli.run("rollback", "--yes")
+    assert (code, error["code"]) == (3, "already_reverted")
     assert {name: found.revision for name, found in cli.sandbox.cluster.deployments().items()} == revisions
     code, report = cli.run("deploy", "--yes")
     assert (code, report["outcome"]) == (0, "succeeded")
@@ -283,7 +284,7 @@ def test_a_rollback_from_a_copy_of_the_journal_needs_no_other_memory(cli: Cli, t
         (("deploy", "--yes", "--monitor-for", "long"), 2, "is no duration: 'long'"),
         (("deploy", "--resume"), 3, "no unfinished run"),
         (("deploy", "--abandon", "r0"), 3, "no unfinished run r0"),
-        (("rollback", "--yes"), 3, "nothing to take back"),
+        (("rollback", "--yes"), 3, "nothing to roll back"),
         (("rollback", "--yes", "--run", "r0"), 3, "no run r0"),
         (("deploy",), 3, "no terminal"),
     ),
@@ -310,12 +311,20 @@ def test_a_token_that_the_api_refuses_stops_the_run_before_anything(cli: Cli) ->
 
 @long
 def test_after_a_deployment_that_took_itself_back_a_rollback_leaves_the_version_that_serves(cli: Cli) -> None:
-    """The newest deployment that changed an image is the failed one: the good one before it is not taken back."""
+    """Exit 3, twice: the newest deployment reverted itself; the one in effect is named with its command, and goes only by its id."""
     cli.deploy()
     code, _ = cli.run("deploy", "--yes", "--image", "payment-api=2.0.0-payments-down")
     assert (code, set(cli.images().values())) == (4, {"2.0.0"})
-    assert cli.run("rollback", "--yes")[0] == 0
+    good = cli.run("history")[1]["runs"][1]["run"]
+    for argv in (("--yes",), ("--plan",), ("--yes",)):
+        code, error = cli.run("rollback", *argv)
+        assert (code, error["code"], "by itself" in error["message"]) == (3, "already_reverted", True)
+        assert f"cartctl rollback --run {good}" in error["hint"]
     assert set(cli.images().values()) == {"2.0.0"}
+    assert cli.run("rollback", "--yes", "--run", good)[0] == 0
+    assert set(cli.images().values()) == {"1.0.0"}
+    code, error = cli.run("rollback", "--yes", "--run", good)
+    assert (code, "No other deployment is in effect." in error["hint"]) == (3, True)
 
 
 @long
@@ -333,15 +342,36 @@ def test_the_tables_go_with_the_code_of_every_deployment_since_they_were_made(cl
 
 @long
 def test_the_tables_stay_when_the_code_did_not_go_back(cli: Cli) -> None:
-    """An image that somebody else set stops that undo, and then the drop: exit 5, every table is there."""
+    """An old version that does not start stops that undo, and then the drop: exit 5, every table is there."""
     cli.deploy()
     (run,) = [run["run"] for run in cli.run("history")[1]["runs"]]
+    first = cli.start("rollback", "--run", run, "--database", "--yes")
+    wait_for(lambda: cli.sandbox.cluster.capacity(["deployment/job-worker"]) == {"deployment/job-worker": 0})
     cli.sandbox.cluster.set_images("payment-api", {"api": "2.0.0-slow"}, cause="somebody")
-    wait_for(cli.sandbox.settled)
-    code, report = cli.run("rollback", "--run", run, "--database", "--yes")
+    code, report = first.end()
     assert (code, report["outcome"]) == (5, "failed")
     assert "database was left alone" in report["message"]
     assert cli.run("migrate", "verify")[0] == 0
+
+
+@long
+def test_an_image_that_somebody_else_set_is_refused_before_the_first_step(cli: Cli) -> None:
+    """Exit 3, as `--plan` says: no other image has moved, workers run. The plan's values are the live ones."""
+    cli.deploy()
+    code, shown = cli.run("rollback", "--plan")
+    moves = {move["name"]: (move["now"], move["then"]) for move in shown["images"]}
+    assert (code, moves["payment-api.api"]) == (0, ("2.0.0", "1.0.0"))
+    assert [row["note"] for row in shown["plan"]["rows"] if row["key"] == "maintenance.off"] == [
+        "nothing to revert"
+    ]
+    cli.sandbox.cluster.set_images("payment-api", {"api": "2.0.0-slow"}, cause="somebody")
+    wait_for(cli.sandbox.settled)
+    code, shown = cli.run("rollback", "--plan")
+    assert (code, "2.0.0-slow" in shown["plan"]["blocked"][0]) == (3, True)
+    code, error = cli.run("rollback", "--yes")
+    assert (code, "2.0.0-slow" in error["message"]) == (3, True)
+    assert cli.images()["admin-dashboard"] == "2.0.0"
+    assert cli.sandbox.cluster.capacity(["deployment/job-worker"]) == {"deployment/job-worker": 1}
 
 
 @long
