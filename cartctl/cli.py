@@ -14,7 +14,7 @@ from cartctl import __version__
 from cartctl.commands import COMMANDS, GROUPS
 from cartctl.commands.cart_errors import translate_cart_error
 from cartctl.commands.options import Options, Output, hoist
-from cartctl.errors import CartctlError, Interrupted, StepFailed, UsageError
+from cartctl.errors import CartctlError, Interrupted, UsageError, as_error
 
 
 class Boundary(TyperGroup):
@@ -39,7 +39,7 @@ class Boundary(TyperGroup):
             refused = translate_cart_error(error)
             if refused is None and "--debug" in given:
                 raise
-            code = _fail(refused or _unexpected(error), given)
+            code = _fail(refused or as_error(error), given)
         sys.exit(code or 0)
 
 
@@ -55,17 +55,6 @@ def _tell_usage(wrong: typer.TyperException, given: list[str]) -> int:
         told = f"{path} needs a command"
     told = told if told.endswith((".", "!", "?")) else f"{told}."
     return _fail(UsageError(told, hint=f"See {path} --help."), given)
-
-
-def _unexpected(bug: Exception) -> CartctlError:
-    """What nobody has foreseen; what the machine refuses (a full disk, a directory without rights) is no bug."""
-    if isinstance(bug, OSError) and bug.strerror:
-        where = f"{bug.filename}: " if bug.filename else ""
-        hint = "Look at disk and rights; CARTCTL_STATE_DIR moves what cartctl keeps. More: --debug."
-        return StepFailed(f"{where}{bug.strerror}.", hint=hint)
-    return CartctlError(
-        f"Unexpected {type(bug).__name__}: {bug}", hint="This is a bug: run again with --debug."
-    )
 
 
 def _fail(error: CartctlError, given: list[str]) -> int:

@@ -13,10 +13,14 @@ An error says what happened (`message`) and what to do about it (`hint`); the cl
 | 6 | inconclusive: could not measure |
 | 7 | a check failed: what was looked at is not as it should be |
 | 8 | another run holds the lock |
-| 130 | interrupted |
+| 129 | stopped by SIGHUP: the terminal was closed |
+| 130 | interrupted: Ctrl-C, or a stop request of a rollback |
+| 143 | stopped by SIGTERM |
 """
 
 from typing import ClassVar
+
+QUOTED = 500  # characters of an unexpected exception's own text
 
 
 class CartctlError(Exception):
@@ -101,7 +105,42 @@ class Locked(CartctlError):
 
 
 class Interrupted(CartctlError):
-    """Ctrl-C, SIGTERM or a stop request ended the run at a safe point."""
+    """Ctrl-C or a stop request ended the command at a safe point."""
 
     code = "interrupted"
     exit_code = 130
+
+
+class Terminated(Interrupted):
+    """SIGTERM ended the command at a safe point."""
+
+    code = "terminated"
+    exit_code = 143
+
+
+class HungUp(Interrupted):
+    """SIGHUP ended the command at a safe point: its terminal was closed."""
+
+    code = "hung_up"
+    exit_code = 129
+
+
+def as_error(failure: BaseException) -> CartctlError:
+    """What ended something, as one sentence. A CartctlError stays what it is.
+
+    What the machine refuses (a full disk, a directory without permission) is no bug; anything else that no code expected is.
+    """
+    if isinstance(failure, CartctlError):
+        return failure
+    if isinstance(failure, OSError) and failure.strerror:
+        where = f"{failure.filename}: " if failure.filename else ""
+        hint = "Check disk space and permissions; CARTCTL_STATE_DIR moves what cartctl stores. More: --debug."
+        return StepFailed(f"{where}{failure.strerror}.", hint=hint)
+    try:
+        text = " ".join(str(failure).split())[:QUOTED]
+    except Exception:  # noqa: BLE001 - the text of a bug may be one more
+        text = ""
+    named = f"Unexpected {type(failure).__name__}"
+    return CartctlError(
+        f"{named}: {text}" if text else f"{named}.", hint="This is a bug: run again with --debug."
+    )

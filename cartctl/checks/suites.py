@@ -15,11 +15,12 @@ attempts = 3                     # until it passes; a late pass warns
 ```
 """
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
 
 from cartctl.errors import ConfigError
 
@@ -39,13 +40,20 @@ class Request(BaseModel):
     base: Literal["api", "dashboard"] = "api"
     token: bool = True
     headers: dict[str, str] = {}
-    body: Any = None
+    body: JsonValue = None  # TOML also knows dates and times, which no JSON body can hold
     status: int = Field(default=200, ge=100, le=599)
-    json_: dict[str, Any] = Field(default={}, alias="json")
+    json_: dict[str, JsonValue] = Field(default={}, alias="json")
     shape: dict[str, Kind] = {}
     contains: str | None = None
     critical: bool = False
     attempts: int = Field(default=1, ge=1, le=20)
+
+    @field_validator("body")
+    @classmethod
+    def _is_json(cls, value: JsonValue) -> JsonValue:
+        """Infinity and NaN are numbers to TOML alone. Raises ValueError."""
+        json.dumps(value, allow_nan=False)
+        return value
 
 
 class Suite(BaseModel):

@@ -1,12 +1,15 @@
 """Evidence in and out of JSON, and the guard that no undo overwrites somebody else's change."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
 from cartctl.engine.model import Change, Evidence
 from cartctl.errors import Refused
+
+if TYPE_CHECKING:
+    from cartctl.engine.pulse import Pulse
 
 
 class ChangedBySomebodyElse(Refused):
@@ -37,6 +40,17 @@ def guard_revert(change: Change[Any], evidence: Evidence) -> list[str]:
     change.guard(load(change, evidence.before))
     refuse_foreign(change, evidence)
     return change.remarks(evidence)
+
+
+def revert(change: Change[Any], evidence: Evidence, pulse: "Pulse") -> list[str]:
+    """Move a Change's values back to what they were. Returns remarks about changes of others that were kept.
+
+    Raises ChangedBySomebodyElse before anything is moved, and what `move` raises.
+    """
+    refuse_foreign(change, evidence)
+    remarks = change.remarks(evidence)
+    change.move(load(change, evidence.before), pulse)
+    return remarks
 
 
 def refuse_foreign(change: Change[Any], evidence: Evidence) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from cartctl.adapters.postgres import DatabaseUnreachable, SqlFailed
 from cartctl.engine.journal import RECENT, Journal, open_among
 from cartctl.engine.model import Event
-from cartctl.errors import CartctlError, StepFailed
+from cartctl.errors import StepFailed
 
 
 class KeptJournal:
@@ -20,6 +20,7 @@ class KeptJournal:
         self._keepers = keepers
         self._must = main is not None
         self.behind = main is None
+        self._lost: Exception | None = None  # why the database takes no more
 
     def may_miss(self) -> None:
         """From here on an undo goes first: a database that is gone stops nothing."""
@@ -27,12 +28,13 @@ class KeptJournal:
 
     def append(self, event: Event) -> None:
         """To the database, then to every keeper; a keeper that fails while another journal took it is no loss."""
-        kept, lost = self._append_to_main(event), None
+        kept = self._append_to_main(event)
+        lost = self._lost
         for keeper in self._keepers:
             try:
                 keeper.append(event)
                 kept = True
-            except (CartctlError, OSError) as failed:
+            except Exception as failed:  # noqa: BLE001 - whatever it is, the other journals have the event
                 lost = failed
         if not kept:
             raise StepFailed(f"No journal took the event {event.key} {event.event}: {lost}") from lost
@@ -42,17 +44,26 @@ class KeptJournal:
             return False
         try:
             self._main.append(event)
-        except (DatabaseUnreachable, SqlFailed):
+        except Exception as failed:
             if self._must:
                 raise
-            self.behind = True
+            self.behind, self._lost = True, failed
         return not self.behind
 
     def events(self, run: str) -> list[Event]:
         """From the database; from all keepers together when it is gone or does not know the run."""
-        if self._main is not None and not self.behind and (found := self._main.events(run)):
-            return found
-        return _merged(self._keepers, run)
+        return self._events_of_main(run) or _merged(self._keepers, run)
+
+    def _events_of_main(self, run: str) -> list[Event]:
+        if self._main is None or self.behind:
+            return []
+        try:
+            return self._main.events(run)
+        except (DatabaseUnreachable, SqlFailed):
+            if self._must:
+                raise
+            self.behind = True
+            return []
 
     def runs(self) -> list[str]:
         """Newest first: the database's, or those of all keepers together when it is gone."""

@@ -22,7 +22,7 @@ from cartctl.engine.journal import Journal
 from cartctl.engine.model import Event
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.state import STOP
-from cartctl.errors import Interrupted, Locked, LockLost, Refused
+from cartctl.errors import Interrupted, Locked, LockLost, Refused, as_error
 
 _SINCE = """
 SELECT run FROM cartctl_journal.event
@@ -199,6 +199,13 @@ class RunLock:
         )
 
     def _beat(self) -> None:
+        """Heartbeat and listen; a thread that breaks ends the run, which could no longer be asked to stop."""
+        try:
+            self._listen()
+        except Exception as bug:  # noqa: BLE001 - told to the main thread
+            self._pulse.alarm(as_error(bug))
+
+    def _listen(self) -> None:
         """Heartbeat on the lock's connection, and listen for stop requests on it."""
         heard = self._requests()
         while not self._ended.wait(HEARTBEAT):

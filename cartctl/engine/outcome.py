@@ -1,11 +1,12 @@
 """What may come of a run, and how a step's findings are told in its journal."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
 from cartctl.engine.model import Checks, Verdict
-from cartctl.errors import CartctlError
+from cartctl.errors import CartctlError, CheckFailed, Inconclusive
 
 
 class OnFailure(Enum):
@@ -30,6 +31,30 @@ class Outcome:
 def told_of(failure: CartctlError) -> str:
     """A failure's sentence and hint."""
     return f"{failure.message} {failure.hint}".strip()
+
+
+def with_undo_failures(outcome: Outcome, undo_failed: Mapping[str, str]) -> Outcome:
+    """The outcome of a run some of whose undos failed: their causes too, exit code 5."""
+    if not undo_failed:
+        return outcome
+    failed = "; ".join(f"{key}: {message}" for key, message in undo_failed.items())
+    return replace(outcome, word="failed", exit_code=5, message=f"{outcome.message} Not undone: {failed}")
+
+
+def after_bug(outcome: Outcome, *, not_reverted: bool) -> Outcome:
+    """Exit code 1 after a bug; with a revert that failed as well, 5, and the run stays open for an operator."""
+    if not_reverted:
+        return replace(outcome, word="failed", exit_code=5, ended=False)
+    return replace(outcome, exit_code=1)
+
+
+def passed(key: str, found: Checks) -> dict[str, Any]:
+    """The summary of a check that passed or warned. Raises CheckFailed and Inconclusive for any other verdict."""
+    if found.verdict in {Verdict.FAIL, Verdict.UNKNOWN}:
+        bad = "; ".join(f"{one.name}: {one.observed}" for one in found.bad()) or "nothing could be looked at"
+        kind = CheckFailed if found.verdict is Verdict.FAIL else Inconclusive
+        raise kind(f"{key}: {bad}", hint=next((one.hint for one in found.bad() if one.hint), ""))
+    return summary(found)
 
 
 def summary(found: Checks) -> dict[str, Any]:

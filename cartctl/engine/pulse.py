@@ -7,7 +7,7 @@ thread; it surfaces in the main thread at the next `check` or inside `wait`, and
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from cartctl.errors import CartctlError, StepFailed
@@ -19,6 +19,14 @@ Progress = Callable[[float, float, str], None]  # done, total, unit
 
 def unseen(_done: float, _total: float, _unit: str) -> None:
     """Progress that nobody watches."""
+
+
+def _harmless(progress: Progress) -> Progress:
+    def tell(done: float, total: float, unit: str) -> None:
+        with suppress(Exception):
+            progress(done, total, unit)
+
+    return tell
 
 
 class TimedOut(StepFailed):
@@ -49,8 +57,8 @@ class Pulse:
         self.progress = progress
 
     def calm(self) -> "Pulse":
-        """A pulse without this one's alarms, for undoing: deadlines hold, triggers do not."""
-        return Pulse(clock=self._clock, sleep=self._given_sleep(), progress=self.progress)
+        """A pulse without this one's alarms, for undoing: deadlines hold, triggers do not, and a broken display stops nothing."""
+        return Pulse(clock=self._clock, sleep=self._given_sleep(), progress=_harmless(self.progress))
 
     def alarm(self, cause: CartctlError) -> None:
         """Raise `cause` in whoever waits on this pulse. The first one counts. Thread-safe."""
@@ -61,7 +69,10 @@ class Pulse:
             cancels = list(self._cancels)
         self._woken.set()
         for cancel in cancels:
-            cancel()
+            with suppress(
+                Exception
+            ):  # a call that cannot be cancelled ends by its own limits; the others are
+                cancel()
 
     def check(self) -> None:
         """Raise the alarm if there is one."""

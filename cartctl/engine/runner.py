@@ -6,10 +6,9 @@ The order is the safety: evidence is durable before the first effect, "undoing" 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any, TypeAlias, assert_never
 
-from cartctl.engine.evidence import ChangedBySomebodyElse, dump, load, refuse_foreign
+from cartctl.engine.evidence import ChangedBySomebodyElse, dump, load, refuse_foreign, revert
 from cartctl.engine.kept import KeptJournal
 from cartctl.engine.lock import Lock, StopRequested
 from cartctl.engine.model import (
@@ -21,19 +20,26 @@ from cartctl.engine.model import (
     Run,
     Skip,
     Step,
-    Verdict,
 )
-from cartctl.engine.outcome import OnFailure, Outcome, summary, told_of
+from cartctl.engine.outcome import (
+    OnFailure,
+    Outcome,
+    after_bug,
+    passed,
+    told_of,
+    with_undo_failures,
+)
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.state import RUN, State
+from cartctl.engine.telling import Observer, Telling
 from cartctl.errors import (
     CartctlError,
-    CheckFailed,
     Inconclusive,
     Interrupted,
     LockLost,
     Refused,
     StepFailed,
+    as_error,
 )
 
 REFUSALS = {2, 3, 8}  # exit codes of a step that looked and did nothing
@@ -41,7 +47,6 @@ REFUSALS = {2, 3, 8}  # exit codes of a step that looked and did nothing
 Kinds: TypeAlias = Mapping[
     str, Callable[[str, tuple[str, ...]], Change[Any]]
 ]  # kind → Change from (key, names)
-Observer: TypeAlias = Callable[[Event], None]
 
 
 class Runner:
@@ -65,56 +70,81 @@ class Runner:
         self.run = run
         self.state = state
         self._journal = journal
+        self._telling = Telling(state, journal, observe)
         self._kinds = kinds
         self._lock = lock
         self._pulse = pulse
-        self._observe = observe
         self._on_failure = on_failure
         self._at = RUN
+        self._reverts: set[str] = set()
         self._failures: list[CartctlError] = []
 
-    def execute(self, plan: Sequence[Step], next_commands: Mapping[str, str]) -> Outcome:
-        """Only bugs, kills and a journal that takes nothing raise.
+    def execute(
+        self, plan: Sequence[Step], next_commands: Mapping[str, str], first: Event | None = None
+    ) -> Outcome:
+        """The run to its end, whatever is raised on the way; only a kill, or being told to stop at once, prevents it.
 
         `next_commands` says what to run after each outcome word, and after `unchanged`: an end before anything was moved.
+        `first`, already journalled, is shown before the first step.
         """
         if self._on_failure is OnFailure.GO_ON:
             self._journal.may_miss()
-        outcome = self._travel(plan)
-        end = "finished" if outcome.ended else "interrupted"
+        outcome = self._with_bug(self._travel(plan, first))
+        self._telling.go_calm()
         if outcome.ended:
             self._announce(plan, outcome)
         changed = outcome.word == "succeeded" or self._has_changed(plan)
         next_command = next_commands.get(outcome.word if changed else "unchanged", "")
         data = {"outcome": outcome.word, "exit_code": outcome.exit_code, "message": outcome.message}
-        self._tell(RUN, end, {**data, "next_command": next_command})
-        return replace(outcome, next_command=next_command)
+        self._tell(
+            RUN, "finished" if outcome.ended else "interrupted", {**data, "next_command": next_command}
+        )
+        return self._with_journal(replace(outcome, next_command=next_command))
 
-    def _travel(self, plan: Sequence[Step]) -> Outcome:
+    def _travel(self, plan: Sequence[Step], first: Event | None) -> Outcome:
         if self.state.undoing:
             return self._turn_back(self.state.failed or "it was turning back when it died")
         try:
+            if first:
+                self._telling.show(first)
             self._forward(plan)
         except (StopRequested, LockLost) as stop:
-            self._journal.may_miss()
             return Outcome("interrupted", stop.exit_code, stop.message, ended=False)
         except Interrupted as stop:
-            return Outcome("interrupted", stop.exit_code, stop.message, ended=not self._has_changed(plan))
+            told = with_undo_failures(
+                Outcome("interrupted", stop.exit_code, stop.message), self.state.undo_failed
+            )
+            return replace(
+                told, word="interrupted", exit_code=stop.exit_code, ended=not self._has_changed(plan)
+            )
         except Inconclusive as unknown:
             return self._settle(plan, Outcome("inconclusive", unknown.exit_code, told_of(unknown)))
-        except CartctlError as failure:
-            return self._fail(plan, failure)
-        except Exception as bug:
-            self._fail(plan, CartctlError(f"unexpected {type(bug).__name__}: {bug}"))
-            raise
+        except Exception as failure:  # noqa: BLE001 - also what no code expected ends the run, and is reverted
+            return self._fail(plan, self._telling.expect(failure))
         return self._arrive()
 
+    def _with_bug(self, outcome: Outcome) -> Outcome:
+        if self._telling.bug is None:
+            return outcome
+        left = self._on_failure is OnFailure.GO_ON and self.state.evidence.keys() & self._reverts
+        return after_bug(outcome, not_reverted=bool(self.state.undo_failed or left))
+
+    def _with_journal(self, outcome: Outcome) -> Outcome:
+        """An end that no journal has taken is told to the operator."""
+        if self._telling.unwritten is None:
+            return outcome
+        lost = self._telling.expect(self._telling.unwritten).message
+        return replace(
+            outcome, exit_code=5, message=f"{outcome.message} The journal is incomplete: {lost}".strip()
+        )
+
     def _forward(self, plan: Sequence[Step]) -> None:
+        self._reverts = {step.of for step in plan if isinstance(step, Restore)}
         for step in plan:
             if step.key in self.state.done:
                 continue
             self._at = step.key
-            self._observe(self._event(step.key, "began", {}))
+            self._telling.begin(step.key, "began")
             try:
                 self._lock.confirm()
                 self._pulse.check()
@@ -122,12 +152,13 @@ class Runner:
                 self._take(step)
             except (Interrupted, LockLost):
                 raise
-            except CartctlError as failure:
+            except Exception as failure:
                 late = isinstance(step, Restore) and isinstance(failure, ChangedBySomebodyElse)
                 if self._on_failure is not OnFailure.GO_ON and not late:
                     raise
-                self._record(failure)  # somebody's own scaling, say, is no reason to take a release back
-                self._failures.append(failure)
+                error = self._telling.expect(failure)
+                self._record(error)  # somebody's own scaling, say, is no reason to take a release back
+                self._failures.append(error)
 
     def _refuse_careless(self, step: Step) -> None:
         if isinstance(step, Action) and step.careful and self._failures:
@@ -148,7 +179,11 @@ class Runner:
                 self._tell(step.key, "applied", {**_took(started), "result": result})
                 self.run = replace(self.run, results=dict(self.state.results))
             case Check():
-                self._tell(step.key, "applied", {"result": self._judge(step), **_took(started)})
+                self._tell(
+                    step.key,
+                    "applied",
+                    {"result": passed(step.key, step.judge(self._pulse)), **_took(started)},
+                )
             case Restore():
                 kept = self._put_back(step.of, self._pulse) if step.of in self.state.evidence else {}
                 again = {"again": True} if step.again else {}
@@ -174,41 +209,33 @@ class Runner:
         except StopRequested:
             raise  # whoever asked takes this step back, from its evidence
         except Interrupted:
+            self._telling.go_calm()
             self._undo(change.key, self._pulse.calm())
             raise
-
-    def _judge(self, check: Check) -> dict[str, Any]:
-        found = check.judge(self._pulse)
-        if found.verdict in {Verdict.FAIL, Verdict.UNKNOWN}:
-            told = (
-                "; ".join(f"{bad.name}: {bad.observed}" for bad in found.bad())
-                or "nothing could be looked at"
-            )
-            kind = CheckFailed if found.verdict is Verdict.FAIL else Inconclusive
-            raise kind(f"{check.key}: {told}", hint=next((bad.hint for bad in found.bad() if bad.hint), ""))
-        return summary(found)
 
     def _put_back(self, key: str, pulse: Pulse) -> dict[str, str]:
         """Move a Change's values back to what they were, from its evidence alone. Returns what to say about it."""
         evidence = self.state.evidence[key]
         change = self._kinds[evidence.kind](key, evidence.names)
         change.run = self.run.id
-        refuse_foreign(change, evidence)
-        remarks = change.remarks(evidence)
-        change.move(load(change, evidence.before), pulse)
+        remarks = revert(change, evidence, pulse)
         return {"message": "; ".join(remarks)} if remarks else {}
 
     def _undo(self, key: str, pulse: Pulse) -> None:
+        """Revert one Change; what fails is journalled, whatever it is, and stops no other undo."""
         started = time.monotonic()
+        self._telling.begin(key, "reverting")
         try:
             kept = self._put_back(key, pulse)
-        except CartctlError as failure:
+        except Exception as failed:  # noqa: BLE001 - see above
+            failure = self._telling.expect(failed)
             self._tell(key, "undo_failed", {"message": failure.message, "hint": failure.hint})
         else:
             self._tell(key, "restored", {**kept, **_took(started)})
 
     def _fail(self, plan: Sequence[Step], failure: CartctlError) -> Outcome:
-        self._journal.may_miss()
+        """Exit codes that promise that nothing was changed are for a run that has changed nothing."""
+        self._telling.go_calm()
         self._record(failure)
         refused = failure.exit_code in REFUSALS
         if not self._has_changed(plan, at_work=not refused):
@@ -226,28 +253,22 @@ class Runner:
 
     def _turn_back(self, cause: str) -> Outcome:
         """Undo what is not put back yet, newest first; a failed undo does not stop the others."""
-        self._journal.may_miss()
+        self._telling.go_calm()
         if not self.state.undoing:
             self._tell(RUN, "undoing", {"cause": cause})
         calm = self._pulse.calm()
         for key in reversed(list(self.state.evidence)):
             self._undo(key, calm)
-        return self._with_undo_failures(Outcome("rolled_back", 4, cause))
+        return with_undo_failures(Outcome("rolled_back", 4, cause), self.state.undo_failed)
 
     def _settle(self, plan: Sequence[Step], outcome: Outcome) -> Outcome:
         """Leave the code, but end what must not stay: maintenance off, workers running, replicas as they were."""
-        self._journal.may_miss()
+        self._telling.go_calm()
         calm = self._pulse.calm()
         for step in plan:
             if isinstance(step, Restore) and step.of in self.state.evidence:
                 self._undo(step.of, calm)
-        return self._with_undo_failures(outcome)
-
-    def _with_undo_failures(self, outcome: Outcome) -> Outcome:
-        if not self.state.undo_failed:
-            return outcome
-        failed = "; ".join(f"{key}: {message}" for key, message in self.state.undo_failed.items())
-        return Outcome("failed", 5, f"{outcome.message} Not undone: {failed}")
+        return with_undo_failures(outcome, self.state.undo_failed)
 
     def _arrive(self) -> Outcome:
         """The end of the plan; in a rollback with the failures that did not stop it."""
@@ -265,22 +286,14 @@ class Runner:
                 try:
                     result = step.perform(self.run, self._pulse.calm())
                     self._tell(step.key, "applied", {"result": result})
-                except CartctlError as failure:
-                    self._record(failure)
+                except Exception as failure:  # noqa: BLE001 - the outcome stands already
+                    self._record(as_error(failure))
 
     def _record(self, failure: CartctlError) -> None:
-        self._tell(
-            self._at, "failed", {"code": failure.code, "message": failure.message, "hint": failure.hint}
-        )
-
-    def _event(self, key: str, event: str, data: Mapping[str, Any]) -> Event:
-        return Event(self.run.id, datetime.now(UTC), key, event, data)
+        self._telling.record(self._at, failure)
 
     def _tell(self, key: str, event: str, data: Mapping[str, Any]) -> None:
-        told = self._event(key, event, data)
-        self._journal.append(told)
-        self.state.take(told)
-        self._observe(told)
+        self._telling.tell(key, event, data)
 
 
 def _took(started: float) -> dict[str, Any]:

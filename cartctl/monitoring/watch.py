@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from cartctl.adapters.metrics import Metric, MetricsFailed, MetricsSource, Reading
 from cartctl.config.model import Monitor, Thresholds
 from cartctl.engine.pulse import Pulse
-from cartctl.errors import CartctlError, Inconclusive
+from cartctl.errors import CartctlError, Inconclusive, as_error
 from cartctl.monitoring.probes import Probe, Probes
 from cartctl.monitoring.thresholds import Judged, judge, rules_of
 from cartctl.monitoring.tick import Measure, Tick
@@ -30,6 +30,13 @@ from cartctl.monitoring.triggers import (
 SIGNS = {Judged.CRITICAL: Sign.BREACH, Judged.OK: Sign.GOOD, Judged.WARNING: Sign.GOOD}
 ENDING = 30.0  # seconds that requests under way may take when the watch ends
 MINIMUM_GAP = 60.0  # seconds between samples that are still neighbours, whatever the interval
+
+
+class MonitorBroke(Inconclusive):
+    """The monitor's own thread ended by a bug: nothing is claimed, and the exit code is a bug's."""
+
+    code = "bug"
+    exit_code = 1
 
 
 def _unheard(_tick: Tick) -> None:
@@ -178,7 +185,8 @@ class Watch:
                 self._raise_alarm(tick, pulse)
                 stop.wait(max(0.0, self._every - (time.monotonic() - begun)))
         except Exception as bug:  # noqa: BLE001 - ends the run: a monitor that died must not look like a quiet one
-            broken = Inconclusive(f"The monitor broke: {type(bug).__name__}: {bug}", hint="Look, and resume.")
+            error = as_error(bug)
+            broken = MonitorBroke(f"The monitor failed: {error.message}", hint=error.hint)
             broken.__cause__ = bug
             pulse.alarm(broken)
 

@@ -41,9 +41,6 @@ def carry_out(
     first = _first_event(journey, state, ports.env.name)
     rows = [(phase.name, step.key, describe(step)) for phase in journey.phases for step in phase.steps]
     view.started(state.run, rows)
-    journals.kept.append(first)
-    state.take(first)
-    view.event(first)
     began = state.started.at if state.started else first.at
     run = Run(
         state.run, ports.env.name, began, ports.directory / "runs" / state.run, "running", dict(state.results)
@@ -58,9 +55,10 @@ def carry_out(
         observe=view.event,
         on_failure=journey.on_failure,
     )
-    outcome = runner.execute(
-        [step for phase in journey.phases for step in phase.steps], journey.next_commands
-    )
+    journals.kept.append(first)
+    state.take(first)
+    steps = [step for phase in journey.phases for step in phase.steps]
+    outcome = runner.execute(steps, journey.next_commands, first)
     ended = _report(journals, state.run, outcome)
     view.finished(ended)
     return ended

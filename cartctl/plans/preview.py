@@ -1,10 +1,10 @@
 """What a plan would do now: each step with the live values, what would change, and what a guard would refuse. Read-only."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from cartctl.engine.evidence import dump, load, refuse_foreign
+from cartctl.engine.evidence import dump, guard_revert, load
 from cartctl.engine.model import Change, Evidence, Restore, Skip, Step
 from cartctl.engine.runner import Kinds
 from cartctl.errors import CartctlError, Refused
@@ -93,14 +93,15 @@ def _row(phase: Phase, step: Step, held: Mapping[str, Evidence], kinds: Kinds) -
 def _restored(row: tuple[str, str, str, str], step: Restore, held: Evidence, kinds: Kinds) -> PlanRow:
     """What reverting would move, from the values that are there now, behind the guard that an undo has."""
     change = kinds[held.kind](step.of, held.names)
-    refused = ""
+    refused, remarks = "", list[str]()
     try:
-        refuse_foreign(change, held)
+        remarks = guard_revert(change, held)
     except Refused as guard:
         refused = f"{guard.message} {guard.hint}".strip()
     except CartctlError as unknown:
         return PlanRow(*row, note=unknown.message)
-    return _moved(row, change, load(change, held.before), refused)
+    moved = _moved(row, change, load(change, held.before), refused)
+    return replace(moved, note="; ".join(text for text in (moved.note, *remarks) if text))
 
 
 def _changed(row: tuple[str, str, str, str], change: Change[Any]) -> PlanRow:

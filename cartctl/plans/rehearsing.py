@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from cartctl.engine.lock import whoami
 from cartctl.engine.model import CheckResult, Checks, Event, Run, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.state import RUN, new_run_id
-from cartctl.errors import CartctlError, ConfigError, Inconclusive
+from cartctl.errors import CartctlError, ConfigError, Inconclusive, as_error
 from cartctl.migrations.frozen import MIGRATIONS
 from cartctl.plans.scratch_copy import scratch_copy
 from cartctl.ports import Ports
@@ -32,6 +32,7 @@ from cartctl.steps.fingerprint import Fingerprint
 from cartctl.steps.migrate import Migrate
 
 PLAN = "rehearse"
+OUTCOMES = {Verdict.PASS: "succeeded", Verdict.FAIL: "failed"}
 _LOCALE = "SELECT datcollate FROM pg_database WHERE datname = current_database()"
 
 
@@ -117,8 +118,22 @@ def rehearse(ports: Ports, pulse: Pulse, *, server: str | None, with_data: str |
     if not status(ports.database, ports.env.database).pending:
         nothing = "nothing is pending: there is nothing to rehearse"
         return Checks((CheckResult("pending", Verdict.UNKNOWN, nothing, "migrations that are pending"),))
-    checks = Checks.of(_tried(ports, pulse, server, with_data))
-    _record(ports, began, checks, fingerprint)
+    try:
+        checks = Checks.of(_tried(ports, pulse, server, with_data))
+    except Exception as failure:
+        end = as_error(failure)
+        with suppress(Exception):  # what ended the rehearsal is what is told
+            _record(ports, began, fingerprint, "failed", end.exit_code, end.message)
+        raise
+    told = "; ".join(f"{bad.name}: {bad.observed}" for bad in checks.bad())
+    _record(
+        ports,
+        began,
+        fingerprint,
+        OUTCOMES.get(checks.verdict, "inconclusive"),
+        checks.verdict.exit_code,
+        told,
+    )
     return checks
 
 
@@ -178,15 +193,11 @@ def _identity(fingerprint: str) -> list[str]:
     return [fingerprint, *(migration.checksum for migration in MIGRATIONS)]
 
 
-def _record(ports: Ports, began: datetime, checks: Checks, fingerprint: str) -> None:
+def _record(ports: Ports, began: datetime, fingerprint: str, outcome: str, code: int, message: str) -> None:
+    """The rehearsal as a run of the journal, once it has an end."""
     run = new_run_id()
     started = {"plan": PLAN, "env": ports.env.name, "version": __version__, **whoami()}
-    outcomes = {Verdict.PASS: "succeeded", Verdict.FAIL: "failed"}
-    end = {
-        "outcome": outcomes.get(checks.verdict, "inconclusive"),
-        "exit_code": checks.verdict.exit_code,
-        "message": "; ".join(f"{bad.name}: {bad.observed}" for bad in checks.bad()),
-    }
+    end = {"outcome": outcome, "exit_code": code, "message": message}
     with closing(PostgresJournal(ports.state)) as main:
         journal = KeptJournal(main, [FileJournal(ports.directory / "runs")])
         journal.append(Event(run, began, RUN, "started", {**started, "of_what": _identity(fingerprint)}))

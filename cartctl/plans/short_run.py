@@ -5,6 +5,7 @@ Apart from the plans, since it needs neither cluster nor monitor: a DBA runs it 
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +15,7 @@ from cartctl.engine.lock import RunLock, whoami
 from cartctl.engine.model import Action, Event, Run
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.state import RUN, State, new_run_id
-from cartctl.errors import CartctlError
+from cartctl.errors import CartctlError, OperatorNeeded, Refused, as_error
 from cartctl.plans.journals import Journals, open_journals, refuse_unfinished
 from cartctl.ports import Ports
 
@@ -54,10 +55,14 @@ def short_run(ports: Ports, name: str, actions: Sequence[Action[Any]], pulse: Pu
                         lock.confirm()
                         _take(action, run, pulse, journals, state)
                         run = replace(run, results=dict(state.results))
-            except CartctlError as failure:
-                told = {"message": failure.message, "hint": failure.hint}
-                _tell(journals, state, RUN, "finished", outcome="failed", exit_code=failure.exit_code, **told)
-                raise
+            except Exception as failure:
+                ended = _ended_by(failure, actions, state)
+                told = {"message": ended.message, "hint": ended.hint}
+                with suppress(Exception):  # what ended the run is what is told
+                    _tell(
+                        journals, state, RUN, "finished", outcome="failed", exit_code=ended.exit_code, **told
+                    )
+                raise ended from failure
             _tell(journals, state, RUN, "finished", outcome="succeeded", exit_code=0, message="")
         return dict(state.results)
 
@@ -67,11 +72,21 @@ def _take(action: Action[Any], run: Run, pulse: Pulse, journals: Journals, state
     try:
         found = action.find(run)
         result = action.perform(run, pulse) if found is None else found
-    except CartctlError as failure:
-        told = {"code": failure.code, "message": failure.message, "hint": failure.hint}
+    except Exception as failure:
+        error = as_error(failure)
+        told = {"code": error.code, "message": error.message, "hint": error.hint}
         _tell(journals, state, action.key, "failed", **told)
         raise
     _tell(journals, state, action.key, "applied", seconds=round(time.monotonic() - began, 3), result=result)
+
+
+def _ended_by(failure: Exception, actions: Sequence[Action[Any]], state: State) -> CartctlError:
+    """What ended the run; a refusal promises that nothing was changed, which an earlier Action may have done."""
+    error = as_error(failure)
+    made = [action.key for action in actions if action.key in state.done and not action.harmless]
+    if made and error.exit_code == Refused.exit_code:
+        return OperatorNeeded(f"{error.message} Done before: {', '.join(made)}.", hint=error.hint)
+    return error
 
 
 def _begun(journals: Journals, name: str) -> State | None:

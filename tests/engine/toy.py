@@ -34,6 +34,7 @@ from cartctl.engine.outcome import OnFailure, Outcome
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.runner import Runner
 from cartctl.engine.state import State, fold
+from cartctl.engine.telling import Observer
 
 BEGINNING = {"replicas": 2, "workers": 1, "image": 1, "maintenance": 0}
 END = {"replicas": 2, "workers": 1, "image": 2, "maintenance": 0, "migrated": 1}
@@ -154,6 +155,7 @@ def travel(
     *,
     pulse: Pulse | None = None,
     on_failure: OnFailure,
+    observe: Observer = lambda _: None,
 ) -> Outcome:
     """Begin or go on with a run of the toy plan."""
     at = datetime.now(UTC)
@@ -175,7 +177,7 @@ def travel(
         kinds=KINDS,
         lock=lock,
         pulse=pulse or Pulse(),
-        observe=lambda _: None,
+        observe=observe,
         on_failure=on_failure,
     )
     return runner.execute(plan, {})

@@ -1,7 +1,7 @@
 """Runs a `cartctl` command line and kills it at one point: `python -m tests.faults.drive POINT COUNT_FILE ARG…`.
 
-A point is `EFFECT#N:before|after`, the N-th time that effect is passed; empty for none. The points passed are written to
-COUNT_FILE, one per line.
+A point is `EFFECT#N:before|after`, the N-th time that effect is passed; empty for none. `EFFECT#N:before!` raises an exception there
+that no code expects, instead. The points passed are written to COUNT_FILE, one per line.
 """
 
 import os
@@ -32,6 +32,8 @@ class Killer:
             self._file.write(here + "\n")
         if here == self._point:
             os.kill(os.getpid(), signal.SIGKILL)
+        if f"{here}!" == self._point:
+            raise TypeError(here)
 
 
 if __name__ == "__main__":

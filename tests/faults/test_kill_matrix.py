@@ -210,3 +210,27 @@ def test_killed_anywhere_a_rollback_goes_on(deployer: Deployer, undisturbed: dic
         assert (done.returncode, report(done)["outcome"]) == (0, "succeeded"), (point, done.stdout[-2000:])
         assert look(deployer.sandbox) == undisturbed["back"], point
         deployer.sandbox.reset()
+
+
+@long
+@pytest.mark.timeout(4 * 3600)
+def test_broken_anywhere_a_deployment_ends_and_blocks_no_other(
+    deployer: Deployer, undisturbed: dict[str, Any]
+) -> None:
+    """A bug at an effect: reverted, exit code 1, an end in the history; where a revert failed or the end could not be told, 5."""
+    begin: World = undisturbed["begin"]
+    before = [point for point in undisturbed["points"] if point.endswith(":before")]
+    for point in sample(before, 11):
+        done = deployer.run("deploy", "--yes", point=f"{point}!")
+        assert done.returncode in {0, 1, 5}, (point, done.stdout[-2000:], done.stderr[-2000:])
+        assert "Traceback" not in done.stderr, point
+        now = look(deployer.sandbox)
+        if done.returncode == 1:
+            assert (now.images, now.sizes, now.maintenance) == (
+                begin.images,
+                begin.sizes,
+                begin.maintenance,
+            ), point
+            runs = json.loads(deployer.run("history").stdout)["runs"]
+            assert not runs or runs[0]["outcome"] != "unfinished", point
+        deployer.sandbox.reset()
