@@ -96,7 +96,7 @@ class Deployment:
     observed: bool  # the controller has seen the newest spec
     total: int  # pods of any revision that are not gone
     updated: int  # pods of the newest spec
-    available: int  # ready pods of the newest spec
+    available: int  # available pods of the newest spec, never those of an earlier one
     failure: str | None = None  # why it will not get there: CrashLoopBackOff, ImagePullBackOff, …
     owner: str | None = None  # who would put it back behind our back: Argo CD, Flux, Helm, KEDA
     pause: str = ""  # the command that pauses the owner
@@ -213,6 +213,9 @@ class Cluster(Protocol):
 
         `failing`: of the containers that are not ready alone.
         """
+
+    def unready(self, deployment: str) -> list[str]:
+        """Each pod of the newest template that is not ready, with its reason, in words. Read-only."""
 
     def tail(self, selector: str, *, since: float) -> Tail:
         """Reads on in the logs of every pod behind a label selector, from `since` seconds ago. Read-only."""

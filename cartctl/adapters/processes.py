@@ -132,6 +132,14 @@ class Processes:
         found = self._call("GET", f"/deployments/{quote(deployment)}/logs?lines={lines}")["logs"]
         return [line for pod, told in found.items() if pod not in ready for line in told]
 
+    def unready(self, deployment: str) -> list[str]:
+        """Each pod that is neither ready nor ending, with its reason. Read-only."""
+        return [
+            f"pod {told['name']}: {told['reason'] or 'not ready'}"
+            for told in self._pods(deployment)
+            if not told["ready"] and not told["ending"]
+        ]
+
     def tail(self, selector: str, *, since: float) -> Tail:
         """Reads on in the logs of the deployments that `selector` names, `app=NAME`; all where it is empty. Read-only."""
         names = [selector.rpartition("=")[2]] if selector else list(self.deployments())

@@ -1,11 +1,11 @@
-"""Waiting until what was asked of a cluster is in effect, shared by the steps that ask."""
+"""Waiting until what was requested of a cluster is in effect, shared by the steps that change it."""
 
 from collections.abc import Iterable, Mapping
 
-from cartctl.adapters.cluster import Cluster, UnknownDeployment
+from cartctl.adapters.cluster import Cluster, Deployment, UnknownDeployment
 from cartctl.adapters.http import mask
-from cartctl.engine.pulse import Pulse
-from cartctl.errors import StepFailed
+from cartctl.engine.pulse import Pulse, TimedOut
+from cartctl.errors import CartctlError, StepFailed
 
 LOG_LINES = 10
 
@@ -26,26 +26,67 @@ def await_rollout(
 ) -> None:
     """Return when every deployment is complete, as `kubectl rollout status` decides it; `timeout` in seconds.
 
-    `at_least` are sizes that somebody else has to ask for first: an autoscaler whose minimum was raised. Raises RolloutFailed as soon as one cannot get there, TimedOut, or the pulse's alarm.
+    `at_least` are sizes that an autoscaler has to request first, because its minimum was raised. Raises RolloutFailed as soon
+    as one cannot get there or is paused, TimedOut with the pods that are not ready, or the pulse's alarm.
     """
     awaited = sorted(set(names))
 
     def complete() -> bool:
-        known = cluster.deployments()
-        now = [known[name] for name in awaited if name in known]
-        if len(now) < len(awaited):
-            raise UnknownDeployment(
-                f"Deployment {next(name for name in awaited if name not in known)} has been deleted."
-            )
+        now = _current(cluster, awaited)
         for deployment in now:
-            if deployment.failure:
-                raise _failed(cluster, deployment.name, deployment.failure)
+            _refuse_stuck(cluster, deployment)
         ready = sum(min(deployment.available, deployment.replicas) for deployment in now)
         pulse.progress(ready, sum(deployment.replicas for deployment in now), "replicas")
-        grown = all(known[name].replicas >= size for name, size in (at_least or {}).items())
+        grown = all(one.replicas >= (at_least or {}).get(one.name, 0) for one in now)
         return grown and all(deployment.complete for deployment in now)
 
-    pulse.wait(complete, timeout, what=f"The rollout of {', '.join(awaited)}")
+    try:
+        pulse.wait(complete, timeout, what=f"The rollout of {', '.join(awaited)}")
+    except TimedOut as late:
+        raise TimedOut(f"{late.message}{_unfinished(cluster, awaited)}", hint=late.hint) from late
+
+
+def _current(cluster: Cluster, names: Iterable[str]) -> list[Deployment]:
+    known = cluster.deployments()
+    if missing := [name for name in names if name not in known]:
+        raise UnknownDeployment(f"Deployment {missing[0]} has been deleted.")
+    return [known[name] for name in names]
+
+
+def _refuse_stuck(cluster: Cluster, deployment: Deployment) -> None:
+    """Raise RolloutFailed for a deployment that cannot get there."""
+    if deployment.failure:
+        raise RolloutFailed(
+            f"Deployment {deployment.name} will not become ready: {deployment.failure}."
+            f"{_log_lines(cluster, deployment.name)}",
+            hint="Look at the image and its configuration.",
+        )
+    if deployment.paused and deployment.total > deployment.updated:  # sized, it may be while it is paused
+        paused = [one.hint for one in deployment.obstacles if one.problem == "is paused"]
+        raise RolloutFailed(
+            f"Deployment {deployment.name} was paused during its rollout:"
+            f" {deployment.updated} of {deployment.replicas} replicas have the new revision.",
+            hint="".join(paused[:1]),
+        )
+
+
+def _unfinished(cluster: Cluster, names: Iterable[str]) -> str:
+    """How far each deployment is that is not complete, its pods that are not ready, and their last log lines."""
+    told = ""
+    try:
+        for one in _current(cluster, names):
+            if not one.complete:
+                told += f": {one.name} has {one.available} of {one.replicas} replicas of the new revision available"
+                told += "".join(f"\n  {mask(line)}" for line in cluster.unready(one.name))
+                told += _log_lines(cluster, one.name)
+    except CartctlError:
+        return told  # the time limit is the failure, not that its reasons could not be read
+    return told
+
+
+def _log_lines(cluster: Cluster, name: str) -> str:
+    lines = cluster.logs(name, lines=LOG_LINES, failing=True)
+    return "".join(f"\n  {mask(line)}" for line in lines)
 
 
 def await_drained(cluster: Cluster, names: Iterable[str], pulse: Pulse, timeout: float) -> None:
@@ -58,12 +99,3 @@ def await_drained(cluster: Cluster, names: Iterable[str], pulse: Pulse, timeout:
         return left == 0
 
     pulse.wait(gone, timeout, what=f"Draining {', '.join(awaited)}")
-
-
-def _failed(cluster: Cluster, name: str, reason: str) -> RolloutFailed:
-    lines = cluster.logs(name, lines=LOG_LINES, failing=True)
-    told = "".join(f"\n  {mask(line)}" for line in lines)
-    return RolloutFailed(
-        f"Deployment {name} will not become ready: {reason}.{told}",
-        hint="Look at the image and its configuration.",
-    )

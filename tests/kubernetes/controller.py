@@ -67,10 +67,17 @@ class Controller:
     def _reconcile(self, deployment: Item) -> None:
         sets = [one for one in self.store.list("replicasets", self.namespace) if _owned(one, deployment)]
         if not deployment["spec"].get("paused"):
-            new = self._new_set(deployment, sets)
-            self._pods(deployment, new)
+            self._pods(deployment, self._new_set(deployment, sets))
+        elif own := self._only_set(deployment, sets):
+            self._pods(deployment, own)
         self._sweep()
         self._status(deployment)
+
+    def _only_set(self, deployment: Item, sets: list[Item]) -> Item | None:
+        """The set of a paused deployment that is sized all the same: its template's, while no other has pods."""
+        mark = template_hash(deployment["spec"]["template"])
+        alone = all(pod["metadata"]["labels"][HASH] == mark for pod in self.of(deployment))
+        return next((one for one in sets if one["metadata"]["labels"][HASH] == mark and alone), None)
 
     def _new_set(self, deployment: Item, sets: list[Item]) -> Item:
         mark = template_hash(deployment["spec"]["template"])

@@ -189,7 +189,12 @@ class Handler(BaseHTTPRequestHandler):
             if int(version) < store.oldest:
                 raise ApiFault(410, "Expired", "The provided continue parameter is too old")
         with store.guard:
-            found = [item for item in store.list(*at) if _selected(item, query.get("labelSelector", ""))]
+            found = [
+                item
+                for item in store.list(*at)
+                if _selected(item, query.get("labelSelector", ""))
+                and _has_fields(item, query.get("fieldSelector", ""))
+            ]
             version = version or str(store.version)
         size = min(int(query.get("limit", self.server_.page)), self.server_.page)
         meta = {"resourceVersion": version}
@@ -256,6 +261,16 @@ def _selected(item: Item, selector: str) -> bool:
     return all(
         labels.get(key) == value for key, _, value in (s.partition("=") for s in selector.split(",") if s)
     )
+
+
+def _has_fields(item: Item, selector: str) -> bool:
+    def at(path: str) -> Any:
+        here: Any = item
+        for part in path.split("."):
+            here = (here or {}).get(part)
+        return here
+
+    return all(at(path) == value for path, _, value in (s.partition("=") for s in selector.split(",") if s))
 
 
 def log_text(lines: list[tuple[str, str]], query: dict[str, str]) -> str:

@@ -1,5 +1,6 @@
 """Releases in a cluster: what is set, when it counts as done, what ends it early, how it is taken back."""
 
+import re
 import threading
 import time
 from collections import Counter
@@ -14,6 +15,7 @@ from cartctl.engine.model import Evidence
 from cartctl.engine.pulse import Pulse, TimedOut
 from cartctl.errors import CartctlError, Refused, StepFailed
 from cartctl.steps.release import Release
+from cartctl.steps.replicas import Replicas
 from cartctl.steps.rollout import RolloutFailed
 from tests.kubernetes.fixture import Namespace, Played, Small, deployment, wait_until
 
@@ -192,11 +194,85 @@ def test_what_may_pass_is_given_a_moment_and_then_fails(
 
 
 def test_a_pod_that_is_never_ready_ends_at_the_time_limit(played: Played) -> None:
-    """Nothing is wrong but the probe: the release's own limit ends it."""
-    played.deploy()
+    """The time limit's error names the pod, what it waits for and the probe that fails; old replicas do not count."""
+    played.deploy(replicas=3)
     played.nodes.bad["acme/api:bad"] = "NeverReady"
-    with pytest.raises(TimedOut, match="payment-api"):
-        carry_out(release(played, {API: "acme/api:bad"}, timeout=0.5))
+    seen: list[tuple[float, float]] = []
+    pulse = Pulse(progress=lambda done, total, _unit: seen.append((done, total)))
+    change = release(played, {API: "acme/api:bad"}, timeout=4.0 if isinstance(played, Small) else 15.0)
+    to = change.target(change.observe(change.names))
+    threading.Thread(target=_fail_probes, args=(played,), daemon=True).start()
+    with pytest.raises(
+        TimedOut, match="payment-api has 0 of 3 replicas of the new revision available"
+    ) as late:
+        change.move(to, pulse)
+    assert "container api is running but not ready" in late.value.message
+    assert "Readiness probe failed: HTTP probe failed with statuscode: 503" in late.value.message
+    assert re.search(r"pod payment-api-\S+: ", late.value.message)
+    assert set(seen) == {(0, 3)}
+
+
+def _fail_probes(played: Played) -> None:
+    """As the kubelet tells of a readiness probe that fails, once the new pod is there."""
+
+    def new() -> list[dict[str, Any]]:
+        pods, _ = played.cluster.api.listing(played.cluster.api.path("", "pods"))
+        return [pod for pod in pods if pod["spec"]["containers"][0]["image"] == "acme/api:bad"]
+
+    wait_until(new)
+    for pod in new():
+        meta = pod["metadata"]
+        involved = {"kind": "Pod", "name": meta["name"], "namespace": played.name, "uid": meta["uid"]}
+        event = {
+            "metadata": {"name": f"{meta['name']}.1"},
+            "involvedObject": involved,
+            "reason": "Unhealthy",
+            "type": "Warning",
+            "lastTimestamp": "2026-01-01T00:00:00Z",
+            "message": "Readiness probe failed: HTTP probe failed with statuscode: 503",
+        }
+        played.create("", "events", event)
+
+
+def test_a_time_limit_shows_the_last_lines_of_the_log(small: Small) -> None:
+    """Of the container that is not ready, not of those that serve."""
+    small.deploy()
+    small.controller.bad["acme/api:bad"] = "NeverReady"
+    small.server.logs = lambda pod, _container, _previous: [("2026-01-01T00:00:00Z", f"waiting for {pod}")]
+    with pytest.raises(TimedOut) as late:
+        carry_out(release(small, {API: "acme/api:bad"}, timeout=1.0))
+    (new,) = [pod.name for pod in small.cluster.pods("payment-api") if not pod.ready]
+    assert [line for line in late.value.message.splitlines() if "waiting for" in line] == [
+        f"  waiting for {new}"
+    ]
+
+
+def test_a_deployment_that_is_paused_during_its_rollout_ends_the_wait(played: Played) -> None:
+    """At once and not at the time limit, with the command that resumes it."""
+    namespace = played
+    namespace.deploy()
+    namespace.nodes.bad[namespace.images.second] = "NeverReady"
+    change = release(namespace, {API: namespace.images.second})
+    to = change.target(change.observe(change.names))
+
+    def pause() -> None:
+        wait_until(lambda: namespace.refs() == {"api": namespace.images.second})
+        namespace.patch("apps/v1", "deployments", "payment-api", {"spec": {"paused": True}})
+
+    threading.Thread(target=pause, daemon=True).start()
+    with pytest.raises(RolloutFailed, match="payment-api was paused during its rollout") as stopped:
+        change.move(to, Pulse())
+    assert stopped.value.hint == f"kubectl rollout resume deployment/payment-api -n {namespace.name}"
+
+
+def test_a_paused_deployment_can_be_sized(namespace: Namespace) -> None:
+    """A revert of a size is not kept from its end by a pause."""
+    namespace.deploy()
+    namespace.patch("apps/v1", "deployments", "payment-api", {"spec": {"paused": True}})
+    names = ("deployment/payment-api",)
+    sizes = Replicas("prewarm", names, namespace.cluster, timeout=namespace.seconds, drain=5.0)
+    sizes.move({names[0]: 3}, Pulse())
+    assert sum(pod.ready for pod in namespace.cluster.pods("payment-api")) == 3
 
 
 def test_a_progress_deadline_that_is_over_is_told(small: Small) -> None:

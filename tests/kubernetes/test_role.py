@@ -52,6 +52,7 @@ def test_the_table_is_what_is_asked_for(small: Small) -> None:
     cluster.hasten("cart-runtime")
     cluster.ask(cluster.pods("payment-api")[0], "/health", {})
     cluster.logs("payment-api", lines=5)
+    assert "ErrImagePull" in cluster.unready("payment-api")[0]
     with cluster.lease("test"):
         pass
     wait_until(lambda: set(VERBS) <= _seen(small))

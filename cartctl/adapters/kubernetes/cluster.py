@@ -9,6 +9,7 @@ from cartctl.adapters.kubernetes.access import Access
 from cartctl.adapters.kubernetes.api import Api
 from cartctl.adapters.kubernetes.capacity import Capacity
 from cartctl.adapters.kubernetes.change import read
+from cartctl.adapters.kubernetes.diagnosis import unready_pods
 from cartctl.adapters.kubernetes.lease import Lease
 from cartctl.adapters.kubernetes.logs import Tail, last_lines
 from cartctl.adapters.kubernetes.settings import Settings
@@ -120,6 +121,12 @@ class Kubernetes:
         item = read(self.api, self.api.path(APPS, "deployments", deployment))
         pods = [pod for pod, _ in self._workloads.raw_pods(item)]
         return last_lines(self.api, pods, lines=lines, failing=failing)
+
+    def unready(self, deployment: str) -> list[str]:
+        """Each pod of the newest template that is not ready, with its reason and the probe that fails. Read-only."""
+        item = read(self.api, self.api.path(APPS, "deployments", deployment))
+        pods = [pod for pod, _ in self._workloads.raw_pods(item)]
+        return unready_pods(self.api, pods, self._workloads.templates.current(deployment))
 
     def tail(self, selector: str, *, since: float) -> Tail:
         """Reads on in the logs of every pod behind a label selector, from `since` seconds ago. Read-only."""

@@ -11,7 +11,7 @@ from typing import Any
 from cartctl.adapters.cluster import ClusterUnreachable
 from cartctl.adapters.kubernetes.answers import ClusterRefused
 from cartctl.adapters.kubernetes.api import Api
-from cartctl.adapters.kubernetes.reading import is_ready
+from cartctl.adapters.kubernetes.reading import is_ending, is_ready
 from cartctl.adapters.log_lines import LogLine
 
 FAILING_PODS = 3  # whose lines are told: the others fail alike
@@ -20,8 +20,12 @@ Item = Mapping[str, Any]
 
 
 def last_lines(api: Api, pods: list[dict[str, Any]], *, lines: int, failing: bool) -> list[str]:
-    """The last lines of every container, a crashed one's previous ones first; `failing`: of unready pods alone."""
-    chosen = [pod for pod in pods if not is_ready(pod)][:FAILING_PODS] if failing else pods
+    """The last lines of every container, a crashed one's previous ones first; `failing`: of unready pods only.
+
+    Pods that are ending are not ready either, and say nothing about why a rollout fails.
+    """
+    unready = [pod for pod in pods if not is_ready(pod) and not is_ending(pod)]
+    chosen = unready[:FAILING_PODS] if failing else pods
     found: list[str] = []
     for pod in chosen:
         for container in _containers(pod):

@@ -31,6 +31,7 @@ VERBS = tuple(
         ("", "pods", "list watch patch"),
         ("", "pods/log", "get"),
         ("", "pods/proxy", "get"),
+        ("", "events", "list"),
         ("", "configmaps", "get create patch"),
         ("apps", "deployments", "get list watch patch"),
         ("apps", "replicasets", "list watch"),
