@@ -74,6 +74,11 @@ class Pulse:
             ):  # a call that cannot be cancelled ends by its own limits; the others are
                 cancel()
 
+    @property
+    def cause(self) -> CartctlError | None:
+        """The alarm, once it is raised."""
+        return self._alarm
+
     def check(self) -> None:
         """Raise the alarm if there is one."""
         if self._alarm is not None:

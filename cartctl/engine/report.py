@@ -21,6 +21,15 @@ class StepReport:
 
 
 @dataclass(frozen=True, slots=True)
+class NotNotified:
+    """A notifier that did not accept a message of the run: its host, the step, and why."""
+
+    name: str
+    step: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunReport:
     """One run. `downtime_seconds` is the time from asking for maintenance to the proof that it is off; None without one."""
 
@@ -39,6 +48,7 @@ class RunReport:
     next_command: str = ""
     warnings: tuple[str, ...] = field(default=())
     asked: Mapping[str, Any] = field(default_factory=dict)  # what the run was asked for, as its plan keeps it
+    not_notified: tuple[NotNotified, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +80,15 @@ def report(events: list[Event]) -> RunReport:
         next_command=str(told.get("next_command", "" if end else _ways_on(state))),
         warnings=tuple(dict.fromkeys((*_remarks(events), *told.get("warnings", ())))),
         asked=dict(started.data.get("asked", {})),
+        not_notified=tuple(_not_notified(events)),
     )
+
+
+def _not_notified(events: Iterable[Event]) -> Iterator[NotNotified]:
+    for event in events:
+        result = event.data.get("result") if event.event == "applied" else None
+        for one in result.get("not_notified", ()) if isinstance(result, Mapping) else ():
+            yield NotNotified(str(one["name"]), event.key, str(one["reason"]))
 
 
 def _remarks(events: Iterable[Event]) -> Iterator[str]:

@@ -129,7 +129,12 @@ class Board:
             self._end(row, Mark.UNDONE, event)
 
     def _end(self, row: Row, mark: Mark, event: Event) -> None:
-        told = event.data.get("message") or event.data.get("reason") or ""
+        told = event.data.get("message") or event.data.get("reason") or _warnings(event)
         row.seconds = float(event.data["seconds"]) if "seconds" in event.data else self.elapsed(row)
         row.mark, row.progress = mark, None
         row.note = row.note if mark is Mark.UNDONE and row.note else str(told)
+
+
+def _warnings(event: Event) -> str:
+    result = event.data.get("result")
+    return "; ".join(map(str, result.get("warnings", ()))) if isinstance(result, dict) else ""

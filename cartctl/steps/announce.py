@@ -1,18 +1,19 @@
-"""Tells stakeholders that the window opens, and how it ended."""
+"""Notifies stakeholders that the window opens, and how it ended. A notifier that fails never stops a run."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from cartctl.adapters.notify import Webhook
+from cartctl.adapters.notify import NotAccepted, Webhook
 from cartctl.engine.model import Action, Run
 from cartctl.engine.pulse import Pulse
-from cartctl.errors import StepFailed
+from cartctl.errors import Interrupted, as_error
 
 RUNNING = "running"  # what a run still is when it reaches the report at the end of its plan
 
 
 class Announce(Action[dict[str, Any]]):
-    """Tells every notifier that the window opens."""
+    """Notifies everybody that the window opens."""
 
     harmless: ClassVar[bool] = True
 
@@ -21,38 +22,53 @@ class Announce(Action[dict[str, Any]]):
         self._notifiers = tuple(notifiers)
 
     def find(self, run: Run) -> dict[str, Any] | None:  # noqa: ARG002 - a chat cannot be asked
-        """Nothing: a message told twice does less harm than one never told."""
+        """Nothing: a message that is sent twice does less harm than one that is never sent."""
         return None
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
-        """Tell all of them. Raises StepFailed naming those that did not take it, once every one was tried."""
-        result = self._tell(f"cartctl: run {run.id} begins in {run.env}.", pulse)
-        if result["failed"]:
-            raise StepFailed(" ".join(result["failed"]), hint="Check notify in the configuration.")
-        return result
+        """Notify all of them; who was not notified, and why, is in `not_notified` and in `warnings`."""
+        return self._tell(f"cartctl: run {run.id} begins in {run.env}.", pulse)
 
     def _tell(self, text: str, pulse: Pulse) -> dict[str, Any]:
-        told, failed = [], []
-        for notifier in self._notifiers:
+        told: list[str] = []
+        missed: list[dict[str, str]] = []
+        for name, notifier in self._named():
             pulse.check()
             try:
-                notifier.post(text)
-                told.append(notifier.name)
-            except StepFailed as failure:
-                failed.append(failure.message)
-        return {"text": text, "told": told, "failed": failed}
+                notifier.post(text, pulse.pause)
+                told.append(name)
+            except Exception as failure:
+                if _is_alarm(failure, pulse):
+                    raise
+                missed.append({"name": name, "reason": _reason(failure)})
+        warnings = [f"{one['name']} was not notified: {one['reason']}" for one in missed]
+        failed = [one["reason"] for one in missed]
+        return {"text": text, "told": told, "failed": failed, "not_notified": missed, "warnings": warnings}
+
+    def _named(self) -> list[tuple[str, Webhook]]:
+        """Each by its host; several at one host are numbered."""
+        many, seen, named = Counter(one.name for one in self._notifiers), Counter[str](), []
+        for one in self._notifiers:
+            seen[one.name] += 1
+            named.append((f"{one.name} #{seen[one.name]}" if many[one.name] > 1 else one.name, one))
+        return named
+
+
+def _is_alarm(failure: Exception, pulse: Pulse) -> bool:
+    """Whether it is the run's own: Ctrl-C or a trigger, which surfaced while a notifier was waited for."""
+    return isinstance(failure, Interrupted) or failure is pulse.cause
+
+
+def _reason(failure: Exception) -> str:
+    return failure.reason if isinstance(failure, NotAccepted) else as_error(failure).message
 
 
 class AnnounceOutcome(Announce):
-    """Tells every notifier how the run ended, also when it failed.
-
-    A notifier that does not take it is reported and changes nothing: a chat that is down is no reason to take back a
-    deployment that stands.
-    """
+    """Notifies everybody how the run ended, also when it failed."""
 
     always: ClassVar[bool] = True
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
-        """Tell all of them; those that did not take it are in `failed`."""
+        """Notify all of them, as at the beginning."""
         outcome = "succeeded" if run.outcome == RUNNING else run.outcome.replace("_", " ")
         return self._tell(f"cartctl: run {run.id} in {run.env}: {outcome}.", pulse)

@@ -1,11 +1,12 @@
 """Webhooks and the CDN, against real HTTP servers on loopback."""
 
 import json
+from dataclasses import dataclass, field
 
 import pytest
 
 from cartctl.adapters.cdn import Cloudflare, PurgeFailed
-from cartctl.adapters.notify import NotAccepted, Webhook
+from cartctl.adapters.notify import NotAccepted, Webhook, retry_after
 from cartctl.errors import ConfigError
 from tests.web import Reply, serve
 
@@ -28,15 +29,95 @@ def test_a_webhook_that_does_not_take_it_is_named_by_its_host(status: int) -> No
         serve(lambda _: Reply("no", status)) as web,
         pytest.raises(NotAccepted, match=r"127\.0\.0\.1") as caught,
     ):
-        Webhook(f"{web.url}/{SECRET}").post("hello")
+        Webhook(f"{web.url}/{SECRET}").post("hello", lambda _: None)
     assert "xyzzy" not in caught.value.message
+
+
+@dataclass
+class Time:
+    """A clock that pauses move."""
+
+    now: float = 0.0
+    pauses: list[float] = field(default_factory=list)
+
+    def clock(self) -> float:
+        """Seconds."""
+        return self.now
+
+    def pause(self, seconds: float) -> None:
+        """Let them pass."""
+        self.pauses.append(seconds)
+        self.now += seconds
+
+
+def posted(*replies: Reply) -> tuple[list[float], int, str]:
+    """Pauses, attempts and the reason why it was not accepted, of a message to a notifier that answers so in turn."""
+    left, time, reason = list(replies), Time(), ""
+    with serve(lambda _: left.pop(0) if len(left) > 1 else left[0]) as web:
+        try:
+            Webhook(f"{web.url}/{SECRET}", clock=time.clock).post("hello", time.pause)
+        except NotAccepted as failure:
+            reason = failure.reason
+        return time.pauses, len(web.asked), reason
+
+
+def test_what_may_pass_is_tried_again_within_bounds() -> None:
+    """429 after the seconds or the date that Retry-After names, 5xx after a second, then three; at most three attempts."""
+    date = "Tue, 01 Dec 2026 02:00:00 GMT"
+    later = {"Date": date, "Retry-After": "Tue, 01 Dec 2026 02:00:07 GMT"}
+    assert posted(Reply("", 429, {"Retry-After": "5"}), Reply("ok")) == ([5.0], 2, "")
+    assert retry_after(later["Retry-After"], date) == 7.0
+    assert posted(Reply("", 503), Reply("", 500), Reply("ok")) == ([1.0, 3.0], 3, "")
+    assert posted(Reply("", 503)) == ([1.0, 3.0], 3, "HTTP 503 after 3 attempts")
+
+
+@pytest.mark.parametrize("wait", ("3600", "Wed, 01 Jan 2098 00:00:00 GMT"))
+def test_a_wait_beyond_all_patience_is_not_waited_for(wait: str) -> None:
+    """One attempt; the report names the wait that was asked for."""
+    pauses, attempts, reason = posted(Reply("", 429, {"Retry-After": wait}))
+    assert (pauses, attempts, reason.startswith("HTTP 429, asks to wait")) == ([], 1, True)
+
+
+@pytest.mark.parametrize("wrong", ("", "soon", "-1", "1e9", "Tue, 99 Dec 2026", "9" * 30))
+def test_a_retry_after_that_says_nothing_is_ignored(wrong: str) -> None:
+    """The usual pauses hold then."""
+    assert retry_after(wrong) is None
+
+
+TEAMS = "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error {} with ContextId tcid=0"
+
+
+@pytest.mark.parametrize(
+    ("reply", "attempts", "reason"),
+    (
+        (Reply("invalid_payload"), 1, "invalid_payload"),
+        (Reply("channel_is_archived"), 1, "channel_is_archived"),
+        (Reply({"ok": False, "error": "no_text"}), 1, "the response reports a failure no_text"),
+        (Reply({"success": False}), 1, "the response reports a failure"),
+        (Reply({"error": {"code": 1, "url": SECRET}}), 1, "the response reports a failure"),
+        (Reply(TEAMS.format(413)), 1, "message delivery failed: HTTP error 413"),
+        (Reply(TEAMS.format(429)), 3, "message delivery failed: HTTP error 429 after 3 attempts"),
+        (Reply("invalid_token", 403), 1, "HTTP 403 invalid_token"),
+        (Reply(f"no such hook {SECRET}", 404), 1, "HTTP 404"),
+    ),
+)
+def test_a_response_that_reports_a_failure_is_one(reply: Reply, attempts: int, reason: str) -> None:
+    """Also with status 200; what it quotes is not repeated."""
+    _, tried, why = posted(reply)
+    assert (tried, why) == (attempts, reason)
+
+
+@pytest.mark.parametrize("body", ("ok", "1", "", "OK", {"ok": True}, {"name": "x"}, "{", "[" * 9, "Accepted"))
+def test_what_accepts_is_accepted(body: object) -> None:
+    """Bodies of Slack, Teams, Discord, Google Chat and others after a success."""
+    assert posted(Reply(body)) == ([], 1, "")
 
 
 def test_a_webhook_that_is_away_is_named_by_its_host() -> None:
     """Nor does an unreachable one, in its error, its cause or its representation."""
     webhook = Webhook(f"http://127.0.0.1:9/{SECRET}")
-    with pytest.raises(NotAccepted) as caught:
-        webhook.post("hello")
+    with pytest.raises(NotAccepted, match="after 3 attempts") as caught:
+        webhook.post("hello", lambda _: None)
     assert "xyzzy" not in f"{caught.value.message}{caught.value.__cause__}{webhook!r}"
 
 

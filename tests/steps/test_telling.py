@@ -1,9 +1,11 @@
 """The steps that tell, purge and run the user's command."""
 
+import io
 import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,16 +15,18 @@ import pytest
 from cartctl.adapters.cdn import Cloudflare
 from cartctl.adapters.notify import Webhook
 from cartctl.adapters.programs import ProgramFailed
-from cartctl.engine.model import Run
+from cartctl.engine.model import Event, Run
 from cartctl.engine.pulse import Pulse, TimedOut
-from cartctl.errors import ConfigError, Interrupted, StepFailed
+from cartctl.engine.report import report
+from cartctl.errors import ConfigError, Interrupted
+from cartctl.render.json import plain
+from cartctl.render.text import write
 from cartctl.steps.announce import Announce, AnnounceOutcome
 from cartctl.steps.cdn import PurgeCdn
 from cartctl.steps.hook import Hook
-from tests.web import Reply, serve
+from tests.web import Asked, Reply, serve
 
 RUN = Run("r1", "production", datetime.now(UTC), Path("/nonexistent"), "running", {})
-AWAY = "http://127.0.0.1:9/secret"
 
 
 def python(program: str) -> tuple[str, ...]:
@@ -41,16 +45,61 @@ def test_everybody_is_told_that_it_begins() -> None:
     """Each notifier gets the run's id and environment."""
     with serve(lambda _: Reply("ok")) as one, serve(lambda _: Reply("ok")) as two:
         result = Announce("announce", [Webhook(one.url), Webhook(two.url)]).perform(RUN, Pulse())
-    assert result["told"] == ["127.0.0.1", "127.0.0.1"]
+    assert result["told"] == ["127.0.0.1 #1", "127.0.0.1 #2"]
     assert "r1 begins in production" in one.asked[0].body
     assert one.asked[0].body == two.asked[0].body
 
 
-def test_a_beginning_nobody_took_is_a_failure_after_all_were_tried() -> None:
-    """One notifier that is away does not keep the others from hearing."""
-    with serve(lambda _: Reply("ok")) as web, pytest.raises(StepFailed, match="does not answer"):
-        Announce("announce", [Webhook(AWAY), Webhook(web.url)]).perform(RUN, Pulse())
+@pytest.mark.parametrize("step", (Announce("announce", []), AnnounceOutcome("report", [])))
+def test_a_notifier_that_fails_stops_neither_the_others_nor_the_run(step: Announce) -> None:
+    """Who was not notified, and why, is in the result and in its warnings, without any address."""
+
+    def refused(_: Asked) -> Reply:
+        return Reply("invalid_payload", 400)
+
+    with serve(refused) as bad, serve(lambda _: Reply("ok")) as web:
+        chosen = [Webhook(f"{bad.url}/secret"), Webhook(f"{web.url}/secret")]
+        result = type(step)(step.key, chosen).perform(RUN, Pulse())
     assert len(web.asked) == 1
+    assert result["told"] == ["127.0.0.1 #2"]
+    assert result["not_notified"] == [{"name": "127.0.0.1 #1", "reason": "HTTP 400 invalid_payload"}]
+    assert result["warnings"] == ["127.0.0.1 #1 was not notified: HTTP 400 invalid_payload"]
+    assert "secret" not in str(result)
+
+
+def test_a_notifier_with_a_bug_stops_nothing_and_ctrl_c_is_heard() -> None:
+    """Whatever it raises is its reason; the run's own alarm is not."""
+
+    class Broken(Webhook):
+        def post(self, text: str, pause: Callable[[float], None] = time.sleep) -> None:
+            raise KeyError(text)
+
+    result = Announce("announce", [Broken("https://hooks.example/x")]).perform(RUN, Pulse())
+    assert result["not_notified"][0]["reason"].startswith("Unexpected KeyError")
+    pulse = Pulse()
+    with serve(lambda _: Reply("", 503)) as web:
+        timer = threading.Timer(0.2, pulse.alarm, (Interrupted("stop"),))
+        timer.start()
+        with pytest.raises(Interrupted):
+            Announce("announce", [Webhook(web.url)]).perform(RUN, pulse)
+        timer.join()
+
+
+def test_the_report_lists_who_was_not_notified() -> None:
+    """In its JSON and in its text."""
+    missed = {"not_notified": [{"name": "hooks.example", "reason": "HTTP 503 after 3 attempts"}]}
+    events = [
+        Event("r1", RUN.started, "run", "started", {"plan": "deploy", "env": "production"}),
+        Event("r1", RUN.started, "announce", "applied", {"result": missed}),
+        Event("r1", RUN.started, "run", "finished", {"outcome": "succeeded", "exit_code": 0}),
+    ]
+    found = report(events)
+    shown = io.StringIO()
+    write(found, shown)
+    assert plain(found)["not_notified"] == [
+        {"name": "hooks.example", "step": "announce", "reason": "HTTP 503 after 3 attempts"}
+    ]
+    assert "not notified  hooks.example (announce): HTTP 503 after 3 attempts" in shown.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -61,14 +110,6 @@ def test_the_outcome_is_told(outcome: str, word: str) -> None:
     with serve(lambda _: Reply("ok")) as web:
         AnnounceOutcome("report", [Webhook(web.url)]).perform(replace(RUN, outcome=outcome), Pulse())
     assert word in web.asked[0].body
-
-
-def test_an_outcome_nobody_took_takes_nothing_back() -> None:
-    """A chat that is down is reported; the deployment stands."""
-    result = AnnounceOutcome("report", [Webhook(AWAY)]).perform(RUN, Pulse())
-    assert result["told"] == []
-    assert result["failed"]
-    assert "secret" not in str(result)
 
 
 def test_the_outcome_is_told_also_after_a_failure() -> None:
