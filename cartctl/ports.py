@@ -59,10 +59,11 @@ class Ports:
 
     @cached_property
     def database(self) -> "Postgres":
-        """The target."""
-        from cartctl.adapters.postgres import Postgres
+        """The target; a sandbox's is a server of our own, wherever `PG*` variables point."""
+        from cartctl.adapters.postgres import OwnPostgres, Postgres
 
-        return Postgres(self.env.database.dsn.reveal())
+        kind = OwnPostgres if self.env.cluster.kind == "sandbox" else Postgres
+        return kind(self.env.database.dsn.reveal())
 
     @cached_property
     def state(self) -> "Postgres":

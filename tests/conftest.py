@@ -1,5 +1,6 @@
 """What every test may ask for: real PostgreSQL servers, started when first asked for, and databases made from templates."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,9 @@ from tests.sandbox_fixture import sandbox, sandbox_session  # one for all folder
 from tests.services import Server, debian_server, embedded_server
 
 __all__ = ["sandbox", "sandbox_session"]
+
+for _name in [name for name in os.environ if name.startswith("PG")]:
+    del os.environ[_name]  # the tests' servers are addressed by psycopg and PostgreSQL's own programs, too
 
 
 @pytest.fixture(scope="session")

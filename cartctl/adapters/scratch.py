@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cartctl.adapters.embedded_postgres import EmbeddedPostgres
 from cartctl.adapters.pg_tools import EMBEDDED
-from cartctl.adapters.postgres import Postgres
+from cartctl.adapters.postgres import OwnPostgres
 from cartctl.errors import Inconclusive
 
 UNNUMBERED = 16  # the version in the package's folder without a number
@@ -18,7 +18,7 @@ QUICK = ("fsync", "synchronous_commit", "full_page_writes")  # nothing of it is 
 
 
 @contextmanager
-def scratch_server(major: int) -> Iterator[Postgres]:
+def scratch_server(major: int) -> Iterator[OwnPostgres]:
     """A superuser's way into a new, empty server of version `major`, else the next newer, else the newest there is.
 
     Raises Inconclusive where the embedded server is not installed.
@@ -29,7 +29,7 @@ def scratch_server(major: int) -> Iterator[Postgres]:
     server = EmbeddedPostgres(home / "data", version)
     try:
         server.start()
-        postgres = Postgres(server.dsn("postgres"))
+        postgres = server.database("postgres")
         with postgres.session("scratch") as connection:
             for name in QUICK:
                 connection.execute(f"ALTER SYSTEM SET {name} = off".encode())

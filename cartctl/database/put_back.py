@@ -197,11 +197,13 @@ def _copy_all(connection: Connection, tools: PgTools, kept: Kept, order: list[st
 def _copy(connection: Connection, tools: PgTools, dump: Path, name: str) -> None:
     with tools.rows(dump, SCHEMA, name) as rows, translated():
         if rows.copy:
+            connection.execute("SELECT set_config('client_encoding', %s, true)", (rows.encoding,))
             _feed(connection, rows.copy, rows.blocks())
+            connection.execute("SET LOCAL client_encoding = 'UTF8'")
 
 
-def _feed(connection: Connection, statement: str, blocks: Iterator[bytes]) -> None:
-    with connection.cursor().copy(statement.encode()) as copy:
+def _feed(connection: Connection, statement: bytes, blocks: Iterator[bytes]) -> None:
+    with connection.cursor().copy(statement) as copy:
         for block in blocks:
             copy.write(block)
 

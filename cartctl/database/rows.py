@@ -74,7 +74,7 @@ def _dump(
     row = connection.execute("SELECT pg_export_snapshot()").fetchone()
     dump = partial / "dump"
     tools.dump(
-        postgres.dsn,
+        postgres,
         dump,
         tables=[f"{SCHEMA}.{name}" for name in names],
         snapshot=str(row[0]) if row is not None else None,

@@ -68,7 +68,7 @@ def scratch_copy(
 def _schema(database: Postgres, target: Connection, place: Path, pulse: Pulse) -> Iterator[OpenDump]:
     """The structure, then the rows that say what was migrated."""
     tools = find_tools(target.info.server_version)
-    tools.dump(database.dsn, place / "schema", exclude_schemas=(JOURNAL_SCHEMA,), structure_only=True)
+    tools.dump(database, place / "schema", exclude_schemas=(JOURNAL_SCHEMA,), structure_only=True)
     yield OpenDump(place / "schema", {})
     pulse.check()
     known = target.execute(
@@ -76,7 +76,7 @@ def _schema(database: Postgres, target: Connection, place: Path, pulse: Pulse) -
            WHERE c.relkind = 'r' AND (n.nspname = 'cartctl' OR (n.nspname, c.relname) = ('public', '_prisma_migrations'))"""
     ).fetchone()
     if known:
-        tools.dump(database.dsn, place / "records", tables=RECORDS, rows_only=True)
+        tools.dump(database, place / "records", tables=RECORDS, rows_only=True)
         yield OpenDump(place / "records", {})
 
 

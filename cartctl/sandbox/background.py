@@ -31,6 +31,8 @@ class Program:
 
     def start(self) -> None:
         """Start it, detached from this terminal and command."""
+        from cartctl.adapters.postgres.surroundings import without_libpq
+
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with effect(f"sandbox.start_{self._name}"), self._log.open("ab") as log:
             child = subprocess.Popen(
@@ -39,7 +41,7 @@ class Program:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**without_libpq(os.environ), "PYTHONUNBUFFERED": "1"},
             )
             write_atomic(self._kept, f'{{"pid": {child.pid}}}')
         child.returncode = 0  # it is not waited for: it outlives this command

@@ -53,7 +53,7 @@ class Seeded:
 def superuser(name: str) -> Postgres:
     """The database of the sandbox `name`, as its superuser. Raises StepFailed when it does not run."""
     layout = Layout(checked_directory(name))
-    return Postgres(EmbeddedPostgres(layout.postgres).dsn("postgres", DATABASE))
+    return EmbeddedPostgres(layout.postgres).database("postgres", DATABASE)
 
 
 def fill(

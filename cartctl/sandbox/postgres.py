@@ -3,7 +3,7 @@
 from importlib.resources import files
 
 from cartctl.adapters.embedded_postgres import EmbeddedPostgres
-from cartctl.adapters.postgres import Connection, Postgres
+from cartctl.adapters.postgres import Connection
 from cartctl.sandbox.layout import Layout, write_atomic
 from cartctl.sandbox.names import APP, DATABASE, DEPLOYER, OWNER
 from cartctl.sandbox.seed import seed
@@ -31,12 +31,12 @@ def start(server: EmbeddedPostgres, layout: Layout) -> None:
 
 
 def _prepare(server: EmbeddedPostgres) -> None:
-    with Postgres(server.dsn("postgres")).session("sandbox") as connection:
+    with server.database("postgres").session("sandbox") as connection:
         if not _exists(connection, "SELECT 1 FROM pg_roles WHERE rolname = %s", DEPLOYER):
             connection.execute(ROLES)
         if not _exists(connection, "SELECT 1 FROM pg_database WHERE datname = %s", DATABASE):
             connection.execute(f"CREATE DATABASE {DATABASE} OWNER {OWNER}")
-    with Postgres(server.dsn("postgres", DATABASE)).session("sandbox", autocommit=False) as connection:
+    with server.database("postgres", DATABASE).session("sandbox", autocommit=False) as connection:
         if not _exists(connection, "SELECT to_regclass(%s)", "public.companies"):
             make_platform(connection)
 

@@ -54,7 +54,7 @@ def create(subject: Subject, store: Store, snapshot: str, pulse: Pulse) -> Manif
             facts = read_facts(connection, subject.fingerprint, pulse)
             dump = partial / DUMP
             tools.dump(
-                subject.database.dsn,
+                subject.database,
                 dump,
                 jobs=jobs_for(size, os.cpu_count() or 1),
                 exclude_schemas=(JOURNAL_SCHEMA,),

@@ -221,9 +221,9 @@ def _carry_journal(live: Postgres, target: Postgres, pulse: Pulse) -> None:
         return
     with tempfile.TemporaryDirectory(prefix="cartctl-journal-") as place:
         dump = Path(place) / "dump"
-        tools.dump(live.dsn, dump, schemas=(JOURNAL_SCHEMA,))
+        tools.dump(live, dump, schemas=(JOURNAL_SCHEMA,))
         pulse.check()
-        tools.restore(target.dsn, dump)
+        tools.restore(target, dump)
 
 
 def _aside(connection: Connection, live: str) -> str:

@@ -38,7 +38,7 @@ def fill(
         tools = find_tools(connection.info.server_version)
     try:
         tools.restore(
-            database.dsn, dump.path, jobs=jobs, as_role=as_role, strangers=strangers, attend=_attended(pulse)
+            database, dump.path, jobs=jobs, as_role=as_role, strangers=strangers, attend=_attended(pulse)
         )
     except ProgramFailed as failed:
         if NOT_HERE.search(failed.message):

@@ -63,7 +63,7 @@ def test_a_dump_holds_the_tables_asked_for(platform_database: Postgres, tmp_path
     with platform_database.session("tests") as connection:
         connection.execute('CREATE TABLE "Mixed Case" (id int)')
     tools = find_tools(180001)
-    tools.dump(platform_database.dsn, tmp_path / "dump", tables=['public."Mixed Case"', "public.sites"])
+    tools.dump(platform_database, tmp_path / "dump", tables=['public."Mixed Case"', "public.sites"])
     listed = tools.list(tmp_path / "dump")
     assert "TABLE DATA public Mixed Case" in listed
     assert "TABLE DATA public sites" in listed
@@ -73,16 +73,14 @@ def test_a_dump_holds_the_tables_asked_for(platform_database: Postgres, tmp_path
 def test_a_failed_dump_says_what_the_tool_said(platform_database: Postgres, tmp_path: Path) -> None:
     """The error carries the tool's name, exit code and the end of its stderr."""
     with pytest.raises(ProgramFailed, match=r"pg_dump failed \(exit code 1\): .*no matching tables"):
-        find_tools(180001).dump(platform_database.dsn, tmp_path / "dump", tables=["nowhere.nothing"])
+        find_tools(180001).dump(platform_database, tmp_path / "dump", tables=["nowhere.nothing"])
 
 
 def test_a_dump_waits_for_locks_no_longer_than_told(locked_table: Postgres, tmp_path: Path) -> None:
     """A held lock fails the dump after the time limit instead of hanging."""
     begun = time.monotonic()
     with pytest.raises(ProgramFailed, match="LOCK TABLE"):
-        find_tools(180001).dump(
-            locked_table.dsn, tmp_path / "d", lock_wait_timeout=timedelta(milliseconds=200)
-        )
+        find_tools(180001).dump(locked_table, tmp_path / "d", lock_wait_timeout=timedelta(milliseconds=200))
     assert time.monotonic() - begun < 5
 
 
@@ -95,7 +93,7 @@ def test_a_dump_that_is_cancelled_ends_with_its_workers(locked_table: Postgres, 
         raise Interrupted("Ctrl-C")
 
     with pytest.raises(Interrupted):
-        find_tools(180001).dump(locked_table.dsn, tmp_path / "dump", jobs=2, attend=attend)
+        find_tools(180001).dump(locked_table, tmp_path / "dump", jobs=2, attend=attend)
     assert _gone(seen[0])
 
 
@@ -131,7 +129,7 @@ def test_the_password_is_never_on_the_command_line(locked_table: Postgres, tmp_p
         raise Interrupted("seen")
 
     with pytest.raises(Interrupted):
-        find_tools(180001).dump(dsn, tmp_path / "dump", attend=attend)
+        find_tools(180001).dump(Postgres(dsn), tmp_path / "dump", attend=attend)
     assert lines
     assert all(PASSWORD.encode() not in line for line in lines)
     assert f"PGPASSWORD={PASSWORD}".encode() in environments[0]
@@ -160,7 +158,7 @@ def test_a_stop_from_another_thread_ends_the_waiting(locked_table: Postgres, tmp
         program.wait(10)
 
     with pytest.raises(ProgramFailed, match=r"signal 15|terminated by user"):
-        find_tools(180001).dump(locked_table.dsn, tmp_path / "dump", attend=attend)
+        find_tools(180001).dump(locked_table, tmp_path / "dump", attend=attend)
 
 
 def _processes() -> list[Path]:

@@ -10,6 +10,8 @@ import psycopg
 from psycopg.rows import DictRow, TupleRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from cartctl.adapters.postgres.dsn import read_dsn
+from cartctl.adapters.postgres.surroundings import complete
 from cartctl.sandbox.service.figures import QUERY_SECONDS
 
 if TYPE_CHECKING:
@@ -30,8 +32,8 @@ class Data:
 
     def __init__(self, dsn: str, pod: str) -> None:
         self._pool: ConnectionPool[psycopg.Connection[TupleRow]] = ConnectionPool(
-            dsn,
             kwargs={
+                **complete(read_dsn(dsn)),
                 "prepare_threshold": None,
                 "application_name": pod,
                 "options": "-c TimeZone=UTC",

@@ -1,0 +1,24 @@
+"""The one package that speaks to PostgreSQL: addresses, connections with their settings, and the driver's errors translated."""
+
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from cartctl.adapters.postgres.alchemy import engine_over
+from cartctl.adapters.postgres.database import OwnPostgres, Postgres
+from cartctl.adapters.postgres.errors import DatabaseUnreachable, RowsHidden, SqlFailed, translated
+from cartctl.adapters.postgres.settings import Connection, as_application, milliseconds
+
+__all__ = [
+    "Connection",
+    "DatabaseUnreachable",
+    "Jsonb",
+    "OwnPostgres",
+    "Postgres",
+    "RowsHidden",
+    "SqlFailed",
+    "as_application",
+    "engine_over",
+    "milliseconds",
+    "sql",
+    "translated",
+]

@@ -1,0 +1,60 @@
+"""The parameters that Prisma's connection URLs carry beside libpq's: those without meaning here, and those refused by name."""
+
+from urllib.parse import unquote
+
+from cartctl.errors import ConfigError
+
+SCHEMA = "public"
+_IGNORED = {  # they shape Prisma's pool and its queries
+    "connection_limit",
+    "pool_timeout",
+    "socket_timeout",
+    "statement_cache_size",
+    "max_connection_lifetime",
+    "max_idle_connection_lifetime",
+}
+_OWN = {*_IGNORED, "schema", "pgbouncer", "sslaccept", "sslidentity"}
+
+
+def without_prisma(query: str) -> list[tuple[str, str]]:
+    """The parameters of a URL's query that libpq reads, still %-escaped. Pure.
+
+    Raises ConfigError, naming the parameter, where leaving it out would connect to something else than Prisma does.
+    """
+    pairs = [(key, value) for key, _, value in (each.partition("=") for each in query.split("&") if each)]
+    prisma = any(key in _OWN for key, _ in pairs)
+    for key, value in pairs:
+        if told := _refusal(key, unquote(value), prisma=prisma):
+            raise ConfigError(told[0], hint=told[1])
+    return [(key, value) for key, value in pairs if key not in _OWN]
+
+
+def _refusal(key: str, value: str, *, prisma: bool) -> tuple[str, str] | None:
+    """What is wrong with a parameter, and what to do instead; None when it may be left out or is libpq's."""
+    match key:
+        case "schema" if value != SCHEMA:
+            return (
+                f"The database's DSN names the schema {value!r}: cartctl works in schema {SCHEMA} alone.",
+                f"Give a DSN of a database whose tables are in {SCHEMA}, or take schema out.",
+            )
+        case "pgbouncer" if value.lower() != "false":
+            return (
+                f"The database's DSN says pgbouncer={value}: through a connection pooler, locks and settings do not hold.",
+                "Give the address of the server itself, without pgbouncer (Prisma's directUrl).",
+            )
+        case "sslaccept" if value != "accept_invalid_certs":
+            return (
+                f"The database's DSN says sslaccept={value}, which only Prisma knows.",
+                "Write sslmode=verify-full, with sslrootcert=FILE for an authority of your own.",
+            )
+        case "sslidentity":
+            return (
+                "The database's DSN says sslidentity, a PKCS #12 file that only Prisma reads.",
+                "Write sslcert=FILE and sslkey=FILE.",
+            )
+        case "sslcert" if prisma:
+            return (
+                "The database's DSN says sslcert: Prisma reads a server's certificate, libpq the client's.",
+                "Write sslrootcert=FILE, with sslmode=verify-full.",
+            )
+    return None
