@@ -110,7 +110,8 @@ def _migration(connection: Connection, work: Work, migration: Frozen) -> DryMigr
     began = time.monotonic()
     try:
         with translated():
-            statements = tuple(_statements(connection, work, migration))
+            with work.session(connection):
+                statements = tuple(_statements(connection, work, migration))
             grant(connection, migration, work.settings.app_role)
             work.tell_prisma(connection, migration)
     except SqlFailed as failed:

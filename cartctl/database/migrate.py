@@ -187,7 +187,7 @@ def _apply(connection: "sqlalchemy.Connection", migration: Frozen, work: Work, p
     driver = _driver(connection)
     with _transaction(connection) as transaction:
         with pulse.cancelling(driver.cancel_safe):
-            move(connection, "upgrade", migration.revision, script=work.script)
+            move(connection, "upgrade", migration.revision, script=work.script, session=work.session)
             grant(driver, migration, work.settings.app_role)
             _record(driver, migration, work)
         work.aside.execute("SELECT 1")  # it holds the migrators' lock: once lost, another may be at work

@@ -4,10 +4,11 @@ Loaded late, or ahead of its use while something else is waited for: it takes a 
 """
 
 import sys
+from contextlib import nullcontext
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from cartctl.migrations.execute import Script, whole
+from cartctl.migrations.execute import Script, Session, whole
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -16,17 +17,23 @@ if TYPE_CHECKING:
 
 
 def move(
-    connection: "Connection", verb: Literal["upgrade", "downgrade"], revision: str, *, script: Script = whole
+    connection: "Connection",
+    verb: Literal["upgrade", "downgrade"],
+    revision: str,
+    *,
+    script: Script = whole,
+    session: Session = nullcontext,
 ) -> None:
     """Run Alembic up or down to `revision`, inside the transaction that `connection` is in.
 
-    `script` gives what each revision executes; left out, its whole file with the strict constraints.
+    `script` gives what each revision executes; left out, its whole file with the strict constraints. `session` is a
+    block around that, given the driver's connection.
     Raises the driver's and SQLAlchemy's own errors.
     """
     config, scripts = load()
     from alembic.runtime.environment import EnvironmentContext
 
-    config.attributes.update(connection=connection, script=script)
+    config.attributes.update(connection=connection, script=script, session=session)
     steps = {"upgrade": scripts._upgrade_revs, "downgrade": scripts._downgrade_revs}[verb]  # noqa: SLF001 - as alembic.command does
 
     def chosen(current: Any, _context: Any) -> Any:

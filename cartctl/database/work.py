@@ -1,8 +1,10 @@
 """What a deployment of migrations would do to a database, found out before anything is changed."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
-from cartctl.adapters.postgres import Connection
+from cartctl.adapters.postgres import Connection, as_application
 from cartctl.config.model import Database
 from cartctl.database import ledger
 from cartctl.database.adoption import Adoption, find_adoption
@@ -40,6 +42,12 @@ class Work:
         if self.adoption is None:
             return migration.statements(strict=self.strict)
         return [each for each in self.adoption.missing[migration.revision] if each not in self.adoption.slow]
+
+    @contextmanager
+    def session(self, driver: Connection) -> Iterator[None]:
+        """A block that executes migrations: the application's own files with the settings of its sessions."""
+        with as_application(driver) if self.application.run else nullcontext():
+            yield
 
     def adopts(self, migration: Frozen) -> bool:
         """Whether a migration is recorded only."""

@@ -1,15 +1,18 @@
 """What every revision does: execute its frozen file on the driver's own connection.
 
 No parameters are passed, so the driver reads no placeholders and the server takes all statements in one message.
-`config.attributes["script"]` may say what a revision executes instead, where objects are there already. Alembic, which
-is at work when these are called, is loaded by then.
+`config.attributes["script"]` may say what a revision executes instead, where objects are there already, and `["session"]`
+with which settings. Alembic, which is at work when these are called, is loaded by then.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 from cartctl.migrations.frozen import Frozen, frozen
 
 Script = Callable[[Frozen], bytes]
+Session = Callable[[Any], AbstractContextManager[None]]
 
 
 def whole(migration: Frozen) -> bytes:
@@ -23,17 +26,19 @@ def upgrade(revision: str) -> None:
 
     config = op.get_context().config
     script: Script = whole if config is None else config.attributes.get("script", whole)
-    _run(script(frozen(revision)))
+    session: Session = nullcontext if config is None else config.attributes.get("session", nullcontext)
+    _run(script(frozen(revision)), session)
 
 
 def downgrade(revision: str) -> None:
     """Take back what a revision made."""
-    _run(frozen(revision).down)
+    _run(frozen(revision).down, nullcontext)
 
 
-def _run(sql: bytes) -> None:
+def _run(sql: bytes, session: Session) -> None:
     from alembic import op
 
     driver = op.get_bind().connection.driver_connection
     if sql and driver is not None:
-        driver.execute(sql)
+        with session(driver):
+            driver.execute(sql)

@@ -158,3 +158,35 @@ def test_the_same_effect_says_nothing(tmp_path: Path, platform_database: Postgre
     cartctl.file.write_text(cartctl.file.read_text().replace(" }\ncluster", key))
     done = cartctl("migrate", "deploy")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_its_files_run_with_the_settings_of_its_own_sessions(
+    platform_database: Postgres, settings: Settings, pulse: Pulse, files: Files
+) -> None:
+    """What the database sets for every session holds in its files; what they set themselves ends with them."""
+    name = platform_database.name
+    odd = (
+        "DateStyle = 'German, DMY'",
+        "TimeZone = 'Asia/Tokyo'",
+        "row_security = on",
+        "quote_all_identifiers = on",
+    )
+    run_sql(platform_database, LEDGER, *(f'ALTER DATABASE "{name}" SET {each}' for each in odd))
+    directory = files()
+    first = directory / NAMES[0] / "migration.sql"
+    said = ", ".join(f"current_setting('{each.partition(' ')[0]}')" for each in (*odd, "lock_timeout"))
+    first.write_text(
+        f"CREATE TABLE said AS SELECT ARRAY[{said}] AS settings;\n{first.read_text()}\n"
+        "SET lock_timeout = '1s'; SET client_encoding = 'LATIN1'; SELECT set_config('search_path', '', false);"
+    )
+    second = directory / NAMES[1] / "migration.sql"
+    second.write_text(
+        f"{second.read_text()}\nINSERT INTO said SELECT ARRAY[current_setting('lock_timeout')];"
+    )
+    asked = settings(platform_database, migrations={"prisma_dir": str(directory), "source": "prisma"})
+    assert deploy(platform_database, asked, "run", pulse).applied == NAMES
+    assert run_sql(platform_database, "SELECT settings FROM said") == [
+        (["German, DMY", "Asia/Tokyo", "on", "on", "200ms"],),
+        (["200ms"],),
+    ]
+    assert verify(platform_database, asked).verdict is Verdict.PASS
