@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from cartctl.config.load import environment_directory
 from cartctl.config.model import Environment
+from cartctl.derived_names import LOCAL_FILE, fit_name
 from cartctl.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -50,6 +51,10 @@ class Ports:
     def directory(self) -> Path:
         """What cartctl keeps on this machine about this environment: journals, snapshots."""
         return environment_directory(self.env)
+
+    def run_directory(self, run: str) -> Path:
+        """Where a run keeps its files: saved rows, downloads."""
+        return self.directory / "runs" / fit_name(run, LOCAL_FILE)
 
     @property
     def api_deployments(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from filelock import FileLock, Timeout
 
 from cartctl.adapters.cluster import Cluster, SettingsChanged
 from cartctl.adapters.effects import effect
+from cartctl.derived_names import LOCAL_FILE, derive_name
 from cartctl.errors import StepFailed
 
 LOCK_SECONDS = 10.0
@@ -112,7 +113,7 @@ class FileFlags:
             raise self._failed("written", wrong) from wrong
 
     def _replace(self, text: str) -> None:
-        draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        draft = self._path.with_name(derive_name("." + self._path.name, str(os.getpid()), LOCAL_FILE))
         mode = self._path.stat().st_mode & 0o777 if self._path.exists() else 0o644
         try:
             with os.fdopen(

@@ -20,6 +20,7 @@ from cartctl.config.model import Environment
 from cartctl.config.problems import Problem, as_error, of_validation
 from cartctl.config.rules import judge
 from cartctl.config.source import FILE_NAME, Source, find_source, read
+from cartctl.derived_names import LOCAL_FILE, fit_name
 from cartctl.errors import ConfigError
 
 SANDBOX = "sandbox"
@@ -56,7 +57,8 @@ def environment_directory(environment: Environment) -> Path:
     database = environment.database
     place = _PASSWORD.sub("", (database.state or database.dsn).reveal())
     known_as = re.sub(r"[^A-Za-z0-9_.-]", "-", environment.name)
-    return state_directory() / "environments" / f"{known_as}-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
+    digest = hashlib.sha256(place.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return state_directory() / "environments" / fit_name(known_as, LOCAL_FILE, f"-{digest}")
 
 
 def load_environment(

@@ -3,7 +3,6 @@
 The database is the authority. The local file and the cluster keep what a code rollback needs when it is gone.
 """
 
-import itertools
 import json
 import os
 import uuid
@@ -16,6 +15,7 @@ from typing import Any, Protocol
 from cartctl.adapters.effects import effect
 from cartctl.adapters.postgres import Connection, Jsonb, Postgres, SqlFailed, translated
 from cartctl.adapters.sync_wait import bounded_sync_wait
+from cartctl.derived_names import LOCAL_FILE, derive_name, fit_name
 from cartctl.engine.model import Event
 from cartctl.errors import Refused
 
@@ -180,7 +180,7 @@ class FileJournal:
 
     def path(self, run: str) -> Path:
         """The file of a run."""
-        return self.directory / f"{run}.ndjson"
+        return self.directory / fit_name(run, LOCAL_FILE, ".ndjson")
 
     def append(self, event: Event) -> None:
         """Append and fsync. A line that a kill cut short is ended first, so that it stays alone in its loss."""
@@ -221,9 +221,8 @@ class FileJournal:
 
     def _aside(self, former: str) -> Path:
         """A name beside the directory that is free."""
-        base = f"{self.directory.name}-{former[:8]}"
-        names = itertools.chain([base], (f"{base}-{number}" for number in itertools.count(2)))
-        return next(path for path in map(self.directory.with_name, names) if not path.exists())
+        name, beside = self.directory.name, self.directory.with_name
+        return beside(derive_name(name, former[:8], LOCAL_FILE, taken=lambda free: beside(free).exists()))
 
 
 def to_line(event: Event) -> str:

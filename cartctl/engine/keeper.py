@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from cartctl.adapters.cluster import Cluster
+from cartctl.derived_names import CONFIGMAP_KEY, fit_name
 from cartctl.engine.journal import from_line, open_among, to_line
 from cartctl.engine.model import Event
 
@@ -31,8 +32,9 @@ class ClusterJournal:
         if event.event not in KEPT:
             return
         kept = self._kept()
-        changes: dict[str, str | None] = {event.run: kept.get(event.run, "") + to_line(event) + "\n"}
-        if event.run not in kept:
+        key = fit_name(event.run, CONFIGMAP_KEY)
+        changes: dict[str, str | None] = {key: kept.get(key, "") + to_line(event) + "\n"}
+        if key not in kept:
             changes |= dict.fromkeys(_oldest(kept, len(kept) + 1 - KEPT_RUNS))
         self._cluster.put_settings(CONFIGMAP, changes)
 
@@ -46,7 +48,7 @@ class ClusterJournal:
 
     def events(self, run: str) -> list[Event]:
         """In the order they were written."""
-        return [from_line(line) for line in self._kept().get(run, "").splitlines()]
+        return [from_line(line) for line in self._kept().get(fit_name(run, CONFIGMAP_KEY), "").splitlines()]
 
     def open_runs(self) -> list[str]:
         """Newest first."""

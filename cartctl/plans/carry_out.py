@@ -43,7 +43,7 @@ def carry_out(
     view.started(state.run, rows)
     began = state.started.at if state.started else first.at
     run = Run(
-        state.run, ports.env.name, began, ports.directory / "runs" / state.run, "running", dict(state.results)
+        state.run, ports.env.name, began, ports.run_directory(state.run), "running", dict(state.results)
     )
     runner = Runner(
         run,

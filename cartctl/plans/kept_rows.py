@@ -40,4 +40,4 @@ def find_kept(ports: Ports, name: str) -> OpenKept:
 
 
 def _directory(ports: Ports, run: str) -> Path:
-    return ports.directory / "runs" / run / "rows"
+    return ports.run_directory(run) / "rows"

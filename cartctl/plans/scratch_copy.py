@@ -49,7 +49,7 @@ def scratch_copy(
             _copy_roles(target, admin)
         else:
             _require_roles(target, admin)
-        name = f"cartctl_rehearsal_{secrets.token_hex(4)}"
+        name = swap.free_name(admin, "cartctl_rehearsal", secrets.token_hex(4))
         around = swap.read_around(target, ports.database.name)
         with effect("postgres.rehearse"):
             create_database(admin, name, around.encoding, around.collation, around.character_type)

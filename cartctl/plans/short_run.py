@@ -45,7 +45,7 @@ def short_run(ports: Ports, name: str, actions: Sequence[Action[Any]], pulse: Pu
                 state.run,
                 ports.env.name,
                 datetime.now(UTC),
-                ports.directory / "runs" / state.run,
+                ports.run_directory(state.run),
                 "running",
                 dict(state.results),
             )

@@ -10,6 +10,7 @@ from cartctl.adapters.programs import ProgramFailed
 from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import ConfigError, Inconclusive
+from cartctl.snapshots import swap
 from cartctl.snapshots.create import jobs_for
 from cartctl.snapshots.manifest import Manifest
 from cartctl.snapshots.restored import compare, fill
@@ -78,7 +79,7 @@ def _roles(connection: Connection, manifest: Manifest, *, ours: bool) -> bool:
 
 @contextmanager
 def _scratch_database(connection: Connection, server: Postgres, manifest: Manifest) -> Iterator[Postgres]:
-    name = f"cartctl_drill_{secrets.token_hex(4)}"
+    name = swap.free_name(connection, "cartctl_drill", secrets.token_hex(4))
     with effect("postgres.drill"):
         made_on = manifest.server
         create_database(connection, name, made_on.encoding, made_on.collation, made_on.character_type)

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 from typing import ClassVar
 
@@ -23,7 +22,6 @@ from cartctl.snapshots.source import JOURNAL_SCHEMA
 from cartctl.snapshots.store import OpenDump, Store
 
 MAINTENANCE = ("postgres", "template1")
-NAME_LIMIT = 63  # bytes of a name that the server keeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +92,11 @@ def restore(subject: Subject, store: Store, snapshot: str, pulse: Pulse, *, disc
     began = time.monotonic()
     manifest, live = store.get(snapshot), subject.database.name
     manifest.refuse_other(subject.env, live)
-    new = _beside(live, "restoring")
     with maintenance(subject.database) as connection, swap.holding(connection, live):
         superuser = _refuse_unfit(connection, manifest, live, disconnect=disconnect)
         around = swap.read_around(connection, live) if swap.exists(connection, live) else _recorded(manifest)
-        with _new_database(connection, new, around) as made, store.opened(snapshot) as dump:
+        new = swap.free_name(connection, live, "restoring")
+        with _new_database(connection, new, live, around) as made, store.opened(snapshot) as dump:
             swap.try_carry_over(connection, new, around)
             target = subject.database.database(new)
             _fill(target, dump, manifest, pulse, as_role=None if superuser else around.owner)
@@ -107,7 +105,7 @@ def restore(subject: Subject, store: Store, snapshot: str, pulse: Pulse, *, disc
             if there := swap.exists(connection, live):
                 _carry_journal(subject.database, target, pulse)
             aside = _aside(connection, live)
-            swap.swap(connection, live, new, aside, pulse, disconnect=disconnect)
+            swap.swap(connection, live, new, aside, pulse, disconnect=disconnect, comment=around.comment)
             made.append(live)
     rows = sum(table.rows for table in manifest.tables)
     seconds = round(time.monotonic() - began, 3)
@@ -176,17 +174,19 @@ def _recorded(manifest: Manifest) -> swap.Around:
 
 
 @contextmanager
-def _new_database(connection: Connection, name: str, around: swap.Around) -> Iterator[list[str]]:
+def _new_database(connection: Connection, name: str, live: str, around: swap.Around) -> Iterator[list[str]]:
     """An empty database that is dropped at the block's end unless a name was put in the list: then it lives under that."""
-    gone = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-    connection.execute(gone)  # left by a restore that was killed
+    gone = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+    for left in swap.unfinished(connection, live):  # by a restore that was killed
+        connection.execute(gone.format(sql.Identifier(left)))
     swap.create(connection, name, around)
+    swap.mark_unfinished(connection, name, live)
     kept: list[str] = []
     try:
         yield kept
     finally:
         if not kept:
-            connection.execute(gone)
+            connection.execute(gone.format(sql.Identifier(name)))
 
 
 def _fill(target: Postgres, dump: OpenDump, manifest: Manifest, pulse: Pulse, *, as_role: str | None) -> None:
@@ -228,11 +228,4 @@ def _carry_journal(live: Postgres, target: Postgres, pulse: Pulse) -> None:
 
 def _aside(connection: Connection, live: str) -> str:
     """What the live database is called from now on; two restores within one second do not meet."""
-    at = f"before_{datetime.now(UTC):%Y%m%d%H%M%S}"
-    names = (_beside(live, f"{at}_{number}" if number > 1 else at) for number in count(1))
-    return next(name for name in names if not swap.exists(connection, name))
-
-
-def _beside(live: str, what: str) -> str:
-    """A name for a database that belongs to `live`, within the server's limit."""
-    return f"{live[: NAME_LIMIT - len(what) - 1]}_{what}"
+    return swap.free_name(connection, live, f"before_{datetime.now(UTC):%Y%m%d%H%M%S}")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from cartctl.adapters.effects import effect
 from cartctl.adapters.postgres import Connection, SqlFailed, sql, translated
+from cartctl.derived_names import derive_name
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Locked, Refused
 
@@ -44,6 +45,29 @@ def holding(connection: Connection, name: str) -> Iterator[None]:
 def exists(connection: Connection, name: str) -> bool:
     """Whether there is a database of this name. Read-only."""
     return connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone() is not None
+
+
+def free_name(connection: Connection, base: str, suffix: str) -> str:
+    """A name for a database beside `base` that no database of the server has. Read-only."""
+    return derive_name(base, suffix, taken=lambda name: exists(connection, name))
+
+
+def unfinished(connection: Connection, live: str) -> list[str]:
+    """Databases that a killed restore of `live` has left. Read-only."""
+    rows = connection.execute(
+        "SELECT datname FROM pg_database WHERE shobj_description(oid, 'pg_database') = %s AND datname <> %s",
+        (_mark_of(live), live),
+    ).fetchall()
+    return [str(row[0]) for row in rows]
+
+
+def mark_unfinished(connection: Connection, name: str, live: str) -> None:
+    """Say on a new database that it is an unfinished restore of `live`, until its comment is carried over."""
+    _comment(connection, name, _mark_of(live))
+
+
+def _mark_of(live: str) -> str:
+    return f"cartctl: unfinished restore of {live}"
 
 
 def read_around(connection: Connection, name: str) -> Around:
@@ -107,10 +131,6 @@ def carry_over(connection: Connection, name: str, around: Around) -> None:
     connection.execute(
         sql.SQL("ALTER DATABASE {} CONNECTION LIMIT {}").format(database, sql.Literal(around.limit))
     )
-    if around.comment is not None:
-        connection.execute(
-            sql.SQL("COMMENT ON DATABASE {} IS {}").format(database, sql.Literal(around.comment))
-        )
     if around.grants is not None:
         connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
         for grantee, privilege in around.grants:
@@ -153,6 +173,7 @@ def own(connection: Connection, name: str, around: Around) -> None:
         sql.SQL("ALTER DATABASE {} OWNER TO {}").format(sql.Identifier(name), sql.Identifier(around.owner))
     )
     carry_over(connection, name, around)
+    _comment(connection, name, around.comment)
 
 
 def _known(privilege: str) -> str:
@@ -195,8 +216,25 @@ def refuse_connected(connection: Connection, live: str, *, disconnect: bool) -> 
         )
 
 
-def swap(connection: Connection, live: str, new: str, aside: str, pulse: Pulse, *, disconnect: bool) -> None:
+def _comment(connection: Connection, name: str, comment: str | None) -> None:
+    connection.execute(
+        sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(name), sql.Literal(comment))
+    )
+
+
+def swap(
+    connection: Connection,
+    live: str,
+    new: str,
+    aside: str,
+    pulse: Pulse,
+    *,
+    disconnect: bool,
+    comment: str | None,
+) -> None:
     """Close `live` off, end its connections, and rename both in one transaction; opened again when that fails.
+
+    `comment` is the live database's own; until now the new one's said that it was unfinished.
 
     Raises Refused for connections of others unless they may be ended (`disconnect`).
     """
@@ -213,6 +251,7 @@ def swap(connection: Connection, live: str, new: str, aside: str, pulse: Pulse, 
         with effect("postgres.restore.swap"), connection.transaction():
             if there:
                 _rename(connection, live, aside)
+            _comment(connection, new, comment)
             _rename(connection, new, live)
     except BaseException:
         if there:

@@ -265,6 +265,38 @@ def test_a_deployer_that_could_not_keep_all_of_it_is_refused(
     assert names(server) == before
 
 
+@pytest.mark.parametrize("name", ("ä" * 31 + "x", "ß" * 31, "日" * 21))
+def test_a_long_name_of_many_bytes_is_restored_and_kept(pg18: Server, store: Store, name: str) -> None:
+    """63 and 62 bytes: the former database is kept under a name of its own, and a second restore keeps a second one."""
+    pg18.execute(f'CREATE DATABASE "{name}"')
+    before = names(pg18)
+    try:
+        subject = Subject("test", pg18.database(name), lambda _: "same")
+        sql(subject.database, "CREATE TABLE t AS SELECT generate_series(1, 5) AS n")
+        create(subject, store, "one", Pulse())
+        kept = [restore(subject, store, "one", Pulse(), disconnect=False).kept_as for _ in range(2)]
+        assert names(pg18) - before == set(kept)
+        assert len(set(kept)) == 2
+        assert [sql(pg18.database(str(each)), "SELECT count(*) FROM t") for each in kept] == [[(5,)]] * 2
+        assert sql(subject.database, "SELECT count(*) FROM t") == [(5,)]
+    finally:
+        for left in (names(pg18) - before) | {name}:
+            pg18.execute(f'DROP DATABASE "{left}" WITH (FORCE)')
+
+
+def test_somebody_elses_database_of_that_name_stays(
+    pg18: Server, live: Subject, store: Store, taken: str
+) -> None:
+    """Only what a killed restore has marked is cleared away, never a database because of its name."""
+    others, left = f"{live.database.name}_restoring", f"{live.database.name}_restoring_2"
+    for name in (others, left):
+        pg18.execute(f'CREATE DATABASE "{name}"')
+    pg18.execute(f"COMMENT ON DATABASE \"{left}\" IS 'cartctl: unfinished restore of {live.database.name}'")
+    restore(live, store, taken, Pulse(), disconnect=False)
+    assert others in names(pg18)
+    assert left not in names(pg18)
+
+
 def test_two_restores_within_a_second_keep_two_databases_aside(
     pg18: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

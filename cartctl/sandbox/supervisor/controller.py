@@ -7,6 +7,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from cartctl.derived_names import POD, derive_name
 from cartctl.sandbox.images import resolve
 from cartctl.sandbox.layout import Layout
 from cartctl.sandbox.supervisor import processes
@@ -86,7 +87,7 @@ class Controller:
 
     def _make(self, spec: Spec) -> None:
         pod = Pod(
-            name=f"{spec.name}-{spec.revision}-{secrets.token_hex(4)}",
+            name=derive_name(spec.name, f"{spec.revision}-{secrets.token_hex(4)}", POD),
             deployment=spec.name,
             container=spec.container,
             image=spec.images[spec.container],
