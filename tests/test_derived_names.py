@@ -1,7 +1,7 @@
 """Derived names: within their limit in bytes, never taken, never what they were made from."""
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cartctl.derived_names import CONFIGMAP_KEY, IDENTIFIER, LOCAL_FILE, POD, NameRule, derive_name, fit_name
@@ -18,6 +18,7 @@ def valid(name: str, rule: NameRule) -> bool:
     return 0 < len(encoded) <= rule.limit and not rule.unwanted.search(name) and encoded.decode() == name
 
 
+@settings(deadline=None)
 @given(TEXTS, TEXTS, RULES, st.integers(0, 120))
 @example(UMLAUTS, "restoring", IDENTIFIER, 0)
 @example(UMLAUTS, "before_20260301000000", IDENTIFIER, 3)
@@ -34,6 +35,7 @@ def test_a_derived_name_is_new_and_fits(base: str, suffix: str, rule: NameRule, 
     assert valid(name, rule)
 
 
+@settings(deadline=None)
 @given(TEXTS, TEXTS, RULES)
 def test_two_bases_stay_two(one: str, other: str, rule: NameRule) -> None:
     """Names that had to be shortened or cleaned do not meet."""
@@ -42,6 +44,7 @@ def test_two_bases_stay_two(one: str, other: str, rule: NameRule) -> None:
         assert fit_name(one, rule) != fit_name(other, rule)
 
 
+@settings(deadline=None)
 @given(TEXTS, RULES)
 def test_a_fitted_name_is_valid_and_stays(text: str, rule: NameRule) -> None:
     """A valid name is left alone; another becomes one, and that is left alone."""

@@ -13,6 +13,12 @@ from cartctl.errors import ConfigError, StepFailed
 EXTRAS = {"s3": "s3", "gs": "gs", "gcs": "gs"}  # protocol → the extra that brings its package
 
 
+class NotRegular(StepFailed):
+    """A link or a directory where a file must be."""
+
+    code = "not_a_regular_file"
+
+
 class ObjectStore:
     """A directory by its address; names are relative to it, with `/` between parts."""
 
@@ -41,14 +47,24 @@ class ObjectStore:
         with self._translated(name):
             self._files.get_file(self._path(name), str(local))
 
-    def read(self, name: str) -> bytes | None:
-        """A small file's content, None when there is none. Raises StepFailed. Read-only."""
+    def read(self, name: str, limit: int) -> bytes | None:
+        """At most `limit` bytes of a file, None when there is none. Raises StepFailed, NotRegular. Read-only."""
+        with self._translated(name):
+            if (size := self.size(name)) is None:
+                return None
+            content: bytes = self._files.cat_file(self._path(name), start=0, end=min(size, limit))
+            return content
+
+    def size(self, name: str) -> int | None:
+        """Bytes of a file, None when there is none. Raises StepFailed, NotRegular. Read-only."""
         with self._translated(name):
             try:
-                content: bytes = self._files.cat_file(self._path(name))
-            except FileNotFoundError:
+                info = self._files.info(self._path(name))
+            except (FileNotFoundError, NotADirectoryError):
                 return None
-            return content
+        if info.get("islink") or info["type"] != "file":
+            raise NotRegular(f"{self.url}/{name} is not a regular file")
+        return int(info["size"] or 0)
 
     def exists(self, name: str) -> bool:
         """Whether there is a file of this name. Raises StepFailed. Read-only."""
@@ -61,14 +77,23 @@ class ObjectStore:
             self._files.makedirs(self._path(name).rpartition("/")[0], exist_ok=True)
             self._files.pipe_file(self._path(name), content)
 
-    def names(self) -> list[str]:
-        """What is directly below. Raises StepFailed. Read-only."""
+    def directories(self) -> list[str]:
+        """The names of directories directly below, and of links. Raises StepFailed. Read-only."""
         with self._translated(""):
             try:
-                found = self._files.ls(self._root, detail=False, refresh=True)
+                found = self._files.ls(self._root, detail=True, refresh=True)
             except FileNotFoundError:
                 return []
-            return sorted(str(path).rstrip("/").rpartition("/")[2] for path in found)
+            names = (str(each["name"]) for each in found if each["type"] != "file" or each.get("islink"))
+            return sorted(name.rstrip("/").rpartition("/")[2] for name in names)
+
+    def is_link(self, name: str) -> bool:
+        """Whether a name is a link, where the address has such. Raises StepFailed. Read-only."""
+        with self._translated(name):
+            try:
+                return bool(self._files.info(self._path(name)).get("islink"))
+            except (FileNotFoundError, NotADirectoryError):
+                return False
 
     def remove(self, name: str) -> None:
         """Remove a file or a directory with all below; nothing happens when there is none. Raises StepFailed."""

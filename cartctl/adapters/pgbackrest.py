@@ -56,7 +56,15 @@ class PgBackRest:
                 )
             whole = tuple(_backup(each) for each in stanza["backup"] if not each.get("error"))
             return Catalogue(whole, _lacking(stanza, whole))
-        except (ValueError, KeyError, TypeError) as wrong:
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            ArithmeticError,
+            OSError,
+            RecursionError,
+        ) as wrong:
             raise StepFailed(
                 "pgBackRest's answer cannot be read.", hint="pgbackrest info --output=json"
             ) from wrong

@@ -141,15 +141,28 @@ def restore_snapshot(
 @snapshot.command("prune")
 def prune_snapshots(
     ctx: typer.Context,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="ID", help="Remove these instead, readable or not.", show_default=False),
+    ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Show which would go and remove nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before removing.")] = False,
 ) -> None:
     """Remove snapshots beyond those to keep.
 
-    The newest verified ones stay, as many as snapshots.keep says; a pinned one is never removed.
+    The newest verified ones stay, as many as snapshots.keep says. A pinned one is never removed, one that cannot be
+    read only by its id.
     """
     from cartctl.snapshots.destination import open_store
-    from cartctl.snapshots.retention import prune
+    from cartctl.snapshots.retention import plan_pruning, prune
 
     options: Options = ctx.obj
     env = options.environment()
-    options.show(prune(open_store(env), env.database.snapshots.keep, really=not plan))
+    store, keep = open_store(env), env.database.snapshots.keep
+    going = plan_pruning(store, keep, names or ())
+    if plan or not going.removed:
+        return options.show(going)
+    if not yes:
+        options.show_aside(going)
+    options.confirm(f"Remove {len(going.removed)} snapshots?", yes=yes)
+    return options.show(prune(store, keep, names or ()))

@@ -16,9 +16,9 @@ from cartctl.ports import Ports
 from cartctl.snapshots import swap
 from cartctl.snapshots.destination import open_store
 from cartctl.snapshots.drill import create_database
+from cartctl.snapshots.entries import OpenDump
 from cartctl.snapshots.restored import fill
 from cartctl.snapshots.source import JOURNAL_SCHEMA
-from cartctl.snapshots.store import OpenDump
 
 RECORDS = ("public._prisma_migrations", "cartctl.*")  # tables whose rows say what has been migrated
 _ROLES = """

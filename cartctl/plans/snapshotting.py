@@ -8,7 +8,7 @@ from cartctl.ports import Ports
 from cartctl.snapshots.create import Subject, create, new_id
 from cartctl.snapshots.destination import open_store, refuse_plain
 from cartctl.snapshots.elsewhere import open_provider, shown
-from cartctl.snapshots.store import Snapshot, Snapshots
+from cartctl.snapshots.entries import Snapshot, Snapshots
 from cartctl.snapshots.verify import verify
 
 

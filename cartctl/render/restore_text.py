@@ -42,7 +42,9 @@ def _put_back(result: PutBack) -> RenderableType:
 
 @renderable.register
 def _pruned(result: Pruned) -> RenderableType:
-    if not result.removed:
-        return Text(f"Nothing to remove; {len(result.kept)} kept.")
-    verb = "removed" if result.done else "would go"
-    return Text("\n".join([*(f"{verb}  {name}" for name in result.removed), f"{len(result.kept)} kept."]))
+    verb = "removed" if result.done else "would be removed"
+    lines = [f"{verb}  {name}" for name in result.removed] or ["Nothing to remove."]
+    lines += [
+        f"unreadable  {name}; to remove it: cartctl snapshot prune {name}" for name in result.unreadable
+    ]
+    return Text("\n".join([*lines, f"{len(result.kept)} kept."]))

@@ -1,12 +1,12 @@
 """Snapshots as text."""
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from cartctl.render.amounts import size
 from cartctl.render.text import renderable
-from cartctl.snapshots.store import Snapshot, Snapshots
+from cartctl.snapshots.entries import Snapshot, Snapshots
 
 _COLUMNS = ("id", "created (UTC)", "size", "verified", "pinned", "migrations")
 
@@ -20,7 +20,8 @@ def _snapshots(result: Snapshots) -> RenderableType:
         table.add_column(name, no_wrap=name != "migrations", justify="right" if name == "size" else "left")
     for entry in result.snapshots:
         table.add_row(*_cells(entry))
-    return table
+    reasons = [Text(entry.unreadable, "red") for entry in result.snapshots if entry.unreadable]
+    return Group(table, *reasons)
 
 
 @renderable.register
@@ -31,12 +32,18 @@ def _snapshot(result: Snapshot) -> RenderableType:
     return table
 
 
+def _state(entry: Snapshot) -> Text:
+    if entry.unreadable:
+        return Text("unreadable", "red")
+    return Text("yes", "green") if entry.verified else Text("no", "yellow")
+
+
 def _cells(entry: Snapshot) -> tuple[Text, ...]:
     return (
         Text(entry.id),
         Text(f"{entry.created_at:%Y-%m-%d %H:%M:%S}"),
         Text(size(entry.bytes)),
-        Text("yes", "green") if entry.verified else Text("no", "yellow"),
+        _state(entry),
         Text("yes" if entry.pinned else "no"),
         Text(", ".join(entry.heads) or "none"),
     )

@@ -14,8 +14,9 @@ from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused
 from cartctl.snapshots.encryption import checksums, seal
 from cartctl.snapshots.manifest import DamagedSnapshot, File, Manifest, write_manifest
+from cartctl.snapshots.marks import sync
 from cartctl.snapshots.source import JOURNAL_SCHEMA, Facts, Fingerprint, database_size, exported, read_facts
-from cartctl.snapshots.store import DUMP, Store, sync
+from cartctl.snapshots.store import DUMP, Store
 
 LIMIT = timedelta(hours=6)  # of one dump; longer ones want a physical backup
 EVERY = 0.05  # seconds between two looks at the dump's size

@@ -1,13 +1,12 @@
 """Backups that another tool makes and keeps: pgBackRest, or commands of the user's. Asked, told to make one, never read."""
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import ClassVar, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cartctl.adapters.pgbackrest import PgBackRest
 from cartctl.adapters.programs import Attend, Program, inherited, run
@@ -15,7 +14,8 @@ from cartctl.config.model import Backup as BackupCommands
 from cartctl.config.model import Snapshots
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import ConfigError, StepFailed
-from cartctl.snapshots.store import Snapshot
+from cartctl.snapshots.entries import Snapshot
+from cartctl.snapshots.untrusted import Count, Line, Moment, parse_json
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -104,10 +104,10 @@ class FromPgBackRest(Provider):
 class _Answer(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    id: str
-    created_at: AwareDatetime
-    bytes: int = 0
-    asked_as: str = ""
+    id: Line
+    created_at: Moment
+    bytes: Count = 0
+    asked_as: Line = ""
 
 
 class _Status(BaseModel):
@@ -154,12 +154,12 @@ class FromCommands(Provider):
 
 
 def _told(answer: _Answer) -> Told:
-    return Told(answer.id, answer.created_at.astimezone(UTC), answer.bytes, asked_as=answer.asked_as)
+    return Told(answer.id, answer.created_at, answer.bytes, asked_as=answer.asked_as)
 
 
 def _parsed(model: type[M], text: str) -> M:
     try:
-        return model.model_validate(json.loads(text))
+        return model.model_validate(parse_json(text.encode()))
     except (ValueError, ValidationError) as wrong:
         first = str(wrong).splitlines()[0]
         raise StepFailed(

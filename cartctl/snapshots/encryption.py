@@ -13,8 +13,8 @@ from cartctl.adapters.programs import Attend, Program
 from cartctl.config.model import Encrypt
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import ConfigError
-from cartctl.snapshots.manifest import DamagedSnapshot, Manifest
-from cartctl.snapshots.places import private
+from cartctl.snapshots.manifest import Manifest, damaged
+from cartctl.snapshots.places import AGAIN, private, using
 
 LIMIT = 6 * 3600.0  # seconds for one file
 
@@ -54,13 +54,10 @@ def decrypted(kept: Path, manifest: Manifest, cipher: Cipher | None, beside: Pat
         )
     with private(beside, "opened") as place:
         for name, expected in manifest.plain.items():
-            plain = place / name
-            cipher.decrypt(kept / (name + cipher.suffix), plain)
-            if checksum(plain) != expected:
-                raise DamagedSnapshot(
-                    f"{name} of the snapshot {manifest.id} is not what was encrypted.",
-                    hint="Take a new snapshot.",
-                )
+            with using(place, AGAIN):
+                cipher.decrypt(kept / (name + cipher.suffix), place / name)
+            if checksum(place / name) != expected:
+                raise damaged(manifest.id, f"{name} is not what was encrypted")
         yield place
 
 

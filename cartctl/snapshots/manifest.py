@@ -2,15 +2,19 @@
 
 import hashlib
 import json
-from datetime import datetime
+import os
+import stat
 from pathlib import Path
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from cartctl.errors import CheckFailed, Refused
+from cartctl.snapshots.untrusted import Count, Line, Moment, Name, PlainName, Seconds, Sha256, parse_json
 
 NAME = "manifest.json"
 LIMIT = 64 * 1024 * 1024  # bytes; a manifest beyond it is none of ours
+SHOWN = 100  # characters of an invalid key in a message
 
 
 class DamagedSnapshot(CheckFailed):
@@ -28,58 +32,70 @@ class Part(BaseModel):
 class File(Part):
     """One file of the dump."""
 
-    bytes: int
-    sha256: str
+    bytes: Count
+    sha256: Sha256
 
 
 class Table(Part):
     """One table with its exact number of rows, counted in the dump's own snapshot."""
 
-    schema_name: str
-    name: str
-    rows: int
+    schema_name: Name
+    name: Name
+    rows: Count
 
 
 class Server(Part):
     """The server that was dumped, and what a new database must be made with to receive it."""
 
-    version_num: int
-    version: str
-    database: str
-    owner: str
-    encoding: str
-    collation: str
-    character_type: str
+    version_num: Count
+    version: Line
+    database: Name
+    owner: Name
+    encoding: Line
+    collation: Line
+    character_type: Line
 
 
 class Target(Part):
     """The point in time that a recovery from the write-ahead log would aim at."""
 
-    wal_lsn: str
-    at: datetime
-    timeline: int
+    wal_lsn: Line
+    at: Moment
+    timeline: Count
 
 
 class Manifest(Part):
     """Everything that a restore or a verification compares with."""
 
-    format: int = 1
-    id: str
-    env: str
-    created_at: datetime
-    seconds: float
-    provider: str = "local"
+    format: Literal[1] = 1
+    id: PlainName
+    env: Name
+    created_at: Moment
+    seconds: Seconds
+    provider: Line = "local"
     server: Server
-    tool: str
-    heads: tuple[str, ...]
-    ledger_rows: int | None  # of _prisma_migrations; None where there is none
-    fingerprint: str
+    tool: Line
+    heads: tuple[Line, ...]
+    ledger_rows: Count | None  # of _prisma_migrations; None where there is none
+    fingerprint: Line
     target: Target
     tables: tuple[Table, ...]
-    files: dict[str, File]
-    roles: tuple[str, ...] = ()  # that own something in it or may do something with it
-    encryption: str | None = None  # how `files` are encrypted
-    plain: dict[str, str] = {}  # where they are: SHA-256 of the files before, by their names then
+    files: dict[PlainName, File]
+    roles: tuple[Name, ...] = ()  # that own something in it or may do something with it
+    encryption: Line | None = None  # how `files` are encrypted
+    plain: dict[PlainName, Sha256] = {}  # where they are: SHA-256 of the files before, by their names then
+
+    @model_validator(mode="after")
+    def _plain_and_encrypted_agree(self) -> Self:
+        if self.encryption and {name.rpartition(".")[0] for name in self.files} != set(self.plain):
+            raise ValueError("encrypted and plain files differ")
+        return self
+
+    @model_validator(mode="after")
+    def _tables_once(self) -> Self:
+        if len({(table.schema_name, table.name) for table in self.tables}) != len(self.tables):
+            raise ValueError("a table is repeated")
+        return self
 
     @property
     def bytes(self) -> int:
@@ -109,24 +125,52 @@ def write_manifest(directory: Path, manifest: Manifest) -> Path:
 def read_manifest(directory: Path) -> Manifest:
     """The manifest of a snapshot's directory. Read-only.
 
-    Raises DamagedSnapshot when it is missing, unreadable, of another form, or no longer what was written.
+    Raises DamagedSnapshot when it is missing, a link, unreadable, of another form, or no longer what was written.
     """
-    path = directory / NAME
     try:
-        with path.open("rb") as stream:
-            document = json.loads(stream.read(LIMIT))
+        content = _content(directory)
+    except FileNotFoundError:
+        raise damaged(directory.name, "the manifest is missing") from None
+    except OSError as wrong:
+        raise damaged(directory.name, f"the manifest cannot be read: {wrong.strerror}") from wrong
+    return parse_manifest(content, directory.name)
+
+
+def _content(directory: Path) -> bytes:
+    """No link is followed, and a pipe is not waited for."""
+    if directory.is_symlink():
+        raise damaged(directory.name, "it is a symbolic link")
+    handle = os.open(directory / NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(handle, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise damaged(directory.name, "the manifest is not a regular file")
+        return stream.read(LIMIT + 1)
+
+
+def parse_manifest(content: bytes, snapshot: str) -> Manifest:
+    """The manifest of the snapshot `snapshot`. Raises DamagedSnapshot for anything but what cartctl wrote. Pure."""
+    if len(content) > LIMIT:
+        raise damaged(snapshot, f"the manifest is larger than {LIMIT // 1024**2} MiB")
+    try:
+        document = parse_json(content)
         manifest = Manifest.model_validate(document["manifest"])
-    except (OSError, ValueError, KeyError, TypeError, ValidationError) as wrong:
-        reason = "it is missing" if isinstance(wrong, FileNotFoundError) else "it cannot be read"
-        raise DamagedSnapshot(
-            f"Snapshot {directory.name} has no usable manifest: {reason}.", hint="Take a new snapshot."
-        ) from wrong
-    if document.get("digest") != _digest(document["manifest"]):
-        raise DamagedSnapshot(
-            f"The manifest of snapshot {directory.name} was altered after it was written.",
-            hint="Take a new snapshot.",
-        )
+        altered = document.get("digest") != _digest(document["manifest"])
+    except ValidationError as wrong:
+        first = wrong.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])[:SHOWN]
+        raise damaged(snapshot, f"the manifest cannot be read: {place}: {first['msg']}") from wrong
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as wrong:
+        raise damaged(snapshot, "the manifest cannot be read") from wrong
+    if altered:
+        raise damaged(snapshot, "the manifest was altered after it was written")
+    if manifest.id != snapshot:
+        raise damaged(snapshot, f"the manifest is of another snapshot, {manifest.id}")
     return manifest
+
+
+def damaged(snapshot: str, reason: str) -> DamagedSnapshot:
+    """The error for a snapshot that cannot be used."""
+    return DamagedSnapshot(f"snapshot {snapshot} is unusable: {reason}", hint="Take a new snapshot.")
 
 
 def _digest(body: object) -> str:

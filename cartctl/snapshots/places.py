@@ -1,22 +1,80 @@
 """Directories that one process works in: held by a lock that the system frees when it dies, so that left-overs are known."""
 
+import errno
 import fcntl
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cartctl.errors import Locked
+from cartctl.adapters.programs import ProgramFailed
+from cartctl.errors import Locked, Refused, StepFailed
 
+AGAIN = "repeat the command"
 PARTIAL = ".partial-"  # begins the name of whatever is swept when nobody holds it
+
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FULL_SAID = re.compile(
+    "No space left on device|Disk quota exceeded|File too large"
+)  # tools run with LC_ALL=C
+
+
+def require_room(place: Path, size: int, what: str) -> None:
+    """Raise Refused where the disk of `place` has not `size` bytes free. Read-only."""
+    free = shutil.disk_usage(place).free
+    if free < size:
+        raise Refused(
+            f"{what} needs {size / 1e6:,.1f} MB; {place} has {free / 1e6:,.1f} MB free",
+            hint="Free some space there, or set CARTCTL_STATE_DIR to a larger disk.",
+        )
+
+
+class DiskFull(StepFailed):
+    """No room for what was to be written; nothing of it is left."""
+
+    code = "disk_full"
+
+
+@contextmanager
+def using(place: Path, again: str) -> Iterator[None]:
+    """Errors of the disk below `place`, one's own or a tool's, as sentences with the command to repeat.
+
+    Raises DiskFull, StepFailed for another reason.
+    """
+    try:
+        yield
+    except ProgramFailed as failed:
+        if not is_full(failed.message):
+            raise
+        raise _full(place, again) from failed
+    except OSError as wrong:
+        if wrong.errno in _FULL:
+            raise _full(place, again) from wrong
+        raise StepFailed(
+            f"{place} cannot be used: {wrong.strerror or wrong}",
+            hint=f"Check the directory and its permissions, then: {again}",
+        ) from wrong
+
+
+def is_full(message: str) -> bool:
+    """Whether a tool or a server says that its disk is full. Pure."""
+    return bool(_FULL_SAID.search(message))
+
+
+def _full(place: Path, again: str) -> DiskFull:
+    return DiskFull(
+        f"no space left on the disk of {place}; nothing was kept", hint=f"Free some space, then: {again}"
+    )
 
 
 @contextmanager
 def held(directory: Path) -> Iterator[None]:
     """Hold a directory's lock. Raises Locked at once when somebody else does."""
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
@@ -26,11 +84,20 @@ def held(directory: Path) -> Iterator[None]:
         os.close(handle)
 
 
+def discard(path: Path) -> None:
+    """Remove a directory with all below, or a link or file in its place; nothing where there is none."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 @contextmanager
 def private(beside: Path, purpose: str) -> Iterator[Path]:
     """An empty directory of this process alone, mode 0700, gone at the block's end."""
-    beside.mkdir(parents=True, exist_ok=True, mode=0o700)
-    place = Path(tempfile.mkdtemp(prefix=f"{PARTIAL}{purpose}-", dir=beside))
+    with using(beside, AGAIN):
+        beside.mkdir(parents=True, exist_ok=True, mode=0o700)
+        place = Path(tempfile.mkdtemp(prefix=f"{PARTIAL}{purpose}-", dir=beside))
     try:
         with held(place):
             yield place

@@ -1,18 +1,19 @@
 """Snapshots at another address: made on this machine first, then copied, the manifest last, so that half of one is none."""
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cartctl.adapters.object_store import ObjectStore
-from cartctl.errors import Refused, UsageError
-from cartctl.snapshots.manifest import NAME, DamagedSnapshot, Manifest, read_manifest
-from cartctl.snapshots.places import private
-from cartctl.snapshots.store import DUMP, PINNED, VERIFIED, Snapshot, Snapshots, Store, mark
+from cartctl.adapters.object_store import NotRegular, ObjectStore
+from cartctl.errors import Refused, StepFailed, UsageError
+from cartctl.snapshots.entries import Snapshot, Snapshots, newest_first
+from cartctl.snapshots.manifest import LIMIT, NAME, DamagedSnapshot, Manifest, damaged, parse_manifest
+from cartctl.snapshots.marks import mark
+from cartctl.snapshots.places import private, require_room, using
+from cartctl.snapshots.store import DUMP, PINNED, VERIFIED, Store, is_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,36 +28,24 @@ class RemoteStore(Store):
 
     def find(self, snapshot: str) -> Manifest | None:
         """As Store's. Read-only."""
-        content = self.objects.read(f"{self.path(snapshot).name}/{NAME}")
-        if content is None:
-            return None
-        with tempfile.TemporaryDirectory(prefix="cartctl-manifest-") as place:
-            directory = Path(place) / snapshot
-            directory.mkdir()
-            (directory / NAME).write_bytes(content)
-            return read_manifest(directory)
-
-    def get(self, snapshot: str) -> Manifest:
-        """As Store's. Raises UsageError when there is none."""
-        if (found := self.find(snapshot)) is None:
-            raise UsageError(
-                f"There is no snapshot {snapshot} in {self.objects.url}.",
-                hint="`cartctl snapshot list` shows those there are.",
-            )
-        return found
+        name = self.path(snapshot).name
+        if self.objects.is_link(name):
+            raise damaged(snapshot, "it is a symbolic link")
+        try:
+            content = self.objects.read(f"{name}/{NAME}", LIMIT + 1)
+        except NotRegular as wrong:
+            raise damaged(snapshot, "the manifest is not a regular file") from wrong
+        return None if content is None else parse_manifest(content, snapshot)
 
     def list(self) -> Snapshots:
         """As Store's; a directory without a manifest is an upload that did not end, and no snapshot. Read-only."""
-        found = [self._shown(name) for name in self.objects.names() if not name.startswith(".")]
-        entries = [entry for entry in found if entry is not None]
-        return Snapshots(tuple(sorted(entries, key=lambda entry: (entry.created_at, entry.id), reverse=True)))
+        found = [self._shown(name) for name in self.objects.directories() if is_id(name)]
+        return newest_first(entry for entry in found if entry is not None)
 
     def entry(self, snapshot: str) -> Snapshot:
         """As Store's. Read-only."""
-        self.get(snapshot)
-        found = self._shown(snapshot)
-        if found is None:
-            raise UsageError(f"There is no snapshot {snapshot}.", hint="cartctl snapshot list")
+        if (found := self._shown(self.path(snapshot).name)) is None:
+            raise self._unknown(snapshot)
         return found
 
     def pin(self, snapshot: str, reason: str) -> None:
@@ -80,10 +69,10 @@ class RemoteStore(Store):
     @contextmanager
     def making(self, snapshot: str) -> Iterator[Path]:
         """As Store's, and copied when it is whole; the staged one is removed."""
-        with Store.making(self, snapshot) as partial:
-            yield partial
         staged = self.path(snapshot)
         try:
+            with Store.making(self, snapshot) as partial:
+                yield partial
             self.objects.remove(snapshot)  # what an upload that was killed has left
             for path in sorted((staged / DUMP).iterdir()):
                 self.objects.put(path, f"{snapshot}/{DUMP}/{path.name}")
@@ -95,19 +84,43 @@ class RemoteStore(Store):
     def raw(self, snapshot: str) -> Iterator[Path]:
         """As Store's: copied here for the block."""
         manifest = self.get(snapshot)
+        if self.objects.is_link(f"{snapshot}/{DUMP}"):
+            raise damaged(snapshot, "the directory of its dump is a symbolic link")
         with private(self.directory, "fetched") as place:
-            for name in manifest.files:
-                if self.objects.exists(f"{snapshot}/{DUMP}/{name}"):
-                    self.objects.get(f"{snapshot}/{DUMP}/{name}", place / name)
+            with using(place, f"cartctl snapshot verify {snapshot}"):
+                for name, file in manifest.files.items():
+                    self._fetch(snapshot, name, file.bytes, place / name)
             yield place
 
+    def _fetch(self, snapshot: str, name: str, size: int, local: Path) -> None:
+        """Copy a file that is as long as recorded: another might fill the disk. A missing one is left to be missed."""
+        kept = f"{snapshot}/{DUMP}/{name}"
+        try:
+            found = self.objects.size(kept)
+        except NotRegular as wrong:
+            raise damaged(snapshot, f"{name} is not a regular file") from wrong
+        if found is None:
+            return
+        if found != size:
+            raise damaged(snapshot, f"{name} has {found} bytes instead of {size}")
+        require_room(local.parent, size, f"fetching {name}")
+        self.objects.get(kept, local)
+
+    def _unknown(self, snapshot: str) -> UsageError:
+        return UsageError(
+            f"no snapshot {snapshot} in {self.objects.url}",
+            hint="`cartctl snapshot list` shows those there are.",
+        )
+
     def _shown(self, name: str) -> Snapshot | None:
-        pinned = self.objects.read(f"{name}/{PINNED}") is not None
-        verified = self.objects.read(f"{name}/{VERIFIED}") is not None
+        """One that cannot be read has the beginning of time for its date: an address tells of none."""
+        pinned = verified = False
         try:
             made = self.find(name)
-        except (DamagedSnapshot, UsageError):
-            return Snapshot(name, datetime.now(UTC), "remote", 0, verified=False, pinned=pinned, heads=())
+            pinned, verified = (self.objects.exists(f"{name}/{mark}") for mark in (PINNED, VERIFIED))
+        except (DamagedSnapshot, StepFailed) as unusable:
+            at, reason = datetime.fromtimestamp(0, UTC), unusable.message
+            return Snapshot(name, at, "remote", 0, verified=False, pinned=pinned, heads=(), unreadable=reason)
         if made is None:
             return None
         return Snapshot(made.id, made.created_at, "remote", made.bytes, verified, pinned, made.heads)

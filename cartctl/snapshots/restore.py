@@ -13,13 +13,15 @@ from cartctl.adapters.pg_tools import find_tools
 from cartctl.adapters.postgres import Connection, Postgres, sql
 from cartctl.engine.model import Checks, Verdict
 from cartctl.engine.pulse import Pulse
-from cartctl.errors import CheckFailed, Refused
+from cartctl.errors import CheckFailed, Refused, StepFailed
 from cartctl.snapshots import swap
 from cartctl.snapshots.create import Subject, jobs_for
+from cartctl.snapshots.entries import OpenDump
 from cartctl.snapshots.manifest import Manifest
+from cartctl.snapshots.places import AGAIN, DiskFull, is_full, using
 from cartctl.snapshots.restored import compare, fill
 from cartctl.snapshots.source import JOURNAL_SCHEMA
-from cartctl.snapshots.store import OpenDump, Store
+from cartctl.snapshots.store import Store
 
 MAINTENANCE = ("postgres", "template1")
 
@@ -191,7 +193,15 @@ def _new_database(connection: Connection, name: str, live: str, around: swap.Aro
 
 def _fill(target: Postgres, dump: OpenDump, manifest: Manifest, pulse: Pulse, *, as_role: str | None) -> None:
     jobs = jobs_for(manifest.bytes * 4, 8)
-    fill(target, dump, pulse, jobs=jobs, as_role=as_role)
+    try:
+        fill(target, dump, pulse, jobs=jobs, as_role=as_role)
+    except StepFailed as failed:
+        if not is_full(failed.message):
+            raise
+        raise DiskFull(
+            "no space left on the server's disk; the live database is unchanged, the new one was removed",
+            hint=f"Free some space there, then: cartctl snapshot restore {manifest.id}",
+        ) from failed
 
 
 def _require(
@@ -221,7 +231,8 @@ def _carry_journal(live: Postgres, target: Postgres, pulse: Pulse) -> None:
         return
     with tempfile.TemporaryDirectory(prefix="cartctl-journal-") as place:
         dump = Path(place) / "dump"
-        tools.dump(live, dump, schemas=(JOURNAL_SCHEMA,))
+        with using(Path(place), AGAIN):
+            tools.dump(live, dump, schemas=(JOURNAL_SCHEMA,))
         pulse.check()
         tools.restore(target, dump)
 

@@ -10,9 +10,9 @@ from cartctl.adapters.programs import Attend, Program, ProgramFailed
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Inconclusive
+from cartctl.snapshots.entries import OpenDump
 from cartctl.snapshots.manifest import Manifest
 from cartctl.snapshots.source import Fingerprint
-from cartctl.snapshots.store import OpenDump
 
 LIMIT = timedelta(hours=12)
 NOT_HERE = re.compile(  # an extension or a collation that this server does not have

@@ -4,61 +4,30 @@ Whoever makes one holds a lock on its unfinished directory, which the system fre
 killed process left behind is known by that and swept away.
 """
 
-import json
 import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import ClassVar
 
 from cartctl.adapters.effects import effect
 from cartctl.adapters.encryption import Cipher
 from cartctl.errors import Locked, Refused, UsageError
+from cartctl.snapshots.dump_files import require_files
 from cartctl.snapshots.encryption import decrypted
-from cartctl.snapshots.manifest import DamagedSnapshot, Manifest, read_manifest
-from cartctl.snapshots.places import PARTIAL, held
+from cartctl.snapshots.entries import OpenDump, Snapshot, Snapshots, newest_first
+from cartctl.snapshots.manifest import DamagedSnapshot, Manifest, damaged, read_manifest
+from cartctl.snapshots.marks import sync, write_mark
+from cartctl.snapshots.places import PARTIAL, discard, held, using
 
 DUMP = "dump"  # the subdirectory that pg_dump writes
 PINNED = "pinned.json"
 VERIFIED = "verified.json"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """One snapshot as a list shows it. `heads` are the migrations its database had."""
-
-    kind: ClassVar[str] = "snapshot"
-
-    id: str
-    created_at: datetime
-    provider: str
-    bytes: int
-    verified: bool
-    pinned: bool
-    heads: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshots:
-    """The snapshots of an environment, newest first."""
-
-    kind: ClassVar[str] = "snapshots"
-
-    snapshots: tuple[Snapshot, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class OpenDump:
-    """A dump that can be read: its directory, and the SHA-256 of the files in it."""
-
-    path: Path
-    files: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,24 +54,31 @@ class Store:
         """The directory of a snapshot by its id, whether it exists or not. Raises UsageError for what is no id."""
         if not _ID.fullmatch(snapshot):
             raise UsageError(
-                f"{snapshot!r} is no snapshot's id.", hint="`cartctl snapshot list` shows the ids."
+                f"invalid snapshot id {snapshot!r}", hint="`cartctl snapshot list` shows the ids."
             )
         return self.directory / snapshot
 
     def find(self, snapshot: str) -> Manifest | None:
         """The manifest of a complete snapshot, None when there is none. Raises DamagedSnapshot. Read-only."""
         path = self.path(snapshot)
-        return read_manifest(path) if path.is_dir() else None
+        return read_manifest(path) if path.is_dir() or path.is_symlink() else None
 
     def get(self, snapshot: str) -> Manifest:
         """As `find`. Raises UsageError when there is none."""
-        self.entry(snapshot)
-        return read_manifest(self.path(snapshot))
+        if (found := self.find(snapshot)) is None:
+            raise self._unknown(snapshot)
+        return found
 
     @contextmanager
     def raw(self, snapshot: str) -> Iterator[Path]:
-        """The directory of a snapshot's files as they are kept, for as long as the block lasts."""
-        yield self.path(snapshot) / DUMP
+        """The directory of a snapshot's files as they are kept, for as long as the block lasts.
+
+        Raises DamagedSnapshot where it is a link.
+        """
+        dump = self.path(snapshot) / DUMP
+        if dump.is_symlink():
+            raise damaged(snapshot, "the directory of its dump is a symbolic link")
+        yield dump
 
     @contextmanager
     def opened(self, snapshot: str) -> Iterator[OpenDump]:
@@ -112,6 +88,7 @@ class Store:
         """
         manifest = self.get(snapshot)
         with self.raw(snapshot) as kept:
+            require_files(kept, manifest)
             if manifest.encryption is None:
                 yield OpenDump(kept, {name: file.sha256 for name, file in manifest.files.items()})
                 return
@@ -119,9 +96,10 @@ class Store:
                 yield OpenDump(plain, manifest.plain)
 
     def list(self) -> Snapshots:
-        """Every snapshot, newest first; a damaged one is listed as not verified. Read-only."""
+        """Every snapshot, newest first; one that cannot be read is listed with the reason. Read-only."""
         try:
-            found = [self._entry(path) for path in self.directory.iterdir() if _is_snapshot(path)]
+            with os.scandir(self.directory) as entries:
+                found = [self._entry(Path(each.path)) for each in entries if _is_snapshot(each)]
         except FileNotFoundError:
             return Snapshots()
         except OSError as error:
@@ -129,20 +107,21 @@ class Store:
                 f"The snapshots in {self.directory} cannot be read: {error.strerror}.",
                 hint="Run as the user who takes them, or set database.snapshots.url.",
             ) from error
-        return Snapshots(tuple(sorted(found, key=lambda entry: (entry.created_at, entry.id), reverse=True)))
+        return newest_first(found)
 
     def entry(self, snapshot: str) -> Snapshot:
         """One snapshot as the list shows it. Raises UsageError when there is none. Read-only."""
-        if not (path := self.path(snapshot)).is_dir():
-            raise UsageError(
-                f"There is no snapshot {snapshot} in {self.directory}.",
-                hint="`cartctl snapshot list` shows those there are.",
-            )
+        path = self.path(snapshot)
+        if not (path.is_dir() or path.is_symlink()):
+            raise self._unknown(snapshot)
         return self._entry(path)
 
     def newest(self) -> Snapshot:
-        """The newest snapshot, verified or not. Raises UsageError when there is none. Read-only."""
-        if found := self.list().snapshots:
+        """The newest readable snapshot, verified or not; an unreadable one where there is no other.
+
+        Raises UsageError when there is none. Read-only.
+        """
+        if found := sorted(self.list().snapshots, key=lambda entry: bool(entry.unreadable)):
             return found[0]
         raise UsageError(
             f"There is no snapshot in {self.directory}.", hint="cartctl snapshot create takes one."
@@ -154,15 +133,18 @@ class Store:
 
     def pin(self, snapshot: str, reason: str) -> None:
         """Keep a snapshot whatever the retention says."""
-        _mark(self.path(snapshot) / PINNED, reason)
+        write_mark(self.path(snapshot) / PINNED, reason)
 
     def note_verified(self, snapshot: str, *, passed: bool) -> None:
         """Remember the outcome of a verification."""
-        path = self.path(snapshot) / VERIFIED
+        path = self.path(snapshot)
+        if path.is_symlink():
+            return  # what is behind it is not ours
         if passed:
-            _mark(path, "verified")
+            write_mark(path / VERIFIED, "verified")
         else:
-            path.unlink(missing_ok=True)
+            with using(path, "cartctl snapshot verify"):
+                (path / VERIFIED).unlink(missing_ok=True)
 
     def remove(self, snapshot: str) -> None:
         """Remove a snapshot; a kill in the middle leaves no half of it. Raises Refused for a pinned one."""
@@ -171,9 +153,9 @@ class Store:
         gone = (
             self.directory / f"{PARTIAL}{snapshot}-{secrets.token_hex(4)}"
         )  # swept like any other left-over
-        with effect("snapshots.remove"):
+        with effect("snapshots.remove"), using(self.directory, "cartctl snapshot prune"):
             self.path(snapshot).rename(gone)
-            shutil.rmtree(gone)
+            discard(gone)
 
     @contextmanager
     def making(self, snapshot: str) -> Iterator[Path]:
@@ -194,14 +176,15 @@ class Store:
             ) from error
         with held(partial):
             try:
-                yield partial
-                self._publish(partial, final)
+                with using(self.directory, "cartctl snapshot create"):
+                    yield partial
+                    self._publish(partial, final)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
 
     def _publish(self, partial: Path, final: Path) -> None:
         with effect("snapshots.publish"):
-            shutil.rmtree(final, ignore_errors=True)  # a damaged one of the same id
+            discard(final)  # a damaged one of the same id
             partial.rename(final)
             sync(self.directory)
 
@@ -214,42 +197,41 @@ class Store:
             except Locked as busy:
                 if leftover.name.rpartition("-")[0] == f"{PARTIAL}{snapshot}":
                     raise Locked(f"Another process is making the snapshot {snapshot}.") from busy
-            except FileNotFoundError:
-                continue  # somebody else swept it
+            except OSError:
+                continue  # swept by another process, or not one of ours: a file, a link, another user's
+
+    def _unknown(self, snapshot: str) -> UsageError:
+        return UsageError(
+            f"no snapshot {snapshot} in {self.directory}",
+            hint="`cartctl snapshot list` shows those there are.",
+        )
 
     def _entry(self, path: Path) -> Snapshot:
-        pinned = (path / PINNED).exists()
         try:
             made = read_manifest(path)
-        except DamagedSnapshot:
-            changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-            return Snapshot(path.name, changed, "local", 0, verified=False, pinned=pinned, heads=())
-        verified = (path / VERIFIED).exists()
+            pinned, verified = (os.path.lexists(path / mark) for mark in (PINNED, VERIFIED))
+        except DamagedSnapshot as unusable:
+            return _unreadable(path, unusable.message)
         return Snapshot(made.id, made.created_at, made.provider, made.bytes, verified, pinned, made.heads)
 
 
-def sync(path: Path) -> None:
-    """Wait until a file or directory is on the disk."""
-    handle = os.open(path, os.O_RDONLY)
+def _unreadable(path: Path, reason: str) -> Snapshot:
+    """What can be said of a snapshot without its manifest; of a link nothing behind it is looked at."""
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        changed = datetime.fromtimestamp(path.lstat().st_mtime, UTC)
+        pinned = not path.is_symlink() and os.path.lexists(path / PINNED)
+    except (OSError, OverflowError, ValueError):
+        changed, pinned = datetime.fromtimestamp(0, UTC), False
+    return Snapshot(
+        path.name, changed, "local", 0, verified=False, pinned=pinned, heads=(), unreadable=reason
+    )
 
 
-def _is_snapshot(path: Path) -> bool:
-    return path.is_dir() and bool(_ID.fullmatch(path.name))
+def is_id(name: str) -> bool:
+    """Whether a name may be a snapshot's. Pure."""
+    return bool(_ID.fullmatch(name))
 
 
-def mark(reason: str) -> bytes:
-    """What a pin or a passed verification looks like: since when, and why."""
-    return json.dumps({"at": datetime.now(UTC).isoformat(), "reason": reason}).encode()
-
-
-def _mark(path: Path, reason: str) -> None:
-    new = path.with_suffix(".new")
-    new.touch(mode=0o600)
-    new.write_bytes(mark(reason))
-    sync(new)
-    new.replace(path)
-    sync(path.parent)
+def _is_snapshot(entry: "os.DirEntry[str]") -> bool:
+    """A file is none, whatever its name."""
+    return is_id(entry.name) and (entry.is_symlink() or entry.is_dir(follow_symlinks=False))

@@ -9,6 +9,7 @@ from cartctl.adapters.programs import Attend, Program
 from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import ConfigError, StepFailed
+from cartctl.snapshots.dump_files import file_faults
 from cartctl.snapshots.encryption import checksums
 from cartctl.snapshots.manifest import DamagedSnapshot, Manifest
 from cartctl.snapshots.store import Store
@@ -27,8 +28,11 @@ def verify(store: Store, snapshot: str, pulse: Pulse) -> Checks:
     except DamagedSnapshot as damaged:
         store.note_verified(snapshot, passed=False)
         return Checks((CheckResult("manifest", Verdict.FAIL, damaged.message, "as written", _AGAIN),))
-    with store.raw(snapshot) as dump:
-        files = _files(dump, manifest, pulse)
+    try:
+        with store.raw(snapshot) as dump:
+            files = _files(dump, manifest, pulse)
+    except DamagedSnapshot as damaged:
+        files = CheckResult("checksums", Verdict.FAIL, damaged.message, "every file as written", _AGAIN)
     checks = Checks((_manifest(manifest, snapshot), files, _opened(store, snapshot, manifest, files, pulse)))
     if checks.verdict is not Verdict.UNKNOWN:
         store.note_verified(snapshot, passed=checks.verdict is Verdict.PASS)
@@ -38,31 +42,31 @@ def verify(store: Store, snapshot: str, pulse: Pulse) -> Checks:
 def _manifest(manifest: Manifest, snapshot: str) -> CheckResult:
     rows = sum(table.rows for table in manifest.tables)
     told = f"{len(manifest.tables)} tables, {rows} rows, {len(manifest.files)} files, {manifest.bytes} bytes"
-    same = manifest.id == snapshot and bool(manifest.files)
-    verdict = Verdict.PASS if same else Verdict.FAIL
-    return CheckResult("manifest", verdict, told, f"the manifest of {snapshot}", "" if same else _AGAIN)
+    verdict = Verdict.PASS if manifest.files else Verdict.FAIL
+    return CheckResult(
+        "manifest", verdict, told, f"the manifest of {snapshot}", "" if manifest.files else _AGAIN
+    )
 
 
 def _files(dump: Path, manifest: Manifest, pulse: Pulse) -> CheckResult:
-    wrong = list(_wrong_files(dump, manifest, pulse))
+    try:
+        wrong = list(_wrong_files(dump, manifest, pulse))
+    except DamagedSnapshot as unreadable:
+        wrong = [unreadable.message]
+    except OSError as failed:
+        wrong = [f"{Path(failed.filename or dump).name} cannot be read: {failed.strerror}"]
     if wrong:
         return CheckResult("checksums", Verdict.FAIL, "; ".join(wrong[:5]), "every file as written", _AGAIN)
     return CheckResult("checksums", Verdict.PASS, f"{len(manifest.files)} files as written")
 
 
 def _wrong_files(dump: Path, manifest: Manifest, pulse: Pulse) -> Iterator[str]:
-    sizes = {name: (dump / name).stat().st_size for name in manifest.files if (dump / name).is_file()}
-    whole = [name for name, file in manifest.files.items() if sizes.get(name) == file.bytes]
-    found = dict(_read(dump, whole, manifest, pulse))
-    for name, file in manifest.files.items():
-        if name not in sizes:
-            yield f"{name} is missing"
-        elif sizes[name] != file.bytes:
-            yield f"{name} has {sizes[name]} bytes instead of {file.bytes}"
-        elif found[name] != file.sha256:
+    faults = file_faults(dump, manifest)
+    yield from (f"{name} {fault}" for name, fault in faults.items())
+    whole = [name for name in manifest.files if name not in faults]
+    for name, digest in _read(dump, whole, manifest, pulse):
+        if digest != manifest.files[name].sha256:
             yield f"{name} has another checksum"
-    present = {path.name for path in dump.iterdir()} if dump.is_dir() else set()
-    yield from (f"{name} does not belong" for name in sorted(present - set(manifest.files)))
 
 
 def _read(dump: Path, names: list[str], manifest: Manifest, pulse: Pulse) -> Iterator[tuple[str, str]]:
@@ -85,6 +89,8 @@ def _opened(store: Store, snapshot: str, manifest: Manifest, files: CheckResult,
     try:
         with store.opened(snapshot) as dump:
             return _contents(dump.path, manifest, pulse)
+    except DamagedSnapshot as damaged:
+        return CheckResult("contents", Verdict.FAIL, damaged.message, hint=_AGAIN)
     except ConfigError as missing:
         return CheckResult("contents", Verdict.UNKNOWN, missing.message, hint=missing.hint)
     except StepFailed as failed:

@@ -152,7 +152,7 @@ def test_runs_of_a_database_that_was_made_anew_stay_aside(
     file.append(Event("r1", datetime.now(UTC), "run", "started", {"plan": "deploy"}))
     file.belong_to(journal.identity())
     assert (file.runs(), catch_up(journal, file), journal.runs()) == ([], 0, [])
-    assert FileJournal(home.with_name("runs-11111111")).runs() == ["r1"]
+    assert FileJournal(home.with_name("runs_11111111")).runs() == ["r1"]
     file.belong_to(journal.identity())
     journal.close()
 

@@ -123,7 +123,7 @@ def test_a_disk_without_room_refuses_with_the_numbers(
 
 
 def test_a_disk_that_fills_up_leaves_nothing(subject: Subject, store: Store, tmp_path: Path) -> None:
-    """A dump that hits a limit of the file system fails with the tool's words and is removed."""
+    """A dump that hits a limit of the file system is removed, and the next command is named."""
     code = (
         "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000));"
@@ -132,12 +132,13 @@ def test_a_disk_that_fills_up_leaves_nothing(subject: Subject, store: Store, tmp
         "from cartctl.snapshots.create import Subject, create; from cartctl.snapshots.store import Store;"
         "import sys\n"
         "try: create(Subject('t', Postgres(sys.argv[1]), lambda _: ''), Store(Path(sys.argv[2])), 'one', Pulse())\n"
-        "except StepFailed as failed: print(failed.message); sys.exit(failed.exit_code)"
+        "except StepFailed as failed: print(failed.message, failed.hint); sys.exit(failed.exit_code)"
     )
     argv = [sys.executable, "-c", code, subject.database.dsn, str(store.directory)]
     ended = subprocess.run(argv, check=False, capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert ended.returncode == 5, ended.stderr
-    assert "pg_dump failed" in ended.stdout
+    assert "no space left on the disk" in ended.stdout
+    assert "cartctl snapshot create" in ended.stdout
     assert list(store.directory.iterdir()) == []
 
 

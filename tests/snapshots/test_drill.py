@@ -14,9 +14,10 @@ from cartctl.engine.pulse import Pulse
 from cartctl.errors import Inconclusive, Refused
 from cartctl.snapshots.create import Subject, create
 from cartctl.snapshots.drill import drill
+from cartctl.snapshots.entries import Snapshot, Snapshots
 from cartctl.snapshots.manifest import Manifest, write_manifest
-from cartctl.snapshots.retention import prune, too_many
-from cartctl.snapshots.store import DUMP, Snapshot, Snapshots, Store
+from cartctl.snapshots.retention import plan_pruning, prune, too_many
+from cartctl.snapshots.store import DUMP, Store
 from tests.database.conftest import Settings, settings
 from tests.services import Server
 
@@ -144,8 +145,8 @@ def test_pruning_removes_whole_snapshots(store: Store, manifest: Manifest, migra
     create(Subject("test", migrated, fingerprint_hash), store, "two", Pulse())
     for name in ("one", "two"):
         store.note_verified(name, passed=True)
-    assert prune(store, 1, really=False).removed == ("one",)
-    assert prune(store, 1, really=True).removed == ("one",)
+    assert plan_pruning(store, 1).removed == ("one",)
+    assert prune(store, 1).removed == ("one",)
     assert [path.name for path in store.directory.iterdir()] == ["two"]
     store.pin("two", "by hand")
     with pytest.raises(Refused, match="pinned"):

@@ -152,7 +152,7 @@ def remote(
     found = open_store(environment(url=request.param.format(tmp_path=tmp_path)))
     assert isinstance(found, RemoteStore)
     yield found
-    for name in found.objects.names():
+    for name in found.objects.directories():
         found.objects.remove(name)
 
 
@@ -173,7 +173,7 @@ def test_another_address_holds_whole_snapshots(subject: Subject, remote: RemoteS
     assert list(remote.directory.iterdir()) == []
     with pytest.raises(Refused, match="pinned"):
         remote.remove("one")
-    assert prune(remote, 1, really=True).removed == ()
+    assert prune(remote, 1).removed == ()
     remote.remove("two")
     assert [entry.id for entry in remote.list().snapshots] == ["one"]
 

@@ -60,6 +60,7 @@ def test_the_list_has_the_documented_fields(made: Manifest, store: Store) -> Non
                 "verified": True,
                 "pinned": True,
                 "heads": ["20260101140542"],
+                "unreadable": "",
             }
         ],
     }

@@ -100,13 +100,13 @@ def _rewrite(store: Store, manifest: Manifest) -> None:
         (_remove, "checksums", "is missing"),
         (_add, "checksums", "does not belong"),
         (_remove_all, "checksums", "is missing"),
-        (_drop_the_manifest, "manifest", "it is missing"),
+        (_drop_the_manifest, "manifest", "the manifest is missing"),
         (_cut_the_manifest, "manifest", "cannot be read"),
         (_change_the_manifest, "manifest", "altered"),
         (_break_the_contents, "contents", "pg_restore failed"),
         (_expect_another_table, "contents", "public.forgotten|cartctl.forgotten"),
         (_expect_a_table_less, "contents", "missing: none"),
-        (_rename, "manifest", "rows"),
+        (_rename, "manifest", "of another snapshot, two"),
     ),
 )
 def test_damage_is_found(
@@ -141,7 +141,7 @@ def test_without_the_right_tools_nothing_is_known(
 
 def test_a_snapshot_that_is_not_there_is_a_wrong_argument(store: Store) -> None:
     """An unknown id is named with the store's place."""
-    with pytest.raises(UsageError, match="There is no snapshot nothing"):
+    with pytest.raises(UsageError, match="no snapshot nothing"):
         verify(store, "nothing", Pulse())
 
 
