@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from cartctl.commands import COMMANDS, GROUPS
 from cartctl.commands.cart_errors import translate_cart_error
 from cartctl.commands.options import Options, Output, hoist
 from cartctl.errors import CartctlError, Interrupted, UsageError, as_error
+from cartctl.render.output import guarded_streams
 
 
 class Boundary(TyperGroup):
@@ -25,22 +27,28 @@ class Boundary(TyperGroup):
         asked: Sequence[str] | None = args[0] if args else extra.pop("args", None)
         given = hoist(list(sys.argv[1:] if asked is None else asked))
         extra |= {"standalone_mode": False, "prog_name": "cartctl"}
+        with guarded_streams():
+            code = self._run(given, extra)
+        sys.exit(code or 0)
+
+    def _run(self, given: list[str], extra: dict[str, Any]) -> int | None:
         try:
-            code = super().main(args=given, **extra)
+            code: int | None = super().main(args=given, **extra)
         except typer.Abort:
-            code = _fail(Interrupted("Interrupted."), given)
+            return _fail(Interrupted("Interrupted."), given)
         except typer.TyperException as wrong:
-            code = _tell_usage(wrong, given)
+            return _tell_usage(wrong, given)
         except CartctlError as error:
-            code = _fail(error, given)
+            return _fail(error, given)
         except SystemExit:
             code = 0  # whoever read the output has left, which ends it
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the boundary
             refused = translate_cart_error(error)
             if refused is None and "--debug" in given:
-                raise
+                traceback.print_exception(error)  # here, where the streams are guarded
+                return CartctlError.exit_code
             code = _fail(refused or as_error(error), given)
-        sys.exit(code or 0)
+        return code
 
 
 def _tell_usage(wrong: typer.TyperException, given: list[str]) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from cartctl import redaction
 from cartctl.adapters.postgres import Postgres
 from tests.sandbox_fixture import sandbox, sandbox_session  # one for all folders of a session
 from tests.services import Server, debian_server, embedded_server
@@ -13,6 +14,12 @@ __all__ = ["sandbox", "sandbox_session"]
 
 for _name in [name for name in os.environ if name.startswith("PG")]:
     del os.environ[_name]  # the tests' servers are addressed by psycopg and PostgreSQL's own programs, too
+
+
+@pytest.fixture(autouse=True)
+def fresh_redaction() -> None:
+    """No test's secrets are masked in another's output."""
+    redaction.forget()
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import pytest
 from cartctl import errors
 from cartctl.errors import CartctlError
 from cartctl.render.failure import report_failure
+from cartctl.render.output import guarded_streams
 
 
 def descendants(kind: type[CartctlError]) -> set[type[CartctlError]]:
@@ -48,7 +49,8 @@ def test_an_error_without_a_hint_is_one_line(capsys: pytest.CaptureFixture[str])
 
 def test_what_an_error_quotes_is_shown_and_not_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
     """Escape sequences and other characters without a picture are told as escapes; lines stay lines."""
-    report_failure(errors.Refused("No \x1b[31m\u202ecart\nat all.", hint="\x07\udcff"), as_json=False)
+    with guarded_streams():
+        report_failure(errors.Refused("No \x1b[31m\u202ecart\nat all.", hint="\x07\udcff"), as_json=False)
     shown = "cartctl: No \\x1b[31m\\u202ecart\nat all.\n  hint: \\x07\\udcff\n"
     assert capsys.readouterr().err == shown
 
@@ -57,7 +59,8 @@ def test_what_an_error_quotes_is_shown_and_not_obeyed(capsys: pytest.CaptureFixt
 def test_credentials_are_masked_once_more(capsys: pytest.CaptureFixture[str], as_json: bool) -> None:
     """Whatever an error quotes, passwords in addresses and connection strings are not repeated."""
     error = errors.StepFailed("postgresql://u:hunter2@h/d", hint="host=h password=hunter2 x=1")
-    report_failure(error, as_json=as_json)
+    with guarded_streams():
+        report_failure(error, as_json=as_json)
     told = capsys.readouterr()
     assert "hunter2" not in told.out + told.err
     assert "@h/d" in told.out + told.err

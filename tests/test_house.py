@@ -67,6 +67,19 @@ def modules() -> Iterator[tuple[str, str, ast.Module]]:
         yield str(path.relative_to(ROOT)), text, ast.parse(text)
 
 
+def test_text_is_drawn_by_one_module() -> None:
+    """Rich's own Text and Console would go around what makes text safe: render/drawing.py alone imports them."""
+    around = [
+        f"{path}: {node.module}"
+        for path, _, tree in modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        and node.module in {"rich", "rich.text", "rich.console", "rich.markup", "rich.panel"}
+        and path != "cartctl/render/drawing.py"
+    ]
+    assert not around
+
+
 def documents() -> list[Path]:
     """README and runbooks."""
     return [README, *sorted((ROOT / "runbooks").rglob("*.md"))]

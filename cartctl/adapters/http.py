@@ -4,11 +4,10 @@ Every request is a connection of its own, as a newly arrived shopper's is: nothi
 """
 
 import os
-import re
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -19,8 +18,9 @@ from cartctl.adapters.deadline import DeadlineExceeded, Lifeline, within
 from cartctl.adapters.http_body import BodyInvalid, BodyTooLarge, decode, read_body
 from cartctl.errors import ConfigError, StepFailed
 from cartctl.inputs import InvalidInput, parse_json
+from cartctl.redaction import cut, mask, register, register_address
 
-__all__ = ["BadAnswer", "Http", "HttpRedirected", "HttpUnreachable", "Response", "mask"]
+__all__ = ["BadAnswer", "Http", "HttpRedirected", "HttpUnreachable", "Response"]
 
 BODY_LIMIT = 8 * 1024 * 1024  # bytes read of one answer; a longer one is no answer of this application
 LONGEST = 86400.0  # seconds of one request; a socket takes no limit of centuries
@@ -28,12 +28,6 @@ REDIRECTS = 5
 SHOWN = 200  # characters of a body that a person sees
 PROXIES = ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
-
-_SECRETS = re.compile(
-    r"(?i)((?:token|password|passwd|secret|api[_-]?key|authorization)[\"']?\s*[:=]\s*[\"']?)?"
-    r"((?:bearer|basic)\s+)?(?(1)|(?(2)|(?!)))[^\s\"',;&}]+"
-)
-_USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
 
 
 class HttpUnreachable(StepFailed):
@@ -54,14 +48,6 @@ class BadAnswer(StepFailed):
     code = "bad_answer"
 
 
-def mask(text: str, *secrets: str | None) -> str:
-    """`text` without passwords, tokens, credentials in addresses, and the given secrets, for people."""
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, "***")
-    return _USERINFO.sub("***@", _SECRETS.sub(r"\1\2***", text))
-
-
 @dataclass(frozen=True, slots=True)
 class Response:
     """One answer. Header names are lower case; `seconds` is the time until the whole body was read."""
@@ -70,12 +56,11 @@ class Response:
     headers: Mapping[str, str]
     body: str
     seconds: float = 0.0
-    secret: str | None = field(default=None, repr=False, compare=False)  # masked wherever the body is shown
 
     @property
     def excerpt(self) -> str:
         """The beginning of the body on one line, secrets masked, for people."""
-        line = " ".join(mask(self.body[: 4 * SHOWN], self.secret).split())
+        line = " ".join(cut(self.body, 4 * SHOWN).split())
         return line if len(line) <= SHOWN else line[:SHOWN] + "…"
 
     @property
@@ -104,6 +89,9 @@ class Http:
         self._token = token.strip() if token else None
         self._timeout = min(timeout, LONGEST)
         self._verify = verify
+        register_address(base_url)
+        if self._token:
+            register(self._token)
         if not _is_web_address(self.base_url):
             raise ConfigError(
                 f"{self.masked!r} is no web address.", hint="It begins with http:// or https://."
@@ -218,9 +206,9 @@ class Http:
         except BodyInvalid as error:
             raise _unreachable(url, str(error)) from error
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:
-            raise _unreachable(url, mask(_reason(error), self._token)) from error
+            raise _unreachable(url, mask(_reason(error))) from error
         text = decode(body, found.get("content-type", ""))
-        return Response(answer.status_code, found, text, time.monotonic() - begun, self._token)
+        return Response(answer.status_code, found, text, time.monotonic() - begun)
 
     def _client(self, url: str) -> httpx.Client:
         host = urlsplit(self.base_url).hostname or ""

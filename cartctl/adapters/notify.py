@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from cartctl.adapters.effects import effect
 from cartctl.adapters.http import Http, HttpRedirected, HttpUnreachable, Response
 from cartctl.errors import ConfigError, StepFailed
+from cartctl.redaction import register
 
 ATTEMPTS = 3
 PATIENCE = 30.0  # seconds for one message to one notifier: all attempts and the waits between them
@@ -54,6 +55,7 @@ class Webhook:
     def __init__(
         self, url: str, *, timeout: float = TIMEOUT, clock: Callable[[], float] = time.monotonic
     ) -> None:
+        register(url)
         try:
             parts = urlsplit(url)
             host = parts.hostname

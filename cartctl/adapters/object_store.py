@@ -1,6 +1,5 @@
 """Files at any address that fsspec knows: a bucket, a share, memory. Small verbs, its errors translated."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +8,7 @@ import fsspec
 
 from cartctl.adapters.effects import effect
 from cartctl.errors import ConfigError, StepFailed
+from cartctl.redaction import redact, register_address
 
 EXTRAS = {"s3": "s3", "gs": "gs", "gcs": "gs"}  # protocol → the extra that brings its package
 
@@ -23,7 +23,8 @@ class ObjectStore:
     """A directory by its address; names are relative to it, with `/` between parts."""
 
     def __init__(self, url: str) -> None:
-        self.url = re.sub(r"//[^/@]*@", "//", url.rstrip("/"))  # for people: without user and password
+        register_address(url)
+        self.url = redact(url.rstrip("/"))  # for people
         protocol = url.partition("://")[0]
         try:
             self._files, self._root = fsspec.core.url_to_fs(url.rstrip("/"))

@@ -15,7 +15,7 @@ from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
 
 from cartctl.adapters.connections import ConnectionShare
-from cartctl.adapters.http import Http, mask
+from cartctl.adapters.http import Http
 from cartctl.adapters.metrics import Metric, MetricsFailed, PastReading, Reading, measured
 from cartctl.adapters.prometheus_response import (
     ResponseInvalid,
@@ -27,6 +27,7 @@ from cartctl.adapters.prometheus_response import (
 )
 from cartctl.errors import CartctlError, ConfigError
 from cartctl.inputs import InvalidInput, parse_json
+from cartctl.redaction import mask, register, register_address
 
 T = TypeVar("T")
 
@@ -101,6 +102,9 @@ class PrometheusSource:
     ) -> None:
         self.window = window
         self.queries = default_queries(window) | _configured(queries or {})
+        register_address(url)
+        if token:
+            register(token)
         self._url = url.rstrip("/")
         self._connections = connections
         self._timeout = timeout

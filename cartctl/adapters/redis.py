@@ -7,8 +7,8 @@ import redis
 from redis.exceptions import NoPermissionError
 
 from cartctl.adapters.effects import effect
-from cartctl.adapters.http import mask
 from cartctl.errors import ConfigError, StepFailed
+from cartctl.redaction import mask, register
 
 BATCH = 500  # keys of one UNLINK: milliseconds for the server
 SCANNED = 1000  # keys the server looks at per SCAN
@@ -24,6 +24,7 @@ class RedisCache:
     """A Redis by its URL. Opens a connection when first asked; `close` ends it. `timeout` is seconds per command."""
 
     def __init__(self, url: str, *, timeout: float = 10) -> None:
+        register(url)
         self._where = mask(url)
         try:
             self._client = redis.Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from cartctl.adapters.http import mask
 from cartctl.adapters.log_lines import Tail
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.errors import CartctlError
 from cartctl.monitoring.logs import Hit, Tally
+from cartctl.redaction import mask
 
 EVERY = 15.0  # seconds between two readings
 CUT = 160  # characters of a line that are shown

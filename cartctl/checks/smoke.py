@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cartctl.adapters.http import Http, Response, mask
+from cartctl.adapters.http import Http, Response
 from cartctl.adapters.postgres import Postgres
 from cartctl.checks.asking import ask, critical_path, failed, passed, persist, status_failure
 from cartctl.checks.endpoints import Endpoints
@@ -17,6 +17,7 @@ from cartctl.engine.model import Check, CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import UsageError
 from cartctl.monitoring.probes import CRITICAL_PATHS
+from cartctl.redaction import mask
 
 BUILT_IN = "built-in"
 CLOSED = ("/api/admin/carts", "/api/admin/carts/stats", "/api/admin/ecommerce-analytics/overview")

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from cartctl.errors import ConfigError
+from cartctl.redaction import register
 
 _QUOTED = 60  # characters
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -105,10 +106,17 @@ class Secret(BaseModel):
     def _exactly_one(self) -> "Secret":
         if sum(part is not None for part in (self.env, self.file, self.keyring, self.literal)) != 1:
             raise ValueError("a secret is one of { env = … }, { file = … }, { keyring = … }")
+        if known := self.literal or os.environ.get(self.env or ""):
+            register(known)  # before anything can fail that quotes it
         return self
 
     def reveal(self) -> str:
-        """The secret. Raises ConfigError naming the place that does not have it."""
+        """The secret, known from now on to the filter of all output. Raises ConfigError naming the place that does not have it."""
+        secret = self._resolved()
+        register(secret)
+        return secret
+
+    def _resolved(self) -> str:
         if self.literal is not None:
             return self.literal
         if self.env is not None:

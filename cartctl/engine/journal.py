@@ -17,6 +17,7 @@ from cartctl.adapters.postgres import Connection, Jsonb, Postgres, SqlFailed, tr
 from cartctl.adapters.sync_wait import bounded_sync_wait
 from cartctl.derived_names import LOCAL_FILE, derive_name, fit_name
 from cartctl.engine.model import Event
+from cartctl.engine.sentences import recordable
 from cartctl.errors import Refused
 
 ITSELF = "journal"  # the journal's own first event, which is no run's
@@ -160,7 +161,7 @@ class PostgresJournal:
         with translated(), bounded_sync_wait(self._look, connection):
             connection.execute(
                 "INSERT INTO cartctl_journal.event (run, at, key, event, data) VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-                (event.run, event.at, event.key, event.event, Jsonb(dict(event.data))),
+                (event.run, event.at, event.key, event.event, Jsonb(recordable(event.data))),
             )
 
     def _rows(self, query: str, *values: str) -> list[tuple[Any, ...]]:
@@ -228,7 +229,7 @@ class FileJournal:
 def to_line(event: Event) -> str:
     """An event as one line of JSON."""
     fields = {"run": event.run, "at": event.at.isoformat(), "key": event.key, "event": event.event}
-    return json.dumps({**fields, "data": dict(event.data)}, ensure_ascii=False)
+    return json.dumps({**fields, "data": recordable(event.data)}, ensure_ascii=False)
 
 
 def from_line(line: str) -> Event:

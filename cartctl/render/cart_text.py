@@ -2,15 +2,13 @@
 
 from decimal import Decimal
 
-from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from cartctl.cart.store.batches import CartJob
 from cartctl.cart.store.cart_statistics import OverviewRow, StatsReport
 from cartctl.cart.store.jobs import RecoveryClaim
+from cartctl.render.drawing import Group, RenderableType, Text
 from cartctl.render.text import renderable
-from cartctl.render.words import harmless
 
 _TOLD = {
     "expired": "carts past their time",
@@ -34,7 +32,7 @@ def _job(result: CartJob) -> RenderableType:
 
 @renderable.register
 def _claim(result: RecoveryClaim) -> RenderableType:
-    names = map(harmless, (result.cart_id, result.company_id, result.customer_id))
+    names = (result.cart_id, result.company_id, result.customer_id)
     return Text("  ".join(("claimed", *names, f"{result.abandoned_at:%Y-%m-%d %H:%M:%S} UTC")))
 
 
@@ -47,7 +45,7 @@ def _report(result: StatsReport) -> RenderableType:
         counts.add_row(Text(status.value.lower()), Text(f"{count:,}"))
     counts.add_row(Text("all", "bold"), Text(f"{result.total:,}", "bold"))
     for code, value in result.values.items():
-        counts.add_row(Text(f"worth in {harmless(code)}"), Text(f"{value:,}"))
+        counts.add_row(Text(f"worth in {code}"), Text(f"{value:,}"))
     heading = Text(f"\nCarts created {result.begin:%Y-%m-%d} to {result.end:%Y-%m-%d}", "bold")
     return Group(counts, heading, _overviews(result.overviews)) if result.overviews else counts
 
@@ -63,7 +61,7 @@ def _overviews(rows: list[OverviewRow]) -> Table:
         ratios = (found.conversion, found.abandonment, found.recovery, found.attributed_recovery)
         told = "-" if found.aov is None else f"{found.aov:,}"
         kind = "all" if row.site_type is None else row.site_type.value.lower()
-        table.add_row(Text(harmless(row.currency)), kind, f"{found.carts:,}", *map(_percent, ratios), told)
+        table.add_row(Text(row.currency), kind, f"{found.carts:,}", *map(_percent, ratios), told)
     return table
 
 

@@ -4,11 +4,10 @@ from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 
-from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from cartctl.config.shown import ConfigShown, Setting
+from cartctl.render.drawing import Group, RenderableType, Text
 from cartctl.render.text import renderable
 
 WIDEST = 30  # columns of a key or a value, so that 80 hold both and the line they stand on

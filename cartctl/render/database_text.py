@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 
-from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from cartctl.database.drop_plan import DropPlan
 from cartctl.database.preview import MigrationPreview
+from cartctl.render.drawing import Group, RenderableType, Text
 from cartctl.render.text import renderable
 
 _STYLE = {"drop": "red", "keep": "yellow", "forget": "dim"}

@@ -10,6 +10,10 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, TextIO
 
+from cartctl.redaction import redact_data
+from cartctl.render.output import Ready
+from cartctl.render.safe_text import CONTROLS
+
 VERSION = 1
 
 
@@ -46,7 +50,7 @@ def document(result: Any) -> dict[str, Any]:
 
 def write(result: Any, stream: TextIO) -> None:
     """One JSON object, indented, and a newline."""
-    stream.write(json.dumps(document(result), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    stream.write(_serialised(document(result), indent=2))
 
 
 def write_line(result: Any, stream: TextIO) -> None:
@@ -56,5 +60,11 @@ def write_line(result: Any, stream: TextIO) -> None:
 
 def write_object(fields: dict[str, Any], stream: TextIO) -> None:
     """JSON fields that are ready, on one line, flushed."""
-    stream.write(json.dumps(fields, ensure_ascii=False, allow_nan=False) + "\n")
+    stream.write(_serialised(fields))
     stream.flush()
+
+
+def _serialised(fields: dict[str, Any], indent: int | None = None) -> Ready:
+    """Masked value by value, so that it stays JSON; characters that a terminal would obey as JSON's own escapes."""
+    text = json.dumps(redact_data(fields), indent=indent, ensure_ascii=False, allow_nan=False)
+    return Ready(CONTROLS.sub(lambda found: json.dumps(found[0])[1:-1], text) + "\n")

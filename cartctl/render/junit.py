@@ -7,6 +7,7 @@ from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
 
 from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.errors import UsageError
+from cartctl.render.safe_text import safe
 
 _UNPRINTABLE = re.compile(
     r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
@@ -51,4 +52,4 @@ def _case(check: CheckResult, name: str) -> TestCase:
 
 
 def _clean(text: str) -> str:
-    return _UNPRINTABLE.sub("?", text)
+    return _UNPRINTABLE.sub("", safe(text))

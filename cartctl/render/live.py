@@ -4,12 +4,10 @@ import sys
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Table
-from rich.text import Text
 
 from cartctl.engine.model import Event
 from cartctl.engine.report import RunReport
@@ -17,6 +15,8 @@ from cartctl.engine.state import RUN
 from cartctl.engine.view import PlanRows
 from cartctl.render.amounts import duration, share
 from cartctl.render.board import Board, Mark, Row
+from cartctl.render.drawing import Console, Group, RenderableType, Text
+from cartctl.render.output import guard
 
 MAX_WIDTH = 110  # wider tables are harder to follow
 FRAMES_PER_SECOND = 8
@@ -47,7 +47,7 @@ class LiveView:
     """Draws the board of a run on stderr several times a second; the report goes to stdout."""
 
     def __init__(self, console: Console | None = None, *, no_color: bool = False) -> None:
-        self._console = console or Console(stderr=True, no_color=no_color or None, highlight=False)
+        self._console = console or Console(sys.stderr, no_color=no_color)
         self._board = Board()
         self._unicode = self._console.encoding.startswith("utf")
         self._spinner = Spinner("dots" if self._unicode else "line", style="bold cyan")
@@ -63,6 +63,9 @@ class LiveView:
         """Lay out the plan and begin to draw."""
         self._board.start(run_id, plan_rows)
         self._live.start()
+        sys.stderr = guard(
+            sys.stderr
+        )  # rich's own stands there now, and would read escape sequences as colours
 
     def event(self, event: Event) -> None:
         """Fold the event in; the next frame shows it."""

@@ -1,9 +1,7 @@
 """Log lines and their count, as text."""
 
-from rich.console import RenderableType
-from rich.text import Text
-
 from cartctl.monitoring.logs import Hit, LogSummary
+from cartctl.render.drawing import RenderableType, Text
 from cartctl.render.text import renderable
 
 

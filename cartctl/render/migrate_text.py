@@ -1,12 +1,11 @@
 """What the rarer migrate commands tell, as text: a dry run, indexes, exported files."""
 
-from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from cartctl.database.dry_run import DryRun
 from cartctl.database.export import Exported
 from cartctl.database.indexes import Built, IndexPlan
+from cartctl.render.drawing import Group, RenderableType, Text
 from cartctl.render.text import renderable
 
 SLOWEST = 3  # statements shown of each migration

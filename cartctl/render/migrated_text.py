@@ -1,10 +1,9 @@
 """What a deployment of migrations did, as text; apart from the others, since it needs nothing that drops them."""
 
-from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from cartctl.database.migrate import Migrated
+from cartctl.render.drawing import Group, RenderableType, Text
 from cartctl.render.text import renderable
 
 

@@ -1,10 +1,9 @@
 """Which migrations a database has had, as text; apart from the others, since it needs none of what changes a database."""
 
-from rich.console import RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from cartctl.database.status import MigrationStatus
+from cartctl.render.drawing import RenderableType, Text
 from cartctl.render.text import renderable
 
 

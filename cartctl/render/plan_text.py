@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from itertools import groupby
 from typing import Any
 
-from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from cartctl.plans.preview import Plan, PlanRow
+from cartctl.render.drawing import Group, RenderableType, Text
 from cartctl.render.text import renderable
 
 LONGEST = 60  # characters of one value

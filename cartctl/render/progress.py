@@ -1,27 +1,27 @@
 """How far a command is that is no run: one bar on a terminal, nothing elsewhere."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-
 from cartctl.engine.pulse import Progress as Tell
 from cartctl.render.amounts import share
+from cartctl.render.drawing import Console
 
 
 @contextmanager
 def shown(what: str, *, quiet: bool = False, no_color: bool = False) -> Iterator[Tell]:
     """Gives the function that takes done, total and unit; the bar vanishes at the block's end."""
-    console = Console(stderr=True, highlight=False, no_color=no_color or None)
+    console = Console(sys.stderr, no_color=no_color)
     if quiet or not console.is_terminal:
         yield lambda *_: None
         return
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(24),
-        TextColumn("{task.fields[told]}"),
+        TextColumn("{task.fields[told]}", markup=False),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console, transient=True) as bar:

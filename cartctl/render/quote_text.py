@@ -2,19 +2,17 @@
 
 from collections.abc import Iterator
 
-from rich.console import Group, RenderableType
 from rich.constrain import Constrain
 from rich.padding import Padding
 from rich.table import Table
-from rich.text import Text
 
 from cartctl.cart.pricing.pricing_result import ShippingStatus, TaxStatus
 from cartctl.cart.pricing.promotions.promotion import PromotionClass
 from cartctl.cart.pricing.quote import Quote
 from cartctl.cart.pricing.tax import TaxMode, TaxRounding
+from cartctl.render.drawing import Group, RenderableType, Text
 from cartctl.render.quote_terms import promotion_terms, rate_terms, rule_terms, why_not
 from cartctl.render.text import renderable
-from cartctl.render.words import harmless
 
 _WIDTH = 78
 _INDENT = (0, 0, 0, 2)
@@ -42,7 +40,7 @@ def _lines(quote: Quote) -> RenderableType:
     for line in quote.priced.lines:
         name = f"{line.id} (gift)" if line.gift else line.id
         amounts = (f"{amount:f}" for amount in (line.base, line.discount, line.net, line.tax))
-        table.add_row(shown(name), f"{line.quantity} x {line.unit_price:f}", *amounts)
+        table.add_row(Text(name), f"{line.quantity} x {line.unit_price:f}", *amounts)
     return table
 
 
@@ -63,7 +61,7 @@ def _promotions(quote: Quote, *classes: PromotionClass) -> Iterator[_Row]:
     outcomes = quote.priced.promotions
     for promotion, found in zip(quote.request.promotions, outcomes, strict=True):
         if promotion.group in classes:
-            told = shown(f"{promotion.code}: {promotion_terms(promotion, money)}")
+            told = Text(f"{promotion.code}: {promotion_terms(promotion, money)}")
             if found.reason:
                 told.append_text(Text(f"; not applied: {why_not(promotion, found.reason, money)}", "dim"))
             yield _detail(told), f"-{found.amount:f}" if found.amount else ""
@@ -76,7 +74,7 @@ def _shipping(quote: Quote) -> Iterator[_Row]:
     elif shipped is not None:
         names = f"{shipped.zone.name or shipped.zone.id}, {shipped.rule.name or shipped.rule.id}"
         terms = rule_terms(shipped.rule, shipped.amount, quote.request.currency)
-        yield _detail(shown(f"{names}: {terms}")), f"{shipped.amount:f}"
+        yield _detail(Text(f"{names}: {terms}")), f"{shipped.amount:f}"
     yield from _promotions(quote, PromotionClass.SHIPPING)
     needed = status is not ShippingStatus.NOT_REQUIRED
     yield _sum("Shipping" if needed else "Shipping, not required"), quote["shippingTotal"]
@@ -88,7 +86,7 @@ def _taxes(quote: Quote) -> Iterator[_Row]:
         told = Text("Without an address the tax is not known; the cart cannot be converted.", "yellow")
         yield _detail(told), ""
     for found in quote.priced.taxes:
-        yield _detail(shown(f"{found.rate.name}: {rate_terms(found.rate)}")), f"{found.amount:f}"
+        yield _detail(Text(f"{found.rate.name}: {rate_terms(found.rate)}")), f"{found.amount:f}"
     where = "each line" if request.tax_rounding is TaxRounding.PER_LINE else "each rate's sum"
     rounded = f", rounded at {where}" if quote.priced.taxes else ""
     within = ", within the prices" if request.tax_mode is TaxMode.INCLUSIVE else ""
@@ -98,7 +96,7 @@ def _taxes(quote: Quote) -> Iterator[_Row]:
 def _total(quote: Quote) -> Iterator[_Row]:
     yield _sum("Total"), f"{quote['grandTotal']} {quote['currency']}"
     for warning in quote.priced.warnings:
-        yield shown(f"Warning: {warning}", "yellow"), ""
+        yield Text(f"Warning: {warning}", "yellow"), ""
 
 
 def _sum(words: str) -> Text:
@@ -107,8 +105,3 @@ def _sum(words: str) -> Text:
 
 def _detail(words: Text) -> RenderableType:
     return Padding(words, _INDENT)
-
-
-def shown(words: str, style: str = "") -> Text:
-    """Somebody else's words: no markup is read from them, and what a terminal would obey is shown as an escape."""
-    return Text(harmless(words), style)

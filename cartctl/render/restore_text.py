@@ -1,10 +1,9 @@
 """What a restore would lose, what it did, and what a pruning removed, as text."""
 
-from rich.console import RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from cartctl.database.put_back import PutBack
+from cartctl.render.drawing import RenderableType, Text
 from cartctl.render.text import renderable
 from cartctl.snapshots.restore import Restored, RestorePlan
 from cartctl.snapshots.retention import Pruned

@@ -1,10 +1,8 @@
 """What a rollback would do, as text: its plan and, with the database, what would be dropped."""
 
-from rich.console import Group, RenderableType
-from rich.text import Text
-
 from cartctl.plans.rolling_back import Shown
 from cartctl.render.database_text import drop_plan
+from cartctl.render.drawing import Group, RenderableType, Text
 from cartctl.render.plan_text import plan
 from cartctl.render.text import renderable
 

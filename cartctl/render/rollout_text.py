@@ -2,13 +2,12 @@
 
 from datetime import timedelta
 
-from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from cartctl.engine.model import Checks
 from cartctl.plans.flagging import CompanyFlags, FlagList
 from cartctl.plans.rollout_status import RolloutStatus, StageRow
+from cartctl.render.drawing import Group, RenderableType, Text
 from cartctl.render.text import renderable
 from cartctl.rollout.allocation import Course, Preview, StagePreview
 from cartctl.rollout.record import Step

@@ -5,12 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from cartctl.engine.report import History, RunReport, StepReport
 from cartctl.render.amounts import duration
+from cartctl.render.drawing import Group, RenderableType, Text
 from cartctl.render.text import renderable
 
 OUTCOME_STYLE = {

@@ -1,9 +1,8 @@
 """A sandbox's status for people: where everything is, and what runs."""
 
-from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
+from cartctl.render.drawing import Group, RenderableType, Text
 from cartctl.render.text import renderable
 from cartctl.sandbox.fill import Seeded
 from cartctl.sandbox.load import Loaded

@@ -1,10 +1,9 @@
 """Snapshots as text."""
 
-from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from cartctl.render.amounts import size
+from cartctl.render.drawing import Group, RenderableType, Text
 from cartctl.render.text import renderable
 from cartctl.snapshots.entries import Snapshot, Snapshots
 

@@ -4,11 +4,10 @@ from functools import singledispatch
 from importlib import import_module
 from typing import Any, TextIO
 
-from rich.console import Console, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from cartctl.engine.model import Checks, Verdict
+from cartctl.render.drawing import Console, RenderableType, Text
 
 STYLE = {Verdict.PASS: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red", Verdict.UNKNOWN: "magenta"}
 LONG_NAME = 56  # columns; beside a longer one, nothing would be left for what was seen
@@ -77,7 +76,7 @@ def write(result: Any, stream: TextIO, *, no_color: bool = False) -> None:
     """Draw a result; colours only on a terminal, where they are wanted."""
     if module := _ELSEWHERE.get(getattr(result, "kind", "")):
         import_module(module)
-    console = Console(file=stream, highlight=False, soft_wrap=False, no_color=no_color or None)
+    console = Console(stream, no_color=no_color)
     if console.is_terminal:
         console.print(renderable(result))
         return

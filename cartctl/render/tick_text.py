@@ -1,11 +1,9 @@
 """A monitor's tick as one line of text: time, each metric with its verdict, triggers that are not clear."""
 
-from rich.console import RenderableType
-from rich.text import Text
-
 from cartctl.adapters.metrics import Metric
 from cartctl.monitoring.thresholds import Judged
 from cartctl.monitoring.tick import Measure, Tick
+from cartctl.render.drawing import RenderableType, Text
 from cartctl.render.text import renderable
 
 NAMES = {

@@ -5,11 +5,11 @@ from datetime import timedelta
 from typing import Any
 
 from cartctl.adapters.effects import effect
-from cartctl.adapters.http import mask
 from cartctl.adapters.programs import Program, inherited, running
 from cartctl.engine.model import Action, Run
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import ConfigError
+from cartctl.redaction import mask
 
 TAIL = 2000  # characters of output kept in the journal
 

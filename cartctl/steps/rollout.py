@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 
 from cartctl.adapters.cluster import Cluster, Deployment, UnknownDeployment
-from cartctl.adapters.http import mask
 from cartctl.engine.pulse import Pulse, TimedOut
 from cartctl.errors import CartctlError, StepFailed
+from cartctl.redaction import mask
 
 LOG_LINES = 10
 

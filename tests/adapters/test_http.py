@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from cartctl.adapters.http import BadAnswer, Http, HttpRedirected, HttpUnreachable, Response, mask
+from cartctl.adapters.http import BadAnswer, Http, HttpRedirected, HttpUnreachable, Response
 from cartctl.errors import ConfigError
+from cartctl.redaction import mask, register
 from tests.web import Asked, Reply, serve
 
 TOKEN = "s3cr3t-token-of-avnz"
@@ -143,7 +144,8 @@ def test_a_body_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_no_json_is_a_bad_answer_with_a_masked_excerpt() -> None:
     """What is no JSON is shown cut, without secrets and the token."""
-    answer = Response(200, {}, f"<p>password=hunter2 {TOKEN}</p>{'y' * 900}", secret=TOKEN)
+    register(TOKEN)
+    answer = Response(200, {}, f"<p>password=hunter2 {TOKEN}</p>{'y' * 900}")
     with pytest.raises(BadAnswer) as caught:
         answer.json()
     assert "hunter2" not in caught.value.message
@@ -178,7 +180,7 @@ def test_a_token_no_header_can_hold_is_refused(token: str) -> None:
 
 def test_the_token_is_in_no_representation() -> None:
     """Neither the adapter nor an answer shows the token."""
-    shown = repr(Http("https://u:pw1@api.test", token=TOKEN)) + repr(Response(200, {}, "", secret=TOKEN))
+    shown = repr(Http("https://u:pw1@api.test", token=TOKEN)) + repr(Response(200, {}, ""))
     assert TOKEN not in shown
     assert "pw1" not in shown
 

@@ -4,12 +4,11 @@ import io
 from collections.abc import Iterable
 
 import pytest
-from rich.console import Console
-from rich.text import Text
 
 from cartctl.engine.model import Event
 from cartctl.engine.report import report
 from cartctl.render.board import Board
+from cartctl.render.drawing import Console, Text
 from cartctl.render.live import LiveView, draw
 from tests.render.story import ROWS, RUN, at, failure, half, success
 
@@ -22,7 +21,7 @@ def frame(events: Iterable[Event], width: int, height: int = 50, *, progress: bo
         board.take(event)
     if progress:
         board.advance(12.5 * 1024**2, 30 * 1024**2, "bytes")
-    console = Console(file=io.StringIO(), width=width, height=height)
+    console = Console(io.StringIO(), width=width, height=height)
     with console.capture() as capture:
         console.print(draw(board, width, height, Text("*")))
     return [line.rstrip() for line in capture.get().splitlines()]
@@ -86,7 +85,7 @@ def test_turning_back_tells_its_cause_on_one_line() -> None:
 def test_the_report_goes_to_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     """The table is drawn on its console; the summary is a result."""
     drawn = io.StringIO()
-    console = Console(file=drawn, force_terminal=True, width=80, height=40, no_color=True)
+    console = Console(drawn, force_terminal=True, width=80, height=40, no_color=True)
     with LiveView(console) as view:
         view.started(RUN, ROWS)
         for event in success():
@@ -102,7 +101,7 @@ def test_the_report_goes_to_stdout(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_run_that_dies_gives_the_terminal_back() -> None:
     """The cursor is shown again when an error passes through."""
     drawn = io.StringIO()
-    console = Console(file=drawn, force_terminal=True, width=80, height=40)
+    console = Console(drawn, force_terminal=True, width=80, height=40)
 
     def die() -> None:
         with LiveView(console) as view:
@@ -121,7 +120,7 @@ def test_colours_are_left_out_when_not_wanted(monkeypatch: pytest.MonkeyPatch, n
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     drawn = io.StringIO()
-    console = Console(file=drawn, force_terminal=True, width=80, height=40, no_color=no_color or None)
+    console = Console(drawn, force_terminal=True, width=80, height=40, no_color=no_color)
     with LiveView(console) as view:
         view.started(RUN, ROWS)
         for event in success():

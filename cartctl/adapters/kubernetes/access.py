@@ -20,6 +20,7 @@ from kubernetes.config import (
 from yaml import YAMLError
 
 from cartctl.errors import ConfigError
+from cartctl.redaction import register
 
 IN_CLUSTER = "KUBERNETES_SERVICE_HOST"
 UNREADABLE = (ConfigException, YAMLError, OSError, ValueError, KeyError, TypeError, AttributeError)
@@ -61,7 +62,10 @@ class Access:
     def headers(self) -> dict[str, str]:
         """What authenticates a request; a token of short life is fetched anew when its time has come."""
         settings: dict[str, Any] = self._configuration.auth_settings()
-        return {str(found["key"]): str(found["value"]) for found in settings.values() if found["value"]}
+        found = {str(each["key"]): str(each["value"]) for each in settings.values() if each["value"]}
+        for value in found.values():
+            register(value.partition(" ")[2] or value)  # without Bearer or Basic
+        return found
 
     def renew(self) -> None:
         """Read the credentials again: the server no longer takes those in hand. Raises ConfigError."""

@@ -16,6 +16,7 @@ from cartctl.adapters.postgres.identity import identity_of, read_identity
 from cartctl.adapters.postgres.settings import Connection, as_options, pinned, settle
 from cartctl.adapters.postgres.surroundings import complete, with_service, without_libpq
 from cartctl.errors import ConfigError, Refused
+from cartctl.redaction import register
 
 CONNECT_TIMEOUT = "10"  # seconds
 KEEPALIVES = {
@@ -33,6 +34,7 @@ class Postgres:
     """
 
     def __init__(self, dsn: str, *, role: str | None = None) -> None:
+        register(dsn)
         self._parts = read_dsn(dsn)
         self._role = role
 

@@ -1,0 +1,75 @@
+"""Secrets recognised by their surroundings: a password in an address, after `password=`, after `Bearer`, after AUTH.
+
+A help where the value cannot be known, for example in a server's own message. Each pattern reads a text once.
+"""
+
+import re
+
+MASK = "***"
+
+_ADDRESS = re.compile(r"(?<![A-Za-z0-9])([A-Za-z][A-Za-z0-9+.-]{0,30})://([^\s\"'<>`]{1,2000}@)")
+_BARE = re.compile(  # user:password@host without a scheme; an image's tag@sha256: is none
+    r"(?<![\w/.@:+-])([\w.+-]{0,64}):(?!//)([^\s\"'<>`:@]{1,200}@)+(?!sha\d+:)(?=[\w\[])"
+)
+_ASSIGNED = re.compile(
+    r"(?i)((?<![a-z])(?:ssl)?password|(?<![a-z])passwd|(?<![a-z])passphrase|PGPASSWORD|REDISCLI_AUTH)(\s*=\s*)"
+    r"('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|(?!\{)[^\s&;,'\"]+)"
+)
+_AUTHORIZATION = re.compile(  # a word such as "Basic authentication" is no token
+    r"(?i)\b(bearer|basic)(\s+)(?=[^\s\"',;]*\d|[^\s\"',;]{24})[A-Za-z0-9._~+/=-]{8,}"
+)
+_REDIS_ARGUMENTS = re.compile(r"(?i)(with args beginning with:)[^\n]*")
+_REDIS_AUTH = re.compile(r"""\b(AUTH)["'`]?((?:\s+(?:"[^"\n]*"|'[^'\n]*'|`[^`\n]*`))+)""")
+_NAMED = re.compile(  # in untrusted text: more is masked than must be
+    r"(?i)((?:token|password|passwd|secret|api[_-]?key|authorization)[\"']?\s*[:=]\s*[\"']?)?"
+    r"((?:bearer|basic)\s+)?(?(1)|(?(2)|(?!)))[^\s\"',;&}]+"
+)
+_PLAIN_HOST = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]*\])(?::\d*)?")
+_WEB = {"http", "https"}
+
+_ALWAYS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (_ASSIGNED, rf"\1\2{MASK}"),
+    (_AUTHORIZATION, rf"\1\2{MASK}"),
+    (_REDIS_ARGUMENTS, rf"\1 {MASK}"),
+    (_REDIS_AUTH, rf"\1 {MASK}"),
+    (_BARE, rf"\1:{MASK}@"),
+)
+
+
+def mask_patterns(text: str) -> str:
+    """`text` without what can only be a credential: for all output."""
+    if "@" in text:
+        text = _ADDRESS.sub(_without_password, text)
+    for pattern, replacement in _ALWAYS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def mask_names(text: str) -> str:
+    """`text` without whatever stands after a name such as token, secret or api_key: for untrusted text."""
+    return _NAMED.sub(rf"\1\2{MASK}", text)
+
+
+def _without_password(found: re.Match[str]) -> str:
+    scheme, reach = found[1], found[2]
+    user_info, rest = split_user_info(scheme, reach)
+    if user_info is None:
+        return found[0]
+    user, colon, _ = user_info.partition(":")
+    if not colon and scheme.lower() not in _WEB:
+        return found[0]  # a user's name alone
+    shown = f"{user}:{MASK}" if colon else MASK
+    return f"{scheme}://{shown}@{rest}"
+
+
+def split_user_info(scheme: str, rest: str) -> tuple[str | None, str]:
+    """User information and what follows its `@`, of an address after `scheme://`; None where there is none.
+
+    Passwords are often not escaped, so the last `@` ends them even behind a slash, unless a plain web host comes first.
+    """
+    authority, slash, path = rest.partition("/")
+    if slash and scheme.lower() in _WEB and (_PLAIN_HOST.fullmatch(authority) or "@" in authority):
+        info, at, host = authority.rpartition("@")
+        return (info, f"{host}/{path}") if at else (None, rest)
+    info, at, host = rest.rpartition("@")
+    return (info, host) if at else (None, rest)
