@@ -14,13 +14,25 @@ def preflight(
         list[str] | None, typer.Option("--only", metavar="NAME", help="Look at this alone; may be repeated.")
     ] = None,
     skip: Annotated[
-        list[str] | None, typer.Option("--skip", metavar="NAME", help="Leave this out; needs --reason.")
+        list[str] | None,
+        typer.Option(
+            "--skip",
+            metavar="NAME",
+            help="Skip a check, or one result by the name that is printed; needs --reason; may be repeated.",
+        ),
     ] = None,
     reason: Annotated[
         str | None, typer.Option("--reason", metavar="TEXT", help="Why checks are left out; it is shown.")
     ] = None,
     outside_window: Annotated[
         bool, typer.Option("--outside-window", help="Only warn outside the environment's window.")
+    ] = False,
+    force_owned: Annotated[
+        bool,
+        typer.Option(
+            "--force-owned",
+            help="Accept deployments that Argo CD, Flux, Helm or KEDA manages: you have paused it.",
+        ),
     ] = False,
 ) -> None:
     """Look at everything a deployment stands on; changes nothing.
@@ -39,7 +51,10 @@ def preflight(
     options: Options = ctx.obj
     if skip and not reason:
         raise UsageError("--skip needs a reason.", hint="--reason TEXT: why the check may be left out.")
-    with Ports(options.environment()) as ports, shown("preflight", quiet=options.quiet) as progress:
+    with (
+        Ports(options.environment(), force_owned=force_owned) as ports,
+        shown("preflight", quiet=options.quiet) as progress,
+    ):
         check = Preflight(
             ports,
             lambda: pending(ports),

@@ -44,6 +44,7 @@ def test_the_table_is_what_is_asked_for(small: Small) -> None:
     cluster.set_images("payment-api", {"api": "acme/api:bad"}, cause="test")
     wait_until(lambda: cluster.deployments()["payment-api"].failure)
     assert [str(one) for one in cluster.obstacles(["checkout"])] == ["checkout does not exist"]
+    assert cluster.shortages({}, ["payment-api"]) == []
     cluster.set_capacity("hpa/payment-api", 2)
     cluster.set_capacity("cronjob/recovery", 0)
     cluster.running("cronjob/recovery")

@@ -41,6 +41,14 @@ class Capacity:
             return int(self._autoscaler(bare)["spec"].get("minReplicas", 1))
         return 0 if read(self._api, self._cronjob(bare))["spec"].get("suspend") else 1
 
+    def limit(self, name: str) -> tuple[str, int] | None:
+        """An autoscaler's own name and its maxReplicas; None for what has no limit. Raises UnknownDeployment. Read-only."""
+        kind, bare = _split(name)
+        if kind != HPA:
+            return None
+        found = self._autoscaler(bare)
+        return str(found["metadata"]["name"]), int(found["spec"]["maxReplicas"])
+
     def set(self, name: str, size: int) -> None:
         """Ask for a size. Raises UnknownDeployment, and Refused for more than an autoscaler allows."""
         kind, bare = _split(name)
@@ -66,7 +74,8 @@ class Capacity:
         if size > most:
             raise Refused(
                 f"The autoscaler {found['metadata']['name']} allows at most {most} replicas, not {size}.",
-                hint="Raise its maxReplicas, or lower cluster.prewarm.",
+                hint=f"Raise its maxReplicas (kubectl edit hpa {found['metadata']['name']}"
+                f" -n {self._api.namespace}), or lower cluster.prewarm.",
             )
         patch = [{"op": "add", "path": "/spec/minReplicas", "value": size}]
         path = self._api.path(AUTOSCALING, "horizontalpodautoscalers", found["metadata"]["name"])

@@ -136,6 +136,14 @@ class Kubernetes:
         """Hold the Lease `cartctl`. Raises Locked naming the holder."""
         return Lease(self.api).hold(holder)
 
+    def limit(self, name: str) -> tuple[str, int] | None:
+        """An autoscaler's own name and its maxReplicas; None for what has no limit. Read-only."""
+        return self._capacity.limit(name)
+
+    def shortages(self, more: Mapping[str, int], released: Iterable[str]) -> list[str]:
+        """What the quotas lack for `more` replicas and for a release of some deployments at once. Read-only."""
+        return self._workloads.shortages(more, released)
+
     def denied(self) -> list[str]:
         """The verbs that cartctl needs and may not use. Read-only."""
         return denied(self.api)

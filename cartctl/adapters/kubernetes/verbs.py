@@ -32,6 +32,7 @@ VERBS = tuple(
         ("", "pods/log", "get"),
         ("", "pods/proxy", "get"),
         ("", "events", "list"),
+        ("", "resourcequotas", "list"),
         ("", "configmaps", "get create patch"),
         ("apps", "deployments", "get list watch patch"),
         ("apps", "replicasets", "list watch"),

@@ -13,6 +13,7 @@ from cartctl.adapters.kubernetes.failing import Failures
 from cartctl.adapters.kubernetes.obstacles import find_obstacles, own_obstacles
 from cartctl.adapters.kubernetes.owners import find_owner
 from cartctl.adapters.kubernetes.patches import image_patch
+from cartctl.adapters.kubernetes.quotas import shortages, surge
 from cartctl.adapters.kubernetes.reading import (
     available_of_newest,
     containers,
@@ -112,6 +113,16 @@ class Workloads:
         """What would keep a change of these deployments from being rolled out. Read-only."""
         items = self._deployments.items(fresh=True)
         return find_obstacles(self._api, {name: self._told(item) for name, item in items.items()}, names)
+
+    def shortages(self, more: Mapping[str, int], released: Iterable[str]) -> list[str]:
+        """What the quotas lack for `more` replicas of deployments and for a release of some at once. Read-only."""
+        items = self._deployments.items()
+        pods = {name: count for name, count in more.items() if name in items}
+        for name in released:
+            if name in items:
+                replicas = items[name]["spec"].get("replicas", 1) + more.get(name, 0)
+                pods[name] = pods.get(name, 0) + surge(items[name], replicas)
+        return shortages(self._api, [(items[name], count) for name, count in pods.items()])
 
     def _path(self, deployment: str) -> str:
         return self._api.path(APPS, "deployments", deployment)

@@ -1,6 +1,6 @@
 """The deployment plan's checklist as one check: every look with its evidence, taken side by side."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -61,6 +61,9 @@ NAMES = (
 )
 
 
+NEVER_SKIPPED = ("migrations", "window", "signoff")  # plan.md section 1: decisions and facts nobody may waive
+
+
 class Parts(Protocol):
     """The adapters of an environment. Asking for one may raise ConfigError, which fails the look that asked."""
 
@@ -104,7 +107,7 @@ class Parts(Protocol):
 class Preflight(Check):
     """Looks at everything a deployment stands on.
 
-    `migrations` asks the migration status; `images` are those of the command line. `only` names the looks wanted, `skip` those left out, with the reason.
+    `migrations` asks the migration status; `images` are those of the command line. `only` names the checks wanted, `skip` those skipped, as a whole or by one result's name, with the reason.
     `follows` says that a run goes on from here and takes a snapshot; `outside_window` that its window is waived; `rehearsed` asks whether this very deployment of the database was rehearsed,
     `rollout` what a rollout that is under way began with (empty: none is).
     """
@@ -135,17 +138,18 @@ class Preflight(Check):
         self._now = now
         self._rehearsed = rehearsed
         self._rollout = rollout
-        _require_known((*self._only, *self._skip))
+        _require_known(self._only)
+        _require_skippable(self._skip)
 
     def judge(self, pulse: Pulse) -> Checks:
-        """Every look's results. Read-only. Raises the pulse's alarm."""
+        """Every check's results. Read-only. Raises UsageError for a skip that no result has, and the pulse's alarm."""
         questions = self._questions()
         looks = [
             Look(name, _skipped(name, self._skip[name]) if name in self._skip else questions[name])
             for name in NAMES
             if name in self._only
         ]
-        return Checks.of(take_all(looks, pulse))
+        return Checks.of(_without(take_all(looks, pulse), self._skip, self._only))
 
     def _questions(self) -> dict[str, Callable[[Pulse], Iterator[CheckResult]]]:
         parts, env = self._parts, self._parts.env
@@ -214,10 +218,39 @@ def _skipped(name: str, reason: str) -> Callable[[Pulse], Iterator[CheckResult]]
     return ask
 
 
-def _require_known(names: tuple[str, ...]) -> None:
+def _require_known(names: Iterable[str]) -> None:
     for name in names:
         if name not in NAMES:
             raise UsageError(f"There is no preflight check {name}.", hint=f"There are: {', '.join(NAMES)}.")
+
+
+def _require_skippable(skip: Iterable[str]) -> None:
+    """A skip is a check's name or the name of one of its results; what those are is known once they are there."""
+    for name in skip:
+        whole = name.partition(".")[0]
+        _require_known([whole])
+        if whole in NEVER_SKIPPED:
+            hint = "outside the window: --outside-window" if whole == "window" else ""
+            raise UsageError(
+                f"The preflight check {name} cannot be skipped.",
+                hint=f"Never skipped: {', '.join(NEVER_SKIPPED)}{f'; {hint}' if hint else ''}.",
+            )
+
+
+def _without(
+    results: Sequence[CheckResult], skip: Mapping[str, str], only: Sequence[str]
+) -> Iterator[CheckResult]:
+    """The results, with a warning in place of each that is skipped by its own name. Raises UsageError for a name that none has."""
+    names = {result.name for result in results}
+    for name in skip:
+        whole, dot, _ = name.partition(".")
+        if dot and whole in only and whole not in {*skip, *names} and name not in names:
+            there = ", ".join(sorted(one for one in names if one.startswith(f"{whole}.")))
+            raise UsageError(f"There is no preflight check {name}.", hint=f"There are: {there}.")
+    for result in results:
+        reason = skip.get(result.name)
+        named = reason is not None and result.name not in NAMES
+        yield warned(result.name, f"skipped: {reason}", result.expected, "") if named else result
 
 
 def _staleness(env: Environment) -> float:

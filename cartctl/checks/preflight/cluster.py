@@ -1,9 +1,9 @@
-"""Whether the cluster has what the plan will change, standing still and in nobody else's hands."""
+"""Whether the cluster has what the plan will change, rolled out, free to be changed, and with room for it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
-from cartctl.adapters.cluster import Cluster, ClusterUnreachable, Deployment, UnknownDeployment
+from cartctl.adapters.cluster import Cluster, ClusterUnreachable, Deployment, Obstacle, UnknownDeployment
 from cartctl.checks.preflight.look import failed, passed, warned
 from cartctl.config.model import Environment
 from cartctl.engine.model import CheckResult
@@ -11,7 +11,7 @@ from cartctl.engine.model import CheckResult
 
 @runtime_checkable
 class KnowsImages(Protocol):
-    """A cluster that can tell which images it has; a registry's would have to be asked for."""
+    """A cluster that knows which images it has, without a registry."""
 
     def images(self) -> list[str]:
         """The references it can run. Read-only."""
@@ -19,7 +19,7 @@ class KnowsImages(Protocol):
 
 @runtime_checkable
 class KnowsPermissions(Protocol):
-    """A cluster that can tell what it would refuse us, and whether it is who it says it is."""
+    """A cluster with access control, whose certificate can be checked."""
 
     @property
     def verified(self) -> bool:
@@ -27,6 +27,17 @@ class KnowsPermissions(Protocol):
 
     def denied(self) -> list[str]:
         """The verbs that are missing. Read-only."""
+
+
+@runtime_checkable
+class KnowsLimits(Protocol):
+    """A cluster whose autoscalers and quotas may have less room than the plan needs."""
+
+    def limit(self, name: str) -> tuple[str, int] | None:
+        """An autoscaler's own name and the most replicas it allows. Raises UnknownDeployment. Read-only."""
+
+    def shortages(self, more: Mapping[str, int], released: Iterable[str]) -> list[str]:
+        """What quotas lack for `more` replicas and for a release of deployments at once. Read-only."""
 
 
 def wanted(environment: Environment, images: Mapping[str, str]) -> dict[str, dict[str, str]]:
@@ -46,11 +57,11 @@ def wanted(environment: Environment, images: Mapping[str, str]) -> dict[str, dic
 def look_at_cluster(
     cluster: Cluster, environment: Environment, images: Mapping[str, str]
 ) -> Iterator[CheckResult]:
-    """Reachable, and each deployment of the plan there, whole and free. Read-only."""
+    """Reachable, with room and permissions, and each deployment of the plan there and free to be changed. Read-only."""
     try:
         known = cluster.deployments()
     except ClusterUnreachable as error:
-        yield failed("cluster.reachable", error.message, "an answer", error.hint)
+        yield failed("cluster.reachable", error.message, "a response", error.hint)
         return
     yield passed("cluster.reachable", f"{len(known)} deployments")
     if isinstance(cluster, KnowsPermissions):
@@ -59,12 +70,66 @@ def look_at_cluster(
             hint = "Leave insecure-skip-tls-verify out of the kubeconfig."
             yield warned("cluster.tls", "the API server's certificate is not checked", "a checked one", hint)
     asked = wanted(environment, images)
+    obstacles = cluster.obstacles(asked)
+    yield from _namespace(obstacles)
     for name, containers in asked.items():
-        yield _deployment(name, known, containers)
+        own = [one for one in obstacles if one.deployment == name]
+        yield _deployment(name, known, containers, own, _on(environment))
     for name in environment.cluster.workers.cronjobs:
         yield _cronjob(cluster, name)
+    if isinstance(cluster, KnowsLimits):
+        yield from _room(cluster, cluster, environment, known)
     refs = {*images.values(), *_refs(asked)}
     yield _images(cluster.images(), refs) if isinstance(cluster, KnowsImages) else _pinned(refs)
+
+
+def _on(environment: Environment) -> str:
+    """The part of a kubectl command that names the namespace; "" where there is no kubectl."""
+    return f" -n {environment.cluster.namespace}" if environment.cluster.kind == "kubernetes" else ""
+
+
+def _namespace(obstacles: Iterable[Obstacle]) -> Iterator[CheckResult]:
+    for one in obstacles:
+        if one.deployment.startswith("namespace "):
+            yield failed("cluster.namespace", str(one), "a namespace that stays", one.hint)
+
+
+def _room(
+    cluster: Cluster, limits: KnowsLimits, environment: Environment, known: Mapping[str, Deployment]
+) -> Iterator[CheckResult]:
+    """Whether autoscalers and quotas allow what prewarm and the releases ask for."""
+    more = {name: count for name, count in environment.cluster.prewarm.items() if name in known}
+    if more:
+        yield _prewarm(cluster, limits, environment, more)
+    release = environment.release
+    groups = [{name.partition(".")[0] for name in group} for group in (release.api, release.frontend)]
+    found = (limits.shortages(more, sorted(group)) for group in groups)
+    if lines := next((lines for lines in found if lines), []):
+        hint = f"Raise it, or lower cluster.prewarm; see: kubectl describe quota{_on(environment)}"
+        yield failed("cluster.quota", "; ".join(lines), "room for the pods of a release", hint)
+    else:
+        yield passed("cluster.quota", "room for the pods of a release")
+
+
+def _prewarm(
+    cluster: Cluster, limits: KnowsLimits, environment: Environment, more: Mapping[str, int]
+) -> CheckResult:
+    told, over, names = [], [], []
+    for scaler in cluster.scalers(more):
+        name = scaler.partition("/")[2]
+        size = cluster.capacity([scaler])[scaler] + more[name]
+        limit = limits.limit(scaler)
+        told.append(f"{scaler} to {size}")
+        if limit and size > limit[1]:
+            names.append(limit[0])
+            over.append(
+                f"the autoscaler {limit[0]} of {name} allows at most {limit[1]} replicas, prewarm needs {size}"
+            )
+    if over:
+        edits = "; ".join(f"kubectl edit hpa {name}{_on(environment)}" for name in names)
+        hint = f"Raise maxReplicas ({edits}), or lower cluster.prewarm."
+        return failed("cluster.prewarm", "; ".join(over), "maxReplicas of at least that", hint)
+    return passed("cluster.prewarm", ", ".join(told))
 
 
 def _permissions(denied: list[str]) -> CheckResult:
@@ -99,34 +164,40 @@ def is_loose(ref: str) -> bool:
     return tag in {"", "latest"}
 
 
-def _deployment(name: str, known: Mapping[str, Deployment], containers: Mapping[str, str]) -> CheckResult:
+def _deployment(
+    name: str,
+    known: Mapping[str, Deployment],
+    containers: Mapping[str, str],
+    obstacles: Sequence[Obstacle],
+    on: str,
+) -> CheckResult:
     title = f"cluster.{name}"
     found = known.get(name)
     if found is None:
         there = ", ".join(sorted(known)) or "none"
-        return failed(
-            title, "no such deployment", f"one of {there}", "Correct its name in the configuration."
-        )
+        problem = "; ".join(one.problem for one in obstacles) or "does not exist"
+        hint = obstacles[0].hint if obstacles and "not a Deployment" in problem else ""
+        return failed(title, problem, f"one of {there}", hint or "Correct its name in the configuration.")
     if missing := sorted(set(containers) - set(found.images)):
         there = ", ".join(sorted(found.images))
         hint = "Correct the container's name: DEPLOYMENT.CONTAINER."
         return failed(title, f"no container {', '.join(missing)}", f"one of {there}", hint)
-    return _standing(title, found)
+    if obstacles:
+        hints = dict.fromkeys(one.hint for one in obstacles if one.hint)
+        problems = "; ".join(one.problem for one in obstacles)
+        return failed(title, problems, "a deployment that rolls out changes", "; ".join(hints))
+    return _standing(title, found, on)
 
 
-def _standing(title: str, found: Deployment) -> CheckResult:
+def _standing(title: str, found: Deployment, on: str) -> CheckResult:
     expected = f"{found.replicas} replicas rolled out"
-    if found.owner:
-        hint = found.pause or f"Pause {found.owner}: it would put back what a release changes."
-        return failed(title, f"kept by {found.owner}", "nobody else's", hint)
-    if found.paused:
-        return failed(title, "paused", "not paused", f"kubectl rollout resume deployment/{found.name}")
     if found.failure or not found.complete:
         observed = (
             found.failure
             or f"{found.available} of {found.replicas} available, {found.updated} updated, {found.total} in all"
         )
-        return failed(title, observed, expected, "Let the rollout end, or mend it, before deploying over it.")
+        see = f"; see: kubectl rollout status deployment/{found.name}{on}" if on else ""
+        return failed(title, observed, expected, f"Let the rollout end, or repair it, first{see}")
     images = ", ".join(image.ref for image in found.images.values())
     return passed(title, f"{found.replicas} replicas of {images}", expected)
 
