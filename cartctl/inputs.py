@@ -39,6 +39,18 @@ class MissingInput(InvalidInput):
     code = "missing_input"
 
 
+# What reading a parsed value as another shape than it has raises: for the translation in an adapter, around the reading alone.
+MALFORMED = (
+    InvalidInput,
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
+
+
 def read_bytes(path: Path, *, limit: int) -> bytes:
     """A regular file's content of at most `limit` bytes. Never blocks on a pipe or a device.
 

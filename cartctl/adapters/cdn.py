@@ -39,4 +39,5 @@ class Cloudflare:
                 f"Cloudflare refuses the purge (HTTP {answer.status}): {answer.excerpt}",
                 hint="Check cache.cdn.zone, and that the token may purge its cache.",
             )
-        return str((body.get("result") or {}).get("id", ""))
+        result = body.get("result")
+        return str(result.get("id", "")) if isinstance(result, dict) else ""

@@ -21,6 +21,7 @@ from cartctl.errors import ConfigError
 SILENCE = 1.0  # seconds without a line after which what was there at the beginning is read
 PATIENCE = 10.0  # and seconds after which it is taken as it is, or after as many as are looked back
 MOST = 100_000  # lines kept between two readings; of more, the newest
+LONGEST = 64 * 1024  # bytes of a line; a longer one is cut into several
 _TIME = re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[^\s\]]*")
 
 
@@ -94,7 +95,8 @@ class CommandTail:
         self._thread.start()
 
     def _take(self) -> None:
-        for line in self._process.stdout if self._process and self._process.stdout else ():
+        output = self._process.stdout if self._process else None
+        while output and (line := output.readline(LONGEST)):
             self._came = time.monotonic()
             self._lines.append((datetime.now(UTC), line.rstrip(b"\r\n")))
 
@@ -120,6 +122,6 @@ class CommandTail:
 def _moment(text: str) -> datetime | None:
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # no date, or one at the end of all dates in another zone
         return None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)

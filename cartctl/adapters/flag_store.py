@@ -12,8 +12,11 @@ from cartctl.adapters.cluster import Cluster, SettingsChanged
 from cartctl.adapters.effects import effect
 from cartctl.derived_names import LOCAL_FILE, derive_name
 from cartctl.errors import StepFailed
+from cartctl.inputs import InvalidInput, MissingInput, read_text
 
 LOCK_SECONDS = 10.0
+LARGEST = 16 * 1024 * 1024  # bytes of a file of flags
+_HINT = "Check rollout.flags.file."
 
 
 class FlagsUnwritable(StepFailed):
@@ -88,11 +91,11 @@ class FileFlags:
     def read(self) -> Stored:
         """The file's text. Read-only. Raises FlagsUnwritable."""
         try:
-            return Stored(self._path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+            return Stored(read_text(self._path, limit=LARGEST))
+        except MissingInput:
             return Stored(None)
-        except (OSError, UnicodeDecodeError) as wrong:
-            raise self._failed("read", wrong) from wrong
+        except InvalidInput as wrong:
+            raise FlagsUnwritable(wrong.message, hint=wrong.hint or _HINT) from wrong
 
     def write(self, text: str, plain: Mapping[str, str | None], *, seen: str | None) -> None:  # noqa: ARG002
         """Replace the file; plain keys have no place here. Raises SettingsChanged, FlagsUnwritable."""
@@ -110,7 +113,7 @@ class FileFlags:
                 f"Somebody else has held {self._path}.lock for {LOCK_SECONDS:g} s.", hint="Try again."
             ) from held
         except OSError as wrong:
-            raise self._failed("written", wrong) from wrong
+            raise self._failed(wrong) from wrong
 
     def _replace(self, text: str) -> None:
         draft = self._path.with_name(derive_name("." + self._path.name, str(os.getpid()), LOCAL_FILE))
@@ -126,6 +129,5 @@ class FileFlags:
         finally:
             draft.unlink(missing_ok=True)
 
-    def _failed(self, verb: str, wrong: OSError | UnicodeDecodeError) -> FlagsUnwritable:
-        reason = wrong.strerror if isinstance(wrong, OSError) else "it is not UTF-8"
-        return FlagsUnwritable(f"{self._path} cannot be {verb}: {reason}.", hint="Check rollout.flags.file.")
+    def _failed(self, wrong: OSError) -> FlagsUnwritable:
+        return FlagsUnwritable(f"{self._path} cannot be written: {wrong.strerror}.", hint=_HINT)

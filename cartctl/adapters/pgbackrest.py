@@ -1,6 +1,5 @@
 """pgBackRest: a backup made, its catalogue read. Configured by its own file and its own PGBACKREST_ variables."""
 
-import json
 import os
 import shutil
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 from cartctl.adapters.effects import effect
 from cartctl.adapters.programs import Attend, inherited, run
 from cartctl.errors import ConfigError, StepFailed
+from cartctl.inputs import MALFORMED, parse_json
 
 ANNOTATION = "cartctl"
 
@@ -48,7 +48,7 @@ class PgBackRest:
         """The catalogue. Read-only. Raises ConfigError for a stanza that is not there, StepFailed for no answer."""
         told = self._run(["info", "--output=json"], attend)
         try:
-            stanza = next((each for each in json.loads(told) if each["name"] == self._stanza), None)
+            stanza = next((each for each in parse_json(told) if each["name"] == self._stanza), None)
             if stanza is None or stanza["status"]["code"] == 1:  # missing stanza path
                 raise ConfigError(
                     f"pgBackRest knows no stanza {self._stanza}.",
@@ -56,15 +56,7 @@ class PgBackRest:
                 )
             whole = tuple(_backup(each) for each in stanza["backup"] if not each.get("error"))
             return Catalogue(whole, _lacking(stanza, whole))
-        except (
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            ArithmeticError,
-            OSError,
-            RecursionError,
-        ) as wrong:
+        except (*MALFORMED, OSError) as wrong:  # a time beyond all dates is an OSError
             raise StepFailed(
                 "pgBackRest's answer cannot be read.", hint="pgbackrest info --output=json"
             ) from wrong

@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from cartctl.adapters.cluster import Cluster, Pod
 from cartctl.adapters.connections import ConnectionShare
 from cartctl.adapters.metrics import Metric, MetricsFailed, PastReading, Reading, measured
 from cartctl.errors import CartctlError
+from cartctl.inputs import MALFORMED
 
 _REQUESTS = "http_requests_total"
 _HISTOGRAMS = {
@@ -23,6 +25,8 @@ _HISTOGRAMS = {
     Metric.DB_LATENCY_P95: "db_query_duration_seconds",
 }
 _WANTED = {_REQUESTS, *(f"{name}_{part}" for name in _HISTOGRAMS.values() for part in ("bucket", "count"))}
+BEGINNING = 16 * 1024  # characters
+_PREFIXES = tuple(sorted(_WANTED))
 
 Key = tuple[str, tuple[tuple[str, str], ...]]  # sample name and its labels
 Counters = Mapping[Key, float]
@@ -37,16 +41,31 @@ class Scrape:
 
 
 def parse(text: str) -> dict[Key, float]:
-    """The counters that metrics are made of, from the text a pod answers. Raises MetricsFailed."""
+    """The counters that metrics are made of, from the text a pod responds with. Raises MetricsFailed.
+
+    Only their lines are parsed, since a service may export hundreds of thousands of others; without any, the beginning
+    is, since a page of HTML is not an empty set of counters.
+    """
+    wanted = "\n".join(line for line in text.split("\n") if line.lstrip().startswith(_PREFIXES))
+    wanted = wanted or text[:BEGINNING].rpartition("\n")[0] or text[:BEGINNING]
     try:
         return {
-            (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-            for family in text_string_to_metric_families(text)
+            (sample.name, tuple(sorted(sample.labels.items()))): _counted(sample)
+            for family in text_string_to_metric_families(wanted + "\n")
             for sample in family.samples
             if sample.name in _WANTED
         }
-    except ValueError as error:
+    except MALFORMED as error:
         raise MetricsFailed(f"/metrics cannot be read: {error}") from error
+
+
+def _counted(sample: Sample) -> float:
+    """A counter's value. Raises ValueError for one that no counter has, and for a bucket without a boundary."""
+    if sample.name.endswith("_bucket") and math.isnan(float(sample.labels["le"])):
+        raise ValueError(f"{sample.name} has the boundary NaN")
+    if not math.isfinite(sample.value):
+        raise ValueError(f"{sample.name} is {sample.value}")
+    return float(sample.value)
 
 
 def increases(scrapes: list[Scrape]) -> dict[Key, float]:

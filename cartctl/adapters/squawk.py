@@ -1,6 +1,5 @@
 """Squawk, the linter of migrations: run on files, its findings read from JSON."""
 
-import json
 import shutil
 import sysconfig
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 from cartctl.adapters.programs import Program, for_at_most, inherited, running
 from cartctl.errors import ConfigError, StepFailed
+from cartctl.inputs import MALFORMED, parse_json
 
 LIMIT = timedelta(minutes=1)
 FOUND = 1  # its exit code when there are findings
@@ -49,12 +49,12 @@ def lint(files: Mapping[str, bytes]) -> list[Finding]:
 
 def _findings(program: Program, paths: Mapping[str, str]) -> list[Finding]:
     try:
-        told = json.loads(program.output(accepted=(0, FOUND)) or "[]")
+        told = parse_json(program.output(accepted=(0, FOUND)) or "[]")
         return [
             Finding(paths[one["file"]], one["line"] + 1, one["rule_name"], one["message"], one["help"] or "")
             for one in told
         ]
-    except (ValueError, KeyError, TypeError) as wrong:
+    except MALFORMED as wrong:
         raise StepFailed(
             "Squawk's answer cannot be read.", hint="pip install --upgrade squawk-cli"
         ) from wrong

@@ -1,6 +1,5 @@
 """What the deployed application itself answers about its flags, replica by replica: having written them proves nothing."""
 
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from cartctl.adapters.cluster import Answer, Cluster, ClusterUnreachable, Pod
 from cartctl.checks.asking import failed, passed
 from cartctl.engine.model import Check, CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse, TimedOut
+from cartctl.inputs import MALFORMED, parse_json
 
 OK, NOT_FOUND = 200, 404
 SAMPLE = 12  # companies asked about
@@ -107,8 +107,8 @@ class FlagsAsked(Check):
 
 def _flags(answer: Answer) -> Mapping[str, object]:
     try:
-        told = json.loads(answer.body)["flags"]
-    except (ValueError, KeyError, TypeError):
+        told = parse_json(answer.body)["flags"]
+    except MALFORMED:
         return {}
     return told if isinstance(told, Mapping) else {}
 

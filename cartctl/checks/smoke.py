@@ -1,5 +1,6 @@
 """The smoke suite: critical paths, health, endpoints, pages and closed doors, and the user's own suites beside it."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -20,6 +21,8 @@ from cartctl.monitoring.probes import CRITICAL_PATHS
 from cartctl.redaction import mask
 
 BUILT_IN = "built-in"
+SHOWN = 200  # characters of a value that is not the one expected
+_POSITION = re.compile(r"[0-9]{1,9}")
 CLOSED = ("/api/admin/carts", "/api/admin/carts/stats", "/api/admin/ecommerce-analytics/overview")
 UNAUTHORIZED = 401
 
@@ -156,7 +159,12 @@ def _values(request: Request, body: Any) -> Iterable[str]:
         if not there:
             yield f"no {path}"
         elif found != value or isinstance(found, bool) is not isinstance(value, bool):
-            yield f"{path} is {mask(repr(found))}, not {value!r}"
+            yield f"{path} is {_shown(found)}, not {value!r}"
+
+
+def _shown(value: Any) -> str:
+    text = mask(repr(value)[: 4 * SHOWN])
+    return text if len(text) <= SHOWN else text[:SHOWN] + "…"
 
 
 def _shapes(request: Request, body: Any) -> Iterable[str]:
@@ -174,7 +182,7 @@ def _at(body: Any, path: str) -> tuple[bool, Any]:
     for part in path.strip(".").split(".") if path.strip(".") else ():
         if isinstance(found, Mapping) and part in found:
             found = found[part]
-        elif isinstance(found, list) and part.isdigit() and int(part) < len(found):
+        elif isinstance(found, list) and _POSITION.fullmatch(part) and int(part) < len(found):
             found = found[int(part)]
         else:
             return False, None

@@ -16,13 +16,13 @@ attempts = 3                     # until it passes; a late pass warns
 """
 
 import json
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
 
 from cartctl.errors import ConfigError
+from cartctl.inputs import InvalidInput, parse_toml, read_text
 
 LIMIT = 1024 * 1024  # bytes of a suite's file
 
@@ -48,11 +48,14 @@ class Request(BaseModel):
     critical: bool = False
     attempts: int = Field(default=1, ge=1, le=20)
 
-    @field_validator("body")
+    @field_validator("body", "json_")
     @classmethod
-    def _is_json(cls, value: JsonValue) -> JsonValue:
-        """Infinity and NaN are numbers to TOML alone. Raises ValueError."""
-        json.dumps(value, allow_nan=False)
+    def _is_json(cls, value: Any) -> Any:
+        """TOML has dates, times, nan and inf; JSON has none of them."""
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError) as wrong:
+            raise ValueError("must be JSON: write a date or time in quotes, and no nan or inf") from wrong
         return value
 
 
@@ -68,16 +71,12 @@ class Suite(BaseModel):
 def load_suite(path: Path) -> Suite:
     """Read a suite. Raises ConfigError with file, key and what is wrong."""
     try:
-        if path.stat().st_size > LIMIT:
-            raise ConfigError(f"The suite {path} is larger than {LIMIT // 1024} KB.", hint="Split it.")
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = parse_toml(read_text(path, limit=LIMIT))
         suite = Suite.model_validate(document)
-    except OSError as error:
+    except InvalidInput as error:
         raise ConfigError(
-            f"The suite {path} cannot be read: {error.strerror}.", hint="Check http.suites."
+            f"The suite {path}: {error.reason}.", hint=error.hint or "Check http.suites."
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The suite {path} is no TOML: {error}.", hint="Check the line named.") from error
     except ValidationError as error:
         raise ConfigError(f"The suite {path}: {_first(error, document)}.", hint=_keys()) from error
     return suite if suite.name else suite.model_copy(update={"name": path.stem})

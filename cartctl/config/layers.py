@@ -65,6 +65,8 @@ class Layers:
             parent[path[-1]] = {}
 
     def _forget(self, path: KeyPath) -> None:
+        if path not in self.origins:  # the usual case: a file of many keys would else take quadratic time
+            return
         for known in [known for known in self.origins if known[: len(path)] == path]:
             del self.origins[known]
 

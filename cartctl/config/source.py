@@ -1,19 +1,20 @@
 """The file itself: where it is, what it says, and on which line each key stands."""
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cartctl.config.keys import KeyPath, nearest
+from cartctl.config.keys import KeyPath, dotted, nearest
 from cartctl.errors import ConfigError
+from cartctl.inputs import InvalidInput, MissingInput, parse_toml, read_text
 
 FILE_NAME = "cartctl.toml"
 SIZE_LIMIT = 1024 * 1024  # bytes; a configuration is a few kilobytes
 TOP_LEVEL = ("default_env", "defaults", "env")
 
+_HINT = "A starter file shows the form: cartctl config init --config FILE"
 _PART = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*"|'[^']*')"""
 _NAME = rf"{_PART}(?:\s*\.\s*{_PART})*"
 _TABLE = re.compile(rf"\s*\[\s*({_NAME})\s*\]")
@@ -72,37 +73,18 @@ def read(path: Path) -> Source:
 
     Raises ConfigError when it cannot be read, is too large, is no TOML, or holds unknown top-level keys.
     """
-    text = _text(path)
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as wrong:
-        raise ConfigError(
-            f"{shown(path)} is not valid TOML: {wrong}.",
-            hint="Strings stand in quotes, every table and key once.",
-        ) from wrong
-    source = Source(path, document, key_lines(text))
-    _check_top_level(source)
-    return source
-
-
-def _text(path: Path) -> str:
-    try:
-        if path.stat().st_size > SIZE_LIMIT:
-            raise ConfigError(
-                f"{shown(path)} is larger than {SIZE_LIMIT} bytes.",
-                hint="Is it a configuration? See cartctl config init.",
-            )
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError as missing:
+        text = read_text(path, limit=SIZE_LIMIT)
+        document = parse_toml(text)
+    except MissingInput as missing:
         raise ConfigError(
             f"There is no file {shown(path)}.", hint="Check --config, or write one with cartctl config init."
         ) from missing
-    except UnicodeDecodeError as wrong:
-        raise ConfigError(f"{shown(path)} is not UTF-8 text.", hint="Save it as UTF-8.") from wrong
-    except OSError as wrong:
-        raise ConfigError(
-            f"{shown(path)} cannot be read: {wrong.strerror}.", hint="Check its permissions."
-        ) from wrong
+    except InvalidInput as wrong:
+        raise ConfigError(f"{shown(path)}: {wrong.reason}.", hint=wrong.hint or _HINT) from wrong
+    source = Source(path, document, key_lines(text))
+    _check_top_level(source)
+    return source
 
 
 def key_lines(text: str) -> dict[KeyPath, int]:
@@ -113,7 +95,7 @@ def key_lines(text: str) -> dict[KeyPath, int]:
     lines: dict[KeyPath, int] = {}
     table: KeyPath = ()
     quote = ""
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not quote and (header := _TABLE.match(line)):
             table = _parts(f"[{header[1]}]")
             lines.setdefault(table, number)
@@ -127,8 +109,8 @@ def key_lines(text: str) -> dict[KeyPath, int]:
 def _parts(toml: str) -> KeyPath:
     """The key path a header or a key stands for; quoting is TOML's business."""
     try:
-        held: Any = tomllib.loads(toml)
-    except tomllib.TOMLDecodeError:
+        held: Any = parse_toml(toml)
+    except InvalidInput:
         return ()
     parts: list[str] = []
     while isinstance(held, dict) and held:
@@ -142,7 +124,7 @@ def _check_top_level(source: Source) -> None:
         if key not in TOP_LEVEL:
             meant = nearest(key, TOP_LEVEL)
             raise ConfigError(
-                f"{source.at((key,))}: `{key}` is not a known key"
+                f"{source.at((key,))}: `{dotted((key,))}` is not a known key"
                 + (f"; did you mean `{meant}`?" if meant else "."),
                 hint="At the top stand default_env, [defaults] and [env.NAME]; settings belong under an environment.",
             )
@@ -155,6 +137,6 @@ def _check_top_level(source: Source) -> None:
     for name, table in source.environments.items():
         if not isinstance(table, dict):
             raise ConfigError(
-                f"{source.at(('env', name))}: `env.{name}` must be a table.",
-                hint=f"Write the environment's settings under [env.NAME]; is `{name}` one of them?",
+                f"{source.at(('env', name))}: `{dotted(('env', name))}` must be a table.",
+                hint=f"Write the environment's settings under [env.NAME]; is `{dotted((name,))}` one of them?",
             )

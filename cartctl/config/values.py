@@ -18,9 +18,11 @@ from pydantic import (
 )
 
 from cartctl.errors import ConfigError
+from cartctl.inputs import MissingInput, read_text
 from cartctl.redaction import register
 
 _QUOTED = 60  # characters
+SECRET_LIMIT = 64 * 1024  # bytes of a secret's file
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
@@ -146,9 +148,10 @@ class Secret(BaseModel):
 
 
 def _read(path: Path) -> str | None:
+    """A file's text without blanks around it; None where it does not exist. Raises InvalidInput."""
     try:
-        return path.expanduser().read_text(encoding="utf-8").strip()
-    except OSError:
+        return read_text(path.expanduser(), limit=SECRET_LIMIT).strip()
+    except MissingInput:
         return None
 
 

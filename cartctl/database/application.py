@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cartctl.config.model import Migrations
 from cartctl.errors import ConfigError, Refused
+from cartctl.inputs import InvalidInput, MissingInput, read_bytes
 from cartctl.migrations.frozen import NAMES, Frozen
 
 LIMIT = 4 * 1024 * 1024  # bytes; a migration beyond it is none of these
@@ -60,14 +61,11 @@ def read_application(settings: Migrations) -> ApplicationFiles:
 def _read(directory: Path, name: str) -> bytes | None:
     path = directory / name / "migration.sql"
     try:
-        with path.open("rb") as stream:
-            return stream.read(LIMIT)
-    except FileNotFoundError:
+        return read_bytes(path, limit=LIMIT)
+    except MissingInput:
         return None
-    except OSError as error:
-        raise ConfigError(
-            f"{path} cannot be read: {error.strerror}.", hint="See database.migrations.prisma_dir."
-        ) from error
+    except InvalidInput as error:
+        raise ConfigError(error.message, hint="See database.migrations.prisma_dir.") from error
 
 
 def _require_runnable(found: Mapping[str, bytes]) -> None:

@@ -4,23 +4,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import ClassVar
 
 from cartctl.adapters.postgres import SqlFailed
 from cartctl.database.drop_plan import DropPlan, refuse_nothing, require
-from cartctl.engine.journal import read_lines
 from cartctl.engine.lock import Lock, RunLock, find_holder, hand_over, holder_of
 from cartctl.engine.model import Event, Evidence
 from cartctl.engine.outcome import OnFailure
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.report import RunReport
 from cartctl.engine.signals import interruptible
-from cartctl.engine.state import RUN, State, fold, new_run_id
+from cartctl.engine.state import RUN, State, new_run_id
 from cartctl.engine.view import View
-from cartctl.errors import ConfigError, Locked, OperatorNeeded, Refused
+from cartctl.errors import Locked, OperatorNeeded, Refused
 from cartctl.plans import parts
 from cartctl.plans.carry_out import Journey, carry_out
+from cartctl.plans.journal_file import read_journal_file
 from cartctl.plans.journals import Journals, open_journals
 from cartctl.plans.kinds import kinds as known_kinds
 from cartctl.plans.phases import Phase
@@ -162,7 +161,7 @@ def choose(journals: Journals, wanted: Wanted) -> tuple[State, State]:
 
 def _to_take(journals: Journals, wanted: Wanted) -> State:
     if wanted.journal:
-        return _from_file(wanted.journal)
+        return read_journal_file(wanted.journal)
     if not wanted.database:
         return select(journals, wanted.run)
     if wanted.run is not None:
@@ -180,19 +179,6 @@ def chained(evidence: Mapping[str, Evidence], later: State) -> dict[str, Evidenc
         elif newer.kind == "release":
             found[key] = newer
     return found
-
-
-def _from_file(path: Path) -> State:
-    """The run of a journal file that was copied here. Raises ConfigError when it is none."""
-    try:
-        events = list(read_lines(path))
-    except OSError as missing:
-        raise ConfigError(
-            f"The journal {path} cannot be read: {missing.strerror}.", hint="Give the run's .ndjson file."
-        ) from missing
-    if not events:
-        raise ConfigError(f"The journal {path} holds no events.", hint="Give the run's .ndjson file.")
-    return fold(events[0].run, events)
 
 
 def _stop_living(

@@ -11,9 +11,12 @@ from typing import Any
 
 from cartctl.adapters.postgres import Postgres, SqlFailed, milliseconds
 from cartctl.config.rollout import Companies as Settings
+from cartctl.config.values import quoted
 from cartctl.errors import ConfigError, Refused
+from cartctl.inputs import InvalidInput, read_text
 
 NAMED = 5  # of each problem, in its sentence
+COLUMNS = ("id", "beta")
 LARGEST = 64 * 1024 * 1024  # bytes of a file
 LONGEST = timedelta(seconds=60)  # that the query may take
 _YES, _NO = {"true", "t", "yes", "y", "1"}, {"false", "f", "no", "n", "0", ""}
@@ -117,33 +120,46 @@ def _from_database(query: str, database: Postgres) -> list[tuple[Any, ...]]:
 
 
 def _from_file(path: Path) -> Iterator[tuple[Any, ...]]:
-    """The columns `id` and `beta` of a CSV file, found by its first line."""
-    lines = csv.DictReader(io.StringIO(_text(path), newline=""), strict=True)
+    """The columns `id` and `beta` of a CSV file, found by its first line. Raises ConfigError."""
+    lines = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
     try:
-        if "id" not in (lines.fieldnames or ()):
-            raise ConfigError(f"{path} has no column `id`.", hint="Its first line is: id,beta")
-        yield from map(_row, lines)
+        header = next(filter(None, lines), [])
+        _refuse_header(path, lines.line_num, header)
+        yield from (_row(header, line) for line in lines if line)
     except csv.Error as broken:
         raise ConfigError(
-            f"{path} is no CSV, near line {lines.reader.line_num}: {broken}.",
+            f"{path}: not valid CSV, near line {lines.line_num}: {broken}.",
             hint="An id with a comma or a quote stands in quotes.",
         ) from broken
 
 
-def _row(line: dict[str | Any, Any]) -> tuple[Any, ...]:
-    if None in line:
+def _refuse_header(path: Path, line: int, header: Sequence[str]) -> None:
+    """A column that is ignored would leave companies out in silence. Raises ConfigError naming each wrong one."""
+    wrong = {
+        "unknown": [name for name in dict.fromkeys(header) if name not in COLUMNS],
+        "duplicate": [name for name, count in Counter(header).items() if count > 1],
+        "missing": [] if "id" in header else ["id"],
+    }
+    told = [f"{kind} {', '.join(map(quoted, names[:NAMED]))}" for kind, names in wrong.items() if names]
+    if told:
+        raise ConfigError(
+            f"{path}, line {max(line, 1)}: wrong column names: {'; '.join(told)}.",
+            hint="The first line is id or id,beta, without blanks.",
+        )
+
+
+def _row(header: Sequence[str], line: Sequence[str]) -> tuple[Any, ...]:
+    if len(line) > len(header):
         raise csv.Error("it has more fields than the first line")
-    return line["id"], _mark(line.get("beta"))
+    row = dict(zip(header, line, strict=False))
+    return row.get("id"), _mark(row.get("beta"))
 
 
 def _text(path: Path) -> str:
     try:
-        if path.stat().st_size > LARGEST:
-            raise ConfigError(f"{path} is larger than {LARGEST // 2**20} MiB.", hint="One company a line.")
-        return path.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as wrong:
-        reason = wrong.strerror if isinstance(wrong, OSError) else "it is not UTF-8"
-        raise ConfigError(f"{path} cannot be read: {reason}.", hint="Check rollout.companies.csv.") from wrong
+        return read_text(path, limit=LARGEST)
+    except InvalidInput as wrong:
+        raise ConfigError(wrong.message, hint=wrong.hint or "Check rollout.companies.csv.") from wrong
 
 
 def _mark(text: str | None) -> bool | str:

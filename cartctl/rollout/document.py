@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
 from cartctl.errors import Refused, StepFailed
+from cartctl.inputs import InvalidInput, parse_json
 from cartctl.rollout.evaluation import TOTAL, Buckets
 
 FLAGS = ("FEATURE_CART_MANAGEMENT", "FEATURE_ABANDONED_CART_RECOVERY", "FEATURE_ECOMMERCE_ANALYTICS")
@@ -162,13 +163,10 @@ def parse(text: str | None, place: str) -> dict[str, Any]:
     if text is None:
         return {}
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as broken:
-        where = (
-            f"line {broken.lineno} column {broken.colno}" if isinstance(broken, json.JSONDecodeError) else ""
-        )
+        document = parse_json(text)
+    except InvalidInput as broken:
         raise BrokenDocument(
-            f"{place} is no JSON: {broken}" if not where else f"{place} is no JSON at {where}.",
+            f"{place}: {broken.reason}.",
             hint="Put the flags' document right first; nothing was written over it.",
         ) from broken
     parts = (

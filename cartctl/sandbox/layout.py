@@ -1,10 +1,13 @@
 """Where everything of one sandbox lies inside its directory, and how its small files are written."""
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from cartctl.inputs import InvalidInput, parse_json, read_text
+
+STATE_LIMIT = 64 * 1024 * 1024  # bytes of a state file
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,6 @@ def write_atomic(path: Path, text: str, *, mode: int = 0o644) -> None:
 def read_json(path: Path) -> Any | None:
     """What a JSON file holds, or None when it does not exist or was cut off."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return parse_json(read_text(path, limit=STATE_LIMIT))
+    except InvalidInput:
         return None

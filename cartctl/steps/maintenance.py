@@ -10,6 +10,7 @@ from cartctl.adapters.cluster import Answer, Cluster, ClusterUnreachable, Pod
 from cartctl.adapters.http import Http, HttpUnreachable
 from cartctl.engine.model import Change
 from cartctl.engine.pulse import Pulse
+from cartctl.inputs import MALFORMED, parse_json
 
 OK, UNAVAILABLE = 200, 503
 HASTEN_EVERY = 5.0  # seconds: a kubelet that was touched before the setting had reached it is touched again
@@ -99,8 +100,11 @@ class Maintenance(Change[str | None]):
         """Whether the application obeys this value now: past its `until` it does not."""
         if value is None:
             return False
-        told = json.loads(value)
-        return bool(told.get("on")) and datetime.fromisoformat(told["until"]) > self._clock()
+        try:
+            told = parse_json(value)
+            return bool(told.get("on")) and datetime.fromisoformat(told["until"]) > self._clock()
+        except MALFORMED:  # somebody else's value: no replica reads a mode from it
+            return False
 
     def _obeyed(self, pulse: Pulse, *, on: bool) -> bool:
         pods = [

@@ -224,3 +224,30 @@ def test_increases_survive_restarts(steps: list[int], restart: int) -> None:
     grown = increases(scrapes).get(("n", ()), 0.0)
     if not 0 < restart < len(steps) or steps[restart] < scrapes[restart - 1].pods["a"]["n", ()]:
         assert grown == sum(steps[1:])
+
+
+@pytest.mark.parametrize(
+    "line",
+    (
+        'http_requests_total{status="200"} many',
+        'http_requests_total{status="200"} NaN',
+        'http_requests_total{status="200"} +Inf',
+        'http_requests_total{status="200" 1',
+        'http_requests_total{status="200',
+        "http_requests_total",
+        'http_request_duration_seconds_bucket{le="wide"} 1',
+        'http_request_duration_seconds_bucket{le="NaN"} 1',
+        "http_request_duration_seconds_bucket 1",
+        'http_request_duration_seconds_bucket{le=""} 1',
+    ),
+)
+def test_a_counter_that_is_none_is_one_sentence(line: str) -> None:
+    """Values that are no numbers, labels cut off, boundaries that are none."""
+    with pytest.raises(MetricsFailed, match="cannot be read"):
+        parse(line)
+
+
+def test_only_the_lines_of_our_metrics_are_parsed() -> None:
+    """Whatever else a service writes there is its own business."""
+    text = 'other{ 1\n# TYPE x y z\n<html>\n\0\nhttp_requests_total{status="200"} 3\n'
+    assert parse(text) == {("http_requests_total", (("status", "200"),)): 3.0}

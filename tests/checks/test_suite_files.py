@@ -59,7 +59,7 @@ REQUEST = '[[request]]\nname = "products"\npath = "/api/products"\n'
 @pytest.mark.parametrize(
     ("text", "told"),
     (
-        ("[[request]\n", "no TOML"),
+        ("[[request]\n", "not valid TOML|not UTF-8"),
         ("[[request]]\npath = '/x'\n", r"request\[0\].name"),
         (REQUEST + "stauts = 200\n", r"request\[0\].stauts .in 'products'."),
         (REQUEST + "status = 2000\n", r"request\[0\].status"),
@@ -85,7 +85,7 @@ def test_a_bad_file_is_named_with_its_key(write: Write, text: str, told: str) ->
 
 def test_a_missing_a_huge_and_a_binary_file_are_refused(tmp_path: Path) -> None:
     """No traceback for what is no suite at all."""
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="no such file"):
         load_suite(tmp_path / "none.toml")
     huge = tmp_path / "huge.toml"
     huge.write_bytes(b"#" * (2 * 1024 * 1024))
@@ -93,7 +93,7 @@ def test_a_missing_a_huge_and_a_binary_file_are_refused(tmp_path: Path) -> None:
         load_suite(huge)
     binary = tmp_path / "b.toml"
     binary.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConfigError, match="no TOML"):
+    with pytest.raises(ConfigError, match=r"not valid TOML|not UTF-8"):
         load_suite(binary)
 
 

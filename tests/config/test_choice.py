@@ -150,4 +150,4 @@ def test_a_syntax_error_names_its_line(directory: Path) -> None:
 
 def test_a_directory_is_no_file(directory: Path) -> None:
     """`--config` with a directory is told as what it is."""
-    assert "cannot be read" in refusal(str(directory), None).message
+    assert "it is a directory" in refusal(str(directory), None).message

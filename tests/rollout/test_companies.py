@@ -88,13 +88,13 @@ def test_a_query_cannot_write(platform_database: Postgres) -> None:
 def test_companies_come_from_a_file(tmp_path: Path, empty_database: Postgres) -> None:
     """A CSV file with a header; one without the column, or that is not there, is named."""
     path = tmp_path / "companies.csv"
-    path.write_text("name,id,beta\nA,a,yes\nB,b,\n", encoding="utf-8")
+    path.write_text("beta,id\nyes,a\n,b\n", encoding="utf-8")
     found = read_companies(Settings(csv=path), empty_database)
     assert (list(found.ids), set(found.beta)) == (["a", "b"], {"a"})
     path.write_text("a\nb\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match="no column `id`"):
+    with pytest.raises(ConfigError, match="missing 'id'"):
         read_companies(Settings(csv=path), empty_database)
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="no such file"):
         read_companies(Settings(csv=tmp_path / "none.csv"), empty_database)
     with pytest.raises(ConfigError, match="not configured"):
         read_companies(None, empty_database)
@@ -117,12 +117,36 @@ def test_a_file_is_read_as_it_is_meant(tmp_path: Path, text: str, ids: list[str]
 
 
 @pytest.mark.parametrize(
+    ("header", "told"),
+    (
+        ("id, beta", "line 1: wrong column names: unknown ' beta'"),
+        ("name,id,beta", "unknown 'name'"),
+        ("ID,Beta", "unknown 'ID', 'Beta'; missing 'id'"),
+        ("id,id,beta,beta", "duplicate 'id', 'beta'"),
+        ("beta", "missing 'id'"),
+        ("\n\nid;beta", "line 3: wrong column names: unknown 'id;beta'; missing 'id'"),
+        ("id,", "unknown ''"),
+        ("id,\x1b[31m", "unknown"),
+    ),
+)
+def test_wrong_column_names_are_refused_by_name(tmp_path: Path, header: str, told: str) -> None:
+    """A column that nobody reads would leave companies out in silence; the accepted names are said."""
+    path = tmp_path / "companies.csv"
+    path.write_text(f"{header}\na,true,true,true\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        read_companies(Settings(csv=path), Postgres("host=/nowhere"))
+    assert told in caught.value.message
+    assert "id,beta" in caught.value.hint
+    assert "\x1b" not in caught.value.message
+
+
+@pytest.mark.parametrize(
     ("text", "told"),
     (
-        ('id,beta\n"a,yes\nb,no\n', "is no CSV, near line 3: unexpected end of data"),
+        ('id,beta\n"a,yes\nb,no\n', "not valid CSV, near line 3: unexpected end of data"),
         ("id,beta\na,1,yes\n", "near line 2: it has more fields than the first line"),
         (f"id\n{'x' * 200_000}\n", "near line 2: field larger"),
-        ("", "no column `id`"),
+        ("", "line 1: wrong column names: missing 'id'"),
     ),
 )
 def test_a_file_that_would_lose_companies_is_refused(tmp_path: Path, text: str, told: str) -> None:

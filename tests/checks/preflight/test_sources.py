@@ -264,10 +264,10 @@ PASSING = '<testcase name="a"/><testcase name="b"/><testcase name="c"><skipped/>
             "failed: deep",
         ),
         ("<testsuite/>", 0, Verdict.FAIL, "0 tests ran"),
-        ("<html/>", 1, Verdict.FAIL, "no JUnit report"),
-        ("<testsuite", 1, Verdict.FAIL, "no JUnit report"),
+        ("<html/>", 1, Verdict.FAIL, "not a JUnit report"),
+        ("<testsuite", 1, Verdict.FAIL, "not a JUnit report"),
         ('<testsuite failures="many"/>', 1, Verdict.FAIL, "counts many failures"),
-        ("", 1, Verdict.FAIL, "no JUnit report"),
+        ("", 1, Verdict.FAIL, "not a JUnit report"),
         ('<!DOCTYPE x [<!ENTITY a "b">]><testsuite/>', 1, Verdict.FAIL, "document type declaration"),
     ),
 )
@@ -282,11 +282,40 @@ def test_a_test_report_passes_only_with_its_tests(
     assert told in found.observed
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    (
+        ("<testsuite><testcase name='ä'/></testsuite>".encode("utf-16"), "1 tests passed"),
+        ("\ufeff<testsuite><testcase/></testsuite>".encode(), "1 tests passed"),
+        (
+            b"<?xml version='1.0' encoding='iso-8859-1'?><testsuite><testcase name='\xe4'/></testsuite>",
+            "1 tests",
+        ),
+        (b"<?xml version='1.0' encoding='utf-16'?><testsuite/>", "not a JUnit report"),
+        (b"<?xml version='1.0' encoding='utf-7'?><testsuite/>", "not a JUnit report"),
+        (b"<?xml version='1.0' encoding='gb18030'?><testsuite/>", "not a JUnit report"),
+        (b"<?xml version='1.0' encoding='hex'?><testsuite/>", "not a JUnit report"),
+        (b"<?xml version='1.0' encoding='no-such'?><testsuite/>", "not a JUnit report"),
+        ("<!DOCTYPE testsuite [<!ENTITY a 'b'>]><testsuite/>".encode("utf-16"), "document type"),
+        (b"<?xml version='1.0' encoding='ebcdic-cp-us'?><testsuite/>", "not a JUnit report"),
+        (b"<testsuite>" * 5000, "nested"),
+        (b"<testsuite><testcase name='&a;'/></testsuite>", "not a JUnit report"),
+        (b"\x00" * 100, "not a JUnit report"),
+    ),
+    ids=range(13),
+)
+def test_a_report_is_read_in_its_own_encoding(tmp_path: Path, content: bytes, told: str) -> None:
+    """UTF-16, a byte order mark and Latin-1 are read; what lies about its encoding, nests or defines entities is refused."""
+    path = tmp_path / "report.xml"
+    path.write_bytes(content)
+    assert told in only(look_at_code(Preflight(junit={str(path): 1}), Pulse())).observed
+
+
 def test_a_report_that_is_missing_or_too_large_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No file, a directory and an oversized file are failures with the path."""
     (tmp_path / "large.xml").write_text("<testsuite>" + " " * 100 + "</testsuite>")
-    monkeypatch.setattr("cartctl.checks.preflight.code.LARGEST", 50)
-    for name, told in (("none.xml", "No such file"), (".", "directory"), ("large.xml", "larger")):
+    monkeypatch.setattr("cartctl.checks.preflight.junit.LARGEST", 50)
+    for name, told in (("none.xml", "no such file"), (".", "directory"), ("large.xml", "larger")):
         found = only(look_at_code(Preflight(junit={str(tmp_path / name): 1}), Pulse()))
         assert found.verdict is Verdict.FAIL
         assert told in found.observed
