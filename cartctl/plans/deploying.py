@@ -141,7 +141,9 @@ def _judge_anew(ports: Ports, asked: Asked, state: State, pulse: Pulse) -> None:
         return
     midway = "the run is in the middle of it"
     skip = asked.looks_left_out | dict.fromkeys(("cluster", "metrics", "api", "dashboard", "flags"), midway)
-    found = parts.preflight(ports, asked.images, outside_window=asked.outside_window, skip=skip).judge(pulse)
+    found = parts.preflight(
+        ports, asked.images, outside_window=asked.outside_window, skip=skip, at=asked.at
+    ).judge(pulse)
     if found.verdict in {Verdict.FAIL, Verdict.UNKNOWN}:
         told = "; ".join(f"{bad.name}: {bad.observed}" for bad in found.bad())
         raise Refused(

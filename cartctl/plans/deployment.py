@@ -32,7 +32,9 @@ def deployment(
     return (
         Phase("1 Preparation", "T-60", (
             *gate("gate.preparation", asked.at and asked.at - PREPARATION),
-            parts.preflight(ports, asked.images, outside_window=asked.outside_window, skip=asked.looks_left_out),
+            parts.preflight(
+                ports, asked.images, outside_window=asked.outside_window, skip=asked.looks_left_out, at=asked.at
+            ),
             parts.snapshot(ports),
             parts.announce(ports, "announce"),
             parts.prewarm(ports),

@@ -1,7 +1,7 @@
 """The steps of the plans, each given the adapters it needs and the part of the configuration that concerns it."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -47,9 +47,17 @@ NONE: Results = MappingProxyType({})
 
 
 def preflight(
-    ports: Ports, asked: Mapping[str, str], *, outside_window: bool, skip: Mapping[str, str] | None = None
+    ports: Ports,
+    asked: Mapping[str, str],
+    *,
+    outside_window: bool,
+    skip: Mapping[str, str] | None = None,
+    at: datetime | None = None,
 ) -> Preflight:
-    """The checklist, before anything changes; `asked` are the images of the command line."""
+    """The checklist, before anything changes; `asked` are the images of the command line.
+
+    The window must be open at `at`, when the migration begins, or now where that is later.
+    """
     return Preflight(
         ports,
         lambda: pending(ports),
@@ -57,6 +65,7 @@ def preflight(
         skip=skip,
         follows=True,
         outside_window=outside_window,
+        now=lambda: max(datetime.now(UTC), at or datetime.min.replace(tzinfo=UTC)),
         rehearsed=lambda: rehearsed(ports),
         rollout=lambda: began_with(ports),
     )

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from cartctl.config.rollout import Calendar
 from cartctl.config.stages import Stage
+from cartctl.config.wall_clock import is_open
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LOOKS_AHEAD = 400  # days, for the next one on which a stage may be entered
@@ -55,11 +56,13 @@ class Schedule:
 
     def closed(self, now: datetime) -> str:
         """Why nothing may be entered at this moment; empty when it may."""
-        here = now.astimezone(ZoneInfo(self.calendar.zone))
-        calendar = self.calendar
-        if why := self._shut(here.date()):
+        calendar, zone = self.calendar, ZoneInfo(self.calendar.zone)
+        here = now.astimezone(zone)
+        days = (here.date(), here.date() - timedelta(days=1))  # a clock change may lengthen the day before
+        opened = [day for day in days if is_open(now, day, calendar.from_, calendar.to, zone)]
+        if why := self._shut(opened[0] if opened else here.date()):
             return why
-        if not calendar.from_ <= here.time() < calendar.to:
+        if not opened:
             return (
                 f"it is {here:%H:%M} {calendar.zone}, outside {calendar.from_:%H:%M} to {calendar.to:%H:%M}"
             )

@@ -4,7 +4,12 @@ import json
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 
+from cartctl.config.model import Environment
+from cartctl.engine.model import Verdict
+from cartctl.engine.pulse import Pulse
+from cartctl.plans import parts
 from cartctl.plans.asked import Asked, parse
+from cartctl.ports import Ports
 
 
 def test_whatever_was_asked_for_is_kept() -> None:
@@ -28,3 +33,21 @@ def test_whatever_was_asked_for_is_kept() -> None:
 def test_a_run_of_an_earlier_version_asked_for_no_more_than_it_says() -> None:
     """Options that its journal does not know are at their defaults."""
     assert Asked.from_json({"images": {"payment-api": "2.0.0"}}) == Asked(images={"payment-api": "2.0.0"})
+
+
+def test_the_window_is_that_of_the_time_asked_for() -> None:
+    """`--at` prepares an hour before; the window must be open when the migration begins, and not when the preflight runs."""
+    env = Environment.model_validate(
+        {
+            "name": "production",
+            "protected": True,
+            "window": {"day": "tue", "from": "02:00", "to": "04:00"},
+            "database": {"dsn": {"env": "DSN"}},
+            "cluster": {"kind": "kubernetes"},
+            "http": {"api": "http://127.0.0.1:1"},
+        }
+    )
+    for hour, verdict in ((1, Verdict.FAIL), (2, Verdict.PASS)):
+        at = datetime(2099, 12, 1, hour, tzinfo=UTC)  # a Tuesday
+        checks = parts.preflight(Ports(env), {}, outside_window=False, at=at)
+        assert [one.verdict for one in checks._questions()["window"](Pulse())] == [verdict]

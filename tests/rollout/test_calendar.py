@@ -77,13 +77,17 @@ def test_days_are_counted_where_the_companies_are() -> None:
     assert (EVERY_DAY.day(late), OFFICE.day(late)) == (2, 3)
 
 
-def test_an_hour_that_the_clocks_skip_opens_the_next_day() -> None:
-    """A window that lies in the skipped hour of spring is closed that day; the doubled hour of autumn opens it twice."""
+def test_an_hour_that_the_clocks_skip_opens_at_the_change() -> None:
+    """A window that lies in the skipped hour of spring opens at the jump, for an hour; the doubled hour of autumn opens it twice."""
     early = Calendar.model_validate({"zone": "Europe/Berlin", "from": time(2), "to": time(3)})
     spring = Schedule(date(2027, 3, 28), STAGES, early)
     begun = Standing(-1, date(2027, 3, 28))
-    hours = [datetime(2027, 3, 28, hour, 30, tzinfo=UTC) for hour in range(24)]
-    assert {spring.due(begun, hour).stage for hour in hours} == {None}
+    hours = [
+        hour
+        for hour in range(24)
+        if spring.due(begun, datetime(2027, 3, 28, hour, 30, tzinfo=UTC)).stage == 0
+    ]
+    assert hours == [1]
     assert spring.due(begun, datetime(2027, 3, 29, 0, 30, tzinfo=UTC)).stage == 0
     autumn = Schedule(date(2026, 10, 25), STAGES, early)
     open_at = [hour for hour in range(24) if not autumn.closed(datetime(2026, 10, 25, hour, 30, tzinfo=UTC))]
@@ -170,3 +174,14 @@ def test_percentages_that_cannot_be(text: str) -> None:
     """What is no percentage from 0 to 100 is refused."""
     with pytest.raises(ValueError, match=r"percent|decimals"):
         read_percent(text)
+
+
+def test_a_calendar_of_a_skipped_hour_opens_at_the_change() -> None:
+    """A stage that may be entered between 02:00 and 03:00 can be entered on the day without that hour."""
+    night = Schedule(
+        START, STAGES, Calendar.model_validate({"zone": "Europe/Berlin", "from": time(2), "to": time(3)})
+    )
+    assert night.closed(datetime(2026, 3, 29, 1, 0, tzinfo=UTC)) == ""
+    assert night.closed(datetime(2026, 3, 29, 1, 59, tzinfo=UTC)) == ""
+    assert night.closed(datetime(2026, 3, 29, 0, 59, tzinfo=UTC)).startswith("it is 01:59")
+    assert night.closed(datetime(2026, 3, 29, 2, 0, tzinfo=UTC)).startswith("it is 04:00")

@@ -1,11 +1,12 @@
 """What people decide: when a deployment may happen, who approved it, and where it was proved before."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cartctl.checks.preflight.look import failed, passed, unknown, warned
 from cartctl.config.model import Environment, Window
+from cartctl.config.wall_clock import is_open
 from cartctl.engine.model import CheckResult
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -21,7 +22,8 @@ def look_at_window(
         return
     expected = f"{window.day} {window.from_:%H:%M} to {window.to:%H:%M} {window.zone}"
     try:
-        why = _outside(window, now.astimezone(ZoneInfo(window.zone)))
+        zone = ZoneInfo(window.zone)
+        why = _outside(window, now, zone)
     except (ZoneInfoNotFoundError, ValueError):
         yield failed("window", f"no time zone {window.zone}", expected, "Correct window.zone.")
         return
@@ -54,9 +56,12 @@ def look_at_proof(environment: Environment) -> Iterator[CheckResult]:
     yield unknown("proof", "not looked at", f"the same deployment in {environment.proved_on}", hint)
 
 
-def _outside(window: Window, here: datetime) -> str:
+def _outside(window: Window, now: datetime, zone: ZoneInfo) -> str:
+    """Why the window is closed; empty when it is open. The day before counts, whose window a clock change may lengthen."""
+    here = now.astimezone(zone)
+    for day in (here.date(), here.date() - timedelta(days=1)):
+        if DAYS[day.weekday()] == window.day and is_open(now, day, window.from_, window.to, zone):
+            return f"{day} is frozen" if day in window.freeze else ""
     if here.date() in window.freeze:
         return f"{here.date()} is frozen"
-    if DAYS[here.weekday()] == window.day and window.from_ <= here.time() < window.to:
-        return ""
     return f"it is {DAYS[here.weekday()]} {here:%H:%M}"

@@ -356,6 +356,32 @@ def test_the_window_is_kept(now: datetime, inside: bool) -> None:
     assert only(look_at_window(open_to_all, now, outside_allowed=False)).verdict is warned
 
 
+@pytest.mark.parametrize(
+    ("now", "verdict"),
+    (
+        (datetime(2026, 3, 29, 0, 59, tzinfo=UTC), Verdict.FAIL),  # 01:59
+        (datetime(2026, 3, 29, 1, 0, tzinfo=UTC), Verdict.PASS),  # the clock jumps from 02:00 to 03:00
+        (datetime(2026, 3, 29, 1, 59, tzinfo=UTC), Verdict.PASS),
+        (datetime(2026, 3, 29, 2, 0, tzinfo=UTC), Verdict.FAIL),
+        (datetime(2026, 10, 25, 0, 0, tzinfo=UTC), Verdict.PASS),  # 02:00 for the first time
+        (datetime(2026, 10, 25, 1, 59, tzinfo=UTC), Verdict.PASS),  # 02:59 for the second time
+        (datetime(2026, 10, 25, 2, 0, tzinfo=UTC), Verdict.FAIL),
+        (datetime(2027, 3, 28, 1, 30, tzinfo=UTC), Verdict.FAIL),  # a freeze day
+    ),
+)
+def test_the_window_of_a_skipped_hour_opens_at_the_change(now: datetime, verdict: Verdict) -> None:
+    """A window from 02:00 to 03:00 in a zone that skips or repeats that hour."""
+    window = {
+        "day": "sun",
+        "from": "02:00",
+        "to": "03:00",
+        "zone": "Europe/Berlin",
+        "freeze": ["2027-03-28"],
+    }
+    protected = environment(protected=True, window=window)
+    assert only(look_at_window(protected, now, outside_allowed=False)).verdict is verdict
+
+
 def test_the_window_is_read_in_its_own_zone() -> None:
     """03:30 in Berlin is inside although it is 02:30 UTC; an unknown zone fails."""
     berlin = environment(protected=True, window={**WINDOW, "zone": "Europe/Berlin", "from": "03:00"})
