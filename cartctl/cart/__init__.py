@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from cartctl.cart.pricing.promotions.promotion import Promotion, Reason
     from cartctl.cart.pricing.quote import Quote, quote
     from cartctl.cart.pricing.shipping.zones import ShippingRule, ShippingZone
-    from cartctl.cart.pricing.tax import TaxMode, TaxRate, TaxRounding
+    from cartctl.cart.pricing.tax.rates import TaxMode, TaxRate, TaxRounding
     from cartctl.cart.quote_document.document_reader import read_quote
     from cartctl.cart.store.cart_statistics import StatsReport, report
     from cartctl.cart.store.conversion import Converted, cancel, convert
@@ -64,7 +64,7 @@ _MODULES: Final = {
     "pricing.promotions.promotion": ("Promotion", "Reason"),
     "pricing.quote": ("Quote", "quote"),
     "pricing.shipping.zones": ("ShippingRule", "ShippingZone"),
-    "pricing.tax": ("TaxMode", "TaxRate", "TaxRounding"),
+    "pricing.tax.rates": ("TaxMode", "TaxRate", "TaxRounding"),
     "quote_document.document_reader": ("read_quote",),
     "store.conversion": ("Converted", "cancel", "convert"),
     "store.loading": ("PricingTerms",),

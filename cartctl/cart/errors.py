@@ -100,3 +100,9 @@ class InputError(CartError):
     def __init__(self, path: str, why: str, *, hint: str = "") -> None:
         super().__init__(f"{path}: {why}" if path else why, hint=hint)
         self.path = path
+
+
+class OutOfRange(InputError):
+    """An amount, a quantity or a count that the database's columns cannot hold."""
+
+    code = "OUT_OF_RANGE"

@@ -6,7 +6,7 @@ from cartctl.cart.enums import PromotionScope, PromotionType, ShippingRuleType
 from cartctl.cart.pricing.money import Currency
 from cartctl.cart.pricing.promotions.promotion import Promotion, Reason
 from cartctl.cart.pricing.shipping.zones import ShippingRule
-from cartctl.cart.pricing.tax import TaxRate
+from cartctl.cart.pricing.tax.rates import TaxRate
 
 _WHERE = {
     PromotionScope.CART: "the cart",
@@ -18,6 +18,8 @@ _REASONS = {
     Reason.INVALID_TERMS: "its terms make no sense",
     Reason.INACTIVE: "it is switched off",
     Reason.OTHER_COMPANY: "it is another company's",
+    Reason.INVALID_CODE: "its code is not printable ASCII",
+    Reason.DUPLICATE_CODE: "another promotion has the same code",
     Reason.LIMIT_REACHED: "it has been used as often as it may be",
     Reason.CODE_REQUIRES_LOGIN: "its limit is per customer, and nobody is logged in",
     Reason.NO_ELIGIBLE_LINE: "no line is what it is for",

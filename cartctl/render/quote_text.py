@@ -9,7 +9,7 @@ from rich.table import Table
 from cartctl.cart.pricing.pricing_result import ShippingStatus, TaxStatus
 from cartctl.cart.pricing.promotions.promotion import PromotionClass
 from cartctl.cart.pricing.quote import Quote
-from cartctl.cart.pricing.tax import TaxMode, TaxRounding
+from cartctl.cart.pricing.tax.rates import TaxMode, TaxRounding
 from cartctl.render.drawing import Group, RenderableType, Text
 from cartctl.render.quote_terms import promotion_terms, rate_terms, rule_terms, why_not
 from cartctl.render.text import renderable
@@ -83,8 +83,8 @@ def _shipping(quote: Quote) -> Iterator[_Row]:
 def _taxes(quote: Quote) -> Iterator[_Row]:
     request = quote.request
     if quote.priced.tax_status is TaxStatus.UNRESOLVED:
-        told = Text("Without an address the tax is not known; the cart cannot be converted.", "yellow")
-        yield _detail(told), ""
+        why = "The tax is not known" if request.ship_to else "Without an address the tax is not known"
+        yield _detail(Text(f"{why}; the cart cannot be converted.", "yellow")), ""
     for found in quote.priced.taxes:
         yield _detail(Text(f"{found.rate.name}: {rate_terms(found.rate)}")), f"{found.amount:f}"
     where = "each line" if request.tax_rounding is TaxRounding.PER_LINE else "each rate's sum"

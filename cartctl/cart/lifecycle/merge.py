@@ -10,7 +10,7 @@ from cartctl.cart.enums import CartStatus
 from cartctl.cart.errors import CurrencyMismatch, MergeRefused, NotFound
 from cartctl.cart.lifecycle.cart import Cart, Item, SavedItem
 from cartctl.cart.lifecycle.states import refuse_ended, touch
-from cartctl.cart.pricing.promotions.promotion import canonical_code
+from cartctl.cart.pricing.promotions.codes import canonical_code
 from cartctl.cart.tenancy import of_company
 
 LineKey = tuple[str, str | None, str, bool, str | None]

@@ -7,11 +7,13 @@ from cartctl.cart.enums import PromotionType
 from cartctl.cart.pricing.money import Currency
 from cartctl.cart.pricing.pricing_request import PricingRequest
 from cartctl.cart.pricing.pricing_result import PromotionOutcome
-from cartctl.cart.pricing.promotions.discount_amounts import Basket, taken_off_lines, taken_off_shipping
+from cartctl.cart.pricing.promotions.basket import Basket
+from cartctl.cart.pricing.promotions.codes import repeated
+from cartctl.cart.pricing.promotions.discount_amounts import taken_off_lines, taken_off_shipping
 from cartctl.cart.pricing.promotions.eligibility import EligibilityFacts, ineligible
 from cartctl.cart.pricing.promotions.gifts import Gift, choose_gift
 from cartctl.cart.pricing.promotions.promotion import Promotion, PromotionClass, Reason
-from cartctl.cart.pricing.promotions.stacking import Choice, Take, Taken, choose, less
+from cartctl.cart.pricing.promotions.stacking import Choice, Discount, Take, Taken, Units, choose, less
 
 
 @dataclass(slots=True)
@@ -27,15 +29,15 @@ class Discounts:
     def on_lines(self, rest: Sequence[int]) -> list[int]:
         """What the lines still cost after the product's and then the cart's promotions (D3, steps 2 and 3)."""
 
-        def take(promotion: Promotion, left: Sequence[int]) -> list[int]:
-            return taken_off_lines(promotion, self.basket, left)
+        def take(promotion: Promotion, left: Sequence[int], counted: Units) -> Discount:
+            return taken_off_lines(promotion, self.basket, left, counted)
 
         return self._apply(PromotionClass.CART, self._apply(PromotionClass.PRODUCT, rest, take), take)
 
     def on_shipping(self, cost: int) -> int:
         """What shipping still costs after its promotions (D3, step 6)."""
 
-        def take(promotion: Promotion, left: Sequence[int]) -> list[int]:
+        def take(promotion: Promotion, left: Sequence[int], _counted: Units) -> Discount:
             return taken_off_shipping(promotion, self.basket.currency, left)
 
         return self._apply(PromotionClass.SHIPPING, [cost], take)[0]
@@ -100,9 +102,14 @@ def begin(request: PricingRequest, prices: Sequence[int], subtotal: int) -> Disc
         customer_id=request.customer_id,
         used=request.used,
     )
+    eligible = []
     for promotion in request.promotions:
         if reason := ineligible(promotion, facts):
             found.refused[promotion.id] = reason
         else:
+            eligible.append(promotion)
+    found.refused |= {promotion.id: Reason.DUPLICATE_CODE for promotion in repeated(eligible)}
+    for promotion in eligible:
+        if promotion.id not in found.refused:
             found.running.setdefault(promotion.group, []).append(promotion)
     return found

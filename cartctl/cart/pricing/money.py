@@ -10,6 +10,7 @@ from cartctl.cart.pricing.currencies import DECIMALS
 _EXACT = Context(prec=400)  # the default context would round the 29th digit without a word
 _SUPPORTED = frozenset({0, 2})
 LARGEST = Decimal("9999999999.99")  # NUMERIC(12,2), the columns that amounts end in
+MOST_UNITS = 2**31 - 1  # INTEGER, the columns that quantities and counts end in
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from cartctl.cart.pricing.money import Currency
 from cartctl.cart.pricing.places.address import Address
 from cartctl.cart.pricing.promotions.promotion import Promotion
 from cartctl.cart.pricing.shipping.zones import ShippingZone
-from cartctl.cart.pricing.tax import TaxMode, TaxRate, TaxRounding
+from cartctl.cart.pricing.tax.rates import TaxMode, TaxRate, TaxRounding
 
 
 @dataclass(frozen=True, slots=True)

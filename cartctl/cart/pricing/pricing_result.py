@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from cartctl.cart.pricing.promotions.promotion import Reason
 from cartctl.cart.pricing.shipping.zones import ShippingRule, ShippingZone
-from cartctl.cart.pricing.tax import TaxRate
+from cartctl.cart.pricing.tax.rates import TaxRate
 
 
 class TaxStatus(StrEnum):
@@ -85,18 +85,12 @@ class PricingResult:
     taxes: tuple[TaxAmount, ...]
     shipping: Shipped | None
     warnings: tuple[str, ...]
+    tax_problem: str | None = None  # why the tax is unresolved
+    shortages: tuple[str, ...] = ()  # products of which stock has fewer units
 
     @property
     def blocked(self) -> tuple[str, ...]:
-        """Why this cart cannot be converted as it is (D8); empty when it can."""
-        return tuple(
-            reason
-            for reason, so in (
-                ("the tax is not known without an address", self.tax_status is TaxStatus.UNRESOLVED),
-                (
-                    "there is no way to ship it there",
-                    self.shipping_status is ShippingStatus.UNAVAILABLE,
-                ),
-            )
-            if so
-        )
+        """Why this cart cannot be converted as it is (D8): tax, shipping or stock; empty when it can."""
+        unavailable = self.shipping_status is ShippingStatus.UNAVAILABLE
+        shipping = "there is no way to ship it there" if unavailable else None
+        return tuple(reason for reason in (self.tax_problem, shipping, *self.shortages) if reason)

@@ -17,7 +17,7 @@ from cartctl.cart.pricing.money import currency
 from cartctl.cart.pricing.places.address import Address
 from cartctl.cart.pricing.pricing_request import PricingRequest
 from cartctl.cart.pricing.promotions.gifts import line_id
-from cartctl.cart.pricing.tax import TaxMode, TaxRounding
+from cartctl.cart.pricing.tax.rates import TaxMode, TaxRounding
 from cartctl.cart.quote_document.field_readers import (
     INT4,
     At,
@@ -37,14 +37,22 @@ from cartctl.cart.quote_document.field_readers import (
     told,
     whole,
 )
-from cartctl.cart.quote_document.table_rows import PROMOTIONS, TAX_RATES, ZONES, unit
+from cartctl.cart.quote_document.table_rows import (
+    PROMOTIONS,
+    TAX_RATES,
+    ZONES,
+    country,
+    refuse_unknown_state,
+    unit,
+)
 
 LARGEST_DOCUMENT = 2**20  # bytes
 _LONGEST_INTEGER = 40  # digits
 _HEAVIEST = Decimal(10) ** 7
 
 
-def _address(found: dict[str, Any], _at: At) -> Address:
+def _address(found: dict[str, Any], at: At) -> Address:
+    refuse_unknown_state(found.get("state"), found["country"], at.key("state"))
     return Address(**found)
 
 
@@ -60,7 +68,7 @@ def _stock(value: Any, at: At) -> Mapping[str, int]:
 
 ADDRESS = nested(
     {
-        "country": Field("country", text, required=True),
+        "country": Field("country", country, required=True),
         "state": Field("state", text),
         "city": Field("city", text),
         "postalCode": Field("postal_code", text),

@@ -1,15 +1,18 @@
 """The rows of a quote that are the database's: promotions, tax rates, shipping zones and their rules, by their columns."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
 from cartctl.cart.enums import PromotionScope, PromotionType, ShippingRuleType, TaxType
-from cartctl.cart.pricing.places.postal_codes import wrong_pattern
+from cartctl.cart.pricing.places.address import country_error, state_error
+from cartctl.cart.pricing.places.countries import country_code
+from cartctl.cart.pricing.places.postal_patterns import pattern_error
+from cartctl.cart.pricing.promotions.codes import is_code
 from cartctl.cart.pricing.promotions.promotion import PERCENTAGES, VALID_PAIRS, Promotion
 from cartctl.cart.pricing.shipping.weights import GRAMS
 from cartctl.cart.pricing.shipping.zones import ShippingRule, ShippingZone
-from cartctl.cart.pricing.tax import TaxRate
+from cartctl.cart.pricing.tax.rates import TaxRate
 from cartctl.cart.quote_document.field_readers import (
     At,
     Field,
@@ -59,11 +62,31 @@ def _targets(value: Any, at: At) -> dict[str, frozenset[str]]:
     return {name: frozenset(given) for name, given in record(_TARGETS, value, at).items()}
 
 
-def _pattern(value: Any, at: At) -> str:
-    pattern = text(value, at)
-    if wrong := wrong_pattern(pattern):
-        raise at.refusal(wrong)
-    return pattern
+def country(value: Any, at: At) -> str:
+    """A country, by its ISO 3166 code or English name."""
+    name = text(value, at)
+    if error := country_error(name):
+        raise at.refusal(error)
+    return name
+
+
+def refuse_unknown_state(state: str | None, of: str, at: At) -> None:
+    """Raises InputError for a state that its country does not have."""
+    if state is not None and (error := state_error(state, of)):
+        raise at.refusal(error)
+
+
+def _code(value: Any, at: At) -> str:
+    code = text(value, at)
+    if not is_code(code):
+        raise at.refusal(f"must be printable ASCII characters, not {told(code)}")
+    return code
+
+
+def _refuse_wrong_pattern(pattern: str, countries: Iterable[str], at: At) -> None:
+    codes = [code for name in countries if (code := country_code(name))]
+    if error := pattern_error(pattern, codes):
+        raise at.refusal(error)
 
 
 def _own(found: dict[str, Any], at: At, *unused: str) -> dict[str, Any]:
@@ -101,6 +124,9 @@ def _value(kind: PromotionType, value: Any, at: At) -> Decimal:
 
 def _tax_rate(found: dict[str, Any], at: At) -> TaxRate:
     exempt = frozenset(found.pop("exempt_categories", ()))
+    refuse_unknown_state(found.get("state"), found["country"], at.key("state"))
+    if "zip_code" in found:
+        _refuse_wrong_pattern(found["zip_code"], [found["country"]], at.key("zipCode"))
     return TaxRate(**_own(found, at, "created_at"), exempt_categories=exempt)
 
 
@@ -121,6 +147,13 @@ def _ordered(found: Mapping[str, Any], at: At, columns: tuple[str, str], *, equa
 
 def _zone(found: dict[str, Any], at: At) -> ShippingZone:
     given, inside = found.pop("rules", []), at.key("rules")
+    countries, codes = found.get("countries", ()), at.key("zipCodes")
+    for index, pattern in enumerate(found.get("zip_codes", ())):
+        _refuse_wrong_pattern(pattern, countries, codes.item(index))
+    for index, state in enumerate(found.get("states", ())):
+        errors = [state_error(state, name) for name in countries]
+        if errors and all(errors):
+            refuse_unknown_state(state, countries[0], at.key("states").item(index))
     rules = _RULES(given, inside)
     for index, row in enumerate(given):
         if row.get("shippingZoneId") not in {None, found["id"]}:
@@ -131,7 +164,7 @@ def _zone(found: dict[str, Any], at: At) -> ShippingZone:
 
 _PROMOTION = {
     "id": Field("id", text, required=True),
-    "code": Field("code", text, required=True),
+    "code": Field("code", _code, required=True),
     "type": Field("type", one_of(PromotionType), required=True),
     "scope": Field("scope", one_of(PromotionScope), required=True),
     "value": Field("value", _as_written),
@@ -151,7 +184,7 @@ _PROMOTION = {
 
 _TAX_RATE = _OWNED | {
     "id": Field("id", text, required=True),
-    "country": Field("country", text, required=True),
+    "country": Field("country", country, required=True),
     "state": Field("state", text),
     "city": Field("city", text),
     "zipCode": Field("zip_code", text),
@@ -200,9 +233,9 @@ _ZONE = _OWNED | {
     "id": Field("id", text, required=True),
     "name": Field("name", text),
     "description": Field("description", remark),
-    "countries": Field("countries", _NAMES),
+    "countries": Field("countries", many(country)),
     "states": Field("states", _NAMES),
-    "zipCodes": Field("zip_codes", many(_pattern)),
+    "zipCodes": Field("zip_codes", _NAMES),
     "priority": Field("priority", _INTEGER),
     "rules": Field("rules", _as_written),
 }

@@ -21,7 +21,7 @@ from cartctl.cart.pricing.places.address import Address
 from cartctl.cart.pricing.pricing_request import PricingRequest
 from cartctl.cart.pricing.promotions.promotion import Promotion
 from cartctl.cart.pricing.shipping.zones import ShippingRule, ShippingZone
-from cartctl.cart.pricing.tax import TaxMode, TaxRate, TaxRounding
+from cartctl.cart.pricing.tax.rates import TaxMode, TaxRate, TaxRounding
 from cartctl.cart.store.json_columns import names, snapshot, targets, unit
 from cartctl.cart.store.sql_engine import Statement
 from cartctl.cart.store.tables import (

@@ -15,7 +15,8 @@ from cartctl.cart.pricing.line import Line
 from cartctl.cart.pricing.money import currency
 from cartctl.cart.pricing.pricing_request import PricingRequest
 from cartctl.cart.pricing.pricing_result import ShippingStatus
-from cartctl.cart.pricing.promotions.promotion import Promotion, Reason, canonical_code
+from cartctl.cart.pricing.promotions.codes import canonical_code
+from cartctl.cart.pricing.promotions.promotion import Promotion, Reason
 from cartctl.cart.pricing.shipping.zones import ShippingRule, ShippingZone
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -74,7 +75,12 @@ def test_codes_are_trimmed_and_case_does_not_count() -> None:
 
 def test_applied_promotions_are_used_up_in_the_order_of_their_ids() -> None:
     """D7: each applied promotion once, gifts included, those that were not applied never."""
-    asked = (replace(OFF, id="b"), GIFT, replace(OFF, id="a"), replace(OFF, id="c", is_active=False))
+    asked = (
+        replace(OFF, id="b", code="B"),
+        GIFT,
+        replace(OFF, id="a", code="A"),
+        replace(OFF, id="c", code="C", is_active=False),
+    )
     found = limits.usages(price(replace(REQUEST, promotions=asked)), "o1", "k1", "u1")
     assert [(use.promotion_id, use.discount_amount) for use in found] == [
         ("G", Decimal("0.00")),

@@ -1,52 +1,97 @@
-"""Postal codes in their canonical form, and the patterns that match them (D8)."""
+"""Postal codes in the canonical form of their country (D8): two spellings of one code are equal."""
 
 import re
+import unicodedata
+from dataclasses import dataclass
 from functools import lru_cache
 
-_SPACE_BEFORE_LAST = 3
-_SPACED = {"GB": range(5, 8), "CA": range(6, 7)}  # country → lengths, without the space, of a whole code
-_ZIP = re.compile(r"(\d{5})[- ]?\d{4}", re.ASCII)
-_RANGE = re.compile(r"(\d+)\.\.\.(\d+)", re.ASCII)
+from cartctl.cart.pricing.places.countries import address_data
+
+_LONGEST = 16  # characters of a code without separators
+UK_STYLE = frozenset({"GB", "GG", "IM", "JE"})
+"""Countries whose codes have their space at different places: SW1 1AA is not SW11 AA."""
+
+_BEFORE_LAST = 3
+_UNASSIGNED = {
+    **dict.fromkeys(UK_STYLE, range(5, 8)),
+    "CA": range(6, 7),
+}  # lengths of codes with that separator (D8)
+_ZIP = frozenset(
+    {"US", "AS", "FM", "GU", "MH", "MP", "PR", "PW", "UM", "VI"}
+)  # five digits, perhaps four more
+_ZIP_PLUS_4 = re.compile(r"(\d{5})\d{4}", re.ASCII)
 
 
-@lru_cache(maxsize=1024)
-def canonical(code: str, country: str) -> str:
-    """A postal code upper-case, with the canonical space in GB and CA, and five digits in the US."""
-    code = " ".join(code.upper().split())
-    country = country.strip().upper()
-    if country == "US" and (extended := _ZIP.fullmatch(code)):
-        return extended[1]
-    joined = code.replace(" ", "")
-    if len(joined) in _SPACED.get(country, ()):
-        return f"{joined[:-_SPACE_BEFORE_LAST]} {joined[-_SPACE_BEFORE_LAST:]}"
-    return code
+@dataclass(frozen=True, slots=True)
+class PostalCode:
+    """A postal code: `compact` without separators, by which codes are compared.
 
-
-def wrong_pattern(pattern: str) -> str | None:
-    """What is wrong with a pattern, or None: an exact code, a prefix and `*`, or a numeric range `a...b`."""
-    text = pattern.strip()
-    if not text:
-        return "must not be empty"
-    if "..." in text:
-        if "*" in text:
-            return "a wildcard does not go inside a range"
-        ends = _RANGE.fullmatch("".join(text.split()))
-        if ends is None:
-            return "a range is two numbers, such as 10000...19999"
-        return "the range ends before it begins" if int(ends[1]) > int(ends[2]) else None
-    return "a wildcard stands at the end" if "*" in text[:-1] else None
-
-
-def matched(pattern: str, code: str, country: str) -> tuple[int, int] | None:
-    """How closely a pattern matches a canonical code, the closest being the largest, or None.
-
-    First the length of what it fixes: all of the code, the prefix, or the digits of a range's ends; then exact before
-    range before prefix.
+    `spaced` has one space where the country has its separator. `valid` says whether the code has the country's form,
+    None where that form is not known.
     """
-    text = " ".join(pattern.upper().split())
-    if text.endswith("*"):
-        return (len(text) - 1, 0) if code.startswith(text[:-1]) else None
-    if ends := _RANGE.fullmatch(text.replace(" ", "")):
-        within = code.isascii() and code.isdigit() and int(ends[1]) <= int(code) <= int(ends[2])
-        return (len(ends[2]), 1) if within else None
-    return (len(code), 2) if canonical(pattern, country) == code else None
+
+    compact: str
+    spaced: str
+    valid: bool | None
+
+
+@lru_cache(maxsize=8192)
+def postal_code(text: str, country: str) -> PostalCode:
+    """A postal code as it is compared in a country, given by its ISO code.
+
+    Upper case, without the country's prefix (SE-, LV-, L-); ZIP+4 becomes five digits.
+    """
+    written = separated(text, country)
+    compact = written.replace(" ", "")
+    if country in _ZIP and (extended := _ZIP_PLUS_4.fullmatch(compact)):
+        written = compact = extended[1]
+    form = _form(country)
+    if form is None or len(compact) > _LONGEST:
+        return PostalCode(compact, written, None if form is None else False)
+    if (position := _separator(compact, form)) is not None:
+        return PostalCode(compact, f"{compact[:position]} {compact[position:]}", valid=True)
+    prefixed = f"{country}{compact}"  # LV and others have the prefix in their form
+    if form.fullmatch(compact) or form.fullmatch(prefixed) or _separator(prefixed, form) is not None:
+        return PostalCode(compact, compact, valid=True)
+    return PostalCode(compact, _unassigned(compact, country) or written, valid=False)
+
+
+def separated(text: str, country: str) -> str:
+    """A code or its beginning: upper case, without the country's prefix, with single spaces as separators."""
+    code = unicodedata.normalize("NFKC", text).strip().upper()
+    return " ".join(_prefix(country).sub("", code).replace("-", " ").split())
+
+
+def example(country: str) -> str | None:
+    """A postal code of a country, for messages; None where the country has none."""
+    return address_data(country).get("zipex", "").partition(",")[0] or None
+
+
+def _separator(compact: str, form: re.Pattern[str]) -> int | None:
+    """Where the country's form has a separator in a code, if it has one."""
+    for position in range(len(compact) - 1, 0, -1):
+        if any(form.fullmatch(f"{compact[:position]}{mark}{compact[position:]}") for mark in " -"):
+            return position
+    return None
+
+
+def _unassigned(compact: str, country: str) -> str | None:
+    """A code that is not assigned, with the separator that all codes of its country have."""
+    if len(compact) not in _UNASSIGNED.get(country, ()):
+        return None
+    return f"{compact[:-_BEFORE_LAST]} {compact[-_BEFORE_LAST:]}"
+
+
+@lru_cache(maxsize=256)
+def _prefix(country: str) -> re.Pattern[str]:
+    """What international mail puts before a code; in the UK style the first letters belong to the code."""
+    if country in UK_STYLE:
+        return re.compile(r"\Z(?!)")
+    prefixes = {country, address_data(country).get("postprefix", country).strip(" -")}
+    return re.compile(rf"\A(?:{'|'.join(map(re.escape, sorted(prefixes)))})[ -]*(?=\d)", re.ASCII)
+
+
+@lru_cache(maxsize=256)
+def _form(country: str) -> re.Pattern[str] | None:
+    pattern = address_data(country).get("zip")
+    return re.compile(pattern, re.ASCII) if pattern else None

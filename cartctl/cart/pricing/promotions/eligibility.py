@@ -8,6 +8,7 @@ from decimal import Decimal
 from cartctl.cart.enums import PromotionType
 from cartctl.cart.pricing.line import Line
 from cartctl.cart.pricing.money import Currency
+from cartctl.cart.pricing.promotions.codes import is_code
 from cartctl.cart.pricing.promotions.promotion import PERCENTAGES, VALID_PAIRS, WHOLE, Promotion, Reason
 
 
@@ -15,7 +16,7 @@ from cartctl.cart.pricing.promotions.promotion import PERCENTAGES, VALID_PAIRS, 
 class EligibilityFacts:
     """What eligibility looks at beside the promotion.
 
-    `subtotal` is the undiscounted one; `used` has the customer's own uses by promotion id.
+    `subtotal` is the undiscounted one; `used` has the uses by promotion id, of the customer and of all with their e-mail.
     """
 
     money: Currency
@@ -39,6 +40,8 @@ def ineligible(promotion: Promotion, facts: EligibilityFacts) -> Reason | None:
     """The first rule of D4 that a promotion breaks in this cart, or None."""
     if promotion.company_id is not None and promotion.company_id != facts.company_id:
         return Reason.OTHER_COMPANY
+    if not is_code(promotion.code):
+        return Reason.INVALID_CODE
     if not _makes_sense(promotion, facts.money):
         return Reason.INVALID_TERMS
     return _out_of_time(promotion, facts.now) or _used_up(promotion, facts) or _not_for(promotion, facts)

@@ -36,6 +36,8 @@ class Reason(StrEnum):
     NOT_STARTED = "NOT_STARTED"
     EXPIRED = "EXPIRED"
     OTHER_COMPANY = "OTHER_COMPANY"
+    INVALID_CODE = "INVALID_CODE"
+    DUPLICATE_CODE = "DUPLICATE_CODE"
     LIMIT_REACHED = "LIMIT_REACHED"
     CODE_REQUIRES_LOGIN = "CODE_REQUIRES_LOGIN"
     NO_ELIGIBLE_LINE = "NO_ELIGIBLE_LINE"
@@ -94,8 +96,3 @@ _GROUPS = {
     PromotionScope.CART: PromotionClass.CART,
     PromotionScope.SHIPPING: PromotionClass.SHIPPING,
 }
-
-
-def canonical_code(code: str) -> str:
-    """A promotion's code as it is compared: trimmed, case-insensitive (D4)."""
-    return code.strip().upper()

@@ -1,26 +1,32 @@
 """Which promotions of one class win: all stackable ones together, or one of the others alone (D5)."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from cartctl.cart.pricing.promotions.promotion import Promotion
 
-Take = Callable[
-    [Promotion, Sequence[int]], list[int]
-]  # a promotion, what is left to pay → what it takes off each
+Units = Mapping[int, int]  # by the index of the line
+
+
+@dataclass(frozen=True, slots=True)
+class Discount:
+    """What a promotion takes off each amount, in minor units, and the units that it counted as bought or got."""
+
+    parts: list[int]
+    units: Units = field(default_factory=dict)
+
+
+Take = Callable[[Promotion, Sequence[int], Units], Discount]
+"""A promotion, what is left to pay and the units that earlier ones have counted → what it takes off."""
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """One promotion and what it takes off each amount, in minor units."""
+    """One promotion, what it takes off each amount, and what it takes off in all, in minor units."""
 
     promotion: Promotion
     parts: list[int]
-
-    @property
-    def amount(self) -> int:
-        """What it takes off in all."""
-        return sum(self.parts)
+    amount: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,7 @@ def choose(promotions: Sequence[Promotion], rest: Sequence[int], take: Take) -> 
     stackable = [promotion for promotion in ordered if promotion.stackable]
     candidates = [_one_after_the_other(stackable, rest, take)] if stackable else []
     candidates += [
-        (Taken(promotion, take(promotion, rest)),) for promotion in ordered if not promotion.stackable
+        _one_after_the_other([promotion], rest, take) for promotion in ordered if not promotion.stackable
     ]
     if not candidates:
         return Choice((), ())
@@ -50,11 +56,14 @@ def choose(promotions: Sequence[Promotion], rest: Sequence[int], take: Take) -> 
 def _one_after_the_other(
     promotions: Sequence[Promotion], rest: Sequence[int], take: Take
 ) -> tuple[Taken, ...]:
-    taken = []
+    taken: list[Taken] = []
+    counted: dict[int, int] = {}
     for promotion in promotions:
-        parts = take(promotion, rest)
-        rest = less(rest, parts)
-        taken.append(Taken(promotion, parts))
+        discount = take(promotion, rest, counted)
+        rest = less(rest, discount.parts)
+        for line, units in discount.units.items():
+            counted[line] = counted.get(line, 0) + units
+        taken.append(Taken(promotion, discount.parts, sum(discount.parts)))
     return tuple(taken)
 
 

@@ -6,8 +6,9 @@ from datetime import datetime
 from decimal import Decimal
 
 from cartctl.cart.enums import ShippingRuleType
-from cartctl.cart.pricing.places.address import Address, same
-from cartctl.cart.pricing.places.postal_codes import canonical, matched
+from cartctl.cart.pricing.places.address import Address, Place, country_error, place_of, state_key
+from cartctl.cart.pricing.places.countries import country_code
+from cartctl.cart.pricing.places.postal_patterns import Closeness, matched, pattern_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,35 +50,53 @@ class ShippingZone:
 def zone_for(zones: Iterable[ShippingZone], address: Address | None) -> ShippingZone | None:
     """The zone of an address: by priority, then by how closely it matches, createdAt and id. None when none matches.
 
-    Without an address only a zone without any list, the fallback, matches.
+    Without an address, or with one in an unknown country, only a zone without any list, the fallback, matches.
     """
+    place = place_of(address) if address else None
     ranked = [
         ((-zone.priority, *closeness, zone.created_at, zone.id), zone)
         for zone in zones
-        if zone.is_active and (closeness := _closeness(zone, address)) is not None
+        if zone.is_active and (closeness := _closeness(zone, place)) is not None
     ]
     return min(ranked, key=lambda pair: pair[0])[1] if ranked else None
 
 
-def _closeness(zone: ShippingZone, address: Address | None) -> tuple[int, tuple[int, int]] | None:
+def unreadable(zones: Iterable[ShippingZone], address: Address | None) -> list[str]:
+    """Warnings for what zones contain that can never match: unknown countries, and invalid patterns at this address."""
+    place = place_of(address) if address else None
+    warnings = []
+    for zone in zones:
+        if zone.is_active:
+            errors = [error for country in zone.countries if (error := country_error(country))]
+            if place and _in_country(zone, place):
+                countries = (place.country,)
+                errors += [error for each in zone.zip_codes if (error := pattern_error(each, countries))]
+            warnings += [f"shipping zone {zone.name or zone.id!a}: {error}" for error in errors]
+    return warnings
+
+
+def _closeness(zone: ShippingZone, place: Place | None) -> tuple[int, tuple[int, int]] | None:
     """Smaller is closer: the level (zip, state, country, fallback), then the longest matched pattern. None: no match."""
     if not (zone.countries or zone.states or zone.zip_codes):
         return (3, (0, 0))
-    if address is None:
+    if place is None or not _in_country(zone, place):
         return None
-    if zone.countries and not any(same(country, address.country) for country in zone.countries):
-        return None
-    if zone.states and not any(same(state, address.state) for state in zone.states):
+    states = {state_key(state, place.country) for state in zone.states}
+    if states and (place.state is None or place.state not in states):
         return None
     if not zone.zip_codes:
         return (1 if zone.states else 2, (0, 0))
-    found = _longest(zone.zip_codes, address)
+    found = _longest(zone.zip_codes, place)
     return None if found is None else (0, (-found[0], -found[1]))
 
 
-def _longest(patterns: Iterable[str], address: Address) -> tuple[int, int] | None:
-    if address.postal_code is None:
+def _in_country(zone: ShippingZone, place: Place) -> bool:
+    return not zone.countries or any(country_code(country) == place.country for country in zone.countries)
+
+
+def _longest(patterns: Iterable[str], place: Place) -> Closeness | None:
+    code = place.postal_code
+    if code is None:
         return None
-    code = canonical(address.postal_code, address.country)
-    found = [match for pattern in patterns if (match := matched(pattern, code, address.country))]
-    return max(found, default=None)
+    matches = [match for pattern in patterns if (match := matched(pattern, code, place.country))]
+    return max(matches, default=None)

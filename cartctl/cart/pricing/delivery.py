@@ -1,0 +1,69 @@
+"""Steps 5 and 6 of pricing (D3): how a cart is shipped, and for how much."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from cartctl.cart.pricing.discounts import Discounts
+from cartctl.cart.pricing.pricing_request import PricingRequest
+from cartctl.cart.pricing.pricing_result import ShippingStatus
+from cartctl.cart.pricing.promotions.gifts import Gift
+from cartctl.cart.pricing.shipping.offers import Offer, Parcel, offers
+from cartctl.cart.pricing.shipping.weights import grams
+from cartctl.cart.pricing.shipping.zones import ShippingZone, zone_for
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How a cart is shipped; `cost` is after shipping promotions, in minor units, `parcel` what was shipped for it."""
+
+    status: ShippingStatus
+    cost: int = 0
+    zone: ShippingZone | None = None
+    offer: Offer | None = None
+    parcel: Parcel | None = None
+
+
+def deliver(request: PricingRequest, discounts: Discounts, gift: Gift | None, cost: int) -> Delivery:
+    """Ship a cart whose lines still cost `cost` by the chosen rule if it is eligible, else by the cheapest (D8).
+
+    Without an eligible rule shipping is unavailable, never free. The weight of a gift counts unless it would make
+    shipping dearer or unavailable.
+    """
+    if not (request.shipping_required and request.lines):
+        discounts.on_shipping(0)
+        return Delivery(ShippingStatus.NOT_REQUIRED)
+    zone = zone_for(request.zones, request.ship_to)
+    own, with_gift = _weights(request, gift)
+    units = sum(line.quantity for line in request.lines)
+    parcels = [
+        Parcel(request.currency.amount(cost), units, weight) for weight in dict.fromkeys((with_gift, own))
+    ]
+    found = [(offer, parcel) for parcel in parcels if (offer := offered(request, zone, parcel))]
+    if not found:
+        discounts.on_shipping(0)
+        return Delivery(ShippingStatus.UNAVAILABLE, zone=zone, parcel=parcels[-1])
+    offer, parcel = min(found, key=lambda pair: pair[0].amount)
+    left = discounts.on_shipping(offer.amount)
+    return Delivery(ShippingStatus.RESOLVED, left, zone, offer, parcel)
+
+
+def offered(request: PricingRequest, zone: ShippingZone | None, parcel: Parcel) -> Offer | None:
+    """The chosen rule of a zone while it takes the parcel, else the cheapest that does; None without one."""
+    found = offers(zone.rules, parcel, request.currency) if zone else []
+    for offer in found:
+        if offer.rule.id == request.shipping_rule_id:
+            return offer
+    return found[0] if found else None
+
+
+def _weights(request: PricingRequest, gift: Gift | None) -> tuple[Fraction, Fraction]:
+    """Grams of the shopper's own units, and with the gift, whose weight is that of the cart's own line, if known."""
+    total = Fraction(0)
+    weighed: dict[str, Fraction] = {}
+    for line in request.lines:
+        if line.weight:
+            each = grams(line.weight, line.weight_unit)
+            weighed.setdefault(line.product_id, each)
+            total += each * line.quantity
+    extra = weighed.get(gift.product_id, Fraction(0)) * gift.quantity if gift else Fraction(0)
+    return total, total + extra

@@ -1,0 +1,77 @@
+"""Which units a buy-X-get-Y promotion counts as bought and as got (D6): each unit once, whatever the order of lines."""
+
+from collections.abc import Sequence
+
+from cartctl.cart.pricing.promotions.basket import Basket
+from cartctl.cart.pricing.promotions.promotion import Promotion
+from cartctl.cart.pricing.promotions.stacking import Units
+
+
+def units_of(
+    promotion: Promotion, basket: Basket, eligible: Sequence[int], counted: Units
+) -> tuple[dict[int, int], dict[int, int]]:
+    """The units got of each line, and those that the promotion counts in all, bought or got.
+
+    `eligible` are the lines whose units can be bought, `counted` the units that other promotions have counted. The
+    cheapest units are got, of one price first those that cannot be bought, then by the line's id; the dearest are bought.
+    """
+    buy, get = promotion.buy_quantity or 1, promotion.get_quantity or 1
+    free = [line.quantity - counted.get(n, 0) for n, line in enumerate(basket.lines)]
+    got = _cheapest(promotion, basket, eligible, free)
+    number = _number(got, eligible, free, buy=buy, get=get)
+    taken = _first(got, free, number)
+    units = dict(taken)
+    left = {n: free[n] - taken.get(n, 0) for n in eligible}
+    dearest = sorted(eligible, key=lambda n: (-basket.prices[n], basket.lines[n].id))
+    for n, count in _first(dearest, left, buy * -(-number // get)).items():
+        units[n] = units.get(n, 0) + count
+    return taken, units
+
+
+def _cheapest(
+    promotion: Promotion, basket: Basket, eligible: Sequence[int], free: Sequence[int]
+) -> list[int]:
+    """The lines whose units can be got, in the order in which they are."""
+    lines, product = basket.lines, promotion.get_product_id
+    given = eligible if product is None else [n for n, line in enumerate(lines) if line.product_id == product]
+    bought = frozenset(eligible)
+    available = [n for n in given if free[n] > 0]
+    return sorted(available, key=lambda n: (basket.prices[n], n in bought, lines[n].id))
+
+
+def _number(got: Sequence[int], eligible: Sequence[int], free: Sequence[int], *, buy: int, get: int) -> int:
+    """How many units are got: line by line, as long as enough units remain to be bought."""
+    bought, among = sum(free[n] for n in eligible), frozenset(eligible)
+    whole = 0
+    for n in got:
+        more = _more(whole, free[n], bought, buy=buy, get=get, same=n in among)
+        whole += more
+        if n in among:
+            bought -= more
+        if more < free[n]:
+            break
+    return whole
+
+
+def _more(before: int, units: int, bought: int, *, buy: int, get: int, same: bool) -> int:
+    """How many units of one line can be got after `before` others: the largest n that D6 allows."""
+    low, high = 0, units
+    while low < high:
+        n = (low + high + 1) // 2
+        if bought - (n if same else 0) >= buy * -(-(before + n) // get):
+            low = n
+        else:
+            high = n - 1
+    return low
+
+
+def _first(lines: Sequence[int], available: Units | Sequence[int], number: int) -> dict[int, int]:
+    """So many units of some lines, taken in their order."""
+    taken: dict[int, int] = {}
+    for n in lines:
+        if number <= 0:
+            break
+        if count := min(number, available[n]):
+            taken[n] = count
+            number -= count
+    return taken
