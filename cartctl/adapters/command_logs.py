@@ -17,6 +17,7 @@ from pathlib import Path
 from cartctl.adapters.log_lines import LogLine
 from cartctl.adapters.programs import GRACE, TAIL, ProgramFailed, inherited, signal_group
 from cartctl.errors import ConfigError
+from cartctl.redaction import cut_beginning
 
 SILENCE = 1.0  # seconds without a line after which what was there at the beginning is read
 PATIENCE = 10.0  # and seconds after which it is taken as it is, or after as many as are looked back
@@ -52,7 +53,7 @@ class CommandTail:
         code = self._ended()
         told = [self._lines.popleft() for _ in range(len(self._lines))]
         if code:
-            last = b"\n".join(line for _, line in told).decode(errors="replace").strip()[-TAIL:]
+            last = cut_beginning(b"\n".join(line for _, line in told).decode(errors="replace").strip(), TAIL)
             raise ProgramFailed(
                 f"{self._name} failed (exit code {code}): {last or 'no message'}", hint="Check logs.command."
             )

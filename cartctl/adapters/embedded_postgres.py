@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cartctl.adapters.effects import effect
 from cartctl.adapters.local_process import ended, living
 from cartctl.errors import StepFailed
+from cartctl.private_files import private_directory
 
 if TYPE_CHECKING:
     import psutil
@@ -54,7 +55,7 @@ class EmbeddedPostgres:
         """Start it, made when it does not exist, mended when it was killed. Raises StepFailed with the log's last lines."""
         if self.running():
             return
-        self.data.parent.mkdir(parents=True, exist_ok=True)
+        private_directory(self.data.parent)
         deadline = time.monotonic() + STARTING_SECONDS
         with effect("postgres.start"):
             while not self._started():
@@ -148,6 +149,4 @@ def _own_runtime_directory() -> None:
     import platformdirs
 
     path = Path(platformdirs.user_runtime_path("python_PostgresServer"))
-    path.mkdir(parents=True, exist_ok=True)
-    if os.geteuid() != 0:
-        path.chmod(0o700)
+    private_directory(path)

@@ -10,6 +10,7 @@ from typing import ClassVar
 from cartctl.adapters.effects import effect
 from cartctl.adapters.programs import Attend, for_at_most, inherited, run
 from cartctl.errors import ConfigError
+from cartctl.private_files import UMASK
 
 LIMIT = timedelta(hours=2)  # for one file
 
@@ -45,7 +46,7 @@ class Cipher(ABC):
         found = shutil.which(self.program)
         if found is None:
             raise ConfigError(f"{self.program} is not installed.", hint=f"Debian: apt install {self.package}")
-        run([found, *arguments], {**inherited(), **self._keys()}, attend or for_at_most(LIMIT))
+        run([found, *arguments], {**inherited(), **self._keys()}, attend or for_at_most(LIMIT), umask=UMASK)
 
     @property
     def package(self) -> str:

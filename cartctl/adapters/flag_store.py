@@ -117,11 +117,14 @@ class FileFlags:
 
     def _replace(self, text: str) -> None:
         draft = self._path.with_name(derive_name("." + self._path.name, str(os.getpid()), LOCAL_FILE))
-        mode = self._path.stat().st_mode & 0o777 if self._path.exists() else 0o644
+        mode = self._path.stat().st_mode & 0o777 if self._path.exists() else None
         try:
-            with os.fdopen(
-                os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8"
-            ) as stream:
+            descriptor = os.open(
+                draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666 if mode is None else mode
+            )
+            if mode is not None:
+                os.fchmod(descriptor, mode)  # a user's file keeps its mode; a new one follows the umask
+            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
                 stream.write(text)
                 stream.flush()
                 os.fsync(stream.fileno())

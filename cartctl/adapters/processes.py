@@ -25,6 +25,7 @@ from cartctl.adapters.effects import effect
 from cartctl.adapters.http import Http, HttpUnreachable, Response
 from cartctl.adapters.log_lines import FileTail, Tail
 from cartctl.errors import Locked
+from cartctl.private_files import FILE, write_private
 
 NOT_FOUND, CONFLICT = 404, 409
 ASK_SECONDS = 10.0
@@ -191,14 +192,14 @@ class Processes:
     def lease(self, holder: str) -> Iterator[Held]:
         """Hold the sandbox's lease; the operating system frees it when this process dies. Raises Locked."""
         path = Path(self._call("GET", "/status")["directory"]) / "lease"
-        lock = FileLock(path.with_suffix(".lock"), timeout=0)
+        lock = FileLock(path.with_suffix(".lock"), timeout=0, mode=FILE)
         try:
             lock.acquire()
         except Timeout as held:
             who = path.read_text(encoding="utf-8") if path.exists() else "another run"
             raise Locked(f"{who} holds the sandbox's lease.", hint="Wait for it, or end it.") from held
         try:
-            path.write_text(holder, encoding="utf-8")
+            write_private(path, holder)
             yield HeldByFile()
         finally:
             lock.release()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from cartctl.errors import StepFailed
+from cartctl.redaction import cut_beginning
 
 GRACE = 2.0  # seconds between asking a program to end and ending it
 TAIL = 2000  # characters of stderr kept for the error
@@ -29,7 +30,7 @@ class ProgramFailed(StepFailed):
 class Program:
     """A program at work, in a process group of its own so that its parallel workers end with it."""
 
-    def __init__(self, argv: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(self, argv: Sequence[str], environment: Mapping[str, str], *, umask: int = -1) -> None:
         self.name = Path(argv[0]).name
         self._out = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._err = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
@@ -40,6 +41,7 @@ class Program:
                 stdout=self._out,
                 stderr=self._err,
                 env=dict(environment),
+                umask=umask,
                 start_new_session=True,
             )
         except OSError:
@@ -76,7 +78,7 @@ class Program:
     def output(self, accepted: Sequence[int] = (0,)) -> str:
         """What it wrote, once it has ended with an `accepted` exit code. Raises ProgramFailed with the end of its stderr."""
         if self._process.returncode not in accepted:
-            told = _read(self._err).strip()[-TAIL:]
+            told = cut_beginning(_read(self._err).strip(), TAIL)
             raise ProgramFailed(
                 f"{self.name} failed ({_ending(self._process.returncode)}): {told or 'no message'}"
             )
@@ -103,17 +105,20 @@ def for_at_most(timeout: timedelta) -> Attend:
     return lambda program: program.wait(timeout.total_seconds())
 
 
-def run(argv: Sequence[str], environment: Mapping[str, str], attend: Attend) -> str:
-    """What a program wrote to stdout. Raises ProgramFailed, OSError when it cannot start, and what `attend` raises."""
-    with running(argv, environment) as program:
+def run(argv: Sequence[str], environment: Mapping[str, str], attend: Attend, *, umask: int = -1) -> str:
+    """What a program wrote to stdout. Raises ProgramFailed, OSError when it cannot start, and what `attend` raises.
+
+    `umask` is for what it writes; -1 is this process's own.
+    """
+    with running(argv, environment, umask=umask) as program:
         attend(program)
         return program.output()
 
 
 @contextmanager
-def running(argv: Sequence[str], environment: Mapping[str, str]) -> Iterator[Program]:
+def running(argv: Sequence[str], environment: Mapping[str, str], *, umask: int = -1) -> Iterator[Program]:
     """A started program, stopped at the block's end whatever happens. Raises OSError when it cannot start."""
-    program = Program(argv, environment)
+    program = Program(argv, environment, umask=umask)
     try:
         yield program
     finally:
@@ -140,7 +145,7 @@ def streaming(argv: Sequence[str], environment: Mapping[str, str]) -> Iterator[I
                 process.kill()
                 raise
         if process.returncode != 0:
-            reason = _read(told).strip()[-TAIL:] or "no message"
+            reason = cut_beginning(_read(told).strip(), TAIL) or "no message"
             raise ProgramFailed(f"{Path(argv[0]).name} failed ({_ending(process.returncode)}): {reason}")
 
 

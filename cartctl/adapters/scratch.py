@@ -1,6 +1,7 @@
 """A PostgreSQL server for a while: the embedded one, of the version nearest to a given one, gone at the block's end."""
 
 import importlib.util
+import os
 import re
 import shutil
 import tempfile
@@ -25,7 +26,8 @@ def scratch_server(major: int) -> Iterator[OwnPostgres]:
     """
     version = nearest(major, _installed())
     home = Path(tempfile.mkdtemp(prefix="cartctl-scratch-"))
-    home.chmod(0o755)  # as root the server runs as a user of its own
+    if os.geteuid() == 0:
+        home.chmod(0o755)  # as root the server runs as a user of its own
     server = EmbeddedPostgres(home / "data", version)
     try:
         server.start()

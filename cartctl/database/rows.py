@@ -15,6 +15,7 @@ from cartctl.adapters.programs import Attend, Program
 from cartctl.database.contract import SCHEMA
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import StepFailed
+from cartctl.private_files import private_directory, write_private
 
 LIMIT = timedelta(hours=6)
 
@@ -41,14 +42,12 @@ def save_rows(
     partial = directory.with_name(f"{directory.name}.partial")
     for left in (partial, directory):
         shutil.rmtree(left, ignore_errors=True)
-    partial.mkdir(parents=True, mode=0o700)
+    private_directory(partial)
     try:
         saved = _dump(postgres, connection, names, partial, pulse)
         manifest = partial / "manifest.json"
-        manifest.write_text(json.dumps(asdict(saved), indent=2) + "\n", encoding="utf-8")
-        manifest.chmod(0o600)
-        for path in (manifest, partial):
-            _sync(path)
+        write_private(manifest, json.dumps(asdict(saved), indent=2) + "\n")
+        _sync(partial)
         partial.rename(directory)
         _sync(
             directory.parent
@@ -109,7 +108,6 @@ def _sync(path: Path) -> None:
 
 
 def _checksum(path: Path) -> str:
-    path.chmod(0o600)
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -19,6 +19,7 @@ from cartctl.derived_names import LOCAL_FILE, derive_name, fit_name
 from cartctl.engine.model import Event
 from cartctl.engine.sentences import recordable
 from cartctl.errors import Refused
+from cartctl.private_files import open_private, private_directory, write_private
 
 ITSELF = "journal"  # the journal's own first event, which is no run's
 RECENT = 10  # runs; more are not made while a database is gone
@@ -185,9 +186,9 @@ class FileJournal:
 
     def append(self, event: Event) -> None:
         """Append and fsync. A line that a kill cut short is ended first, so that it stays alone in its loss."""
-        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_directory(self.directory)
         with effect(f"journal.file.{event.event}"):
-            file = os.open(self.path(event.run), os.O_APPEND | os.O_CREAT | os.O_RDWR, 0o600)
+            file = open_private(self.path(event.run), os.O_APPEND | os.O_RDWR)
             try:
                 size = os.fstat(file).st_size
                 torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"
@@ -217,8 +218,7 @@ class FileJournal:
             with effect("journal.file.aside"):
                 self.directory.rename(self._aside(former))
         if not mark.exists():
-            self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            mark.write_text(identity, encoding="utf-8")
+            write_private(mark, identity)
 
     def _aside(self, former: str) -> Path:
         """A name beside the directory that is free."""

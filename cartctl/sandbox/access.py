@@ -4,7 +4,8 @@ import hashlib
 import json
 import secrets
 
-from cartctl.sandbox.layout import Layout, write_atomic
+from cartctl.private_files import write_private
+from cartctl.sandbox.layout import Layout
 from cartctl.sandbox.names import INTERNAL, OUTSIDE
 
 FLAGS = ("FEATURE_CART_MANAGEMENT", "FEATURE_ABANDONED_CART_RECOVERY", "FEATURE_ECOMMERCE_ANALYTICS")
@@ -15,7 +16,7 @@ def make_tokens(layout: Layout) -> None:
     known = {}
     for path, (company, name) in ((layout.token, INTERNAL), (layout.outside_token, OUTSIDE)):
         if not path.exists():
-            write_atomic(path, secrets.token_urlsafe(24), mode=0o600)
+            write_private(path, secrets.token_urlsafe(24))
         token = path.read_text(encoding="utf-8").strip()
         known[hashlib.sha256(token.encode()).hexdigest()] = {
             "user": f"{company}-admin",
@@ -24,7 +25,7 @@ def make_tokens(layout: Layout) -> None:
             "company_name": name,
             "admin": True,
         }
-    write_atomic(layout.tokens, json.dumps(known, indent=1), mode=0o600)
+    write_private(layout.tokens, json.dumps(known, indent=1))
 
 
 def make_flags(layout: Layout) -> None:
@@ -33,4 +34,4 @@ def make_flags(layout: Layout) -> None:
     if path.exists():
         return
     on = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "on"}
-    write_atomic(path, json.dumps({"flags": dict.fromkeys(FLAGS, on)}, indent=2))
+    write_private(path, json.dumps({"flags": dict.fromkeys(FLAGS, on)}, indent=2))

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from cartctl.adapters.effects import effect
 from cartctl.adapters.local_process import ended, living
-from cartctl.sandbox.layout import Layout, read_json, write_atomic
+from cartctl.private_files import append_private, write_private
+from cartctl.sandbox.layout import Layout, read_json
 
 if TYPE_CHECKING:
     import psutil
@@ -33,8 +34,7 @@ class Program:
         """Start it, detached from this terminal and command."""
         from cartctl.adapters.postgres.surroundings import without_libpq
 
-        self._log.parent.mkdir(parents=True, exist_ok=True)
-        with effect(f"sandbox.start_{self._name}"), self._log.open("ab") as log:
+        with effect(f"sandbox.start_{self._name}"), os.fdopen(append_private(self._log), "ab") as log:
             child = subprocess.Popen(
                 self._argv,
                 stdin=subprocess.DEVNULL,
@@ -43,7 +43,7 @@ class Program:
                 start_new_session=True,
                 env={**without_libpq(os.environ), "PYTHONUNBUFFERED": "1"},
             )
-            write_atomic(self._kept, f'{{"pid": {child.pid}}}')
+            write_private(self._kept, f'{{"pid": {child.pid}}}')
         child.returncode = 0  # it is not waited for: it outlives this command
 
     def stop(self) -> None:

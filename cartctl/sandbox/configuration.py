@@ -4,7 +4,8 @@ from typing import Any
 
 import tomlkit
 
-from cartctl.sandbox.layout import Layout, write_atomic
+from cartctl.private_files import write_private
+from cartctl.sandbox.layout import Layout
 from cartctl.sandbox.names import APP, OWNER
 
 RELEASE = "2.0.0"
@@ -21,7 +22,7 @@ def write_configuration(
     document["env"] = {"sandbox": _environment(layout, dsn, control, ports, prometheus)}
     text = tomlkit.dumps(document)
     if not layout.config.exists() or layout.config.read_text(encoding="utf-8") != text:
-        write_atomic(layout.config, text, mode=0o600)
+        write_private(layout.config, text)
 
 
 def _environment(

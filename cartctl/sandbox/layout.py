@@ -1,6 +1,5 @@
 """Where everything of one sandbox lies inside its directory, and how its small files are written."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,18 +84,6 @@ class Layout:
     def config(self) -> Path:
         """The sandbox's own configuration file."""
         return self.directory / "cartctl.toml"
-
-
-def write_atomic(path: Path, text: str, *, mode: int = 0o644) -> None:
-    """Replace a file in one move, so that a reader sees the old text or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    draft.replace(path)
 
 
 def read_json(path: Path) -> Any | None:

@@ -4,7 +4,8 @@ from importlib.resources import files
 
 from cartctl.adapters.embedded_postgres import EmbeddedPostgres
 from cartctl.adapters.postgres import Connection
-from cartctl.sandbox.layout import Layout, write_atomic
+from cartctl.private_files import write_private
+from cartctl.sandbox.layout import Layout
 from cartctl.sandbox.names import APP, DATABASE, DEPLOYER, OWNER
 from cartctl.sandbox.seed import seed
 
@@ -27,7 +28,7 @@ def start(server: EmbeddedPostgres, layout: Layout) -> None:
     server.start()
     if not layout.application_dsn.exists():
         _prepare(server)
-    write_atomic(layout.application_dsn, server.dsn(APP, DATABASE), mode=0o600)
+    write_private(layout.application_dsn, server.dsn(APP, DATABASE))
 
 
 def _prepare(server: EmbeddedPostgres) -> None:

@@ -6,8 +6,9 @@ import shutil
 import socket
 from pathlib import Path
 
+from cartctl.private_files import write_private
 from cartctl.sandbox.background import Program
-from cartctl.sandbox.layout import Layout, read_json, write_atomic
+from cartctl.sandbox.layout import Layout, read_json
 
 CONFIG = """
 global:
@@ -49,10 +50,10 @@ class Prometheus:
         """Start it unless it runs."""
         if self.program.process() is not None:
             return
-        write_atomic(self._layout.prometheus / "prometheus.yml", CONFIG)
+        write_private(self._layout.prometheus / "prometheus.yml", CONFIG)
         if not self._layout.targets.exists():
-            write_atomic(self._layout.targets, "[]")
-        write_atomic(_chosen(self._layout), json.dumps({"port": self.port}))
+            write_private(self._layout.targets, "[]")
+        write_private(_chosen(self._layout), json.dumps({"port": self.port}))
         self.program.start()
 
     def ready(self) -> bool:

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from cartctl.adapters.embedded_postgres import EmbeddedPostgres
 from cartctl.config.load import sandbox_directory
 from cartctl.errors import ConfigError, Locked, StepFailed, UsageError
+from cartctl.private_files import FILE, private_directory
 from cartctl.sandbox import prometheus
 from cartctl.sandbox.access import make_flags, make_tokens
 from cartctl.sandbox.background import supervisor
@@ -99,8 +100,8 @@ def lock_file(layout: Layout) -> Path:
 @contextmanager
 def alone(layout: Layout) -> Iterator[None]:
     """Only one `up` or `down` of a sandbox at a time. Raises Locked when the other one lasts too long."""
-    layout.directory.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(lock_file(layout), timeout=OTHER_SECONDS)
+    private_directory(layout.directory.parent)
+    lock = FileLock(lock_file(layout), timeout=OTHER_SECONDS, mode=FILE)
     try:
         lock.acquire()
         while not lock_file(layout).exists():  # the one before purged it

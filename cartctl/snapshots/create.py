@@ -114,16 +114,14 @@ def _size(directory: Path) -> int:
 
 
 def _seal(dump: Path, pulse: Pulse) -> dict[str, File]:
-    """Close the dump to others, put it on the disk, and take its checksums."""
+    """Put the dump on the disk and take its checksums."""
     paths = sorted(path for path in dump.iterdir() if path.is_file())
     files = {}
     for name, digest in checksums(paths):
         pulse.check()
         path = dump / name
-        path.chmod(0o600)
         sync(path)
         files[name] = File(bytes=path.stat().st_size, sha256=digest)
-    dump.chmod(0o700)
     sync(dump)
     return files
 

@@ -10,6 +10,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from cartctl.errors import CheckFailed, Refused
+from cartctl.private_files import write_private
 from cartctl.snapshots.untrusted import Count, Line, Moment, Name, PlainName, Seconds, Sha256, parse_json
 
 NAME = "manifest.json"
@@ -117,8 +118,7 @@ def write_manifest(directory: Path, manifest: Manifest) -> Path:
     body = manifest.model_dump(mode="json")
     path = directory / NAME
     text = json.dumps({"digest": _digest(body), "manifest": body}, indent=1, ensure_ascii=False)
-    path.touch(mode=0o600)
-    path.write_text(text, encoding="utf-8")
+    write_private(path, text)
     return path
 
 

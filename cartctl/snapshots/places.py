@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cartctl.adapters.programs import ProgramFailed
 from cartctl.errors import Locked, Refused, StepFailed
+from cartctl.private_files import private_directory
 
 AGAIN = "repeat the command"
 PARTIAL = ".partial-"  # begins the name of whatever is swept when nobody holds it
@@ -96,7 +97,7 @@ def discard(path: Path) -> None:
 def private(beside: Path, purpose: str) -> Iterator[Path]:
     """An empty directory of this process alone, mode 0700, gone at the block's end."""
     with using(beside, AGAIN):
-        beside.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_directory(beside)
         place = Path(tempfile.mkdtemp(prefix=f"{PARTIAL}{purpose}-", dir=beside))
     try:
         with held(place):

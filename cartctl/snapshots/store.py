@@ -17,6 +17,7 @@ from pathlib import Path
 from cartctl.adapters.effects import effect
 from cartctl.adapters.encryption import Cipher
 from cartctl.errors import Locked, Refused, UsageError
+from cartctl.private_files import private_directory
 from cartctl.snapshots.dump_files import require_files
 from cartctl.snapshots.encryption import decrypted
 from cartctl.snapshots.entries import OpenDump, Snapshot, Snapshots, newest_first
@@ -167,7 +168,7 @@ class Store:
         self._sweep(snapshot)
         partial = self.directory / f"{PARTIAL}{snapshot}-{secrets.token_hex(4)}"
         try:
-            self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            private_directory(self.directory)
             partial.mkdir(mode=0o700)
         except OSError as error:
             raise Refused(

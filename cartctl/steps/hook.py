@@ -9,7 +9,7 @@ from cartctl.adapters.programs import Program, inherited, running
 from cartctl.engine.model import Action, Run
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import ConfigError
-from cartctl.redaction import mask
+from cartctl.redaction import cut_beginning
 
 TAIL = 2000  # characters of output kept in the journal
 
@@ -41,4 +41,4 @@ class Hook(Action[dict[str, Any]]):
 
     def _attend(self, program: Program, pulse: Pulse) -> str:
         pulse.wait(program.finished, self._timeout, what=f"The hook {program.name}", every=0.05)
-        return mask(program.output())[-TAIL:].strip()
+        return cut_beginning(program.output().strip(), TAIL)

@@ -11,7 +11,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from cartctl.sandbox.layout import Layout, read_json, write_atomic
+from cartctl.private_files import FILE, private_directory, write_private
+from cartctl.sandbox.layout import Layout, read_json
 from cartctl.sandbox.supervisor.control import Control
 from cartctl.sandbox.supervisor.controller import Controller
 from cartctl.sandbox.supervisor.server import ControlServer
@@ -24,7 +25,7 @@ def main(directory: Path) -> int:
     """Supervise the sandbox in `directory`; the lock is held for as long as this process lives."""
     layout = Layout(directory)
     try:
-        with FileLock(layout.supervisor_lock, timeout=0):
+        with FileLock(layout.supervisor_lock, timeout=0, mode=FILE):
             _supervise(layout)
     except Timeout:
         return ALREADY_RUNNING
@@ -32,7 +33,7 @@ def main(directory: Path) -> int:
 
 
 def _supervise(layout: Layout) -> None:
-    layout.logs.mkdir(parents=True, exist_ok=True)
+    private_directory(layout.logs)
     state = State.load(layout)
     state.end_left_behind()
     controller = Controller(layout, state)
@@ -40,7 +41,7 @@ def _supervise(layout: Layout) -> None:
     controller.open()
     server = _serve(layout, controller)
     told = {"pid": os.getpid(), "port": server.port}
-    write_atomic(layout.supervisor, json.dumps(told))
+    write_private(layout.supervisor, json.dumps(told))
     controller.run()
     server.shutdown()
     server.server_close()
@@ -48,7 +49,7 @@ def _supervise(layout: Layout) -> None:
 
 def _serve(layout: Layout, controller: Controller) -> ControlServer:
     if not layout.secret.exists():
-        write_atomic(layout.secret, secrets.token_urlsafe(32), mode=0o600)
+        write_private(layout.secret, secrets.token_urlsafe(32))
     secret = layout.secret.read_text(encoding="utf-8").strip()
     former = (read_json(layout.supervisor) or {}).get("port", 0)
     try:

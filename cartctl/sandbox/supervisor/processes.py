@@ -9,6 +9,7 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
+from cartctl.private_files import append_private
 from cartctl.sandbox.layout import Layout
 from cartctl.sandbox.supervisor.model import Pod, Spec
 
@@ -48,7 +49,7 @@ def spawn(layout: Layout, spec: Spec, pod: Pod, version: str, shared: socket.soc
     try:
         pod.port = own.getsockname()[1]
         passed = [own.fileno(), *([shared.fileno()] if shared else [])]
-        with log_file(layout, pod.name).open("ab") as log:
+        with os.fdopen(append_private(log_file(layout, pod.name)), "ab") as log:
             pod.process = subprocess.Popen(
                 command(layout, spec, pod.name, version),
                 stdin=subprocess.DEVNULL,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from cartctl.sandbox.layout import write_atomic
+from cartctl.private_files import private_directory, write_private
 
 VERSION = ".version"
 
@@ -28,13 +28,13 @@ class Settings:
         version = self._version(folder)
         if seen is not None and seen != version:
             return False
-        folder.mkdir(parents=True, exist_ok=True)
+        private_directory(folder)
         for key, text in changes.items():
             if text is None:
                 (folder / key).unlink(missing_ok=True)
             else:
-                write_atomic(folder / key, text)
-        write_atomic(folder / VERSION, str(version + 1))
+                write_private(folder / key, text)
+        write_private(folder / VERSION, str(version + 1))
         return True
 
     @staticmethod

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from cartctl.sandbox.layout import Layout, read_json, write_atomic
+from cartctl.private_files import write_private
+from cartctl.sandbox.layout import Layout, read_json
 from cartctl.sandbox.supervisor.model import Pod, Spec, first_specs
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class State:
         specs = {name: spec.dump() for name, spec in self.specs.items()}
         text = json.dumps({"specs": specs, "processes": self.processes}, indent=1)
         if text != self.written:
-            write_atomic(self.layout.state, text)
+            write_private(self.layout.state, text)
             self.written = text
 
     def write_targets(self, pods: Sequence[Pod]) -> None:
@@ -47,7 +48,7 @@ class State:
         addresses = sorted(f"127.0.0.1:{pod.port}" for pod in pods if pod.port and pod.ending is None)
         text = json.dumps([{"targets": addresses, "labels": {"deployment": "payment-api"}}])
         if not self.layout.targets.exists() or self.layout.targets.read_text(encoding="utf-8") != text:
-            write_atomic(self.layout.targets, text)
+            write_private(self.layout.targets, text)
 
     def end_left_behind(self) -> None:
         """End replicas of a supervisor that died. Only processes that still are what was written down are touched."""
