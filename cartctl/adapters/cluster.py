@@ -56,6 +56,17 @@ class Image:
         """Whether both references name the same image, by tag or by the digest that is known."""
         return other.ref in {self.ref, self.pinned} or self.ref == other.pinned
 
+    def satisfies(self, requested: "Image") -> bool:
+        """Whether this running image is the requested one: its reference, and the digest where one is named or recorded."""
+        named = requested.ref.partition("@")[2] or None
+        digests = {digest for digest in (requested.digest, named) if digest}
+        return self.same_as(requested) and (not digests or self.digest in {None, *digests})
+
+    @property
+    def told(self) -> str:
+        """The reference, with the digest where it is known."""
+        return f"{self.ref} ({self.digest})" if self.digest else self.ref
+
     @property
     def pinned(self) -> str | None:
         """The reference by digest, which no tag that moves can change; None while the digest is not known."""

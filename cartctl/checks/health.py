@@ -1,6 +1,6 @@
 """Health of the API: the document's two requests and `/health`, or, for the version before the cart, what that one has."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -34,23 +34,36 @@ class Health(Check):
 
 
 class OldHealth(Check):
-    """The version before the cart answers: `/health` and the critical paths.
+    """The version before the cart runs and answers: `/health` and the critical paths.
 
-    A database that is down is a warning: going back must not wait for it.
+    `running` judges what the pods run, since the new version answers these too. A database that is down is a warning: a
+    rollback must not wait for it.
     """
 
-    def __init__(self, key: str, api: Http, *, attempts: int = ATTEMPTS) -> None:
+    def __init__(
+        self,
+        key: str,
+        api: Http,
+        *,
+        running: Callable[[], Iterable[CheckResult]] = tuple,
+        attempts: int = ATTEMPTS,
+    ) -> None:
         self.key = key
         self._api = api
+        self._running = running
         self._attempts = attempts
 
     def judge(self, pulse: Pulse) -> Checks:
-        """What `/health` and each critical path answer. Read-only."""
+        """What the pods run, and what `/health` and each critical path answer. Read-only."""
         own = persist(
             partial(ask, "/health", partial(self._api.get, "/health"), health), pulse, attempts=self._attempts
         )
         without_database = own.observed == NO_DATABASE
-        results = [self._excused(own, without_database), *self._paths(pulse, without_database)]
+        results = [
+            *self._running(),
+            self._excused(own, without_database),
+            *self._paths(pulse, without_database),
+        ]
         return Checks.of(results)
 
     def _paths(self, pulse: Pulse, without_database: bool) -> list[CheckResult]:

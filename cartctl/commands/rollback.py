@@ -93,9 +93,11 @@ def _to_revision(options: Options, given: list[str], *, plan: bool, yes: bool, f
 
     revisions = parse_revisions(given)
     with Ports(options.environment(), force_owned=force_owned) as ports:
+        shown = show_revisions(ports, revisions)
         if plan:
-            return options.show(show_revisions(ports, revisions))
-        show_revisions(ports, revisions)
+            options.show(shown)
+            return options.guard_shown(shown.refuse_blocked)
+        shown.refuse_blocked()
         options.confirm(f"Put {', '.join(given)} back in {ports.env.name}?", yes=yes)
         with options.view() as view:
             report = put_back(ports, revisions, view)

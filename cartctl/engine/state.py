@@ -45,6 +45,13 @@ class State:
         return self.started.data.get("of") if self.started else None
 
     @property
+    def inherited(self) -> dict[str, Evidence]:
+        """The evidence that a rollback began with, also of what it has reverted since; before it begins, what it holds."""
+        if self.started is None:
+            return dict(self.evidence)
+        return {key: _kept(held) for key, held in self.started.data.get("evidence", {}).items()}
+
+    @property
     def finished(self) -> bool:
         """A final state never changes."""
         return self.outcome is not None

@@ -1,19 +1,22 @@
 """The steps of the plans, each given the adapters it needs and the part of the configuration that concerns it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
+from cartctl.adapters.cluster import Image
 from cartctl.adapters.flag_store import ConfigMapFlags, FileFlags, FlagStore
 from cartctl.checks.catalogue import SameCatalogue
+from cartctl.checks.health import OldHealth
 from cartctl.checks.log_errors import LogErrors
 from cartctl.checks.preflight import Preflight
+from cartctl.checks.running_images import running_images
 from cartctl.checks.smoke import Smoke
 from cartctl.database.catalogue import read_catalogue
 from cartctl.database.drop import Allowed
 from cartctl.database.drop_plan import DropPlan, plan_drop
-from cartctl.engine.model import Skip, Step
+from cartctl.engine.model import Evidence, Skip, Step
 from cartctl.errors import UsageError
 from cartctl.plans.kept_rows import find_kept
 from cartctl.plans.migrations import pending
@@ -237,6 +240,21 @@ def revision(
     """Earlier templates, or (without `wanted`) those of the evidence."""
     timeout = ports.env.release.timeout.total_seconds()
     return Revision(key, names, ports.cluster, timeout=timeout, wanted=wanted)
+
+
+def old_health(ports: Ports, recorded: Callable[[], Mapping[str, Image]]) -> OldHealth:
+    """The version that the code was reverted to: `recorded` gives its images by `deployment.container`."""
+    return OldHealth("health.old", ports.api, running=lambda: running_images(ports.cluster, recorded()))
+
+
+def recorded_images(evidence: Mapping[str, Evidence]) -> dict[str, Image]:
+    """The images that releases found, from their evidence alone. Pure."""
+    return {
+        name: Image(value["ref"], value.get("digest"))
+        for held in evidence.values()
+        if held.kind == Release.kind
+        for name, value in held.before.items()
+    }
 
 
 def cache(ports: Ports) -> Step:

@@ -17,7 +17,7 @@ CODE = ("release", "revision")  # kinds of Change that decide which code runs
 class PlanRow:
     """One step: what it does, and for a Change the values now and those it would ask for.
 
-    `refused` is why a guard would not let the run move them; empty where none would.
+    `moves` says the same in words, where the values themselves tell nobody anything. `refused` is why a guard would not let the run move them; empty where none would.
     """
 
     phase: str
@@ -28,6 +28,7 @@ class PlanRow:
     after: dict[str, Any] | None = None
     note: str = ""
     refused: str = ""
+    moves: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,7 @@ def _moved(
     try:
         now = change.observe(change.names)
         after = change.target(now) if to is None else to
+        change.guard(after)
     except Refused as guard:
         return PlanRow(*row, refused=refused or f"{guard.message} {guard.hint}".strip())
     except CartctlError as unknown:

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from cartctl.checks.cart_gone import CartGone
-from cartctl.checks.health import OldHealth
 from cartctl.database.drop import Allowed
-from cartctl.engine.model import Restore, Skip, Step
+from cartctl.engine.model import Evidence, Restore, Skip, Step
 from cartctl.plans import parts
 from cartctl.plans.phases import Phase
 from cartctl.ports import Ports
@@ -26,8 +25,11 @@ class Wanted:
     journal: Path | None = None
 
 
-def rollback(ports: Ports, results: Mapping[str, Any], wanted: Wanted) -> tuple[Phase, ...]:
-    """The plan that takes a run with these `results` back: code always, the cart's tables only when asked for."""
+def rollback(
+    ports: Ports, results: Mapping[str, Any], wanted: Wanted, evidence: Mapping[str, Evidence]
+) -> tuple[Phase, ...]:
+    """The plan that reverts a run with these `results` and this `evidence`: code always, the cart's tables only on request."""
+    before = parts.recorded_images(evidence)
     if wanted.database:
         tables: tuple[Step, ...] = (
             CartGone(ports.api),
@@ -45,7 +47,7 @@ def rollback(ports: Ports, results: Mapping[str, Any], wanted: Wanted) -> tuple[
             Restore("undo.frontend", of="release.frontend"),
             Restore("undo.api", of="release.api"),
             Restore("undo.workers", of="release.workers", again=True),  # none runs whose digest could be compared
-            OldHealth("health.old", ports.api),
+            parts.old_health(ports, lambda: before),
             parts.cache(ports),
             parts.cdn(ports),
         )),

@@ -47,7 +47,7 @@ def take_back(ports: Ports, wanted: Wanted, view: View, say: Callable[[str], Non
         with _locked(ports, journals, state, pulse) as lock:
             made = journals.origin(taken)
             state.results |= {name: made[name] for name in ("fingerprint", "migrate") if name in made}
-            phases = rollback(ports, state.results, wanted)
+            phases = rollback(ports, state.results, wanted, state.inherited)
             if state.started is None:
                 _refuse_blocked(ports, phases, state, stopped=stopped)
             journey = Journey(
@@ -116,7 +116,13 @@ def show_plan(ports: Ports, wanted: Wanted) -> Shown:
     )
     if drop and state.started is None:
         refuse_nothing(drop)
-    plan = preview(PLAN, ports.env.name, rollback(ports, results, wanted), state.evidence, known_kinds(ports))
+    plan = preview(
+        PLAN,
+        ports.env.name,
+        rollback(ports, results, wanted, state.inherited),
+        state.evidence,
+        known_kinds(ports),
+    )
     began = taken.started.at if taken.started else None
     return Shown(taken.run, plan, drop, began, _images(plan, state.evidence))
 

@@ -1,8 +1,9 @@
 """`rollback --to-revision`: deployments that other tools released go back to a revision that is named, never "the former"."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from cartctl.checks.health import OldHealth
+from cartctl.adapters.cluster import Cluster, Image, TemplateRevision
 from cartctl.engine.lock import RunLock
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.report import RunReport
@@ -14,7 +15,7 @@ from cartctl.plans import parts
 from cartctl.plans.carry_out import Journey, carry_out
 from cartctl.plans.journals import Journals, open_journals, refuse_unfinished
 from cartctl.plans.phases import Phase
-from cartctl.plans.preview import Plan, preview
+from cartctl.plans.preview import Plan, PlanRow, preview
 from cartctl.ports import Ports
 
 PLAN = "revision"
@@ -38,7 +39,24 @@ def show_revisions(ports: Ports, revisions: Mapping[str, str]) -> Plan:
     """What going to these revisions would change. Read-only. Raises as `put_back`, before anything begins."""
     with open_journals(ports, read_only=True) as journals:
         begun = _begun(journals, revisions)
-    return preview(PLAN, ports.env.name, _phases(ports, revisions, begun))
+    phases = _phases(ports, revisions, begun)
+    plan = preview(PLAN, ports.env.name, phases)
+    return replace(plan, rows=tuple(_in_words(row, ports.cluster) for row in plan.rows))
+
+
+def _in_words(row: PlanRow, cluster: Cluster) -> PlanRow:
+    """A row about templates, with the number, images and change-cause of each revision: their hashes tell nobody anything."""
+    moves = []
+    for name, template in (row.before or {}).items():
+        known = cluster.revisions(name)
+        now, then = (_named(known, one) for one in (template, (row.after or {}).get(name)))
+        moves.append(f"{name}: {now} → {then}" if now != then else f"{name}: {now}, already so")
+        moves += [f"  {one}" for one in known if str(one) not in {now, then}]
+    return replace(row, moves=tuple(moves))
+
+
+def _named(known: Sequence[TemplateRevision], template: str | None) -> str:
+    return next((str(one) for one in known if one.template == template), "a revision that is gone")
 
 
 def put_back(ports: Ports, revisions: Mapping[str, str], view: View) -> RunReport:
@@ -71,8 +89,22 @@ def _phases(ports: Ports, revisions: Mapping[str, str], begun: State | None) -> 
         name: held.to[-1][name] if held else ports.cluster.template_of(name, number)
         for name, number in revisions.items()
     }
-    steps = (parts.revision(ports, PLAN, tuple(wanted), wanted), OldHealth("health.old", ports.api))
+    steps = (
+        parts.revision(ports, PLAN, tuple(wanted), wanted),
+        parts.old_health(ports, lambda: _images(ports.cluster, wanted)),
+    )
     return (Phase("1 Code", "", steps),)
+
+
+def _images(cluster: Cluster, wanted: Mapping[str, str]) -> dict[str, Image]:
+    """The images of the wanted templates, by `deployment.container`. Read-only."""
+    return {
+        f"{name}.{container}": Image(ref)
+        for name, template in wanted.items()
+        for one in cluster.revisions(name)
+        if one.template == template
+        for container, ref in one.images.items()
+    }
 
 
 def _begun(journals: Journals, revisions: Mapping[str, str]) -> State | None:

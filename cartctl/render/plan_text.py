@@ -44,7 +44,7 @@ def _told(row: PlanRow) -> Text:
     told = Text(row.does)
     if row.note:
         told.append(f" ({row.note})" if row.does else row.note, "dim")
-    for line in differences(row.before or {}, row.after or {}):
+    for line in row.moves or differences(row.before or {}, row.after or {}):
         told.append(f"\n{line}", "cyan")
     if row.refused:
         told.append(f"\nrefused: {row.refused}", "bold red")

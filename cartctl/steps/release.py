@@ -148,13 +148,13 @@ class Release(Change[Image]):
         deployment, _, container = name.partition(".")
         pods = [pod for pod in self._cluster.pods(deployment) if not pod.ending]
         running = [(pod.name, pod.images.get(container)) for pod in pods]
-        return [(pod, runs) for pod, runs in running if runs is None or not _same(runs, image)]
+        return [(pod, runs) for pod, runs in running if runs is None or not runs.satisfies(image)]
 
     def _verify(self, to: Mapping[str, Image]) -> None:
         for name, image in to.items():
             for pod, runs in self._strangers(name, image):
                 raise StepFailed(
-                    f"Pod {pod} runs {_named(runs) if runs else 'no such container'}, not {_named(image)}.",
+                    f"Pod {pod} runs {runs.told if runs else 'no such container'}, not {image.told}.",
                     hint="Has the tag moved? Release by digest.",
                 )
 
@@ -183,14 +183,3 @@ def _has_images(deployment: str, revision: TemplateRevision, evidence: Evidence)
         all(revision.images.get(name.partition(".")[2]) == values[name]["ref"] for name in own)
         for values in (evidence.before, *evidence.to)
     )
-
-
-def _same(runs: Image, asked: Image) -> bool:
-    """The reference, and the digest where one is named or was recorded, and one is known."""
-    named = asked.ref.partition("@")[2] or None
-    digests = {digest for digest in (asked.digest, named) if digest}
-    return runs.same_as(asked) and (not digests or runs.digest in {None, *digests})
-
-
-def _named(image: Image) -> str:
-    return f"{image.ref} ({image.digest})" if image.digest else image.ref

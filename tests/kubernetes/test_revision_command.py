@@ -108,11 +108,25 @@ def test_it_is_a_run_with_events_a_report_and_a_place_in_the_history(cli: Cli) -
     assert (cli.back(f"{NAME}=3", "--yes")[0], cli.generation) == (0, before)
 
 
+def test_the_plan_names_the_images_and_causes_of_every_revision(cli: Cli) -> None:
+    """For people: numbers, images and change-causes, and no hash. The revision that runs is said to be already so."""
+    cli.small.cluster.set_images(NAME, {"api": "acme/api:3"}, cause="cartctl run R1: release.api acme/api:3")
+    wait_until(lambda: cli.small.cluster.deployments()[NAME].revision == "3")
+    argv = ["rollback", "--to-revision", f"{NAME}=1", "--plan", "--config", str(cli.home / "cartctl.toml")]
+    text = " ".join(CliRunner().invoke(app, argv).stdout.split())
+    third = "revision 3 (acme/api:3, cartctl run R1: release.api acme/api:3)"
+    assert f"{NAME}: {third} → revision 1 ({FIRST}) revision 2 ({SECOND}, somebody)" in text
+    assert cli.small.cluster.template(NAME) not in text
+    _, same = cli.back(f"{NAME}=3", "--plan")
+    assert same["rows"][0]["moves"][0] == f"{NAME}: {third}, already so"
+
+
 def test_the_plan_shows_and_changes_nothing(cli: Cli) -> None:
     """Template hashes now and then; no run is begun, and without --yes or a terminal none would be."""
     code, shown = cli.back(f"{NAME}=1", "--plan")
     (row, _) = shown["rows"]
     assert (code, shown["kind"], row["before"] != row["after"]) == (0, "plan", True)
+    assert row["moves"] == [f"{NAME}: revision 2 ({SECOND}, somebody) → revision 1 ({FIRST})"]
     assert cli.back(f"{NAME}=1")[0] == 3
     assert (cli.small.refs(), cli.run("history")[1][0]["runs"]) == ({"api": SECOND}, [])
 
