@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from cartctl import __version__
 from cartctl.commands import COMMANDS, GROUPS
 from cartctl.commands.cart_errors import translate_cart_error
 from cartctl.commands.options import Options, Output, hoist
+from cartctl.engine.signals import already_reported, install, stop_cause, uninstall
 from cartctl.errors import CartctlError, Interrupted, UsageError, as_error
 from cartctl.render.output import guarded_streams
 
@@ -35,7 +37,7 @@ class Boundary(TyperGroup):
         try:
             code: int | None = super().main(args=given, **extra)
         except typer.Abort:
-            return _fail(Interrupted("Interrupted."), given)
+            return _fail(stop_cause() or Interrupted("Interrupted."), given)
         except typer.TyperException as wrong:
             return _tell_usage(wrong, given)
         except CartctlError as error:
@@ -49,6 +51,13 @@ class Boundary(TyperGroup):
                 return CartctlError.exit_code
             code = _fail(refused or as_error(error), given)
         return code
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command. A signal that ends it at once has a sentence and its own exit code, where the framework has one for all."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise (stop_cause() or Interrupted("Interrupted.")) from None
 
 
 def _tell_usage(wrong: typer.TyperException, given: list[str]) -> int:
@@ -66,10 +75,20 @@ def _tell_usage(wrong: typer.TyperException, given: list[str]) -> int:
 
 
 def _fail(error: CartctlError, given: list[str]) -> int:
+    if isinstance(error, Interrupted) and already_reported():
+        return error.exit_code
+    _report(error, as_json=Options.wants_json(given))
+    return error.exit_code
+
+
+def _report(error: CartctlError, *, as_json: bool) -> None:
+    from cartctl.render.enduring import silence
     from cartctl.render.failure import report_failure
 
-    report_failure(error, as_json=Options.wants_json(given))
-    return error.exit_code
+    try:
+        report_failure(error, as_json=as_json)
+    except OSError:  # a terminal that was closed
+        silence(sys.stderr)
 
 
 app = typer.Typer(
@@ -130,10 +149,40 @@ def main() -> None:
     """The console script."""
     gc.set_threshold(150_000)  # loading what a command uses makes many objects and no garbage
     _open_closed_streams()
+    threading.excepthook = _log_thread_failure
+    as_json = Options.wants_json(sys.argv)
+    signals = install(lambda cause: _report(cause, as_json=as_json))
     try:
         app()
+    except SystemExit as end:
+        _flush()
+        if signals.received is not None:  # nothing waits for threads that are still busy
+            os._exit(end.code if isinstance(end.code, int) else 1)
+        raise
     finally:
+        uninstall()
         gc.freeze()  # or the exit would look through all of them
+
+
+def _flush() -> None:
+    """Push out what was written. A terminal or a reader that is gone is no failure, which the interpreter's own flush would be."""
+    from cartctl.render.enduring import silence
+
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            silence(stream)
+
+
+def _log_thread_failure(failed: threading.ExceptHookArgs) -> None:
+    """What ended a thread is shown with --debug alone: whoever waits for the thread tells it in a sentence."""
+    import logging
+
+    if failed.exc_value is not None:
+        logging.getLogger("cartctl").error(
+            "%s", as_error(failed.exc_value).message, exc_info=failed.exc_value
+        )
 
 
 def _open_closed_streams() -> None:

@@ -221,19 +221,21 @@ def test_a_state_directory_that_cannot_be_is_named(monkeypatch: pytest.MonkeyPat
 
 
 def test_an_interrupt_while_it_is_being_loaded_shows_nothing() -> None:
-    """Ctrl-C at once ends the process by the signal, 130 to a shell, before anything of ours could catch it."""
+    """Ctrl-C, SIGTERM or SIGHUP at once end the process with the usual exit code, before anything of ours could tell of it."""
     program = """
 import os, signal, sys
 from cartctl.__main__ import main
 class Finder:
     def find_spec(self, name, *_):
         if name == "typer":
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), int(sys.argv[1]))
 sys.meta_path.insert(0, Finder())
 main()
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        argv = [sys.executable, "-c", program, str(int(number))]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", "")
 
 
 def test_a_process_that_is_interrupted_ends_with_130() -> None:

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import IO
+from weakref import WeakSet
 
 from cartctl.errors import StepFailed
 from cartctl.redaction import cut_beginning
@@ -19,6 +20,9 @@ from cartctl.redaction import cut_beginning
 GRACE = 2.0  # seconds between asking a program to end and ending it
 TAIL = 2000  # characters of stderr kept for the error
 _PLAIN = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR", "TERM")
+
+
+_started: WeakSet["subprocess.Popen[bytes]"] = WeakSet()
 
 
 class ProgramFailed(StepFailed):
@@ -47,6 +51,7 @@ class Program:
         except OSError:
             self.close()
             raise
+        _started.add(self._process)
 
     @property
     def pid(self) -> int:
@@ -96,6 +101,13 @@ def signal_group(pid: int, number: int) -> None:
         os.killpg(pid, number)
 
 
+def end_all() -> None:
+    """End every program that this process has started and not waited for, at once: for a process that is about to end."""
+    for process in list(_started):
+        if process.poll() is None:
+            signal_group(process.pid, signal.SIGKILL)
+
+
 Attend = Callable[[Program], None]
 """Waits for a program in its own way (a run's pulse); whatever it raises stops the program."""
 
@@ -138,6 +150,7 @@ def streaming(argv: Sequence[str], environment: Mapping[str, str]) -> Iterator[I
             env=dict(environment),
             start_new_session=True,
         )
+        _started.add(process)
         with process:
             try:
                 yield iter(process.stdout or ())

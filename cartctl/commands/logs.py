@@ -44,7 +44,7 @@ def logs(
                 f"The environment {ports.env.name} does not say whose logs to read.",
                 hint='Set logs.selector, for example "app=payment-api", or logs.command, or give --selector.',
             )
-        tally = Tally(ports.env.logs.errors_per_minute)
+        tally, code = Tally(ports.env.logs.errors_per_minute), 0
         try:
             while True:
                 for hit in tally.take(tail.read()):
@@ -53,9 +53,10 @@ def logs(
                 if not follow:
                     break
                 pulse.pause(EVERY)
-        except Interrupted:
-            options.say("stopped")  # the way that following ends
+        except Interrupted as stop:
+            code = stop.exit_code  # the way that following ends
         _tell(tally.summary(), options)
+    raise typer.Exit(code)
 
 
 def _tell(told: "Hit | LogSummary", options: Options) -> None:

@@ -133,6 +133,7 @@ def sandbox_load(
         with interruptible(pulse):
             done = load(_name(options, name), rps=rps, seconds=seconds, pulse=pulse)
     options.show(done)
+    raise typer.Exit(pulse.cause.exit_code if pulse.cause else 0)
 
 
 def _name(options: Options, name: str) -> str:

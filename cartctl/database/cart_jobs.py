@@ -1,7 +1,7 @@
 """Runs the cart library's jobs and statistics on the configured database, cancelled by an alarm of the pulse."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from cartctl.cart.store import cart_statistics
 from cartctl.cart.store.batches import CartJob, JobHooks, JobOptions, JobTask, preview_job, run_job
 from cartctl.cart.store.sql_engine import over
 from cartctl.engine.pulse import Pulse
+from cartctl.engine.signals import unstoppable
 from cartctl.errors import Refused
 
 
@@ -30,15 +31,23 @@ def preview(
 def run(
     postgres: Postgres, job: str, tasks: tuple[JobTask, ...], options: JobOptions, pulse: Pulse
 ) -> CartJob:
-    """Run a job, batch by batch. Raises SqlFailed, or the pulse's alarm between two batches."""
+    """Run a job, batch by batch. Raises SqlFailed, or the pulse's alarm between two batches.
+
+    A batch that is committed is also published: a second Ctrl-C comes after it.
+    """
+    batch = ExitStack()
+
+    def around(outcome: str) -> AbstractContextManager[None]:
+        batch.enter_context(unstoppable())
+        return effect(f"postgres.carts.{outcome}")
 
     def after(done: int, outcome: str) -> None:
+        batch.close()
         pulse.progress(done, options.limit or 0, outcome)
         pulse.check()
 
-    hooks = JobHooks(lambda outcome: effect(f"postgres.carts.{outcome}"), after)
-    with _connected(postgres, job, pulse) as connection:
-        return run_job(connection, job, tasks, options, hooks)
+    with batch, _connected(postgres, job, pulse) as connection:
+        return run_job(connection, job, tasks, options, JobHooks(around, after))
 
 
 def company_stats(

@@ -181,7 +181,7 @@ class RunLock:
                 while not self._try(connection):
                     if time.monotonic() >= end:
                         _refuse(connection, self._journal)
-                    time.sleep(random.uniform(0.1, 0.3))  # noqa: S311 - jitter, not a secret
+                    self._pulse.pause(random.uniform(0.1, 0.3))  # noqa: S311 - jitter, not a secret
         except BaseException:
             connection.close()
             raise

@@ -27,6 +27,11 @@ class Outcome:
     next_command: str = ""
     ended: bool = True  # False: the run can be resumed, and blocks others until it has an end
 
+    def to_json(self) -> dict[str, Any]:
+        """As the run's last event holds it."""
+        told = {"outcome": self.word, "exit_code": self.exit_code, "message": self.message}
+        return {**told, "next_command": self.next_command}
+
 
 def told_of(failure: CartctlError) -> str:
     """A failure's sentence and hint."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TypeVar
 
-from cartctl.errors import CartctlError, StepFailed
+from cartctl.errors import CartctlError, Interrupted, StepFailed
 
 T = TypeVar("T")
 
@@ -55,6 +55,8 @@ class Pulse:
         self._cancels: list[Callable[[], object]] = []
         self._guard = threading.Lock()
         self.progress = progress
+        self.doing = ""  # the step that a stop would come after, for people
+        self.remaining: Callable[[], Interrupted] | None = None  # what a stop at once would leave in place
 
     def calm(self) -> "Pulse":
         """A pulse without this one's alarms, for undoing: deadlines hold, triggers do not, and a broken display stops nothing."""

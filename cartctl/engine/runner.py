@@ -24,7 +24,6 @@ from cartctl.engine.model import (
 from cartctl.engine.outcome import (
     OnFailure,
     Outcome,
-    after_bug,
     passed,
     told_of,
     with_undo_failures,
@@ -89,17 +88,15 @@ class Runner:
         """
         if self._on_failure is OnFailure.GO_ON:
             self._journal.may_miss()
-        outcome = self._with_bug(self._travel(plan, first))
+        outcome = self._telling.conclude(self._travel(plan, first), left=self._left())
         self._telling.go_calm()
         if outcome.ended:
             self._announce(plan, outcome)
-        changed = outcome.word == "succeeded" or self._has_changed(plan)
+        changed = outcome.word == "succeeded" or self.has_changed(plan)
         next_command = next_commands.get(outcome.word if changed else "unchanged", "")
-        data = {"outcome": outcome.word, "exit_code": outcome.exit_code, "message": outcome.message}
-        self._tell(
-            RUN, "finished" if outcome.ended else "interrupted", {**data, "next_command": next_command}
-        )
-        return self._with_journal(replace(outcome, next_command=next_command))
+        ended = replace(outcome, next_command=next_command)
+        self._tell(RUN, "finished" if ended.ended else "interrupted", ended.to_json())
+        return self._telling.confirm_written(ended)
 
     def _travel(self, plan: Sequence[Step], first: Event | None) -> Outcome:
         if self.state.undoing:
@@ -115,7 +112,7 @@ class Runner:
                 Outcome("interrupted", stop.exit_code, stop.message), self.state.undo_failed
             )
             return replace(
-                told, word="interrupted", exit_code=stop.exit_code, ended=not self._has_changed(plan)
+                told, word="interrupted", exit_code=stop.exit_code, ended=not self.has_changed(plan)
             )
         except Inconclusive as unknown:
             return self._settle(plan, Outcome("inconclusive", unknown.exit_code, told_of(unknown)))
@@ -123,20 +120,9 @@ class Runner:
             return self._fail(plan, self._telling.expect(failure))
         return self._arrive()
 
-    def _with_bug(self, outcome: Outcome) -> Outcome:
-        if self._telling.bug is None:
-            return outcome
-        left = self._on_failure is OnFailure.GO_ON and self.state.evidence.keys() & self._reverts
-        return after_bug(outcome, not_reverted=bool(self.state.undo_failed or left))
-
-    def _with_journal(self, outcome: Outcome) -> Outcome:
-        """An end that no journal has taken is told to the operator."""
-        if self._telling.unwritten is None:
-            return outcome
-        lost = self._telling.expect(self._telling.unwritten).message
-        return replace(
-            outcome, exit_code=5, message=f"{outcome.message} The journal is incomplete: {lost}".strip()
-        )
+    def _left(self) -> bool:
+        """Whether a rollback has not reverted everything that it was to."""
+        return self._on_failure is OnFailure.GO_ON and bool(self.state.evidence.keys() & self._reverts)
 
     def _forward(self, plan: Sequence[Step]) -> None:
         self._reverts = {step.of for step in plan if isinstance(step, Restore)}
@@ -144,6 +130,7 @@ class Runner:
             if step.key in self.state.done:
                 continue
             self._at = step.key
+            self._pulse.doing = step.key
             self._telling.begin(step.key, "began")
             try:
                 self._lock.confirm()
@@ -238,14 +225,14 @@ class Runner:
         self._telling.go_calm()
         self._record(failure)
         refused = failure.exit_code in REFUSALS
-        if not self._has_changed(plan, at_work=not refused):
+        if not self.has_changed(plan, at_work=not refused):
             code = failure.exit_code if refused or failure.exit_code == 1 else Refused.exit_code
             return Outcome("failed", code, told_of(failure))
         if self._on_failure is OnFailure.UNDO:
             return self._turn_back(told_of(failure))
         return self._settle(plan, Outcome("failed", 5, told_of(failure)))
 
-    def _has_changed(self, plan: Sequence[Step], *, at_work: bool = False) -> bool:
+    def has_changed(self, plan: Sequence[Step], *, at_work: bool = False) -> bool:
         """Whether this run has moved or made anything that counts; `at_work`: the step that failed may have."""
         made = {step.key for step in plan if isinstance(step, Action) and not step.harmless}
         done = self.state.done.keys() | ({self._at} if at_work else set())
@@ -254,6 +241,7 @@ class Runner:
     def _turn_back(self, cause: str) -> Outcome:
         """Undo what is not put back yet, newest first; a failed undo does not stop the others."""
         self._telling.go_calm()
+        self._pulse.doing = "the revert"
         if not self.state.undoing:
             self._tell(RUN, "undoing", {"cause": cause})
         calm = self._pulse.calm()
@@ -264,6 +252,7 @@ class Runner:
     def _settle(self, plan: Sequence[Step], outcome: Outcome) -> Outcome:
         """Leave the code, but end what must not stay: maintenance off, workers running, replicas as they were."""
         self._telling.go_calm()
+        self._pulse.doing = "the revert"
         calm = self._pulse.calm()
         for step in plan:
             if isinstance(step, Restore) and step.of in self.state.evidence:

@@ -2,11 +2,13 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from cartctl.engine.kept import KeptJournal
 from cartctl.engine.model import Event
+from cartctl.engine.outcome import Outcome, after_bug
 from cartctl.engine.state import State
 from cartctl.errors import CartctlError, as_error
 
@@ -73,6 +75,21 @@ class Telling:
             self.bug = self.bug or error
             _log.error("%s", error.message, exc_info=failure)
         return error
+
+    def conclude(self, outcome: Outcome, *, left: bool) -> Outcome:
+        """After a bug exit code 1; where a revert failed as well (or `left` something), 5, and the run stays open."""
+        if self.bug is None:
+            return outcome
+        return after_bug(outcome, not_reverted=left or bool(self._state.undo_failed))
+
+    def confirm_written(self, outcome: Outcome) -> Outcome:
+        """The outcome, unless no journal has taken its end: that needs an operator."""
+        if self.unwritten is None:
+            return outcome
+        lost = self.expect(self.unwritten).message
+        return replace(
+            outcome, exit_code=5, message=f"{outcome.message} The journal is incomplete: {lost}".strip()
+        )
 
     def _event(self, key: str, event: str, data: Mapping[str, Any]) -> Event:
         return Event(self._state.run, datetime.now(UTC), key, event, data)

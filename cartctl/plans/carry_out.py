@@ -10,6 +10,7 @@ from cartctl.engine.lock import Lock, whoami
 from cartctl.engine.model import Event, Run
 from cartctl.engine.outcome import OnFailure, Outcome
 from cartctl.engine.pulse import Pulse
+from cartctl.engine.remaining import Stopping
 from cartctl.engine.report import RunReport, report
 from cartctl.engine.runner import Runner
 from cartctl.engine.state import RUN, State
@@ -17,7 +18,7 @@ from cartctl.engine.view import View
 from cartctl.errors import Refused
 from cartctl.plans.journals import Journals
 from cartctl.plans.kinds import kinds
-from cartctl.plans.phases import Phase, describe
+from cartctl.plans.phases import IN_PLACE, Phase, describe
 from cartctl.ports import Ports
 
 
@@ -58,7 +59,12 @@ def carry_out(
     journals.kept.append(first)
     state.take(first)
     steps = [step for phase in journey.phases for step in phase.steps]
-    outcome = runner.execute(steps, journey.next_commands, first)
+    next_command = journey.next_commands.get("interrupted", "cartctl history")
+    stopping = Stopping(
+        state, journals.kept, IN_PLACE, next_command, lambda: runner.has_changed(steps, at_work=True)
+    )
+    with stopping.at_once(pulse):
+        outcome = runner.execute(steps, journey.next_commands, first)
     ended = _report(journals, state.run, outcome)
     view.finished(ended)
     return ended

@@ -38,6 +38,18 @@ DOES = {
 }
 
 
+IN_PLACE = {  # what a step's change means while it is not reverted
+    "prewarm": "replicas raised",
+    "workers.stop": "workers stopped",
+    "maintenance.on": "maintenance on",
+    "release.api": "API released",
+    "release.workers": "workers released",
+    "release.frontend": "dashboard released",
+    "flags": "flags changed",
+    "revision": "revisions changed",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Phase:
     """Steps under one heading; `offset` is the document's time relative to the migration."""

@@ -14,9 +14,10 @@ from cartctl import __version__
 from cartctl.engine.lock import RunLock, whoami
 from cartctl.engine.model import Action, Event, Run
 from cartctl.engine.pulse import Pulse
+from cartctl.engine.signals import stopped
 from cartctl.engine.state import RUN, State, new_run_id
 from cartctl.errors import CartctlError, OperatorNeeded, Refused, as_error
-from cartctl.plans.journals import Journals, open_journals, refuse_unfinished
+from cartctl.plans.journals import WAYS_ON, Journals, open_journals, refuse_unfinished
 from cartctl.ports import Ports
 
 
@@ -41,20 +42,8 @@ def short_run(ports: Ports, name: str, actions: Sequence[Action[Any]], pulse: Pu
                     version=__version__,
                     **whoami(),
                 )
-            run = Run(
-                state.run,
-                ports.env.name,
-                datetime.now(UTC),
-                ports.run_directory(state.run),
-                "running",
-                dict(state.results),
-            )
             try:
-                for action in actions:
-                    if action.key not in state.done:
-                        lock.confirm()
-                        _take(action, run, pulse, journals, state)
-                        run = replace(run, results=dict(state.results))
+                _take_all(ports, actions, pulse, journals, state, lock)
             except Exception as failure:
                 ended = _ended_by(failure, actions, state)
                 told = {"message": ended.message, "hint": ended.hint}
@@ -63,8 +52,31 @@ def short_run(ports: Ports, name: str, actions: Sequence[Action[Any]], pulse: Pu
                         journals, state, RUN, "finished", outcome="failed", exit_code=ended.exit_code, **told
                     )
                 raise ended from failure
+            except KeyboardInterrupt:
+                raise stopped(
+                    f"Stopped at once during {pulse.doing}: it is done as a whole or not at all.",
+                    hint=f"Next: {WAYS_ON.get(name, 'cartctl history')}",
+                ) from None
             _tell(journals, state, RUN, "finished", outcome="succeeded", exit_code=0, message="")
         return dict(state.results)
+
+
+def _take_all(
+    ports: Ports,
+    actions: Sequence[Action[Any]],
+    pulse: Pulse,
+    journals: Journals,
+    state: State,
+    lock: RunLock,
+) -> None:
+    directory = ports.run_directory(state.run)
+    run = Run(state.run, ports.env.name, datetime.now(UTC), directory, "running", dict(state.results))
+    for action in actions:
+        if action.key not in state.done:
+            pulse.doing = action.key
+            lock.confirm()
+            _take(action, run, pulse, journals, state)
+            run = replace(run, results=dict(state.results))
 
 
 def _take(action: Action[Any], run: Run, pulse: Pulse, journals: Journals, state: State) -> None:

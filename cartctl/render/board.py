@@ -44,6 +44,7 @@ class Row:
     seconds: float | None = None
     began: float | None = None
     progress: tuple[float, float, str] | None = None
+    failed: str | None = None  # why it failed, while it is being reverted
 
     @property
     def lively(self) -> bool:
@@ -76,6 +77,8 @@ class Board:
         match event.event:
             case "began" | "intended":
                 self._begin(row)
+            case "reverting":
+                self._revert(row)
             case "restored":
                 self._restored(row, event)
             case ended if ended in _ENDS:
@@ -118,13 +121,17 @@ class Board:
 
     def _begin(self, row: Row) -> None:
         if row.mark is not Mark.RUNNING:
-            row.mark, row.began, row.note = Mark.RUNNING, self.clock(), ""
+            row.mark, row.began, row.note, row.failed = Mark.RUNNING, self.clock(), "", None
+
+    def _revert(self, row: Row) -> None:
+        """It moves back; what had failed is still what people look for once it has."""
+        row.mark, row.began, row.note, row.progress = Mark.RUNNING, self.clock(), "reverting", None
 
     def _restored(self, row: Row, event: Event) -> None:
         if event.data.get("of", event.key) != event.key:  # a step of the plan that puts another one back
             self._end(row, Mark.DONE, event)
-        elif row.mark is Mark.FAILED:  # what failed is still what people look for
-            row.note = f"put back; {row.note}"
+        elif row.failed is not None:
+            row.mark, row.note, row.progress = Mark.FAILED, f"put back; {row.failed}", None
         else:
             self._end(row, Mark.UNDONE, event)
 
@@ -132,7 +139,8 @@ class Board:
         told = event.data.get("message") or event.data.get("reason") or _warnings(event)
         row.seconds = float(event.data["seconds"]) if "seconds" in event.data else self.elapsed(row)
         row.mark, row.progress = mark, None
-        row.note = row.note if mark is Mark.UNDONE and row.note else str(told)
+        row.note = str(told)
+        row.failed = row.note if mark is Mark.FAILED else None
 
 
 def _warnings(event: Event) -> str:

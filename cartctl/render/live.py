@@ -16,6 +16,7 @@ from cartctl.engine.view import PlanRows
 from cartctl.render.amounts import duration, share
 from cartctl.render.board import Board, Mark, Row
 from cartctl.render.drawing import Console, Group, RenderableType, Text
+from cartctl.render.enduring import enduring
 from cartctl.render.output import guard
 
 MAX_WIDTH = 110  # wider tables are harder to follow
@@ -47,7 +48,9 @@ class LiveView:
     """Draws the board of a run on stderr several times a second; the report goes to stdout."""
 
     def __init__(self, console: Console | None = None, *, no_color: bool = False) -> None:
-        self._console = console or Console(sys.stderr, no_color=no_color)
+        self._console = console or Console(
+            enduring(sys.stderr), no_color=no_color
+        )  # a run goes on when its terminal is closed
         self._board = Board()
         self._unicode = self._console.encoding.startswith("utf")
         self._spinner = Spinner("dots" if self._unicode else "line", style="bold cyan")
@@ -83,7 +86,7 @@ class LiveView:
         from cartctl.render.text import write
 
         self._live.stop()
-        write(Summary(report), sys.stdout)
+        write(Summary(report), enduring(sys.stdout))
 
     def __enter__(self) -> Self:
         return self

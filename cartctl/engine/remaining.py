@@ -1,0 +1,84 @@
+"""Stopping a run at once, on a second signal: what it leaves in place is told in words, and it can be resumed."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from cartctl.engine.kept import KeptJournal
+from cartctl.engine.model import Event, Evidence
+from cartctl.engine.outcome import Outcome
+from cartctl.engine.pulse import Pulse
+from cartctl.engine.signals import stopped
+from cartctl.engine.state import RUN, State
+from cartctl.errors import Interrupted
+
+LONGEST = 40  # characters of one value; a longer one is left to the journal
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """A run that may be stopped at once.
+
+    `words` says by a step's key what its change means while it is in place, `next_command` how to go on or back, and
+    `changed` whether the run has changed anything.
+    """
+
+    state: State
+    journal: KeptJournal
+    words: Mapping[str, str]
+    next_command: str
+    changed: Callable[[], bool]
+
+    @contextmanager
+    def at_once(self, pulse: Pulse) -> Iterator[None]:
+        """Around the run. Raises Interrupted, with what remains and the next command, when a second signal ends the block.
+
+        The run stays open then, unless it has changed nothing.
+        """
+        pulse.remaining = lambda: self._stop(pulse)
+        try:
+            yield
+        except KeyboardInterrupt:
+            stop = self._stop(pulse)
+            with suppress(Exception):  # what remains is told also where no journal takes it
+                self._journal_end(stop)
+            raise stop from None
+        finally:
+            pulse.remaining = None
+
+    def _stop(self, pulse: Pulse) -> Interrupted:
+        during = f" during {pulse.doing}" if pulse.doing else ""
+        left = describe_remaining(self.state, self.words)
+        return stopped(f"Stopped at once{during}. {left}", hint=f"Next: {self.next_command}")
+
+    def _journal_end(self, stop: Interrupted) -> None:
+        self.journal.may_miss()
+        outcome = Outcome("interrupted", stop.exit_code, stop.message, self.next_command)
+        end = "interrupted" if self.changed() else "finished"
+        self.journal.append(Event(self.state.run, datetime.now(UTC), RUN, end, outcome.to_json()))
+
+
+def describe_remaining(state: State, words: Mapping[str, str]) -> str:
+    """The changes of a run that are not reverted, newest last: `words` says what each step's change means. Pure."""
+    left = [_one(held, words.get(key, key)) for key, held in state.evidence.items()]
+    return f"Still in place: {'; '.join(left)}." if left else "Nothing that it changed is in place."
+
+
+def _one(held: Evidence, word: str) -> str:
+    moves = ", ".join(_moves(held))
+    return f"{word} ({moves})" if moves else word
+
+
+def _moves(held: Evidence) -> Iterator[str]:
+    for name in held.names:
+        before, now = _text(held.before.get(name)), _text(held.to[-1].get(name) if held.to else None)
+        if before != now and max(len(before), len(now)) <= LONGEST:
+            yield f"{name} {before} → {now}"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping) and "ref" in value:
+        value = value["ref"]
+    return "none" if value is None else str(value)
