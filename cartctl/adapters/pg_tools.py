@@ -85,18 +85,21 @@ class PgTools:
         jobs: int = 1,
         as_role: str | None = None,
         strangers: bool = False,
+        tablespaces: bool = True,
         attend: Attend | None = None,
     ) -> None:
         """Restore a dump into `database`, ending at the first error.
 
         With `as_role` everything belongs to that role, instead of to those recorded; with `strangers` the roles are not
-        of this server, so neither owners nor grants are restored. Raises ProgramFailed, or what `attend` raises.
+        of this server, so neither owners nor grants are restored; without `tablespaces` every object goes to the
+        database's own. Raises ProgramFailed, or what `attend` raises.
         """
         address, environment = database.for_tools()
         argv = [str(self.bin / "pg_restore"), f"--dbname={address}", "--no-password", "--exit-on-error"]
         argv += [f"--jobs={jobs}"]
         argv += ["--no-owner", f"--role={as_role}"] if as_role else []
         argv += ["--no-owner", "--no-privileges"] if strangers else []
+        argv += [] if tablespaces else ["--no-tablespaces"]
         with effect("pg_tools.restore"):
             run(
                 [*argv, str(directory)],

@@ -14,11 +14,12 @@ from cartctl.engine.pulse import Pulse
 from cartctl.errors import Inconclusive
 from cartctl.ports import Ports
 from cartctl.snapshots import swap
+from cartctl.snapshots.carrying_over import create_scratch_database, own
 from cartctl.snapshots.destination import open_store
-from cartctl.snapshots.drill import create_database
 from cartctl.snapshots.entries import OpenDump
 from cartctl.snapshots.restored import fill
 from cartctl.snapshots.source import JOURNAL_SCHEMA
+from cartctl.snapshots.surroundings import read_surroundings
 
 RECORDS = ("public._prisma_migrations", "cartctl.*")  # tables whose rows say what has been migrated
 _ROLES = """
@@ -50,18 +51,18 @@ def scratch_copy(
         else:
             _require_roles(target, admin)
         name = swap.free_name(admin, "cartctl_rehearsal", secrets.token_hex(4))
-        around = swap.read_around(target, ports.database.name)
+        around = read_surroundings(target, target.info.dbname)
         with effect("postgres.rehearse"):
-            create_database(admin, name, around.encoding, around.collation, around.character_type)
+            create_scratch_database(admin, name, around)
         stack.callback(_drop, admin, name)
         copy = there.database(name)
         if with_data:
             dump = stack.enter_context(open_store(ports.env).opened(with_data))
-            fill(copy, dump, pulse, jobs=2)
+            fill(copy, dump, pulse, jobs=2, tablespaces=False)
         else:
             for part in _schema(ports.database, target, place, pulse):
-                fill(copy, part, pulse, jobs=1)
-        swap.own(admin, name, around)
+                fill(copy, part, pulse, jobs=1, tablespaces=False)
+        own(admin, name, around)
         yield copy if server else copy.as_user(str(target.info.user))
 
 

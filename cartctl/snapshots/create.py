@@ -143,6 +143,8 @@ def _manifest(
         tables=facts.tables,
         files=files,
         roles=facts.roles,
+        surroundings=facts.surroundings,
+        tablespaces=facts.tablespaces,
     )
 
 

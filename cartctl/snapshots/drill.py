@@ -11,13 +11,18 @@ from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import ConfigError, Inconclusive
 from cartctl.snapshots import swap
+from cartctl.snapshots.carrying_over import create_scratch_database
 from cartctl.snapshots.create import jobs_for
-from cartctl.snapshots.manifest import Manifest
+from cartctl.snapshots.manifest import DamagedSnapshot, Manifest
 from cartctl.snapshots.restored import compare, fill
 from cartctl.snapshots.source import Fingerprint
 from cartctl.snapshots.store import Store
 
 NAME = "restores"
+
+
+class NoScratchDatabase(Inconclusive):
+    """A server where no database like the snapshot's can be made."""
 
 
 def drill(
@@ -34,8 +39,13 @@ def drill(
             told = f"this server is older: {connection.info.server_version // 10000}"
             return Checks((CheckResult(NAME, Verdict.UNKNOWN, told, manifest.server.version),))
         same_roles = _roles(connection, manifest, ours=ours)
-        with _scratch_database(connection, server, manifest) as database:
-            return Checks.of(_restored(store, manifest, database, fingerprint, pulse, same_roles=same_roles))
+        try:
+            with _scratch_database(connection, server, manifest) as database:
+                return Checks.of(
+                    _restored(store, manifest, database, fingerprint, pulse, same_roles=same_roles)
+                )
+        except NoScratchDatabase as failed:
+            return Checks((CheckResult(NAME, Verdict.UNKNOWN, failed.message, "restored", failed.hint),))
 
 
 def _restored(
@@ -49,11 +59,18 @@ def _restored(
 ) -> Iterator[CheckResult]:
     try:
         with store.opened(manifest.id) as dump:
-            fill(database, dump, pulse, jobs=jobs_for(manifest.bytes * 4, 4), strangers=not same_roles)
+            fill(
+                database,
+                dump,
+                pulse,
+                jobs=jobs_for(manifest.bytes * 4, 4),
+                strangers=not same_roles,
+                tablespaces=False,
+            )
     except (Inconclusive, ConfigError) as unknown:
         yield CheckResult(NAME, Verdict.UNKNOWN, unknown.message, "restored", unknown.hint)
         return
-    except ProgramFailed as failed:
+    except (ProgramFailed, DamagedSnapshot) as failed:
         pulse.check()
         yield CheckResult(
             NAME, Verdict.FAIL, failed.message, "restored without an error", "Take a new snapshot."
@@ -72,7 +89,7 @@ def _roles(connection: Connection, manifest: Manifest, *, ours: bool) -> bool:
     there = {str(row[0]) for row in connection.execute("SELECT rolname FROM pg_roles").fetchall()}
     missing = [role for role in manifest.roles if role not in there]
     if ours:
-        for role in missing:
+        for role in [role for role in missing if not role.startswith("pg_")]:  # reserved: of a newer server
             connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(role)))
     return bool(manifest.roles) and (ours or not missing)
 
@@ -81,26 +98,14 @@ def _roles(connection: Connection, manifest: Manifest, *, ours: bool) -> bool:
 def _scratch_database(connection: Connection, server: Postgres, manifest: Manifest) -> Iterator[Postgres]:
     name = swap.free_name(connection, "cartctl_drill", secrets.token_hex(4))
     with effect("postgres.drill"):
-        made_on = manifest.server
-        create_database(connection, name, made_on.encoding, made_on.collation, made_on.character_type)
+        try:
+            with translated():
+                create_scratch_database(connection, name, manifest.around)
+        except SqlFailed as failed:
+            raise NoScratchDatabase(
+                f"no scratch database could be created: {failed.message}", hint=failed.hint
+            ) from failed
     try:
         yield server.database(name)
     finally:
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
-
-
-def create_database(
-    connection: Connection, name: str, encoding: str, collation: str, character_type: str
-) -> None:
-    """An empty database with this encoding and, where this machine knows it, this locale; else with none."""
-    made = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}")
-    for collate, ctype in ((collation, character_type), ("C", "C")):
-        try:
-            with translated():
-                names = (sql.Literal(encoding), sql.Literal(collate), sql.Literal(ctype))
-                connection.execute(made.format(sql.Identifier(name), *names))
-        except SqlFailed as failed:
-            if collate == "C" or "locale" not in failed.message:
-                raise
-        else:
-            return

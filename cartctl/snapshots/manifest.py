@@ -7,11 +7,22 @@ import stat
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from cartctl.errors import CheckFailed, Refused
 from cartctl.private_files import write_private
-from cartctl.snapshots.untrusted import Count, Line, Moment, Name, PlainName, Seconds, Sha256, parse_json
+from cartctl.snapshots.surroundings import Surroundings
+from cartctl.snapshots.untrusted import (
+    Count,
+    Line,
+    Moment,
+    Name,
+    Part,
+    PlainName,
+    Seconds,
+    Sha256,
+    parse_json,
+)
 
 NAME = "manifest.json"
 LIMIT = 64 * 1024 * 1024  # bytes; a manifest beyond it is none of ours
@@ -22,12 +33,6 @@ class DamagedSnapshot(CheckFailed):
     """A snapshot whose manifest is missing, unreadable or altered."""
 
     code = "damaged_snapshot"
-
-
-class Part(BaseModel):
-    """A table of the manifest: frozen, strict about its keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class File(Part):
@@ -84,7 +89,11 @@ class Manifest(Part):
     files: dict[PlainName, File]
     roles: tuple[Name, ...] = ()  # that own something in it or may do something with it
     encryption: Line | None = None  # how `files` are encrypted
-    plain: dict[PlainName, Sha256] = {}  # where they are: SHA-256 of the files before, by their names then
+    plain: dict[PlainName, Sha256] = Field(
+        default_factory=dict
+    )  # SHA-256 of the files before, by their names then
+    surroundings: Surroundings | None = None  # of the database; None in manifests of earlier versions
+    tablespaces: tuple[Name, ...] = ()  # that its objects lie in, beside the database's own
 
     @model_validator(mode="after")
     def _plain_and_encrypted_agree(self) -> Self:
@@ -97,6 +106,19 @@ class Manifest(Part):
         if len({(table.schema_name, table.name) for table in self.tables}) != len(self.tables):
             raise ValueError("a table is repeated")
         return self
+
+    @property
+    def around(self) -> Surroundings:
+        """What surrounded the database, as far as it was recorded."""
+        if self.surroundings:
+            return self.surroundings
+        server = self.server
+        return Surroundings(
+            owner=server.owner,
+            encoding=server.encoding,
+            collation=server.collation,
+            character_type=server.character_type,
+        )
 
     @property
     def bytes(self) -> int:

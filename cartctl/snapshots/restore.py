@@ -15,6 +15,7 @@ from cartctl.engine.model import Checks, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import CheckFailed, Refused, StepFailed
 from cartctl.snapshots import swap
+from cartctl.snapshots.carrying_over import carry_over, create_database, lacking, try_carry_over
 from cartctl.snapshots.create import Subject, jobs_for
 from cartctl.snapshots.entries import OpenDump
 from cartctl.snapshots.manifest import Manifest
@@ -22,6 +23,7 @@ from cartctl.snapshots.places import AGAIN, DiskFull, is_full, using
 from cartctl.snapshots.restored import compare, fill
 from cartctl.snapshots.source import JOURNAL_SCHEMA
 from cartctl.snapshots.store import Store
+from cartctl.snapshots.surroundings import Surroundings, read_surroundings
 
 MAINTENANCE = ("postgres", "template1")
 
@@ -96,18 +98,19 @@ def restore(subject: Subject, store: Store, snapshot: str, pulse: Pulse, *, disc
     manifest.refuse_other(subject.env, live)
     with maintenance(subject.database) as connection, swap.holding(connection, live):
         superuser = _refuse_unfit(connection, manifest, live, disconnect=disconnect)
-        around = swap.read_around(connection, live) if swap.exists(connection, live) else _recorded(manifest)
+        around = read_surroundings(connection, live) if swap.exists(connection, live) else manifest.around
+        refuse_lacking(connection, manifest, around)
         new = swap.free_name(connection, live, "restoring")
         with _new_database(connection, new, live, around) as made, store.opened(snapshot) as dump:
-            swap.try_carry_over(connection, new, around)
+            try_carry_over(connection, new, around)
             target = subject.database.database(new)
             _fill(target, dump, manifest, pulse, as_role=None if superuser else around.owner)
             _require(target, subject, manifest, pulse, superuser=superuser)
-            swap.carry_over(connection, new, around)
             if there := swap.exists(connection, live):
                 _carry_journal(subject.database, target, pulse)
+            carry_over(connection, new, around)  # last: its settings would hold for the sessions that restore
             aside = _aside(connection, live)
-            swap.swap(connection, live, new, aside, pulse, disconnect=disconnect, comment=around.comment)
+            swap.swap(connection, live, new, aside, pulse, disconnect=disconnect, around=around)
             made.append(live)
     rows = sum(table.rows for table in manifest.tables)
     seconds = round(time.monotonic() - began, 3)
@@ -168,20 +171,22 @@ def _refuse_unfit(connection: Connection, manifest: Manifest, live: str, *, disc
     return bool(superuser)
 
 
-def _recorded(manifest: Manifest) -> swap.Around:
-    """What the manifest knows of a database that is gone."""
-    server = manifest.server
-    locale = (server.encoding, server.collation, server.character_type)
-    return swap.Around(server.owner, *locale, None, -1, None, None, ())
+def refuse_lacking(connection: Connection, manifest: Manifest, around: Surroundings) -> None:
+    """Raise Refused, naming what this server has not of what the database needs."""
+    if missing := list(lacking(connection, around, manifest.tablespaces)):
+        raise Refused(
+            f"this server lacks what {manifest.server.database} needs: {', '.join(missing)}",
+            hint="Create it first, or restore on a server that has it.",
+        )
 
 
 @contextmanager
-def _new_database(connection: Connection, name: str, live: str, around: swap.Around) -> Iterator[list[str]]:
+def _new_database(connection: Connection, name: str, live: str, around: Surroundings) -> Iterator[list[str]]:
     """An empty database that is dropped at the block's end unless a name was put in the list: then it lives under that."""
     gone = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
     for left in swap.unfinished(connection, live):  # by a restore that was killed
         connection.execute(gone.format(sql.Identifier(left)))
-    swap.create(connection, name, around)
+    create_database(connection, name, around)
     swap.mark_unfinished(connection, name, live)
     kept: list[str] = []
     try:

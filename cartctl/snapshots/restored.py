@@ -29,16 +29,23 @@ def fill(
     jobs: int,
     as_role: str | None = None,
     strangers: bool = False,
+    tablespaces: bool = True,
 ) -> None:
     """Restore a dump into an empty database and gather its statistics.
 
-    Raises Inconclusive where the server lacks an extension of it, ProgramFailed for a dump that does not restore.
+    Without `tablespaces` every object goes to the database's own. Raises Inconclusive where the server lacks an extension of it, ProgramFailed for a dump that does not restore.
     """
     with database.session("restore") as connection:
         tools = find_tools(connection.info.server_version)
     try:
         tools.restore(
-            database, dump.path, jobs=jobs, as_role=as_role, strangers=strangers, attend=_attended(pulse)
+            database,
+            dump.path,
+            jobs=jobs,
+            as_role=as_role,
+            strangers=strangers,
+            tablespaces=tablespaces,
+            attend=_attended(pulse),
         )
     except ProgramFailed as failed:
         if NOT_HERE.search(failed.message):

@@ -9,6 +9,7 @@ from cartctl.adapters.postgres import Connection, Postgres, SqlFailed, sql
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused
 from cartctl.snapshots.manifest import Server, Table, Target
+from cartctl.snapshots.surroundings import Surroundings, read_surroundings
 
 JOURNAL_SCHEMA = "cartctl_journal"  # drops and restores leave the journal alone, so dumps do too
 LOCK_WAIT = "30s"
@@ -39,6 +40,10 @@ WHERE c.relkind = 'r' AND c.relpersistence <> 't'
                   WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')
 ORDER BY 1, 2
 """
+_TABLESPACES = """
+SELECT DISTINCT spcname FROM pg_class c JOIN pg_tablespace t ON t.oid = c.reltablespace
+WHERE spcname <> 'pg_global' ORDER BY 1
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,8 @@ class Facts:
     tables: tuple[Table, ...]
     fingerprint: str
     roles: tuple[str, ...]
+    surroundings: Surroundings
+    tablespaces: tuple[str, ...]
 
 
 @contextmanager
@@ -89,6 +96,8 @@ def read_facts(connection: Connection, fingerprint: Fingerprint, pulse: Pulse) -
             fingerprint=fingerprint(connection),
             tables=tuple(_tables(connection)),
             roles=tuple(str(row[0]) for row in connection.execute(_ROLES).fetchall()),
+            surroundings=read_surroundings(connection, connection.info.dbname),
+            tablespaces=tuple(str(row[0]) for row in connection.execute(_TABLESPACES).fetchall()),
         )
 
 

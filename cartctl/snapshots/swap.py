@@ -5,33 +5,17 @@ Everything here runs on a connection to the maintenance database, since neither 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from cartctl.adapters.effects import effect
-from cartctl.adapters.postgres import Connection, SqlFailed, sql, translated
+from cartctl.adapters.postgres import Connection, sql
 from cartctl.derived_names import derive_name
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Locked, Refused
+from cartctl.snapshots.carrying_over import finish, set_comment
+from cartctl.snapshots.surroundings import Surroundings
 
 KEY = (0x63617274, 0x72657374)  # "cart", "rest"
 LEAVING = 10.0  # seconds for ended connections to be gone
-
-
-@dataclass(frozen=True, slots=True)
-class Around:
-    """What belongs to a database by its name and is in no dump."""
-
-    owner: str
-    encoding: str
-    collation: str
-    character_type: str
-    icu_locale: str | None
-    limit: int
-    comment: str | None
-    grants: (
-        tuple[tuple[str, str], ...] | None
-    )  # grantee (empty: everybody) and privilege; None: the server's default
-    settings: tuple[tuple[str | None, str, str], ...]  # role (None: all), name, value
 
 
 @contextmanager
@@ -63,97 +47,11 @@ def unfinished(connection: Connection, live: str) -> list[str]:
 
 def mark_unfinished(connection: Connection, name: str, live: str) -> None:
     """Say on a new database that it is an unfinished restore of `live`, until its comment is carried over."""
-    _comment(connection, name, _mark_of(live))
+    set_comment(connection, name, _mark_of(live))
 
 
 def _mark_of(live: str) -> str:
     return f"cartctl: unfinished restore of {live}"
-
-
-def read_around(connection: Connection, name: str) -> Around:
-    """What surrounds a database that is there. Read-only."""
-    row = connection.execute(
-        """SELECT pg_get_userbyid(datdba), pg_encoding_to_char(encoding), datcollate, datctype,
-                  CASE to_jsonb(d) ->> 'datlocprovider' WHEN 'i'
-                      THEN coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale') END,
-                  datconnlimit, shobj_description(oid, 'pg_database'), datacl IS NOT NULL, oid
-           FROM pg_database d WHERE datname = %s""",
-        (name,),
-    ).fetchone()
-    if row is None:
-        raise Refused(f"There is no database {name}.", hint="cartctl config show")
-    owner, encoding, collation, ctype, icu, limit, comment, limited, oid = row
-    grants = connection.execute(
-        """SELECT CASE grantee WHEN 0 THEN '' ELSE pg_get_userbyid(grantee) END, privilege_type
-           FROM pg_database, aclexplode(datacl) WHERE oid = %s""",
-        (oid,),
-    ).fetchall()
-    settings = connection.execute(
-        """SELECT CASE setrole WHEN 0 THEN NULL ELSE pg_get_userbyid(setrole) END, split_part(one, '=', 1),
-                  substr(one, strpos(one, '=') + 1)
-           FROM pg_db_role_setting, unnest(setconfig) AS one WHERE setdatabase = %s""",
-        (oid,),
-    ).fetchall()
-    return Around(
-        owner=owner,
-        encoding=encoding,
-        collation=collation,
-        character_type=ctype,
-        icu_locale=icu,
-        limit=limit,
-        comment=comment,
-        grants=tuple((str(who), str(what)) for who, what in grants) if limited else None,
-        settings=tuple(settings),
-    )
-
-
-def create(connection: Connection, name: str, around: Around) -> None:
-    """An empty database with the same encoding, locale and owner."""
-    icu = sql.SQL(" LOCALE_PROVIDER icu ICU_LOCALE {}").format(sql.Literal(around.icu_locale))
-    with effect("postgres.restore.create"):
-        connection.execute(
-            sql.SQL(
-                "CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {} OWNER {}"
-            ).format(
-                sql.Identifier(name),
-                sql.Literal(around.encoding),
-                sql.Literal(around.collation),
-                sql.Literal(around.character_type),
-                sql.Identifier(around.owner),
-            )
-            + (icu if around.icu_locale else sql.SQL(""))
-        )
-
-
-def carry_over(connection: Connection, name: str, around: Around) -> None:
-    """Grants, settings, limit and comment onto the database `name`."""
-    database = sql.Identifier(name)
-    connection.execute(
-        sql.SQL("ALTER DATABASE {} CONNECTION LIMIT {}").format(database, sql.Literal(around.limit))
-    )
-    if around.grants is not None:
-        connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
-        for grantee, privilege in around.grants:
-            who = sql.Identifier(grantee) if grantee else sql.SQL("PUBLIC")
-            what = sql.SQL("GRANT {} ON DATABASE {} TO {}")
-            connection.execute(what.format(sql.SQL(_known(privilege)), database, who))
-    for role, setting, value in around.settings:
-        _set(connection, database, role, setting, value)
-
-
-def try_carry_over(connection: Connection, name: str, around: Around) -> None:
-    """Carry over and take it back again: what a role may not do is found before the rows are restored.
-
-    Raises Refused with the server's sentence.
-    """
-    try:
-        with translated(), connection.transaction(force_rollback=True):
-            carry_over(connection, name, around)
-    except SqlFailed as denied:
-        raise Refused(
-            f"What surrounds the live database cannot be given to another one: {denied.message}.",
-            hint="Restore as a superuser, or RESET that setting first: \\drds and \\l in psql show them.",
-        ) from denied
 
 
 def other_owners(connection: Connection, name: str) -> list[str]:
@@ -165,34 +63,6 @@ def other_owners(connection: Connection, name: str) -> list[str]:
         (name,),
     ).fetchall()
     return [str(row[0]) for row in rows]
-
-
-def own(connection: Connection, name: str, around: Around) -> None:
-    """The owner of what surrounds a database, and all of that, onto the database `name`."""
-    connection.execute(
-        sql.SQL("ALTER DATABASE {} OWNER TO {}").format(sql.Identifier(name), sql.Identifier(around.owner))
-    )
-    carry_over(connection, name, around)
-    _comment(connection, name, around.comment)
-
-
-def _known(privilege: str) -> str:
-    """The server's own word for a privilege, which is no identifier and cannot be quoted."""
-    return {"CREATE": "CREATE", "CONNECT": "CONNECT", "TEMPORARY": "TEMPORARY"}[privilege]
-
-
-def _set(
-    connection: Connection, database: sql.Identifier, role: str | None, setting: str, value: str
-) -> None:
-    """FROM CURRENT keeps lists lists: a literal would make one name of `a, b`."""
-    whose = (
-        sql.SQL("ALTER DATABASE {}").format(database)
-        if role is None
-        else sql.SQL("ALTER ROLE {} IN DATABASE {}").format(sql.Identifier(role), database)
-    )
-    with connection.transaction():
-        connection.execute("SELECT set_config(%s, %s, true)", (setting, value))
-        connection.execute(whose + sql.SQL(" SET {} FROM CURRENT").format(sql.Identifier(setting)))
 
 
 def connected(connection: Connection, name: str) -> list[str]:
@@ -216,12 +86,6 @@ def refuse_connected(connection: Connection, live: str, *, disconnect: bool) -> 
         )
 
 
-def _comment(connection: Connection, name: str, comment: str | None) -> None:
-    connection.execute(
-        sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(name), sql.Literal(comment))
-    )
-
-
 def swap(
     connection: Connection,
     live: str,
@@ -230,11 +94,11 @@ def swap(
     pulse: Pulse,
     *,
     disconnect: bool,
-    comment: str | None,
+    around: Surroundings,
 ) -> None:
     """Close `live` off, end its connections, and rename both in one transaction; opened again when that fails.
 
-    `comment` is the live database's own; until now the new one's said that it was unfinished.
+    `around` is what surrounds the live database; until now the new one's comment said that it was unfinished.
 
     Raises Refused for connections of others unless they may be ended (`disconnect`).
     """
@@ -251,7 +115,7 @@ def swap(
         with effect("postgres.restore.swap"), connection.transaction():
             if there:
                 _rename(connection, live, aside)
-            _comment(connection, new, comment)
+            finish(connection, new, around)
             _rename(connection, new, live)
     except BaseException:
         if there:

@@ -4,7 +4,14 @@ import json
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+
+class Part(BaseModel):
+    """An object of a document: frozen, strict about its keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
 
 LARGEST = 2**63 - 1
 FIRST_YEAR, LAST_YEAR = 2000, 2200
