@@ -44,6 +44,17 @@ class ConversionBlocked(RuleBroken):
     code = "CONVERSION_BLOCKED"
 
 
+class DiscountLost(ConversionBlocked):
+    """A code that gave a discount when the cart was shown gives none now; `total` is what the cart costs without it."""
+
+    code = "DISCOUNT_LOST"
+
+    def __init__(self, message: str, *, promotion_code: str, total: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.promotion_code = promotion_code
+        self.total = total
+
+
 class SessionNotActive(RuleBroken):
     """The session has ended."""
 

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from cartctl.cart.errors import ListFull, NotFound
 from cartctl.cart.lifecycle.cart import SavedItem
+from cartctl.cart.pricing.money import refuse_too_many
 
 COMPARED = 4  # products that fit side by side
 
@@ -58,10 +59,15 @@ def wish(entries: Iterable[Wish], new: Wish) -> tuple[Wish, ...]:
 
 
 def save(entries: Iterable[SavedItem], new: SavedItem) -> tuple[SavedItem, ...]:
-    """What is saved for later with one more; the same product again adds its units, at the price it was first saved at."""
+    """What is saved for later with one more; the same product again adds its units, at the price it was first saved at.
+
+    Raises OutOfRange for more units than a column holds.
+    """
 
     def again(there: SavedItem) -> SavedItem:
-        return replace(there, quantity=there.quantity + new.quantity)
+        quantity = there.quantity + new.quantity
+        refuse_too_many(quantity)
+        return replace(there, quantity=quantity)
 
     return _put(entries, new, again)
 

@@ -10,7 +10,8 @@ from cartctl.cart.enums import CartStatus
 from cartctl.cart.errors import CurrencyMismatch, MergeRefused, NotFound
 from cartctl.cart.lifecycle.cart import Cart, Item, SavedItem
 from cartctl.cart.lifecycle.states import refuse_ended, touch
-from cartctl.cart.pricing.promotions.codes import canonical_code
+from cartctl.cart.pricing.money import refuse_too_many
+from cartctl.cart.pricing.promotions.codes import canonical_code, is_code
 from cartctl.cart.tenancy import of_company
 
 LineKey = tuple[str, str | None, str, bool, str | None]
@@ -55,13 +56,16 @@ def merge(
     claim: MergeClaim,
     now: datetime,
     *,
+    new_token: str,
     stock: Mapping[str, int] | None = None,
     quantities: Quantities = Quantities.SUM,
 ) -> Merged:
     """Merge a guest's cart into the customer's, or adopt it when there is none. Both rows are locked in id order before.
 
+    An adopted cart gets `new_token`, a fresh random one, so that whoever knows the guest's has no access any more.
     `stock` has units by product id. Gifts of promotions are dropped: pricing makes them anew. Raises NotFound for a
-    cart of another company, CurrencyMismatch, CartNotActive or MergeRefused; nothing is changed then. A replay is no error.
+    cart of another company, CurrencyMismatch, CartNotActive, MergeRefused, or OutOfRange for more units than a column
+    holds; nothing is changed then. A replay is no error. Raises ValueError for a new token that is empty or the old one.
     """
     if target is not None and _was_merged(source, target, claim):
         return Merged(target, source, replayed=True)
@@ -69,19 +73,27 @@ def merge(
         return Merged(source, None, replayed=True)
     _refuse(source, target, claim)
     if target is None:
-        return Merged(touch(replace(source, customer_id=claim.customer_id), now), None)
+        return Merged(_adopted(source, claim, new_token, now), None)
     items, warnings = _clamped(_together(target.items, source.items, quantities), stock or {})
+    refuse_too_many(sum(item.quantity for item in items))
+    codes, invalid = _codes((*target.discount_codes, *source.discount_codes))
     changed = replace(
         touch(target, now),
         items=items,
         item_count=sum(item.quantity for item in items),
         saved=_saved(target.saved, source.saved),
-        discount_codes=_codes((*target.discount_codes, *source.discount_codes)),
+        discount_codes=codes,
     )
     gone = replace(
         source, status=CartStatus.MERGED, session_token=None, merged_into_cart_id=target.id, merged_at=now
     )
-    return Merged(changed, gone, warnings)
+    return Merged(changed, gone, warnings + invalid)
+
+
+def _adopted(source: Cart, claim: MergeClaim, new_token: str, now: datetime) -> Cart:
+    if not new_token or new_token == source.session_token:
+        raise ValueError("an adopted cart needs a new session token")
+    return touch(replace(source, customer_id=claim.customer_id, session_token=new_token), now)
 
 
 def _was_merged(source: Cart, target: Cart, claim: MergeClaim) -> bool:
@@ -170,6 +182,8 @@ def _saved(into: Iterable[SavedItem], more: Iterable[SavedItem]) -> tuple[SavedI
     return tuple(found.values())
 
 
-def _codes(codes: Iterable[str]) -> tuple[str, ...]:
-    """The codes of both carts, each once; pricing judges anew which of them count."""
-    return tuple(dict.fromkeys(canonical_code(code) for code in codes))
+def _codes(codes: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The codes of both carts, each once, and warnings for those that are none; pricing decides which of them count."""
+    known = list(codes)
+    canonical = dict.fromkeys(canonical_code(code) for code in known if is_code(code))
+    return tuple(canonical), tuple(f"{code!a} is not a promotion code" for code in known if not is_code(code))

@@ -7,7 +7,7 @@ from cartctl.cart.errors import InputError, OutOfRange
 from cartctl.cart.pricing.dearer_codes import dearer_codes, may_be_dearer
 from cartctl.cart.pricing.delivery import Delivery, deliver
 from cartctl.cart.pricing.discounts import begin
-from cartctl.cart.pricing.money import LARGEST, MOST_UNITS
+from cartctl.cart.pricing.money import LARGEST, refuse_too_many
 from cartctl.cart.pricing.price_warnings import price_warnings, shortages
 from cartctl.cart.pricing.pricing_request import PricingRequest
 from cartctl.cart.pricing.pricing_result import PricedLine, PricingResult, Shipped, TaxAmount, TaxStatus
@@ -84,8 +84,7 @@ def _refuse_out_of_range(request: PricingRequest, most: int, units: int) -> None
     money = request.currency
     if money.amount(most) > LARGEST:
         raise OutOfRange("", f"The cart costs more than {LARGEST} {money.code}, which no column holds.")
-    if units > MOST_UNITS:
-        raise OutOfRange("lines", f"must not have more than {MOST_UNITS} units, but have {units}")
+    refuse_too_many(units)
 
 
 def _tax(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
 
-from cartctl.cart.errors import InputError
+from cartctl.cart.errors import InputError, OutOfRange
 from cartctl.cart.pricing.currencies import DECIMALS
 
 _EXACT = Context(prec=400)  # the default context would round the 29th digit without a word
@@ -45,6 +45,12 @@ def currency(code: str) -> Currency:
     if decimals not in _SUPPORTED:
         raise InputError("currency", f"{code} has {decimals} decimals; only 0 and 2 are supported")
     return Currency(code, decimals)
+
+
+def refuse_too_many(units: int) -> None:
+    """Raises OutOfRange for more units than a column holds."""
+    if units > MOST_UNITS:
+        raise OutOfRange("lines", f"must not have more than {MOST_UNITS} units, but have {units}")
 
 
 def q(numerator: int, denominator: int = 1) -> int:

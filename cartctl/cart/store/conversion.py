@@ -14,17 +14,21 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
 from cartctl.cart.enums import CartStatus
-from cartctl.cart.errors import ConversionBlocked, LimitReached, NotFound, OrderConflict
+from cartctl.cart.errors import ConversionBlocked, NotFound, OrderConflict
 from cartctl.cart.lifecycle import states
 from cartctl.cart.lifecycle.cart import Cart
 from cartctl.cart.lifecycle.limits import Usage, given_back, refuse_guest, refuse_used_up, usages
+from cartctl.cart.lifecycle.lost_discounts import limit_reached, refuse_lost_discounts
 from cartctl.cart.pricing.calculation import price
+from cartctl.cart.pricing.pricing_request import PricingRequest
 from cartctl.cart.pricing.pricing_result import PricedLine, PricingResult
 from cartctl.cart.pricing.promotions.gifts import line_id
-from cartctl.cart.pricing.promotions.promotion import Promotion, Reason
-from cartctl.cart.store.loading import PricingTerms, load_cart, load_request
+from cartctl.cart.pricing.promotions.promotion import Promotion
+from cartctl.cart.store.driver_errors import order_conflict, order_errors, refuse_unstorable
+from cartctl.cart.store.loading import PricingTerms, load_cart, load_request, load_shown
 from cartctl.cart.store.sql_engine import naive
-from cartctl.cart.store.tables import CartItemRow, CartRow, PromotionRow, PromotionUsageRow
+from cartctl.cart.store.tables import CartItemRow, CartPromotionRow, CartRow, PromotionRow, PromotionUsageRow
+from cartctl.cart.store.usages import used_by
 from cartctl.cart.tenancy import of_company
 
 
@@ -44,9 +48,12 @@ def convert(
 ) -> Converted:
     """Price the cart anew, use up its promotions and mark it as converted, all in the caller's transaction.
 
-    Again with the same order the same comes back. Raises NotFound, OrderConflict, CartNotActive, ConversionBlocked,
-    LimitReached or CodeRequiresLogin; the caller rolls back then.
+    Again with the same order the same comes back. Raises NotFound; OrderConflict where the order is another cart's;
+    CartNotActive; ConversionBlocked for a cart without a known tax, shipping or enough known stock; DiscountLost,
+    LimitReached or CodeRequiresLogin where a discount that was shown is no longer given; OutOfRange and InputError for
+    what cannot be stored. The caller rolls back then.
     """
+    refuse_unstorable(companyId=company_id, cartId=cart_id, orderId=order_id)
     moment = naive(now)
     found = load_cart(connection, company_id, cart_id, locked=True)
     cart = of_company(found, company_id, f"cart {cart_id}")
@@ -55,17 +62,28 @@ def convert(
     if cart.status is CartStatus.CONVERTED:
         raise OrderConflict(f"Cart {cart_id} was converted into another order.")
     states.refuse_ended(cart)
+    _refuse_used_order(connection, cart_id, order_id)
     request = load_request(connection, cart, moment, terms)
     priced = price(request)
+    shown = load_shown(connection, cart_id)
     known = {promotion.id: promotion for promotion in request.promotions}
-    _refuse_lost(cart, known, priced)
+    refuse_lost_discounts(request, priced, shown)
     done = states.convert(cart, priced, order_id, moment)
     used = usages(priced, order_id, cart_id, cart.customer_id)
-    for use in used:
-        _use(connection, known[use.promotion_id], use, moment)
-    _write(connection, cart, done, priced, moment)
-    _write_lines(connection, cart.id, priced, moment)
+    with order_errors(order_id):
+        for use in used:
+            _use(connection, request, known[use.promotion_id], use, moment)
+        _write(connection, cart, done, priced, moment)
+        _write_lines(connection, cart.id, priced, moment)
+        _write_discounts(connection, cart.id, priced, shown)
     return Converted(cart_id, order_id, priced.grand_total, used)
+
+
+def _refuse_used_order(connection: Connection, cart_id: str, order_id: str) -> None:
+    """Raises OrderConflict for an order of another cart, whoever's it is: order ids are unique in the table."""
+    other = select(CartRow.id).where(CartRow.order_id == order_id, CartRow.id != cart_id)
+    if connection.scalar(other) is not None:
+        raise order_conflict(order_id)
 
 
 def cancel(connection: Connection, company_id: str, order_id: str, now: datetime) -> tuple[Usage, ...]:
@@ -73,6 +91,7 @@ def cancel(connection: Connection, company_id: str, order_id: str, now: datetime
 
     The cart stays converted: nothing leaves that. The caller commits. Raises NotFound for an order of another company's.
     """
+    refuse_unstorable(companyId=company_id, orderId=order_id)
     mine = select(CartRow.id).where(CartRow.company_id == company_id, CartRow.order_id == order_id)
     if connection.scalar(mine.with_for_update()) is None:
         raise NotFound(f"There is no order {order_id}.")
@@ -88,26 +107,9 @@ def cancel(connection: Connection, company_id: str, order_id: str, now: datetime
     return recorded
 
 
-def _refuse_lost(cart: Cart, known: Mapping[str, Promotion], priced: PricingResult) -> None:
-    """No cart is converted at another price than was shown: a promotion applied to it that no longer holds stops it.
-
-    A gift that is out of stock does not: it is left out, and costs nothing either way (D6).
-    """
-    for found in priced.promotions:
-        if found.reason is Reason.GIFT_OUT_OF_STOCK:
-            continue
-        if found.reason is Reason.CODE_REQUIRES_LOGIN:
-            refuse_guest(known[found.id], cart.customer_id)
-        if found.reason is Reason.LIMIT_REACHED:
-            raise LimitReached(f"{found.code} has been used as often as it may be.")
-        if not found.applied:
-            raise ConversionBlocked(
-                f"Cart {cart.id} cannot be converted: {found.code} no longer applies ({found.reason}).",
-                hint="Calculate the cart anew and show its price.",
-            )
-
-
-def _use(connection: Connection, promotion: Promotion, use: Usage, now: datetime) -> None:
+def _use(
+    connection: Connection, request: PricingRequest, promotion: Promotion, use: Usage, now: datetime
+) -> None:
     """Count one use. The conditional UPDATE locks the row; with it locked the customer's uses are counted."""
     refuse_guest(promotion, use.customer_id)
     open_still = or_(
@@ -121,9 +123,12 @@ def _use(connection: Connection, promotion: Promotion, use: Usage, now: datetime
     )
     row = connection.execute(count).one_or_none()
     if row is None:
-        raise LimitReached(f"{promotion.code} has been used as often as it may be.")
+        raise limit_reached(request, promotion)
     if row.maxUsesPerCustomer is not None:
-        _refuse_again(connection, promotion, use, row.maxUsesPerCustomer)
+        limited = replace(promotion, max_uses_total=None, max_uses_per_customer=row.maxUsesPerCustomer)
+        refuse_guest(limited, use.customer_id)
+        used = used_by(connection, request.company_id or "", use.customer_id, [promotion.id])
+        refuse_used_up(limited, 0, used.get(promotion.id, 0))
     connection.execute(
         insert(PromotionUsageRow).values(
             id=uuid.uuid4().hex,
@@ -135,16 +140,6 @@ def _use(connection: Connection, promotion: Promotion, use: Usage, now: datetime
             applied_at=now,
         )
     )
-
-
-def _refuse_again(connection: Connection, promotion: Promotion, use: Usage, each: int) -> None:
-    """Raises LimitReached when the customer has used the locked promotion `each` times, CodeRequiresLogin for a guest."""
-    limited = replace(promotion, max_uses_per_customer=each)
-    refuse_guest(limited, use.customer_id)
-    asked = select(func.count()).where(
-        PromotionUsageRow.promotion_id == use.promotion_id, PromotionUsageRow.customer_id == use.customer_id
-    )
-    refuse_used_up(replace(limited, max_uses_total=None), 0, connection.scalar(asked) or 0)
 
 
 def _write(connection: Connection, cart: Cart, done: Cart, priced: PricingResult, now: datetime) -> None:
@@ -179,6 +174,17 @@ def _write_lines(connection: Connection, cart_id: str, priced: PricingResult, no
             connection.execute(insert(CartItemRow).values(**sold, **_gift(cart_id, line)))
         else:
             connection.execute(update(CartItemRow).where(mine, CartItemRow.id == line.id).values(**sold))
+
+
+def _write_discounts(
+    connection: Connection, cart_id: str, priced: PricingResult, shown: Mapping[str, Decimal]
+) -> None:
+    """What each code gave in the end; a code without effect stays, with a discount of 0."""
+    mine = CartPromotionRow.cart_id == cart_id
+    for outcome in priced.promotions:
+        if outcome.amount != shown.get(outcome.id):
+            given = update(CartPromotionRow).where(mine, CartPromotionRow.promotion_id == outcome.id)
+            connection.execute(given.values(discount_amount=outcome.amount))
 
 
 def _gift(cart_id: str, line: PricedLine) -> dict[str, Any]:

@@ -32,6 +32,12 @@ def targets(value: Any) -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(names(found.get("productIds"))), frozenset(names(found.get("categoryIds")))
 
 
+def declined_gifts(metadata: Any) -> frozenset[str]:
+    """The promotions whose gift a shopper has declined: `declinedGifts` in a cart's metadata, a list of promotion ids."""
+    known = metadata if isinstance(metadata, Mapping) else {}
+    return frozenset(names(known.get("declinedGifts")))
+
+
 def unit(value: Any) -> str:
     """A unit of weight as the rules spell it, known or not."""
     return str(value).strip().lower()

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, select, text
 
 from cartctl.cart.enums import (
     CartStatus,
@@ -22,19 +23,19 @@ from cartctl.cart.pricing.pricing_request import PricingRequest
 from cartctl.cart.pricing.promotions.promotion import Promotion
 from cartctl.cart.pricing.shipping.zones import ShippingRule, ShippingZone
 from cartctl.cart.pricing.tax.rates import TaxMode, TaxRate, TaxRounding
-from cartctl.cart.store.json_columns import names, snapshot, targets, unit
+from cartctl.cart.store.json_columns import declined_gifts, names, snapshot, targets, unit
 from cartctl.cart.store.sql_engine import Statement
 from cartctl.cart.store.tables import (
     CartItemRow,
     CartPromotionRow,
     CartRow,
     PromotionRow,
-    PromotionUsageRow,
     ShippingRuleRow,
     ShippingZoneRow,
     TaxRateRow,
 )
 from cartctl.cart.store.tables.platform import PRODUCTS
+from cartctl.cart.store.usages import used_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,9 @@ def load_request(
     connection: Connection, cart: domain.Cart, now: datetime, terms: PricingTerms
 ) -> PricingRequest:
     """Everything that a cart's price depends on, of its own company alone."""
-    company, row = cart.company_id, _address_row(connection, cart.id)
+    company, row = cart.company_id, _cart_row(connection, cart.id)
     promotions = _rows(connection, _applied(cart))
+    limited = [promotion["id"] for promotion in promotions if promotion["maxUsesPerCustomer"] is not None]
     return PricingRequest(
         currency=currency(cart.currency),
         now=now,
@@ -90,8 +92,15 @@ def load_request(
         promotions=tuple(_promotion(found) for found in promotions),
         tax_rates=tuple(_tax_rate(found) for found in _rows(connection, _active(TaxRateRow, company))),
         zones=_zones(connection, company) if terms.shipping_required else (),
-        used=_used(connection, cart.customer_id, [found["id"] for found in promotions]),
+        used=used_by(connection, company, cart.customer_id, limited),
+        declined_gifts=declined_gifts(row["metadata"]),
     )
+
+
+def load_shown(connection: Connection, cart_id: str) -> dict[str, Decimal]:
+    """The discounts that a cart was last shown with, by promotion id."""
+    shown = select(CartPromotionRow.promotion_id, CartPromotionRow.discount_amount)
+    return {row[0]: row[1] for row in connection.execute(shown.where(CartPromotionRow.cart_id == cart_id))}
 
 
 def _applied(cart: domain.Cart) -> Statement:
@@ -120,32 +129,23 @@ def _rows(connection: Connection, asked: Statement) -> list[Mapping[str, Any]]:
     return [dict(row) for row in connection.execute(asked).mappings()]
 
 
-def _address_row(connection: Connection, cart_id: str) -> Mapping[str, Any]:
+def _cart_row(connection: Connection, cart_id: str) -> Mapping[str, Any]:
+    """The columns that a price depends on and the cart's value does not have."""
     columns = (
         CartRow.shipping_country,
         CartRow.shipping_state,
         CartRow.shipping_city,
         CartRow.shipping_postal_code,
+        CartRow.metadata_,
     )
     return dict(connection.execute(select(*columns).where(CartRow.id == cart_id)).mappings().one())
 
 
 def _address(row: Mapping[str, Any]) -> Address | None:
-    country, *rest = row.values()
-    return Address(country, *rest) if country else None
-
-
-def _used(connection: Connection, customer: str | None, promotions: Iterable[str]) -> dict[str, int]:
-    """How often the customer has used each promotion."""
-    ids = list(promotions)
-    if customer is None or not ids:
-        return {}
-    asked = (
-        select(PromotionUsageRow.promotion_id, func.count())
-        .where(PromotionUsageRow.promotion_id.in_(ids), PromotionUsageRow.customer_id == customer)
-        .group_by(PromotionUsageRow.promotion_id)
-    )
-    return {row[0]: row[1] for row in connection.execute(asked)}
+    country = row["shippingCountry"]
+    if not country or not country.strip():
+        return None
+    return Address(country, row["shippingState"], row["shippingCity"], row["shippingPostalCode"])
 
 
 def _zones(connection: Connection, company: str) -> tuple[ShippingZone, ...]:

@@ -3,17 +3,27 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
 
 from cartctl.cart.enums import CartStatus
-from cartctl.cart.errors import CartNotActive, CurrencyMismatch, MergeRefused, NotFound, RuleBroken
+from cartctl.cart.errors import (
+    CartNotActive,
+    CurrencyMismatch,
+    MergeRefused,
+    NotFound,
+    OutOfRange,
+    RuleBroken,
+)
+from cartctl.cart.lifecycle import merge as merging
 from cartctl.cart.lifecycle.cart import Cart, Item, SavedItem, lines
-from cartctl.cart.lifecycle.merge import MergeClaim, Merged, Quantities, line_key, merge
+from cartctl.cart.lifecycle.merge import MergeClaim, Merged, Quantities, line_key
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 CLAIM = MergeClaim("c1", "u1", "token")
+merge = partial(merging.merge, new_token="fresh")
 
 
 def item(name: str, product: str = "p1", quantity: int = 1, **more: Any) -> Item:
@@ -89,6 +99,29 @@ def test_no_target_is_adopted() -> None:
     )
     again = merge(adopted.target, None, CLAIM, NOW + timedelta(hours=1))
     assert (again.target, again.replayed) == (adopted.target, True)
+
+
+def test_an_adopted_cart_gets_a_new_token() -> None:
+    """D9: whoever knows the guest's token has no access to the customer's cart; a token that is not new is refused."""
+    assert merge(guest(item("a")), None, CLAIM, NOW).target.session_token == "fresh"
+    for token in ("", "token"):
+        with pytest.raises(ValueError, match="a new session token"):
+            merge(guest(), None, CLAIM, NOW, new_token=token)
+
+
+def test_more_units_than_a_column_holds_are_refused() -> None:
+    """D9: quantities that are added up beyond the column's range are a named error, and neither cart is changed."""
+    half = 2**30
+    with pytest.raises(OutOfRange):
+        merge(guest(item("a", quantity=half)), mine(item("x", quantity=half)), CLAIM, NOW)
+
+
+def test_codes_are_merged_in_canonical_form() -> None:
+    """D9, D4: each code once; what is no code is left out with a warning."""
+    codes = (" save", "S\u00c4VE")
+    merged = merge(guest(discount_codes=codes), mine(discount_codes=("SAVE", "X")), CLAIM, NOW)
+    assert merged.target.discount_codes == ("SAVE", "X")
+    assert merged.warnings == ("'S\\xc4VE' is not a promotion code",)
 
 
 def test_a_replay_changes_nothing() -> None:

@@ -111,10 +111,14 @@ class Shop:
         }
         self.insert("promotions", id=name, **{**known, **given})
 
-    def apply(self, promotion: str, cart: str) -> None:
-        """A promotion applied to a cart."""
+    def apply(self, promotion: str, cart: str, shown: int = 2) -> None:
+        """A promotion applied to a cart, which was shown with this discount."""
         self.insert(
-            "cart_promotions", id=f"{promotion}-{cart}", cartId=cart, promotionId=promotion, discountAmount=0
+            "cart_promotions",
+            id=f"{promotion}-{cart}",
+            cartId=cart,
+            promotionId=promotion,
+            discountAmount=shown,
         )
 
     def do(self, work: Callable[[Connection], T]) -> T:

@@ -4,7 +4,11 @@ from sqlalchemy import Column, Table, Text
 
 from cartctl.cart.store.tables.base import PLATFORM, Base
 
-COMPANIES, SITES, CUSTOMERS, PRODUCTS = (
-    Table(name, Base.metadata, Column("id", Text, primary_key=True), info=PLATFORM)
-    for name in ("companies", "sites", "customers", "products")
-)
+
+def _platform_table(name: str, *columns: str) -> Table:
+    others = (Column(column, Text) for column in columns)
+    return Table(name, Base.metadata, Column("id", Text, primary_key=True), *others, info=PLATFORM)
+
+
+COMPANIES, SITES, PRODUCTS = map(_platform_table, ("companies", "sites", "products"))
+CUSTOMERS = _platform_table("customers", "companyId", "email")

@@ -1,0 +1,36 @@
+"""The driver's errors that a rule explains, under the rule's name: nobody has to know a constraint to understand them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cartctl.cart.errors import InputError, OrderConflict, OutOfRange
+
+
+@contextmanager
+def order_errors(order_id: str) -> Iterator[None]:
+    """Statements that write an order.
+
+    Raises OrderConflict where another cart has the order, and OutOfRange for a number that a column does not hold:
+    tables of another application may be narrower.
+    """
+    try:
+        yield
+    except Exception as error:
+        match getattr(getattr(error, "orig", error), "sqlstate", None):
+            case "23505":  # unique_violation
+                raise order_conflict(order_id) from error
+            case "22003":  # numeric_value_out_of_range
+                raise OutOfRange("", f"Order {order_id} has a number that a column cannot hold.") from error
+        raise
+
+
+def order_conflict(order_id: str) -> OrderConflict:
+    """The error for an order of another cart, of this or of another company."""
+    return OrderConflict(f"Order {order_id} was made from another cart.", hint="Use a new order id.")
+
+
+def refuse_unstorable(**values: str) -> None:
+    """Raises InputError, by the value's name, for text that PostgreSQL does not store."""
+    for name, value in values.items():
+        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            raise InputError(name, f"{value!a} contains a character that cannot be stored")
