@@ -1,5 +1,6 @@
 """Least privilege: the Role grants exactly the verbs that the adapter asks for."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,20 @@ def test_the_images_base_is_pinned() -> None:
     bases = [line.split()[1] for line in lines if line.startswith("FROM ")]
     assert bases
     assert all(":" in base and not base.endswith(":latest") for base in bases)
+
+
+def test_the_image_installs_from_the_hashed_lock_and_has_the_servers_client() -> None:
+    """No package is resolved at build time, and without the server's major version no image is built."""
+    text = (RUNBOOKS / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+    installs = re.findall(r"pip install (.*)", text)
+    assert [set(line.split()) & {"--require-hashes", "--no-deps"} for line in installs] == [
+        {"--require-hashes"},
+        {"--no-deps"},
+    ]
+    assert "requirements/sandbox.lock" in installs[0]
+    assert re.search(r'test -n "\$PG_MAJOR" \|\| .*exit 1', text)
+    assert '"postgresql-client-$PG_MAJOR"' in text
+    assert re.search(r"^USER 10001:10001$", text, re.MULTILINE)
 
 
 def test_what_the_image_copies_is_there() -> None:
