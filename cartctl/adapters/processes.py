@@ -28,6 +28,7 @@ from cartctl.errors import Locked
 from cartctl.private_files import FILE, write_private
 
 NOT_FOUND, CONFLICT = 404, 409
+UNKNOWN = "unknown"  # the control API's code for a container or image that does not exist
 ASK_SECONDS = 10.0
 ATTEMPTS = 5  # of a write that somebody else's write came before
 TAIL_LINES = 5000  # of each pod's log that one reading sees
@@ -236,7 +237,7 @@ def _checked(answer: Response) -> Any:
     if answer.ok:
         return answer.json()
     told = answer.json()
-    if answer.status == NOT_FOUND:
+    if answer.status == NOT_FOUND or told.get("code") == UNKNOWN:
         raise UnknownDeployment(told["message"], hint=told["hint"])
     raise ClusterUnreachable(
         f"The sandbox's supervisor refused: {told['message']}", hint=told["hint"] or START

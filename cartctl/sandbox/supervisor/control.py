@@ -9,19 +9,14 @@ from cartctl.sandbox.images import IMAGES, resolve
 from cartctl.sandbox.supervisor import processes
 from cartctl.sandbox.supervisor.controller import Controller
 from cartctl.sandbox.supervisor.model import Revision, Spec
+from cartctl.sandbox.supervisor.request_values import Bad
 from cartctl.sandbox.supervisor.settings import Settings
 
 MOST_REPLICAS = 20
+MOST_LINES = 100_000  # of a log, in one response
+UNKNOWN = "unknown"  # the code of a container or image that does not exist
 KEPT_REVISIONS = 30
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
-
-
-class Bad(Exception):
-    """A request that cannot be met: HTTP status, what happened, what to do."""
-
-    def __init__(self, status: int, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.status, self.message, self.hint = status, message, hint
 
 
 class Control:
@@ -59,10 +54,14 @@ class Control:
             for container, ref in images.items():
                 if container not in spec.images:
                     raise Bad(
-                        404, f"{name} has no container {container}.", f"It has: {', '.join(spec.images)}."
+                        400,
+                        f"{name} has no container {container[:100]}.",
+                        f"It has: {', '.join(spec.images)}.",
+                        code=UNKNOWN,
                     )
                 if resolve(ref) is None:
-                    raise Bad(404, f"There is no image {ref}.", f"The sandbox has: {', '.join(IMAGES)}.")
+                    there = f"The sandbox has: {', '.join(IMAGES)}."
+                    raise Bad(400, f"There is no image {ref[:200]}.", there, code=UNKNOWN)
             wanted = {**spec.images, **images}
             if wanted != spec.images:
                 spec.images = wanted
@@ -74,9 +73,7 @@ class Control:
             return self._told(spec)
 
     def set_replicas(self, name: str, replicas: int) -> dict[str, Any]:
-        """Ask for a size."""
-        if not 0 <= replicas <= MOST_REPLICAS:
-            raise Bad(422, f"{replicas} replicas cannot be had.", f"0 to {MOST_REPLICAS}.")
+        """Ask for a size, from 0 to MOST_REPLICAS."""
         with self._controller.guard:
             spec = self._spec(name)
             if spec.replicas != replicas:
@@ -124,7 +121,7 @@ class Control:
     def _spec(self, name: str) -> Spec:
         specs = self._controller.specs
         if name not in specs:
-            raise Bad(404, f"There is no deployment {name}.", f"There are: {', '.join(specs)}.")
+            raise Bad(404, f"There is no deployment {name[:100]}.", f"There are: {', '.join(specs)}.")
         return specs[name]
 
     def _told(self, spec: Spec) -> dict[str, Any]:
@@ -155,4 +152,4 @@ class Control:
 def _plain(name: str) -> None:
     """Names become paths: nothing but a plain word passes."""
     if not NAME.fullmatch(name):
-        raise Bad(422, f"{name!r} is no name.", "Letters, digits, dots, dashes and underscores.")
+        raise Bad(400, f"invalid name {name[:100]!r}", "Letters, digits, dots, dashes and underscores.")
