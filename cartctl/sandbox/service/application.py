@@ -11,6 +11,7 @@ from cartctl.sandbox.service.data import Data, Unavailable
 from cartctl.sandbox.service.figures import exposition
 from cartctl.sandbox.service.log import complain, log
 from cartctl.sandbox.service.maintenance import Maintenance
+from cartctl.sandbox.service.security_headers import SecurityHeaders, style_digest
 from cartctl.sandbox.service.settings import Settings
 from cartctl.sandbox.service.tokens import Tokens
 from cartctl.sandbox.service.traffic import App, Traffic
@@ -20,12 +21,27 @@ def build(settings: Settings) -> App:
     """The ASGI application of one replica."""
     data = Data(settings.database, settings.pod)
     tokens = Tokens(settings.tokens, complain)
-    app = FastAPI(title="payment-api", version=settings.version, lifespan=_lifespan(settings, data))
+    app = FastAPI(
+        title="payment-api",
+        version=settings.version,
+        lifespan=_lifespan(settings, data),
+        docs_url=None,  # pages that load scripts of others; the document itself is at /openapi.json
+        redoc_url=None,
+    )
     _probes(app, settings, data)
     _roles(app, settings, data, tokens)
     _failures(app)
     shoppers = Maintenance(settings.maintenance, complain) if settings.role == "api" else None
-    return Traffic(app, tokens=tokens, maintenance=shoppers, variant=settings.variant)
+    traffic = Traffic(app, tokens=tokens, maintenance=shoppers, variant=settings.variant)
+    return SecurityHeaders(traffic, style=_style(settings))
+
+
+def _style(settings: Settings) -> str:
+    if settings.role != "web":
+        return ""  # no page, so that the templates need not be loaded
+    from cartctl.sandbox.service.pages import templates
+
+    return style_digest(templates())
 
 
 def _lifespan(settings: Settings, data: Data):  # type: ignore[no-untyped-def]  # noqa: ANN202 - FastAPI's own type is private

@@ -19,13 +19,14 @@ NAVIGATION = (
 
 
 @cache
-def _templates() -> Environment:
+def templates() -> Environment:
+    """The pages' templates, which escape what they are given."""
     return Environment(loader=PackageLoader("cartctl.sandbox.service"), autoescape=select_autoescape())
 
 
 def page(template: str, **values: Any) -> HTMLResponse:
     """A page from its template; what the values hold is escaped."""
-    return HTMLResponse(_templates().get_template(template).render(**values))
+    return HTMLResponse(templates().get_template(template).render(**values))
 
 
 def home(settings: Settings) -> APIRouter:

@@ -19,6 +19,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+OTHER, UNMATCHED = "other", "unmatched"
 PROBES = {"/health", "/metrics"}
 FAILING_SHARE = 10  # one request in so many fails with `errors`
 SLOW_SHARE = 5  # one in so many is slow with `slow`
@@ -74,6 +76,8 @@ class Traffic:
 
     @staticmethod
     def _count(scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", "unmatched")
-        REQUESTS.labels(scope["method"], route, str(status)).inc()
-        REQUEST_SECONDS.labels(scope["method"], route).observe(seconds)
+        """Under labels that no client can multiply: the route's pattern and a known method, anything else as one."""
+        route = getattr(scope.get("route"), "path", UNMATCHED)
+        method = scope["method"] if scope["method"] in METHODS else OTHER
+        REQUESTS.labels(method, route, str(status)).inc()
+        REQUEST_SECONDS.labels(method, route).observe(seconds)
