@@ -75,9 +75,10 @@ def _tell_usage(wrong: typer.TyperException, given: list[str]) -> int:
 
 
 def _fail(error: CartctlError, given: list[str]) -> int:
-    if isinstance(error, Interrupted) and already_reported():
-        return error.exit_code
-    _report(error, as_json=Options.wants_json(given))
+    as_json = Options.wants_json(given)
+    if isinstance(error, Interrupted) and already_reported() and as_json:
+        return error.exit_code  # a person sees it once more, below the last frame of a live view
+    _report(error, as_json=as_json)
     return error.exit_code
 
 
