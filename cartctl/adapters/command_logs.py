@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cartctl.adapters.log_lines import LogLine
-from cartctl.adapters.programs import GRACE, TAIL, ProgramFailed, inherited, signal_group
+from cartctl.adapters.programs import GRACE, TAIL, ProgramFailed, inherited, signal_group, track
 from cartctl.errors import ConfigError
 from cartctl.redaction import cut_beginning
 
@@ -93,6 +93,7 @@ class CommandTail:
             raise ConfigError(
                 f"The command {self._argv[0]!r} cannot start: {error.strerror}.", hint="Check logs.command."
             ) from error
+        track(self._process)
         self._thread.start()
 
     def _take(self) -> None:

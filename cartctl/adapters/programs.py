@@ -101,6 +101,11 @@ def signal_group(pid: int, number: int) -> None:
         os.killpg(pid, number)
 
 
+def track(process: "subprocess.Popen[bytes]") -> None:
+    """Let `end_all` end a program that was started elsewhere."""
+    _started.add(process)
+
+
 def end_all() -> None:
     """End every program that this process has started and not waited for, at once: for a process that is about to end."""
     for process in list(_started):

@@ -8,13 +8,18 @@ from typing import Any
 
 import pytest
 
-from cartctl.engine.journal import FileJournal
+from cartctl.adapters.postgres import Postgres
+from cartctl.config.model import Monitor, Thresholds
+from cartctl.engine.journal import FileJournal, PostgresJournal
 from cartctl.engine.kept import KeptJournal
+from cartctl.engine.lock import RunLock
 from cartctl.engine.model import Action, Check, Checks, Event, Run, Step
 from cartctl.engine.outcome import OnFailure, Outcome
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.state import State, fold
-from cartctl.errors import StepFailed, as_error
+from cartctl.errors import CartctlError, Interrupted, StepFailed, as_error
+from cartctl.monitoring.tick import Tick
+from cartctl.monitoring.watch import MonitorBroke, Watch
 from tests.engine import toy
 from tests.engine.test_runner import Free
 from tests.engine.toy import BEGINNING, Set, World, backward, forward, travel
@@ -285,3 +290,61 @@ def test_what_the_machine_refuses_is_no_bug() -> None:
     assert as_error(Worse()).message == "Unexpected Worse."
     failure = StepFailed("x")
     assert as_error(failure) is failure
+
+
+def test_a_call_that_cannot_be_cancelled_keeps_no_other_going() -> None:
+    """An alarm reaches all that it guards."""
+    pulse, ended = Pulse(), list[str]()
+
+    def breaks() -> None:
+        raise RuntimeError
+
+    with (
+        pytest.raises(Interrupted),
+        pulse.cancelling(breaks),
+        pulse.cancelling(lambda: ended.append("sql")),
+    ):
+        pulse.alarm(Interrupted("stop"))
+    assert ended == ["sql"]
+
+
+class Deaf(RunLock):
+    """A lock whose listening thread breaks."""
+
+    def _requests(self) -> int | None:
+        raise KeyError("requests")
+
+
+def test_a_lock_that_can_hear_no_stop_request_any_more_ends_its_run(empty_database: Postgres) -> None:
+    """Its thread's bug surfaces in the main thread."""
+    journal = PostgresJournal(empty_database)
+    journal.prepare()
+    pulse = Pulse()
+    with Deaf(empty_database, journal, "r1", pulse), pytest.raises(CartctlError, match="Unexpected KeyError"):
+        pulse.pause(60)
+    journal.close()
+
+
+class Blind(Watch):
+    """A monitor that breaks."""
+
+    def tick(self) -> Tick:
+        """Never."""
+        raise ZeroDivisionError
+
+
+def test_a_monitor_that_breaks_ends_its_run_with_a_bugs_exit_code() -> None:
+    """Nothing is claimed: the run settles, and does not look as if all were quiet."""
+    pulse = Pulse()
+    watch = Blind(None, None, Thresholds(), Monitor())
+    with watch.armed(pulse), pytest.raises(MonitorBroke, match="Unexpected ZeroDivisionError") as broke:
+        pulse.pause(60)
+    assert broke.value.exit_code == 1
+
+
+def test_a_broken_monitor_settles_the_run(bench: Bench) -> None:
+    """The image stays, workers run, the outcome is inconclusive with exit code 1, and nothing is left open."""
+    plan = (*forward(bench.world)[:6], Breaks(MonitorBroke("The monitor failed.")), *forward(bench.world)[7:])
+    outcome = bench.run(plan)
+    assert (outcome.word, outcome.exit_code, bench.finished()) == ("inconclusive", 1, "inconclusive")
+    assert bench.world.read() == {**BEGINNING, "image": 2, "migrated": 1}

@@ -103,3 +103,16 @@ def test_a_step_that_the_plan_does_not_name_is_shown_too() -> None:
     """What an earlier run left is put back under a heading of its own."""
     board = board_after([at(0, "run", "undoing", cause="it died"), at(1, "flags", "restored", seconds=1.0)])
     assert (board.rows[-1].phase, board.rows[-1].key, board.rows[-1].mark) == ("Undo", "flags", Mark.UNDONE)
+
+
+def test_a_revert_is_shown_while_it_lasts() -> None:
+    """The step moves again, and is reverted afterwards; one that had failed is still the failed one."""
+    begun = board_after([*half(), at(6, "release.api", "reverting")])
+    row = next(row for row in begun.rows if row.key == "release.api")
+    assert (row.mark, row.note) == (Mark.RUNNING, "reverting")
+    events = [at(6, "release.api", "reverting"), at(7, "release.api", "restored", seconds=1)]
+    stopped = board_after([*half(), *events])
+    assert next(row.mark for row in stopped.rows if row.key == "release.api") is Mark.UNDONE
+    failed = at(6, "release.api", "failed", message="it crashes")
+    row = next(row for row in board_after([*half(), failed, *events]).rows if row.key == "release.api")
+    assert (row.mark, row.note) == (Mark.FAILED, "put back; it crashes")
