@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from cartctl.config.load import environment_directory
 from cartctl.config.model import Environment
+from cartctl.config.values import revealed
 from cartctl.derived_names import LOCAL_FILE, fit_name
 from cartctl.errors import ConfigError
 
@@ -133,7 +134,7 @@ class Ports:
         from cartctl.adapters.prometheus import PrometheusSource
 
         return PrometheusSource(
-            settings.url or "",
+            settings.url.reveal() if settings.url else "",
             token=settings.token.reveal() if settings.token else None,
             queries=settings.queries,
             window=self._window,
@@ -149,7 +150,9 @@ class Ports:
         if logs.command and not selector:
             from cartctl.adapters.command_logs import CommandTail
 
-            return self._closing(CommandTail(logs.command, since=since))
+            return self._closing(
+                CommandTail(logs.command, since=since, environment=revealed(logs.environment))
+            )
         chosen = selector or logs.selector or ""
         named = chosen or cluster.kind == "sandbox"
         return self.cluster.tail(chosen, since=since) if named else None

@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,8 +32,11 @@ class CommandTail:
     A line's own time counts where it begins with one (ISO 8601); else it is the moment that it came.
     """
 
-    def __init__(self, argv: Sequence[str], *, since: float) -> None:
+    def __init__(
+        self, argv: Sequence[str], *, since: float, environment: Mapping[str, str] | None = None
+    ) -> None:
         self._argv = list(argv)
+        self._environment = {**inherited(), **(environment or {})}
         self._name = Path(argv[0]).name
         self._since = datetime.now(UTC) - timedelta(seconds=since)
         self._patience = min(PATIENCE, since)
@@ -86,7 +89,7 @@ class CommandTail:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,  # a container's standard error is where its errors are
-                env=inherited(),
+                env=self._environment,
                 start_new_session=True,
             )
         except OSError as error:

@@ -102,7 +102,8 @@ class Smoke(Check):
             return CheckResult(
                 request.name, Verdict.UNKNOWN, "no dashboard is configured", hint="Set http.dashboard."
             )
-        send = partial(target.send, request.method, request.path, json=request.body, headers=request.headers)
+        headers = {name: value.reveal() for name, value in request.headers.items()}
+        send = partial(target.send, request.method, request.path, json=request.body, headers=headers)
         look: Callable[[], CheckResult] = partial(ask, request.name, send, partial(answered, request))
         result = persist(look, pulse, attempts=request.attempts)
         if result.verdict is Verdict.PASS and result.attempts:

@@ -10,23 +10,37 @@ status = 200                     # the default
 json = { "0.currency" = "USD" }  # value by path into the body
 shape = { "0.price" = "string" } # type by path: string, number, boolean, array, object, null
 contains = "hat"
+headers = { X-Api-Key = { env = "SHOP_KEY" } }  # a text, or a reference as in cartctl.toml
 critical = true                  # also run with --critical-only
 attempts = 3                     # until it passes; a late pass warns
 ```
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
 
+from cartctl.config.values import Secret
 from cartctl.errors import ConfigError
 from cartctl.inputs import InvalidInput, parse_toml, read_text
+from cartctl.redaction import register
 
 LIMIT = 1024 * 1024  # bytes of a suite's file
 
+CREDENTIAL = re.compile(r"(?i)auth|cookie|token|key|secret|password")  # in a header's name
+
 Kind = Literal["string", "number", "boolean", "array", "object", "null"]
+
+
+class HeaderValue(Secret):
+    """What a header holds: a text, or a reference to a secret."""
+
+    def _register(self, secret: str) -> None:
+        if self.literal is None:  # most texts, such as application/json, are no secret
+            register(secret)
 
 
 class Request(BaseModel):
@@ -39,7 +53,7 @@ class Request(BaseModel):
     method: Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"] = "GET"
     base: Literal["api", "dashboard"] = "api"
     token: bool = True
-    headers: dict[str, str] = {}
+    headers: dict[str, HeaderValue] = {}
     body: JsonValue = None  # TOML also knows dates and times, which no JSON body can hold
     status: int = Field(default=200, ge=100, le=599)
     json_: dict[str, JsonValue] = Field(default={}, alias="json")
@@ -47,6 +61,16 @@ class Request(BaseModel):
     contains: str | None = None
     critical: bool = False
     attempts: int = Field(default=1, ge=1, le=20)
+
+    @field_validator("headers")
+    @classmethod
+    def _register_credentials(cls, headers: dict[str, HeaderValue]) -> dict[str, HeaderValue]:
+        """A token that is written in the file itself is masked as any other."""
+        for name, value in headers.items():
+            if value.literal and CREDENTIAL.search(name):
+                register(value.literal)
+                register(value.literal.partition(" ")[2])
+        return headers
 
     @field_validator("body", "json_")
     @classmethod
@@ -72,7 +96,7 @@ def load_suite(path: Path) -> Suite:
     """Read a suite. Raises ConfigError with file, key and what is wrong."""
     try:
         document = parse_toml(read_text(path, limit=LIMIT))
-        suite = Suite.model_validate(document)
+        suite = Suite.model_validate(document, context={"directory": path.absolute().parent})
     except InvalidInput as error:
         raise ConfigError(
             f"The suite {path}: {error.reason}.", hint=error.hint or "Check http.suites."

@@ -54,7 +54,12 @@ def held_at(path: KeyPath) -> Any:
 def is_secret(path: KeyPath) -> bool:
     """Whether what stands at or under a key path must never be shown."""
     held = (held_at(path[:depth]) for depth in range(1, len(path) + 1))
-    return any(found is Secret or Secret in get_args(found) for found in held)
+    return any(is_reference(found) or any(map(is_reference, get_args(found))) for found in held)
+
+
+def is_reference(held: Any) -> bool:
+    """Whether a type is a secret, or an address that may hold one: a text or a reference."""
+    return isinstance(held, type) and issubclass(held, Secret)
 
 
 def known_at(path: KeyPath) -> list[str]:

@@ -5,10 +5,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from cartctl.config.keys import KeyPath, bare, dotted, held_at, is_secret, keys_of, nearest
+from cartctl.config.keys import KeyPath, bare, dotted, held_at, is_reference, keys_of, nearest
 from cartctl.config.model import Environment
 from cartctl.config.source import Source
-from cartctl.config.values import Secret
 from cartctl.errors import ConfigError
 
 PREFIX = "CARTCTL_"
@@ -38,7 +37,7 @@ class Layers:
         """Lay a tree over what is there; `origin` names the place of each of its key paths."""
         for key, value in tree.items():
             path = (*above, key)
-            if isinstance(value, Mapping) and held_at(path) is not Secret:
+            if isinstance(value, Mapping) and not is_reference(held_at(path)):
                 self._table(path)
                 self.origins.setdefault(path, origin(path))
                 self.put(value, origin, path)
@@ -142,9 +141,9 @@ def _as_references(tree: Mapping[str, Any], origin: Callable[[KeyPath], Origin],
     told: dict[str, Any] = {}
     for key, value in tree.items():
         path = (*above, key)
-        if isinstance(value, Mapping) and held_at(path) is not Secret:
+        if isinstance(value, Mapping) and not is_reference(held_at(path)):
             told[key] = _as_references(value, origin, path)
         else:
-            literal = isinstance(value, str) and is_secret(path) and held_at(path) is Secret
+            literal = isinstance(value, str) and is_reference(held_at(path))
             told[key] = {"env": origin(path).place} if literal else value
     return told

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from cartctl.config.rollout import Rollout
 from cartctl.config.section import Section
-from cartctl.config.values import Duration, LocalPath, LocalPathName, Secret
+from cartctl.config.values import Address, Duration, LocalPath, LocalPathName, Secret
 
 SECONDS = timedelta(seconds=1)
 MINUTES = timedelta(minutes=1)
@@ -117,12 +117,13 @@ class Backup(Section):
     create: tuple[str, ...]
     status: tuple[str, ...]
     timeout: Duration = timedelta(hours=6)
+    environment: dict[str, Secret] = Field(default_factory=dict)  # an argument would show in the process list
 
 
 class Snapshots(Section):
     """Where snapshots go and how many stay, or which other tool makes them."""
 
-    url: str | None = None  # left out: the local state directory
+    url: Address | None = None  # left out: the local state directory
     keep: int = Field(default=7, ge=1)
     max_age: Duration = timedelta(hours=24)
     encrypt: Encrypt | None = None
@@ -191,6 +192,7 @@ class Release(Section):
     frontend: dict[str, str] = Field(default_factory=dict)
     timeout: Duration = 10 * MINUTES
     after_migrate: tuple[str, ...] = ()
+    environment: dict[str, Secret] = Field(default_factory=dict)  # of after_migrate
 
 
 class Http(Section):
@@ -210,7 +212,7 @@ class Metrics(Section):
     """Where figures come from."""
 
     kind: Literal["prometheus", "scrape"]
-    url: str | None = None  # prometheus only; scrape reads the API's pods
+    url: Address | None = None  # prometheus only; scrape reads the API's pods
     token: Secret | None = None
     queries: dict[str, str] = Field(default_factory=dict)
     scrape_interval: Duration = 15 * SECONDS
@@ -239,6 +241,7 @@ class Logs(Section):
     errors_per_minute: int = 10
     selector: str | None = None
     command: tuple[str, ...] = ()
+    environment: dict[str, Secret] = Field(default_factory=dict)  # of the command
 
 
 class Preflight(Section):
@@ -246,6 +249,7 @@ class Preflight(Section):
 
     junit: dict[LocalPathName, int] = Field(default_factory=dict)
     commands: tuple[tuple[str, ...], ...] = ()
+    environment: dict[str, Secret] = Field(default_factory=dict)  # of the commands
 
 
 class Environment(Section):

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from itertools import combinations
+from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -11,7 +12,8 @@ from cartctl.config.keys import KeyPath, leaves, nearest
 from cartctl.config.model import Environment
 from cartctl.config.problems import Problem
 from cartctl.config.stages import read_stages
-from cartctl.config.values import Secret, format_duration, quoted
+from cartctl.config.values import Address, Secret, format_duration, quoted
+from cartctl.redaction import redact
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _IMAGE = re.compile(r"\w\S*")
@@ -22,6 +24,7 @@ def judge(environment: Environment) -> list[Problem]:
     """Every rule an environment breaks."""
     return [
         *_secrets(environment),
+        *_arguments(environment),
         *_limits(environment),
         *_durations(environment),
         *_window(environment),
@@ -40,16 +43,38 @@ def secrets_of(environment: Environment) -> Iterator[tuple[KeyPath, Secret]]:
             yield path, value
         elif isinstance(value, tuple):
             yield from (((*path, str(at)), one) for at, one in enumerate(value) if isinstance(one, Secret))
+        elif isinstance(value, dict):
+            yield from (((*path, key), one) for key, one in value.items() if isinstance(one, Secret))
 
 
 def _secrets(environment: Environment) -> Iterator[Problem]:
     for path, secret in secrets_of(environment):
-        if environment.protected and secret.literal is not None:
+        held = secret.holds_credentials if isinstance(secret, Address) else secret.literal is not None
+        if environment.protected and held:
             yield Problem(
                 path,
                 "holds the secret itself, which a protected environment refuses",
                 hint="Write { env = … }, { file = … } or { keyring = … } instead, and change the secret.",
             )
+
+
+def _arguments(environment: Environment) -> Iterator[Problem]:
+    """A secret in a command line can be read by everybody on the machine."""
+    for path, value in leaves(environment):
+        if isinstance(value, tuple) and any(redact(part) != part for part in _texts(value)):
+            yield Problem(
+                path,
+                "holds a password or token, which the process list would show",
+                hint="Hand it over in the table `environment` beside it, as a reference.",
+            )
+
+
+def _texts(value: tuple[Any, ...]) -> Iterator[str]:
+    for part in value:
+        if isinstance(part, str):
+            yield part
+        elif isinstance(part, tuple):
+            yield from _texts(part)
 
 
 def _limits(environment: Environment) -> Iterator[Problem]:
@@ -171,12 +196,17 @@ def _addresses(environment: Environment) -> Iterator[Problem]:
     given = {
         ("http", "api"): environment.http.api,
         ("http", "dashboard"): environment.http.dashboard,
-        ("metrics", "url"): metrics.url if metrics else None,
+        ("metrics", "url"): _without_credentials(metrics.url.known) if metrics and metrics.url else None,
         ("cluster", "control"): environment.cluster.control,
     }
     for path, url in given.items():
         if url is not None:
             yield from _address(path, url)
+
+
+def _without_credentials(url: str | None) -> str | None:
+    """Prometheus takes a user and password in its address."""
+    return re.sub(r"(?<=://)[^/@]*@", "", url) if url else None
 
 
 def _address(path: KeyPath, url: str) -> Iterator[Problem]:

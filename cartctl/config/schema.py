@@ -13,7 +13,8 @@ def file_schema() -> dict[str, Any]:
     """
     environment = Environment.model_json_schema(by_alias=True)
     definitions = {name: _loose(table) for name, table in environment.pop("$defs").items()}
-    definitions["Secret"] = {"anyOf": [{"type": "string"}, definitions["Secret"]]}
+    for reference in ("Secret", "Address"):
+        definitions[reference] = {"anyOf": [{"type": "string"}, definitions[reference]]}
     definitions["Environment"] = _loose(environment)
     for name in NOT_IN_THE_FILE:
         del definitions["Environment"]["properties"][name]

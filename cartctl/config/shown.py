@@ -1,6 +1,5 @@
 """An environment as it is shown: every value with the place it comes from, secrets by their reference only."""
 
-import re
 from dataclasses import dataclass
 from datetime import time, timedelta
 from typing import Any, ClassVar
@@ -9,8 +8,6 @@ from cartctl.config.keys import KeyPath, dotted, leaves
 from cartctl.config.load import Loaded
 from cartctl.config.problems import as_error
 from cartctl.config.values import Secret, format_duration
-
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +58,6 @@ def _safe(value: Any) -> Any:
     """A value without what must not be seen."""
     if isinstance(value, Secret):
         return str(value)
-    if isinstance(value, str):
-        return _CREDENTIALS.sub("***@", value)
     if isinstance(value, tuple):
         return tuple(_safe(one) for one in value)
     return value

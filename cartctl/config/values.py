@@ -2,9 +2,10 @@
 
 import os
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
@@ -19,7 +20,8 @@ from pydantic import (
 
 from cartctl.errors import ConfigError
 from cartctl.inputs import MissingInput, read_text
-from cartctl.redaction import register
+from cartctl.redaction import redact, register, register_address
+from cartctl.redaction.parts import credentials_of
 
 _QUOTED = 60  # characters
 SECRET_LIMIT = 64 * 1024  # bytes of a secret's file
@@ -105,17 +107,25 @@ class Secret(BaseModel):
         return {"literal": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
-    def _exactly_one(self) -> "Secret":
+    def _exactly_one(self) -> Self:
         if sum(part is not None for part in (self.env, self.file, self.keyring, self.literal)) != 1:
             raise ValueError("a secret is one of { env = … }, { file = … }, { keyring = … }")
-        if known := self.literal or os.environ.get(self.env or ""):
-            register(known)  # before anything can fail that quotes it
+        if known := self.known:
+            self._register(known)  # before anything can fail that quotes it
         return self
+
+    @property
+    def known(self) -> str | None:
+        """What can be told without reading a file or a keyring: the literal, or the variable's value."""
+        return self.literal or os.environ.get(self.env or "") or None
+
+    def _register(self, secret: str) -> None:
+        register(secret)
 
     def reveal(self) -> str:
         """The secret, known from now on to the filter of all output. Raises ConfigError naming the place that does not have it."""
         secret = self._resolved()
-        register(secret)
+        self._register(secret)
         return secret
 
     def _resolved(self) -> str:
@@ -144,7 +154,22 @@ class Secret(BaseModel):
         return place or "***"
 
     def __repr__(self) -> str:
-        return f"Secret({self})"
+        return f"{type(self).__name__}({self})"
+
+
+class Address(Secret):
+    """An address that may hold credentials: a text, shown without them, or a reference as for a secret."""
+
+    @property
+    def holds_credentials(self) -> bool:
+        """Whether the text itself holds some."""
+        return self.literal is not None and bool(credentials_of(self.literal).secrets)
+
+    def _register(self, secret: str) -> None:
+        register_address(secret)
+
+    def __str__(self) -> str:
+        return redact(self.literal) if self.literal is not None else super().__str__()
 
 
 def _read(path: Path) -> str | None:
@@ -166,3 +191,8 @@ def _from_keyring(entry: str) -> str | None:
     service, _, user = entry.partition("/")
     found: str | None = keyring.get_password(service, user)
     return found
+
+
+def revealed(environment: Mapping[str, Secret]) -> dict[str, str]:
+    """Variables for a program of the user's, with their secrets. Raises ConfigError naming the place that lacks one."""
+    return {name: secret.reveal() for name, secret in environment.items()}

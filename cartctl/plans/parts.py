@@ -13,6 +13,7 @@ from cartctl.checks.log_errors import LogErrors
 from cartctl.checks.preflight import Preflight
 from cartctl.checks.running_images import running_images
 from cartctl.checks.smoke import Smoke
+from cartctl.config.values import revealed
 from cartctl.database.catalogue import read_catalogue
 from cartctl.database.drop import Allowed
 from cartctl.database.drop_plan import DropPlan, plan_drop
@@ -166,7 +167,10 @@ def restore_carts(ports: Ports, source: str) -> Step:
 def hook(ports: Ports) -> Step:
     """The user's own command after the migration."""
     argv = ports.env.release.after_migrate
-    return Hook(argv, ports.env.release.timeout) if argv else Skip("hook.after_migrate", NOT_CONFIGURED)
+    given = revealed(ports.env.release.environment)
+    return (
+        Hook(argv, ports.env.release.timeout, given) if argv else Skip("hook.after_migrate", NOT_CONFIGURED)
+    )
 
 
 def images(ports: Ports, asked: Mapping[str, str]) -> dict[str, dict[str, str]]:

@@ -19,12 +19,13 @@ def open_store(environment: Environment) -> Store:
     cipher = open_cipher(settings.encrypt)
     if settings.url is None:
         return Store(here / "snapshots", cipher)
-    parts = urlsplit(settings.url)
+    url = settings.url.reveal()
+    parts = urlsplit(url)
     if parts.scheme not in {"", "file"}:
         from cartctl.adapters.object_store import ObjectStore
         from cartctl.snapshots.remote import RemoteStore
 
-        return RemoteStore(here / "staged", cipher, objects=ObjectStore(settings.url))
+        return RemoteStore(here / "staged", cipher, objects=ObjectStore(url))
     if parts.netloc not in {"", "localhost"}:
         raise ConfigError(
             f"The address names a host, {parts.hostname}, which a file:// address cannot reach.",

@@ -12,6 +12,7 @@ from cartctl.adapters.pgbackrest import PgBackRest
 from cartctl.adapters.programs import Attend, Program, inherited, run
 from cartctl.config.model import Backup as BackupCommands
 from cartctl.config.model import Snapshots
+from cartctl.config.values import revealed
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import ConfigError, StepFailed
 from cartctl.snapshots.entries import Snapshot
@@ -146,7 +147,9 @@ class FromCommands(Provider):
 
     def _run(self, argv: Sequence[str], pulse: Pulse, limit: float, more: Mapping[str, str]) -> str:
         try:
-            return run(argv, {**inherited(), **more}, _attended(pulse, limit))
+            return run(
+                argv, {**inherited(), **revealed(self._settings.environment), **more}, _attended(pulse, limit)
+            )
         except OSError as error:
             raise ConfigError(
                 f"{argv[0]} cannot be run: {error.strerror}.", hint="See database.snapshots.command."

@@ -1,6 +1,6 @@
 """The user's own command after the migration, for example `npx prisma generate`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -15,12 +15,15 @@ TAIL = 2000  # characters of output kept in the journal
 
 
 class Hook(Action[dict[str, Any]]):
-    """Runs `argv` (never through a shell) with an environment without secrets, for at most `timeout`."""
+    """Runs `argv` (never through a shell) with an environment without secrets but those `given`, for at most `timeout`."""
 
     key = "hook.after_migrate"
 
-    def __init__(self, argv: Sequence[str], timeout: timedelta) -> None:
+    def __init__(
+        self, argv: Sequence[str], timeout: timedelta, given: Mapping[str, str] | None = None
+    ) -> None:
         self._argv = tuple(argv)
+        self._given = dict(given or {})
         self._timeout = timeout.total_seconds()
 
     def find(self, run: Run) -> dict[str, Any] | None:  # noqa: ARG002 - only the command knows
@@ -29,7 +32,7 @@ class Hook(Action[dict[str, Any]]):
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
         """Run it to its end; the end of its output, masked. Raises ProgramFailed, ConfigError when it cannot start."""
-        environment = {**inherited(), "CARTCTL_RUN": run.id, "CARTCTL_ENV": run.env}
+        environment = {**inherited(), **self._given, "CARTCTL_RUN": run.id, "CARTCTL_ENV": run.env}
         try:
             with running(self._argv, environment) as program, effect("hook.run"):
                 return {"exit_code": 0, "output": self._attend(program, pulse)}

@@ -60,7 +60,7 @@ def test_show_never_shows_a_secret(write: Write, args: tuple[str, ...]) -> None:
     result = run("config", "show", *args)
     assert result.exit_code == 0
     assert "hunter2" not in result.output
-    assert "s3://***@store/x" in result.stdout
+    assert "s3://key:***@store/x" in result.stdout
 
 
 def test_show_refuses_a_wrong_file(write: Write) -> None:

@@ -8,6 +8,7 @@ from cartctl.adapters.programs import Program, ProgramFailed, inherited, run
 from cartctl.checks.preflight.junit import UnusableReportError, read_report
 from cartctl.checks.preflight.look import failed, passed
 from cartctl.config.model import Preflight
+from cartctl.config.values import revealed
 from cartctl.engine.model import CheckResult
 from cartctl.engine.pulse import Pulse
 
@@ -21,7 +22,7 @@ def look_at_code(settings: Preflight, pulse: Pulse) -> Iterator[CheckResult]:
     for path, least in settings.junit.items():
         yield _report(Path(path), least)
     for argv in settings.commands:
-        yield _command(argv, pulse)
+        yield _command(argv, settings, pulse)
 
 
 def _report(path: Path, least: int) -> CheckResult:
@@ -40,14 +41,14 @@ def _report(path: Path, least: int) -> CheckResult:
     return passed(name, f"{report.ran} tests passed", expected)
 
 
-def _command(argv: tuple[str, ...], pulse: Pulse) -> CheckResult:
+def _command(argv: tuple[str, ...], settings: Preflight, pulse: Pulse) -> CheckResult:
     name, expected = f"code.{' '.join(argv)}", "exit code 0"
 
     def attend(program: Program) -> None:
         pulse.wait(program.finished, COMMAND_LIMIT.total_seconds(), what=" ".join(argv))
 
     try:
-        run(argv, inherited(), attend)
+        run(argv, {**inherited(), **revealed(settings.environment)}, attend)
     except (ProgramFailed, OSError) as error:
         return failed(name, str(error), expected, "Mend it, or correct preflight.commands.")
     return passed(name, expected)
