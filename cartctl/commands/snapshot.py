@@ -110,31 +110,38 @@ def restore_snapshot(
     """
     from cartctl.engine.pulse import Pulse
     from cartctl.engine.signals import interruptible
-    from cartctl.plans import restoring
+    from cartctl.errors import Refused
+    from cartctl.plans.cart_restore import plan_carts
+    from cartctl.plans.restoring import plan_whole, restore_carts, restore_whole
     from cartctl.ports import Ports
     from cartctl.render.progress import shown
-    from cartctl.snapshots.destination import open_store
-    from cartctl.snapshots.restore import plan_restore
+    from cartctl.snapshots.restore_plan import Consent, RestorePlan, accepted_by
 
     options: Options = ctx.obj
-    env = options.environment()
-    with Ports(env) as ports:
-        lost = plan_restore(restoring.subject_of(ports), open_store(env), name)
+    asked = Consent.NONE if yes or plan else Consent.SHOWN  # whoever types the name accepts what is shown
+    consent = Consent.ANY if allow_data_loss else asked
+    with (
+        Ports(options.environment()) as ports,
+        shown("restore", quiet=options.quiet) as progress,
+        interruptible(pulse := Pulse(progress=progress)),
+    ):
+        before = (
+            plan_carts(ports, name, replacing=consent is not Consent.NONE)
+            if cart_only
+            else plan_whole(ports, name, pulse, disconnect=disconnect, consent=consent)
+        )
         if plan:
-            return options.show(lost)
+            options.show(before)
+            raise typer.Exit(Refused.exit_code if before.refused else 0)
+        before.refuse()
         if not yes:
-            options.show_aside(lost)
-            options.confirm_by_typing(f"Restore the database {lost.database}?", lost.database)
-        elif not cart_only:
-            lost.refuse_loss(allowed=allow_data_loss)
-        with shown("restore", quiet=options.quiet) as progress:
-            pulse = Pulse(progress=progress)
-            with interruptible(pulse):
-                if cart_only:
-                    may = allow_data_loss or not yes
-                    done: object = restoring.restore_carts(ports, name, pulse, replacing=may)
-                else:
-                    done = restoring.restore_whole(ports, name, pulse, disconnect=disconnect)
+            options.show_aside(before)
+            options.confirm_by_typing(f"Restore the database {before.database}?", before.database)
+        if isinstance(before, RestorePlan):
+            accepted = accepted_by(consent, before.loss)
+            done: object = restore_whole(ports, name, pulse, disconnect=disconnect, accepted=accepted)
+        else:
+            done = restore_carts(ports, name, pulse, replacing=consent is not Consent.NONE)
     return options.show(done)
 
 

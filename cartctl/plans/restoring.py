@@ -23,7 +23,9 @@ from cartctl.ports import Ports
 from cartctl.snapshots.create import Subject
 from cartctl.snapshots.destination import open_store
 from cartctl.snapshots.drill import drill
+from cartctl.snapshots.loss import Loss
 from cartctl.snapshots.restore import Restored, restore
+from cartctl.snapshots.restore_plan import Consent, RestorePlan, plan_restore
 from cartctl.snapshots.store import Store
 from cartctl.snapshots.verify import verify
 from cartctl.steps.carts import RestoreCarts
@@ -34,13 +36,23 @@ def subject_of(ports: Ports) -> Subject:
     return Subject(ports.env.name, ports.database, fingerprint_hash)
 
 
-def restore_whole(ports: Ports, snapshot: str, pulse: Pulse, *, disconnect: bool) -> Restored:
+def plan_whole(
+    ports: Ports, snapshot: str, pulse: Pulse, *, disconnect: bool, consent: Consent
+) -> RestorePlan:
+    """What restoring a snapshot in the live database's place would lose, and whether it would be refused. Read-only."""
+    store = open_store(ports.env)
+    return plan_restore(subject_of(ports), store, snapshot, pulse, disconnect=disconnect, consent=consent)
+
+
+def restore_whole(
+    ports: Ports, snapshot: str, pulse: Pulse, *, disconnect: bool, accepted: Loss | None
+) -> Restored:
     """Put a snapshot in the live database's place. Raises what `restore` raises; Locked while a run is alive."""
     store, run = open_store(ports.env), new_run_id()
     require_good(store, snapshot, pulse)
     began = datetime.now(UTC)
     _hold_once(ports, run, pulse)
-    done = restore(subject_of(ports), store, snapshot, pulse, disconnect=disconnect)
+    done = restore(subject_of(ports), store, snapshot, pulse, disconnect=disconnect, accepted=accepted)
     _tell(ports, run, began, asdict(done))
     return done
 

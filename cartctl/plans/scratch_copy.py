@@ -18,7 +18,7 @@ from cartctl.snapshots.carrying_over import create_scratch_database, own
 from cartctl.snapshots.destination import open_store
 from cartctl.snapshots.entries import OpenDump
 from cartctl.snapshots.restored import fill
-from cartctl.snapshots.source import JOURNAL_SCHEMA
+from cartctl.snapshots.state import JOURNAL_SCHEMA
 from cartctl.snapshots.surroundings import read_surroundings
 
 RECORDS = ("public._prisma_migrations", "cartctl.*")  # tables whose rows say what has been migrated

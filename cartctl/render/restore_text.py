@@ -3,9 +3,11 @@
 from rich.table import Table
 
 from cartctl.database.put_back import PutBack
+from cartctl.plans.cart_restore import CartRestorePlan
 from cartctl.render.drawing import RenderableType, Text
 from cartctl.render.text import renderable
-from cartctl.snapshots.restore import Restored, RestorePlan
+from cartctl.snapshots.restore import Restored
+from cartctl.snapshots.restore_plan import RestorePlan
 from cartctl.snapshots.retention import Pruned
 
 
@@ -15,13 +17,39 @@ def _plan(result: RestorePlan) -> RenderableType:
     table.add_row(Text("database", "bold"), Text(result.database))
     taken = f"{result.taken_at:%Y-%m-%d %H:%M:%S} UTC, {result.minutes} minutes ago"
     table.add_row(Text("snapshot", "bold"), Text(f"{result.snapshot}, taken {taken}"))
-    for name, (then, now) in result.changed.items():
-        table.add_row(Text("rows", "yellow"), Text(f"{name}: {then} then, {now} now"))
-    if not result.changed:
-        table.add_row(Text("rows", "green"), Text("as many in every table as then"))
+    for line in result.loss.lines():
+        table.add_row(Text("lost", "yellow"), Text(line))
+    for line in result.loss.unknown:
+        table.add_row(Text("unknown", "red"), Text(line))
+    if not result.loss:
+        table.add_row(Text("lost", "green"), Text("nothing: unchanged since the snapshot"))
+    for line in result.notes:
+        table.add_row(Text("note", "yellow"), Text(line))
     for one in result.connections:
         table.add_row(Text("connected", "yellow"), Text(one))
+    _add_refusal(table, result.refused, result.hint)
     return table
+
+
+@renderable.register
+def _cart_plan(result: CartRestorePlan) -> RenderableType:
+    table = Table.grid(padding=(0, 2))
+    table.add_row(Text("database", "bold"), Text(result.database))
+    table.add_row(Text("snapshot", "bold"), Text(f"{result.snapshot}, the cart's rows only"))
+    for name, (then, now) in result.rows.items():
+        here = "no such table" if now is None else f"{now} now"
+        table.add_row(Text("rows"), Text(f"{name}: {then} to restore, {here}"))
+    if result.replacing and any(now for _, now in result.rows.values()):
+        table.add_row(Text("note", "yellow"), Text("rows that are there are saved first, then replaced"))
+    _add_refusal(table, result.refused, result.hint)
+    return table
+
+
+def _add_refusal(table: Table, refused: tuple[str, ...], hint: str) -> None:
+    for line in refused:
+        table.add_row(Text("refused", "red"), Text(line))
+    if hint:
+        table.add_row(Text("hint"), Text(hint))
 
 
 @renderable.register

@@ -15,7 +15,8 @@ from cartctl.errors import Refused
 from cartctl.snapshots.encryption import checksums, seal
 from cartctl.snapshots.manifest import DamagedSnapshot, File, Manifest, write_manifest
 from cartctl.snapshots.marks import sync
-from cartctl.snapshots.source import JOURNAL_SCHEMA, Facts, Fingerprint, database_size, exported, read_facts
+from cartctl.snapshots.source import Facts, Fingerprint, database_size, exported, read_facts
+from cartctl.snapshots.state import JOURNAL_SCHEMA
 from cartctl.snapshots.store import DUMP, Store
 
 LIMIT = timedelta(hours=6)  # of one dump; longer ones want a physical backup
@@ -145,6 +146,7 @@ def _manifest(
         roles=facts.roles,
         surroundings=facts.surroundings,
         tablespaces=facts.tablespaces,
+        state=facts.state,
     )
 
 

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from cartctl.errors import CheckFailed, Refused
 from cartctl.private_files import write_private
+from cartctl.snapshots.recorded import State, Table
 from cartctl.snapshots.surroundings import Surroundings
 from cartctl.snapshots.untrusted import (
     Count,
@@ -40,14 +41,6 @@ class File(Part):
 
     bytes: Count
     sha256: Sha256
-
-
-class Table(Part):
-    """One table with its exact number of rows, counted in the dump's own snapshot."""
-
-    schema_name: Name
-    name: Name
-    rows: Count
 
 
 class Server(Part):
@@ -94,6 +87,7 @@ class Manifest(Part):
     )  # SHA-256 of the files before, by their names then
     surroundings: Surroundings | None = None  # of the database; None in manifests of earlier versions
     tablespaces: tuple[Name, ...] = ()  # that its objects lie in, beside the database's own
+    state: State | None = None  # what a restore compares with; None in manifests of earlier versions
 
     @model_validator(mode="after")
     def _plain_and_encrypted_agree(self) -> Self:

@@ -5,13 +5,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from cartctl.adapters.postgres import Connection, Postgres, SqlFailed, sql
+from cartctl.adapters.postgres import Connection, Postgres, SqlFailed
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused
-from cartctl.snapshots.manifest import Server, Table, Target
+from cartctl.snapshots.manifest import Server, Target
+from cartctl.snapshots.recorded import State, Table
+from cartctl.snapshots.state import read_state
 from cartctl.snapshots.surroundings import Surroundings, read_surroundings
 
-JOURNAL_SCHEMA = "cartctl_journal"  # drops and restores leave the journal alone, so dumps do too
 LOCK_WAIT = "30s"
 DENIED = "42501"  # SQLSTATE insufficient_privilege
 
@@ -30,15 +31,6 @@ _ROLES = """
 SELECT DISTINCT pg_get_userbyid(refobjid) FROM pg_shdepend
 WHERE refclassid = 'pg_authid'::regclass AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
 UNION SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database() ORDER BY 1
-"""
-_TABLES = """
-SELECT n.nspname, c.relname
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'r' AND c.relpersistence <> 't'
-  AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', %s)
-  AND NOT EXISTS (SELECT FROM pg_depend e
-                  WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')
-ORDER BY 1, 2
 """
 _TABLESPACES = """
 SELECT DISTINCT spcname FROM pg_class c JOIN pg_tablespace t ON t.oid = c.reltablespace
@@ -59,6 +51,7 @@ class Facts:
     roles: tuple[str, ...]
     surroundings: Surroundings
     tablespaces: tuple[str, ...]
+    state: State
 
 
 @contextmanager
@@ -88,13 +81,15 @@ def read_facts(connection: Connection, fingerprint: Fingerprint, pulse: Pulse) -
     """Everything of the manifest that SQL knows; rows are counted exactly. Read-only."""
     with pulse.cancelling(connection.cancel_safe):
         lsn, at, timeline = _one(connection, _TARGET)
+        tables, state = read_state(connection)
         return Facts(
             server=_server(connection),
             target=Target(wal_lsn=lsn, at=at, timeline=timeline),
             heads=_heads(connection),
             ledger_rows=_ledger_rows(connection),
             fingerprint=fingerprint(connection),
-            tables=tuple(_tables(connection)),
+            tables=tables,
+            state=state,
             roles=tuple(str(row[0]) for row in connection.execute(_ROLES).fetchall()),
             surroundings=read_surroundings(connection, connection.info.dbname),
             tablespaces=tuple(str(row[0]) for row in connection.execute(_TABLESPACES).fetchall()),
@@ -117,12 +112,6 @@ def _server(connection: Connection) -> Server:
         collation=collation,
         character_type=character_type,
     )
-
-
-def _tables(connection: Connection) -> Iterator[Table]:
-    for schema, name in connection.execute(_TABLES, (JOURNAL_SCHEMA,)).fetchall():
-        count = sql.SQL("SELECT count(*) FROM ONLY {}").format(sql.Identifier(schema, name))
-        yield Table(schema_name=schema, name=name, rows=_one(connection, count)[0])
 
 
 def _heads(connection: Connection) -> tuple[str, ...]:

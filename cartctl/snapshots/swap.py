@@ -4,7 +4,8 @@ Everything here runs on a connection to the maintenance database, since neither 
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
 
 from cartctl.adapters.effects import effect
 from cartctl.adapters.postgres import Connection, sql
@@ -15,6 +16,10 @@ from cartctl.snapshots.carrying_over import finish, set_comment
 from cartctl.snapshots.surroundings import Surroundings
 
 KEY = (0x63617274, 0x72657374)  # "cart", "rest"
+_OTHERS = b"""
+FROM pg_stat_activity WHERE datname = %s AND pid <> %s AND backend_type NOT LIKE 'autovacuum%%'
+"""  # autovacuum's workers the server ends itself
+_ENDING = "ending the database's connections"
 LEAVING = 10.0  # seconds for ended connections to be gone
 
 
@@ -86,6 +91,28 @@ def refuse_connected(connection: Connection, live: str, *, disconnect: bool) -> 
         )
 
 
+def refuse_prepared(connection: Connection, live: str) -> None:
+    """Raise Refused naming prepared transactions: nobody can end them once connections are blocked. Read-only."""
+    rows = connection.execute(
+        "SELECT gid FROM pg_prepared_xacts WHERE database = %s ORDER BY 1", (live,)
+    ).fetchall()
+    if rows:
+        raise Refused(
+            f"{live} has prepared transactions: {', '.join(str(row[0]) for row in rows)}",
+            hint="COMMIT PREPARED or ROLLBACK PREPARED each of them first.",
+        )
+
+
+class LastLook(Protocol):
+    """What is looked at when everybody is disconnected, on a connection from before."""
+
+    def waiting(self) -> AbstractContextManager[Connection]:
+        """That connection."""
+
+    def refuse_now(self, connection: Connection) -> None:
+        """Raise Refused to leave the live database in place."""
+
+
 def swap(
     connection: Connection,
     live: str,
@@ -95,23 +122,26 @@ def swap(
     *,
     disconnect: bool,
     around: Surroundings,
+    look: LastLook | None,
 ) -> None:
     """Close `live` off, end its connections, and rename both in one transaction; opened again when that fails.
 
     `around` is what surrounds the live database; until now the new one's comment said that it was unfinished.
 
-    Raises Refused for connections of others unless they may be ended (`disconnect`).
+    `look` is taken when nobody else is connected. Raises what it raises, and Refused for connections of others unless
+    they may be ended (`disconnect`).
     """
     there = exists(connection, live)
-    if there:
-        _allow(connection, live, allowed=False)
     try:
-        if there:
-            refuse_connected(connection, live, disconnect=disconnect)
-            connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (live,)
-            )
-            pulse.wait(lambda: _left(connection, live), LEAVING, what="ending the database's connections")
+        if there and look:
+            with look.waiting() as watcher:
+                _allow(connection, live, allowed=False)
+                refuse_connected(connection, live, disconnect=disconnect)
+                own = watcher.info.backend_pid
+                connection.execute(b"SELECT pg_terminate_backend(pid)" + _OTHERS, (live, own))
+                pulse.wait(lambda: _left(connection, live, own), LEAVING, what=_ENDING)
+                look.refuse_now(watcher)
+            pulse.wait(lambda: _left(connection, live, 0), LEAVING, what=_ENDING)
         with effect("postgres.restore.swap"), connection.transaction():
             if there:
                 _rename(connection, live, aside)
@@ -125,8 +155,8 @@ def swap(
         _allow(connection, aside, allowed=True)
 
 
-def _left(connection: Connection, name: str) -> bool:
-    row = connection.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = %s", (name,)).fetchone()
+def _left(connection: Connection, name: str, own: int) -> bool:
+    row = connection.execute(b"SELECT count(*)" + _OTHERS, (name, own)).fetchone()
     return row == (0,)
 
 

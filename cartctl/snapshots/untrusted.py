@@ -24,7 +24,8 @@ def _without_control(text: str) -> str:
     return text
 
 
-def _without_nul(text: str) -> str:
+def without_nul(text: str) -> str:
+    """The text. Raises ValueError for one with NUL, which no text of PostgreSQL has."""
     if "\0" in text:
         raise ValueError("must not contain NUL")
     return text
@@ -40,9 +41,9 @@ PlainName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-
 """A file name that leads nowhere else."""
 Line = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_without_control)]
 """One line of text."""
-Name = Annotated[str, StringConstraints(max_length=255), AfterValidator(_without_nul)]
+Name = Annotated[str, StringConstraints(max_length=255), AfterValidator(without_nul)]
 """The name of a database object: PostgreSQL allows every character but NUL."""
-Text = Annotated[str, StringConstraints(max_length=100_000), AfterValidator(_without_nul)]
+Text = Annotated[str, StringConstraints(max_length=100_000), AfterValidator(without_nul)]
 """Text of several lines."""
 Count = Annotated[int, Field(ge=0, le=LARGEST, strict=True)]
 Integer = Annotated[int, Field(ge=-LARGEST - 1, le=LARGEST, strict=True)]

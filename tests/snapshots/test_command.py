@@ -1,5 +1,6 @@
 """`cartctl snapshot` as a user runs it: restored whole or in part, drilled, pruned."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,8 +38,16 @@ def taken(cartctl: Cartctl) -> str:
 def test_a_loss_is_shown_and_wants_consent(cartctl: Cartctl, migrated: Postgres) -> None:
     """Rows lost are named; without consent exit 3, with it the database is as then and the run is in the history."""
     run_sql(migrated, "DELETE FROM carts WHERE id = '1'")
-    shown = cartctl.json("snapshot", "restore", taken(cartctl), "--plan")
-    assert (shown["kind"], shown["changed"]) == ("restore_plan", {"public.carts": [5, 4]})
+    planned = cartctl("--output", "json", "snapshot", "restore", taken(cartctl), "--plan")
+    shown = json.loads(planned.stdout)
+    assert (planned.returncode, shown["kind"], shown["changed"]) == (
+        3,
+        "restore_plan",
+        {"public.carts": [5, 4]},
+    )
+    assert shown["loss"]["tables"][0]["deleted_or_updated"] == 1
+    free = cartctl("snapshot", "restore", taken(cartctl), "--plan", "--allow-data-loss")
+    assert (free.returncode, "1 deleted or updated" in free.stdout) == (0, True)
     refused = cartctl("snapshot", "restore", taken(cartctl), "--yes")
     assert (refused.returncode, "public.carts 5 → 4" in refused.stderr) == (3, True)
     assert cartctl("snapshot", "restore", taken(cartctl)).returncode == 3
@@ -53,6 +62,10 @@ def test_a_loss_is_shown_and_wants_consent(cartctl: Cartctl, migrated: Postgres)
 def test_the_carts_alone_come_back(cartctl: Cartctl, migrated: Postgres) -> None:
     """The platform's rows stay as they are; the cart's are the snapshot's, and those replaced are saved."""
     run_sql(migrated, "UPDATE companies SET name = 'now'", "DELETE FROM carts WHERE id = '1'")
+    planned = cartctl("--output", "json", "snapshot", "restore", taken(cartctl), "--cart-only", "--plan")
+    shown = json.loads(planned.stdout)
+    assert (planned.returncode, shown["kind"], shown["rows"]["carts"]) == (3, "cart_restore_plan", [5, 4])
+    assert "hold rows already: carts" in shown["refused"][0]
     refused = cartctl("snapshot", "restore", taken(cartctl), "--cart-only", "--yes")
     assert (refused.returncode, "hold rows already" in refused.stderr) == (3, True)
     done = cartctl.json("snapshot", "restore", taken(cartctl), "--cart-only", "--yes", "--allow-data-loss")
@@ -68,4 +81,16 @@ def test_drill_and_prune_answer(cartctl: Cartctl) -> None:
         ("manifest", "checksums", "contents", "restores", "rows", "structure"), "pass"
     )
     assert cartctl.json("snapshot", "prune")["removed"] == []
-    assert cartctl("snapshot", "restore", "nothing", "--yes").returncode == 2
+    for unknown in (
+        ("snapshot", "verify", "nothing"),
+        ("snapshot", "restore", "nothing", "--yes"),
+        ("snapshot", "restore", "nothing", "--plan"),
+        ("snapshot", "restore", "nothing", "--cart-only", "--yes"),
+        ("snapshot", "prune", "nothing", "--yes"),
+        ("snapshot", "prune", "../nothing", "--yes"),
+    ):
+        ended = cartctl(*unknown)
+        assert (ended.returncode, "nothing" in ended.stderr) == (2, True), (unknown, ended.stderr)
+    name = taken(cartctl)
+    assert cartctl("snapshot", "prune", name).returncode == 3  # nobody to ask
+    assert cartctl.json("snapshot", "prune", name, "--yes")["removed"] == [name]

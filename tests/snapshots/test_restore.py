@@ -15,7 +15,8 @@ from cartctl.engine.pulse import Pulse
 from cartctl.errors import CheckFailed, Refused
 from cartctl.snapshots.create import Subject, create
 from cartctl.snapshots.manifest import write_manifest
-from cartctl.snapshots.restore import _aside, plan_restore, restore
+from cartctl.snapshots.restore import _aside, restore
+from cartctl.snapshots.restore_plan import Consent, plan_restore
 from cartctl.snapshots.store import Store
 from tests.database.conftest import Settings, settings
 from tests.services import Server
@@ -89,9 +90,9 @@ def test_all_of_it_is_as_then(pg18: Server, live: Subject, store: Store, taken: 
         database,
         "DELETE FROM carts; INSERT INTO cartctl_journal.event VALUES (7); CREATE TABLE later (id int)",
     )
-    shown = plan_restore(live, store, taken)
-    assert (dict(shown.changed), shown.lost) == ({"public.carts": (50, 0)}, 0)
-    done = restore(live, store, taken, Pulse(), disconnect=False)
+    shown = plan_restore(live, store, taken, Pulse(), disconnect=False, consent=Consent.NONE)
+    assert (shown.changed["public.carts"], shown.lost) == ((50, 0), 0)
+    done = restore(live, store, taken, Pulse(), disconnect=False, accepted=None)
     assert sql(database, "SELECT count(*) FROM carts") == [(50,)]
     assert sql(database, "SELECT to_regclass('later')::text") == [(None,)]
     assert sql(database, "SELECT id FROM cartctl_journal.event") == [(7,)]
@@ -106,8 +107,8 @@ def test_others_are_named_or_ended(live: Subject, store: Store, taken: str) -> N
     """Somebody's connection stops it by name; with consent it is ended at the swap."""
     with psycopg.connect(live.database.dsn, application_name="somebody", autocommit=True) as other:
         with pytest.raises(Refused, match=r"pid \d+ \(user postgres, application somebody"):
-            restore(live, store, taken, Pulse(), disconnect=False)
-        restore(live, store, taken, Pulse(), disconnect=True)
+            restore(live, store, taken, Pulse(), disconnect=False, accepted=None)
+        restore(live, store, taken, Pulse(), disconnect=True, accepted=None)
         with pytest.raises(psycopg.OperationalError):
             other.execute("SELECT 1")
 
@@ -127,7 +128,7 @@ def test_a_failure_half_way_changes_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(effects, "probe", fail)
         with pytest.raises(KeyboardInterrupt):
-            restore(live, store, taken, Pulse(), disconnect=True)
+            restore(live, store, taken, Pulse(), disconnect=True, accepted=None)
     assert names(pg18) == before
     assert around(pg18, live.database.name) == surrounds
     assert sql(live.database, "SELECT count(*) FROM carts") == [(0,)]
@@ -143,7 +144,7 @@ def test_what_is_not_as_dumped_never_goes_live(pg18: Server, live: Subject, stor
     write_manifest(store.path(taken), manifest.model_copy(update={"tables": tables}))
     before = names(pg18)
     with pytest.raises(CheckFailed, match=r"public\.carts has 50 instead of 51"):
-        restore(live, store, taken, Pulse(), disconnect=True)
+        restore(live, store, taken, Pulse(), disconnect=True, accepted=None)
     assert names(pg18) == before
 
 
@@ -154,7 +155,9 @@ def test_a_newer_servers_snapshot_is_refused(pg15: Server, live: Subject, store:
     server = manifest.server.model_copy(update={"database": older.name})
     write_manifest(store.path(taken), manifest.model_copy(update={"server": server}))
     with pytest.raises(Refused, match="newer than this server"):
-        restore(Subject("test", older, fingerprint_hash), store, taken, Pulse(), disconnect=True)
+        restore(
+            Subject("test", older, fingerprint_hash), store, taken, Pulse(), disconnect=True, accepted=None
+        )
     pg15.drop(older)
 
 
@@ -166,9 +169,9 @@ def test_a_snapshot_of_another_database_is_refused(
     other = Subject(env, platform_database if env == "test" else live.database, fingerprint_hash)
     told = f"is of the database {live.database.name} of environment test"
     with pytest.raises(Refused, match=told):
-        plan_restore(other, store, taken)
+        plan_restore(other, store, taken, Pulse(), disconnect=True, consent=Consent.ANY)
     with pytest.raises(Refused, match=told):
-        restore(other, store, taken, Pulse(), disconnect=True)
+        restore(other, store, taken, Pulse(), disconnect=True, accepted=None)
 
 
 def test_a_role_without_the_rights_is_refused(pg18: Server, live: Subject, store: Store, taken: str) -> None:
@@ -177,7 +180,7 @@ def test_a_role_without_the_rights_is_refused(pg18: Server, live: Subject, store
     pg18.execute(f'GRANT CONNECT ON DATABASE "{live.database.name}" TO nobody_much')
     poor = Subject("test", pg18.database(live.database.name, user="nobody_much"), fingerprint_hash)
     with pytest.raises(Refused, match="may not put another database"):
-        restore(poor, store, taken, Pulse(), disconnect=True)
+        restore(poor, store, taken, Pulse(), disconnect=True, accepted=None)
     pg18.execute("DROP OWNED BY nobody_much")
     pg18.execute(f'REVOKE CONNECT ON DATABASE "{live.database.name}" FROM nobody_much')
     pg18.execute("DROP ROLE nobody_much")
@@ -186,7 +189,7 @@ def test_a_role_without_the_rights_is_refused(pg18: Server, live: Subject, store
 def test_a_database_that_is_gone_comes_back(pg18: Server, live: Subject, store: Store, taken: str) -> None:
     """With nothing left but the snapshot, its manifest says enough to make the database anew."""
     pg18.drop(live.database)
-    done = restore(live, store, taken, Pulse(), disconnect=False)
+    done = restore(live, store, taken, Pulse(), disconnect=False, accepted=None)
     assert done.kept_as is None
     assert sql(live.database, "SELECT count(*) FROM carts") == [(50,)]
 
@@ -225,12 +228,12 @@ def test_a_deployer_is_enough_on_every_server(server: Server, shop: Postgres, st
     before, structure = around(server, shop.name), catalogue(shop)
     sql(shop, "INSERT INTO cartctl_journal.event VALUES (7)")
     sql(server.database(shop.name), "DELETE FROM carts")
-    restore(subject, store, "one", Pulse(), disconnect=False)
+    restore(subject, store, "one", Pulse(), disconnect=False, accepted=None)
     assert sql(shop, "SELECT count(*) FROM carts") == [(50,)]
     assert sql(shop, "SELECT id FROM cartctl_journal.event") == [(7,)]
     assert (around(server, shop.name), catalogue(shop)) == (before, structure)
     superuser = Subject("test", server.database(shop.name), fingerprint_hash)
-    assert restore(superuser, store, "one", Pulse(), disconnect=True).rows > 50
+    assert restore(superuser, store, "one", Pulse(), disconnect=True, accepted=None).rows > 50
     assert catalogue(shop) == structure
 
 
@@ -260,7 +263,9 @@ def test_a_deployer_that_could_not_keep_all_of_it_is_refused(
     sql(superuser, statement.format(name=shop.name))
     before = names(server)
     with pytest.raises(Refused) as refused:
-        restore(Subject("test", shop, fingerprint_hash), store, "one", Pulse(), disconnect=False)
+        restore(
+            Subject("test", shop, fingerprint_hash), store, "one", Pulse(), disconnect=False, accepted=None
+        )
     assert told in f"{refused.value.message} {refused.value.hint}"
     assert names(server) == before
 
@@ -274,7 +279,9 @@ def test_a_long_name_of_many_bytes_is_restored_and_kept(pg18: Server, store: Sto
         subject = Subject("test", pg18.database(name), lambda _: "same")
         sql(subject.database, "CREATE TABLE t AS SELECT generate_series(1, 5) AS n")
         create(subject, store, "one", Pulse())
-        kept = [restore(subject, store, "one", Pulse(), disconnect=False).kept_as for _ in range(2)]
+        kept = [
+            restore(subject, store, "one", Pulse(), disconnect=False, accepted=None).kept_as for _ in range(2)
+        ]
         assert names(pg18) - before == set(kept)
         assert len(set(kept)) == 2
         assert [sql(pg18.database(str(each)), "SELECT count(*) FROM t") for each in kept] == [[(5,)]] * 2
@@ -292,7 +299,7 @@ def test_somebody_elses_database_of_that_name_stays(
     for name in (others, left):
         pg18.execute(f'CREATE DATABASE "{name}"')
     pg18.execute(f"COMMENT ON DATABASE \"{left}\" IS 'cartctl: unfinished restore of {live.database.name}'")
-    restore(live, store, taken, Pulse(), disconnect=False)
+    restore(live, store, taken, Pulse(), disconnect=False, accepted=None)
     assert others in names(pg18)
     assert left not in names(pg18)
 

@@ -89,7 +89,7 @@ def test_age_closes_and_opens(subject: Subject, tmp_path: Path, keys: Encrypt) -
         pass
     with pytest.raises(ConfigError, match="encrypted with age"), Store(store.directory).opened("one"):
         pass
-    done = restore(subject, store, "one", Pulse(), disconnect=True)
+    done = restore(subject, store, "one", Pulse(), disconnect=True, accepted=None)
     assert done.kept_as is not None
     with subject.database.database("postgres").session("tests") as connection:
         connection.execute(f'DROP DATABASE "{done.kept_as}"'.encode())

@@ -131,7 +131,7 @@ def test_a_restored_database_equals_the_original(
     create(subject, store, "one", Pulse())
     shop.run(*(each.format(d=shop.name, r=shop.role) for each in SETTINGS))
     before = shop.around(shop.name)
-    done = restore(subject, store, "one", Pulse(), disconnect=False)
+    done = restore(subject, store, "one", Pulse(), disconnect=False, accepted=None)
     assert shop.around(shop.name) == before
     assert space_of_index(subject.database) == (shop.spaces[1],)
     assert done.kept_as is not None
@@ -154,7 +154,7 @@ def test_what_the_server_lacks_is_named_before_any_change(pg18: Server, store: S
             connection.execute("DROP INDEX t_n")
         shop.run(f"DROP TABLESPACE {shop.spaces[1]}")
         with pytest.raises(Refused, match=f"lacks .* the tablespace {shop.spaces[1]}"):
-            restore(subject, store, "one", Pulse(), disconnect=False)
+            restore(subject, store, "one", Pulse(), disconnect=False, accepted=None)
         found = drill(store, "one", pg18.database("postgres"), lambda _: "same", Pulse(), ours=False)
         assert found.verdict is Verdict.PASS
     finally:
@@ -170,7 +170,7 @@ def test_a_database_that_is_gone_gets_all_of_it(pg18: Server, store: Store) -> N
         create(subject, store, "one", Pulse())
         before = shop.around(shop.name)
         shop.run(f"ALTER DATABASE {shop.name} IS_TEMPLATE false", f"DROP DATABASE {shop.name}")
-        restore(subject, store, "one", Pulse(), disconnect=False)
+        restore(subject, store, "one", Pulse(), disconnect=False, accepted=None)
         assert shop.around(shop.name) == before
     finally:
         shop.remove()
