@@ -22,6 +22,12 @@ CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 SOON = 20.0  # seconds that a busy machine may take for what has no limit of its own
 
 
+def hear_signals() -> None:
+    """In the child: a shell that runs the tests in the background has them ignore Ctrl-C."""
+    for number in CODES:
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Acting:
     """A command at work; what it writes to stderr goes to a file."""
 
@@ -34,7 +40,7 @@ class Acting:
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 text=True,
-                **more,
+                **{"preexec_fn": hear_signals, **more},
             )
 
     def lines(self) -> list[str]:
@@ -184,6 +190,7 @@ def test_another_signal_at_a_prompt_has_its_own_exit_code(start: Start, number: 
 
 def take(end: int) -> None:
     """In the child: a session of its own, on this terminal."""
+    hear_signals()
     import fcntl
     import termios
 

@@ -30,6 +30,12 @@ QUICK = {
 SOON = 180.0  # seconds that a busy machine may take
 
 
+def hear_signals() -> None:
+    """In the child: a shell that runs the tests in the background has them ignore Ctrl-C."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @dataclass
 class Terminal:
     """A command on a terminal of its own, with the live view."""
@@ -43,6 +49,7 @@ class Terminal:
         self._ours, theirs = pty.openpty()
 
         def take() -> None:
+            hear_signals()
             os.setsid()
             fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
 
@@ -208,7 +215,12 @@ def test_every_long_command_ends_with_the_signals_code_and_leaves_no_child(
     if not line.startswith("sandbox"):
         argv += ["--env", "sandbox"]
     with subprocess.Popen(
-        argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, **QUICK}, text=True
+        argv,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env={**os.environ, **QUICK},
+        text=True,
+        preexec_fn=hear_signals,  # noqa: PLW1509 - no other thread runs yet
     ) as process:
         assert process.stderr
         wait_for(lambda: connected(process.pid) or process.poll() is not None)
