@@ -41,8 +41,9 @@ def _calculate(request: PricingRequest) -> tuple[PricingResult, bool]:
     merchandise = sum(rest)
     gift = discounts.gift()
     delivery = deliver(request, discounts, gift, merchandise)
-    found = applicable_rates(request.tax_rates, request.ship_to, {line.category for line in request.lines})
-    taxes = _tax(request, bases, rest, delivery.cost, found.rates)
+    categories = [line.category for line in request.lines]
+    found = applicable_rates(request.tax_rates, request.ship_to, set(categories))
+    taxes = _tax(request, bases, rest, categories, delivery.cost, found.rates)
     tax_total = sum(taxes.by_rate)
     grand = merchandise + delivery.cost + (tax_total if request.tax_mode is TaxMode.EXCLUSIVE else 0)
     units = sum(line.quantity for line in request.lines) + (gift.quantity if gift else 0)
@@ -57,7 +58,7 @@ def _calculate(request: PricingRequest) -> tuple[PricingResult, bool]:
         item_count=units,
         tax_status=TaxStatus.UNRESOLVED if found.problem else TaxStatus.RESOLVED,
         shipping_status=delivery.status,
-        lines=_lines(request, bases, rest, taxes, gift),
+        lines=_lines(request, prices, bases, rest, taxes, gift),
         promotions=discounts.outcomes(),
         taxes=tuple(
             TaxAmount(rate, money.amount(part)) for rate, part in zip(found.rates, taxes.by_rate, strict=True)
@@ -91,38 +92,44 @@ def _tax(
     request: PricingRequest,
     bases: Sequence[int],
     nets: Sequence[int],
+    categories: Sequence[str | None],
     shipping: int,
     rates: Sequence[TaxRate],
 ) -> Taxes:
     """Step 7: tax on what the lines cost after discounts, and on shipping as one more line where that is taxed."""
-    taxed = [
-        Taxable(net, base, line.category) for net, base, line in zip(nets, bases, request.lines, strict=True)
-    ]
+    lines = Taxable(nets, bases, categories)
     return tax(
-        taxed, rates, request.tax_mode, request.tax_rounding, shipping if request.tax_shipping else None
+        lines, rates, request.tax_mode, request.tax_rounding, shipping if request.tax_shipping else None
     )
 
 
 def _lines(
-    request: PricingRequest, bases: Sequence[int], nets: Sequence[int], taxes: Taxes, gift: Gift | None
+    request: PricingRequest,
+    prices: Sequence[int],
+    bases: Sequence[int],
+    nets: Sequence[int],
+    taxes: Taxes,
+    gift: Gift | None,
 ) -> tuple[PricedLine, ...]:
-    money = request.currency
+    amount = request.currency.amount
     lines = [
         PricedLine(
-            id=line.id,
-            gift=False,
-            base=money.amount(base),
-            discount=money.amount(base - net),
-            net=money.amount(net),
-            tax=money.amount(tax_part),
-            product_id=line.product_id,
-            quantity=line.quantity,
-            unit_price=money.amount(money.minor(line.unit_price)),
+            line.id,
+            False,
+            amount(base),
+            amount(base - net),
+            amount(net),
+            amount(tax_part),
+            line.product_id,
+            line.quantity,
+            amount(price),
         )
-        for line, base, net, tax_part in zip(request.lines, bases, nets, taxes.by_line, strict=False)
+        for line, price, base, net, tax_part in zip(
+            request.lines, prices, bases, nets, taxes.by_line, strict=False
+        )
     ]
     if gift:
-        zero = money.amount(0)
+        zero = amount(0)
         lines.append(
             PricedLine(
                 gift.line_id, True, zero, zero, zero, zero, gift.product_id, gift.quantity, unit_price=zero

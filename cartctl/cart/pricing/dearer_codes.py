@@ -8,6 +8,7 @@ from cartctl.cart.pricing.delivery import Delivery, offered
 from cartctl.cart.pricing.discounts import Discounts
 from cartctl.cart.pricing.pricing_request import PricingRequest
 from cartctl.cart.pricing.pricing_result import PricingResult, ShippingStatus
+from cartctl.cart.pricing.shipping.zones import ShippingRule
 
 Price = Callable[[PricingRequest], PricingResult]
 
@@ -19,11 +20,11 @@ def may_be_dearer(request: PricingRequest, discounts: Discounts, delivery: Deliv
     """
     if not saved:
         return False
-    gets = [each for each in request.promotions if each.type is PromotionType.BUY_X_GET_Y]
-    if sum(promotion.id in discounts.applied for promotion in gets) > 1:
+    gets = [each.id for each in request.promotions if each.type is PromotionType.BUY_X_GET_Y]
+    if len(gets) > 1 and len(discounts.applied.keys() & set(gets)) > 1:
         return True
     parcel = delivery.parcel
-    if parcel is None or delivery.zone is None:
+    if parcel is None or delivery.zone is None or not any(map(_goes_by_cost, delivery.zone.rules)):
         return False
     for amount in {saved, *discounts.applied.values()}:
         dearer = replace(parcel, cost=parcel.cost + request.currency.amount(amount))
@@ -31,6 +32,11 @@ def may_be_dearer(request: PricingRequest, discounts: Discounts, delivery: Deliv
         if offer and (delivery.offer is None or offer.amount < delivery.offer.amount):
             return True
     return False
+
+
+def _goes_by_cost(rule: ShippingRule) -> bool:
+    bounds = (rule.free_shipping_threshold, rule.min_order_total, rule.max_order_total)
+    return any(bound is not None for bound in bounds)
 
 
 def dearer_codes(request: PricingRequest, result: PricingResult, price: Price) -> Iterator[str]:

@@ -58,12 +58,21 @@ def offered(request: PricingRequest, zone: ShippingZone | None, parcel: Parcel) 
 
 def _weights(request: PricingRequest, gift: Gift | None) -> tuple[Fraction, Fraction]:
     """Grams of the shopper's own units, and with the gift, whose weight is that of the cart's own line, if known."""
-    total = Fraction(0)
-    weighed: dict[str, Fraction] = {}
+    sums: dict[int, int] = {}  # numerators by denominator: fewer fractions to add
     for line in request.lines:
         if line.weight:
-            each = grams(line.weight, line.weight_unit)
-            weighed.setdefault(line.product_id, each)
-            total += each * line.quantity
-    extra = weighed.get(gift.product_id, Fraction(0)) * gift.quantity if gift else Fraction(0)
-    return total, total + extra
+            numerator, denominator = grams(line.weight, line.weight_unit)
+            sums[denominator] = sums.get(denominator, 0) + numerator * line.quantity
+    numerator, denominator = 0, 1
+    for below, above in sums.items():
+        numerator, denominator = numerator * below + above * denominator, denominator * below
+    total = Fraction(numerator, denominator)
+    return total, total + _weight_of(gift, request) if gift else total
+
+
+def _weight_of(gift: Gift, request: PricingRequest) -> Fraction:
+    """Grams of a gift: its units weigh what the cart's own line of that product does, as far as it is known."""
+    for line in request.lines:
+        if line.product_id == gift.product_id and line.weight:
+            return Fraction(*grams(line.weight, line.weight_unit)) * gift.quantity
+    return Fraction(0)

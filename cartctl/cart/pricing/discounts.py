@@ -13,7 +13,7 @@ from cartctl.cart.pricing.promotions.discount_amounts import taken_off_lines, ta
 from cartctl.cart.pricing.promotions.eligibility import EligibilityFacts, ineligible
 from cartctl.cart.pricing.promotions.gifts import Gift, choose_gift
 from cartctl.cart.pricing.promotions.promotion import Promotion, PromotionClass, Reason
-from cartctl.cart.pricing.promotions.stacking import Choice, Discount, Take, Taken, Units, choose, less
+from cartctl.cart.pricing.promotions.stacking import Choice, Discount, Take, Taken, Units, choose
 
 
 @dataclass(slots=True)
@@ -57,21 +57,21 @@ class Discounts:
         money = self.basket.currency
         return tuple(
             PromotionOutcome(
-                id=promotion.id,
-                code=promotion.code,
-                applied=promotion.id in self.applied,
-                amount=money.amount(self.applied.get(promotion.id, 0)),
-                reason=self.refused.get(promotion.id),
+                promotion.id,
+                promotion.code,
+                promotion.id in self.applied,
+                money.amount(self.applied.get(promotion.id, 0)),
+                self.refused.get(promotion.id),
             )
             for promotion in self.request.promotions
         )
 
     def _apply(self, group: PromotionClass, rest: Sequence[int], take: Take) -> list[int]:
-        choice = choose(self.running.get(group, []), rest, take)
+        if group not in self.running:
+            return list(rest)
+        choice = choose(self.running[group], rest, take)
         self._decide(choice)
-        for taken in choice.won:
-            rest = less(rest, taken.parts)
-        return list(rest)
+        return list(choice.rest)
 
     def _decide(self, choice: Choice) -> None:
         for taken in choice.won:

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
+from functools import lru_cache
 
 from cartctl.cart.errors import InputError, OutOfRange
 from cartctl.cart.pricing.currencies import DECIMALS
 
 _EXACT = Context(prec=400)  # the default context would round the 29th digit without a word
-_SUPPORTED = frozenset({0, 2})
+_UNITS = {0: Decimal(1), 2: Decimal("0.01")}  # one minor unit, by the currency's decimals
 LARGEST = Decimal("9999999999.99")  # NUMERIC(12,2), the columns that amounts end in
 MOST_UNITS = 2**31 - 1  # INTEGER, the columns that quantities and counts end in
 
@@ -22,19 +23,31 @@ class Currency:
 
     def minor(self, amount: Decimal) -> int:
         """An amount as whole minor units. Raises ValueError when it is finer than those."""
-        numerator, denominator = amount.as_integer_ratio()
-        units, finer = divmod(numerator * (100 if self.decimals else 1), denominator)
-        if finer:
+        units = _minor(amount, self.decimals)
+        if units is None:
             raise ValueError(f"{amount} is finer than {self.code} has units")
-        return int(units)
+        return units
 
     def holds(self, amount: Decimal | None) -> bool:
         """Whether an amount is not negative and no finer than the currency; None is no amount, and held."""
-        return amount is None or (amount >= 0 and 10**self.decimals % amount.as_integer_ratio()[1] == 0)
+        return amount is None or (amount >= 0 and _minor(amount, self.decimals) is not None)
 
     def amount(self, units: int) -> Decimal:
         """Whole minor units as an amount, always with the currency's decimals."""
-        return Decimal(units).scaleb(-self.decimals, _EXACT)
+        return _amount(units, self.decimals)
+
+
+@lru_cache(maxsize=65_536)
+def _amount(units: int, decimals: int) -> Decimal:
+    return _EXACT.multiply(_UNITS[decimals], units)
+
+
+@lru_cache(maxsize=65_536)
+def _minor(amount: Decimal, decimals: int) -> int | None:
+    """An amount as whole minor units, exactly; None when it is finer. Cached: the same prices come again and again."""
+    numerator, denominator = amount.as_integer_ratio()
+    units, finer = divmod(numerator * 10**decimals, denominator)
+    return None if finer else int(units)
 
 
 def currency(code: str) -> Currency:
@@ -42,7 +55,7 @@ def currency(code: str) -> Currency:
     decimals = DECIMALS.get(code)
     if decimals is None:
         raise InputError("currency", f"{code!a} is no currency", hint="Give an ISO 4217 code such as USD.")
-    if decimals not in _SUPPORTED:
+    if decimals not in _UNITS:
         raise InputError("currency", f"{code} has {decimals} decimals; only 0 and 2 are supported")
     return Currency(code, decimals)
 
@@ -72,6 +85,8 @@ def allocate(total: int, weights: Sequence[int]) -> list[int]:
     shares = [divmod(total * weight, whole) for weight in weights]
     parts = [floor for floor, _ in shares]
     left = total - sum(parts)
+    if not left:
+        return parts
     by_remainder = sorted(range(len(shares)), key=lambda index: -shares[index][1])  # stable: the earlier line
     for index in by_remainder[:left]:
         parts[index] += 1

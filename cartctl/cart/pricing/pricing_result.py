@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from typing import NamedTuple
 
 from cartctl.cart.pricing.promotions.promotion import Reason
 from cartctl.cart.pricing.shipping.zones import ShippingRule, ShippingZone
@@ -24,8 +25,7 @@ class ShippingStatus(StrEnum):
     UNAVAILABLE = "UNAVAILABLE"
 
 
-@dataclass(frozen=True, slots=True)
-class PricedLine:
+class PricedLine(NamedTuple):
     """A line's amounts; a gift's are 0. `net` is what it costs after all discounts."""
 
     id: str
@@ -39,8 +39,7 @@ class PricedLine:
     unit_price: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class PromotionOutcome:
+class PromotionOutcome(NamedTuple):
     """What became of a promotion: what it took off, or the reason why it did not."""
 
     id: str
@@ -50,8 +49,7 @@ class PromotionOutcome:
     reason: Reason | None
 
 
-@dataclass(frozen=True, slots=True)
-class TaxAmount:
+class TaxAmount(NamedTuple):
     """What one rate takes in all, shipping included where that is taxed."""
 
     rate: TaxRate

@@ -55,7 +55,9 @@ def _number(got: Sequence[int], eligible: Sequence[int], free: Sequence[int], *,
 
 def _more(before: int, units: int, bought: int, *, buy: int, get: int, same: bool) -> int:
     """How many units of one line can be got after `before` others: the largest n that D6 allows."""
-    low, high = 0, units
+    if bought - (units if same else 0) >= buy * -(-(before + units) // get):
+        return units
+    low, high = 0, units - 1
     while low < high:
         n = (low + high + 1) // 2
         if bought - (n if same else 0) >= buy * -(-(before + n) // get):

@@ -59,7 +59,7 @@ def percentage(value: Decimal) -> tuple[int, int]:
 def _off_the_cart(
     promotion: Promotion, basket: Basket, eligible: Sequence[int], rest: Sequence[int]
 ) -> list[int]:
-    weights = [rest[n] for n in eligible]
+    weights = rest if len(eligible) == len(rest) else [rest[n] for n in eligible]
     whole = sum(weights)
     if promotion.type is PromotionType.PERCENTAGE_OFF:
         numerator, denominator = percentage(promotion.value)
@@ -67,6 +67,8 @@ def _off_the_cart(
     else:
         off = min(basket.currency.minor(promotion.value), whole)
     parts = allocate(_at_most(promotion, basket.currency, off), weights)
+    if len(parts) == len(rest):
+        return parts
     return _spread(dict(zip(eligible, parts, strict=True)), len(rest))
 
 
@@ -79,6 +81,8 @@ def _capped(
     promotion: Promotion, currency: Currency, off: dict[int, int], rest: Sequence[int]
 ) -> dict[int, int]:
     """The discounts with maximumDiscount kept: where it bites, the cap is split by what the lines cost."""
+    if promotion.maximum_discount is None:
+        return off
     whole = sum(off.values())
     cap = _at_most(promotion, currency, whole)
     if cap == whole:
@@ -87,4 +91,7 @@ def _capped(
 
 
 def _spread(off: dict[int, int], length: int) -> list[int]:
-    return [off.get(n, 0) for n in range(length)]
+    parts = [0] * length
+    for n, part in off.items():
+        parts[n] = part
+    return parts

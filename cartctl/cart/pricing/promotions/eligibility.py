@@ -47,6 +47,13 @@ def ineligible(promotion: Promotion, facts: EligibilityFacts) -> Reason | None:
     return _out_of_time(promotion, facts.now) or _used_up(promotion, facts) or _not_for(promotion, facts)
 
 
+def _has_line(promotion: Promotion, lines: Sequence[Line]) -> bool:
+    products, categories = promotion.product_ids, promotion.category_ids
+    if not products and not categories:
+        return bool(lines)
+    return any(line.product_id in products or line.category in categories for line in lines)
+
+
 def _makes_sense(promotion: Promotion, money: Currency) -> bool:
     """Whether terms are ones that could be entered: a database that others write to may hold any."""
     kind, value = promotion.type, promotion.value
@@ -83,7 +90,7 @@ def _used_up(promotion: Promotion, facts: EligibilityFacts) -> Reason | None:
 
 
 def _not_for(promotion: Promotion, facts: EligibilityFacts) -> Reason | None:
-    if not eligible_lines(promotion, facts.lines):
+    if not _has_line(promotion, facts.lines):
         return Reason.NO_ELIGIBLE_LINE
     if promotion.minimum_order_amount is not None and facts.subtotal < promotion.minimum_order_amount:
         return Reason.MINIMUM_ORDER_AMOUNT

@@ -1,14 +1,14 @@
 """What shipping costs: the rules of the chosen zone, each with its bounds and its price (D8)."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from typing import NamedTuple
 
 from cartctl.cart.enums import ShippingRuleType
 from cartctl.cart.pricing.money import Currency
-from cartctl.cart.pricing.shipping.weights import GRAMS, in_unit
+from cartctl.cart.pricing.shipping.weights import GRAMS, begun_units, in_unit
 from cartctl.cart.pricing.shipping.zones import ShippingRule
 
 
@@ -21,8 +21,7 @@ class Parcel:
     grams: Fraction
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(NamedTuple):
     """A rule that ships this parcel, and for how many minor units."""
 
     rule: ShippingRule
@@ -44,12 +43,17 @@ def offers(rules: Iterable[ShippingRule], parcel: Parcel, currency: Currency) ->
 
 def _in(rule: ShippingRule, currency: Currency) -> bool:
     """Whether a rule's prices can be paid in a currency: one made for cents is not offered in yen."""
-    prices = (rule.base_rate, rule.per_item_rate, rule.per_weight_unit_rate, rule.quote)
-    return all(currency.holds(price) for price in prices)
+    return (
+        currency.holds(rule.base_rate)
+        and currency.holds(rule.per_item_rate)
+        and currency.holds(rule.per_weight_unit_rate)
+        and currency.holds(rule.quote)
+    )
 
 
 def _takes(rule: ShippingRule, parcel: Parcel) -> bool:
-    within = _within(rule.min_order_total, Fraction(parcel.cost), rule.max_order_total)
+    low, high, cost = rule.min_order_total, rule.max_order_total, parcel.cost
+    within = (low is None or cost >= low) and (high is None or cost < high)
     return within and _carries(rule, parcel.grams)
 
 
@@ -58,8 +62,11 @@ def _carries(rule: ShippingRule, weight: Fraction) -> bool:
     by_weight = rule.type is ShippingRuleType.WEIGHT_BASED
     if not by_weight and rule.min_weight is None and rule.max_weight is None:
         return True
-    known = rule.weight_unit in GRAMS
-    return known and _within(rule.min_weight, in_unit(weight, rule.weight_unit), rule.max_weight)
+    if rule.weight_unit not in GRAMS:
+        return False
+    if rule.min_weight is None and rule.max_weight is None:
+        return True
+    return _within(rule.min_weight, in_unit(weight, rule.weight_unit), rule.max_weight)
 
 
 def _within(low: Decimal | None, value: Fraction, high: Decimal | None) -> bool:
@@ -80,7 +87,7 @@ def _price(rule: ShippingRule, parcel: Parcel, currency: Currency) -> int | None
         case ShippingRuleType.PER_ITEM:
             return base + currency.minor(rule.per_item_rate or Decimal(0)) * parcel.units
         case ShippingRuleType.WEIGHT_BASED:
-            begun = math.ceil(in_unit(parcel.grams, rule.weight_unit))
+            begun = begun_units(parcel.grams, rule.weight_unit)
             return base + currency.minor(rule.per_weight_unit_rate or Decimal(0)) * begun
         case _:
             return base

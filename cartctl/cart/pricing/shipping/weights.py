@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 
 GRAMS = {
     "g": Fraction(1),
@@ -11,9 +12,16 @@ GRAMS = {
 }  # by the unit's name, in grams
 
 
-def grams(weight: Decimal, unit: str) -> Fraction:
-    """A weight in grams, exactly."""
-    return Fraction(weight) * GRAMS[unit]
+@lru_cache(maxsize=65_536)
+def grams(weight: Decimal, unit: str) -> tuple[int, int]:
+    """A weight in grams, exactly, as numerator and denominator. Cached: products have the same weights in many carts."""
+    return (Fraction(weight) * GRAMS[unit]).as_integer_ratio()
+
+
+def begun_units(weight: Fraction, unit: str) -> int:
+    """How many units of weight are begun by so many grams."""
+    each = GRAMS[unit]
+    return -(-weight.numerator * each.denominator // (weight.denominator * each.numerator))
 
 
 def in_unit(weight: Fraction, unit: str) -> Fraction:

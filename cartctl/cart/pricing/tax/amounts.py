@@ -2,25 +2,25 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
+from typing import NamedTuple
 
 from cartctl.cart.enums import TaxType
 from cartctl.cart.pricing.money import allocate, q
 from cartctl.cart.pricing.tax.rates import TaxMode, TaxRate, TaxRounding
 
 
-@dataclass(frozen=True, slots=True)
-class Taxable:
-    """A line's net and undiscounted base, in minor units, and the category that may be exempt."""
+class Taxable(NamedTuple):
+    """Lines: their nets and undiscounted bases, in minor units, and the categories that may be exempt."""
 
-    net: int
-    base: int
-    category: str | None = None
+    nets: Sequence[int]
+    bases: Sequence[int]
+    categories: Sequence[str | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Taxes:
+class Taxes(NamedTuple):
     """Minor units of tax: of each rate, and of each line over all rates. Both add up to the same.
 
     Where shipping is taxed, it is the last line.
@@ -38,7 +38,7 @@ Fractions = Mapping[int, Fraction]
 
 
 def tax(
-    lines: Sequence[Taxable],
+    lines: Taxable,
     rates: Sequence[TaxRate],
     mode: TaxMode,
     rounding: TaxRounding,
@@ -49,33 +49,42 @@ def tax(
     `shipping` (minor units) is taxed as one more line, each rate by the share of the lines that pay it: the lines' nets
     are the shares, or their bases where all nets are 0.
     """
-    kinds = {category: _kinds(rates, category) for category in {line.category for line in lines}}
+    kinds = {category: _kinds(rates, category) for category in set(lines.categories)}
     fractions = {kind: shares(rates, kind, mode) for kind in set(kinds.values())}
-    taxed: list[tuple[int, Fractions]] = [(line.net, fractions[kinds[line.category]]) for line in lines]
+    by_category = {category: fractions[kind] for category, kind in kinds.items()}
+    taxed: list[tuple[int, Fractions]] = [
+        (net, by_category[category]) for net, category in zip(lines.nets, lines.categories, strict=True)
+    ]
     if shipping is not None:
         taxed.append((shipping, _mixed(lines, kinds, fractions)))
     spread = _per_line if rounding is TaxRounding.PER_LINE else _per_total
     return spread(taxed, len(rates))
 
 
-def shares(rates: Sequence[TaxRate], kinds: Kinds, mode: TaxMode) -> dict[int, Fraction]:
+def shares(rates: Sequence[TaxRate], kinds: Kinds, mode: TaxMode) -> Fractions:
     """What each of a line's rates takes of it.
 
     `rates` are in order of priority. A rate that exempts the line's category does not exist for it, neither for compound
     rates of a higher priority nor inside the price.
     """
-    effective: dict[int, Fraction] = {}
-    below, level, priority = Fraction(0), Fraction(0), None
-    for n in kinds:
-        rate = rates[n]
-        if rate.priority != priority:
-            below, level, priority = below + level, Fraction(0), rate.priority
-        effective[n] = Fraction(rate.rate) * (1 + below if rate.is_compound else 1)
-        level += effective[n]
+    taken = _shares(tuple((rates[n].rate, rates[n].priority, rates[n].is_compound) for n in kinds), mode)
+    return dict(zip(kinds, taken, strict=True))
+
+
+@lru_cache(maxsize=4096)
+def _shares(rates: tuple[tuple[Decimal, int, bool], ...], mode: TaxMode) -> tuple[Fraction, ...]:
+    """The fractions of rates, given by rate, priority and whether they are compound. Cached: places have few rates."""
+    effective: list[Fraction] = []
+    below, level, before = Fraction(0), Fraction(0), None
+    for rate, priority, is_compound in rates:
+        if priority != before:
+            below, level, before = below + level, Fraction(0), priority
+        effective.append(Fraction(rate) * (1 + below if is_compound else 1))
+        level += effective[-1]
     if mode is TaxMode.EXCLUSIVE:
-        return effective
+        return tuple(effective)
     gross = 1 + below + level
-    return {n: share / gross for n, share in effective.items()}
+    return tuple(share / gross for share in effective)
 
 
 def _kinds(rates: Sequence[TaxRate], category: str | None) -> Kinds:
@@ -87,14 +96,14 @@ def _kinds(rates: Sequence[TaxRate], category: str | None) -> Kinds:
 
 
 def _mixed(
-    lines: Sequence[Taxable], kinds: Mapping[str | None, Kinds], fractions: Mapping[Kinds, Fractions]
+    lines: Taxable, kinds: Mapping[str | None, Kinds], fractions: Mapping[Kinds, Fractions]
 ) -> Fractions:
     """What each rate takes of shipping: the average of the lines' fractions, weighted by what the lines cost."""
-    by_net = any(line.net for line in lines)
     weights: dict[Kinds, int] = {}
-    for line in lines:
-        kind = kinds[line.category]
-        weights[kind] = weights.get(kind, 0) + (line.net if by_net else line.base)
+    costs = lines.nets if any(lines.nets) else lines.bases
+    for cost, category in zip(costs, lines.categories, strict=True):
+        kind = kinds[category]
+        weights[kind] = weights.get(kind, 0) + cost
     if len(weights) == 1:
         return fractions[next(iter(weights))]
     whole = sum(weights.values())
@@ -111,11 +120,22 @@ Taxed = Sequence[tuple[int, Fractions]]  # each line's net in minor units, and i
 
 def _per_line(lines: Taxed, count: int) -> Taxes:
     by_rate, by_line = [0] * count, [0] * len(lines)
+    ratios: dict[int, list[tuple[int, int, int]]] = {}  # lines of one kind share their fractions' identity
     for position, (net, fractions) in enumerate(lines):
-        for n, fraction in fractions.items():
-            part = q(net * fraction.numerator, fraction.denominator)
+        if not net:
+            continue
+        found = ratios.get(id(fractions))
+        if found is None:
+            found = [(n, 2 * part.numerator, part.denominator) for n, part in fractions.items()]
+            ratios[id(fractions)] = found
+        whole = 0
+        for n, twice, denominator in found:
+            part = (net * twice + denominator) // (
+                2 * denominator
+            )  # q, without a call: this is the hottest loop
             by_rate[n] += part
-            by_line[position] += part
+            whole += part
+        by_line[position] = whole
     return Taxes(by_rate, by_line)
 
 
