@@ -25,7 +25,17 @@ if TYPE_CHECKING:
         SiteType,
         TaxType,
     )
-    from cartctl.cart.errors import CartError, InputError, NotFound, RuleBroken
+    from cartctl.cart.errors import (
+        CartError,
+        ConversionBlocked,
+        DiscountLost,
+        InputError,
+        LimitReached,
+        NotFound,
+        OrderConflict,
+        OutOfRange,
+        RuleBroken,
+    )
     from cartctl.cart.lifecycle.cart import Cart, Item, SavedItem
     from cartctl.cart.lifecycle.merge import MergeClaim, Merged, Quantities, merge
     from cartctl.cart.pricing.calculation import price
@@ -34,6 +44,7 @@ if TYPE_CHECKING:
     from cartctl.cart.pricing.places.address import Address
     from cartctl.cart.pricing.pricing_request import PricingRequest
     from cartctl.cart.pricing.pricing_result import PricingResult
+    from cartctl.cart.pricing.promotions.codes import canonical_code
     from cartctl.cart.pricing.promotions.promotion import Promotion, Reason
     from cartctl.cart.pricing.quote import Quote, quote
     from cartctl.cart.pricing.shipping.zones import ShippingRule, ShippingZone
@@ -52,7 +63,10 @@ _MODULES: Final = {
         *("CartStatus", "CrossSiteSessionStatus", "PromotionScope", "PromotionType"),
         *("ShippingRuleType", "SiteType", "TaxType"),
     ),
-    "errors": ("CartError", "InputError", "NotFound", "RuleBroken"),
+    "errors": (
+        *("CartError", "ConversionBlocked", "DiscountLost", "InputError", "LimitReached"),
+        *("NotFound", "OrderConflict", "OutOfRange", "RuleBroken"),
+    ),
     "lifecycle.cart": ("Cart", "Item", "SavedItem"),
     "lifecycle.merge": ("MergeClaim", "Merged", "Quantities", "merge"),
     "pricing.calculation": ("price",),
@@ -61,6 +75,7 @@ _MODULES: Final = {
     "pricing.places.address": ("Address",),
     "pricing.pricing_request": ("PricingRequest",),
     "pricing.pricing_result": ("PricingResult",),
+    "pricing.promotions.codes": ("canonical_code",),
     "pricing.promotions.promotion": ("Promotion", "Reason"),
     "pricing.quote": ("Quote", "quote"),
     "pricing.shipping.zones": ("ShippingRule", "ShippingZone"),
@@ -81,15 +96,20 @@ __all__ = [
     "CartFilter",
     "CartStatus",
     "Carts",
+    "ConversionBlocked",
     "Converted",
     "CrossSiteSessionStatus",
     "Currency",
+    "DiscountLost",
     "InputError",
     "Item",
+    "LimitReached",
     "Line",
     "MergeClaim",
     "Merged",
     "NotFound",
+    "OrderConflict",
+    "OutOfRange",
     "Overview",
     "Period",
     "PricingRequest",
@@ -116,6 +136,7 @@ __all__ = [
     "Urgency",
     "by_site_type",
     "cancel",
+    "canonical_code",
     "convert",
     "currency",
     "merge",

@@ -13,6 +13,7 @@ from cartctl.cart.errors import InputError, OutOfRange
 from cartctl.cart.pricing.calculation import price
 from cartctl.cart.pricing.line import Line
 from cartctl.cart.pricing.money import MOST_UNITS, currency
+from cartctl.cart.pricing.places.address import Address
 from cartctl.cart.pricing.pricing_request import PricingRequest
 from cartctl.cart.pricing.pricing_result import ShippingStatus
 from cartctl.cart.pricing.promotions.codes import canonical_code
@@ -56,6 +57,15 @@ def test_a_code_that_is_not_printable_ascii_is_refused_by_name(typed: str) -> No
     with pytest.raises(InputError) as refused:
         canonical_code(typed)
     assert refused.value.message == f"code: {typed!a} is not a promotion code: use printable ASCII characters"
+
+
+def test_a_code_and_an_address_have_bounds() -> None:
+    """What is cached and written is no longer than a person types."""
+    assert canonical_code("a" * 100) == "A" * 100
+    with pytest.raises(InputError, match="is not a promotion code"):
+        canonical_code("a" * 101)
+    with pytest.raises(InputError, match=r"shipTo\.state: must not have more than 500 characters"):
+        Address("US", "x" * 501)
 
 
 @settings(deadline=None, database=None)

@@ -145,6 +145,33 @@ def test_a_code_without_effect_blocks_nothing(shop: Shop, terms: dict[str, objec
     assert shown == {"ten": Decimal(2), "gift": Decimal(0), "idle": Decimal(0)}
 
 
+def test_codes_that_are_one_count_once(shop: Shop) -> None:
+    """D4: codes that differ for the database's unique index and not for a shopper give one discount."""
+    shop.promotion("ten", code="TEN")
+    shop.promotion("wide", code="\uff34\uff25\uff2e", value=5)
+    cart = shop.cart(customerId="ada")
+    shop.apply("ten", cart)
+    shop.apply("wide", cart, shown=0)
+    assert [use.promotion_id for use in buy(shop, cart).used] == ["ten"]
+
+
+def test_a_rate_with_a_pattern_taxes_the_codes_it_matches(shop: Shop) -> None:
+    """D8: tax rates take the patterns of zones; one that cannot be read leaves the tax unresolved."""
+    rate = {
+        "companyId": "shop", "country": "US", "taxType": "SALES_TAX", "name": "City", "rate": Decimal("0.05"), "priority": 1,
+        "updatedAt": NOW.replace(tzinfo=None),
+    }  # fmt: skip
+    shop.insert("tax_rates", id="city", zipCode="90200...90299", **rate)
+    totals = {
+        code: buy(shop, shop.cart(customerId="ada", shippingPostalCode=code), code).grand_total
+        for code in ("90210-1234", "90300")
+    }
+    assert totals == {"90210-1234": Decimal("23.00"), "90300": Decimal("22.00")}
+    shop.insert("tax_rates", id="wrong", zipCode="902??", **{**rate, "priority": 2})
+    with pytest.raises(ConversionBlocked, match="is not a postal code pattern: use a code such as"):
+        buy(shop, shop.cart(customerId="ada", shippingPostalCode="90210"))
+
+
 def test_a_discount_is_written_as_it_was_given(shop: Shop) -> None:
     """D4: what a code gave in the end is what the cart says of it."""
     shop.promotion("ten")

@@ -3,18 +3,29 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
+from cartctl.cart.errors import InputError
 from cartctl.cart.pricing.places.countries import country_code, folded, requires_state, state_code
 from cartctl.cart.pricing.places.postal_codes import PostalCode, postal_code
+
+LONGEST_PART = 500  # characters; addresses are cached
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """An address as it was given: a country and, as far as known, the rest, in any usual spelling."""
+    """An address as it was given: a country and, as far as known, the rest, in any usual spelling.
+
+    Raises InputError for a part of more than 500 characters.
+    """
 
     country: str
     state: str | None = None
     city: str | None = None
     postal_code: str | None = None
+
+    def __post_init__(self) -> None:
+        for part in ("country", "state", "city", "postal_code"):
+            if len(getattr(self, part) or "") > LONGEST_PART:
+                raise InputError(f"shipTo.{part}", f"must not have more than {LONGEST_PART} characters")
 
 
 @dataclass(frozen=True, slots=True)

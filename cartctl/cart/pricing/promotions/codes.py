@@ -7,21 +7,26 @@ from functools import lru_cache
 from cartctl.cart.errors import InputError
 from cartctl.cart.pricing.promotions.promotion import Promotion
 
+LONGEST_CODE = 100  # characters
+
 
 def canonical_code(code: str, path: str = "code") -> str:
     """A code as it is compared: NFKC, trimmed, upper case. The database's unique index has upper(btrim(code)).
 
-    Raises InputError at `path`, naming the code, for one that is empty or not printable ASCII after that.
+    Raises InputError at `path`, naming the code, for one that is empty, longer than 100
+    characters, or not printable ASCII after that.
     """
-    canonical = _canonical(code)
+    canonical = _canonical(code) if len(code) <= LONGEST_CODE else None
     if canonical is None:
-        raise InputError(path, f"{code!a} is not a promotion code: use printable ASCII characters")
+        raise InputError(
+            path, f"{code[:LONGEST_CODE]!a} is not a promotion code: use printable ASCII characters"
+        )
     return canonical
 
 
 def is_code(code: str) -> bool:
     """Whether a code has a canonical form."""
-    return _canonical(code) is not None
+    return len(code) <= LONGEST_CODE and _canonical(code) is not None
 
 
 def repeated(promotions: Sequence[Promotion]) -> Iterable[Promotion]:
