@@ -1,7 +1,7 @@
 """Whether a database rollback left the catalogue as it was before the deployment."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from cartctl.adapters.postgres import Postgres
 from cartctl.database.catalogue import read_catalogue
@@ -14,6 +14,7 @@ class SameCatalogue(Check):
     """Compares over the objects of the run's own difference; `results` are those of the run that migrated."""
 
     key = "catalogue"
+    follows: ClassVar[str] = "database"
 
     def __init__(self, postgres: Postgres, results: Mapping[str, Any]) -> None:
         self._postgres = postgres

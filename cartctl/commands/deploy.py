@@ -49,7 +49,9 @@ def deploy(
     restore_carts: Annotated[
         str | None,
         typer.Option(
-            "--restore-carts", metavar="SNAPSHOT", help="Put rows back: a rollback's run, or a snapshot."
+            "--restore-carts",
+            metavar="SNAPSHOT",
+            help="Restore rows: a rollback's run or directory, or a snapshot.",
         ),
     ] = None,
 ) -> None:

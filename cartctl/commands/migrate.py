@@ -58,8 +58,11 @@ def deploy(
     with Ports(env) as ports, interruptible(pulse):
         if plan:
             from cartctl.database.preview import preview
+            from cartctl.plans.database_checks import for_a_reader, migration_checks, refuse_bad
 
             options.show(preview(ports.database, env.database))
+            checks = for_a_reader(ports, migration_checks(ports, pulse))
+            options.guard_shown(lambda: refuse_bad(checks, options.say))
         elif dry_run:
             from cartctl.database.dry_run import dry_run as execute
             from cartctl.plans.migrating import refuse_careless

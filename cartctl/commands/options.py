@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cartctl.errors import Refused, StepFailed
+from cartctl.errors import Inconclusive, Refused, StepFailed
 
 if TYPE_CHECKING:
     from cartctl.config.model import Environment
@@ -128,13 +128,13 @@ class Options:
         return choose_view(as_json=as_json, quiet=self.quiet, verbose=self.verbose, no_color=self.no_color)
 
     def guard_shown(self, guard: Callable[[], None]) -> None:
-        """Apply a run's guard once its plan has been shown. Raises Refused.
+        """Apply a run's guard once its plan has been shown. Raises Refused or Inconclusive.
 
         With JSON, whose stdout already holds the plan, the sentence goes to stderr and typer.Exit carries the exit code.
         """
         try:
             guard()
-        except Refused as refused:
+        except (Refused, Inconclusive) as refused:
             if self.output is not Output.JSON:
                 raise
             self.say(f"{refused.message} {refused.hint}".strip())

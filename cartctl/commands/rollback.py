@@ -69,7 +69,7 @@ def rollback(
             raise UsageError("--to-revision goes alone.", hint="Leave out --run, --database and --journal.")
         return _to_revision(options, to_revision, plan=plan, yes=yes, force_owned=force_owned)
     with Ports(options.environment(), force_owned=force_owned) as ports:
-        shown = show_plan(ports, wanted)
+        shown = show_plan(ports, wanted, only_shown=plan)
         if plan:
             options.show(shown)
             return options.guard_shown(lambda: shown.refuse_unfit(allow_data_loss=loss))

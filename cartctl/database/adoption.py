@@ -7,11 +7,11 @@ from cartctl.adapters.postgres import Connection, sql
 from cartctl.database.catalogue import Catalogue, read_catalogue
 from cartctl.database.contract import SCHEMA, WantedIndex, WantedTable, plain, wanted_enums, wanted_tables
 from cartctl.database.judge import MISSING, Terms, World, index_faults, judge_enum, judge_table, same_target
+from cartctl.database.name_conflicts import names_used, taken_names
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.errors import Refused
 from cartctl.migrations.frozen import Frozen, Statement
 
-RELATIONS = ("table", "view", "materialized view", "sequence", "index")
 AS_REQUIRED = Terms(own=False, strict=False)
 SHOWN = 5  # differences in an error
 
@@ -46,7 +46,7 @@ def find_adoption(connection: Connection, pending: tuple[Frozen, ...], *, strict
     Raises Refused, with the difference, for objects of another shape. Read-only.
     """
     wanted = [statement for migration in pending for statement in migration.statements(strict=strict)]
-    names = [statement.makes for statement in wanted if statement.kind in {"table", "type", "index"}]
+    names = [*names_used(wanted), *(each.makes for each in wanted if each.kind == "type")]
     if not connection.execute(
         """SELECT 1 FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname = ANY (%s)
            UNION ALL SELECT 1 FROM pg_type WHERE typnamespace = 'public'::regnamespace AND typname = ANY (%s) LIMIT 1""",
@@ -54,7 +54,7 @@ def find_adoption(connection: Connection, pending: tuple[Frozen, ...], *, strict
     ).fetchone():
         return None
     catalogue = read_catalogue(connection)
-    if conflicts := list(_conflicts(catalogue, wanted)):
+    if conflicts := [*taken_names(connection, wanted), *_conflicts(catalogue, wanted)]:
         raise Refused(
             f"Objects are there already with another shape: {some_of(conflicts)}. Nothing was changed.",
             hint="Rename or repair them, or see whose they are, then deploy again.",
@@ -82,16 +82,11 @@ def refuse_slow(adoption: Adoption | None) -> None:
 
 def _conflicts(catalogue: Catalogue, wanted: list[Statement]) -> Iterator[str]:
     world = World(catalogue)
-    taken = {
-        name.replace('"', ""): kind for kind in RELATIONS for name in catalogue.of(kind)
-    }  # one name space for all relations
     for statement in wanted:
-        kind = taken.get(f"{SCHEMA}.{statement.makes}")
-        if statement.kind in {"table", "index"} and kind not in {None, statement.kind}:
-            yield f"{statement.kind} {statement.makes}: there is a {kind} of this name"
-        elif statement.kind == "table" and kind:
+        name = f"{SCHEMA}.{statement.makes}"
+        if statement.kind == "table" and name in world.tables:
             yield from map(_told, _table_conflicts(world, _table(statement.makes)))
-        elif statement.kind == "type" and f"{SCHEMA}.{statement.makes}" in world.enums:
+        elif statement.kind == "type" and name in world.enums:
             result = judge_enum(world, statement.makes, wanted_enums()[statement.makes])
             yield from [_told(result)] if result.verdict is Verdict.FAIL else []
 

@@ -14,6 +14,7 @@ from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.errors import Refused
 
 NOTHING: dict[str, Any] = {"added": {}, "removed": {}, "changed": {}}  # a difference as a journal keeps it
+SHOWN = 8  # objects of a difference in a result
 HOME = "cartctl"  # the schema of Alembic's version and of our own record
 
 
@@ -110,14 +111,20 @@ def taken_back(results: Mapping[str, Any], now: Catalogue) -> Checks:
         CheckResult(
             "catalogue",
             Verdict.FAIL if left else Verdict.PASS,
-            observed="; ".join(left.lines()) or f"{len(own.keys)} objects as before the deployment",
+            observed=_first(left.lines()) or f"{len(own.keys)} objects as before the deployment",
             expected="as before the deployment",
         )
     ]
     if others:
-        told = "; ".join(others.lines())
+        told = _first(others.lines())
         checks.append(CheckResult("changes of others", Verdict.PASS, observed=told))
     return Checks.of(checks)
+
+
+def _first(lines: list[str]) -> str:
+    """A difference as a sentence bears it: the first few objects, and how many more."""
+    more = f" (and {len(lines) - SHOWN} more)" if len(lines) > SHOWN else ""
+    return "; ".join(lines[:SHOWN]) + more
 
 
 def _kept_enums(results: Mapping[str, Any], now: Catalogue) -> set[str]:

@@ -203,6 +203,8 @@ def _forget(connection: Connection, plan: DropPlan) -> None:
         return
     if not state.heads:
         return
+    if connection.execute("SELECT to_regclass('cartctl.put_back') IS NOT NULL").fetchone() == (True,):
+        connection.execute("DELETE FROM cartctl.put_back")  # what was restored went with the tables
     gone = [each.revision for each in MIGRATIONS if each.name in plan.migrations]
     stays = [each.revision for each in state.applied if each.revision not in gone]
     connection.execute("DELETE FROM cartctl.applied WHERE revision = ANY (%s)", (gone,))

@@ -14,7 +14,7 @@ from cartctl.database.dependents import Dependent, find_dependents, find_mention
 from cartctl.database.differences import HOME, is_ours, on_ours, own_difference
 from cartctl.database.judge import World
 from cartctl.database.ledger import LedgerRow, read_ledger
-from cartctl.database.status import become_owner
+from cartctl.database.status import act_as_owner_if_allowed
 from cartctl.errors import Refused
 from cartctl.migrations.frozen import MIGRATIONS
 
@@ -72,8 +72,7 @@ def plan_drop(
     postgres: Postgres, settings: Database, results: Mapping[str, Any], *, keep_dependents: bool = False
 ) -> DropPlan:
     """The plan for the run whose Actions gave `results` (its journal's). Raises Refused without a recorded catalogue."""
-    with postgres.session("drop plan") as connection:
-        become_owner(connection, settings)
+    with postgres.session("drop plan") as connection, act_as_owner_if_allowed(connection, settings):
         return plan_with(connection, results, keep_dependents=keep_dependents)
 
 

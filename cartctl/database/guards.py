@@ -52,20 +52,22 @@ def refuse_without_rights(connection: Connection, settings: Database) -> None:
             raise ConfigError(
                 f"database.{key}: there is no role {role} on this server.", hint="Create it first."
             )
+    row = connection.execute("SELECT current_user").fetchone()
+    user = settings.owner_role or str(row[0] if row else "?")
     rows = connection.execute(
         """SELECT name, to_regclass('public.' || quote_ident(name)) IS NOT NULL,
-                  has_table_privilege(to_regclass('public.' || quote_ident(name)), 'REFERENCES')
+                  has_any_column_privilege(%s, to_regclass('public.' || quote_ident(name)), 'REFERENCES')
            FROM unnest(%s::text[]) AS name""",
-        (list(PLATFORM),),
+        (user, list(PLATFORM)),
     ).fetchall()
     if missing := [name for name, there, _ in rows if not there]:
         raise Refused(
             f"The platform's tables are not here: {', '.join(missing)} missing in schema public.",
             hint=_where(connection, missing),
         )
-    row = connection.execute("SELECT current_user, has_schema_privilege('public', 'CREATE')").fetchone()
-    user, may_create = row if row is not None else ("?", False)
-    if not may_create:
+    if connection.execute("SELECT has_schema_privilege(%s, 'public', 'CREATE')", (user,)).fetchone() != (
+        True,
+    ):
         raise Refused(
             f"{user} may not create tables in schema public.", hint=f"GRANT CREATE ON SCHEMA public TO {user}"
         )

@@ -27,7 +27,7 @@ from cartctl.database.catalogue import read_catalogue
 from cartctl.database.contract import SCHEMA
 from cartctl.database.guards import refuse_unwritable
 from cartctl.database.judge import World, index_faults
-from cartctl.database.status import State, become_owner, read_state
+from cartctl.database.status import State, act_as_owner_if_allowed, become_owner, read_state
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused, StepFailed
 from cartctl.migrations.frozen import MIGRATIONS, Statement
@@ -75,8 +75,10 @@ def plan_indexes(postgres: Postgres, settings: Database) -> IndexPlan:
 
     Raises Refused for one that is there with another definition.
     """
-    with postgres.session("index plan", search_path=SCHEMA) as connection:
-        become_owner(connection, settings)
+    with (
+        postgres.session("index plan", search_path=SCHEMA) as connection,
+        act_as_owner_if_allowed(connection, settings),
+    ):
         return IndexPlan(tuple(_missing(connection, settings)))
 
 

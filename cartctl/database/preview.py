@@ -7,8 +7,8 @@ from cartctl.adapters.postgres import Postgres
 from cartctl.config.model import Database
 from cartctl.database.adoption import refuse_slow
 from cartctl.database.migrate import refuse
-from cartctl.database.status import become_owner, read_state
-from cartctl.database.work import prepare
+from cartctl.database.status import act_as_owner_if_allowed, read_state
+from cartctl.database.work import find_work
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,13 @@ class MigrationPreview:
 
 def preview(postgres: Postgres, settings: Database) -> MigrationPreview:
     """The pending SQL. Raises Refused where `deploy` would refuse for what is in the database."""
-    with postgres.session("plan", search_path="public") as connection:
-        become_owner(connection, settings)
+    with (
+        postgres.session("plan", search_path="public") as connection,
+        act_as_owner_if_allowed(connection, settings),
+    ):
         state = read_state(connection)
         refuse(state)
-        work = prepare(connection, settings, "plan", state)
+        work = find_work(connection, settings, "plan", state)
     refuse_slow(work.adoption)
     return MigrationPreview(
         pending=tuple(PendingMigration(each.name, work.script(each).decode()) for each in state.pending),

@@ -1,12 +1,12 @@
 """The cart's rows put back into their tables from a dump: row for row as they were, in one transaction, or not at all."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 from cartctl.adapters.blockers import ACCESS_EXCLUSIVE, endings, lock_holders, named
 from cartctl.adapters.effects import effect
@@ -21,7 +21,7 @@ from cartctl.database.drop_plan import drop_order
 from cartctl.database.guards import PLATFORM, refuse_unwritable
 from cartctl.database.judge import World
 from cartctl.database.rows import save_rows
-from cartctl.database.status import become_owner
+from cartctl.database.status import act_as_owner_if_allowed, become_owner
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused, StepFailed
 
@@ -41,6 +41,10 @@ class Kept:
     rows: Mapping[str, int]
 
 
+OpenKept: TypeAlias = Callable[[], AbstractContextManager[Kept]]
+"""How rows that were kept are opened, which may fetch and decrypt them."""
+
+
 @dataclass(frozen=True, slots=True)
 class PutBack:
     """What came back: rows by table."""
@@ -53,16 +57,37 @@ class PutBack:
     warnings: tuple[str, ...] = ()
 
 
-def find_put_back(postgres: Postgres, settings: Database, run: str) -> PutBack | None:
-    """What this run has put back already: recorded in the transaction that did it. Read-only."""
-    with postgres.session("put back") as connection:
-        become_owner(connection, settings)
+def find_put_back(
+    postgres: Postgres, settings: Database, run: str, source: str | None = None
+) -> PutBack | None:
+    """What this run has restored already: recorded in the transaction that did it. Read-only.
+
+    With `source` also what an earlier run restored from there, as long as the tables still hold rows.
+    """
+    with (
+        postgres.session("put back") as connection,
+        act_as_owner_if_allowed(connection, settings),
+    ):
         if connection.execute("SELECT to_regclass('cartctl.put_back')::text").fetchone() == (None,):
             return None
         row = connection.execute(
-            "SELECT source, rows FROM cartctl.put_back WHERE run = %s", (run,)
+            """SELECT source, rows, run FROM cartctl.put_back WHERE run = %s OR source = %s
+               ORDER BY run = %s DESC, at DESC LIMIT 1""",
+            (run, source, run),
         ).fetchone()
-        return PutBack(row[0], row[1]) if row else None
+        if row is None or (row[2] != run and not full_tables(connection)):
+            return None
+        return PutBack(row[0], row[1])
+
+
+def full_tables(connection: Connection) -> list[str]:
+    """Which of the cart's tables hold rows; a table that is missing holds none. Read-only."""
+    rows = connection.execute(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND relname = ANY (%s)",
+        (list(our_tables()),),
+    ).fetchall()
+    there = {str(row[0]) for row in rows}
+    return [name for name in our_tables() if name in there and holds_rows(connection, name)]
 
 
 def put_back(
@@ -79,7 +104,7 @@ def put_back(
     Raises Refused before any change for a damaged dump, missing tables and tables that hold rows; StepFailed, with
     nothing changed, when a row refers to what is no longer there. Counted against `kept` before it is committed.
     """
-    _refuse_damaged(kept)
+    refuse_damaged(kept)
     with postgres.session("put back", autocommit=False, lock_timeout="5s") as connection:
         become_owner(connection, settings)
         refuse_unwritable(connection)
@@ -123,7 +148,8 @@ def our_tables() -> tuple[str, ...]:
     return tuple(table.name for table in wanted_tables())
 
 
-def _refuse_damaged(kept: Kept) -> None:
+def refuse_damaged(kept: Kept) -> None:
+    """Raise Refused for a dump whose files are not as they were written, or that has none of the cart's tables. Read-only."""
     for name, checksum in kept.files.items():
         path = kept.dump / name
         if not path.is_file() or _checksum(path) != checksum:

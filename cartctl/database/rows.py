@@ -14,10 +14,11 @@ from cartctl.adapters.postgres import Connection, Postgres, sql
 from cartctl.adapters.programs import Attend, Program
 from cartctl.database.contract import SCHEMA
 from cartctl.engine.pulse import Pulse
-from cartctl.errors import StepFailed
+from cartctl.errors import Refused, StepFailed
 from cartctl.private_files import private_directory, write_private
 
 LIMIT = timedelta(hours=6)
+LARGEST = 4 * 1024 * 1024  # bytes of a manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +60,29 @@ def save_rows(
 
 
 def read_saved(directory: Path) -> SavedRows | None:
-    """What was saved there, if anything was. Read-only."""
+    """What was saved there, if anything was. Read-only.
+
+    Raises Refused for a manifest that cannot be read, or that names files outside its directory: it may be a copy.
+    """
+    place = directory / "manifest.json"
     try:
-        return SavedRows(**json.loads((directory / "manifest.json").read_text(encoding="utf-8")))
-    except FileNotFoundError:
+        with place.open("rb") as stream:
+            saved = SavedRows(**json.loads(stream.read(LARGEST)))
+        plain = all(Path(name).name == name and name not in {".", ".."} for name in saved.files)
+        whole = plain and all(type(count) is int for count in saved.rows.values())
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as wrong:
+        raise Refused(
+            f"The saved rows in {directory} cannot be read: {wrong}.",
+            hint="Give the directory that a rollback wrote.",
+        ) from wrong
+    if not whole:
+        raise Refused(
+            f"The saved rows in {directory} cannot be used: their manifest names what is not there.",
+            hint="Give the directory that a rollback wrote.",
+        )
+    return saved
 
 
 def _dump(

@@ -1,6 +1,7 @@
 """Which migrations a database has had, by whose record. Read-only."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,6 +11,8 @@ from cartctl.database.application import read_application
 from cartctl.database.ledger import Ledger, LedgerRow, read_ledger
 from cartctl.errors import ConfigError
 from cartctl.migrations.frozen import MIGRATIONS, Frozen
+
+SET_OPTION = 160000  # server_version_num since which membership may come without SET ROLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +96,7 @@ def read_state(connection: Connection) -> State:
 
 def status(postgres: Postgres, settings: Database) -> MigrationStatus:
     """What is applied and what is pending, by cartctl's record, and what Prisma's ledger says. Read-only."""
-    with postgres.session("status") as connection:
-        become_owner(connection, settings)
+    with postgres.session("status") as connection, act_as_owner_if_allowed(connection, settings):
         state = read_state(connection)
     known = read_application(settings.migrations)
     applied = tuple(migration.name for migration in state.applied) if not state.unknown else ()
@@ -119,6 +121,32 @@ def become_owner(connection: Connection, settings: Database) -> None:
             f"database.owner_role: {refused.message}",
             hint=f"Create the role {settings.owner_role} and GRANT it to the user of database.dsn.",
         ) from refused
+
+
+@contextmanager
+def act_as_owner_if_allowed(connection: Connection, settings: Database) -> Iterator[None]:
+    """For reading: as the owner where this session may become it, else as itself, since a reader is no member of it.
+
+    The connection must be in autocommit. Raises ConfigError for a role that does not exist.
+    """
+    role = settings.owner_role
+    if not role:
+        yield
+        return
+    right = "SET" if connection.info.server_version >= SET_OPTION else "MEMBER"
+    row = connection.execute(
+        "SELECT pg_has_role(oid, %s), current_setting('role') FROM pg_roles WHERE rolname = %s", (right, role)
+    ).fetchone()
+    if row is None:
+        become_owner(connection, settings)  # it raises, naming the role
+    allowed, before = row or (False, "none")
+    if allowed:
+        become_owner(connection, settings)
+    try:
+        yield
+    finally:
+        if allowed and not connection.closed:
+            connection.execute("SELECT set_config('role', %s, false)", (before,))
 
 
 def _rows(connection: Connection, query: str) -> list[tuple[object, ...]]:

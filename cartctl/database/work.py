@@ -71,8 +71,13 @@ def strict_by(settings: Database, known: ledger.Ledger) -> bool:
 
 
 def prepare(aside: Connection, settings: Database, run_id: str, state: State) -> Work:
-    """What a deployment would do here. Raises Refused for missing rights and for objects of another shape. Read-only."""
+    """As `find_work`; also raises Refused for missing rights."""
     refuse_without_rights(aside, settings)
+    return find_work(aside, settings, run_id, state)
+
+
+def find_work(aside: Connection, settings: Database, run_id: str, state: State) -> Work:
+    """What a deployment would do here. Raises Refused for objects of another shape. Read-only."""
     application = read_application(settings.migrations)
     strict = strict_by(settings, state.ledger) and not application.run
     adoption = find_adoption(aside, state.pending, strict=strict)

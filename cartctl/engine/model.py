@@ -180,6 +180,7 @@ class Check(ABC):
     """Looks and judges; changes nothing."""
 
     key: str
+    follows: ClassVar[str] = ""  # the step whose work it judges: skipped where that one failed
 
     @abstractmethod
     def judge(self, pulse: "Pulse") -> Checks:

@@ -49,6 +49,7 @@ class RunReport:
     warnings: tuple[str, ...] = field(default=())
     asked: Mapping[str, Any] = field(default_factory=dict)  # what the run was asked for, as its plan keeps it
     not_notified: tuple[NotNotified, ...] = ()
+    saved_rows: str | None = None  # the directory of the rows that it saved before they went
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ def report(events: list[Event]) -> RunReport:
         warnings=tuple(dict.fromkeys((*_remarks(events), *told.get("warnings", ())))),
         asked=dict(started.data.get("asked", {})),
         not_notified=tuple(_not_notified(events)),
+        saved_rows=saved_rows(state.results),
     )
 
 
@@ -91,9 +93,18 @@ def _not_notified(events: Iterable[Event]) -> Iterator[NotNotified]:
             yield NotNotified(str(one["name"]), event.key, str(one["reason"]))
 
 
+def saved_rows(results: Mapping[str, Any]) -> str | None:
+    """Where a run's Actions saved rows before they dropped or replaced them; None where they saved none. Pure."""
+    dropped, restored = results.get("database") or {}, results.get("carts.restore") or {}
+    return dropped.get("saved") or restored.get("replaced")
+
+
 def _remarks(events: Iterable[Event]) -> Iterator[str]:
-    """What reverts said about the changes of others that they kept."""
+    """What reverts said about the changes of others that they kept, and what Actions say of what they did."""
     for event in events:
+        made = event.data.get("result")
+        if event.event == "applied" and isinstance(made, Mapping) and "verdict" not in made:
+            yield from (f"{event.key}: {each}" for each in made.get("warnings", ()))
         if event.event == "restored" and event.data.get("message"):
             yield str(event.data["message"])
 

@@ -43,6 +43,7 @@ from cartctl.errors import (
 
 REFUSALS = {2, 3, 8}  # exit codes of a step that looked and did nothing
 
+NextCommands: TypeAlias = Mapping[str, str | Callable[[], str]]
 Kinds: TypeAlias = Mapping[
     str, Callable[[str, tuple[str, ...]], Change[Any]]
 ]  # kind → Change from (key, names)
@@ -79,12 +80,12 @@ class Runner:
         self._failures: list[CartctlError] = []
 
     def execute(
-        self, plan: Sequence[Step], next_commands: Mapping[str, str], first: Event | None = None
+        self, plan: Sequence[Step], next_commands: NextCommands, first: Event | None = None
     ) -> Outcome:
         """The run to its end, whatever is raised on the way; only a kill, or being told to stop at once, prevents it.
 
-        `next_commands` says what to run after each outcome word, and after `unchanged`: an end before anything was moved.
-        `first`, already journalled, is shown before the first step.
+        `next_commands` says what to run after each outcome word, and after `unchanged`: an end before anything was moved;
+        one that depends on what the run did is a function. `first`, already journalled, is shown before the first step.
         """
         if self._on_failure is OnFailure.GO_ON:
             self._journal.may_miss()
@@ -93,7 +94,8 @@ class Runner:
         if outcome.ended:
             self._announce(plan, outcome)
         changed = outcome.word == "succeeded" or self.has_changed(plan)
-        next_command = next_commands.get(outcome.word if changed else "unchanged", "")
+        following = next_commands.get(outcome.word if changed else "unchanged", "")
+        next_command = following() if callable(following) else following
         ended = replace(outcome, next_command=next_command)
         self._tell(RUN, "finished" if ended.ended else "interrupted", ended.to_json())
         return self._telling.confirm_written(ended)
@@ -165,6 +167,10 @@ class Runner:
                 result = step.perform(self.run, self._pulse) if found is None else found
                 self._tell(step.key, "applied", {**_took(started), "result": result})
                 self.run = replace(self.run, results=dict(self.state.results))
+            case Check() if step.follows and step.follows not in self.state.done:
+                self._tell(
+                    step.key, "skipped", {"reason": f"{step.follows} failed: there is nothing to compare"}
+                )
             case Check():
                 self._tell(
                     step.key,

@@ -12,7 +12,7 @@ from cartctl.engine.outcome import OnFailure, Outcome
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.remaining import Stopping
 from cartctl.engine.report import RunReport, report
-from cartctl.engine.runner import Runner
+from cartctl.engine.runner import NextCommands, Runner
 from cartctl.engine.state import RUN, State
 from cartctl.engine.view import View
 from cartctl.errors import Refused
@@ -32,7 +32,7 @@ class Journey:
     asked: Mapping[str, Any] = field(default_factory=dict)
     of: str | None = None
     on_failure: OnFailure = OnFailure.UNDO
-    next_commands: Mapping[str, str] = field(default_factory=dict)
+    next_commands: NextCommands = field(default_factory=dict)
 
 
 def carry_out(
@@ -60,8 +60,9 @@ def carry_out(
     state.take(first)
     steps = [step for phase in journey.phases for step in phase.steps]
     next_command = journey.next_commands.get("interrupted", "cartctl history")
+    going_on = next_command() if callable(next_command) else next_command
     stopping = Stopping(
-        state, journals.kept, IN_PLACE, next_command, lambda: runner.has_changed(steps, at_work=True)
+        state, journals.kept, IN_PLACE, going_on, lambda: runner.has_changed(steps, at_work=True)
     )
     with stopping.at_once(pulse):
         outcome = runner.execute(steps, journey.next_commands, first)

@@ -18,6 +18,7 @@ from cartctl.monitoring.watch import Watch
 from cartctl.plans import parts
 from cartctl.plans.asked import PREFLIGHT, Asked
 from cartctl.plans.carry_out import Journey, carry_out
+from cartctl.plans.checklist import preflight
 from cartctl.plans.deployment import NEVER_SKIPPED, deployment
 from cartctl.plans.journals import WAYS_ON, Journals, open_journals, refuse_unfinished
 from cartctl.plans.phases import Phase, keys, without
@@ -141,8 +142,13 @@ def _judge_anew(ports: Ports, asked: Asked, state: State, pulse: Pulse) -> None:
         return
     midway = "the run is in the middle of it"
     skip = asked.looks_left_out | dict.fromkeys(("cluster", "metrics", "api", "dashboard", "flags"), midway)
-    found = parts.preflight(
-        ports, asked.images, outside_window=asked.outside_window, skip=skip, at=asked.at
+    found = preflight(
+        ports,
+        asked.images,
+        outside_window=asked.outside_window,
+        skip=skip,
+        restore_carts=asked.restore_carts,
+        at=asked.at,
     ).judge(pulse)
     if found.verdict in {Verdict.FAIL, Verdict.UNKNOWN}:
         told = "; ".join(f"{bad.name}: {bad.observed}" for bad in found.bad())

@@ -11,6 +11,7 @@ from cartctl.engine.model import Restore, Skip, Step
 from cartctl.monitoring.watch import Watch
 from cartctl.plans import parts
 from cartctl.plans.asked import Asked
+from cartctl.plans.checklist import preflight_of
 from cartctl.plans.phases import Phase
 from cartctl.ports import Ports
 
@@ -32,9 +33,7 @@ def deployment(
     return (
         Phase("1 Preparation", "T-60", (
             *gate("gate.preparation", asked.at and asked.at - PREPARATION),
-            parts.preflight(
-                ports, asked.images, outside_window=asked.outside_window, skip=asked.looks_left_out, at=asked.at
-            ),
+            preflight_of(ports, asked),
             parts.snapshot(ports),
             parts.announce(ports, "announce"),
             parts.prewarm(ports),

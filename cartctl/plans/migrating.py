@@ -14,6 +14,7 @@ from cartctl.engine.model import CheckResult, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused
 from cartctl.migrations.frozen import MIGRATIONS
+from cartctl.plans.database_checks import migration_checks, refuse_bad
 from cartctl.plans.short_run import short_run
 from cartctl.ports import Ports
 from cartctl.steps.fingerprint import Fingerprint
@@ -35,6 +36,7 @@ def migrate(ports: Ports, pulse: Pulse, say: Callable[[str], None]) -> Migrated:
 
         _refuse_other(compare_application(ports, pulse), say)
     Thread(target=load, name="loading").start()  # while the server is waited for
+    refuse_bad(migration_checks(ports, pulse), say)
     steps = (Fingerprint(ports.database), Migrate(ports.database, settings))
     return _migrated(short_run(ports, "migrate", steps, pulse)["migrate"])
 

@@ -1,7 +1,7 @@
 """The steps of the plans, each given the adapters it needs and the part of the configuration that concerns it."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -10,7 +10,6 @@ from cartctl.adapters.flag_store import ConfigMapFlags, FileFlags, FlagStore
 from cartctl.checks.catalogue import SameCatalogue
 from cartctl.checks.health import OldHealth
 from cartctl.checks.log_errors import LogErrors
-from cartctl.checks.preflight import Preflight
 from cartctl.checks.running_images import running_images
 from cartctl.checks.smoke import Smoke
 from cartctl.config.values import revealed
@@ -19,10 +18,7 @@ from cartctl.database.drop import Allowed
 from cartctl.database.drop_plan import DropPlan, plan_drop
 from cartctl.engine.model import Evidence, Skip, Step
 from cartctl.errors import UsageError
-from cartctl.plans.kept_rows import find_kept
-from cartctl.plans.migrations import pending
-from cartctl.plans.rehearsing import rehearsed
-from cartctl.plans.rollout_record import began_with
+from cartctl.plans.kept_rows import find_kept, kept_name
 from cartctl.ports import Ports
 from cartctl.snapshots.create import Subject
 from cartctl.snapshots.destination import open_store
@@ -48,31 +44,6 @@ ARRIVES = timedelta(minutes=3)  # a mounted ConfigMap reaches pods within two mi
 GROUPS = ("api", "workers", "frontend")
 Results = Mapping[str, Any]  # what a run's Actions have made by now
 NONE: Results = MappingProxyType({})
-
-
-def preflight(
-    ports: Ports,
-    asked: Mapping[str, str],
-    *,
-    outside_window: bool,
-    skip: Mapping[str, str] | None = None,
-    at: datetime | None = None,
-) -> Preflight:
-    """The checklist, before anything changes; `asked` are the images of the command line.
-
-    The window must be open at `at`, when the migration begins, or now where that is later.
-    """
-    return Preflight(
-        ports,
-        lambda: pending(ports),
-        images=asked,
-        skip=skip,
-        follows=True,
-        outside_window=outside_window,
-        now=lambda: max(datetime.now(UTC), at or datetime.min.replace(tzinfo=UTC)),
-        rehearsed=lambda: rehearsed(ports),
-        rollout=lambda: began_with(ports),
-    )
 
 
 def snapshot(ports: Ports) -> Step:
@@ -161,7 +132,8 @@ def migrate(ports: Ports) -> Step:
 
 def restore_carts(ports: Ports, source: str) -> Step:
     """Rows that a rollback saved, or a snapshot's, put back. Raises UsageError when there are none of this name."""
-    return RestoreCarts(ports.database, ports.env.database, find_kept(ports, source))
+    kept = find_kept(ports, source)
+    return RestoreCarts(ports.database, ports.env.database, kept, name=kept_name(ports, source))
 
 
 def hook(ports: Ports) -> Step:

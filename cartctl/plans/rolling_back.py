@@ -2,23 +2,26 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from shlex import quote
 from typing import ClassVar
 
 from cartctl.adapters.postgres import SqlFailed
 from cartctl.database.drop_plan import DropPlan, refuse_nothing, require
 from cartctl.engine.lock import Lock, RunLock, find_holder, hand_over, holder_of
-from cartctl.engine.model import Event, Evidence
+from cartctl.engine.model import Checks, Event, Evidence
 from cartctl.engine.outcome import OnFailure
 from cartctl.engine.pulse import Pulse
-from cartctl.engine.report import RunReport
+from cartctl.engine.report import RunReport, saved_rows
+from cartctl.engine.runner import NextCommands
 from cartctl.engine.signals import interruptible
 from cartctl.engine.state import RUN, State, new_run_id
 from cartctl.engine.view import View
 from cartctl.errors import Locked, OperatorNeeded, Refused
 from cartctl.plans import parts
 from cartctl.plans.carry_out import Journey, carry_out
+from cartctl.plans.database_checks import drop_checks, for_a_reader, refuse_bad
 from cartctl.plans.journal_file import read_journal_file
 from cartctl.plans.journals import Journals, open_journals
 from cartctl.plans.kinds import kinds as known_kinds
@@ -56,7 +59,7 @@ def take_back(ports: Ports, wanted: Wanted, view: View, say: Callable[[str], Non
                 facts={"database": wanted.database},
                 of=taken.run,
                 on_failure=OnFailure.GO_ON,
-                next_commands=_next_commands(ports.env.name),
+                next_commands=_next_commands(ports.env.name, state),
             )
             told = carry_out(journey, state, ports, journals, lock=lock, pulse=pulse, view=view)
         for run in (taken, *journals.since(taken)):
@@ -87,6 +90,7 @@ class Shown:
     database: DropPlan | None
     started_at: datetime | None = None
     images: tuple[ImageMove, ...] = ()
+    checks: Checks = field(default_factory=Checks)  # of the database, before the drop
 
     def __str__(self) -> str:
         """The run, its time and the images, as one line."""
@@ -104,10 +108,15 @@ class Shown:
         self.plan.refuse_blocked()
         if self.database:
             require(self.database, allow_data_loss=allow_data_loss)
+            if self.checks.checks:
+                refuse_bad(self.checks)
 
 
-def show_plan(ports: Ports, wanted: Wanted) -> Shown:
-    """Look at everything a rollback would do. Read-only. Raises what the rollback itself would refuse."""
+def show_plan(ports: Ports, wanted: Wanted, *, only_shown: bool = False) -> Shown:
+    """Look at everything a rollback would do. Read-only. Raises what the rollback itself would refuse.
+
+    With `only_shown` a role that may only read is not refused for what it may not do.
+    """
     with open_journals(ports, without_database=not wanted.database, read_only=True) as journals:
         state, taken = choose(journals, wanted)
         results = journals.origin(taken)
@@ -124,7 +133,9 @@ def show_plan(ports: Ports, wanted: Wanted) -> Shown:
         known_kinds(ports),
     )
     began = taken.started.at if taken.started else None
-    return Shown(taken.run, plan, drop, began, _images(plan, state.evidence))
+    checks = drop_checks(ports, drop, Pulse()) if drop and not drop.empty else Checks()
+    checks = for_a_reader(ports, checks) if only_shown else checks
+    return Shown(taken.run, plan, drop, began, _images(plan, state.evidence), checks)
 
 
 def _images(plan: Plan, evidence: Mapping[str, Evidence]) -> tuple[ImageMove, ...]:
@@ -233,10 +244,19 @@ def _end_of(taken: State, told: RunReport, journals: Journals) -> None:
     journals.kept.append(Event(taken.run, datetime.now(UTC), RUN, "finished", data))
 
 
-def _next_commands(env: str) -> dict[str, str]:
+def _next_commands(env: str, state: State) -> NextCommands:
     return {
-        "succeeded": f"cartctl health --env {env}",
+        "succeeded": lambda: _after(env, state),
         "failed": f"cartctl rollback --env {env}",
         "inconclusive": f"cartctl health --env {env}",
         "interrupted": f"cartctl rollback --env {env}",
     }
+
+
+def _after(env: str, state: State) -> str:
+    """Rows that were saved come back with a later deployment, which is given their directory."""
+    place = saved_rows(state.results)
+    later = (
+        f"; to restore the rows: cartctl deploy --env {env} --restore-carts {quote(place)}" if place else ""
+    )
+    return f"cartctl health --env {env}{later}"

@@ -26,7 +26,7 @@ class Unlocked:
 
 def unlock(ports: Ports, *, force: bool) -> Unlocked:
     """What was found, or done. Raises Locked, naming the holder, without `force`."""
-    with open_journals(ports) as journals, ports.state.session("unlock") as connection:
+    with open_journals(ports, read_only=not force) as journals, ports.state.session("unlock") as connection:
         holder = find_holder(connection, journals.kept)
         if holder is None:
             return Unlocked(None)

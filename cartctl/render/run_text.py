@@ -77,6 +77,8 @@ def summary(result: Summary) -> RenderableType:
         table.add_row("warning", Text(warning, "yellow"))
     for one in run.not_notified:
         table.add_row("not notified", Text(f"{one.name} ({one.step}): {one.reason}", "yellow"))
+    if run.saved_rows:
+        table.add_row("saved rows", Text(run.saved_rows))
     if run.next_command:
         table.add_row("next", Text(run.next_command, "bold"))
     return Group(Text(), table)

@@ -15,7 +15,7 @@ from cartctl.errors import Refused
 from cartctl.snapshots.encryption import checksums, seal
 from cartctl.snapshots.manifest import DamagedSnapshot, File, Manifest, write_manifest
 from cartctl.snapshots.marks import sync
-from cartctl.snapshots.source import Facts, Fingerprint, database_size, exported, read_facts
+from cartctl.snapshots.source import Facts, Fingerprint, database_size, dump_size, exported, read_facts
 from cartctl.snapshots.state import JOURNAL_SCHEMA
 from cartctl.snapshots.store import DUMP, Store
 
@@ -51,7 +51,7 @@ def create(subject: Subject, store: Store, snapshot: str, pulse: Pulse) -> Manif
     with exported(subject.database) as (connection, name):
         tools = find_tools(connection.info.server_version)
         size = database_size(connection)
-        _require_room(store, size)
+        _require_room(store, dump_size(connection))
         with store.making(snapshot) as partial:
             facts = read_facts(connection, subject.fingerprint, pulse)
             dump = partial / DUMP
@@ -90,7 +90,7 @@ def _require_room(store: Store, size: int) -> None:
     place, free = store.room()
     if free < size:
         raise Refused(
-            f"No room for a snapshot: the database has {_megabytes(size)}, {place} has {_megabytes(free)} free.",
+            f"No room for a snapshot: it takes up to {_megabytes(size)}, {place} has {_megabytes(free)} free.",
             hint="Make room there, or set database.snapshots.url to a larger disk.",
         )
 

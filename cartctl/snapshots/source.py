@@ -32,6 +32,12 @@ SELECT DISTINCT pg_get_userbyid(refobjid) FROM pg_shdepend
 WHERE refclassid = 'pg_authid'::regclass AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
 UNION SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database() ORDER BY 1
 """
+_DUMP_SIZE = """
+SELECT (coalesce(sum(pg_table_size(c.oid)), 0) + pg_table_size('pg_largeobject'))::bigint
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_'
+  AND n.nspname NOT IN ('information_schema', 'cartctl_journal')
+"""
 _TABLESPACES = """
 SELECT DISTINCT spcname FROM pg_class c JOIN pg_tablespace t ON t.oid = c.reltablespace
 WHERE spcname <> 'pg_global' ORDER BY 1
@@ -99,6 +105,11 @@ def read_facts(connection: Connection, fingerprint: Fingerprint, pulse: Pulse) -
 def database_size(connection: Connection) -> int:
     """Bytes of the database on the server's disk, indexes included: no dump of it is larger. Read-only."""
     return int(_one(connection, "SELECT pg_database_size(current_database())")[0])
+
+
+def dump_size(connection: Connection) -> int:
+    """Bytes that a dump takes at most: the tables and large objects as they are, without indexes. Read-only."""
+    return int(_one(connection, _DUMP_SIZE)[0])
 
 
 def _server(connection: Connection) -> Server:

@@ -1,17 +1,13 @@
 """The cart's rows put back: those a rollback saved, or those of a snapshot."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from cartctl.adapters.postgres import Postgres
 from cartctl.config.model import Database
-from cartctl.database.put_back import Kept, PutBack, find_put_back, put_back
+from cartctl.database.put_back import OpenKept, PutBack, find_put_back, put_back
 from cartctl.engine.model import Action, Run
 from cartctl.engine.pulse import Pulse
-
-OpenKept = Callable[[], AbstractContextManager[Kept]]
 
 
 class RestoreCarts(Action[dict[str, Any]]):
@@ -20,16 +16,23 @@ class RestoreCarts(Action[dict[str, Any]]):
     key = "carts.restore"
 
     def __init__(
-        self, postgres: Postgres, settings: Database, source: OpenKept, *, replacing: bool = False
+        self,
+        postgres: Postgres,
+        settings: Database,
+        source: OpenKept,
+        *,
+        name: str | None = None,
+        replacing: bool = False,
     ) -> None:
         self._postgres = postgres
         self._settings = settings
         self._source = source
+        self._name = name
         self._replacing = replacing
 
     def find(self, run: Run) -> dict[str, Any] | None:
-        """What an attempt that was killed has put back already. Read-only."""
-        found = find_put_back(self._postgres, self._settings, run.id)
+        """What an attempt that was killed, or an earlier run that was given the same `name`, has restored already. Read-only."""
+        found = find_put_back(self._postgres, self._settings, run.id, self._name)
         return None if found is None else _json(found)
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:

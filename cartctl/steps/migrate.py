@@ -7,7 +7,7 @@ from cartctl.config.model import Database
 from cartctl.database.catalogue import Catalogue, Difference, read_catalogue
 from cartctl.database.differences import attributed, before, to_json
 from cartctl.database.migrate import Migrated, deploy_on, migrator
-from cartctl.database.status import become_owner, status
+from cartctl.database.status import act_as_owner_if_allowed, status
 from cartctl.database.verify import verify_with
 from cartctl.engine.model import Action, Checks, Run, Verdict
 from cartctl.engine.pulse import Pulse
@@ -48,8 +48,10 @@ class Migrate(Action[dict[str, Any]]):
         return _result(made, attributed(_fingerprint(run, begun), begun, after))
 
     def _look(self) -> tuple[Catalogue, Checks]:
-        with self._postgres.session("verify") as connection:
-            become_owner(connection, self._settings)
+        with (
+            self._postgres.session("verify") as connection,
+            act_as_owner_if_allowed(connection, self._settings),
+        ):
             now = read_catalogue(connection)
             return now, verify_with(connection, now, self._settings)
 

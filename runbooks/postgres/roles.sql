@@ -4,7 +4,8 @@
 --
 -- owner     owns the cart's tables (database.owner_role); may be the role that owns the platform's tables
 -- deployer  the user of database.dsn: becomes the owner for DDL, reads everything for dumps, keeps the journal
--- reader    for status, verify and history: changes nothing
+-- reader    for every command that only reads (status, verify, plans, preflight, history, monitor, cart stats): changes
+--           nothing, and need not be a member of the owner
 --
 -- The application's own role (database.app_role) needs nothing here: each migration grants it what it needs.
 -- Passwords are not set here; use \password, or the server's own way to authenticate.

@@ -98,6 +98,56 @@ def test_the_reader_looks_and_changes_nothing(shop: Postgres, tmp_path: Path) ->
     assert run_sql(shop, "SELECT count(*) FROM cartctl.alembic_version") == [(0,)]
 
 
+READ_ONLY = {  # command line → exit codes that say what was found, not that reading was denied
+    ("migrate", "status"): {0},
+    ("migrate", "verify"): {0},
+    ("migrate", "deploy", "--plan"): {0},
+    ("migrate", "index"): {0},
+    ("migrate", "lint"): {0},
+    ("history",): {0},
+    ("unlock",): {0},
+    ("snapshot", "create"): {0},
+    ("snapshot", "list"): {0},
+    ("cart", "stats", "--company", "c"): {0},
+    ("cart", "recovery"): {0},
+    ("cart", "expire"): {0},
+    ("cart", "cleanup"): {0},
+    ("preflight", "--only", "migrations", "--only", "blockers", "--only", "recovery", "--only", "dump"): {0},
+    ("preflight", "--only", "database", "--only", "rehearsal", "--only", "restore"): {
+        7
+    },  # it may not become the owner
+    ("rollback", "--database", "--plan"): {0},
+}
+
+
+@pytest.mark.parametrize("migrated", (False, True))
+def test_the_reader_runs_every_command_that_reads(shop: Postgres, tmp_path: Path, migrated: bool) -> None:
+    """With the owner configured, whose member it is not: each command reads, and what it may not do is named as that."""
+    if migrated:
+        assert program(tmp_path / "d", shop, "rt_deployer")("migrate", "deploy").returncode == 0
+    reader = program(tmp_path / "r", shop, "rt_reader")
+    text = reader.file.read_text()
+    there = 'cluster = { kind = "sandbox", control = "http://127.0.0.1:1", secret = "x" }'
+    reader.file.write_text(text.replace('cluster = { kind = "kubernetes", context = "none" }', there))
+    jobs = [("cart", job) for job in ("stats", "recovery", "expire", "cleanup")]
+    missing: dict[tuple[str, ...], set[int]] = {
+        ("migrate", "verify"): {7},
+        ("rollback", "--database"): {3},
+        **{job: {3} for job in jobs},
+    }
+    denied = []
+    for line, codes in READ_ONLY.items():
+        done = reader(*line)
+        wanted = codes if migrated else missing.get(tuple(line[:2]), codes)
+        if done.returncode not in wanted or "permission denied" in done.stdout + done.stderr:
+            denied.append((line, done.returncode, done.stdout[-600:], done.stderr))
+    assert denied == []
+    shown = reader("preflight", "--only", "database")
+    assert [
+        row.split()[1] for row in shown.stdout.splitlines() if row.startswith("fail") and "verdict" not in row
+    ] == (["database.owner_role"] if migrated else ["database.owner_role", "database.schemas"]), shown.stdout
+
+
 def test_a_role_without_rights_is_told_what_to_grant(pg15: Server, tmp_path: Path) -> None:
     """Somebody with a login and nothing else: exit 3, one sentence, nothing changed."""
     database = pg15.create_platform()

@@ -28,6 +28,7 @@ from cartctl.checks.preflight.migrations import Pending, look_at_migrations
 from cartctl.checks.preflight.people import look_at_proof, look_at_signoffs, look_at_window
 from cartctl.checks.preflight.redis import Invalidates, look_at_redis
 from cartctl.checks.preflight.rehearsal import look_at_rehearsal
+from cartctl.checks.preflight.restore import Restoring, look_at_restore
 from cartctl.config.model import Environment
 from cartctl.engine.model import Check, CheckResult, Checks
 from cartctl.engine.pulse import Pulse
@@ -43,6 +44,7 @@ NAMES = (
     "database",
     "blockers",
     "migrations",
+    "restore",
     "dump",
     "backup",
     "recovery",
@@ -109,7 +111,7 @@ class Preflight(Check):
 
     `migrations` asks the migration status; `images` are those of the command line. `only` names the checks wanted, `skip` those skipped, as a whole or by one result's name, with the reason.
     `follows` says that a run goes on from here and takes a snapshot; `outside_window` that its window is waived; `rehearsed` asks whether this very deployment of the database was rehearsed,
-    `rollout` what a rollout that is under way began with (empty: none is).
+    `rollout` what a rollout that is under way began with (empty: none is), `restoring` whose rows are to be restored.
     """
 
     key = "preflight"
@@ -127,6 +129,7 @@ class Preflight(Check):
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         rehearsed: Callable[[], bool] = lambda: False,
         rollout: Callable[[], Mapping[str, Any]] = dict,
+        restoring: Callable[[], Restoring | None] = lambda: None,
     ) -> None:
         self._parts = parts
         self._migrations = migrations
@@ -138,6 +141,7 @@ class Preflight(Check):
         self._now = now
         self._rehearsed = rehearsed
         self._rollout = rollout
+        self._restoring = restoring
         _require_known(self._only)
         _require_skippable(self._skip)
 
@@ -155,9 +159,10 @@ class Preflight(Check):
         parts, env = self._parts, self._parts.env
         database = env.database
         return {
-            "database": lambda _: look_at_database(parts.database, database),
+            "database": lambda pulse: look_at_database(parts.database, database, pulse),
             "blockers": lambda pulse: look_at_blockers(parts.database, database, pulse),
             "migrations": lambda _: look_at_migrations(self._migrations),
+            "restore": lambda pulse: look_at_restore(parts.database, database, self._restoring(), pulse),
             "dump": self._dump,
             "backup": self._backup,
             "recovery": self._recovery,
@@ -179,11 +184,12 @@ class Preflight(Check):
             "rehearsal": lambda _: look_at_rehearsal(env, self._migrations, self._rehearsed),
         }
 
-    def _dump(self, _: Pulse) -> Iterator[CheckResult]:
-        if self._parts.env.database.snapshots.elsewhere:
+    def _dump(self, pulse: Pulse) -> Iterator[CheckResult]:
+        settings = self._parts.env.database
+        if settings.snapshots.elsewhere:
             yield passed("dump", "another tool makes the backup")
         else:
-            yield from look_at_dump(self._parts.database, self._writable_store)
+            yield from look_at_dump(self._parts.database, settings, self._writable_store, pulse)
 
     def _backup(self, pulse: Pulse) -> Iterator[CheckResult]:
         settings = self._parts.env.database.snapshots

@@ -5,12 +5,15 @@ from datetime import UTC, datetime, timedelta
 
 from cartctl.adapters.pg_tools import find_tools
 from cartctl.adapters.postgres import Connection, Postgres
-from cartctl.checks.preflight.database import QUERY_LIMIT
+from cartctl.checks.database.ask import QUERY_LIMIT, Question, ask_all
+from cartctl.checks.isolation import isolated
 from cartctl.checks.preflight.look import failed, passed, warned
+from cartctl.config.model import Database
 from cartctl.config.values import format_duration
 from cartctl.engine.model import CheckResult
 from cartctl.engine.pulse import Pulse
 from cartctl.snapshots.elsewhere import Provider, newest
+from cartctl.snapshots.source import dump_size
 from cartctl.snapshots.store import Store
 
 _UNREADABLE = """
@@ -18,8 +21,21 @@ SELECT n.nspname || '.' || c.relname
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'S') AND c.relpersistence <> 't'
   AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'cartctl_journal')
-  AND NOT CASE c.relkind WHEN 'S' THEN has_sequence_privilege(c.oid, 'SELECT') ELSE has_table_privilege(c.oid, 'SELECT') END
+  AND NOT (has_schema_privilege(n.oid, 'USAGE') AND CASE c.relkind
+    WHEN 'S' THEN has_sequence_privilege(c.oid, 'SELECT') ELSE has_table_privilege(c.oid, 'SELECT') END)
+  AND NOT EXISTS (  -- an extension's own tables are made anew with it, unless it says that their rows are configuration
+    SELECT FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e' AND c.oid <> ALL (coalesce(e.extconfig, '{}')))
 ORDER BY 1 LIMIT 5
+"""
+_LARGE_OBJECTS = """
+SELECT m.oid, pg_get_userbyid(m.lomowner) FROM pg_largeobject_metadata m
+WHERE current_setting('lo_compat_privileges') = 'off'
+  AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+  AND NOT pg_has_role(m.lomowner, 'USAGE')
+  AND NOT EXISTS (SELECT FROM aclexplode(m.lomacl) AS a WHERE a.privilege_type = 'SELECT'
+                    AND (a.grantee = 0 OR pg_has_role(a.grantee, 'USAGE')))
+LIMIT 1
 """
 _HIDDEN = """
 SELECT c.oid::regclass::text FROM pg_class c WHERE c.relrowsecurity AND row_security_active(c.oid) ORDER BY 1 LIMIT 5
@@ -31,31 +47,58 @@ FROM pg_stat_archiver
 """
 
 
-def look_at_dump(postgres: Postgres, open_store: Callable[[], Store]) -> Iterator[CheckResult]:
-    """The tools, the right to read everything, and room on the disk. Read-only."""
-    with postgres.session("preflight", statement_timeout=QUERY_LIMIT) as connection:
-        tools = find_tools(connection.info.server_version)
-        yield passed("dump.tools", f"pg_dump {tools.version}")
-        yield _readable(connection)
-        row = connection.execute("SELECT pg_database_size(current_database())").fetchone()
-    yield _room(open_store(), int(row[0]) if row else 0)
+def look_at_dump(
+    postgres: Postgres, settings: Database, open_store: Callable[[], Store], pulse: Pulse
+) -> Iterator[CheckResult]:
+    """The tools, the right to read everything, and room for the dump; each by itself. Read-only."""
+    sizes: list[int] = []
+
+    def size(connection: Connection, _: Database) -> Iterator[CheckResult]:
+        sizes.append(dump_size(connection))
+        yield from ()
+
+    questions = (
+        Question("dump.tools", _tools),
+        Question("dump.readable", _readable),
+        Question("dump.large_objects", _large_objects),
+        Question("dump.room", size),
+    )
+    yield from ask_all(postgres, settings, questions, pulse)
+    if sizes:
+        yield from isolated("dump.room", lambda: [_room(open_store(), sizes[0])], pulse)
 
 
-def _readable(connection: Connection) -> CheckResult:
+def _tools(connection: Connection, _: Database) -> Iterator[CheckResult]:
+    yield passed("dump.tools", f"pg_dump {find_tools(connection.info.server_version).version}")
+
+
+def _large_objects(connection: Connection, _: Database) -> Iterator[CheckResult]:
+    """A dump reads every large object, and pg_read_all_data is no right to them."""
+    name, expected = "dump.large_objects", "every one readable"
+    row = connection.execute(_LARGE_OBJECTS).fetchone()
+    if row is None:
+        yield passed(name, expected)
+        return
+    hint = f"GRANT {row[1]} TO {connection.info.user}, or GRANT SELECT ON LARGE OBJECT {row[0]} (and on every other) TO it."
+    yield failed(name, f"no SELECT on large object {row[0]} of {row[1]}", expected, hint)
+
+
+def _readable(connection: Connection, _: Database) -> Iterator[CheckResult]:
     name, expected = "dump.readable", "every table readable, none with rows hidden by a policy"
     if closed := [row[0] for row in connection.execute(_UNREADABLE).fetchall()]:
         hint = "GRANT pg_read_all_data to the deployer."
-        return failed(name, f"no SELECT on {', '.join(closed)}", expected, hint)
-    if hidden := [row[0] for row in connection.execute(_HIDDEN).fetchall()]:
+        yield failed(name, f"no SELECT on {', '.join(closed)}", expected, hint)
+    elif hidden := [row[0] for row in connection.execute(_HIDDEN).fetchall()]:
         hint = "ALTER ROLE … BYPASSRLS for the deployer: a dump that leaves out rows is none."
-        return failed(name, f"row-level security on {', '.join(hidden)}", expected, hint)
-    return passed(name, expected)
+        yield failed(name, f"row-level security on {', '.join(hidden)}", expected, hint)
+    else:
+        yield passed(name, expected)
 
 
 def _room(store: Store, size: int) -> CheckResult:
     place, free = store.room()
     observed = f"{free / 1e6:,.1f} MB free in {place}"
-    expected = f"{size / 1e6:,.1f} MB, the database's size"
+    expected = f"{size / 1e6:,.1f} MB, at most what the dump takes"
     if free < size:
         hint = "Make room there, or set database.snapshots.url to a larger disk."
         return failed("dump.room", observed, expected, hint)

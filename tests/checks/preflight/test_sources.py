@@ -3,7 +3,7 @@
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,18 +23,19 @@ from cartctl.checks.preflight.api import look_at_api, look_at_token
 from cartctl.checks.preflight.cluster import look_at_cluster, wanted
 from cartctl.checks.preflight.code import look_at_code
 from cartctl.checks.preflight.dump import look_at_backup, look_at_dump, look_at_recovery, not_recoverable
-from cartctl.checks.preflight.look import Look
 from cartctl.checks.preflight.metrics import look_at_metrics
 from cartctl.checks.preflight.migrations import Pending, look_at_migrations
 from cartctl.checks.preflight.people import look_at_proof, look_at_signoffs, look_at_window
 from cartctl.checks.preflight.redis import look_at_redis
-from cartctl.config.model import Environment, Preflight
+from cartctl.config.model import Database, Environment, Preflight
+from cartctl.config.values import Secret
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.snapshots.create import Subject, create
+from cartctl.snapshots.source import database_size, dump_size
 from cartctl.snapshots.store import Store
 from cartctl.snapshots.verify import verify
-from tests.services import _call, debian_server
+from tests.services import Server, _call, debian_server
 
 NOW = datetime(2026, 1, 6, 2, 30, tzinfo=UTC)  # a Tuesday
 NAMES = ("one", "two", "three")
@@ -177,11 +178,62 @@ def test_what_a_dump_needs_is_looked_at(
     platform_database: Postgres, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tools, readable tables and room pass; a full disk fails with the numbers."""
-    assert {found.verdict for found in look_at_dump(platform_database, lambda: store)} == {Verdict.PASS}
-    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1_000_000))
-    *_, room = look_at_dump(platform_database, lambda: store)
+    assert {found.verdict for found in dump_results(platform_database, lambda: store)} == {Verdict.PASS}
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=10_000))
+    *_, room = dump_results(platform_database, lambda: store)
     assert room.verdict is Verdict.FAIL
-    assert room.observed.startswith("1.0 MB free")
+    assert room.observed.startswith("0.0 MB free")
+
+
+def dump_results(database: Postgres, open_store: Callable[[], Store]) -> list[CheckResult]:
+    """What preflight says of a dump of a database."""
+    settings = Database(dsn=Secret(literal=database.dsn))
+    return list(look_at_dump(database, settings, open_store, Pulse()))
+
+
+def test_a_dump_needs_room_for_its_tables_alone(platform_database: Postgres, store: Store) -> None:
+    """Indexes are in no dump; the room asked for is enough for rows that hardly compress."""
+    with platform_database.session("tests") as connection:
+        connection.execute(
+            "CREATE TABLE random AS SELECT gen_random_uuid() AS id, sha256(n::text::bytea) AS code, random() AS x "
+            "FROM generate_series(1, 20000) AS n; CREATE INDEX ON random (id); CREATE INDEX ON random (code)"
+        )
+        size, whole = dump_size(connection), database_size(connection)
+    made = create(Subject("test", platform_database, lambda _: ""), store, "one", Pulse())
+    assert made.bytes <= size < whole / 2
+
+
+def test_a_store_that_cannot_be_reached_hides_nothing(platform_database: Postgres) -> None:
+    """The other results of the dump are there, and the reason stands in its own; preflight goes on."""
+
+    def unreachable() -> Store:
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    found = {each.name: each for each in dump_results(platform_database, unreachable)}
+    assert found["dump.room"].verdict is Verdict.UNKNOWN
+    assert found["dump.room"].observed == "could not be checked: Connection refused"
+    assert found["dump.readable"].verdict is Verdict.PASS
+
+
+def test_large_objects_need_a_right_of_their_own(platform_database: Postgres, pg18: Server) -> None:
+    """pg_read_all_data does not read them: the first that a dump would fail on is named with its owner."""
+    with platform_database.session("tests") as connection:
+        connection.execute("SELECT lo_from_bytea(424242, 'x')")
+    pg18.execute("CREATE ROLE lo_reader LOGIN IN ROLE pg_read_all_data")
+    try:
+        reader = platform_database.as_user("lo_reader")
+        found = {each.name: each for each in dump_results(reader, lambda: Store(Path("/nowhere")))}
+        assert found["dump.readable"].verdict is Verdict.PASS
+        assert found["dump.large_objects"].verdict is Verdict.FAIL
+        assert found["dump.large_objects"].observed == "no SELECT on large object 424242 of postgres"
+        with platform_database.session("tests") as connection:
+            connection.execute("GRANT SELECT ON LARGE OBJECT 424242 TO lo_reader")
+        found = {each.name: each for each in dump_results(reader, lambda: Store(Path("/nowhere")))}
+        assert found["dump.large_objects"].verdict is Verdict.PASS
+        with platform_database.session("tests") as connection:
+            connection.execute("DROP OWNED BY lo_reader")
+    finally:
+        pg18.execute("DROP ROLE lo_reader")
 
 
 def test_missing_tools_fail_the_look(
@@ -189,9 +241,10 @@ def test_missing_tools_fail_the_look(
 ) -> None:
     """Without pg_dump of the server's version the look fails with what is needed."""
     monkeypatch.setattr("cartctl.adapters.pg_tools._places", lambda _: iter(()))
-    (found,) = Look("dump", lambda _: look_at_dump(platform_database, lambda: store)).take(Pulse())
-    assert found.verdict is Verdict.FAIL
-    assert "pg_dump of PostgreSQL 18 is needed" in found.observed
+    found = {each.name: each for each in dump_results(platform_database, lambda: store)}
+    assert found["dump.tools"].verdict is Verdict.FAIL
+    assert "pg_dump of PostgreSQL 18 is needed" in found["dump.tools"].observed
+    assert found["dump.room"].verdict is Verdict.PASS
 
 
 def test_a_server_without_an_archive_is_a_warning(platform_database: Postgres) -> None:

@@ -78,8 +78,9 @@ def test_a_secret_that_cannot_be_read_fails_its_look(env: Environment) -> None:
 def test_a_protected_environment_refuses_a_plain_dump_beforehand(env: Environment) -> None:
     """That no snapshot can be taken is known before anything changes."""
     found = _judge(env.model_copy(update={"protected": True}), only=("dump",))
-    assert found["dump"].verdict is Verdict.FAIL
-    assert "protected" in found["dump"].observed
+    assert found["dump.room"].verdict is Verdict.FAIL
+    assert "protected" in found["dump.room"].observed
+    assert found["dump.tools"].verdict is Verdict.PASS
 
 
 def test_an_image_that_the_sandbox_lacks_fails(env: Environment, sandbox: Sandbox) -> None:

@@ -1,0 +1,82 @@
+"""What others have set up that reacts to our statements: event triggers and publications."""
+
+import re
+from collections.abc import Iterator
+
+from cartctl.adapters.postgres import Connection
+from cartctl.checks.database.ask import creator
+from cartctl.checks.isolation import failed, passed, warned
+from cartctl.config.model import Database
+from cartctl.engine.model import CheckResult, Verdict
+
+TAGS = [  # of the statements that the migrations and the drop execute
+    *("CREATE TABLE", "CREATE TYPE", "CREATE INDEX", "ALTER TABLE", "CREATE SCHEMA", "GRANT"),
+    *("DROP TABLE", "DROP TYPE", "DROP INDEX", "DROP SCHEMA"),
+]
+_OWNER = re.compile(r"""owner\s+to\s+(?:"([^"]+)"|([a-z_][a-z0-9_$]*))""", re.IGNORECASE)
+_ANY_OWNER = re.compile(r"owner\s+to|reassign\s+owned", re.IGNORECASE)
+_RAISE = re.compile(r"raise\s+(exception|[a-z_]+\s*;|sqlstate|'|using)", re.IGNORECASE)
+_CONDITION = re.compile(r"\b(if|case|when|loop|exists)\b", re.IGNORECASE)
+_WORDS = re.compile(r"raise\s+(?:exception\s+)?'([^']{1,200})'", re.IGNORECASE)
+_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
+
+_TRIGGERS = """
+SELECT e.evtname, e.evtevent, format('%%I.%%I', n.nspname, p.proname), p.prosrc, l.lanname
+FROM pg_event_trigger e JOIN pg_proc p ON p.oid = e.evtfoid JOIN pg_namespace n ON n.oid = p.pronamespace
+JOIN pg_language l ON l.oid = p.prolang
+WHERE e.evtenabled IN ('O', 'A') AND e.evtevent IN ('ddl_command_start', 'ddl_command_end', 'sql_drop')
+  AND (e.evttags IS NULL OR e.evttags && %(tags)s::text[])
+ORDER BY 1
+"""
+_ALL_TABLES = "SELECT pubname FROM pg_publication WHERE puballtables ORDER BY 1"
+_WITH_SCHEMA = """
+SELECT p.pubname FROM pg_publication p
+WHERE p.puballtables OR EXISTS (SELECT FROM pg_publication_namespace n
+                                WHERE n.pnpubid = p.oid AND n.pnnspid = 'public'::regnamespace)
+ORDER BY 1
+"""
+SCHEMA_PUBLICATIONS = 150000  # server_version_num
+
+
+def look_at_event_triggers(connection: Connection, settings: Database) -> Iterator[CheckResult]:
+    """Functions that run with our DDL. What their text shows for certain fails; what they may do is a warning."""
+    owner = creator(connection, settings)
+    rows = connection.execute(_TRIGGERS.encode(), {"tags": TAGS}).fetchall()
+    for trigger, event, function, source, language in rows:
+        name = f"database.event_triggers.{trigger}"
+        yield _judged(name, f"{function} on {event}", _COMMENT.sub("", source), language, owner, trigger)
+    if not rows:
+        yield passed("database.event_triggers", "none react to our statements")
+
+
+def _judged(name: str, what: str, source: str, language: str, owner: str, trigger: str) -> CheckResult:
+    hint = f"See what it does, or for the time of the migration: ALTER EVENT TRIGGER {trigger} DISABLE"
+    expected = f"objects that stay {owner}'s, and statements that are let through"
+    if language not in {"plpgsql", "sql"}:
+        return warned(name, f"{what}: what it does cannot be read", expected, hint)
+    if _ANY_OWNER.search(source):
+        owners = {quoted or bare.lower() for quoted, bare in _OWNER.findall(source)}
+        if owners == {owner}:
+            return passed(name, f"{what}: gives objects to {owner}")
+        to = f" to {', '.join(sorted(owners))}" if owners else ""
+        return failed(name, f"{what}: changes the owner of new objects{to}", expected, hint)
+    if _RAISE.search(source):
+        if _CONDITION.search(source):
+            return warned(
+                name, f"{what}: may refuse statements", expected, f"{hint}. Or try it: cartctl rehearse"
+            )
+        own = _WORDS.search(source)
+        words = f": {own[1]}" if own else ""
+        return failed(name, f"{what}: refuses every statement{words}", expected, hint)
+    return CheckResult(name, Verdict.WARN, f"{what}: runs with our statements", expected, hint)
+
+
+def look_at_publications(connection: Connection, _: Database) -> Iterator[CheckResult]:
+    """New tables are published by themselves; a subscriber that lacks them stops at the first row."""
+    newer = connection.info.server_version >= SCHEMA_PUBLICATIONS
+    query = _WITH_SCHEMA if newer else _ALL_TABLES
+    names = [str(row[0]) for row in connection.execute(query.encode()).fetchall()]
+    if names:
+        told = f"{', '.join(names)} will publish the cart's tables"
+        hint = "Make the tables on the subscribers first (cartctl migrate export): replication stops at a table that is missing."
+        yield warned("database.publications", told, "no publication of all tables", hint)

@@ -1,0 +1,52 @@
+"""Whether the rows that a deployment is to restore are there and whole, and the tables take them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cartctl.adapters.postgres import Connection, Postgres
+from cartctl.checks.database.ask import Question, ask_all
+from cartctl.checks.isolation import failed, isolated, passed
+from cartctl.config.model import Database
+from cartctl.database.put_back import OpenKept, find_put_back, full_tables, refuse_damaged
+from cartctl.database.status import act_as_owner_if_allowed
+from cartctl.engine.model import CheckResult
+from cartctl.engine.pulse import Pulse
+
+
+@dataclass(frozen=True, slots=True)
+class Restoring:
+    """What `--restore-carts` names: how a restore records it, and how to open it."""
+
+    name: str
+    source: OpenKept
+
+
+def look_at_restore(
+    postgres: Postgres, settings: Database, restoring: Restoring | None, pulse: Pulse
+) -> Iterator[CheckResult]:
+    """The tables are empty, or hold what an earlier attempt restored from the same rows. Read-only."""
+    if restoring is None:
+        yield passed("restore", "not requested")
+        return
+    if done := find_put_back(postgres, settings, "", restoring.name):
+        yield passed("restore", f"restored already: {sum(done.rows.values())} rows of {done.source}")
+        return
+    yield from ask_all(postgres, settings, (Question("restore.tables", _tables),), pulse)
+    yield from isolated("restore.rows", lambda: _rows(restoring), pulse)
+
+
+def _tables(connection: Connection, settings: Database) -> Iterator[CheckResult]:
+    with act_as_owner_if_allowed(connection, settings):
+        full = full_tables(connection)
+    name, expected = "restore.tables", "tables without rows"
+    if full:
+        hint = "Deploy without --restore-carts; to replace the rows: cartctl snapshot restore ID --cart-only --allow-data-loss"
+        yield failed(name, f"rows in {', '.join(full)}", expected, hint)
+    else:
+        yield passed(name, expected)
+
+
+def _rows(restoring: Restoring) -> Iterator[CheckResult]:
+    with restoring.source() as kept:
+        refuse_damaged(kept)
+        yield passed("restore.rows", f"{sum(kept.rows.values())} rows of {kept.name}, as they were written")
