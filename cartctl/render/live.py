@@ -11,7 +11,6 @@ from rich.table import Table
 
 from cartctl.engine.model import Event
 from cartctl.engine.report import RunReport
-from cartctl.engine.state import RUN
 from cartctl.engine.view import PlanRows
 from cartctl.render.amounts import duration, share
 from cartctl.render.board import Board, Mark, Row
@@ -73,7 +72,7 @@ class LiveView:
     def event(self, event: Event) -> None:
         """Fold the event in; the next frame shows it."""
         self._board.take(event)
-        if event.key == RUN and event.event == "undoing":
+        if event.event in {"undoing", "reverting"}:  # shown also where it lasts less than a frame
             self._live.refresh()
 
     def progress(self, done: float, total: float, unit: str) -> None:
