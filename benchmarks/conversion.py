@@ -35,7 +35,7 @@ INSERT INTO cart_items (id, "cartId", "productId", "productSnapshot", "unitPrice
 SELECT 'line-' || n || '-' || k, 'cart-' || n, 'avnz-product-0' || k, '{{}}', 20, 20, 20, now()
 FROM generate_series(1, {carts}) AS n, generate_series(0, 2) AS k;
 INSERT INTO cart_promotions (id, "cartId", "promotionId", "discountAmount")
-SELECT p || n, 'cart-' || n, p, 1 FROM generate_series(1, {carts}) AS n, unnest(ARRAY['few', 'all']) AS p;
+SELECT p || n, 'cart-' || n, p, CASE p WHEN 'few' THEN 5.90 ELSE 1 END FROM generate_series(1, {carts}) AS n, unnest(ARRAY['few', 'all']) AS p;
 """
 
 
