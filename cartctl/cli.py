@@ -1,6 +1,8 @@
 """The one door: global options anywhere on the line, one boundary that turns errors into sentences and exit codes."""
 
+import codecs
 import gc
+import io
 import os
 import sys
 import threading
@@ -150,6 +152,7 @@ def main() -> None:
     """The console script."""
     gc.set_threshold(150_000)  # loading what a command uses makes many objects and no garbage
     _open_closed_streams()
+    _escape_unencodable()
     threading.excepthook = _log_thread_failure
     as_json = Options.wants_json(sys.argv)
     signals = install(lambda cause: _report(cause, as_json=as_json))
@@ -191,3 +194,19 @@ def _open_closed_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - for good
+
+
+def _escape_unencodable() -> None:
+    """Escape what a terminal's encoding lacks (ASCII under LC_ALL=C), as JSON does, instead of failing half way."""
+    codecs.register_error("cartctl.escape", _escaped)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="cartctl.escape")
+
+
+def _escaped(wrong: UnicodeError) -> tuple[str, int]:
+    """The characters as UTF-16 escapes, which are valid in JSON too."""
+    if not isinstance(wrong, UnicodeEncodeError):
+        raise wrong
+    units = wrong.object[wrong.start : wrong.end].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4)), wrong.end
