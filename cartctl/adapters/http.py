@@ -14,8 +14,8 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
-from cartctl.adapters.deadline import DeadlineExceeded, Lifeline, within
 from cartctl.adapters.http_body import BodyInvalid, BodyTooLarge, decode, read_body
+from cartctl.deadline import DeadlineExceeded, Lifeline, within
 from cartctl.errors import ConfigError, StepFailed
 from cartctl.inputs import InvalidInput, parse_json
 from cartctl.redaction import cut, mask, register, register_address

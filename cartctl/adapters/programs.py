@@ -18,6 +18,7 @@ from cartctl.errors import StepFailed
 from cartctl.redaction import cut_beginning
 
 GRACE = 2.0  # seconds between asking a program to end and ending it
+LARGEST = 64 * 1024 * 1024  # bytes of a program's output that are read
 TAIL = 2000  # characters of stderr kept for the error
 _PLAIN = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR", "TERM")
 
@@ -178,4 +179,4 @@ def _ending(code: int | None) -> str:
 
 def _read(stream: IO[bytes]) -> str:
     stream.seek(0)
-    return stream.read().decode(errors="replace")
+    return stream.read(LARGEST).decode(errors="replace")

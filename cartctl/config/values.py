@@ -18,12 +18,14 @@ from pydantic import (
     model_validator,
 )
 
+from cartctl.deadline import DeadlineExceeded, within
 from cartctl.errors import ConfigError
 from cartctl.inputs import MissingInput, read_text
 from cartctl.redaction import redact, register, register_address
 from cartctl.redaction.parts import credentials_of
 
 _QUOTED = 60  # characters
+KEYRING_SECONDS = 30.0  # it may wait for a prompt that nobody sees
 SECRET_LIMIT = 64 * 1024  # bytes of a secret's file
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
@@ -189,7 +191,13 @@ def _from_keyring(entry: str) -> str | None:
             "A keyring reference needs the package `keyring`.", hint="pip install keyring"
         ) from missing
     service, _, user = entry.partition("/")
-    found: str | None = keyring.get_password(service, user)
+    try:
+        found: str | None = within(KEYRING_SECONDS, lambda _: keyring.get_password(service, user))
+    except (DeadlineExceeded, keyring.errors.KeyringError) as error:
+        raise ConfigError(
+            f"The keyring does not give the entry {entry}: {str(error) or 'it waits for something'}.",
+            hint="Unlock it, or use { env = … } or { file = … }.",
+        ) from error
     return found
 
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from cartctl.adapters.deadline import DeadlineExceeded, Lifeline, within
 from cartctl.adapters.http import Http, HttpUnreachable
+from cartctl.deadline import DeadlineExceeded, Lifeline, within
 
 Talk = Callable[[socket.socket, threading.Event], None]
 
