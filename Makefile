@@ -4,10 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 # One more than a small machine has cores: the tests wait a lot.
 WORKERS ?= 3
+# How many examples each fuzz test of `make fuzz` takes.
+EXAMPLES ?= 2000
 # Which kill points `make faults` takes: all, 7 for every seventh, or 2/3 for the second of three parts.
 FAULTS ?= all
 
-.PHONY: demo test lint faults mutants lock clean
+.PHONY: demo test lint fuzz faults mutants lock clean
 
 demo: $(VENV)/.sandbox  ## the whole deployment plan, for real, on this machine
 	$(BIN)/cartctl deploy --env sandbox --yes
@@ -44,6 +46,9 @@ $(VENV)/.dev: requirements/dev.lock pyproject.toml
 $(VENV)/.mutants: $(VENV)/.dev requirements/mutants.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/mutants.lock
 	touch $@
+
+fuzz: $(VENV)/.dev  ## untrusted input of every kind, EXAMPLES of each
+	CARTCTL_FUZZ=$(EXAMPLES) $(BIN)/pytest tests/fuzz tests/config/test_wall_clock.py -n $(WORKERS) --timeout=3600
 
 lock:  ## after a change of dependencies; needs uv
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \

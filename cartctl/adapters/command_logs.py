@@ -116,7 +116,7 @@ class CommandTail:
         """None for one that was written before the beginning."""
         came, line = told
         found = _TIME.match(line)
-        at = _moment(found[0].decode()) if found else None
+        at = _moment(found[0].decode(errors="replace")) if found else None
         if at is not None and at < self._since:
             return None
         text = line[found.end() :] if found and at is not None else line

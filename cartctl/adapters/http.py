@@ -119,6 +119,10 @@ class Http:
         """The same service, asked as a stranger."""
         return Http(self.base_url, timeout=self._timeout, verify=self._verify)
 
+    def check_certificates(self) -> None:
+        """Read the CA certificates that a request would be checked against. Raises ConfigError."""
+        _ = self._tls
+
     def get(
         self, path: str, *, headers: Mapping[str, str] | None = None, params: Mapping[str, str] | None = None
     ) -> Response:

@@ -1,14 +1,17 @@
-"""Is a configuration file right, and can its secrets be read here? Looks at files and variables only."""
+"""Whether a configuration file is valid, with the files and secrets that it refers to. Reads files and variables only."""
 
 import stat
 from collections.abc import Iterator
 
+from cartctl.checks.referred_files import judge_files
 from cartctl.config.load import Loaded, choose, load_table
+from cartctl.config.model import Environment
 from cartctl.config.rules import secrets_of, unproved
 from cartctl.config.source import find_source
 from cartctl.config.values import Secret
 from cartctl.engine.model import CheckResult, Checks, Verdict
-from cartctl.errors import ConfigError
+from cartctl.errors import ConfigError, Refused
+from cartctl.snapshots.destination import refuse_plain
 
 
 def judge_configuration(config: str | None, env: str | None) -> Checks:
@@ -36,6 +39,28 @@ def _environment(loaded: Loaded) -> Iterator[CheckResult]:
         yield CheckResult(loaded.name, Verdict.WARN, observed=sentence, hint=warned.hint)
     for path, secret in secrets_of(loaded.environment):
         yield _secret(f"{loaded.name} {'.'.join(path)}", secret)
+    yield from judge_files(loaded.environment)
+    yield from _missing(loaded.environment)
+
+
+def _missing(env: Environment) -> Iterator[CheckResult]:
+    """What a deployment's preflight will not pass without, as far as the configuration alone decides it."""
+    try:
+        refuse_plain(env)
+    except Refused as refused:
+        yield CheckResult(
+            f"{env.name} database.snapshots.encrypt",
+            Verdict.WARN,
+            observed=refused.message,
+            hint=refused.hint,
+        )
+    for key, wanted in (("proved_on", env.proved_on), ("signoff.roles", env.signoff.roles)):
+        if wanted:
+            hint = (
+                f"Remove it, or deploy with --skip preflight.{'proof' if key == 'proved_on' else 'signoff'}."
+            )
+            told = "preflight cannot look it up yet and says unknown"
+            yield CheckResult(f"{env.name} {key}", Verdict.WARN, observed=told, hint=hint)
 
 
 def _secret(name: str, secret: Secret) -> CheckResult:

@@ -107,7 +107,8 @@ def load_suite(path: Path) -> Suite:
 
 
 def _first(error: ValidationError, document: dict[str, Any]) -> str:
-    first = error.errors(include_url=False, include_input=False)[0]
+    details = error.errors(include_url=False, include_input=False)
+    first = min(details, key=lambda one: one["type"] != "extra_forbidden")  # explains what is missing
     place = ".".join(f"[{part}]" if isinstance(part, int) else str(part) for part in first["loc"]).replace(
         ".[", "["
     )

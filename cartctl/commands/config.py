@@ -46,7 +46,7 @@ def init_config(
 def check_config(ctx: typer.Context) -> None:
     """Check every environment, or the one given by --env.
 
-    Also tells which of its secrets can be read here. Ends with 2 when something is wrong.
+    Also reads the files and secrets that it refers to. Ends with 2 when something is wrong.
     """
     from cartctl.checks.configuration import judge_configuration
     from cartctl.engine.model import Verdict

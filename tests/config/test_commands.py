@@ -118,7 +118,7 @@ def test_check_tells_which_secrets_can_be_read(
     write(
         '[env.dev.metrics]\nkind = "scrape"\ntoken = { file = "token" }\n[env.dev.http.token]\nenv = "NO_TOKEN"\n'
     )
-    monkeypatch.setenv("DEV_DSN", "hunter2")
+    monkeypatch.setenv("DEV_DSN", "postgresql://u:hunter2@h/db")
     monkeypatch.delenv("NO_TOKEN", raising=False)
     (directory / "token").write_text("hunter2")
     (directory / "token").chmod(0o644)
@@ -126,7 +126,9 @@ def test_check_tells_which_secrets_can_be_read(
     verdicts = {check["name"]: check["verdict"] for check in json.loads(result.stdout)["checks"]}
     assert verdicts == {
         "dev": "pass",
+        "dev TLS certificates": "pass",
         "dev database.dsn": "pass",
+        "dev database.dsn certificates": "pass",
         "dev http.token": "warn",
         "dev metrics.token": "warn",
     }

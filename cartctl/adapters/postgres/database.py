@@ -57,6 +57,12 @@ class Postgres:
         """The same database as another user."""
         return self._with(user=user)
 
+    def certificate_files(self) -> list[Path]:
+        """The certificate and key files that the DSN names."""
+        parts = read_dsn(self.dsn)
+        named = (parts.get(key, "") for key in ("sslrootcert", "sslcert", "sslkey", "sslcrl"))
+        return [Path(path).expanduser() for path in named if path not in {"", "system"}]
+
     def database(self, name: str) -> Self:
         """Another database of the same server."""
         return self._with(dbname=name)
