@@ -14,7 +14,6 @@ from cartctl.adapters.cluster import (
     ClusterUnreachable,
     Deployment,
     Held,
-    Image,
     Obstacle,
     Pod,
     SettingsChanged,
@@ -24,28 +23,14 @@ from cartctl.adapters.cluster import (
 from cartctl.adapters.effects import effect
 from cartctl.adapters.http import Http, HttpUnreachable, Response
 from cartctl.adapters.log_lines import FileTail, Tail
+from cartctl.adapters.supervisor_responses import START, checked, deployment_of, pod_of, reading
 from cartctl.errors import Locked
-from cartctl.inputs import MALFORMED
 from cartctl.private_files import FILE, write_private
 
-NOT_FOUND, CONFLICT = 404, 409
-UNKNOWN = "unknown"  # the control API's code for a container or image that does not exist
+CONFLICT = 409
 ASK_SECONDS = 10.0
 ATTEMPTS = 5  # of a write that somebody else's write came before
 TAIL_LINES = 5000  # of each pod's log that one reading sees
-RESUME = "set paused to false through the sandbox's control API"
-START = "Start it with: cartctl sandbox up, and its --name where it has one"
-
-
-@contextmanager
-def _reading() -> Iterator[None]:
-    """Translate a response of another form. Raises ClusterUnreachable."""
-    try:
-        yield
-    except MALFORMED as wrong:
-        raise ClusterUnreachable(
-            "The sandbox's supervisor sent a response of another form.", hint="Restart it: cartctl sandbox up"
-        ) from wrong
 
 
 class HeldByFile:
@@ -63,21 +48,21 @@ class Processes:
     def __init__(self, control: str, secret: str, *, timeout: float = 10.0) -> None:
         self._control = Http(control, token=secret, timeout=timeout)
 
-    @_reading()
+    @reading()
     def deployments(self, *, fresh: bool = False) -> dict[str, Deployment]:  # noqa: ARG002 - always is
         """Every deployment by name. Read-only."""
         found = self._call("GET", "/deployments")["deployments"]
-        return {name: _deployment(told) for name, told in found.items()}
+        return {name: deployment_of(told) for name, told in found.items()}
 
-    @_reading()
+    @reading()
     def images(self) -> list[str]:
         """The images that the sandbox has. Read-only."""
         return [str(name) for name in self._call("GET", "/status")["images"]]
 
-    @_reading()
+    @reading()
     def pods(self, deployment: str) -> list[Pod]:
         """The pods of a deployment, those that are ending included. Read-only."""
-        return [_pod(told) for told in self._pods(deployment)]
+        return [pod_of(told) for told in self._pods(deployment)]
 
     def set_images(self, deployment: str, images: Mapping[str, str], *, cause: str) -> None:
         """Ask for images by container. Raises UnknownDeployment before anything changes."""
@@ -86,13 +71,13 @@ class Processes:
                 "PUT", f"/deployments/{quote(deployment)}/images", {"images": dict(images), "cause": cause}
             )
 
-    @_reading()
+    @reading()
     def scalers(self, deployments: Iterable[str]) -> list[str]:
         """Each deployment decides its own size here. Raises UnknownDeployment. Read-only."""
         known = self._call("GET", "/deployments")["deployments"]
         return [f"deployment/{_known(name, known)}" for name in deployments]
 
-    @_reading()
+    @reading()
     def capacity(self, names: Iterable[str]) -> dict[str, int]:
         """The size asked for, by `deployment/NAME`. Read-only."""
         known = self._call("GET", "/deployments")["deployments"]
@@ -108,12 +93,12 @@ class Processes:
         """Pods that are not gone yet, those that are ending included. Read-only."""
         return len(self._pods(_bare(name)))
 
-    @_reading()
+    @reading()
     def settings(self, name: str) -> dict[str, str]:
         """The keys of a ConfigMap; empty when there is none. Read-only."""
         return dict(self._call("GET", f"/settings/{quote(name)}")["data"])
 
-    @_reading()
+    @reading()
     def put_settings(
         self, name: str, changes: Mapping[str, str | None], *, seen: Mapping[str, str | None] | None = None
     ) -> None:
@@ -128,13 +113,13 @@ class Processes:
             with effect("cluster.put_settings"):
                 answer = self._send("PATCH", path, {"changes": dict(changes), "seen": found["version"]})
             if answer.status != CONFLICT or not left:
-                _checked(answer)
+                checked(answer)
                 return
 
     def hasten(self, name: str) -> None:
         """Nothing to do: replicas here see a setting the moment it is written."""
 
-    @_reading()
+    @reading()
     def ask(self, pod: Pod, path: str, headers: Mapping[str, str]) -> Answer:
         """GET a path of one pod on its own port. Raises ClusterUnreachable."""
         port = next((told["port"] for told in self._pods(pod.deployment) if told["name"] == pod.name), None)
@@ -148,14 +133,14 @@ class Processes:
             raise ClusterUnreachable(f"The pod {pod.name} does not answer: {error.message}") from error
         return Answer(answer.status, answer.headers, answer.body)
 
-    @_reading()
+    @reading()
     def logs(self, deployment: str, *, lines: int, failing: bool = False) -> list[str]:
         """The last lines of every pod's log, or of those that are not ready, pod after pod. Read-only."""
         ready = {told["name"] for told in self._pods(deployment) if told["ready"]} if failing else set()
         found = self._call("GET", f"/deployments/{quote(deployment)}/logs?lines={lines}")["logs"]
         return [line for pod, told in found.items() if pod not in ready for line in told]
 
-    @_reading()
+    @reading()
     def unready(self, deployment: str) -> list[str]:
         """Each pod that is neither ready nor ending, with its reason. Read-only."""
         return [
@@ -178,7 +163,7 @@ class Processes:
             found += known[name].obstacles if name in known else [missing]
         return found
 
-    @_reading()
+    @reading()
     def revisions(self, deployment: str) -> list[TemplateRevision]:
         """The images that a deployment has had, oldest first. Raises UnknownDeployment. Read-only."""
         known = self._call("GET", "/deployments")["deployments"]
@@ -193,7 +178,7 @@ class Processes:
         """Nothing: a template has nothing but images here."""
         return []
 
-    @_reading()
+    @reading()
     def template(self, deployment: str) -> str:
         """The images asked for: a template has nothing else here. Raises UnknownDeployment. Read-only."""
         known = self._call("GET", "/deployments")["deployments"]
@@ -209,7 +194,7 @@ class Processes:
             )
         return known[revision]
 
-    @_reading()
+    @reading()
     def set_template(self, deployment: str, template: str) -> None:
         """Ask for the images of an earlier revision. Raises UnknownDeployment."""
         self.set_images(deployment, json.loads(template), cause="cartctl rollback --to-revision")
@@ -230,17 +215,17 @@ class Processes:
         finally:
             lock.release()
 
-    @_reading()
+    @reading()
     def _logs(self, deployment: str) -> dict[str, list[str]]:
         path = f"/deployments/{quote(deployment)}/logs?lines={TAIL_LINES}"
         return {pod: [str(line) for line in lines] for pod, lines in self._call("GET", path)["logs"].items()}
 
-    @_reading()
+    @reading()
     def _pods(self, deployment: str) -> list[dict[str, Any]]:
         return list(self._call("GET", f"/deployments/{quote(deployment)}/pods")["pods"])
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        return _checked(self._send(method, path, body))
+        return checked(self._send(method, path, body))
 
     def _send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Response:
         try:
@@ -260,19 +245,6 @@ def _refuse_changed(name: str, now: Mapping[str, str], seen: Mapping[str, str | 
         )
 
 
-def _checked(answer: Response) -> Any:
-    if answer.ok:
-        return answer.json()
-    told = answer.json()
-    if not isinstance(told, dict) or not isinstance(told.get("message"), str):
-        raise ClusterUnreachable(f"The sandbox's supervisor refused: {answer.excerpt}", hint=START)
-    if answer.status == NOT_FOUND or told.get("code") == UNKNOWN:
-        raise UnknownDeployment(told["message"], hint=str(told.get("hint") or ""))
-    raise ClusterUnreachable(
-        f"The sandbox's supervisor refused: {told['message']}", hint=str(told.get("hint") or START)
-    )
-
-
 def _bare(name: str) -> str:
     kind, _, bare = name.partition("/")
     if kind != "deployment" or not bare:
@@ -286,33 +258,3 @@ def _known(name: str, known: Mapping[str, Any]) -> str:
     if name not in known:
         raise UnknownDeployment(f"There is no deployment {name}.", hint=f"There are: {', '.join(known)}.")
     return name
-
-
-def _deployment(told: Mapping[str, Any]) -> Deployment:
-    return Deployment(
-        name=told["name"],
-        replicas=told["replicas"],
-        images={container: Image(ref) for container, ref in told["images"].items()},
-        revision=told["revision"],
-        paused=told["paused"],
-        observed=told["observed"],
-        total=told["total"],
-        updated=told["updated"],
-        available=told["available"],
-        failure=told["failure"],
-        obstacles=(Obstacle(told["name"], "is paused", RESUME),) if told["paused"] else (),
-    )
-
-
-def _pod(told: Mapping[str, Any]) -> Pod:
-    return Pod(
-        name=told["name"],
-        deployment=told["deployment"],
-        ready=told["ready"],
-        images={
-            container: Image(image["ref"], image["digest"]) for container, image in told["images"].items()
-        },
-        ending=told["ending"],
-        restarts=told["restarts"],
-        reason=told["reason"],
-    )

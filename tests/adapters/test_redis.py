@@ -1,6 +1,7 @@
 """The cache adapter and its step against a real Redis."""
 
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -22,6 +23,12 @@ from tests.services import require
 RUN = Run("r1", "sandbox", datetime.now(UTC), Path("/nonexistent"), "running", {})
 
 
+def accepts(path: Path) -> bool:
+    """Whether a server listens there: the file is there a moment earlier."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
+
+
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """A Redis of the tests' own on a socket, stopped at the end."""
@@ -30,8 +37,8 @@ def address() -> Iterator[str]:
     options = ["--port", "0", "--unixsocket", str(folder / "s"), "--save", "", "--dir", str(folder)]
     process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
     try:
-        end = time.monotonic() + 10
-        while not (folder / "s").exists():
+        end = time.monotonic() + 60  # a busy machine
+        while not accepts(folder / "s"):
             assert time.monotonic() < end
             time.sleep(0.02)
         yield f"unix://{folder}/s"
@@ -150,3 +157,18 @@ def test_what_is_no_address_is_refused() -> None:
     """Another scheme is a configuration error."""
     with pytest.raises(ConfigError, match="no address"):
         RedisCache("http://127.0.0.1")
+
+
+@pytest.mark.parametrize("options", ("foo=bar", "encoding=no-such", "protocol=9"))
+def test_an_option_that_redis_does_not_know_is_one_sentence(address: str, options: str) -> None:
+    """The client takes any option of a URL and stumbles over it with the first command."""
+    with pytest.raises((ConfigError, CacheFailed)):
+        RedisCache(f"{address}?{options}").ready()
+
+
+def test_a_redis_that_hangs_is_waited_for_once() -> None:
+    """Retries included, a command takes no longer than its time."""
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        cache = RedisCache(f"redis://127.0.0.1:{deaf.getsockname()[1]}", timeout=0.5)
+        with pytest.raises(CacheFailed, match=r"longer than|Timeout"):
+            cache.ready()
