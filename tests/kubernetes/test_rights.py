@@ -100,6 +100,10 @@ def test_the_roles_verbs_suffice_for_everything(account: Account, cluster: Kuber
     own = Namespace(admin.name, cluster, admin.images, admin.seconds)
     carry_out(release(own, {API: admin.images.second}))
     cluster.set_template("payment-api", cluster.template_of("payment-api", "1"))
+    assert [str(one) for one in cluster.obstacles(["payment-api", "x"])] == ["x does not exist"]
+    assert cluster.template_changes("payment-api", cluster.revisions("payment-api")[0].template) == []
+    assert cluster.unready("payment-api") == []
+    assert cluster.shortages({}, ["payment-api"]) == []
     cluster.set_capacity("hpa/payment-api", 2)
     cluster.set_capacity("cronjob/recovery", 0)
     cluster.set_capacity("deployment/payment-api", 3)

@@ -64,7 +64,7 @@ def test_a_run_begun_with_force_owned_is_resumed_without_saying_so_again(cli: Cl
     helm = {"metadata": {"labels": {"app.kubernetes.io/managed-by": "Helm"}}}
     patch("apps/v1", "deployments", "admin-dashboard", helm)
     code, report = cli.run("deploy", "--yes")
-    assert (code, "kept by Helm" in report["message"]) == (3, True), report
+    assert (code, "belongs to Helm" in report["message"]) == (3, True), report
     first = cli.start("deploy", "--yes", "--force-owned")
     wait_for(lambda: cli.images()["payment-api"] == "2.0.0")
     first.signal(signal.SIGKILL)
