@@ -3,7 +3,7 @@
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from cartctl.adapters.cluster import ClusterUnreachable, Deployment, Image
+from cartctl.adapters.cluster import ClusterUnreachable, Deployment, Image, Obstacle
 from cartctl.adapters.http import Http
 from cartctl.adapters.metrics import Metric, Reading
 from cartctl.adapters.postgres import Postgres
@@ -463,6 +463,11 @@ class Still:
         """The reading."""
         return self._deployments
 
+    def obstacles(self, names: Iterable[str]) -> list[Obstacle]:
+        """Those of the reading, and deployments that it has not."""
+        missing = [Obstacle(name, "does not exist") for name in names if name not in self._deployments]
+        return [*missing, *(found for one in self._deployments.values() for found in one.obstacles)]
+
     def images(self) -> list[str]:
         """What it can run."""
         return ["1.0.0", "2.0.0"]
@@ -505,10 +510,9 @@ def test_a_cluster_that_stands_still_passes() -> None:
 @pytest.mark.parametrize(
     ("deployment", "told"),
     (
-        (replace(WHOLE, name="other"), "no such deployment"),
+        (replace(WHOLE, name="other"), "does not exist"),
         (replace(WHOLE, images={"web": Image("1")}), "no container api"),
-        (replace(WHOLE, paused=True), "paused"),
-        (replace(WHOLE, owner="Argo CD"), "kept by Argo CD"),
+        (replace(WHOLE, obstacles=(Obstacle("payment-api", "is paused", "resume it"),)), "is paused"),
         (replace(WHOLE, failure="CrashLoopBackOff"), "CrashLoopBackOff"),
         (replace(WHOLE, available=1), "1 of 2 available"),
         (replace(WHOLE, total=3), "3 in all"),
