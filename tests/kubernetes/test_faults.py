@@ -211,7 +211,7 @@ def test_an_undo_decides_on_what_stands_in_the_cluster_now(
     played.deploy()
     evidence = carry_out(release(played, {API: "acme/api:2"}))
     monkeypatch.setattr(Collection, "_take", lambda *_: None)
-    container = {"name": "api", "image": "acme/api:2", "env": [{"name": "A", "value": "1"}]}
+    container = {"name": "api", "image": "acme/api:3"}
     played.patch(
         "apps/v1", "deployments", "payment-api", {"spec": {"template": {"spec": {"containers": [container]}}}}
     )
