@@ -90,6 +90,9 @@ def _dump(
 ) -> SavedRows:
     tools = find_tools(connection.info.server_version)
     row = connection.execute("SELECT pg_export_snapshot()").fetchone()
+    rows = {
+        name: _count(connection, name) for name in names
+    }  # before the dump: rows that are hidden are named
     dump = partial / "dump"
     tools.dump(
         postgres,
@@ -106,9 +109,7 @@ def _dump(
         )
     files = {path.name: _checksum(path) for path in sorted(dump.iterdir())}
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    return SavedRows(
-        at, {name: _count(connection, name) for name in names}, files, f"pg_dump {tools.version}"
-    )
+    return SavedRows(at, rows, files, f"pg_dump {tools.version}")
 
 
 def _attended(pulse: Pulse) -> Attend:
