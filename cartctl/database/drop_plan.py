@@ -87,7 +87,7 @@ def plan_with(connection: Connection, results: Mapping[str, Any], *, keep_depend
     migrations = _migrations(own)
     mentions = find_mentions(connection, [*tables, *enums]) if tables or enums else []
     return DropPlan(
-        database_name=str(connection.info.dbname),
+        database_name=_name(connection),
         migrations=migrations,
         parts=tuple(_parts(own, now, tables)),
         tables=tuple(_measure(connection, name) for name in drop_order(now, tables)),
@@ -149,6 +149,11 @@ def drop_order(catalogue: Catalogue, tables: Iterable[str]) -> list[str]:
             f"The tables refer to each other in a circle: {' → '.join(cycle.args[1])}.",
             hint="Drop one of those foreign keys first.",
         ) from cycle
+
+
+def _name(connection: Connection) -> str:
+    row = connection.execute("SELECT current_database()").fetchone()
+    return str(row[0]) if row else ""
 
 
 def _made(own: Difference, now: Catalogue, kind: str, names: Iterable[str]) -> list[str]:

@@ -51,7 +51,8 @@ def scratch_copy(
         else:
             _require_roles(target, admin)
         name = swap.free_name(admin, "cartctl_rehearsal", secrets.token_hex(4))
-        around = read_surroundings(target, target.info.dbname)
+        live, user = target.execute("SELECT current_database(), session_user").fetchone() or ("", "")
+        around = read_surroundings(target, str(live))
         with effect("postgres.rehearse"):
             create_scratch_database(admin, name, around)
         stack.callback(_drop, admin, name)
@@ -63,7 +64,7 @@ def scratch_copy(
             for part in _schema(ports.database, target, place, pulse):
                 fill(copy, part, pulse, jobs=1, tablespaces=False)
         own(admin, name, around)
-        yield copy if server else copy.as_user(str(target.info.user))
+        yield copy if server else copy.as_user(str(user))
 
 
 def _schema(database: Postgres, target: Connection, place: Path, pulse: Pulse) -> Iterator[OpenDump]:
