@@ -13,6 +13,8 @@ from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.errors import ConfigError, Refused
 from cartctl.snapshots.destination import refuse_plain
 
+DSNS = (("database", "dsn"), ("database", "state"))
+
 
 def judge_configuration(config: str | None, env: str | None) -> Checks:
     """Every environment of the file, or the one that is named.
@@ -38,7 +40,7 @@ def _environment(loaded: Loaded) -> Iterator[CheckResult]:
         sentence = warned.sentence(loaded.layers, loaded.name)
         yield CheckResult(loaded.name, Verdict.WARN, observed=sentence, hint=warned.hint)
     for path, secret in secrets_of(loaded.environment):
-        yield _secret(f"{loaded.name} {'.'.join(path)}", secret)
+        yield _secret(f"{loaded.name} {'.'.join(path)}", secret, dsn=path in DSNS)
     yield from judge_files(loaded.environment)
     yield from _missing(loaded.environment)
 
@@ -63,15 +65,27 @@ def _missing(env: Environment) -> Iterator[CheckResult]:
             yield CheckResult(f"{env.name} {key}", Verdict.WARN, observed=told, hint=hint)
 
 
-def _secret(name: str, secret: Secret) -> CheckResult:
+def _secret(name: str, secret: Secret, *, dsn: bool) -> CheckResult:
     """Whether a secret can be read here; it may well be readable only where the deployment runs, so this warns."""
     try:
-        secret.reveal()
+        value = secret.reveal()
     except ConfigError as missing:
         return CheckResult(name, Verdict.WARN, observed=missing.message, hint=missing.hint)
+    if dsn and (wrong := _wrong_dsn(value)):
+        return CheckResult(name, Verdict.FAIL, observed=wrong.message, hint=wrong.hint)
     if secret.file is not None and secret.file.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
         mode = stat.S_IMODE(secret.file.stat().st_mode)
         return CheckResult(
             name, Verdict.WARN, observed=f"{secret} can be read by others (mode {mode:04o})", hint="chmod 600"
         )
     return CheckResult(name, Verdict.PASS, observed=f"{secret} can be read")
+
+
+def _wrong_dsn(value: str) -> ConfigError | None:
+    from cartctl.adapters.postgres.dsn import read_dsn
+
+    try:
+        read_dsn(value)
+    except ConfigError as wrong:
+        return wrong
+    return None

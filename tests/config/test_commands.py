@@ -140,6 +140,15 @@ def test_check_tells_which_secrets_can_be_read(
     )
 
 
+def test_check_names_what_is_wrong_with_a_dsn(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A DSN that cannot be read fails the check, without a part of its password."""
+    write("[env.dev]\n")
+    monkeypatch.setenv("DEV_DSN", "postgresql://u:hunter2@wort@h/d")
+    result = run("config", "check")
+    assert (result.exit_code, "unescaped @" in result.stdout) == (2, True)
+    assert not any(part in result.output for part in ("hunter2", "wort"))
+
+
 def test_check_warns_of_a_proof_from_nowhere(write: Write) -> None:
     """`proved_on` names an environment whose journal is asked; one that is not there cannot be."""
     write('[env.dev]\nproved_on = "stagin"\n[env.staging]\n')
