@@ -30,8 +30,8 @@ def arena(keep: str | None = None) -> Iterator[Postgres]:
         settings = Database.model_validate(
             {"dsn": Secret(literal=server.dsn(DEPLOYER, DATABASE)), "owner_role": OWNER, "app_role": APP}
         )
-        deploy(Postgres(server.dsn(DEPLOYER, DATABASE)), settings, "benchmark", Pulse())
-        yield Postgres(server.dsn("postgres", DATABASE))
+        deploy(server.database(DEPLOYER, DATABASE), settings, "benchmark", Pulse())
+        yield server.database("postgres", DATABASE)
     finally:
         server.stop()
         if keep is None:

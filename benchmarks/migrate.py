@@ -19,6 +19,7 @@ from pathlib import Path
 from cartctl.adapters.embedded_postgres import EmbeddedPostgres
 from cartctl.adapters.pg_tools import find_tools
 from cartctl.adapters.postgres import Postgres
+from cartctl.adapters.postgres.surroundings import without_libpq
 from cartctl.config.model import Database
 from cartctl.database import migrate
 from cartctl.engine.model import Run
@@ -51,7 +52,7 @@ def databases(superuser: Postgres, number: int) -> list[Postgres]:
         name = f"bench_{tool}_{number}"
         with superuser.session("bench") as connection:
             connection.execute(f'CREATE DATABASE "{name}" TEMPLATE bench_platform'.encode())
-        made.append(Postgres(superuser.dsn.replace("dbname=postgres", f"dbname={name}")))
+        made.append(superuser.database(name))
     return made
 
 
@@ -98,7 +99,7 @@ def psql_transactions(database: Postgres, folder: Path, psql_path: Path) -> floa
 
 def _psql(database: Postgres, psql_path: Path, *options: str) -> str:
     argv = [str(psql_path), database.dsn, "-X", "-q", "-v", "ON_ERROR_STOP=1", *options]
-    env = {**os.environ, "PGOPTIONS": "-c client_min_messages=warning"}
+    env = {**without_libpq(os.environ), "PGOPTIONS": "-c client_min_messages=warning"}
     return subprocess.run(argv, check=True, env=env, capture_output=True, text=True).stdout
 
 
@@ -108,7 +109,7 @@ def main() -> None:
         server = EmbeddedPostgres(Path(home) / "pg")
         server.start()
         try:
-            pairs = compare(Postgres(server.dsn("postgres", "postgres")), Path(home) / "sql")
+            pairs = compare(server.database("postgres"), Path(home) / "sql")
         finally:
             server.stop()
     tell("migrate step", [(mine.whole, theirs.whole) for mine, theirs in pairs], 1.5)
@@ -127,9 +128,7 @@ def compare(superuser: Postgres, folder: Path) -> list[tuple[Taken, Taken]]:
     with superuser.session("bench") as connection:
         tool = find_tools(connection.info.server_version).bin / "psql"
         connection.execute("CREATE DATABASE bench_platform")
-    with Postgres(superuser.dsn.replace("dbname=postgres", "dbname=bench_platform")).session(
-        "bench"
-    ) as connection:
+    with superuser.database("bench_platform").session("bench") as connection:
         connection.execute(files("cartctl.sandbox").joinpath("platform.sql").read_bytes())
     folder.mkdir()
     for migration in MIGRATIONS:
