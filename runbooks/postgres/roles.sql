@@ -25,7 +25,8 @@ GRANT REFERENCES, SELECT ON public.companies, public.sites, public.customers, pu
 -- The schemas `cartctl` (what was migrated) and `cartctl_journal` (what was done) are made at the first use.
 GRANT CONNECT, CREATE ON DATABASE :"database" TO :"deployer";
 
--- Dumps read every table; a lock that is held is reported with its holder's name.
+-- Dumps read every table; a lock that is held is reported with its holder's name. Rows that a policy hides are an error,
+-- never "no rows": where tables have row-level security, also ALTER ROLE <deployer> BYPASSRLS, and the owner's with FORCE.
 GRANT pg_read_all_data, pg_read_all_stats TO :"deployer";
 
 -- Exactly our rows of Prisma's ledger are added and removed, where there is one.

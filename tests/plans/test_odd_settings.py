@@ -105,25 +105,28 @@ def set_on(server: Server, database: Postgres, route: str, odd: dict[str, str]) 
     return {}
 
 
+@pytest.mark.parametrize("version", ("pg17", "pg18"))
 def test_all_at_once(
-    pg18: Server,
+    request: pytest.FixtureRequest,
+    version: str,
     environment: Environments,
     scratch: OwnPostgres,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each route sets its third of the table; nothing fails, and the server's encoding is not UTF-8 either."""
-    with as_deployer(pg18, _encoded(pg18, "LATIN1")) as database:
+    server: Server = request.getfixturevalue(version)
+    with as_deployer(server, _encoded(server, "LATIN1")) as database:
         names = list(ODD)
         for number, route in enumerate(ROUTES):
             odd = {name: ODD[name] for name in names[number::3]}
-            for name, value in set_on(pg18, database, route, odd).items():
+            for name, value in set_on(server, database, route, odd).items():
                 monkeypatch.setenv(name, value)
         everything(database, environment, scratch, tmp_path)
 
 
 @long
-@pytest.mark.parametrize("version", ("pg15", "pg16", "pg18"))
+@pytest.mark.parametrize("version", ("pg15", "pg16", "pg17", "pg18"))
 @pytest.mark.parametrize(("name", "route"), tuple(itertools.product(ODD, ROUTES)))
 def test_each_by_itself(
     request: pytest.FixtureRequest,
