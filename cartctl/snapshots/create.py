@@ -3,13 +3,16 @@
 import os
 import secrets
 import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cartctl.adapters.pg_tools import PgTools, find_tools
-from cartctl.adapters.postgres import Postgres
-from cartctl.adapters.programs import Attend, Program
+from cartctl.adapters.postgres import Connection, Postgres
+from cartctl.adapters.programs import Attend, Program, ProgramFailed
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused
 from cartctl.snapshots.encryption import checksums, seal
@@ -20,6 +23,7 @@ from cartctl.snapshots.state import JOURNAL_SCHEMA
 from cartctl.snapshots.store import DUMP, Store
 
 LIMIT = timedelta(hours=6)  # of one dump; longer ones want a physical backup
+CAUSE = 10.0  # seconds to wait for why a dump failed
 EVERY = 0.05  # seconds between two looks at the dump's size
 PER_JOB = 256 * 1024 * 1024  # bytes of database that make another worker worth its connection
 MOST_JOBS = 8
@@ -53,16 +57,17 @@ def create(subject: Subject, store: Store, snapshot: str, pulse: Pulse) -> Manif
         size = database_size(connection)
         _require_room(store, dump_size(connection))
         with store.making(snapshot) as partial:
-            facts = read_facts(connection, subject.fingerprint, pulse)
             dump = partial / DUMP
-            tools.dump(
-                subject.database,
-                dump,
-                jobs=jobs_for(size, os.cpu_count() or 1),
-                exclude_schemas=(JOURNAL_SCHEMA,),
-                snapshot=name,
-                attend=_attended(dump, size, pulse),
-            )
+            with _reading(connection, subject.fingerprint, pulse) as facts_later:
+                tools.dump(
+                    subject.database,
+                    dump,
+                    jobs=jobs_for(size, os.cpu_count() or 1),
+                    exclude_schemas=(JOURNAL_SCHEMA,),
+                    snapshot=name,
+                    attend=_attended(dump, size, pulse, facts_later),
+                )
+                facts = facts_later.result()
             plain = seal(dump, tools, store.cipher, pulse) if store.cipher else {}
             manifest = _manifest(
                 subject.env, snapshot, facts, tools, _seal(dump, pulse), time.monotonic() - begun
@@ -76,6 +81,24 @@ def create(subject: Subject, store: Store, snapshot: str, pulse: Pulse) -> Manif
 def jobs_for(size: int, cores: int) -> int:
     """How many workers a database of `size` bytes is worth."""
     return max(1, min(cores, MOST_JOBS, 1 + size // PER_JOB))
+
+
+@contextmanager
+def _reading(connection: Connection, fingerprint: Fingerprint, pulse: Pulse) -> Iterator["Future[Facts]"]:
+    """What SQL knows, read while the dump is written from the same exported state; given up when the block fails."""
+    with ThreadPoolExecutor(1, thread_name_prefix="facts") as pool:
+        facts = pool.submit(read_facts, connection, fingerprint, pulse)
+        try:
+            yield facts
+        except ProgramFailed:
+            wait([facts], CAUSE)  # the server's own word for what is wrong is clearer than the tool's
+            if facts.done():
+                facts.result()
+            connection.cancel_safe()
+            raise
+        except BaseException:
+            connection.cancel_safe()
+            raise
 
 
 def _made(store: Store, snapshot: str) -> Manifest | None:
@@ -95,10 +118,12 @@ def _require_room(store: Store, size: int) -> None:
         )
 
 
-def _attended(dump: Path, size: int, pulse: Pulse) -> Attend:
+def _attended(dump: Path, size: int, pulse: Pulse, facts: "Future[Facts]") -> Attend:
     def attend(program: Program) -> None:
         def finished() -> bool:
             pulse.progress(_size(dump), size, "bytes")
+            if facts.done():
+                facts.result()  # without them there is no snapshot: the dump need not be finished
             return program.finished()
 
         pulse.wait(finished, LIMIT.total_seconds(), what="pg_dump", every=EVERY)

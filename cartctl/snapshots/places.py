@@ -5,6 +5,7 @@ import fcntl
 import os
 import re
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,9 +20,9 @@ PARTIAL = ".partial-"  # begins the name of whatever is swept when nobody holds 
 
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_FULL_SAID = re.compile(
-    "No space left on device|Disk quota exceeded|File too large"
-)  # tools run with LC_ALL=C
+_FULL_SAID = re.compile(  # tools run with LC_ALL=C; a limit of a file's size ends them by a signal
+    rf"No space left on device|Disk quota exceeded|File too large|\(signal {int(signal.SIGXFSZ)}\)"
+)
 
 
 def require_room(place: Path, size: int, what: str) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +20,7 @@ from cartctl.adapters.pg_tools import find_tools
 from cartctl.adapters.postgres import Connection, Postgres
 from cartctl.engine.model import Verdict
 from cartctl.engine.pulse import Pulse
-from cartctl.errors import Interrupted, Locked, Refused
+from cartctl.errors import Interrupted, Locked, Refused, StepFailed
 from cartctl.snapshots.create import Subject, create, jobs_for, new_id
 from cartctl.snapshots.manifest import Manifest, read_manifest
 from cartctl.snapshots.store import Store
@@ -115,9 +116,9 @@ def test_a_damaged_snapshot_is_made_again(made: Manifest, subject: Subject, stor
 def test_a_disk_without_room_refuses_with_the_numbers(
     subject: Subject, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is written when the database is larger than what is free."""
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1_000_000))
-    with pytest.raises(Refused, match=r"the database has [\d.]+ MB, .* has 1\.0 MB free"):
+    """Nothing is written when the dump may be larger than what is free."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+    with pytest.raises(Refused, match=r"it takes up to [\d.]+ MB, .* has 0\.0 MB free"):
         create(subject, store, "one", Pulse())
     assert not store.directory.exists()
 
@@ -140,6 +141,34 @@ def test_a_disk_that_fills_up_leaves_nothing(subject: Subject, store: Store, tmp
     assert "no space left on the disk" in ended.stdout
     assert "cartctl snapshot create" in ended.stdout
     assert list(store.directory.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting takes root")
+def test_a_file_system_that_fills_up_leaves_nothing(
+    subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real small file system, full when the dump begins: the next command is named and nothing is left."""
+    place = tmp_path / "small"
+    place.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(place)], check=False
+    ).returncode:
+        pytest.skip("this machine mounts nothing")
+
+    def fill(name: str, moment: str) -> None:
+        if (name, moment) == ("pg_tools.dump", "before"):
+            with (place / "ballast").open("wb", buffering=0) as stream, suppress(OSError):
+                while True:
+                    stream.write(bytes(4096))
+
+    monkeypatch.setattr(effects, "probe", fill)
+    try:
+        with pytest.raises(StepFailed, match="no space left on the disk") as failed:
+            create(subject, Store(place / "store"), "one", Pulse())
+        assert "cartctl snapshot create" in failed.value.hint
+        assert list((place / "store").iterdir()) == []
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
 
 
 def test_a_cancelled_dump_leaves_nothing(subject: Subject, store: Store) -> None:
