@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
+from cartctl.adapters.blockers import database_users, endings, named
 from cartctl.adapters.effects import effect
 from cartctl.adapters.postgres import Connection, sql
 from cartctl.derived_names import derive_name
@@ -71,15 +72,8 @@ def other_owners(connection: Connection, name: str) -> list[str]:
 
 
 def connected(connection: Connection, name: str) -> list[str]:
-    """Who is connected to a database, one line each; cartctl's own sessions are left out. Read-only."""
-    rows = connection.execute(
-        """SELECT format('pid %%s (user %%s, application %%s, %%s)', pid, usename,
-                         coalesce(nullif(application_name, ''), 'unnamed'), state)
-           FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'
-             AND application_name NOT LIKE 'cartctl %%' ORDER BY pid""",
-        (name,),
-    ).fetchall()
-    return [str(row[0]) for row in rows]
+    """Who is connected to a database, logical replication included, one line each; not cartctl's own sessions. Read-only."""
+    return [str(each) for each in database_users(connection, name) if not each.prepared]
 
 
 def refuse_connected(connection: Connection, live: str, *, disconnect: bool) -> None:
@@ -93,13 +87,10 @@ def refuse_connected(connection: Connection, live: str, *, disconnect: bool) -> 
 
 def refuse_prepared(connection: Connection, live: str) -> None:
     """Raise Refused naming prepared transactions: nobody can end them once connections are blocked. Read-only."""
-    rows = connection.execute(
-        "SELECT gid FROM pg_prepared_xacts WHERE database = %s ORDER BY 1", (live,)
-    ).fetchall()
-    if rows:
+    if blocking := [each for each in database_users(connection, live) if each.prepared]:
         raise Refused(
-            f"{live} has prepared transactions: {', '.join(str(row[0]) for row in rows)}",
-            hint="COMMIT PREPARED or ROLLBACK PREPARED each of them first.",
+            f"Prepared transactions keep {live} from being renamed: {named(blocking)}.",
+            hint=endings(blocking, "Then restore again."),
         )
 
 

@@ -19,8 +19,9 @@ from cartctl.database.migrate import deploy
 from cartctl.database.verify import verify
 from cartctl.engine.model import Verdict
 from cartctl.engine.pulse import Pulse
-from cartctl.errors import CartctlError, StepFailed
+from cartctl.errors import CartctlError, Refused, StepFailed
 from cartctl.migrations.frozen import NAMES
+from cartctl.snapshots.swap import refuse_connected, refuse_prepared
 from tests.database.conftest import Settings
 from tests.database.test_drop import Deployed
 from tests.database.test_faults import wait_until
@@ -232,3 +233,27 @@ def test_a_vacuum_against_wraparound_is_named(pg15: Server, platform: Postgres) 
             platform,
             "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE backend_type = 'autovacuum worker'",
         )
+
+
+def test_a_restore_names_logical_replication_and_prepared_transactions(
+    pg15: Server, platform: Postgres
+) -> None:
+    """Before the swap, a walsender is among those who are connected, and a prepared transaction stops it with its ending."""
+    name = pg15.name_of(platform)
+    with prepared(platform, "UPDATE companies SET name = 'x'"), Postgres(pg15.dsn).session("tests") as server:
+        with pytest.raises(Refused, match="'it's one'") as refused:
+            refuse_prepared(server, name)
+        assert "ROLLBACK PREPARED 'it''s one'" in refused.value.hint
+    run_sql(platform, "SELECT pg_create_logical_replication_slot('swapped', 'test_decoding')")
+    program = [str(pg15.bin / "pg_recvlogical"), "-d", platform.dsn, "-S", "swapped", "--start", "-f", "-"]
+    reading = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    active = "SELECT active FROM pg_replication_slots WHERE slot_name = 'swapped'"
+    try:
+        wait_until(lambda: run_sql(platform, active) == [(True,)])
+        with Postgres(pg15.dsn).session("tests") as server, pytest.raises(Refused, match="walsender"):
+            refuse_connected(server, name, disconnect=False)
+    finally:
+        reading.terminate()
+        reading.wait()
+    wait_until(lambda: run_sql(platform, active) == [(False,)])
+    run_sql(platform, "SELECT pg_drop_replication_slot('swapped')")
