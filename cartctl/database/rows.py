@@ -15,6 +15,7 @@ from cartctl.adapters.programs import Attend, Program
 from cartctl.database.contract import SCHEMA
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused, StepFailed
+from cartctl.inputs import InvalidInput, MissingInput, parse_json, read_bytes
 from cartctl.private_files import private_directory, write_private
 
 LIMIT = timedelta(hours=6)
@@ -64,25 +65,36 @@ def read_saved(directory: Path) -> SavedRows | None:
 
     Raises Refused for a manifest that cannot be read, or that names files outside its directory: it may be a copy.
     """
-    place = directory / "manifest.json"
-    try:
-        with place.open("rb") as stream:
-            saved = SavedRows(**json.loads(stream.read(LARGEST)))
-        plain = all(Path(name).name == name and name not in {".", ".."} for name in saved.files)
-        whole = plain and all(type(count) is int for count in saved.rows.values())
-    except (FileNotFoundError, NotADirectoryError):
+    if not directory.is_dir():
         return None
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as wrong:
-        raise Refused(
-            f"The saved rows in {directory} cannot be read: {wrong}.",
-            hint="Give the directory that a rollback wrote.",
-        ) from wrong
-    if not whole:
-        raise Refused(
-            f"The saved rows in {directory} cannot be used: their manifest names what is not there.",
-            hint="Give the directory that a rollback wrote.",
-        )
+    try:
+        saved = SavedRows(**parse_json(read_bytes(directory / "manifest.json", limit=LARGEST)))
+    except MissingInput:
+        return None
+    except (InvalidInput, TypeError) as wrong:
+        raise _unusable(directory, f"cannot be read: {wrong}") from wrong
+    if not _is_plain(saved):
+        raise _unusable(directory, "cannot be used: their manifest is malformed or names files elsewhere.")
     return saved
+
+
+def _is_plain(saved: SavedRows) -> bool:
+    if not (isinstance(saved.rows, dict) and isinstance(saved.files, dict)):
+        return False
+    counted = all(type(count) is int and count >= 0 for count in saved.rows.values())
+    return counted and all(
+        isinstance(checksum, str)
+        and Path(name).name == name
+        and name not in {"", ".", ".."}
+        and "\0" not in name
+        for name, checksum in saved.files.items()
+    )
+
+
+def _unusable(directory: Path, reason: str) -> Refused:
+    return Refused(
+        f"The saved rows in {directory} {reason}", hint="Give the directory that a rollback wrote."
+    )
 
 
 def _dump(
