@@ -1,10 +1,14 @@
 """`cartctl history`, `report` and `unlock`: what runs there were, what one came to, and who holds the lock."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cartctl.commands.options import Options
+
+if TYPE_CHECKING:
+    from cartctl.engine.kept import KeptJournal
+    from cartctl.engine.report import RunReport
 
 
 def history(
@@ -12,7 +16,7 @@ def history(
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many runs, newest first.")] = 20,
 ) -> None:
     """List the runs of the environment, newest first."""
-    from cartctl.engine.report import History, report
+    from cartctl.engine.report import History
     from cartctl.plans.journals import open_journals
     from cartctl.ports import Ports
 
@@ -21,8 +25,19 @@ def history(
         Ports(options.environment()) as ports,
         open_journals(ports, without_database=True, read_only=True) as journals,
     ):
-        runs = [journals.kept.events(run) for run in journals.kept.runs()[:limit]]
-    options.show(History(tuple(report(events) for events in runs)))
+        runs = [_report(journals.kept, run) for run in journals.kept.runs()[:limit]]
+    options.show(History(tuple(runs)))
+
+
+def _report(journal: "KeptJournal", run: str) -> "RunReport":
+    """One run's report; a damaged one hides no other."""
+    from cartctl.engine.journal_lines import DamagedJournal
+    from cartctl.engine.report import report, unreadable
+
+    try:
+        return report(journal.events(run))
+    except DamagedJournal as damage:
+        return unreadable(run, damage)
 
 
 def report(

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
+from cartctl.engine.journal_lines import DamagedJournal
 from cartctl.engine.model import Change, Evidence
 from cartctl.errors import Refused
+from cartctl.inputs import MALFORMED
 
 if TYPE_CHECKING:
     from cartctl.engine.pulse import Pulse
@@ -19,9 +21,14 @@ class ChangedBySomebodyElse(Refused):
 
 
 def load(change: Change[Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON values as the Change's own type."""
+    """JSON values as the Change's own type. Raises DamagedJournal for values of another."""
     adapter: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, change.value])  # type: ignore[name-defined]
-    return adapter.validate_python(values)
+    try:
+        return adapter.validate_python(values)
+    except MALFORMED as wrong:
+        raise DamagedJournal(
+            f"What was recorded of {change.key}", "its values have an unknown form"
+        ) from wrong
 
 
 def dump(change: Change[Any], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,10 +3,9 @@
 The database is the authority. The local file and the cluster keep what a code rollback needs when it is gone.
 """
 
-import json
 import os
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ from cartctl.adapters.effects import effect
 from cartctl.adapters.postgres import Connection, Jsonb, Postgres, SqlFailed, translated
 from cartctl.adapters.sync_wait import bounded_sync_wait
 from cartctl.derived_names import LOCAL_FILE, derive_name, fit_name
+from cartctl.engine.journal_lines import DamagedJournal, read_file, read_rows, to_line
 from cartctl.engine.model import Event
 from cartctl.engine.sentences import recordable
 from cartctl.errors import Refused
@@ -44,6 +44,13 @@ SELECT to_regclass('cartctl_journal.event') IS NOT NULL, current_setting('transa
            THEN has_database_privilege(current_database(), 'CREATE')
            ELSE has_table_privilege('cartctl_journal.event', 'INSERT') END,
        current_user, current_database()
+"""
+
+
+# A time beyond all dates, infinity for one, is none: the driver could not read it.
+_EVENTS = """
+SELECT run, CASE WHEN at BETWEEN '0001-01-02' AND '9999-12-30' THEN at END, key, event, data::text
+FROM cartctl_journal.event WHERE run = %s ORDER BY id
 """
 
 
@@ -126,9 +133,8 @@ class PostgresJournal:
                 self._insert(event)
 
     def events(self, run: str) -> list[Event]:
-        """In the order they were written."""
-        query = "SELECT run, at, key, event, data FROM cartctl_journal.event WHERE run = %s ORDER BY id"
-        return [Event(*row) for row in self._rows(query, run)]
+        """In the order they were written. Raises DamagedJournal."""
+        return read_rows(self._rows(_EVENTS, run), f"The journal of run {run} in the database")
 
     def runs(self) -> list[str]:
         """Newest first."""
@@ -198,17 +204,17 @@ class FileJournal:
                 os.close(file)
 
     def events(self, run: str) -> list[Event]:
-        """In the order they were written."""
-        return list(read_lines(self.path(run))) if self.path(run).exists() else []
+        """In the order they were written. Raises DamagedJournal."""
+        return list(read_file(self.path(run))) if self.path(run).exists() else []
 
     def open_runs(self) -> list[str]:
         """Of the newest: an older one would have kept the newer from beginning."""
         return open_among(self, self.runs()[:RECENT])
 
     def runs(self) -> list[str]:
-        """Newest first; one that only tried the lock never began."""
+        """Newest first, damaged ones included; one that only tried the lock never began."""
         found = sorted((path.stem for path in self.directory.glob("*.ndjson")), reverse=True)
-        return [run for run in found if any(event.event == "started" for event in read_lines(self.path(run)))]
+        return [run for run in found if _began(self.path(run))]
 
     def belong_to(self, identity: str) -> None:
         """Keep what belongs to another journal (a database made anew at the same address) out of this one, aside."""
@@ -226,33 +232,23 @@ class FileJournal:
         return beside(derive_name(name, former[:8], LOCAL_FILE, taken=lambda free: beside(free).exists()))
 
 
-def to_line(event: Event) -> str:
-    """An event as one line of JSON."""
-    fields = {"run": event.run, "at": event.at.isoformat(), "key": event.key, "event": event.event}
-    return json.dumps({**fields, "data": recordable(event.data)}, ensure_ascii=False)
-
-
-def from_line(line: str) -> Event:
-    """The event that `to_line` wrote. Raises ValueError or KeyError when the line is not one."""
-    fields: dict[str, Any] = json.loads(line)
-    return Event(
-        fields["run"], datetime.fromisoformat(fields["at"]), fields["key"], fields["event"], fields["data"]
-    )
-
-
-def read_lines(path: Path) -> Iterator[Event]:
-    """The events of a file; a last line cut short by a kill is left out. Read-only."""
-    with path.open(encoding="utf-8") as lines:
-        for line in lines:
-            try:
-                yield from_line(line)
-            except (ValueError, KeyError, TypeError):
-                continue
-
-
 def open_among(journal: Journal, runs: Iterable[str]) -> list[str]:
-    """Those of `runs` that have no end. Read-only."""
-    return [run for run in runs if not any(_is_end(event) for event in journal.events(run))]
+    """Those of `runs` that have no end, or none that can be read. Read-only."""
+    return [run for run in runs if not _ended(journal, run)]
+
+
+def _ended(journal: Journal, run: str) -> bool:
+    try:
+        return any(_is_end(event) for event in journal.events(run))
+    except DamagedJournal:
+        return False
+
+
+def _began(path: Path) -> bool:
+    try:
+        return any(event.event == "started" for event in read_file(path))
+    except DamagedJournal:
+        return True
 
 
 def _is_end(event: Event) -> bool:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from cartctl.adapters.cluster import Cluster
 from cartctl.derived_names import CONFIGMAP_KEY, fit_name
-from cartctl.engine.journal import from_line, open_among, to_line
+from cartctl.engine.journal import open_among
+from cartctl.engine.journal_lines import read_lines, to_line
 from cartctl.engine.model import Event
 
 CONFIGMAP = "cartctl-journal"
@@ -47,8 +48,9 @@ class ClusterJournal:
             self._cluster.put_settings(CONFIGMAP, {MARK: identity})
 
     def events(self, run: str) -> list[Event]:
-        """In the order they were written."""
-        return [from_line(line) for line in self._kept().get(fit_name(run, CONFIGMAP_KEY), "").splitlines()]
+        """In the order they were written. Raises DamagedJournal."""
+        key = fit_name(run, CONFIGMAP_KEY)
+        return list(read_lines(self._kept().get(key, "").encode(), f"ConfigMap {CONFIGMAP}, {key}"))
 
     def open_runs(self) -> list[str]:
         """Newest first."""

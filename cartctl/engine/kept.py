@@ -1,9 +1,11 @@
 """Several journals as one: the database is the authority, the keepers survive it."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 from cartctl.adapters.postgres import DatabaseUnreachable, SqlFailed
 from cartctl.engine.journal import RECENT, Journal, open_among
+from cartctl.engine.journal_lines import DamagedJournal
 from cartctl.engine.model import Event
 from cartctl.errors import StepFailed
 
@@ -79,16 +81,21 @@ class KeptJournal:
 
 
 def catch_up(main: Journal, keeper: Journal) -> int:
-    """Copy what only the keeper knows of the newest runs into `main`; returns the number of events it lacked."""
-    copied = 0
+    """Copy what only the keeper knows of the newest runs into `main`; returns the number of events it lacked.
+
+    A run that is damaged in one of them stays as it is in `main`.
+    """
     settled = set(main.runs()) - set(main.open_runs())
+    lacked = []
     for run in [run for run in keeper.runs()[:RECENT] if run not in settled]:
-        known = {(event.at, event.key, event.event) for event in main.events(run)}
-        for event in keeper.events(run):
-            if (event.at, event.key, event.event) not in known:
-                main.append(event)
-                copied += 1
-    return copied
+        with suppress(DamagedJournal):
+            known = {(event.at, event.key, event.event) for event in main.events(run)}
+            lacked += [
+                event for event in keeper.events(run) if (event.at, event.key, event.event) not in known
+            ]
+    for event in lacked:
+        main.append(event)
+    return len(lacked)
 
 
 def _merged(journals: Iterable[Journal], run: str) -> list[Event]:

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
 
+from cartctl.engine.journal_lines import DamagedJournal
 from cartctl.engine.model import Event
 from cartctl.engine.state import RUN, State, fold
+from cartctl.inputs import MALFORMED
 
 _ENDS = {"applied", "skipped", "failed", "restored", "undo_failed"}
 
@@ -62,7 +64,23 @@ class History:
 
 
 def report(events: list[Event]) -> RunReport:
-    """The report of one run; an unfinished one has the outcome `unfinished` and exit code 5."""
+    """The report of one run; an unfinished one has the outcome `unfinished` and exit code 5. Raises DamagedJournal."""
+    if not events:
+        raise DamagedJournal("The journal", "it holds no events")
+    try:
+        return _report(events)
+    except MALFORMED as wrong:
+        raise DamagedJournal(
+            f"The journal of run {events[0].run}", "its events have an unknown form"
+        ) from wrong
+
+
+def unreadable(run: str, damage: DamagedJournal) -> RunReport:
+    """What stands for a run in the history whose events cannot be read; `message` says why."""
+    return RunReport(run, "", "unreadable", damage.exit_code, 0.0, None, (), message=damage.message)
+
+
+def _report(events: list[Event]) -> RunReport:
     state = fold(events[0].run, events)
     end = next((event for event in reversed(events) if (event.key, event.event) == (RUN, "finished")), None)
     started = state.started or events[0]

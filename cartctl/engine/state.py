@@ -91,7 +91,7 @@ class State:
         known = self.evidence.get(key)
         targets = (*(known.to if known else ()), data["to"])
         before = known.before if known else data["before"]
-        self.touched[key] = Evidence(data["kind"], tuple(data["names"]), before, targets)
+        self.touched[key] = _kept({**data, "before": before, "to": targets})
         self.evidence[key] = self.touched[key]
 
     def _restore(self, event: Event) -> None:
@@ -108,7 +108,14 @@ class State:
 
 
 def _kept(held: Mapping[str, Any]) -> Evidence:
-    return Evidence(held["kind"], tuple(held["names"]), held["before"], tuple(held["to"]))
+    """Evidence from JSON. Raises KeyError or TypeError where it is none: an undo reads nothing else."""
+    evidence = Evidence(held["kind"], tuple(held["names"]), held["before"], tuple(held["to"]))
+    texts, objects = (evidence.kind, *evidence.names), (evidence.before, *evidence.to)
+    if not all(isinstance(each, str) for each in texts) or not all(
+        isinstance(each, Mapping) for each in objects
+    ):
+        raise TypeError(held)
+    return evidence
 
 
 def fold(run: str, events: Iterable[Event]) -> State:

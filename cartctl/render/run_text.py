@@ -110,7 +110,8 @@ def history(result: History) -> RenderableType:
         started = f"{run.started_at:%Y-%m-%d %H:%M}" if run.started_at else ""
         down = "" if run.downtime_seconds is None else duration(run.downtime_seconds)
         table.add_row(started, run.plan, run.run, _outcome(run), duration(run.seconds), down)
-    return table
+    damaged = [Text(run.message) for run in result.runs if run.outcome == "unreadable"]
+    return Group(table, *damaged)
 
 
 def _outcome(run: RunReport) -> Text:

@@ -5,6 +5,7 @@ import codecs
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,6 +21,10 @@ from cartctl.checks.suites import load_suite
 from cartctl.config.load import load_with_origins
 from cartctl.config.rollout import Companies
 from cartctl.config.values import Secret
+from cartctl.engine.journal import FileJournal
+from cartctl.engine.journal_lines import DamagedJournal
+from cartctl.engine.report import report
+from cartctl.engine.state import fold
 from cartctl.errors import CartctlError
 from cartctl.plans.journal_file import read_journal_file
 from cartctl.rollout.companies import read_companies
@@ -52,6 +57,7 @@ body = { a = [1, 2.5, true] }
 REPORT = '<testsuites><testsuite failures="0"><testcase name="a"/><testcase name="b"><skipped/></testcase></testsuite></testsuites>'
 EVENT = '{"run": "r", "at": "2026-12-01T02:00:00+00:00", "key": "run", "event": "started", "data": {"plan": "deploy"}}\n'
 INTENDED = '{"run": "r", "at": "2026-12-01T02:00:00+00:00", "key": "release.api", "event": "intended", "data": {"kind": "release", "names": ["a"], "before": {"a": "x"}, "to": {"a": "y"}}}\n'
+FINISHED = '{"run": "r", "at": "2026-12-01T02:01:00+00:00", "key": "run", "event": "finished", "data": {"outcome": "succeeded", "exit_code": 0}}\n'
 FLAG_DOCUMENT = '{"flags": {"FEATURE_CART_MANAGEMENT": {"state": "ENABLED", "targeting": {"$ref": "x"}}}, "$evaluators": {"cartctl_rollout": {}}}'
 QUOTE = '{"currency": "USD", "now": "2026-12-01T00:00:00Z", "companyId": "c", "items": [{"id": "i", "productId": "p", "quantity": 1, "price": "9.99"}]}'
 MANIFEST = '{"digest": "0", "manifest": {"id": "x", "created_at": "2026-12-01T00:00:00Z", "tables": {}, "files": {}}}'
@@ -120,6 +126,34 @@ def test_journal(content: bytes) -> None:
     """A journal given with --journal."""
     with suppress(CartctlError):
         assert isinstance(read_journal_file(written(content)).run, str)
+
+
+@FUZZ
+@example(EVENT.encode() + b"\xff\n")
+@example(EVENT.encode() + b"[" * 5000 + b"\n")
+@example(EVENT.replace("deploy", "\u2028").encode())
+@given(
+    st.one_of(
+        mutated(EVENT, EVENT + INTENDED, EVENT + INTENDED + FINISHED),
+        st.builds(
+            lambda event, data: (EVENT + json.dumps({**json.loads(event), "data": data}) + "\n").encode(),
+            st.sampled_from((EVENT, INTENDED, FINISHED)),
+            JSON,
+        ),
+    )
+)
+def test_local_journal(content: bytes) -> None:
+    """A run's local file: read, reported, or damaged; it never hides that there is a run."""
+    journal = FileJournal(FOLDER / "runs")
+    journal.directory.mkdir(exist_ok=True)
+    written(content, "runs/r.ndjson")
+    with suppress(DamagedJournal):
+        events = journal.events("r")
+        state = fold("r", events)
+        assert all(isinstance(held.before, Mapping) for held in state.evidence.values())
+        report(events)
+    journal.open_runs()
+    assert journal.runs() == ["r"] or all(event.event != "started" for event in journal.events("r"))
 
 
 @FUZZ
