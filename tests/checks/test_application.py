@@ -218,7 +218,7 @@ def test_pages_are_asked_with_the_token(web: Web) -> None:
 
 
 def test_junit_tells_each_verdict(tmp_path: Path) -> None:
-    """A case each: fail a failure, unknown an error, warn a pass; what XML cannot hold is replaced."""
+    """A case each: fail a failure, unknown an error, warn a pass; what XML cannot hold is escaped."""
     checks = Checks(
         (
             CheckResult("critical: auth", Verdict.PASS, "ok", seconds=0.5),
@@ -230,7 +230,7 @@ def test_junit_tells_each_verdict(tmp_path: Path) -> None:
     write_junit(checks, tmp_path / "j.xml", name="smoke")
     report = JUnitXml.fromfile(str(tmp_path / "j.xml"))
     assert (report.tests, report.failures, report.errors, report.skipped) == (4, 1, 1, 0)
-    assert "HTTP <500> & ??[31m" in (tmp_path / "j.xml").read_text().replace("&lt;", "<").replace(
+    assert r"HTTP <500> & \x00\x1b[31m" in (tmp_path / "j.xml").read_text().replace("&lt;", "<").replace(
         "&gt;", ">"
     ).replace("&amp;", "&")
 
