@@ -82,9 +82,9 @@ def deploy(
     env = options.environment() if plan or abandon else options.environment_started()
     with Ports(env, force_owned=force_owned) as ports:
         if plan:
-            return options.show(
-                preview("deploy", env.name, deploying.planned(ports, wanted, new_watch(ports)))
-            )
+            shown = preview("deploy", env.name, deploying.planned(ports, wanted, new_watch(ports)))
+            options.show(shown)
+            return options.guard_shown(shown.refuse_blocked)
         if abandon:
             return deploying.abandon(ports, abandon)
         if not resume:
