@@ -21,7 +21,8 @@ def test_every_error_has_a_code_of_its_own() -> None:
 @pytest.mark.parametrize("kind", descendants(errors.RuleBroken))
 def test_a_broken_rule_is_a_refusal(kind: type[CartError]) -> None:
     """A rule that does not allow something ends a command with exit code 3."""
-    error = translate_cart_error(kind("No.", hint="Do this."))
+    more = {"promotion_code": "TEN", "total": "9.00"} if kind is errors.DiscountLost else {}
+    error = translate_cart_error(kind("No.", hint="Do this.", **more))
     assert error is not None
     assert (error.exit_code, error.code, error.message, error.hint) == (3, kind.code, "No.", "Do this.")
 
