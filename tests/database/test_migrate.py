@@ -68,13 +68,25 @@ def test_deploy_applies_all_once(platform_database: Postgres, settings: Settings
     ]
 
 
+# An event trigger with a condition: no read beforehand can tell when it raises.
+REFUSES_PROMOTIONS = """
+CREATE FUNCTION refuse_promotions() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() WHERE object_identity = 'public.promotions') THEN
+    RAISE EXCEPTION 'no promotions here';
+  END IF;
+END $$;
+CREATE EVENT TRIGGER refuse_promotions ON ddl_command_end EXECUTE FUNCTION refuse_promotions();
+"""
+
+
 def test_a_failed_migration_leaves_nothing(
     platform_database: Postgres, settings: Settings, pulse: Pulse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An error that a retry cannot mend ends at once; the migrations before it stay, nothing of it does."""
+    """An error that a retry cannot fix ends at once; the migrations before it stay, nothing of it does."""
     monkeypatch.setattr(migrate, "PAUSE", 60.0)
-    run_sql(platform_database, 'CREATE DOMAIN "TaxType" AS text')
-    with pytest.raises(SqlFailed, match="TaxType"):
+    run_sql(platform_database, REFUSES_PROMOTIONS)
+    with pytest.raises(SqlFailed, match="no promotions here"):
         deploy(platform_database, settings(platform_database), "run", pulse)
     assert status(platform_database, settings(platform_database)).applied == NAMES[:2]
     assert run_sql(platform_database, "SELECT to_regclass('promotions')::text") == [(None,)]
