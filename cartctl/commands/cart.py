@@ -1,13 +1,17 @@
 """`cartctl cart`: the domain library at hand, for whoever asks what a cart costs and why."""
 
+import os
+import select
+import stat
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cartctl.commands.options import Options
 from cartctl.errors import UsageError
+
+WRITER_SECONDS = 5.0  # for somebody to open the other end of a named pipe
 
 cart = typer.Typer(no_args_is_help=True, help="What carts cost and add up to, and their jobs.")
 
@@ -32,13 +36,36 @@ def quote_cart(
 
 
 def _read(file: str, limit: int) -> bytes:
-    """The first bytes of a file or of stdin. Raises UsageError."""
+    """The first bytes of a file, of a pipe or of stdin. Raises UsageError, for a pipe too that nobody writes to.
+
+    A writer, as stdin, may take its time: Ctrl-C ends the wait.
+    """
     if file == "-":
         return sys.stdin.buffer.read(limit)
     try:
-        with Path(file).open("rb") as stream:
-            return stream.read(limit)
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as stream:
+            first = _first(file, descriptor)
+            os.set_blocking(descriptor, True)
+            return first + stream.read(limit)
     except OSError as wrong:
         raise UsageError(
             f"Cannot read {file}: {wrong.strerror}.", hint="Give a JSON file, or - for stdin."
         ) from wrong
+
+
+def _first(file: str, descriptor: int) -> bytes:
+    """The byte that a look for a pipe's writer may have taken. Raises UsageError when there is no writer in time."""
+    is_pipe = stat.S_ISFIFO(os.fstat(descriptor).st_mode)
+    if not is_pipe or select.select([descriptor], [], [], WRITER_SECONDS)[0]:
+        return b""
+    try:
+        first = os.read(descriptor, 1)
+    except BlockingIOError:  # there is one, which has written nothing so far
+        return b""
+    if not first:
+        raise UsageError(
+            f"Nobody writes to the pipe {file}.",
+            hint="Start its writer first, or give a file, or - for stdin.",
+        )
+    return first

@@ -1,6 +1,7 @@
 """`cartctl cart quote`: the worked examples, the JSON object, the receipt, and where documents come from."""
 
 import json
+import os
 import subprocess
 import sys
 from io import StringIO
@@ -15,6 +16,7 @@ from cartctl.cart.quote_document.document_reader import read_quote
 from cartctl.cli import app
 from cartctl.render import text
 from tests.cart.pricing.cases import cases, completed, differences, short
+from tests.sandbox_fixture import wait_for
 
 WORKED = cases("worked")
 ROOT = Path(__file__).parents[2]
@@ -152,3 +154,34 @@ def test_a_refusal_is_an_error_object() -> None:
     told = json.loads(result.stdout)
     assert (told["kind"], told["code"], told["exit_code"]) == ("error", "INVALID_INPUT", 2)
     assert told["message"].startswith("lines[0].unitPrice: ")
+
+
+def test_a_pipe_that_nobody_writes_to_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 2 instead of a wait for ever."""
+    monkeypatch.setattr(sys.modules["cartctl.commands.cart"], "WRITER_SECONDS", 0.2)
+    os.mkfifo(tmp_path / "pipe")
+    result = run(str(tmp_path / "pipe"))
+    assert (result.exit_code, result.stderr.count("Nobody writes to the pipe")) == (2, 1)
+
+
+def test_a_pipe_with_a_slow_writer_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer that is there may take longer than one is waited for."""
+    monkeypatch.setattr(sys.modules["cartctl.commands.cart"], "WRITER_SECONDS", 0.2)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    slow = "import sys, time; stream = open(sys.argv[1], 'w'); time.sleep(1); stream.write('[]')"
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with subprocess.Popen([sys.executable, "-c", slow, str(pipe)]) as writer:
+        wait_for(lambda: _is_open(reader))
+        result = run(str(pipe))
+        os.close(reader)
+    assert (writer.returncode, result.exit_code, "object" in result.output) == (0, 2, True)
+
+
+def _is_open(reader: int) -> bool:
+    """Whether a pipe, empty so far, has a writer."""
+    try:
+        os.read(reader, 1)
+    except BlockingIOError:
+        return True
+    return False
