@@ -47,19 +47,7 @@ class PgBackRest:
     def info(self, attend: Attend) -> Catalogue:
         """The catalogue. Read-only. Raises ConfigError for a stanza that is not there, StepFailed for no answer."""
         told = self._run(["info", "--output=json"], attend)
-        try:
-            stanza = next((each for each in parse_json(told) if each["name"] == self._stanza), None)
-            if stanza is None or stanza["status"]["code"] == 1:  # missing stanza path
-                raise ConfigError(
-                    f"pgBackRest knows no stanza {self._stanza}.",
-                    hint=f"pgbackrest --stanza={self._stanza} stanza-create",
-                )
-            whole = tuple(_backup(each) for each in stanza["backup"] if not each.get("error"))
-            return Catalogue(whole, _lacking(stanza, whole))
-        except (*MALFORMED, OSError) as wrong:  # a time beyond all dates is an OSError
-            raise StepFailed(
-                "pgBackRest's answer cannot be read.", hint="pgbackrest info --output=json"
-            ) from wrong
+        return read_catalogue(told, self._stanza)
 
     def _run(self, arguments: list[str], attend: Attend) -> str:
         program = shutil.which("pgbackrest")
@@ -68,6 +56,23 @@ class PgBackRest:
         own = {name: value for name, value in os.environ.items() if name.startswith("PGBACKREST_")}
         argv = [program, f"--stanza={self._stanza}", "--log-level-console=error", "--log-level-stderr=error"]
         return run([*argv, *arguments], {**inherited(), **own}, attend)
+
+
+def read_catalogue(told: str, name: str) -> Catalogue:
+    """The catalogue of a stanza in the JSON of `info`. Pure. Raises as `PgBackRest.info`."""
+    try:
+        stanza = next((each for each in parse_json(told) if each["name"] == name), None)
+        if stanza is None or stanza["status"]["code"] == 1:  # missing stanza path
+            raise ConfigError(
+                f"pgBackRest knows no stanza {name}.",
+                hint=f"pgbackrest --stanza={name} stanza-create",
+            )
+        whole = tuple(_backup(each) for each in stanza["backup"] if not each.get("error"))
+        return Catalogue(whole, _lacking(stanza, whole))
+    except (*MALFORMED, OSError) as wrong:  # a time beyond all dates is an OSError
+        raise StepFailed(
+            "pgBackRest's answer cannot be read.", hint="pgbackrest info --output=json"
+        ) from wrong
 
 
 def _backup(told: dict[str, Any]) -> Backup:

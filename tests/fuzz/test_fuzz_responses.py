@@ -14,6 +14,7 @@ from cartctl.adapters.command_logs import CommandTail
 from cartctl.adapters.http import Http, Response
 from cartctl.adapters.http_body import BodyInvalid, BodyTooLarge, decode, read_body
 from cartctl.adapters.metrics import MetricsFailed
+from cartctl.adapters.pgbackrest import read_catalogue
 from cartctl.adapters.processes import Processes
 from cartctl.adapters.prometheus_response import ResponseInvalid, instant, only_range, result_of, top_boundary
 from cartctl.adapters.redis import RedisCache
@@ -60,6 +61,7 @@ METRICS = (
     '# TYPE http_requests_total counter\nhttp_requests_total{method="GET",status="200"} 3 1790000000\n'
     'http_request_duration_seconds_bucket{le="0.5"} 2\nhttp_request_duration_seconds_count 7\n'
 )
+CATALOGUE = '[{"name": "s", "status": {"code": 0, "message": "ok"}, "archive": [{"max": "1"}], "backup": [{"label": "b", "timestamp": {"stop": 1790000000}, "info": {"size": 5}, "lsn": {"stop": "0/1"}, "annotation": {"cartctl": "x"}, "error": false}]}]'
 STATUS = '{"backups": [{"id": "b", "created_at": "2026-12-01T00:00:00Z", "bytes": 5}], "point_in_time": true}'
 SUPERVISED = st.one_of(
     JSON,
@@ -126,6 +128,26 @@ def test_backup_command(content: bytes) -> None:
     """The JSON of a backup command."""
     with suppress(CartctlError):
         _parsed(_Status, content.decode("utf-8", "replace"))
+
+
+@FUZZ
+@example(
+    b'[{"name": "s", "status": {"code": 0, "message": "ok"}, "backup": [{"label": [], "timestamp": {"stop": 1e18}}]}]'
+)
+@given(
+    st.one_of(
+        mutated(CATALOGUE),
+        st.builds(
+            lambda key, value: json.dumps([{**json.loads(CATALOGUE)[0], key: value}]).encode(),
+            st.sampled_from(("status", "archive", "backup")),
+            JSON,
+        ),
+    )
+)
+def test_pgbackrest_catalogue(content: bytes) -> None:
+    """The JSON of pgBackRest's `info`."""
+    with suppress(CartctlError):
+        assert isinstance(read_catalogue(content.decode("utf-8", "replace"), "s").lacking, str)
 
 
 @FUZZ
