@@ -1,15 +1,23 @@
-"""Files at any address that fsspec knows: a bucket, a share, memory. Small verbs, its errors translated."""
+"""Files at any address that fsspec knows: a bucket, a share, memory. Small verbs, its errors translated.
 
-from collections.abc import Iterator
+Every operation is bounded as a whole, whatever the client behind the address bounds by itself.
+"""
+
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import fsspec
 
 from cartctl.adapters.effects import effect
+from cartctl.deadline import DeadlineExceeded, within
 from cartctl.errors import ConfigError, StepFailed
 from cartctl.redaction import redact, register_address
 
+LOOK = 60.0  # seconds for one request: is it there, how large, what is below
+TRANSFER = 2 * 3600.0  # seconds for one file
+REMOVE = 600.0  # seconds for one snapshot
 EXTRAS = {"s3": "s3", "gs": "gs", "gcs": "gs"}  # protocol → the extra that brings its package
 
 
@@ -40,27 +48,30 @@ class ObjectStore:
     def put(self, local: Path, name: str) -> None:
         """Copy a local file there. Raises StepFailed."""
         with self._translated(name), effect("object_store.put"):
-            self._files.makedirs(self._path(name).rpartition("/")[0], exist_ok=True)
-            self._files.put_file(str(local), self._path(name))
+            self._make_parent(name)
+            _bounded(TRANSFER, lambda: self._files.put_file(str(local), self._path(name)))
 
     def get(self, name: str, local: Path) -> None:
         """Copy a file from there. Raises StepFailed."""
         with self._translated(name):
-            self._files.get_file(self._path(name), str(local))
+            _bounded(TRANSFER, lambda: self._files.get_file(self._path(name), str(local)))
 
     def read(self, name: str, limit: int) -> bytes | None:
         """At most `limit` bytes of a file, None when there is none. Raises StepFailed, NotRegular. Read-only."""
         with self._translated(name):
             if (size := self.size(name)) is None:
                 return None
-            content: bytes = self._files.cat_file(self._path(name), start=0, end=min(size, limit))
+            end = min(size, limit)
+            content: bytes = _bounded(
+                TRANSFER, lambda: self._files.cat_file(self._path(name), start=0, end=end)
+            )
             return content
 
     def size(self, name: str) -> int | None:
         """Bytes of a file, None when there is none. Raises StepFailed, NotRegular. Read-only."""
         with self._translated(name):
             try:
-                info = self._files.info(self._path(name))
+                info = _bounded(LOOK, lambda: self._files.info(self._path(name)))
             except (FileNotFoundError, NotADirectoryError):
                 return None
         if info.get("islink") or info["type"] != "file":
@@ -70,19 +81,19 @@ class ObjectStore:
     def exists(self, name: str) -> bool:
         """Whether there is a file of this name. Raises StepFailed. Read-only."""
         with self._translated(name):
-            return bool(self._files.exists(self._path(name)))
+            return bool(_bounded(LOOK, lambda: self._files.exists(self._path(name))))
 
     def write(self, name: str, content: bytes) -> None:
         """Write a small file. Raises StepFailed."""
         with self._translated(name), effect("object_store.write"):
-            self._files.makedirs(self._path(name).rpartition("/")[0], exist_ok=True)
-            self._files.pipe_file(self._path(name), content)
+            self._make_parent(name)
+            _bounded(TRANSFER, lambda: self._files.pipe_file(self._path(name), content))
 
     def directories(self) -> list[str]:
         """The names of directories directly below, and of links. Raises StepFailed. Read-only."""
         with self._translated(""):
             try:
-                found = self._files.ls(self._root, detail=True, refresh=True)
+                found = _bounded(LOOK, lambda: self._files.ls(self._root, detail=True, refresh=True))
             except FileNotFoundError:
                 return []
             names = (str(each["name"]) for each in found if each["type"] != "file" or each.get("islink"))
@@ -92,15 +103,21 @@ class ObjectStore:
         """Whether a name is a link, where the address has such. Raises StepFailed. Read-only."""
         with self._translated(name):
             try:
-                return bool(self._files.info(self._path(name)).get("islink"))
+                return bool(_bounded(LOOK, lambda: self._files.info(self._path(name))).get("islink"))
             except (FileNotFoundError, NotADirectoryError):
                 return False
 
     def remove(self, name: str) -> None:
         """Remove a file or a directory with all below; nothing happens when there is none. Raises StepFailed."""
         with self._translated(name), effect("object_store.remove"):
-            if self._files.exists(self._path(name)):
-                self._files.rm(self._path(name), recursive=self._files.isdir(self._path(name)))
+            _bounded(REMOVE, lambda: self._remove(self._path(name)))
+
+    def _remove(self, path: str) -> None:
+        if self._files.exists(path):
+            self._files.rm(path, recursive=self._files.isdir(path))
+
+    def _make_parent(self, name: str) -> None:
+        _bounded(LOOK, lambda: self._files.makedirs(self._path(name).rpartition("/")[0], exist_ok=True))
 
     def _path(self, name: str) -> str:
         return f"{self._root.rstrip('/')}/{name}"
@@ -109,8 +126,18 @@ class ObjectStore:
     def _translated(self, name: str) -> Iterator[None]:
         try:
             yield
+        except DeadlineExceeded as overdue:
+            raise StepFailed(
+                f"{self.url}/{name} did not respond in time.",
+                hint="Check database.snapshots.url and the way there.",
+            ) from overdue
         except OSError as error:
             raise StepFailed(
                 f"{self.url}/{name} cannot be used: {error.strerror or error}.",
                 hint="Check database.snapshots.url and the rights there.",
             ) from error
+
+
+def _bounded(seconds: float, operation: Callable[[], Any]) -> Any:
+    """What `operation` returns. Raises DeadlineExceeded after `seconds`."""
+    return within(seconds, lambda _: operation())

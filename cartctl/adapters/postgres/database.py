@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from threading import Event
 from typing import Self
 
 import psycopg
@@ -15,10 +16,12 @@ from cartctl.adapters.postgres.errors import DatabaseUnreachable, translated
 from cartctl.adapters.postgres.identity import identity_of, read_identity
 from cartctl.adapters.postgres.settings import Connection, as_options, pinned, settle
 from cartctl.adapters.postgres.surroundings import complete, with_service, without_libpq
+from cartctl.deadline import DeadlineExceeded, Lifeline, within
 from cartctl.errors import ConfigError, Refused
 from cartctl.redaction import register
 
-CONNECT_TIMEOUT = "10"  # seconds
+CONNECT_TIMEOUT = "10"  # seconds, for each address of each host
+CONNECT_LIMIT = 60.0  # seconds, for all of them together, names looked up included
 KEEPALIVES = {
     "keepalives": "1",
     "keepalives_idle": "10",
@@ -113,7 +116,7 @@ class Postgres:
         try:
             name = {"application_name": f"cartctl {purpose}", "client_encoding": "UTF8"}
             parameters = {**self._parameters(), **KEEPALIVES, **name}
-            connection = psycopg.connect(make_conninfo("", **parameters), autocommit=True)
+            connection = _connect(make_conninfo("", **parameters))
         except psycopg.Error as error:
             reason = " ".join(str(error).split())
             raise DatabaseUnreachable(
@@ -121,6 +124,12 @@ class Postgres:
                 hint=f"Looked at {self.masked}. Check database.dsn.",
                 database=error.pgconn.db.decode() if error.pgconn else self._parts.get("dbname", ""),
             ) from error
+        except DeadlineExceeded as overdue:
+            raise DatabaseUnreachable(
+                f"The database does not answer: no host of its address did within {CONNECT_LIMIT:g} s",
+                hint=f"Looked at {self.masked}. Check database.dsn.",
+                database=self._parts.get("dbname", ""),
+            ) from overdue
         try:
             self._require(connection)
             settle(connection, settings)
@@ -148,6 +157,23 @@ class Postgres:
 
     def _require(self, connection: Connection) -> None:
         """Accept every server."""
+
+
+def _connect(conninfo: str) -> Connection:
+    """A connection within CONNECT_LIMIT. Raises DeadlineExceeded; one that is made after that is closed again."""
+    given_up = Event()
+
+    def attempt(_: Lifeline) -> Connection:
+        connection = psycopg.connect(conninfo, autocommit=True)
+        if given_up.is_set():
+            connection.close()
+        return connection
+
+    try:
+        return within(CONNECT_LIMIT, attempt)
+    except BaseException:
+        given_up.set()
+        raise
 
 
 class OwnPostgres(Postgres):

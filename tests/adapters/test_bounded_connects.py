@@ -1,0 +1,49 @@
+"""Object stores and databases of several hosts that take the connection and say nothing are given up as a whole."""
+
+import socket
+import threading
+
+import pytest
+
+from cartctl.adapters.object_store import ObjectStore
+from cartctl.adapters.postgres import DatabaseUnreachable, Postgres
+from cartctl.errors import StepFailed
+from tests.adapters.test_http_deadline import talking
+from tests.sandbox_fixture import wait_for
+
+
+def say_nothing(_peer: socket.socket, left: threading.Event) -> None:
+    """Keep the connection and wait."""
+    left.wait(30)
+
+
+def test_an_object_store_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The HTTP client of fsspec alone would wait for five minutes."""
+    monkeypatch.setattr("cartctl.adapters.object_store.LOOK", 0.5)
+    with (
+        talking(say_nothing) as (address, left),
+        pytest.raises(StepFailed, match="did not respond in time"),
+    ):
+        ObjectStore(f"http://{address}/snapshots").exists("a")
+    left.set()
+
+
+def test_all_hosts_of_a_database_are_bounded_together(
+    empty_database: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last host would have responded; the session that it gives too late is not kept."""
+    monkeypatch.setattr("cartctl.adapters.postgres.database.CONNECT_LIMIT", 0.5)
+    with empty_database.session("test") as connection:
+        info = connection.info
+        with talking(say_nothing) as (address, left):
+            silent, port = address.split(":")
+            parts = f"host={silent},{info.host} port={port},{info.port} connect_timeout=2"
+            several = Postgres(f"{parts} user={info.user} password={info.password} dbname={info.dbname}")
+            with pytest.raises(DatabaseUnreachable, match=r"within 0\.5 s"):
+                several.connect("late")
+            for thread in threading.enumerate():
+                if thread.name == "cartctl request":
+                    thread.join(30)
+            left.set()
+        query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'cartctl late'"
+        wait_for(lambda: connection.execute(query).fetchone() == (0,))
