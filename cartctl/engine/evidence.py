@@ -1,5 +1,6 @@
 """Evidence in and out of JSON, and the guard that no undo overwrites somebody else's change."""
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from cartctl.engine.journal_lines import DamagedJournal
 from cartctl.engine.model import Change, Evidence
 from cartctl.errors import Refused
 from cartctl.inputs import MALFORMED
+from cartctl.redaction import contains_secret
 
 if TYPE_CHECKING:
     from cartctl.engine.pulse import Pulse
@@ -36,6 +38,20 @@ def dump(change: Change[Any], values: Mapping[str, Any]) -> dict[str, Any]:
     adapter: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, change.value])  # type: ignore[name-defined]
     dumped: dict[str, Any] = adapter.dump_python(dict(values), mode="json")
     return dumped
+
+
+def refuse_secrets(change: Change[Any], *values: Mapping[str, Any]) -> None:
+    """Raise Refused when JSON values that are about to become evidence hold a registered secret.
+
+    Evidence is never masked afterwards, since an undo needs it as it is: a secret is kept out when it is made.
+    """
+    for named in values:
+        for name, value in named.items():
+            if contains_secret(json.dumps(value, ensure_ascii=False)):
+                raise Refused(
+                    f"{change.key}: the value of {name} holds a secret of this configuration, and the journal would keep it.",
+                    hint="Keep the secret out of that value, or choose another secret; then run the command again.",
+                )
 
 
 def guard_revert(change: Change[Any], evidence: Evidence) -> list[str]:

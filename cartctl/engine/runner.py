@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias, assert_never
 
-from cartctl.engine.evidence import ChangedBySomebodyElse, dump, load, refuse_foreign, revert
+from cartctl.engine.evidence import ChangedBySomebodyElse, dump, load, refuse_foreign, refuse_secrets, revert
 from cartctl.engine.kept import KeptJournal
 from cartctl.engine.lock import Lock, StopRequested
 from cartctl.engine.model import (
@@ -196,6 +196,8 @@ class Runner:
         to = change.target(before)
         if known is None or dump(change, to) not in known.to:
             values = {"before": dump(change, before), "to": dump(change, to)}
+            if self._on_failure is not OnFailure.GO_ON:  # a rollback in need is not refused for it
+                refuse_secrets(change, *values.values())
             self._tell(change.key, "intended", {"kind": change.kind, "names": list(change.names), **values})
         try:
             change.move(to, self._pulse)
