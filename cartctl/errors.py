@@ -136,8 +136,10 @@ def as_error(failure: BaseException) -> CartctlError:
         where = f"{failure.filename}: " if failure.filename else ""
         hint = "Check disk space and permissions; CARTCTL_STATE_DIR moves what cartctl stores. More: --debug."
         return StepFailed(f"{where}{failure.strerror}.", hint=hint)
+    from cartctl.redaction import redact
+
     try:
-        text = " ".join(str(failure).split())[:QUOTED]
+        text = " ".join(redact(str(failure)).split())[:QUOTED]
     except Exception:  # noqa: BLE001 - the text of a bug may be one more
         text = ""
     named = f"Unexpected {type(failure).__name__}"

@@ -6,7 +6,7 @@ from cartctl.adapters.log_lines import Tail
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.errors import CartctlError
 from cartctl.monitoring.logs import Hit, Tally
-from cartctl.redaction import mask
+from cartctl.redaction import cut
 
 EVERY = 15.0  # seconds between two readings
 CUT = 160  # characters of a line that are shown
@@ -52,6 +52,6 @@ class LogErrors:
         if not told.most or self._last is None:
             return CheckResult("logs", Verdict.PASS, f"no errors about carts in {told.lines} lines", expected)
         observed = f"{told.most} errors about carts in the worst minute ({told.worst_minute}), the last: "
-        observed += f"{self._last.pod} {mask(self._last.text)[:CUT]}"
+        observed += f"{self._last.pod} {cut(self._last.text, CUT)}"
         verdict = Verdict.WARN if told.warned else Verdict.PASS
         return CheckResult("logs", verdict, observed, expected, "Look at them: cartctl logs --follow")

@@ -18,7 +18,7 @@ from cartctl.engine.model import Check, CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import UsageError
 from cartctl.monitoring.probes import CRITICAL_PATHS
-from cartctl.redaction import mask
+from cartctl.redaction import cut
 
 BUILT_IN = "built-in"
 SHOWN = 200  # characters of a value that is not the one expected
@@ -164,7 +164,7 @@ def _values(request: Request, body: Any) -> Iterable[str]:
 
 
 def _shown(value: Any) -> str:
-    text = mask(repr(value)[: 4 * SHOWN])
+    text = cut(repr(value), 4 * SHOWN)
     return text if len(text) <= SHOWN else text[:SHOWN] + "…"
 
 

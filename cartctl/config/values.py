@@ -33,6 +33,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 def quoted(text: str) -> str:
     """A wrong value as it is repeated to a person: in quotes, on one line, cut."""
+    text = redact(text)  # before it is cut: half a password is recognised by no filter
     return repr(text if len(text) <= _QUOTED else text[: _QUOTED - 1] + "…")
 
 

@@ -3,6 +3,7 @@
 from cartctl.adapters.metrics import Metric
 from cartctl.monitoring.thresholds import Judged
 from cartctl.monitoring.tick import Measure, Tick
+from cartctl.redaction import redact
 from cartctl.render.drawing import RenderableType, Text
 from cartctl.render.text import renderable
 
@@ -41,7 +42,7 @@ def _tick(tick: Tick) -> RenderableType:
 
 def _value(measure: Measure) -> str:
     if measure.verdict.blind and measure.detail:
-        return f"{measure.verdict} ({measure.detail[:DETAIL]})"
+        return f"{measure.verdict} ({redact(measure.detail)[:DETAIL]})"
     if not measure.verdict.decided or measure.value is None:
         return str(measure.verdict)
     shown = f"{measure.value:.1%}" if measure.unit == "share" else f"{measure.value * 1000:.0f} ms"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cartctl.adapters.effects import effect
 from cartctl.adapters.local_process import ended, living
-from cartctl.private_files import append_private, write_private
+from cartctl.private_files import UMASK, append_private, write_private
 from cartctl.sandbox.layout import Layout, read_json
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class Program:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                umask=UMASK,
                 env={**without_libpq(os.environ), "PYTHONUNBUFFERED": "1"},
             )
             write_private(self._kept, f'{{"pid": {child.pid}}}')

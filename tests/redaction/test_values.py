@@ -7,6 +7,8 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
+from cartctl.config.values import quoted
+from cartctl.errors import as_error
 from cartctl.redaction import (
     cut,
     cut_beginning,
@@ -134,6 +136,14 @@ def test_a_text_is_masked_before_it_is_cut() -> None:
         text = "x" * 20 + "AlphaBravoCharlie" + "y" * 30
         assert not any(piece in cut(text, length) for piece in ("Alp", "Bravo"))
         assert not any(piece in cut_beginning(text, length) for piece in ("lie", "Bravo"))
+
+
+def test_what_is_quoted_or_unexpected_is_masked_before_it_is_cut() -> None:
+    """A wrong value of the configuration, and the text of a bug: the end of the password lies behind the cut."""
+    long = "hunter2" * 20
+    assert "hunter2" not in quoted(f"u:{long}@host")
+    assert "hunter2" not in quoted(f"redis://:p/{long}@host")
+    assert "hunter2" not in as_error(ValueError(f"postgresql://u:{long * 10}@host")).message
 
 
 def test_an_address_that_is_no_secret_hides_its_credentials_alone() -> None:

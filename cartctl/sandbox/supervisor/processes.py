@@ -9,7 +9,7 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
-from cartctl.private_files import append_private
+from cartctl.private_files import UMASK, append_private
 from cartctl.sandbox.layout import Layout
 from cartctl.sandbox.supervisor.model import Pod, Spec
 
@@ -55,6 +55,7 @@ def spawn(layout: Layout, spec: Spec, pod: Pod, version: str, shared: socket.soc
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                umask=UMASK,
                 pass_fds=passed,
                 env=environment(passed),
             )
