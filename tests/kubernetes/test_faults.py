@@ -28,10 +28,20 @@ def while_rolling_out(small: Small, happen: Callable[[], None]) -> None:
     """A release of two slow replicas, with something happening in the middle of it."""
     small.deploy()
     small.controller.startup = 0.6
-    timer = threading.Timer(0.4, happen)
-    timer.start()
+
+    def begun() -> bool:
+        deployment = small.server.store.get("deployments", "production", "payment-api")
+        return deployment["spec"]["template"]["spec"]["containers"][0]["image"] == "acme/api:2"
+
+    def happen_when_begun() -> None:
+        wait_until(begun)
+        time.sleep(0.2)
+        happen()
+
+    thread = threading.Thread(target=happen_when_begun)
+    thread.start()
     carry_out(release(small, {API: "acme/api:2"}, timeout=60))
-    timer.join()
+    thread.join()
     pods = [pod for pod in small.cluster.pods("payment-api") if not pod.ending]
     assert [pod.images["api"].ref for pod in pods] == ["acme/api:2"] * 2
 
