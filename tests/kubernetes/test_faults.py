@@ -31,7 +31,8 @@ def while_rolling_out(small: Small, happen: Callable[[], None]) -> None:
 
     def begun() -> bool:
         deployment = small.server.store.get("deployments", "production", "payment-api")
-        return deployment["spec"]["template"]["spec"]["containers"][0]["image"] == "acme/api:2"
+        image: str = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
+        return image == "acme/api:2"
 
     def happen_when_begun() -> None:
         wait_until(begun)
