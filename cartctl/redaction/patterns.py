@@ -12,7 +12,7 @@ _BARE = re.compile(  # user:password@host without a scheme; an image's tag@sha25
     r"(?<![\w/.@:+-])([\w.+-]{0,64}):(?!//)([^\s\"'<>`:@]{1,200}@)+(?!sha\d+:)(?=[\w\[])"
 )
 _ASSIGNED = re.compile(
-    r"(?i)((?<![a-z])(?:ssl)?password|(?<![a-z])passwd|(?<![a-z])passphrase|PGPASSWORD|REDISCLI_AUTH)(\s*=\s*)"
+    r"(?i)((?<![a-z])(?:ssl)?password|(?<![a-z])passwd|(?<![a-z])passphrase|PGPASSWORD|REDISCLI_AUTH)(\s*=\s*)(?!'?…)"
     r"('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|(?!\{)[^\s&;,'\"]+)"
 )
 _QUOTED = re.compile(  # JSON and what looks like it: "token": "…"

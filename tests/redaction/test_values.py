@@ -160,6 +160,7 @@ def test_an_address_that_is_no_secret_hides_its_credentials_alone() -> None:
         "registry.example:5000/api:2.0.0@sha256:0123456789",
         "token: warn (token_file=x)",
         'password = { env = "X" }',
+        "Write postgresql://user:password@host/name, or quote it: password='…'.",
         "Basic authentication failed, bearer authentication too",
         "2026-01-01T10:00:00Z root@laptop",
         "see https://h/x?email=a@b.c",
