@@ -87,7 +87,7 @@ def test_an_abort_ends_a_change_that_was_killed(field: Any, tmp_path: Path, poin
     begun(field, tmp_path)
     assert drive(field, tmp_path, *SET, point=point)[0] == -signal.SIGKILL
     with field.ports() as ports, open_desk(ports) as desk:
-        with pytest.raises(Refused, match="No deployment has changed an image"):
+        with pytest.raises(Refused, match="No deployment has changed anything"):
             choose(desk.journals, Wanted())
         with pytest.raises(Refused, match="is a rollout"):
             resume(ports, field.view())
