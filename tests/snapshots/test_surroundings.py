@@ -24,7 +24,7 @@ BUILTIN = "ENCODING 'UTF8' LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LC_C
 AROUND = """
 SELECT to_jsonb(d) - '{oid,datname,datfrozenxid,datminmxid,datlastsysoid}'::text[],
        shobj_description(d.oid, 'pg_database'),
-       (SELECT array_agg(s.setrole::regrole::text || s.setconfig::text ORDER BY 1)
+       (SELECT array_agg(s.setrole::regrole::text || s.setconfig::text ORDER BY s.setrole)
         FROM pg_db_role_setting s WHERE s.setdatabase = d.oid)
 FROM pg_database d WHERE datname = %s
 """
