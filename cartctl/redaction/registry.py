@@ -13,9 +13,12 @@ import os
 import re
 import threading
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from cartctl.redaction.parts import credentials_of, is_place, tokens_of
-from cartctl.redaction.spellings import Spelling, spellings
+
+if TYPE_CHECKING:
+    from cartctl.redaction.spellings import Spelling
 
 LONG, SHORT, DIGITS = 8, 4, 6  # characters
 GUESSED = frozenset(
@@ -42,6 +45,8 @@ class Registry:
         """Know one more value, unless it is too weak to be masked by value."""
         if value in self._values or is_weak(value) or value.lower() in {word.lower() for word in public}:
             return
+        from cartctl.redaction.spellings import spellings  # its encoders are loaded with the first secret
+
         with self._lock:
             self._values |= {value}
             self._known += tuple(spellings(value, anywhere=len(value) >= LONG))
