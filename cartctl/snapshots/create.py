@@ -55,7 +55,8 @@ def create(subject: Subject, store: Store, snapshot: str, pulse: Pulse) -> Manif
     with exported(subject.database) as (connection, name):
         tools = find_tools(connection.info.server_version)
         size = database_size(connection)
-        _require_room(store, dump_size(connection))
+        with pulse.cancelling(connection.cancel_safe):  # a table's size waits for whoever has locked it
+            _require_room(store, dump_size(connection))
         with store.making(snapshot) as partial:
             dump = partial / DUMP
             with _reading(connection, subject.fingerprint, pulse) as facts_later:
