@@ -28,7 +28,7 @@ from cartctl.plans.kinds import kinds as known_kinds
 from cartctl.plans.phases import Phase
 from cartctl.plans.preview import Plan, preview
 from cartctl.plans.rollback import Wanted, rollback
-from cartctl.plans.selection import named_run, newest_change, released, select
+from cartctl.plans.selection import newest_change, released, select, with_tables
 from cartctl.ports import Ports
 
 PLAN = "rollback"
@@ -182,7 +182,7 @@ def _to_take(journals: Journals, wanted: Wanted) -> State:
     if not wanted.database:
         return select(journals, wanted.run)
     if wanted.run is not None:
-        return named_run(journals, wanted.run)
+        return with_tables(journals, wanted.run)
     return journals.migrating() or newest_change(journals)
 
 

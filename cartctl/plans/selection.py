@@ -1,6 +1,7 @@
 """Which run a rollback takes: the newest deployment that changed something, and never one further back unless it is named."""
 
 from collections.abc import Iterator, Mapping
+from itertools import takewhile
 from typing import Any
 
 from cartctl.engine.model import Evidence
@@ -24,7 +25,7 @@ def select(journals: Journals, run: str | None) -> State:
     """
     if run is not None:
         named = named_run(journals, run)
-        by = next((by for known, by in _deployments(journals) if known.run == run), None)
+        by = next((by for known, by in _reversible(journals) if known.run == run), None)
         _refuse_reverted(journals, named, by, f"Run {run}{of_time(named)}")
         return named
     for state, by in _deployments(journals):
@@ -34,6 +35,20 @@ def select(journals: Journals, run: str | None) -> State:
     raise Refused(
         "No deployment has changed anything: there is nothing to roll back.", hint="See: cartctl history"
     )
+
+
+def with_tables(journals: Journals, run: str) -> State:
+    """The run of this id, whose tables no rollback has dropped yet; its code may be reverted already. Read-only.
+
+    Raises AlreadyReverted where a rollback with `--database` succeeded, and what `named_run` raises.
+    """
+    named = named_run(journals, run)
+    later = map(journals.state, takewhile(lambda known: known != run, journals.kept.runs()))
+    dropped = (state for state in later if state.plan == "rollback" and _dropped(state))
+    by = next((state.run for state in dropped if _reverts(state, named)), None)
+    if by is not None:
+        _refuse_reverted(journals, named, by, f"Run {run}{of_time(named)}")
+    return named
 
 
 def named_run(journals: Journals, run: str) -> State:
@@ -96,12 +111,17 @@ def _in_effect(journals: Journals) -> str:
 
 def _deployments(journals: Journals) -> Iterator[tuple[State, str | None]]:
     """Every deployment, newest first, with the rollback that reverted it, if one did. Read-only."""
+    return ((state, by) for state, by in _reversible(journals) if state.plan == "deploy")
+
+
+def _reversible(journals: Journals) -> Iterator[tuple[State, str | None]]:
+    """Every run that can be rolled back, newest first, with the rollback that reverted it, if one did. Read-only."""
     rollbacks: list[State] = []
     for run in journals.kept.runs():
         state = journals.state(run)
         if state.plan == "rollback":
             rollbacks.append(state)
-        elif state.plan == "deploy":
+        elif state.plan in PLANS:
             yield state, next((one.run for one in rollbacks if _reverts(one, state)), None)
 
 
@@ -111,9 +131,14 @@ def _reverts(rollback: State, deployment: State) -> bool:
         return False
     if any(held.kind == "release" for held in rollback.evidence.values()):
         return False
-    facts: Mapping[str, Any] = rollback.started.data.get("facts", {}) if rollback.started else {}
-    since = bool(facts.get("database")) and rollback.of is not None and rollback.of <= deployment.run
+    since = _dropped(rollback) and rollback.of is not None and rollback.of <= deployment.run
     return rollback.of == deployment.run or since
+
+
+def _dropped(rollback: State) -> bool:
+    """Whether it was to drop the cart's tables."""
+    facts: Mapping[str, Any] = rollback.started.data.get("facts", {}) if rollback.started else {}
+    return bool(facts.get("database"))
 
 
 def _changed_something(state: State, by: str | None) -> bool:

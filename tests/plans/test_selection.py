@@ -12,7 +12,7 @@ from cartctl.engine.kept import KeptJournal
 from cartctl.engine.model import Event
 from cartctl.errors import Refused
 from cartctl.plans.journals import Journals
-from cartctl.plans.selection import AlreadyReverted, select
+from cartctl.plans.selection import AlreadyReverted, select, with_tables
 
 OLD, NEW = {"ref": "1.0.0", "digest": None, "rest": ""}, {"ref": "2.0.0", "digest": None, "rest": ""}
 AT = datetime(2026, 12, 1, 2, tzinfo=UTC)
@@ -165,6 +165,22 @@ def test_a_rollback_with_the_database_reverted_every_deployment_since_its_own(st
     with pytest.raises(AlreadyReverted) as refused:
         select(story.journals, None)
     assert refused.value.hint == "No other deployment is in effect."
+
+
+def test_tables_are_dropped_once(story: Story) -> None:
+    """A rollback of the code alone leaves them; one before the run, or one that failed, says nothing of its tables."""
+    story.tell("r1", "run", "started", plan="migrate", env="production")
+    story.end("r1", "succeeded")
+    story.rollback("r2", of="r1", database=True)
+    story.deploy("r3")
+    story.end("r3", "succeeded")
+    story.rollback("r4", of="r3")
+    story.rollback("r5", of="r3", outcome="failed", database=True)
+    assert with_tables(story.journals, "r3").run == "r3"
+    with pytest.raises(AlreadyReverted, match="by r2"):
+        with_tables(story.journals, "r1")
+    with pytest.raises(AlreadyReverted, match="by r2"):
+        select(story.journals, "r1")
 
 
 def test_what_is_no_deployment_cannot_be_rolled_back(story: Story) -> None:
