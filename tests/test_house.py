@@ -81,8 +81,11 @@ def test_text_is_drawn_by_one_module() -> None:
 
 
 def documents() -> list[Path]:
-    """README and runbooks."""
-    return [README, *sorted((ROOT / "runbooks").rglob("*.md"))]
+    """README, documentation and runbooks."""
+    return [
+        README,
+        *(path for folder in ("docs", "runbooks") for path in sorted((ROOT / folder).rglob("*.md"))),
+    ]
 
 
 def command_lines(text: str) -> Iterator[tuple[int, list[str]]]:
