@@ -49,8 +49,8 @@ def sandbox_down(
 @sandbox.command("status")
 def sandbox_status(ctx: typer.Context, name: Name = "") -> None:
     """Where everything is: addresses, files, deployments."""
+    from cartctl.sandbox.layout import checked_directory
     from cartctl.sandbox.status import read_status
-    from cartctl.sandbox.up import checked_directory
 
     options: Options = ctx.obj
     name = _name(options, name)

@@ -1,10 +1,12 @@
-"""What the rarer migrate commands tell, as text: a dry run, indexes, exported files."""
+"""What `migrate` would do and did, as text; the status is apart, since it loads nothing that changes a database."""
 
 from rich.table import Table
 
 from cartctl.database.dry_run import DryRun
 from cartctl.database.export import Exported
 from cartctl.database.indexes import Built, IndexPlan
+from cartctl.database.migrate import Migrated
+from cartctl.database.preview import MigrationPreview
 from cartctl.render.drawing import Group, RenderableType, Text
 from cartctl.render.text import renderable
 
@@ -32,7 +34,7 @@ def _dry_run(result: DryRun) -> RenderableType:
 
 
 @renderable.register
-def _plan(result: IndexPlan) -> RenderableType:
+def _indexes(result: IndexPlan) -> RenderableType:
     if not result.indexes:
         return Text("No index is missing on a table that holds rows.")
     return Group(*(Text(f"{'rebuild' if each.rebuilt else 'build'}  {each.sql}") for each in result.indexes))
@@ -49,3 +51,29 @@ def _built(result: Built) -> RenderableType:
 def _exported(result: Exported) -> RenderableType:
     lines = [*(f"written  {name}" for name in result.written), *(f"kept     {name}" for name in result.kept)]
     return Text("\n".join([*lines, f"in {result.directory}"]))
+
+
+@renderable.register
+def _preview(result: MigrationPreview) -> RenderableType:
+    if not result.pending:
+        return Text("Nothing is pending.")
+    kept = [Text(f"-- kept as it is: {name}", "dim") for name in result.kept]
+    parts: list[RenderableType] = [*kept]
+    for each in result.pending:
+        parts += [
+            Text(f"-- {each.name}", "bold"),
+            Text(each.sql or "-- every object is there; recorded only"),
+        ]
+    return Group(*parts)
+
+
+@renderable.register
+def _migrated(result: Migrated) -> RenderableType:
+    if not result.applied:
+        return Text(f"Nothing was pending; the database is at {', '.join(result.heads)}.")
+    table = Table.grid(padding=(0, 2))
+    for name in result.applied:
+        told = "adopted" if name in result.adopted else "applied"
+        table.add_row(Text(told, "green"), Text(name))
+    warned = [Text(f"warning: {each}", "yellow") for each in result.warnings]
+    return Group(table, *warned, Text(f"Done in {result.seconds:.2f} s, verified."))

@@ -8,11 +8,11 @@ from cartctl.adapters.embedded_postgres import EmbeddedPostgres
 from cartctl.config.load import environment_directory, load_environment
 from cartctl.sandbox import prometheus
 from cartctl.sandbox.background import supervisor
-from cartctl.sandbox.layout import Layout
+from cartctl.sandbox.layout import Layout, checked_directory
 from cartctl.sandbox.names import socket_directory
 from cartctl.sandbox.status import SandboxStatus, read_status
 from cartctl.sandbox.supervisor.state import State
-from cartctl.sandbox.up import alone, checked_directory, lock_file
+from cartctl.sandbox.up import alone, lock_file
 
 
 def down(name: str, say: Callable[[str], None], *, purge: bool = False) -> SandboxStatus:

@@ -16,13 +16,12 @@ from cartctl.adapters.postgres import Connection, Postgres, sql
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused, UsageError
 from cartctl.sandbox.cart_rows import CART_COLUMNS, ITEM_COLUMNS, PART
-from cartctl.sandbox.layout import Layout
+from cartctl.sandbox.layout import Layout, checked_directory
 from cartctl.sandbox.names import DATABASE
 from cartctl.sandbox.parts import parts
 from cartctl.sandbox.population import Population, Product, Tenant, expected_carts
 from cartctl.sandbox.seed import companies
 from cartctl.sandbox.surroundings import fill_surroundings
-from cartctl.sandbox.up import checked_directory
 
 PER_CUSTOMER = 8  # carts
 YEARS = range(2001, 2500)  # whose milliseconds fit into ids

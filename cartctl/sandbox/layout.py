@@ -1,11 +1,15 @@
 """Where everything of one sandbox lies inside its directory, and how its small files are written."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cartctl.config.load import sandbox_directory
+from cartctl.errors import UsageError
 from cartctl.inputs import InvalidInput, parse_json, read_text
 
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 STATE_LIMIT = 64 * 1024 * 1024  # bytes of a state file
 
 
@@ -92,3 +96,13 @@ def read_json(path: Path) -> Any | None:
         return parse_json(read_text(path, limit=STATE_LIMIT))
     except InvalidInput:
         return None
+
+
+def checked_directory(name: str) -> Path:
+    """The directory of the sandbox `name`. Raises UsageError for a name that cannot be one."""
+    if not NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} is not a valid sandbox name.",
+            hint="Use lower-case letters, digits and dashes, at most 40.",
+        )
+    return sandbox_directory(name).resolve()

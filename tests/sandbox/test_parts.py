@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 
 from cartctl.errors import ConfigError, UsageError
 from cartctl.sandbox.images import IMAGES, digest, resolve
+from cartctl.sandbox.layout import checked_directory
 from cartctl.sandbox.seed import companies
 from cartctl.sandbox.service.watched import Watched
 from cartctl.sandbox.supervisor.model import Pod, Spec, first_specs
 from cartctl.sandbox.supervisor.rollout import decide
 from cartctl.sandbox.supervisor.settings import Settings
-from cartctl.sandbox.up import checked_directory, up
+from cartctl.sandbox.up import up
 
 
 def spec(replicas: int, revision: int = 2, *, paused: bool = False) -> Spec:
