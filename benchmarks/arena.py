@@ -8,16 +8,16 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cartctl.adapters.embedded_postgres import EmbeddedPostgres
 from cartctl.adapters.postgres import Postgres
-from cartctl.config.model import Database
+from cartctl.adapters.postgres_server.embedded import EmbeddedPostgres
+from cartctl.config.model.environment import Database
 from cartctl.config.values import Secret
-from cartctl.database.migrate import deploy
+from cartctl.database.migrations.apply import deploy
 from cartctl.engine.pulse import Pulse
-from cartctl.sandbox.fill import Seeded, fill
+from cartctl.sandbox.data.database import start
+from cartctl.sandbox.data.fill import Seeded, fill
 from cartctl.sandbox.layout import Layout
 from cartctl.sandbox.names import APP, DATABASE, DEPLOYER, OWNER
-from cartctl.sandbox.postgres import start
 
 
 @contextmanager

@@ -16,17 +16,17 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 
-from cartctl.adapters.embedded_postgres import EmbeddedPostgres
-from cartctl.adapters.pg_tools import find_tools
 from cartctl.adapters.postgres import Postgres
 from cartctl.adapters.postgres.surroundings import without_libpq
-from cartctl.config.model import Database
-from cartctl.database import migrate
+from cartctl.adapters.postgres_server.embedded import EmbeddedPostgres
+from cartctl.adapters.postgres_server.pg_tools import find_tools
+from cartctl.config.model.environment import Database
+from cartctl.database.migrations import apply as migrate
 from cartctl.engine.model import Run
 from cartctl.engine.pulse import Pulse
 from cartctl.migrations.frozen import MIGRATIONS
-from cartctl.steps.fingerprint import Fingerprint
-from cartctl.steps.migrate import Migrate
+from cartctl.steps.database.fingerprint import Fingerprint
+from cartctl.steps.database.migrate import Migrate
 
 RUNS = 9
 TIMED = """SELECT extract(epoch FROM clock_timestamp()) AS begun \\gset

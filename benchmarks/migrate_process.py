@@ -17,10 +17,10 @@ from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
-from cartctl.adapters.pg_tools import find_tools
 from cartctl.adapters.postgres import Postgres
-from cartctl.adapters.scratch import scratch_server
-from cartctl.database.export import Form, export
+from cartctl.adapters.postgres_server.pg_tools import find_tools
+from cartctl.adapters.postgres_server.scratch import scratch_server
+from cartctl.database.migrations.export import Form, export
 from cartctl.migrations.frozen import MIGRATIONS
 
 RUNS = 7

@@ -9,8 +9,8 @@ import sys
 import time
 from decimal import Decimal
 
-from cartctl.config.rollout import Rollout
-from cartctl.config.stages import read_stages
+from cartctl.config.model.rollout import Rollout
+from cartctl.config.model.stages import read_stages
 from cartctl.errors import StepFailed
 from cartctl.rollout.allocation import Ground, preview, setting_for
 from cartctl.rollout.companies import Companies

@@ -15,9 +15,9 @@ import psutil
 from arena import arena, filled
 
 from cartctl.adapters.postgres import Postgres
-from cartctl.sandbox import fill
-from cartctl.sandbox.cart_rows import CART_COLUMNS, ITEM_COLUMNS, PART, Maker
-from cartctl.sandbox.population import Population
+from cartctl.sandbox.data import fill
+from cartctl.sandbox.data.cart_rows import CART_COLUMNS, ITEM_COLUMNS, PART, Maker
+from cartctl.sandbox.data.population import Population
 
 PARTS = 5
 

@@ -14,9 +14,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from cartctl.adapters.pg_tools import find_tools
 from cartctl.adapters.postgres import Postgres
-from cartctl.adapters.scratch import scratch_server
+from cartctl.adapters.postgres_server.pg_tools import find_tools
+from cartctl.adapters.postgres_server.scratch import scratch_server
 from cartctl.snapshots.create import jobs_for
 from cartctl.snapshots.source import database_size
 

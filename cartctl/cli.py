@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from cartctl import __version__
 from cartctl.commands import COMMANDS, GROUPS
-from cartctl.commands.cart_errors import translate_cart_error
+from cartctl.commands.cart.errors import translate_cart_error
 from cartctl.commands.options import Options, Output, hoist
 from cartctl.engine.signals import already_reported, install, stop_cause, uninstall
 from cartctl.errors import CartctlError, Interrupted, UsageError, as_error
@@ -85,8 +85,8 @@ def _fail(error: CartctlError, given: list[str]) -> int:
 
 
 def _report(error: CartctlError, *, as_json: bool) -> None:
-    from cartctl.render.enduring import silence
     from cartctl.render.failure import report_failure
+    from cartctl.render.run.broken_pipe import silence
 
     try:
         report_failure(error, as_json=as_json)
@@ -170,7 +170,7 @@ def main() -> None:
 
 def _flush() -> None:
     """Push out what was written. A terminal or a reader that is gone is no failure, which the interpreter's own flush would be."""
-    from cartctl.render.enduring import silence
+    from cartctl.render.run.broken_pipe import silence
 
     for stream in (sys.stdout, sys.stderr):
         try:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from cartctl.config.load import environment_directory
-from cartctl.config.model import Environment
+from cartctl.config.model.environment import Environment
 from cartctl.config.values import revealed
 from cartctl.derived_names import LOCAL_FILE, fit_name
 from cartctl.errors import ConfigError
@@ -17,14 +17,14 @@ from cartctl.errors import ConfigError
 if TYPE_CHECKING:
     from cartctl.adapters.cdn import Cloudflare
     from cartctl.adapters.cluster import Cluster
-    from cartctl.adapters.connections import ConnectionShare
-    from cartctl.adapters.http import Http
+    from cartctl.adapters.http.client import Http
     from cartctl.adapters.log_lines import Tail
-    from cartctl.adapters.metrics import MetricsSource
+    from cartctl.adapters.metrics.connections import ConnectionShare
+    from cartctl.adapters.metrics.source import MetricsSource
     from cartctl.adapters.notify import Webhook
     from cartctl.adapters.postgres import Postgres
     from cartctl.adapters.redis import RedisCache
-    from cartctl.checks.flags_asked import Door
+    from cartctl.checks.flag_responses import Door
 
 T = TypeVar("T")
 
@@ -91,7 +91,7 @@ class Ports:
                 f"The environment {self.env.name} does not say how its sandbox is reached.",
                 hint="Set cluster.control and cluster.secret; cartctl sandbox up writes both.",
             )
-        from cartctl.adapters.processes import Processes
+        from cartctl.adapters.supervisor.cluster import Processes
 
         return self._closing(Processes(cluster.control, cluster.secret.reveal()))
 
@@ -126,12 +126,12 @@ class Ports:
         if settings is None:
             raise ConfigError("No metrics source is configured.", hint="Set metrics.kind and metrics.url.")
         if settings.kind == "scrape":
-            from cartctl.adapters.scrape import ScrapeSource
+            from cartctl.adapters.metrics.scrape import ScrapeSource
 
             return ScrapeSource(
                 self.cluster, self.api_deployments, window=self._window, connections=self._connections()
             )
-        from cartctl.adapters.prometheus import PrometheusSource
+        from cartctl.adapters.metrics.prometheus import PrometheusSource
 
         return PrometheusSource(
             settings.url.reveal() if settings.url else "",
@@ -160,7 +160,7 @@ class Ports:
     @property
     def flags_door(self) -> "Door":
         """Where the application says which flags a company has."""
-        from cartctl.checks.flags_asked import Door
+        from cartctl.checks.flag_responses import Door
 
         return Door(self.api_deployments, self.env.rollout.ask_path, self.token)
 
@@ -192,7 +192,7 @@ class Ports:
         return tuple(Webhook(url.reveal()) for url in self.env.notify)
 
     def _http(self, url: str, token: str | None) -> "Http":
-        from cartctl.adapters.http import Http
+        from cartctl.adapters.http.client import Http
 
         settings = self.env.http
         return self._closing(
@@ -200,7 +200,7 @@ class Ports:
         )
 
     def _connections(self) -> "ConnectionShare":
-        from cartctl.adapters.connections import ConnectionShare
+        from cartctl.adapters.metrics.connections import ConnectionShare
 
         database = self.env.database
         return ConnectionShare(

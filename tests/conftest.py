@@ -77,9 +77,9 @@ def platform_database(pg18: Server) -> Iterator[Postgres]:
 @pytest.fixture(scope="session")
 def migrated_template(pg18: Server) -> str:
     """The name of a database with the platform's tables and the cart's."""
-    from cartctl.config.model import Database
+    from cartctl.config.model.environment import Database
     from cartctl.config.values import Secret
-    from cartctl.database.migrate import deploy
+    from cartctl.database.migrations.apply import deploy
     from cartctl.engine.pulse import Pulse
 
     database = pg18.create_platform()

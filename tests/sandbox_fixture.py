@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from cartctl.adapters.embedded_postgres import EmbeddedPostgres
-from cartctl.adapters.http import Http
+from cartctl.adapters.http.client import Http
 from cartctl.adapters.postgres import Connection, Postgres
-from cartctl.adapters.processes import Processes
+from cartctl.adapters.postgres_server.embedded import EmbeddedPostgres
+from cartctl.adapters.supervisor.cluster import Processes
 from cartctl.sandbox.access import make_flags
+from cartctl.sandbox.data.seed import seed
 from cartctl.sandbox.down import down
 from cartctl.sandbox.layout import Layout
 from cartctl.sandbox.names import DATABASE
-from cartctl.sandbox.seed import seed
 from cartctl.sandbox.status import SandboxStatus, ask_supervisor
 from cartctl.sandbox.up import up
 

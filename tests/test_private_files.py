@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cartctl.adapters.programs import for_at_most, inherited, run
-from cartctl.engine.journal import FileJournal
+from cartctl.engine.journal.stores import FileJournal
 from cartctl.private_files import (
     DIRECTORY,
     FILE,
@@ -26,10 +26,10 @@ BY_USER = {  # path: why it makes files or directories with the user's umask, or
     "cartctl/adapters/flag_store.py": "rollout.flags.file is the user's",
     "cartctl/adapters/squawk.py": "in a private temporary directory",
     "cartctl/config/starter.py": "config init writes the user's file",
-    "cartctl/database/export.py": "migrate export writes into the user's directory",
+    "cartctl/database/migrations/export.py": "migrate export writes into the user's directory",
     "cartctl/private_files.py": "the helper itself",
-    "cartctl/snapshots/remote.py": "in a private temporary directory",
-    "cartctl/snapshots/store.py": "one directory below a private one, 0700",
+    "cartctl/snapshots/storage/remote.py": "in a private temporary directory",
+    "cartctl/snapshots/storage/local.py": "one directory below a private one, 0700",
 }
 
 
@@ -115,5 +115,5 @@ def test_no_module_makes_files_in_another_way() -> None:
         for path, text, _ in modules()
         if not path.startswith("cartctl/cart/") and any(way in text for way in ways)
     }
-    assert found - {"cartctl/adapters/scratch.py"} == BY_USER.keys() & found
+    assert found - {"cartctl/adapters/postgres_server/scratch.py"} == BY_USER.keys() & found
     assert all((ROOT / path).exists() for path in BY_USER)

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from cartctl.adapters.postgres import Postgres
 from cartctl.cli import app
-from cartctl.engine.journal import PostgresJournal
+from cartctl.engine.journal.stores import PostgresJournal
 from cartctl.engine.model import Event
 from cartctl.render.safe_text import CONTROLS
 from tests.web import Reply, Web, serve

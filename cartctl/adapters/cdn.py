@@ -3,7 +3,7 @@
 import re
 
 from cartctl.adapters.effects import effect
-from cartctl.adapters.http import BadAnswer, Http
+from cartctl.adapters.http.client import BadAnswer, Http
 from cartctl.errors import ConfigError, StepFailed
 
 CLOUDFLARE = "https://api.cloudflare.com/client/v4"

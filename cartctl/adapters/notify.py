@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from cartctl.adapters.effects import effect
-from cartctl.adapters.http import Http, HttpRedirected, HttpUnreachable, Response
+from cartctl.adapters.http.client import Http, HttpRedirected, HttpUnreachable, Response
 from cartctl.errors import ConfigError, StepFailed
 from cartctl.redaction import register
 

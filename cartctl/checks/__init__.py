@@ -1,0 +1,1 @@
+"""Checks: each observes and evaluates, and changes nothing."""

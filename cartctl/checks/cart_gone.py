@@ -1,7 +1,7 @@
 """Whether the version that serves still uses the cart: its tables must not go from under it."""
 
-from cartctl.adapters.http import Http, HttpUnreachable
-from cartctl.checks.health import STATS
+from cartctl.adapters.http.client import Http, HttpUnreachable
+from cartctl.checks.probes.health import STATS
 from cartctl.engine.model import Check, CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
 

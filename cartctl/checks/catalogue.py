@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from cartctl.adapters.postgres import Postgres
 from cartctl.database.catalogue import read_catalogue
-from cartctl.database.differences import taken_back
+from cartctl.database.drop.differences import taken_back
 from cartctl.engine.model import Check, Checks
 from cartctl.engine.pulse import Pulse
 

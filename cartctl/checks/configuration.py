@@ -5,13 +5,13 @@ from collections.abc import Iterator
 
 from cartctl.checks.referred_files import judge_files
 from cartctl.config.load import Loaded, choose, load_table
-from cartctl.config.model import Environment
+from cartctl.config.model.environment import Environment
 from cartctl.config.rules import secrets_of, unproved
 from cartctl.config.source import find_source
 from cartctl.config.values import Secret
 from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.errors import ConfigError, Refused
-from cartctl.snapshots.destination import refuse_plain
+from cartctl.snapshots.storage.destination import refuse_plain
 
 DSNS = (("database", "dsn"), ("database", "state"))
 

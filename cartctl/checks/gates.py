@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from cartctl.adapters.metrics import Metric, MetricsSource, PastReading
+from cartctl.adapters.metrics.source import Metric, MetricsSource, PastReading
 from cartctl.checks.log_errors import LogErrors
-from cartctl.config.rollout import Gate
+from cartctl.config.model.rollout import Gate
 from cartctl.engine.model import Check, CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import CartctlError

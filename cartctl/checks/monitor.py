@@ -3,7 +3,7 @@
 import math
 from datetime import timedelta
 
-from cartctl.adapters.metrics import Metric
+from cartctl.adapters.metrics.source import Metric
 from cartctl.checks.log_errors import LogErrors
 from cartctl.engine.model import Check, CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse

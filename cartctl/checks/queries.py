@@ -1,6 +1,6 @@
 """Whether the metrics source can answer what the monitor will ask: data, freshness, and histograms that can decide."""
 
-from cartctl.adapters.metrics import MetricsSource, Reading
+from cartctl.adapters.metrics.source import MetricsSource, Reading
 from cartctl.engine.model import Check, CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.monitoring.probes import Probes

@@ -7,12 +7,12 @@ from functools import partial
 from pathlib import Path
 
 from cartctl.adapters.flag_store import FileFlags
-from cartctl.adapters.http import Http
+from cartctl.adapters.http.client import Http
 from cartctl.adapters.postgres import Postgres
 from cartctl.checks.preflight.junit import UnusableReportError, read_report
-from cartctl.checks.suites import load_suite
-from cartctl.config.model import Environment
-from cartctl.database.application import read_application
+from cartctl.checks.smoke.user_suites import load_suite
+from cartctl.config.model.environment import Environment
+from cartctl.database.migrations.application_files import read_application
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.errors import CartctlError, ConfigError
 from cartctl.inputs import InvalidInput, MissingInput, read_text

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from cartctl.adapters.cluster import Cluster, Image, UnknownDeployment
-from cartctl.checks.asking import failed, passed
+from cartctl.checks.probes.probe import failed, passed
 from cartctl.engine.model import CheckResult
 
 

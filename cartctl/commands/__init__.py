@@ -5,8 +5,8 @@ from typing import Any
 
 import typer
 
-from cartctl.commands.cart import cart
-from cartctl.commands.cart_jobs import CART_JOBS
+from cartctl.commands.cart.jobs import CART_JOBS
+from cartctl.commands.cart.quote import cart
 from cartctl.commands.config import config
 from cartctl.commands.deploy import deploy, plan
 from cartctl.commands.flags import flags

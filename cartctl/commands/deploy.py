@@ -61,15 +61,16 @@ def deploy(
 
     With -o json one event per line, the last is the run's report.
     """
-    from cartctl.plans import asked, deploying
-    from cartctl.plans.preview import preview
-    from cartctl.plans.watching import new_watch
+    from cartctl.plans.deploy import deploy_options
+    from cartctl.plans.deploy import run as deploying
+    from cartctl.plans.execution.preview import preview
+    from cartctl.plans.execution.run_monitor import new_watch
     from cartctl.ports import Ports
 
     if sum((plan, resume, abandon is not None)) > 1:
         raise UsageError("--plan, --resume and --abandon exclude each other.", hint="Give one of them.")
     options: Options = ctx.obj
-    wanted = asked.parse(
+    wanted = deploy_options.parse(
         images=image or (),
         at=at,
         skip=skip or (),
@@ -99,10 +100,10 @@ def plan(ctx: typer.Context) -> None:
 
     Each step with its time, what is already so and what would change.
     """
-    from cartctl.plans.asked import Asked
-    from cartctl.plans.deploying import planned
-    from cartctl.plans.preview import preview
-    from cartctl.plans.watching import new_watch
+    from cartctl.plans.deploy.deploy_options import Asked
+    from cartctl.plans.deploy.run import planned
+    from cartctl.plans.execution.preview import preview
+    from cartctl.plans.execution.run_monitor import new_watch
     from cartctl.ports import Ports
 
     options: Options = ctx.obj

@@ -24,8 +24,8 @@ class To(StrEnum):
 @flags.command("list")
 def list_flags(ctx: typer.Context) -> None:
     """Show the cart's flags and what decides about each."""
-    from cartctl.plans.flagging import list_flags as listed
-    from cartctl.plans.rollout_desk import open_desk
+    from cartctl.plans.rollout.flag_operations import list_flags as listed
+    from cartctl.plans.rollout.inputs import open_desk
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
@@ -42,8 +42,8 @@ def evaluate_flags(
     company: Annotated[str, typer.Option("--company", metavar="ID", help="The company's id.")],
 ) -> None:
     """Show which flags a company has, and why."""
-    from cartctl.plans.flagging import evaluate
-    from cartctl.plans.rollout_desk import open_desk
+    from cartctl.plans.rollout.flag_operations import evaluate
+    from cartctl.plans.rollout.inputs import open_desk
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
@@ -65,8 +65,8 @@ def set_flag(
 
     A flag that was set by hand stays as it is whatever the rollout does, until it is set to `rollout`, or until an abort.
     """
-    from cartctl.plans.flagging import set_flag as carry_out
-    from cartctl.plans.rollout_steps import Told
+    from cartctl.plans.rollout.decisions import Told
+    from cartctl.plans.rollout.flag_operations import set_flag as carry_out
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
@@ -83,8 +83,8 @@ def undo_flags(ctx: typer.Context, why: Why = "", yes: Yes = False) -> None:
 
     Flags of others in the same document stay as they are. Refused when the cart's own were changed since.
     """
-    from cartctl.plans.flagging import undo
-    from cartctl.plans.rollout_steps import Told
+    from cartctl.plans.rollout.decisions import Told
+    from cartctl.plans.rollout.flag_operations import undo
     from cartctl.ports import Ports
 
     options: Options = ctx.obj

@@ -7,7 +7,7 @@ import typer
 from cartctl.commands.options import Options
 
 if TYPE_CHECKING:
-    from cartctl.engine.kept import KeptJournal
+    from cartctl.engine.journal.replicated_journal import KeptJournal
     from cartctl.engine.report import RunReport
 
 
@@ -17,7 +17,7 @@ def history(
 ) -> None:
     """List the runs of the environment, newest first."""
     from cartctl.engine.report import History
-    from cartctl.plans.journals import open_journals
+    from cartctl.plans.execution.journals import open_journals
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
@@ -31,7 +31,7 @@ def history(
 
 def _report(journal: "KeptJournal", run: str) -> "RunReport":
     """One run's report; a damaged one hides no other."""
-    from cartctl.engine.journal_lines import DamagedJournal
+    from cartctl.engine.journal.lines import DamagedJournal
     from cartctl.engine.report import report, unreadable
 
     try:
@@ -46,7 +46,7 @@ def report(
     """Show what one run came to, step by step."""
     from cartctl.engine.report import report as told
     from cartctl.errors import Refused
-    from cartctl.plans.journals import open_journals
+    from cartctl.plans.execution.journals import open_journals
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
@@ -70,7 +70,7 @@ def unlock(
 
     A dead owner frees the lock by itself within seconds; --force is never needed after a crash.
     """
-    from cartctl.plans.unlocking import unlock as free
+    from cartctl.plans.execution.unlock import unlock as free
     from cartctl.ports import Ports
 
     options: Options = ctx.obj

@@ -17,7 +17,7 @@ def show_status(ctx: typer.Context) -> None:
 
     By cartctl's own record, with Prisma's ledger beside it.
     """
-    from cartctl.database.status import status
+    from cartctl.database.migrations.status import status
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
@@ -57,20 +57,20 @@ def deploy(
     pulse = Pulse()
     with Ports(env) as ports, interruptible(pulse):
         if plan:
-            from cartctl.database.preview import preview
-            from cartctl.plans.database_checks import for_a_reader, migration_checks, refuse_bad
+            from cartctl.database.migrations.preview import preview
+            from cartctl.plans.database.checks import for_a_reader, migration_checks, refuse_bad
 
             options.show(preview(ports.database, env.database))
             checks = for_a_reader(ports, migration_checks(ports, pulse))
             options.guard_shown(lambda: refuse_bad(checks, options.say))
         elif dry_run:
-            from cartctl.database.dry_run import dry_run as execute
-            from cartctl.plans.migrating import refuse_careless
+            from cartctl.database.migrations.dry_run import dry_run as execute
+            from cartctl.plans.database.migrate import refuse_careless
 
             refuse_careless(env, yes=yes)
             options.show(execute(ports.database, env.database, pulse))
         else:
-            from cartctl.plans.migrating import migrate as apply
+            from cartctl.plans.database.migrate import migrate as apply
 
             options.show(apply(ports, pulse, options.say))
 
@@ -81,7 +81,7 @@ def show_verify(ctx: typer.Context) -> None:
 
     Exit code 7 when something is not as it should be.
     """
-    from cartctl.database.verify import verify
+    from cartctl.database.migrations.verify import verify
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
@@ -98,7 +98,7 @@ def lint(ctx: typer.Context) -> None:
 
     What it minds is accepted with a reason in migrations.accept, or fails with exit code 7.
     """
-    from cartctl.database.lint import lint_migrations
+    from cartctl.database.migrations.lint import lint_migrations
 
     options: Options = ctx.obj
     checks = lint_migrations(options.environment().database.migrations.accept)
@@ -114,7 +114,7 @@ def adopt(ctx: typer.Context) -> None:
     """
     from cartctl.engine.pulse import Pulse
     from cartctl.engine.signals import interruptible
-    from cartctl.plans.migrating import adopt as record
+    from cartctl.plans.database.migrate import adopt as record
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
@@ -134,10 +134,10 @@ def index(
 
     One at a time, without keeping writers out; an invalid one that a killed build left is built anew.
     """
-    from cartctl.database.indexes import plan_indexes
+    from cartctl.database.migrations.indexes import plan_indexes
     from cartctl.engine.pulse import Pulse
     from cartctl.engine.signals import interruptible
-    from cartctl.plans.migrating import index as build
+    from cartctl.plans.database.migrate import index as build
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
@@ -160,8 +160,8 @@ def export(
 
     With --format prisma, folders that `prisma migrate deploy` accepts, checksums included.
     """
-    from cartctl.database.export import Form
-    from cartctl.database.export import export as write
+    from cartctl.database.migrations.export import Form
+    from cartctl.database.migrations.export import export as write
 
     if form not in {each.value for each in Form}:
         raise UsageError(f"--format {form} is neither sql nor prisma.", hint="For example: --format prisma")

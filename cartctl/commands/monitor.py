@@ -40,7 +40,7 @@ def monitor(
     """
     from cartctl.engine.pulse import Pulse
     from cartctl.engine.signals import interruptible
-    from cartctl.plans.watching import new_watch
+    from cartctl.plans.execution.run_monitor import new_watch
     from cartctl.ports import Ports
 
     if auto_abort and (once or check_queries):
@@ -113,7 +113,7 @@ def _watch(
     """Until the time is over or a trigger fires, which with `auto_abort` aborts the rollout."""
     from cartctl.checks.monitor import Monitor
     from cartctl.monitoring.triggers import TriggerFired
-    from cartctl.plans.parts import log_errors
+    from cartctl.plans.execution.step_factories import log_errors
 
     watch.rebuild(datetime.fromtimestamp(0, UTC))
     try:
@@ -128,8 +128,8 @@ def _watch(
 
 def _abort(ports: "Ports", why: str, options: Options) -> None:
     """Take the rollout back to 0 %. Raises typer.Exit where that did not come to its end."""
-    from cartctl.plans.rolling_out import abort
-    from cartctl.plans.rollout_steps import Told
+    from cartctl.plans.rollout.decisions import Told
+    from cartctl.plans.rollout.run import abort
 
     with options.view() as view:
         report = abort(ports, Told(why), view, options.say)

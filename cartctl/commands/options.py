@@ -12,8 +12,8 @@ import typer
 from cartctl.errors import Inconclusive, Refused, StepFailed
 
 if TYPE_CHECKING:
-    from cartctl.config.model import Environment
-    from cartctl.render.view import View
+    from cartctl.config.model.environment import Environment
+    from cartctl.render.run.view import View
 
 _WITH_VALUE = ("--env", "--config", "--output", "-o")
 _FLAGS = ("--quiet", "--verbose", "--debug", "--no-color", "--version")
@@ -122,7 +122,7 @@ class Options:
 
     def view(self) -> "View":
         """What a run is watched with."""
-        from cartctl.render.view import choose_view
+        from cartctl.render.run.view import choose_view
 
         as_json = self.output is Output.JSON
         return choose_view(as_json=as_json, quiet=self.quiet, verbose=self.verbose, no_color=self.no_color)
@@ -142,13 +142,13 @@ class Options:
 
     def show_aside(self, result: Any) -> None:
         """Write something to stderr that a person should see before an answer, as text."""
-        from cartctl.render.text import write as write_text
+        from cartctl.render.renderers import write as write_text
 
         write_text(result, sys.stderr, no_color=self.no_color)
 
     def show(self, result: Any) -> None:
         """Write a result to stdout, as text or JSON. A reader who has left is no error. Raises StepFailed for a full disk."""
-        from cartctl.render.enduring import enduring, silence
+        from cartctl.render.run.broken_pipe import enduring, silence
 
         stream = enduring(sys.stdout, BrokenPipeError)
         try:
@@ -157,7 +157,7 @@ class Options:
 
                 write_json(result, stream)
             else:
-                from cartctl.render.text import write as write_text
+                from cartctl.render.renderers import write as write_text
 
                 write_text(result, stream, no_color=self.no_color)
         except OSError as full:

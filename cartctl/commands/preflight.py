@@ -42,9 +42,9 @@ def preflight(
     from cartctl.checks.preflight import Preflight
     from cartctl.engine.pulse import Pulse
     from cartctl.engine.signals import interruptible
-    from cartctl.plans.migrations import pending
-    from cartctl.plans.rehearsing import rehearsed
-    from cartctl.plans.rollout_record import began_with
+    from cartctl.plans.database.rehearse import rehearsed
+    from cartctl.plans.deploy.migration_status import pending
+    from cartctl.plans.rollout.record import began_with
     from cartctl.ports import Ports
     from cartctl.render.progress import shown
 

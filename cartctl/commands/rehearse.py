@@ -32,7 +32,7 @@ def rehearse(
     """
     from cartctl.engine.pulse import Pulse
     from cartctl.engine.signals import interruptible
-    from cartctl.plans.rehearsing import rehearse as attempt
+    from cartctl.plans.database.rehearse import rehearse as attempt
     from cartctl.ports import Ports
     from cartctl.render.progress import shown
 

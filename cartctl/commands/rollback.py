@@ -57,8 +57,8 @@ def rollback(
     Stops workers, takes flags to 0 %, reverts the images, verifies the old version, starts workers. Also works with the
     database gone. Running it twice changes nothing: a deployment that is already rolled back is refused with exit code 3.
     """
-    from cartctl.plans.rollback import Wanted
-    from cartctl.plans.rolling_back import show_plan, take_back
+    from cartctl.plans.rollback.plan import Wanted
+    from cartctl.plans.rollback.run import show_plan, take_back
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
@@ -88,7 +88,7 @@ def rollback(
 
 
 def _to_revision(options: Options, given: list[str], *, plan: bool, yes: bool, force_owned: bool) -> None:
-    from cartctl.plans.to_revision import parse_revisions, put_back, show_revisions
+    from cartctl.plans.rollback.to_revision import parse_revisions, put_back, show_revisions
     from cartctl.ports import Ports
 
     revisions = parse_revisions(given)

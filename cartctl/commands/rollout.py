@@ -24,8 +24,8 @@ def rollout_status(
     """Show where the rollout stands: days, gates, history."""
     from cartctl.engine.pulse import Pulse
     from cartctl.engine.signals import interruptible
-    from cartctl.plans.rollout_desk import open_desk
-    from cartctl.plans.rollout_status import status
+    from cartctl.plans.rollout.inputs import open_desk
+    from cartctl.plans.rollout.status import status
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
@@ -44,8 +44,8 @@ def rollout_preview(ctx: typer.Context) -> None:
 
     Exit code 7 when anybody would lose what they have.
     """
-    from cartctl.plans.rollout_desk import open_desk
-    from cartctl.plans.rollout_status import preview_all
+    from cartctl.plans.rollout.inputs import open_desk
+    from cartctl.plans.rollout.status import preview_all
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
@@ -75,8 +75,8 @@ def start_rollout(
 
     Records what decides who comes first, so that nobody flips later.
     """
-    from cartctl.plans.rollout_steps import Told
-    from cartctl.plans.rollout_verbs import start
+    from cartctl.plans.rollout.decisions import Told
+    from cartctl.plans.rollout.operations import start
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
@@ -111,9 +111,9 @@ def advance_rollout(
 
     Safe to run twice and from two places. Exit code 3 when nothing is due (0 with --auto), 7 or 6 when a gate keeps it waiting.
     """
-    from cartctl.plans.rollout_desk import open_desk
-    from cartctl.plans.rollout_steps import Told
-    from cartctl.plans.rollout_verbs import Unmoved, advance, advance_by_itself, next_stage
+    from cartctl.plans.rollout.decisions import Told
+    from cartctl.plans.rollout.inputs import open_desk
+    from cartctl.plans.rollout.operations import Unmoved, advance, advance_by_itself, next_stage
     from cartctl.ports import Ports
 
     if auto and (force or approved_by):
@@ -151,8 +151,8 @@ def resume_rollout(ctx: typer.Context, why: Why = "") -> None:
 
 
 def _say(ctx: typer.Context, action: str, why: str) -> None:
-    from cartctl.plans.rollout_steps import Told
-    from cartctl.plans.rollout_verbs import say
+    from cartctl.plans.rollout.decisions import Told
+    from cartctl.plans.rollout.operations import say
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
@@ -167,8 +167,8 @@ def abort_rollout(ctx: typer.Context, why: Why = "", yes: Yes = False) -> None:
 
     Goes past a run that is alive, which hands over, and works with the database gone.
     """
-    from cartctl.plans.rolling_out import abort
-    from cartctl.plans.rollout_steps import Told
+    from cartctl.plans.rollout.decisions import Told
+    from cartctl.plans.rollout.run import abort
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
@@ -191,9 +191,9 @@ def set_rollout(
 
     Lowered, it keeps the companies that came first.
     """
-    from cartctl.config.stages import read_percent
-    from cartctl.plans.rollout_steps import Told
-    from cartctl.plans.rollout_verbs import set_percent
+    from cartctl.config.model.stages import read_percent
+    from cartctl.plans.rollout.decisions import Told
+    from cartctl.plans.rollout.operations import set_percent
     from cartctl.ports import Ports
 
     options: Options = ctx.obj

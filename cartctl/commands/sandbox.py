@@ -85,7 +85,7 @@ def sandbox_seed(
     from cartctl.engine.pulse import Pulse
     from cartctl.engine.signals import interruptible
     from cartctl.render.progress import shown
-    from cartctl.sandbox.fill import fill, superuser
+    from cartctl.sandbox.data.fill import fill, superuser
 
     options: Options = ctx.obj
     end = until or datetime.now(UTC).replace(minute=0, second=0, microsecond=0)

@@ -34,8 +34,8 @@ def smoke(
 
     Changes nothing. Exit code 7 when something is not as it should be, 6 when something could not be found out.
     """
-    from cartctl.adapters.http import Http
-    from cartctl.checks.smoke import Smoke
+    from cartctl.adapters.http.client import Http
+    from cartctl.checks.smoke.suite import Smoke
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
@@ -68,7 +68,7 @@ def health(ctx: typer.Context) -> None:
 
     Looks at /health, the cart's stats and the analytics overview; changes nothing. Exit code 7 when it is not well, 6 when that could not be found out.
     """
-    from cartctl.checks.health import Health
+    from cartctl.checks.probes.health import Health
     from cartctl.ports import Ports
 
     options: Options = ctx.obj

@@ -22,7 +22,7 @@ def create_snapshot(
     """
     from cartctl.engine.pulse import Pulse
     from cartctl.engine.signals import interruptible
-    from cartctl.plans.snapshotting import take
+    from cartctl.plans.snapshots.create import take
     from cartctl.ports import Ports
     from cartctl.render.progress import shown
 
@@ -37,7 +37,7 @@ def create_snapshot(
 def list_snapshots(ctx: typer.Context) -> None:
     """The snapshots of the environment, newest first."""
     from cartctl.engine.pulse import Pulse
-    from cartctl.plans.snapshotting import known
+    from cartctl.plans.snapshots.create import known
 
     options: Options = ctx.obj
     options.show(known(options.environment(), Pulse()))
@@ -70,7 +70,7 @@ def verify_snapshot(
     from cartctl.engine.pulse import Pulse
     from cartctl.engine.signals import interruptible
     from cartctl.render.progress import shown
-    from cartctl.snapshots.destination import open_store
+    from cartctl.snapshots.storage.destination import open_store
     from cartctl.snapshots.verify import verify
 
     options: Options = ctx.obj
@@ -81,7 +81,7 @@ def verify_snapshot(
             known = name or store.newest().id
             checks = verify(store, known, pulse)
             if drill and not checks.bad():
-                from cartctl.plans.restoring import checks_of, drill_on
+                from cartctl.plans.snapshots.restore import checks_of, drill_on
 
                 checks = checks_of(checks, drill_on(store, known, server, pulse))
     options.show(checks)
@@ -111,11 +111,11 @@ def restore_snapshot(
     from cartctl.engine.pulse import Pulse
     from cartctl.engine.signals import interruptible
     from cartctl.errors import Refused
-    from cartctl.plans.cart_restore import plan_carts
-    from cartctl.plans.restoring import plan_whole, restore_carts, restore_whole
+    from cartctl.plans.snapshots.cart_restore import plan_carts
+    from cartctl.plans.snapshots.restore import plan_whole, restore_carts, restore_whole
     from cartctl.ports import Ports
     from cartctl.render.progress import shown
-    from cartctl.snapshots.restore_plan import Consent, RestorePlan, accepted_by
+    from cartctl.snapshots.restore.plan import Consent, RestorePlan, accepted_by
 
     options: Options = ctx.obj
     asked = Consent.NONE if yes or plan else Consent.SHOWN  # whoever types the name accepts what is shown
@@ -160,8 +160,8 @@ def prune_snapshots(
     The newest verified ones stay, as many as snapshots.keep says. A pinned one is never removed, one that cannot be
     read only by its id.
     """
-    from cartctl.snapshots.destination import open_store
-    from cartctl.snapshots.retention import plan_pruning, prune
+    from cartctl.snapshots.storage.destination import open_store
+    from cartctl.snapshots.storage.retention import plan_pruning, prune
 
     options: Options = ctx.obj
     env = options.environment()

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from cartctl.config.model import Environment
+from cartctl.config.model.environment import Environment
 from cartctl.config.values import Secret
 
 KeyPath: TypeAlias = tuple[str, ...]

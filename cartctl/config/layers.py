@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cartctl.config.keys import KeyPath, bare, dotted, held_at, is_reference, keys_of, nearest
-from cartctl.config.model import Environment
+from cartctl.config.model.environment import Environment
 from cartctl.config.source import Source
 from cartctl.errors import ConfigError
 

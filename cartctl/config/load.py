@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from cartctl.config.keys import nearest
 from cartctl.config.layers import Layers, lay_file, lay_flags, lay_variables
-from cartctl.config.model import Environment
+from cartctl.config.model.environment import Environment
 from cartctl.config.problems import Problem, as_error, of_validation
 from cartctl.config.rules import judge
 from cartctl.config.source import FILE_NAME, Source, find_source, read

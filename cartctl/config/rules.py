@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cartctl.config.keys import KeyPath, leaves, nearest
-from cartctl.config.model import Environment
+from cartctl.config.model.environment import Environment
+from cartctl.config.model.stages import read_stages
 from cartctl.config.problems import Problem
-from cartctl.config.stages import read_stages
 from cartctl.config.values import Address, Secret, format_duration, quoted
 from cartctl.redaction import redact
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from cartctl.config.keys import NOT_IN_THE_FILE
-from cartctl.config.model import Environment
+from cartctl.config.model.environment import Environment
 
 
 def file_schema() -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any, cast
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from cartctl.config.keys import keys_of
-from cartctl.config.model import Environment
+from cartctl.config.model.environment import Environment
 
 
 class _Variables(EnvSettingsSource):

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from cartctl.adapters.effects import effect
 from cartctl.adapters.postgres import Connection, Postgres, translated
-from cartctl.adapters.sync_wait import bounded_sync_wait
+from cartctl.adapters.postgres.sync_wait import bounded_sync_wait
 from cartctl.cart.analytics import Period
 from cartctl.cart.store import cart_statistics
 from cartctl.cart.store.batches import CartJob, JobHooks, JobOptions, JobTask, preview_job, run_job

@@ -2,7 +2,7 @@
 
 from cartctl.adapters.effects import effect
 from cartctl.adapters.postgres import Connection, sql
-from cartctl.adapters.sync_wait import Look, bounded_sync_wait
+from cartctl.adapters.postgres.sync_wait import Look, bounded_sync_wait
 from cartctl.errors import Refused
 
 APPLIED = b"""

@@ -1,0 +1,1 @@
+"""Runs a plan from its journal: steps, events, journal, lock, signals."""

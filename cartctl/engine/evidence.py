@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
-from cartctl.engine.journal_lines import DamagedJournal
+from cartctl.engine.journal.lines import DamagedJournal
 from cartctl.engine.model import Change, Evidence
 from cartctl.errors import Refused
 from cartctl.inputs import MALFORMED

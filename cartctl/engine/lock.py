@@ -18,7 +18,7 @@ from typing import NoReturn, Protocol, Self
 
 from cartctl.adapters.effects import effect
 from cartctl.adapters.postgres import Connection, DatabaseUnreachable, Postgres, SqlFailed, translated
-from cartctl.engine.journal import Journal
+from cartctl.engine.journal.stores import Journal
 from cartctl.engine.model import Event
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.state import STOP

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
 
-from cartctl.engine.journal_lines import DamagedJournal
+from cartctl.engine.journal.lines import DamagedJournal
 from cartctl.engine.model import Event
 from cartctl.engine.state import RUN, State, fold
 from cartctl.inputs import MALFORMED

@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Any, TypeAlias, assert_never
 
 from cartctl.engine.evidence import ChangedBySomebodyElse, dump, load, refuse_foreign, refuse_secrets, revert
-from cartctl.engine.kept import KeptJournal
+from cartctl.engine.journal.recorder import Observer, Telling
+from cartctl.engine.journal.replicated_journal import KeptJournal
 from cartctl.engine.lock import Lock, StopRequested
 from cartctl.engine.model import (
     Action,
@@ -30,7 +31,6 @@ from cartctl.engine.outcome import (
 )
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.state import RUN, State
-from cartctl.engine.telling import Observer, Telling
 from cartctl.errors import (
     CartctlError,
     Inconclusive,

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from cartctl.adapters.http import Http, Response
+from cartctl.adapters.http.client import Http, Response
 from cartctl.errors import CartctlError
 
 CRITICAL_PATHS = {

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cartctl.adapters.metrics import Metric, Reading
-from cartctl.config.model import Thresholds
+from cartctl.adapters.metrics.source import Metric, Reading
+from cartctl.config.model.environment import Thresholds
 
 
 class Judged(StrEnum):

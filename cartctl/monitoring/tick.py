@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
-from cartctl.adapters.metrics import Metric
+from cartctl.adapters.metrics.source import Metric
 from cartctl.monitoring.probes import Probe
 from cartctl.monitoring.thresholds import Judged
 from cartctl.monitoring.triggers import TriggerState

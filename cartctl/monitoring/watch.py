@@ -8,8 +8,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from cartctl.adapters.metrics import Metric, MetricsFailed, MetricsSource, Reading
-from cartctl.config.model import Monitor, Thresholds
+from cartctl.adapters.metrics.source import Metric, MetricsFailed, MetricsSource, Reading
+from cartctl.config.model.environment import Monitor, Thresholds
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import CartctlError, Inconclusive, as_error
 from cartctl.monitoring.probes import Probe, Probes

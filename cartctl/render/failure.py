@@ -3,8 +3,8 @@
 import sys
 
 from cartctl.errors import CartctlError
-from cartctl.render.enduring import silence
 from cartctl.render.json import VERSION, write_object
+from cartctl.render.run.broken_pipe import silence
 
 
 def report_failure(error: CartctlError, *, as_json: bool) -> None:

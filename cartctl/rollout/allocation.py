@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import ClassVar
 
-from cartctl.config.stages import Stage
+from cartctl.config.model.stages import Stage
 from cartctl.rollout.companies import Companies
 from cartctl.rollout.document import Allocation, Setting
 from cartctl.rollout.evaluation import TOTAL, Buckets

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cartctl.adapters.postgres import Postgres, SqlFailed, milliseconds
-from cartctl.config.rollout import Companies as Settings
+from cartctl.config.model.rollout import Companies as Settings
 from cartctl.config.values import quoted
 from cartctl.errors import ConfigError, Refused
 from cartctl.inputs import InvalidInput, read_text

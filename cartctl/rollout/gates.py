@@ -6,7 +6,7 @@ from datetime import datetime
 from fractions import Fraction
 
 from cartctl.adapters.postgres import Postgres
-from cartctl.config.rollout import Gate
+from cartctl.config.model.rollout import Gate
 from cartctl.engine.model import CheckResult, Verdict
 
 _CARTS = """

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from cartctl.config.rollout import Calendar
-from cartctl.config.stages import Stage
+from cartctl.config.model.rollout import Calendar
+from cartctl.config.model.stages import Stage
 from cartctl.config.wall_clock import is_open
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

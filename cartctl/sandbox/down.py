@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable
 
 from cartctl.adapters.effects import effect
-from cartctl.adapters.embedded_postgres import EmbeddedPostgres
+from cartctl.adapters.postgres_server.embedded import EmbeddedPostgres
 from cartctl.config.load import environment_directory, load_environment
 from cartctl.sandbox import prometheus
 from cartctl.sandbox.background import supervisor

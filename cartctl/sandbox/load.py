@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from cartctl.adapters.http import Http
+from cartctl.adapters.http.client import Http
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import ConfigError, Interrupted
 from cartctl.sandbox.layout import Layout, checked_directory

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from cartctl.adapters.embedded_postgres import EmbeddedPostgres
-from cartctl.adapters.http import Http, HttpUnreachable
+from cartctl.adapters.http.client import Http, HttpUnreachable
+from cartctl.adapters.postgres_server.embedded import EmbeddedPostgres
 from cartctl.config.load import sandbox_directory
 from cartctl.sandbox.background import supervisor
 from cartctl.sandbox.images import IMAGES

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
 
-from cartctl.adapters.embedded_postgres import EmbeddedPostgres
+from cartctl.adapters.postgres_server.embedded import EmbeddedPostgres
 from cartctl.errors import ConfigError, Locked, StepFailed
 from cartctl.private_files import FILE, private_directory
 from cartctl.sandbox import prometheus
@@ -49,7 +49,7 @@ def _up(layout: Layout, say: Callable[[str], None]) -> None:
     make_flags(layout)
     server = EmbeddedPostgres(layout.postgres)
     if not server.running() or not layout.application_dsn.exists():
-        from cartctl.sandbox.postgres import start
+        from cartctl.sandbox.data.database import start
 
         say("starting PostgreSQL")
         start(server, layout)

@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cartctl.adapters.pg_tools import PgTools, find_tools
 from cartctl.adapters.postgres import Connection, Postgres
+from cartctl.adapters.postgres_server.pg_tools import PgTools, find_tools
 from cartctl.adapters.programs import Attend, Program, ProgramFailed
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused
-from cartctl.snapshots.encryption import checksums, seal
-from cartctl.snapshots.manifest import DamagedSnapshot, File, Manifest, write_manifest
-from cartctl.snapshots.marks import sync
+from cartctl.snapshots.data_loss.database_state import JOURNAL_SCHEMA
+from cartctl.snapshots.manifest.manifest import DamagedSnapshot, File, Manifest, write_manifest
 from cartctl.snapshots.source import Facts, Fingerprint, database_size, dump_size, exported, read_facts
-from cartctl.snapshots.state import JOURNAL_SCHEMA
-from cartctl.snapshots.store import DUMP, Store
+from cartctl.snapshots.storage.encryption import checksums, seal
+from cartctl.snapshots.storage.local import DUMP, Store
+from cartctl.snapshots.storage.marks import sync
 
 LIMIT = timedelta(hours=6)  # of one dump; longer ones want a physical backup
 CAUSE = 10.0  # seconds to wait for why a dump failed

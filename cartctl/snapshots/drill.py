@@ -10,13 +10,13 @@ from cartctl.adapters.programs import ProgramFailed
 from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import ConfigError, Inconclusive
-from cartctl.snapshots import swap
-from cartctl.snapshots.carrying_over import create_scratch_database
 from cartctl.snapshots.create import jobs_for
-from cartctl.snapshots.manifest import DamagedSnapshot, Manifest
-from cartctl.snapshots.restored import compare, fill
+from cartctl.snapshots.manifest.manifest import DamagedSnapshot, Manifest
+from cartctl.snapshots.restore import swap
+from cartctl.snapshots.restore.comparison import compare, fill
+from cartctl.snapshots.restore.transfer import create_scratch_database
 from cartctl.snapshots.source import Fingerprint
-from cartctl.snapshots.store import Store
+from cartctl.snapshots.storage.local import Store
 
 NAME = "restores"
 

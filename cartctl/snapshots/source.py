@@ -8,10 +8,10 @@ from typing import Any
 from cartctl.adapters.postgres import Connection, Postgres, SqlFailed
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused
-from cartctl.snapshots.manifest import Server, Target
-from cartctl.snapshots.recorded import State, Table
-from cartctl.snapshots.state import read_state
-from cartctl.snapshots.surroundings import Surroundings, read_surroundings
+from cartctl.snapshots.data_loss.database_state import read_state
+from cartctl.snapshots.manifest.manifest import Server, Target
+from cartctl.snapshots.manifest.recorded_state import State, Table
+from cartctl.snapshots.manifest.surroundings import Surroundings, read_surroundings
 
 LOCK_WAIT = "30s"
 DENIED = "42501"  # SQLSTATE insufficient_privilege

@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-from cartctl.adapters.pg_tools import find_tools
+from cartctl.adapters.postgres_server.pg_tools import find_tools
 from cartctl.adapters.programs import Attend, Program
 from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import ConfigError, StepFailed
-from cartctl.snapshots.dump_files import file_faults
-from cartctl.snapshots.encryption import checksums
-from cartctl.snapshots.manifest import DamagedSnapshot, Manifest
-from cartctl.snapshots.store import Store
+from cartctl.snapshots.manifest.manifest import DamagedSnapshot, Manifest
+from cartctl.snapshots.storage.dump_files import file_faults
+from cartctl.snapshots.storage.encryption import checksums
+from cartctl.snapshots.storage.local import Store
 
 LIST_LIMIT = timedelta(minutes=5)
 _AGAIN = "Take a new snapshot: this one cannot be restored from."

@@ -1,0 +1,1 @@
+"""Steps that change something: one module per kind."""

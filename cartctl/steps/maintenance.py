@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from cartctl.adapters.cluster import Answer, Cluster, ClusterUnreachable, Pod
-from cartctl.adapters.http import Http, HttpUnreachable
+from cartctl.adapters.http.client import Http, HttpUnreachable
 from cartctl.engine.model import Change
 from cartctl.engine.pulse import Pulse
 from cartctl.inputs import MALFORMED, parse_json

@@ -3,8 +3,8 @@
 import psycopg
 import pytest
 
-from cartctl.adapters.connections import ConnectionShare
-from cartctl.adapters.metrics import Metric, Reading
+from cartctl.adapters.metrics.connections import ConnectionShare
+from cartctl.adapters.metrics.source import Metric, Reading
 from cartctl.adapters.postgres import DatabaseUnreachable, Postgres
 from cartctl.errors import CartctlError
 from tests.services import Server

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from cartctl.adapters.http import BadAnswer, Http, HttpRedirected, HttpUnreachable, Response
+from cartctl.adapters.http.client import BadAnswer, Http, HttpRedirected, HttpUnreachable, Response
 from cartctl.errors import ConfigError
 from cartctl.redaction import mask, register
 from tests.web import Asked, Reply, serve
@@ -137,7 +137,7 @@ def test_a_trickling_answer_ends_at_the_time_limit() -> None:
 
 def test_a_body_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """More than the limit is no answer."""
-    monkeypatch.setattr("cartctl.adapters.http.BODY_LIMIT", 1000)
+    monkeypatch.setattr("cartctl.adapters.http.client.BODY_LIMIT", 1000)
     with serve(lambda _: Reply("x" * 5000)) as web, pytest.raises(HttpUnreachable, match="more than"):
         Http(web.url).get("/")
 

@@ -5,8 +5,8 @@ import zlib
 
 import pytest
 
-from cartctl.adapters.http import Http, HttpUnreachable
-from cartctl.adapters.http_body import BodyInvalid, BodyTooLarge, decode, read_body
+from cartctl.adapters.http.body import BodyInvalid, BodyTooLarge, decode, read_body
+from cartctl.adapters.http.client import Http, HttpUnreachable
 from cartctl.errors import ConfigError
 
 LIMIT = 1000

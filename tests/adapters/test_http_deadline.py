@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from cartctl.adapters.http import Http, HttpUnreachable
+from cartctl.adapters.http.client import Http, HttpUnreachable
 from cartctl.deadline import DeadlineExceeded, Lifeline, within
 
 Talk = Callable[[socket.socket, threading.Event], None]

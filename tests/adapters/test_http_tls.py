@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cartctl.adapters.http import Http, HttpUnreachable
+from cartctl.adapters.http.client import Http, HttpUnreachable
 from tests.services import require
 
 

@@ -11,10 +11,10 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import Conninfo
 
-from cartctl.adapters.embedded_postgres import EmbeddedPostgres
-from cartctl.adapters.pg_tools import find_tools
 from cartctl.adapters.postgres import OwnPostgres, Postgres
-from cartctl.adapters.scratch import scratch_server
+from cartctl.adapters.postgres_server.embedded import EmbeddedPostgres
+from cartctl.adapters.postgres_server.pg_tools import find_tools
+from cartctl.adapters.postgres_server.scratch import scratch_server
 from cartctl.errors import Refused
 from tests.services import Server
 
@@ -34,7 +34,7 @@ WRONG = {
 }
 STARTED = """
 import json
-from cartctl.adapters.scratch import scratch_server
+from cartctl.adapters.postgres_server.scratch import scratch_server
 with scratch_server(18) as server, server.session("tests") as connection:
     names = ("port", "client_encoding", "fsync", "TimeZone", "DateStyle")
     print(json.dumps([connection.execute("SELECT current_setting(%s)", (name,)).fetchone()[0] for name in names]))

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from cartctl.adapters import pg_tools
-from cartctl.adapters.pg_tools import find_tools
 from cartctl.adapters.postgres import Postgres
+from cartctl.adapters.postgres_server import pg_tools
+from cartctl.adapters.postgres_server.pg_tools import find_tools
 from cartctl.adapters.programs import Program, ProgramFailed, for_at_most, inherited, run
 from cartctl.errors import ConfigError, Interrupted
 from tests.services import Server

@@ -10,7 +10,7 @@ import pytest
 
 from cartctl.adapters import effects
 from cartctl.adapters.cluster import Cluster, ClusterUnreachable, Pod, UnknownDeployment
-from cartctl.adapters.processes import Processes
+from cartctl.adapters.supervisor.cluster import Processes
 from cartctl.errors import Locked
 from cartctl.sandbox.down import down
 from cartctl.sandbox.images import digest
@@ -177,7 +177,7 @@ def test_a_wrong_secret_is_refused(sandbox: Sandbox) -> None:
 
 HOLDER = """
 import sys, time
-from cartctl.adapters.processes import Processes
+from cartctl.adapters.supervisor.cluster import Processes
 with Processes(sys.argv[1], sys.argv[2]).lease("run R1 of ada@laptop"):
     print("held", flush=True)
     time.sleep(60)

@@ -16,9 +16,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
-from cartctl.adapters.http import Http, HttpUnreachable
-from cartctl.adapters.metrics import Metric, Reading
-from cartctl.adapters.prometheus import AT_ONCE, PrometheusSource
+from cartctl.adapters.http.client import Http, HttpUnreachable
+from cartctl.adapters.metrics.prometheus import AT_ONCE, PrometheusSource
+from cartctl.adapters.metrics.source import Metric, Reading
 from cartctl.errors import ConfigError
 from tests.services import require
 from tests.web import Asked, Reply, Web, serve

@@ -5,9 +5,15 @@ from typing import Any
 
 import pytest
 
-from cartctl.adapters.metrics import Metric
-from cartctl.adapters.prometheus import PrometheusSource
-from cartctl.adapters.prometheus_response import ResponseInvalid, instant, only_range, result_of, top_boundary
+from cartctl.adapters.metrics.prometheus import PrometheusSource
+from cartctl.adapters.metrics.prometheus_response import (
+    ResponseInvalid,
+    instant,
+    only_range,
+    result_of,
+    top_boundary,
+)
+from cartctl.adapters.metrics.source import Metric
 from tests.web import Reply, serve
 
 POINT = [1.0, "2"]

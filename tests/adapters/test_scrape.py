@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
 from cartctl.adapters.cluster import Answer, Cluster, ClusterUnreachable, Pod
-from cartctl.adapters.metrics import Metric, MetricsFailed
-from cartctl.adapters.scrape import Scrape, ScrapeSource, increases, parse, quantile
+from cartctl.adapters.metrics.scrape import Scrape, ScrapeSource, increases, parse, quantile
+from cartctl.adapters.metrics.source import Metric, MetricsFailed
 
 
 class Replica:

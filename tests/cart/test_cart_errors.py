@@ -4,7 +4,7 @@ import pytest
 
 from cartctl.cart import errors
 from cartctl.cart.errors import CartError
-from cartctl.commands.cart_errors import translate_cart_error
+from cartctl.commands.cart.errors import translate_cart_error
 
 
 def descendants(kind: type[CartError]) -> list[type[CartError]]:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from cartctl.cart.pricing.quote import quote
 from cartctl.cart.quote_document.document_reader import read_quote
 from cartctl.cli import app
-from cartctl.render import text
+from cartctl.render import renderers as text
 from tests.cart.pricing.cases import cases, completed, differences, short
 from tests.sandbox_fixture import wait_for
 
@@ -158,7 +158,7 @@ def test_a_refusal_is_an_error_object() -> None:
 
 def test_a_pipe_that_nobody_writes_to_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit code 2 instead of a wait for ever."""
-    monkeypatch.setattr(sys.modules["cartctl.commands.cart"], "WRITER_SECONDS", 0.2)
+    monkeypatch.setattr(sys.modules["cartctl.commands.cart.quote"], "WRITER_SECONDS", 0.2)
     os.mkfifo(tmp_path / "pipe")
     result = run(str(tmp_path / "pipe"))
     assert (result.exit_code, result.stderr.count("Nobody writes to the pipe")) == (2, 1)
@@ -166,7 +166,7 @@ def test_a_pipe_that_nobody_writes_to_is_refused(tmp_path: Path, monkeypatch: py
 
 def test_a_pipe_with_a_slow_writer_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A writer that is there may take longer than one is waited for."""
-    monkeypatch.setattr(sys.modules["cartctl.commands.cart"], "WRITER_SECONDS", 0.2)
+    monkeypatch.setattr(sys.modules["cartctl.commands.cart.quote"], "WRITER_SECONDS", 0.2)
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     slow = "import sys, time; stream = open(sys.argv[1], 'w'); time.sleep(1); stream.write('[]')"

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from junitparser import JUnitXml
 
-from cartctl.adapters.http import Http
-from cartctl.checks.health import Health, OldHealth
-from cartctl.checks.pages import PAGES, Pages
-from cartctl.checks.smoke import Smoke
+from cartctl.adapters.http.client import Http
+from cartctl.checks.probes.health import Health, OldHealth
+from cartctl.checks.probes.pages import PAGES, Pages
+from cartctl.checks.smoke.suite import Smoke
 from cartctl.engine.model import Check, CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import UsageError

@@ -9,9 +9,9 @@ import pytest
 from cartctl.adapters.postgres import Postgres
 from cartctl.checks.database.ask import ask_database
 from cartctl.checks.database.questions import drop_questions
-from cartctl.config.model import Database
+from cartctl.config.model.environment import Database
 from cartctl.config.values import Secret
-from cartctl.database.drop_plan import plan_drop
+from cartctl.database.drop.plan import plan_drop
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.engine.pulse import Pulse
 from tests.database.test_drop import CART, Deployed

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from cartctl.adapters.http import Http
+from cartctl.adapters.http.client import Http
 from cartctl.adapters.postgres import Postgres
-from cartctl.checks.endpoints import Endpoints
+from cartctl.checks.probes.endpoints import Endpoints
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.engine.pulse import Pulse
 from tests.services import Server

@@ -8,11 +8,11 @@ from typing import Any, cast
 import pytest
 
 from cartctl.adapters.log_lines import LogLine
-from cartctl.adapters.metrics import Metric, PastReading, Reading
+from cartctl.adapters.metrics.source import Metric, PastReading, Reading
 from cartctl.checks.log_errors import LogErrors
 from cartctl.checks.monitor import Course, Monitor
 from cartctl.checks.queries import Queries
-from cartctl.config.model import Thresholds
+from cartctl.config.model.environment import Thresholds
 from cartctl.engine.model import Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.monitoring.thresholds import Judged, rules_of

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from cartctl.adapters.http import Http
-from cartctl.checks.smoke import Smoke
-from cartctl.checks.suites import load_suite
+from cartctl.adapters.http.client import Http
+from cartctl.checks.smoke.suite import Smoke
+from cartctl.checks.smoke.user_suites import load_suite
 from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import ConfigError, UsageError

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from cartctl.config.keys import bare, is_reference, keys_of
 from cartctl.config.load import load_environment
-from cartctl.config.model import Environment
+from cartctl.config.model.environment import Environment
 from cartctl.config.rules import secrets_of
 from cartctl.config.values import Address
 from cartctl.errors import ConfigError

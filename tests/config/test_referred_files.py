@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from cartctl.cli import app
 from cartctl.config.load import load_environment
-from cartctl.snapshots.destination import refuse_plain
+from cartctl.snapshots.storage.destination import refuse_plain
 from tests.config.conftest import Write
 
 FILES = """

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from cartctl.adapters.postgres import Postgres
-from cartctl.config.model import Database
+from cartctl.config.model.environment import Database
 from cartctl.config.values import Secret
 from cartctl.engine.pulse import Pulse
 

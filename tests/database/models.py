@@ -11,7 +11,7 @@ from sqlalchemy.sql.elements import TextClause
 
 from cartctl.cart.store.tables import cart_tables
 from cartctl.cart.store.tables.base import ENUMS
-from cartctl.database.contract import (
+from cartctl.database.contract.definition import (
     SCHEMA,
     WantedCheck,
     WantedColumn,

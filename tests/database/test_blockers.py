@@ -11,17 +11,21 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from cartctl.adapters import sync_wait
-from cartctl.adapters.blockers import SHARE_ROW_EXCLUSIVE, database_users, lock_holders, open_transactions
-from cartctl.adapters.postgres import Postgres, SqlFailed
+from cartctl.adapters.postgres import Postgres, SqlFailed, sync_wait
+from cartctl.adapters.postgres.blockers import (
+    SHARE_ROW_EXCLUSIVE,
+    database_users,
+    lock_holders,
+    open_transactions,
+)
 from cartctl.checks.preflight.blockers import look_at_blockers
-from cartctl.database.migrate import deploy
-from cartctl.database.verify import verify
+from cartctl.database.migrations.apply import deploy
+from cartctl.database.migrations.verify import verify
 from cartctl.engine.model import Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import CartctlError, Refused, StepFailed
 from cartctl.migrations.frozen import NAMES
-from cartctl.snapshots.swap import refuse_connected, refuse_prepared
+from cartctl.snapshots.restore.swap import refuse_connected, refuse_prepared
 from tests.database.conftest import Settings
 from tests.database.test_drop import Deployed
 from tests.database.test_faults import wait_until

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from cartctl.adapters.postgres import Postgres
-from cartctl.database import contract
 from cartctl.database.catalogue import read_catalogue
-from cartctl.database.judge import Terms, fits, judge
-from cartctl.database.verify import verify
+from cartctl.database.contract import definition as contract
+from cartctl.database.contract.contract_check import Terms, fits, judge
+from cartctl.database.migrations.verify import verify
 from cartctl.engine.model import CheckResult, Verdict
 from tests.database import models
 from tests.database.conftest import Settings
@@ -45,7 +45,7 @@ def test_the_contract_says_what_the_models_say() -> None:
 
 def test_the_migrated_database_passes(server: Server, settings: Settings) -> None:
     """Frozen SQL, models and contract agree on every supported server, with nothing to warn about."""
-    from cartctl.database.migrate import deploy
+    from cartctl.database.migrations.apply import deploy
     from cartctl.engine.pulse import Pulse
 
     database = server.create_platform()

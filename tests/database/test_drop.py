@@ -12,19 +12,19 @@ import pytest
 
 from cartctl.adapters import effects
 from cartctl.adapters.postgres import Postgres
-from cartctl.config.model import Database
-from cartctl.database import drop as dropping
+from cartctl.config.model.environment import Database
 from cartctl.database.catalogue import difference, read_catalogue
-from cartctl.database.differences import taken_back
-from cartctl.database.drop import Allowed
-from cartctl.database.drop_plan import plan_drop
+from cartctl.database.drop import drop as dropping
+from cartctl.database.drop.differences import taken_back
+from cartctl.database.drop.drop import Allowed
+from cartctl.database.drop.plan import plan_drop
 from cartctl.engine.model import Run, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused, StepFailed
 from cartctl.migrations.frozen import MIGRATIONS, NAMES
-from cartctl.steps.drop import Drop
-from cartctl.steps.fingerprint import Fingerprint
-from cartctl.steps.migrate import Migrate
+from cartctl.steps.database.drop import Drop
+from cartctl.steps.database.fingerprint import Fingerprint
+from cartctl.steps.database.migrate import Migrate
 from tests.database.conftest import Settings
 from tests.database.test_migrate import LEDGER, Freeing, holding, ledger_row, run_sql
 from tests.services import Server, engine_of
@@ -380,7 +380,7 @@ def test_only_what_the_run_made_goes(
     """Tables that were there before the run stay, with the version they had; what the run added to them goes."""
     from sqlalchemy import Connection
 
-    from cartctl.database.revisions import move
+    from cartctl.database.migrations.revisions import move
 
     run_sql(platform_database, "CREATE SCHEMA cartctl")
     connection: Connection

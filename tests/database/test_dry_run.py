@@ -3,7 +3,7 @@
 import pytest
 
 from cartctl.adapters.postgres import Postgres
-from cartctl.database.dry_run import dry_run
+from cartctl.database.migrations.dry_run import dry_run
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import StepFailed
 from cartctl.migrations.frozen import MIGRATIONS, NAMES

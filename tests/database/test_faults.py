@@ -16,10 +16,10 @@ from psycopg.conninfo import conninfo_to_dict
 from cartctl.adapters import effects
 from cartctl.adapters.postgres import Postgres, SqlFailed
 from cartctl.checks.preflight.database import look_at_database
-from cartctl.database.guards import PRISMA_KEY
-from cartctl.database.migrate import deploy
-from cartctl.database.status import status
-from cartctl.database.verify import verify
+from cartctl.database.migrations.apply import deploy
+from cartctl.database.migrations.guards import PRISMA_KEY
+from cartctl.database.migrations.status import status
+from cartctl.database.migrations.verify import verify
 from cartctl.engine.model import Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import CartctlError, Refused, StepFailed

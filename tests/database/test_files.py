@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from cartctl.adapters.squawk import lint
-from cartctl.config.model import ACCEPTED
-from cartctl.database.export import Form, export
-from cartctl.database.lint import judge_findings, lint_migrations
+from cartctl.config.model.environment import ACCEPTED
+from cartctl.database.migrations.export import Form, export
+from cartctl.database.migrations.lint import judge_findings, lint_migrations
 from cartctl.engine.model import Verdict
 from cartctl.errors import Refused
 from cartctl.migrations.frozen import MIGRATIONS

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from cartctl.adapters.postgres import Postgres
-from cartctl.database.adopt import adopt
 from cartctl.database.catalogue import difference, read_catalogue
-from cartctl.database.migrate import deploy
-from cartctl.database.status import status
-from cartctl.database.verify import verify
+from cartctl.database.migrations.adopt import adopt
+from cartctl.database.migrations.apply import deploy
+from cartctl.database.migrations.status import status
+from cartctl.database.migrations.verify import verify
 from cartctl.engine.model import Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cartctl.adapters.postgres import Postgres
-from cartctl.database.guards import refuse_unwritable
+from cartctl.database.migrations.guards import refuse_unwritable
 from cartctl.errors import Refused
 from tests.database.test_command import Cartctl
 from tests.database.test_migrate import run_sql

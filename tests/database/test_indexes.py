@@ -8,10 +8,10 @@ from datetime import timedelta
 import pytest
 
 from cartctl.adapters.postgres import Postgres
-from cartctl.database.guards import PRISMA_KEY
-from cartctl.database.indexes import build_indexes, plan_indexes
-from cartctl.database.migrate import deploy
-from cartctl.database.verify import verify
+from cartctl.database.migrations.apply import deploy
+from cartctl.database.migrations.guards import PRISMA_KEY
+from cartctl.database.migrations.indexes import build_indexes, plan_indexes
+from cartctl.database.migrations.verify import verify
 from cartctl.engine.model import Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Interrupted, Refused, StepFailed

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 import pytest
 
 from cartctl.adapters.postgres import Connection, Postgres, SqlFailed
-from cartctl.database import guards, migrate
 from cartctl.database.catalogue import difference, read_catalogue
-from cartctl.database.migrate import deploy
-from cartctl.database.preview import preview
-from cartctl.database.status import status
-from cartctl.database.verify import verify
+from cartctl.database.migrations import apply as migrate
+from cartctl.database.migrations import guards
+from cartctl.database.migrations.apply import deploy
+from cartctl.database.migrations.preview import preview
+from cartctl.database.migrations.status import status
+from cartctl.database.migrations.verify import verify
 from cartctl.engine.model import Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import ConfigError, Interrupted, Locked, Refused, StepFailed

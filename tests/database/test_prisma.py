@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from cartctl.adapters.postgres import Postgres, SqlFailed
-from cartctl.database.migrate import deploy
-from cartctl.database.preview import preview
-from cartctl.database.status import status
-from cartctl.database.verify import verify
+from cartctl.database.migrations.apply import deploy
+from cartctl.database.migrations.preview import preview
+from cartctl.database.migrations.status import status
+from cartctl.database.migrations.verify import verify
 from cartctl.engine.model import Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import ConfigError, Refused

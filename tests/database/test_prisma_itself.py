@@ -14,11 +14,11 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from cartctl.adapters.postgres import Postgres
-from cartctl.database.adopt import adopt
-from cartctl.database.export import Form, export
-from cartctl.database.guards import PRISMA_KEY
-from cartctl.database.status import status
-from cartctl.database.verify import verify
+from cartctl.database.migrations.adopt import adopt
+from cartctl.database.migrations.export import Form, export
+from cartctl.database.migrations.guards import PRISMA_KEY
+from cartctl.database.migrations.status import status
+from cartctl.database.migrations.verify import verify
 from cartctl.engine.model import Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.migrations.frozen import MIGRATIONS, NAMES

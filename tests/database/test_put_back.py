@@ -6,8 +6,8 @@ import pytest
 
 from cartctl.adapters import effects
 from cartctl.adapters.postgres import Postgres
-from cartctl.database.put_back import Kept, find_put_back, put_back
-from cartctl.database.rows import read_saved
+from cartctl.database.drop.restore_rows import Kept, find_put_back, put_back
+from cartctl.database.drop.saved_rows import read_saved
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused, StepFailed
 from tests.database.test_drop import Deployed, Deploying, deployed

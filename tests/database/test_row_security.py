@@ -9,18 +9,18 @@ import pytest
 from cartctl.adapters.postgres import Postgres, RowsHidden
 from cartctl.cart.analytics import Period
 from cartctl.cart.store.batches import JobOptions, expiry
-from cartctl.checks import expected
+from cartctl.checks.probes import expected_responses
 from cartctl.database import cart_jobs
-from cartctl.database.adoption import holds_rows
 from cartctl.database.catalogue import fingerprint_hash
-from cartctl.database.drop_plan import plan_drop
-from cartctl.database.put_back import Kept, put_back
-from cartctl.database.rows import save_rows
+from cartctl.database.contract.existing_objects import holds_rows
+from cartctl.database.drop.plan import plan_drop
+from cartctl.database.drop.restore_rows import Kept, put_back
+from cartctl.database.drop.saved_rows import save_rows
 from cartctl.engine.pulse import Pulse
 from cartctl.rollout.gates import count_carts
 from cartctl.snapshots.create import Subject, create
-from cartctl.snapshots.restore_plan import Consent, plan_restore
-from cartctl.snapshots.store import Store
+from cartctl.snapshots.restore.plan import Consent, plan_restore
+from cartctl.snapshots.storage.local import Store
 from tests.database.conftest import Settings
 from tests.database.test_drop import CART, Deployed
 from tests.database.test_migrate import run_sql
@@ -94,7 +94,7 @@ def _adopt(shop: Deployed, _: Path) -> None:
 
 def _endpoints(shop: Deployed, _: Path) -> None:
     with shop.database.session("tests") as connection:
-        expected.stats(connection, "c")
+        expected_responses.stats(connection, "c")
 
 
 def _statistics(shop: Deployed, _: Path) -> None:

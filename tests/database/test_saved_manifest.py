@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cartctl.database.rows import SavedRows, read_saved
+from cartctl.database.drop.saved_rows import SavedRows, read_saved
 from cartctl.errors import Refused
 
 GOOD = {

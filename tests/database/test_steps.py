@@ -10,15 +10,15 @@ import pytest
 from cartctl.adapters import effects
 from cartctl.adapters.postgres import Connection, Postgres
 from cartctl.database.catalogue import Catalogue
-from cartctl.database.drop import Allowed
+from cartctl.database.drop.drop import Allowed
 from cartctl.engine.model import Run
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import CheckFailed, StepFailed
 from cartctl.migrations.frozen import NAMES
-from cartctl.steps import fingerprint
-from cartctl.steps.drop import Drop
-from cartctl.steps.fingerprint import Fingerprint
-from cartctl.steps.migrate import Migrate
+from cartctl.steps.database import fingerprint
+from cartctl.steps.database.drop import Drop
+from cartctl.steps.database.fingerprint import Fingerprint
+from cartctl.steps.database.migrate import Migrate
 from tests.database.conftest import Settings
 from tests.database.test_migrate import run_sql
 

@@ -17,8 +17,8 @@ from cartctl import __main__, commands
 from cartctl.adapters import programs
 from cartctl.commands.options import Options
 from cartctl.engine import signals
-from cartctl.engine.journal import FileJournal
-from cartctl.engine.kept import KeptJournal
+from cartctl.engine.journal.replicated_journal import KeptJournal
+from cartctl.engine.journal.stores import FileJournal
 from cartctl.engine.outcome import OnFailure
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.remaining import Stopping

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from cartctl.adapters.postgres import Postgres
-from cartctl.config.model import Monitor, Thresholds
-from cartctl.engine.journal import FileJournal, PostgresJournal
-from cartctl.engine.kept import KeptJournal
+from cartctl.config.model.environment import Monitor, Thresholds
+from cartctl.engine.journal.replicated_journal import KeptJournal
+from cartctl.engine.journal.stores import FileJournal, PostgresJournal
 from cartctl.engine.lock import RunLock
 from cartctl.engine.model import Action, Check, Checks, Event, Run, Step
 from cartctl.engine.outcome import OnFailure, Outcome

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from cartctl.adapters.postgres import Postgres, sql
-from cartctl.engine.journal import FileJournal, PostgresJournal
-from cartctl.engine.journal_lines import DamagedJournal, is_cut_short, to_line
-from cartctl.engine.kept import KeptJournal, catch_up
+from cartctl.engine.journal.lines import DamagedJournal, is_cut_short, to_line
+from cartctl.engine.journal.replicated_journal import KeptJournal, catch_up
+from cartctl.engine.journal.stores import FileJournal, PostgresJournal
 from cartctl.engine.model import Event
 from cartctl.errors import ConfigError
-from cartctl.plans.journal_file import read_journal_file
+from cartctl.plans.execution.journal_file import read_journal_file
 from tests.database.test_command import Cartctl
 
 AT = datetime(2026, 12, 1, tzinfo=UTC)

@@ -9,9 +9,9 @@ from typing import Any, cast
 import pytest
 
 from cartctl.adapters.postgres import Postgres
-from cartctl.engine.journal import FileJournal, PostgresJournal
-from cartctl.engine.keeper import KEPT_RUNS, ClusterJournal
-from cartctl.engine.kept import KeptJournal, catch_up
+from cartctl.engine.journal.cluster_copy import KEPT_RUNS, ClusterJournal
+from cartctl.engine.journal.replicated_journal import KeptJournal, catch_up
+from cartctl.engine.journal.stores import FileJournal, PostgresJournal
 from cartctl.engine.lock import RunLock, StopRequested, find_holder, hand_over
 from cartctl.engine.model import Event
 from cartctl.engine.pulse import Pulse, TimedOut

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from cartctl.engine.evidence import ChangedBySomebodyElse, refuse_foreign
-from cartctl.engine.journal import FileJournal
-from cartctl.engine.kept import KeptJournal
+from cartctl.engine.journal.replicated_journal import KeptJournal
+from cartctl.engine.journal.stores import FileJournal
 from cartctl.engine.model import Change, Check, CheckResult, Checks, Evidence, Verdict
 from cartctl.engine.outcome import OnFailure
 from cartctl.engine.pulse import Pulse

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from cartctl.adapters.effects import effect
-from cartctl.engine.journal import FileJournal
-from cartctl.engine.kept import KeptJournal
+from cartctl.engine.journal.replicated_journal import KeptJournal
+from cartctl.engine.journal.stores import FileJournal
 from cartctl.engine.lock import Lock, StopRequested
 from cartctl.engine.model import Check, CheckResult, Checks, Restore, Skip, Step, Verdict
 from cartctl.engine.outcome import OnFailure, Outcome

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from cartctl.engine.journal import FileJournal
-from cartctl.engine.kept import KeptJournal
+from cartctl.engine.journal.replicated_journal import KeptJournal
+from cartctl.engine.journal.stores import FileJournal
 from cartctl.engine.model import Change
 from cartctl.engine.outcome import OnFailure, Outcome
 from cartctl.engine.pulse import Pulse

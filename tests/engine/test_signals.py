@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from cartctl.engine.journal import FileJournal
+from cartctl.engine.journal.stores import FileJournal
 from cartctl.engine.state import fold
 from tests.engine.toy import BEGINNING
 

@@ -15,8 +15,9 @@ from typing import Any, ClassVar
 from cartctl.adapters import effects
 from cartctl.adapters.effects import effect
 from cartctl.adapters.postgres import Postgres
-from cartctl.engine.journal import FileJournal, PostgresJournal
-from cartctl.engine.kept import KeptJournal
+from cartctl.engine.journal.recorder import Observer
+from cartctl.engine.journal.replicated_journal import KeptJournal
+from cartctl.engine.journal.stores import FileJournal, PostgresJournal
 from cartctl.engine.lock import Lock, RunLock
 from cartctl.engine.model import (
     Action,
@@ -34,7 +35,6 @@ from cartctl.engine.outcome import OnFailure, Outcome
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.runner import Runner
 from cartctl.engine.state import State, fold
-from cartctl.engine.telling import Observer
 
 BEGINNING = {"replicas": 2, "workers": 1, "image": 1, "maintenance": 0}
 END = {"replicas": 2, "workers": 1, "image": 2, "maintenance": 0, "migrated": 1}

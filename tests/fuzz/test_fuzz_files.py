@@ -17,20 +17,20 @@ from cartctl.adapters.postgres import Postgres
 from cartctl.cart.errors import CartError
 from cartctl.cart.quote_document.document_reader import read_quote
 from cartctl.checks.preflight.junit import UnusableReportError, read_report
-from cartctl.checks.suites import load_suite
+from cartctl.checks.smoke.user_suites import load_suite
 from cartctl.config.load import load_with_origins
-from cartctl.config.rollout import Companies
+from cartctl.config.model.rollout import Companies
 from cartctl.config.values import Secret
-from cartctl.engine.journal import FileJournal
-from cartctl.engine.journal_lines import DamagedJournal
+from cartctl.engine.journal.lines import DamagedJournal
+from cartctl.engine.journal.stores import FileJournal
 from cartctl.engine.report import report
 from cartctl.engine.state import fold
 from cartctl.errors import CartctlError
-from cartctl.plans.journal_file import read_journal_file
+from cartctl.plans.execution.journal_file import read_journal_file
 from cartctl.rollout.companies import read_companies
 from cartctl.rollout.document import EVALUATOR, FLAGS, parse, put_in, values_in
 from cartctl.sandbox.layout import read_json
-from cartctl.snapshots.manifest import NAME, read_manifest
+from cartctl.snapshots.manifest.manifest import NAME, read_manifest
 from tests.fuzz.amount import FUZZ, JSON, mutated
 
 FOLDER = Path(tempfile.mkdtemp(prefix="fuzz"))

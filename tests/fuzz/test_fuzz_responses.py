@@ -11,21 +11,27 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cartctl.adapters.command_logs import CommandTail
-from cartctl.adapters.http import Http, Response
-from cartctl.adapters.http_body import BodyInvalid, BodyTooLarge, decode, read_body
-from cartctl.adapters.metrics import MetricsFailed
+from cartctl.adapters.http.body import BodyInvalid, BodyTooLarge, decode, read_body
+from cartctl.adapters.http.client import Http, Response
+from cartctl.adapters.metrics.prometheus_response import (
+    ResponseInvalid,
+    instant,
+    only_range,
+    result_of,
+    top_boundary,
+)
+from cartctl.adapters.metrics.scrape import parse
+from cartctl.adapters.metrics.source import MetricsFailed
 from cartctl.adapters.pgbackrest import read_catalogue
-from cartctl.adapters.processes import Processes
-from cartctl.adapters.prometheus_response import ResponseInvalid, instant, only_range, result_of, top_boundary
 from cartctl.adapters.redis import RedisCache
-from cartctl.adapters.scrape import parse
-from cartctl.checks.smoke import answered
-from cartctl.checks.suites import Request
+from cartctl.adapters.supervisor.cluster import Processes
+from cartctl.checks.smoke.suite import answered
+from cartctl.checks.smoke.user_suites import Request
 from cartctl.errors import CartctlError
 from cartctl.inputs import InvalidInput, parse_json
 from cartctl.monitoring.logs import find
 from cartctl.monitoring.probes import judge_path
-from cartctl.snapshots.elsewhere import _parsed, _Status
+from cartctl.snapshots.backup_providers import _parsed, _Status
 from tests.fuzz.amount import FUZZ, JSON, NUMBERS, mutated
 from tests.web import Reply, Web, serve
 

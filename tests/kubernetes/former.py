@@ -3,7 +3,7 @@
 Imported by the tests, and by the cartctl processes that the tests start; cartctl itself refuses such a server.
 """
 
-from cartctl.adapters.kubernetes.api import Api
+from cartctl.adapters.kubernetes.client.api import Api
 
 FORMER = {
     ("autoscaling/v2", "horizontalpodautoscalers"): "autoscaling/v2beta2",
@@ -13,7 +13,7 @@ NOW = Api.path
 ON_START = """
 import sys
 sys.path.insert(0, {root!r})
-from cartctl.adapters.kubernetes.api import Api
+from cartctl.adapters.kubernetes.client.api import Api
 from tests.kubernetes.former import path
 Api.path = path
 """

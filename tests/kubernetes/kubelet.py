@@ -11,9 +11,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from cartctl.adapters.kubernetes.api import Api
-from cartctl.adapters.kubernetes.reading import is_ending, is_finished
-from cartctl.adapters.kubernetes.transport import MERGE_PATCH
+from cartctl.adapters.kubernetes.client.api import Api
+from cartctl.adapters.kubernetes.client.transport import MERGE_PATCH
+from cartctl.adapters.kubernetes.workloads.parsing import is_ending, is_finished
 from cartctl.errors import CartctlError
 from tests.kubernetes.controller import status_of
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from cartctl.adapters.kubernetes.client.transport import MERGE_PATCH
 from cartctl.adapters.kubernetes.cluster import Kubernetes
-from cartctl.adapters.kubernetes.transport import MERGE_PATCH
 
 Item = dict[str, Any]
 

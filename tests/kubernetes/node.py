@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from cartctl.adapters.kubernetes.api import Api
-from cartctl.adapters.kubernetes.transport import MERGE_PATCH
+from cartctl.adapters.kubernetes.client.api import Api
+from cartctl.adapters.kubernetes.client.transport import MERGE_PATCH
 from cartctl.errors import CartctlError
 from tests.kubernetes.server import log_text
 from tests.services import require

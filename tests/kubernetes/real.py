@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from cartctl.adapters.kubernetes.access import Access
-from cartctl.adapters.kubernetes.api import Api
+from cartctl.adapters.kubernetes.client.access import Access
+from cartctl.adapters.kubernetes.client.api import Api
 from cartctl.adapters.kubernetes.cluster import Kubernetes
 from tests.kubernetes import former
 from tests.kubernetes.former import is_former

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from cartctl.adapters.cluster import ClusterUnreachable
-from cartctl.adapters.kubernetes.answers import ClusterForbidden, Unauthorized
-from cartctl.adapters.kubernetes.api import Api
+from cartctl.adapters.kubernetes.client.api import Api
+from cartctl.adapters.kubernetes.client.responses import ClusterForbidden, Unauthorized
 from cartctl.adapters.kubernetes.cluster import Kubernetes
 from cartctl.errors import CartctlError, ConfigError
 from tests.kubernetes.fixture import Small
@@ -102,7 +102,7 @@ def test_credentials_that_stay_wrong_are_told_and_stand_in_no_message(small: Sma
 
 def test_a_server_that_never_answered_is_given_up_soon(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong address should not cost a minute."""
-    monkeypatch.setattr("cartctl.adapters.kubernetes.api.FIRST", 0.3)
+    monkeypatch.setattr("cartctl.adapters.kubernetes.client.api.FIRST", 0.3)
     small.server.stop()
     with pytest.raises(ClusterUnreachable, match="does not answer"):
         Kubernetes(None, "production").deployments()
@@ -110,7 +110,7 @@ def test_a_server_that_never_answered_is_given_up_soon(small: Small, monkeypatch
 
 def test_a_server_that_is_busy_at_first_is_waited_for(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever answers 429 is no wrong address: a queue of its own may have kept the request for 15 s."""
-    monkeypatch.setattr("cartctl.adapters.kubernetes.api.FIRST", 0.3)
+    monkeypatch.setattr("cartctl.adapters.kubernetes.client.api.FIRST", 0.3)
     asked: list[str] = []
 
     def refuse(request: Request) -> None:

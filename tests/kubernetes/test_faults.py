@@ -11,10 +11,10 @@ import pytest
 
 from cartctl.adapters import effects
 from cartctl.adapters.cluster import ClusterUnreachable
-from cartctl.adapters.kubernetes.answers import ClusterForbidden, ClusterRefused
-from cartctl.adapters.kubernetes.api import Api
+from cartctl.adapters.kubernetes.client.api import Api
+from cartctl.adapters.kubernetes.client.responses import ClusterForbidden, ClusterRefused
+from cartctl.adapters.kubernetes.client.watch import Collection
 from cartctl.adapters.kubernetes.cluster import Kubernetes
-from cartctl.adapters.kubernetes.watch import Collection
 from cartctl.engine.evidence import ChangedBySomebodyElse
 from cartctl.engine.pulse import Pulse
 from cartctl.steps.rollout import RolloutFailed

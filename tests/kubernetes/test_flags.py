@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cartctl.adapters.flag_store import ConfigMapFlags
-from cartctl.adapters.kubernetes.answers import ClusterForbidden
+from cartctl.adapters.kubernetes.client.responses import ClusterForbidden
 from cartctl.engine.evidence import ChangedBySomebodyElse
 from cartctl.engine.pulse import Pulse
 from cartctl.rollout.document import FLAGS, Setting, read_setting, render

@@ -9,7 +9,7 @@ import pytest
 from cartctl.adapters import effects
 from cartctl.adapters.cluster import ClusterUnreachable, Pod, SettingsChanged, UnknownDeployment
 from cartctl.adapters.kubernetes.lease import Lease
-from cartctl.adapters.kubernetes.workloads import selector
+from cartctl.adapters.kubernetes.workloads.workloads import selector
 from cartctl.engine.pulse import Pulse, TimedOut
 from cartctl.errors import Locked, Refused
 from cartctl.steps.replicas import Replicas

@@ -11,10 +11,10 @@ import pytest
 import yaml
 
 from cartctl.adapters.cluster import UnknownDeployment
-from cartctl.adapters.kubernetes.answers import ClusterRefused
-from cartctl.adapters.kubernetes.api import Api
+from cartctl.adapters.kubernetes.client.api import Api
+from cartctl.adapters.kubernetes.client.responses import ClusterRefused
+from cartctl.adapters.kubernetes.client.transport import JSON_PATCH, MERGE_PATCH
 from cartctl.adapters.kubernetes.cluster import Kubernetes
-from cartctl.adapters.kubernetes.transport import JSON_PATCH, MERGE_PATCH
 from cartctl.engine.pulse import Pulse, TimedOut
 from cartctl.errors import ConfigError
 from cartctl.steps.rollout import RolloutFailed
@@ -80,7 +80,7 @@ def test_a_list_whose_page_is_too_old_begins_anew(
 
     One that was there all the time answers from its own memory, since 1.34: it must be another.
     """
-    monkeypatch.setattr("cartctl.adapters.kubernetes.api.PAGE", 2)
+    monkeypatch.setattr("cartctl.adapters.kubernetes.client.api.PAGE", 2)
     api, get = real.cluster.api, real.cluster.api.get
     path = api.path("", "configmaps")
     for at in range(5):
@@ -162,7 +162,7 @@ def test_what_is_invalid_is_told_and_not_tried_for_ever(real: Played) -> None:
 
 def test_a_quota_that_leaves_no_room_ends_the_release(real: Played, monkeypatch: pytest.MonkeyPatch) -> None:
     """The controller's own words, once they have lasted."""
-    monkeypatch.setattr("cartctl.adapters.kubernetes.failing.GRACE", 0.5)
+    monkeypatch.setattr("cartctl.adapters.kubernetes.workloads.failures.GRACE", 0.5)
     real.deploy()
     real.create("", "resourcequotas", {"metadata": {"name": "q"}, "spec": {"hard": {"pods": "2"}}})
     wait_until(lambda: real.item("", "resourcequotas", "q").get("status", {}).get("used"))

@@ -11,7 +11,7 @@ from cartctl.checks.preflight import Preflight
 from cartctl.checks.preflight.cluster import look_at_cluster
 from cartctl.checks.preflight.migrations import Pending
 from cartctl.cli import app
-from cartctl.config.model import Environment
+from cartctl.config.model.environment import Environment
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import UsageError

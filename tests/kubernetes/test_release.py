@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cartctl.adapters.cluster import Image, UnknownDeployment
-from cartctl.adapters.kubernetes.transport import JSON_PATCH
+from cartctl.adapters.kubernetes.client.transport import JSON_PATCH
 from cartctl.engine.evidence import dump, guard_revert, load
 from cartctl.engine.model import Evidence
 from cartctl.engine.pulse import Pulse, TimedOut
@@ -182,7 +182,7 @@ def test_what_may_pass_is_given_a_moment_and_then_fails(
     small: Small, monkeypatch: pytest.MonkeyPatch, reason: str
 ) -> None:
     """No node, and no quota, are failures only when they last."""
-    monkeypatch.setattr("cartctl.adapters.kubernetes.failing.GRACE", 0.4)
+    monkeypatch.setattr("cartctl.adapters.kubernetes.workloads.failures.GRACE", 0.4)
     small.deploy()
     if reason == "quota":
         small.controller.quota = 2

@@ -6,7 +6,7 @@ from cartctl.adapters.cluster import UnknownDeployment
 from cartctl.engine.evidence import dump, load
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused
-from cartctl.plans.to_revision import parse_revisions
+from cartctl.plans.rollback.to_revision import parse_revisions
 from cartctl.steps.revision import Revision
 from tests.kubernetes.fixture import Namespace, wait_until
 

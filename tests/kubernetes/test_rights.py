@@ -14,9 +14,9 @@ import pytest
 import yaml
 
 from cartctl.adapters.cluster import ClusterUnreachable
-from cartctl.adapters.kubernetes.answers import ClusterForbidden, Unauthorized
+from cartctl.adapters.kubernetes.client.responses import ClusterForbidden, Unauthorized
+from cartctl.adapters.kubernetes.client.verbs import VERBS
 from cartctl.adapters.kubernetes.cluster import Kubernetes
-from cartctl.adapters.kubernetes.verbs import VERBS
 from tests.kubernetes.fixture import Namespace, Played, wait_until
 from tests.kubernetes.plane import Plane
 from tests.kubernetes.test_parts import autoscaler, cronjob

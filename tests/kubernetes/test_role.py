@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cartctl.adapters.kubernetes.verbs import VERBS, Verb
+from cartctl.adapters.kubernetes.client.verbs import VERBS, Verb
 from tests.kubernetes.fixture import Small, wait_until
 from tests.kubernetes.test_parts import autoscaler, cronjob
 

@@ -3,7 +3,7 @@
 from cartctl.adapters.cluster import Image
 from cartctl.checks.running_images import running_images
 from cartctl.engine.model import Evidence, Verdict
-from cartctl.plans.parts import recorded_images
+from cartctl.plans.execution.step_factories import recorded_images
 from tests.kubernetes.fixture import Namespace, Played, Small
 from tests.kubernetes.test_release import API
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from cartctl.adapters.http import Http
+from cartctl.adapters.http.client import Http
 from cartctl.checks.preflight.cluster import is_loose, look_at_cluster
-from cartctl.config.model import Environment
+from cartctl.config.model.environment import Environment
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.engine.pulse import Pulse, TimedOut
 from cartctl.steps.maintenance import Doors, Maintenance

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from cartctl.adapters.cluster import Image
-from cartctl.engine.journal import FileJournal
-from cartctl.engine.kept import KeptJournal
+from cartctl.engine.journal.replicated_journal import KeptJournal
+from cartctl.engine.journal.stores import FileJournal
 from cartctl.engine.model import Restore, Run, Step
 from cartctl.engine.outcome import OnFailure
 from cartctl.engine.pulse import Pulse

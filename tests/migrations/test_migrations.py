@@ -10,7 +10,7 @@ from cartctl.cart import enums
 from cartctl.cart.store.tables import METADATA, cart_tables
 from cartctl.cart.store.tables.base import ENUMS
 from cartctl.database.catalogue import Catalogue, difference, read_catalogue
-from cartctl.database.revisions import move
+from cartctl.database.migrations.revisions import move
 from cartctl.migrations.frozen import MIGRATIONS, NAMES
 from tests.services import Server, engine_of
 

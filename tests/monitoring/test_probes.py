@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cartctl.adapters.http import Http
+from cartctl.adapters.http.client import Http
 from cartctl.monitoring.probes import CRITICAL_PATHS, MOST, TRAFFIC_PATHS, Probes
 from tests.web import Asked, Reply, serve
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cartctl.adapters.metrics import Metric, Reading
-from cartctl.config.model import Thresholds
+from cartctl.adapters.metrics.source import Metric, Reading
+from cartctl.config.model.environment import Thresholds
 from cartctl.monitoring.thresholds import Judged, Rules, judge, rules_of
 
 RULES = rules_of(Thresholds(), staleness=60, minimum_requests=50)

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cartctl.adapters.metrics import Metric, MetricsFailed, PastReading, Reading
-from cartctl.config.model import ErrorRateThreshold, Monitor, Thresholds
+from cartctl.adapters.metrics.source import Metric, MetricsFailed, PastReading, Reading
+from cartctl.config.model.environment import ErrorRateThreshold, Monitor, Thresholds
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Inconclusive
 from cartctl.monitoring.probes import Probe, Probes

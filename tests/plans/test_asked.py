@@ -4,11 +4,11 @@ import json
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 
-from cartctl.config.model import Environment
+from cartctl.config.model.environment import Environment
 from cartctl.engine.model import Verdict
 from cartctl.engine.pulse import Pulse
-from cartctl.plans import checklist
-from cartctl.plans.asked import Asked, parse
+from cartctl.plans.deploy import preflight
+from cartctl.plans.deploy.deploy_options import Asked, parse
 from cartctl.ports import Ports
 
 
@@ -49,5 +49,5 @@ def test_the_window_is_that_of_the_time_asked_for() -> None:
     )
     for hour, verdict in ((1, Verdict.FAIL), (2, Verdict.PASS)):
         at = datetime(2099, 12, 1, hour, tzinfo=UTC)  # a Tuesday
-        checks = checklist.preflight(Ports(env), {}, outside_window=False, at=at)
+        checks = preflight.preflight(Ports(env), {}, outside_window=False, at=at)
         assert [one.verdict for one in checks._questions()["window"](Pulse())] == [verdict]

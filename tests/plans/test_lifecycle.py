@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from cartctl.adapters.embedded_postgres import EmbeddedPostgres
+from cartctl.adapters.postgres_server.embedded import EmbeddedPostgres
 from cartctl.migrations.frozen import MIGRATIONS
 from cartctl.sandbox.names import OWNER
 from tests.sandbox_fixture import Sandbox, wait_for

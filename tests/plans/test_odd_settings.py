@@ -8,20 +8,20 @@ from pathlib import Path
 import pytest
 
 from cartctl.adapters.postgres import OwnPostgres, Postgres
-from cartctl.adapters.scratch import scratch_server
-from cartctl.config.model import Environment
+from cartctl.adapters.postgres_server.scratch import scratch_server
+from cartctl.config.model.environment import Environment
 from cartctl.database.catalogue import fingerprint_hash
-from cartctl.database.put_back import Kept, put_back
-from cartctl.database.rows import read_saved
-from cartctl.database.verify import verify
+from cartctl.database.drop.restore_rows import Kept, put_back
+from cartctl.database.drop.saved_rows import read_saved
+from cartctl.database.migrations.verify import verify
 from cartctl.engine.model import Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused
-from cartctl.plans.rehearsing import rehearse
+from cartctl.plans.database.rehearse import rehearse
 from cartctl.ports import Ports
 from cartctl.snapshots.create import Subject, create
 from cartctl.snapshots.drill import drill
-from cartctl.snapshots.store import Store
+from cartctl.snapshots.storage.local import Store
 from tests.database.test_drop import CART, Deployed
 from tests.database.test_migrate import run_sql
 from tests.odd_settings import ODD, alter_database, alter_role, as_pgoptions, odd_for

@@ -9,8 +9,8 @@ import pytest
 from cartctl.engine.model import Evidence, Restore
 from cartctl.engine.runner import Kinds
 from cartctl.errors import Refused
-from cartctl.plans.phases import Phase
-from cartctl.plans.preview import Plan, preview
+from cartctl.plans.execution.phases import Phase
+from cartctl.plans.execution.preview import Plan, preview
 from tests.engine.toy import BEGINNING, Set, World
 
 

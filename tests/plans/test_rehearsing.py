@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from cartctl.adapters.postgres import Postgres
-from cartctl.adapters.scratch import scratch_server
+from cartctl.adapters.postgres_server.scratch import scratch_server
 from cartctl.checks.preflight.migrations import Pending
 from cartctl.checks.preflight.rehearsal import look_at_rehearsal
-from cartctl.config.model import Environment
+from cartctl.config.model.environment import Environment
 from cartctl.engine.model import Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.migrations.frozen import MIGRATIONS, NAMES
-from cartctl.plans.rehearsing import rehearse, rehearsed
+from cartctl.plans.database.rehearse import rehearse, rehearsed
 from cartctl.ports import Ports
 from tests.database.test_command import Cartctl
 from tests.database.test_migrate import LEDGER, ledger_row, run_sql

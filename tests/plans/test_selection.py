@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from cartctl.engine.journal import FileJournal
-from cartctl.engine.kept import KeptJournal
+from cartctl.engine.journal.replicated_journal import KeptJournal
+from cartctl.engine.journal.stores import FileJournal
 from cartctl.engine.model import Event
 from cartctl.errors import Refused
-from cartctl.plans.journals import Journals
-from cartctl.plans.selection import AlreadyReverted, select, with_tables
+from cartctl.plans.execution.journals import Journals
+from cartctl.plans.rollback.selection import AlreadyReverted, select, with_tables
 
 OLD, NEW = {"ref": "1.0.0", "digest": None, "rest": ""}, {"ref": "2.0.0", "digest": None, "rest": ""}
 AT = datetime(2026, 12, 1, 2, tzinfo=UTC)

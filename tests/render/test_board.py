@@ -1,7 +1,7 @@
 """What a watcher knows of a run at each moment."""
 
 from cartctl.engine.model import Event
-from cartctl.render.board import Board, Mark
+from cartctl.render.run.model import Board, Mark
 from tests.render.story import ROWS, RUN, at, failure, half, success
 
 

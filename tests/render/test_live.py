@@ -7,9 +7,9 @@ import pytest
 
 from cartctl.engine.model import Event
 from cartctl.engine.report import report
-from cartctl.render.board import Board
 from cartctl.render.drawing import Console, Text
-from cartctl.render.live import LiveView, draw
+from cartctl.render.run.live import LiveView, draw
+from cartctl.render.run.model import Board
 from tests.render.story import ROWS, RUN, at, failure, half, success
 
 

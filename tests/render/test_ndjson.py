@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from cartctl.engine.model import Event
-from cartctl.render.ndjson import event_object
+from cartctl.render.run.ndjson import event_object
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

@@ -15,7 +15,7 @@ from cartctl.redaction import register
 from cartctl.render import json as as_json
 from cartctl.render.drawing import Console, Group, Text
 from cartctl.render.output import guarded_streams
-from cartctl.render.text import write
+from cartctl.render.renderers import write
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\x7f\r\x00\u202e\u2066\u200b\ufeff\u2028\ud800 [red]x[/red]"
 SHOWN = r"\x1b]0;owned\x07\x1b[2J\x9b31m\x7f\r\x00\u202e\u2066\u200b\ufeff\u2028\ud800 [red]x[/red]"

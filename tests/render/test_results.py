@@ -13,11 +13,11 @@ import pytest
 
 from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.engine.report import History, report
-from cartctl.plans.preview import Plan, PlanRow
+from cartctl.plans.execution.preview import Plan, PlanRow
 from cartctl.render import json as as_json
 from cartctl.render.amounts import duration, share, size
-from cartctl.render.plan_text import differences
-from cartctl.render.text import write
+from cartctl.render.renderers import write
+from cartctl.render.text.plan import differences
 from tests.render.story import failure, success
 
 

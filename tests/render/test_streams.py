@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from cartctl.engine.report import report
-from cartctl.render.enduring import enduring
-from cartctl.render.ndjson import NdjsonView
-from cartctl.render.plain import PlainView, QuietView
-from cartctl.render.view import View, choose_view
+from cartctl.render.run.broken_pipe import enduring
+from cartctl.render.run.lines import PlainView, QuietView
+from cartctl.render.run.ndjson import NdjsonView
+from cartctl.render.run.view import View, choose_view
 from tests.render.story import ROWS, RUN, at, failure, success
 
 

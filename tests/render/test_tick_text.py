@@ -4,13 +4,13 @@ import io
 import json
 from datetime import UTC, datetime
 
-from cartctl.adapters.metrics import Metric
+from cartctl.adapters.metrics.source import Metric
 from cartctl.monitoring.probes import Probe
 from cartctl.monitoring.thresholds import Judged
 from cartctl.monitoring.tick import Measure, Tick
 from cartctl.monitoring.triggers import TriggerState
 from cartctl.render.json import write_line
-from cartctl.render.text import write
+from cartctl.render.renderers import write
 
 TICK = Tick(
     datetime(2026, 1, 6, 2, 3, 4, tzinfo=UTC),

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from cartctl.adapters.http import Http
+from cartctl.adapters.http.client import Http
 from cartctl.config.load import load_environment
-from cartctl.config.model import Environment
+from cartctl.config.model.environment import Environment
 from cartctl.engine.model import Event
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.report import RunReport
 from cartctl.engine.view import PlanRows
-from cartctl.plans.rollout_desk import Desk, open_desk
-from cartctl.plans.rollout_status import RolloutStatus, status
-from cartctl.plans.rollout_steps import Told
-from cartctl.plans.rollout_verbs import advance_by_itself, start
+from cartctl.plans.rollout.decisions import Told
+from cartctl.plans.rollout.inputs import Desk, open_desk
+from cartctl.plans.rollout.operations import advance_by_itself, start
+from cartctl.plans.rollout.status import RolloutStatus, status
 from cartctl.ports import Ports
 from cartctl.sandbox.access import make_flags
 from tests.sandbox_fixture import Sandbox, sandbox_session, wait_for
@@ -136,7 +136,7 @@ def release(sandbox: Sandbox, image: str) -> None:
 @pytest.fixture(scope="module")
 def deployed(sandbox_session: Sandbox) -> Iterator[Sandbox]:
     """The sandbox with version 2.0.0 on a migrated database, once for all tests of a module."""
-    from cartctl.database.migrate import deploy
+    from cartctl.database.migrations.apply import deploy
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CARTCTL_STATE_DIR", str(sandbox_session.state_directory))

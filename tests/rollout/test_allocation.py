@@ -7,13 +7,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cartctl.config.rollout import Rollout
-from cartctl.config.stages import Stage, read_stages
+from cartctl.config.model.rollout import Rollout
+from cartctl.config.model.stages import Stage, read_stages
 from cartctl.rollout.allocation import Ground, preview, setting_for, target
 from cartctl.rollout.companies import Companies
 from cartctl.rollout.document import FLAGS, Allocation, Setting, put_in, read_setting, render, write
 from cartctl.rollout.evaluation import TOTAL, Buckets, Evaluation
-from cartctl.sandbox.seed import companies as sandbox_companies
+from cartctl.sandbox.data.seed import companies as sandbox_companies
 
 STAGES = read_stages(Rollout().stages)
 IDS = st.lists(

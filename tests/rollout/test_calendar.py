@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cartctl.config.rollout import Calendar, Rollout
-from cartctl.config.stages import read_percent, read_stages
+from cartctl.config.model.rollout import Calendar, Rollout
+from cartctl.config.model.stages import read_percent, read_stages
 from cartctl.rollout.schedule import Schedule, Standing
 
 START = date(2026, 12, 1)  # a Tuesday

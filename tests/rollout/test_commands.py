@@ -12,7 +12,7 @@ from cartctl.cli import app
 from cartctl.engine.lock import RunLock
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import LockLost
-from cartctl.plans.rollout_desk import open_desk
+from cartctl.plans.rollout.inputs import open_desk
 
 
 def run(field: Any, *argv: str, code: int = 0) -> Any:
@@ -166,7 +166,7 @@ def test_the_days_are_the_databases_own(field: Any, monkeypatch: pytest.MonkeyPa
             """A month ahead."""
             return datetime.now(tz) + timedelta(days=31)
 
-    monkeypatch.setattr("cartctl.plans.rollout_desk.datetime", Ahead)
+    monkeypatch.setattr("cartctl.plans.rollout.inputs.datetime", Ahead)
     assert run(field, "rollout", "status", "--no-gates")["day"] == 0
 
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from openfeature.contrib.tools.flagd.core.targeting import custom_ops
 
-from cartctl.adapters.metrics import PastReading
+from cartctl.adapters.metrics.source import PastReading
 from cartctl.adapters.postgres import Postgres
 from cartctl.checks.gates import Past, judge_past
-from cartctl.config.rollout import Companies as Settings
-from cartctl.config.rollout import Gate
+from cartctl.config.model.rollout import Companies as Settings
+from cartctl.config.model.rollout import Gate
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.errors import ConfigError, Refused
 from cartctl.rollout import evaluation

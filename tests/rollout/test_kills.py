@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from cartctl.errors import Refused
-from cartctl.plans.deploying import resume
-from cartctl.plans.rollback import Wanted
-from cartctl.plans.rolling_back import choose
-from cartctl.plans.rollout_desk import open_desk
+from cartctl.plans.deploy.run import resume
+from cartctl.plans.rollback.plan import Wanted
+from cartctl.plans.rollback.run import choose
+from cartctl.plans.rollout.inputs import open_desk
 
 SET = ("rollout", "set", "--percent", "25", "--force", "--why", "a test", "--yes")
 POINTS = (

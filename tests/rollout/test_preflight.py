@@ -10,9 +10,9 @@ import pytest
 from cartctl.checks.preflight.flags import look_at_flags
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.engine.pulse import Pulse
-from cartctl.plans.rollout_record import began_with
-from cartctl.plans.rollout_steps import Told
-from cartctl.plans.rollout_verbs import set_percent, start
+from cartctl.plans.rollout.decisions import Told
+from cartctl.plans.rollout.operations import set_percent, start
+from cartctl.plans.rollout.record import began_with
 from cartctl.rollout import evaluation
 from cartctl.rollout.frozen import freeze
 
@@ -62,7 +62,7 @@ def test_an_application_that_answers_otherwise_fails(field: Any, monkeypatch: py
     field.sandbox.cluster.put_settings("cart-flags", {"flags.json": json.dumps(other)})
     monkeypatch.setattr("cartctl.checks.preflight.flags.AT_ONCE", 0.2)
     monkeypatch.setattr(
-        "cartctl.adapters.processes.Processes.settings",
+        "cartctl.adapters.supervisor.cluster.Processes.settings",
         lambda *_: {"flags.json": kept, "FEATURE_CART_MANAGEMENT": "false"},
     )
     found = look(field)["flags.application"]
@@ -86,7 +86,7 @@ def test_what_the_start_recorded_counts(field: Any, monkeypatch: pytest.MonkeyPa
     real = freeze("cart")
     with monkeypatch.context() as patch:
         patch.setattr(
-            "cartctl.plans.rollout_steps.freeze", lambda _: replace(real, table=(*real.table[1:], 0))
+            "cartctl.plans.rollout.decisions.freeze", lambda _: replace(real, table=(*real.table[1:], 0))
         )
         begun_at_zero(field)
     found = look(field)["flags.record"]

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 
 from cartctl.adapters.cluster import ClusterUnreachable
-from cartctl.adapters.embedded_postgres import EmbeddedPostgres
-from cartctl.adapters.processes import Processes
+from cartctl.adapters.postgres_server.embedded import EmbeddedPostgres
+from cartctl.adapters.supervisor.cluster import Processes
 from cartctl.engine.model import Event
 from cartctl.errors import CartctlError, CheckFailed, Locked, Refused, UsageError
-from cartctl.plans.flagging import evaluate, list_flags, set_flag, undo
-from cartctl.plans.rolling_out import abort
-from cartctl.plans.rollout_desk import open_desk
-from cartctl.plans.rollout_status import preview_all
-from cartctl.plans.rollout_steps import Told
-from cartctl.plans.rollout_verbs import advance, say, set_percent, start
+from cartctl.plans.rollout.decisions import Told
+from cartctl.plans.rollout.flag_operations import evaluate, list_flags, set_flag, undo
+from cartctl.plans.rollout.inputs import open_desk
+from cartctl.plans.rollout.operations import advance, say, set_percent, start
+from cartctl.plans.rollout.run import abort
+from cartctl.plans.rollout.status import preview_all
 from cartctl.rollout.document import FLAGS
 from cartctl.sandbox.up import up
 
@@ -59,7 +59,7 @@ def test_two_operators_at_once_enter_one_stage(field: Any) -> None:
 
     both = [threading.Thread(target=operator) for _ in range(2)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cartctl.plans.rolling_out.interruptible", field.unsignalled)
+        patch.setattr("cartctl.plans.rollout.run.interruptible", field.unsignalled)
         for one in both:
             one.start()
         for one in both:
@@ -270,7 +270,7 @@ def test_two_cronjobs_at_once_do_one_thing(field: Any) -> None:
     field.day(3)
     ended: list[Any] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cartctl.plans.rolling_out.interruptible", field.unsignalled)
+        patch.setattr("cartctl.plans.rollout.run.interruptible", field.unsignalled)
         both = [threading.Thread(target=lambda: ended.append(field.by_itself(3))) for _ in range(2)]
         for one in both:
             one.start()

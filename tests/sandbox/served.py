@@ -10,7 +10,7 @@ from pathlib import Path
 
 import uvicorn
 
-from cartctl.adapters.http import Http
+from cartctl.adapters.http.client import Http
 from cartctl.adapters.postgres import Postgres
 from cartctl.sandbox.service.application import build
 from cartctl.sandbox.service.settings import Settings

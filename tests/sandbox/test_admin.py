@@ -12,7 +12,7 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from cartctl.adapters.http import Http, Response
+from cartctl.adapters.http.client import Http, Response
 from cartctl.adapters.postgres import Postgres
 from tests.cart.store.shop import Shop
 from tests.sandbox.served import served, write_flags, write_tokens

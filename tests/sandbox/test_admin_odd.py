@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from cartctl.adapters.http import Http
+from cartctl.adapters.http.client import Http
 from cartctl.adapters.postgres import Postgres
 from tests.cart.store.shop import Shop
 from tests.sandbox.served import served, write_flags, write_tokens

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cartctl.adapters.http import Http
+from cartctl.adapters.http.client import Http
 from cartctl.sandbox.images import IMAGES
 from tests.sandbox_fixture import Sandbox, wait_for
 from tests.services import require

@@ -12,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from cartctl.adapters.cluster import UnknownDeployment
-from cartctl.adapters.processes import Processes
+from cartctl.adapters.supervisor.cluster import Processes
 from cartctl.sandbox.layout import Layout
 from cartctl.sandbox.supervisor.control import Control
 from cartctl.sandbox.supervisor.controller import Controller

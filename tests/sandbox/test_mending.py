@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from cartctl.adapters.cluster import ClusterUnreachable
-from cartctl.adapters.embedded_postgres import EmbeddedPostgres
+from cartctl.adapters.postgres_server.embedded import EmbeddedPostgres
 from cartctl.sandbox.down import down
 from cartctl.sandbox.layout import Layout, read_json
 from cartctl.sandbox.names import APP, socket_directory

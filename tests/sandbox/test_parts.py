@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cartctl.errors import ConfigError, UsageError
+from cartctl.sandbox.data.seed import companies
 from cartctl.sandbox.images import IMAGES, digest, resolve
 from cartctl.sandbox.layout import checked_directory
-from cartctl.sandbox.seed import companies
 from cartctl.sandbox.service.watched import Watched
 from cartctl.sandbox.supervisor.model import Pod, Spec, first_specs
 from cartctl.sandbox.supervisor.rollout import decide

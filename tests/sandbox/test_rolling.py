@@ -6,7 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
-from cartctl.adapters.http import Response
+from cartctl.adapters.http.client import Response
 from tests.sandbox.load import load
 from tests.sandbox_fixture import Sandbox, wait_for
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from cartctl.adapters.http import Http
+from cartctl.adapters.http.client import Http
 from cartctl.adapters.postgres import Postgres
 from tests.sandbox.served import served, write_flags, write_tokens
 

@@ -14,10 +14,10 @@ from cartctl.cart.store.tables import CartRow
 from cartctl.cli import app
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Interrupted, Refused, UsageError
-from cartctl.sandbox.cart_rows import PART, Maker
-from cartctl.sandbox.fill import Seeded, _clear_and_prepare, fill
-from cartctl.sandbox.population import Population, Product, Tenant
-from cartctl.sandbox.seed import seed as seed_platform
+from cartctl.sandbox.data.cart_rows import PART, Maker
+from cartctl.sandbox.data.fill import Seeded, _clear_and_prepare, fill
+from cartctl.sandbox.data.population import Population, Product, Tenant
+from cartctl.sandbox.data.seed import seed as seed_platform
 from tests.sandbox_fixture import Sandbox
 
 UNTIL = datetime(2026, 2, 1, tzinfo=UTC)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cartctl.adapters.http import Http
+from cartctl.adapters.http.client import Http
 from cartctl.adapters.postgres import Connection
 from tests.sandbox_fixture import Sandbox, drop_the_cart, wait_for
 

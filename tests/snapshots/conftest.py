@@ -8,8 +8,8 @@ import pytest
 from cartctl.adapters.postgres import Postgres
 from cartctl.engine.pulse import Pulse
 from cartctl.snapshots.create import Subject, create
-from cartctl.snapshots.manifest import Manifest
-from cartctl.snapshots.store import Store
+from cartctl.snapshots.manifest.manifest import Manifest
+from cartctl.snapshots.storage.local import Store
 from tests.services import Server
 
 

@@ -16,14 +16,14 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from cartctl.adapters import effects
-from cartctl.adapters.pg_tools import find_tools
 from cartctl.adapters.postgres import Connection, Postgres
+from cartctl.adapters.postgres_server.pg_tools import find_tools
 from cartctl.engine.model import Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Interrupted, Locked, Refused, StepFailed
 from cartctl.snapshots.create import Subject, create, jobs_for, new_id
-from cartctl.snapshots.manifest import Manifest, read_manifest
-from cartctl.snapshots.store import Store
+from cartctl.snapshots.manifest.manifest import Manifest, read_manifest
+from cartctl.snapshots.storage.local import Store
 from cartctl.snapshots.verify import verify
 from tests.services import Server
 
@@ -130,7 +130,7 @@ def test_a_disk_that_fills_up_leaves_nothing(subject: Subject, store: Store, tmp
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000));"
         "from pathlib import Path; from cartctl.adapters.postgres import Postgres;"
         "from cartctl.engine.pulse import Pulse; from cartctl.errors import StepFailed;"
-        "from cartctl.snapshots.create import Subject, create; from cartctl.snapshots.store import Store;"
+        "from cartctl.snapshots.create import Subject, create; from cartctl.snapshots.storage.local import Store;"
         "import sys\n"
         "try: create(Subject('t', Postgres(sys.argv[1]), lambda _: ''), Store(Path(sys.argv[2])), 'one', Pulse())\n"
         "except StepFailed as failed: print(failed.message, failed.hint); sys.exit(failed.exit_code)"

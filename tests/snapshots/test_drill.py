@@ -6,18 +6,18 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cartctl.adapters.postgres import Postgres
-from cartctl.adapters.scratch import nearest, scratch_server
+from cartctl.adapters.postgres_server.scratch import nearest, scratch_server
 from cartctl.database.catalogue import fingerprint_hash
-from cartctl.database.migrate import deploy
+from cartctl.database.migrations.apply import deploy
 from cartctl.engine.model import Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Inconclusive, Refused
 from cartctl.snapshots.create import Subject, create
 from cartctl.snapshots.drill import drill
-from cartctl.snapshots.entries import Snapshot, Snapshots
-from cartctl.snapshots.manifest import Manifest, write_manifest
-from cartctl.snapshots.retention import plan_pruning, prune, too_many
-from cartctl.snapshots.store import DUMP, Store
+from cartctl.snapshots.manifest.manifest import Manifest, write_manifest
+from cartctl.snapshots.storage.entries import Snapshot, Snapshots
+from cartctl.snapshots.storage.local import DUMP, Store
+from cartctl.snapshots.storage.retention import plan_pruning, prune, too_many
 from tests.database.conftest import Settings, settings
 from tests.services import Server
 

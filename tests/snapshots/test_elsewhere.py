@@ -14,13 +14,13 @@ from psycopg.conninfo import make_conninfo
 from cartctl.adapters.pgbackrest import PgBackRest
 from cartctl.adapters.postgres import Postgres
 from cartctl.checks.preflight.dump import look_at_archive, look_at_provider
-from cartctl.config.model import Backup as Commands
-from cartctl.config.model import Snapshots
+from cartctl.config.model.environment import Backup as Commands
+from cartctl.config.model.environment import Snapshots
 from cartctl.engine.model import Run, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import ConfigError, StepFailed
-from cartctl.snapshots.elsewhere import FromCommands, FromPgBackRest, open_provider
-from cartctl.steps.backup import Backup
+from cartctl.snapshots.backup_providers import FromCommands, FromPgBackRest, open_provider
+from cartctl.steps.database.backup import Backup
 from tests.services import DEBIAN_15, _call, _directory, _start, _unprivileged, require
 
 DAY = timedelta(hours=24)

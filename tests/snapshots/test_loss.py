@@ -13,11 +13,11 @@ from cartctl.adapters.postgres import Postgres
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused
 from cartctl.snapshots.create import Subject, create
-from cartctl.snapshots.loss import Loss
-from cartctl.snapshots.manifest import Manifest
-from cartctl.snapshots.restore import restore
-from cartctl.snapshots.restore_plan import Consent, measure, plan_restore
-from cartctl.snapshots.store import Store
+from cartctl.snapshots.data_loss.assessment import Loss
+from cartctl.snapshots.manifest.manifest import Manifest
+from cartctl.snapshots.restore.plan import Consent, measure, plan_restore
+from cartctl.snapshots.restore.run import restore
+from cartctl.snapshots.storage.local import Store
 from tests.services import Server, standby_of
 from tests.snapshots.test_restore import names
 

@@ -10,14 +10,14 @@ import pytest
 from cartctl.adapters import effects
 from cartctl.adapters.postgres import Postgres
 from cartctl.database.catalogue import fingerprint_hash, read_catalogue
-from cartctl.database.migrate import deploy
+from cartctl.database.migrations.apply import deploy
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import CheckFailed, Refused
 from cartctl.snapshots.create import Subject, create
-from cartctl.snapshots.manifest import write_manifest
-from cartctl.snapshots.restore import _aside, restore
-from cartctl.snapshots.restore_plan import Consent, plan_restore
-from cartctl.snapshots.store import Store
+from cartctl.snapshots.manifest.manifest import write_manifest
+from cartctl.snapshots.restore.plan import Consent, plan_restore
+from cartctl.snapshots.restore.run import _aside, restore
+from cartctl.snapshots.storage.local import Store
 from tests.database.conftest import Settings, settings
 from tests.services import Server
 
@@ -309,7 +309,7 @@ def test_two_restores_within_a_second_keep_two_databases_aside(
 ) -> None:
     """The second one's gets a number: the name of the first is taken."""
     now = datetime(2026, 3, 1, tzinfo=UTC)
-    monkeypatch.setattr("cartctl.snapshots.restore.datetime", SimpleNamespace(now=lambda _: now))
+    monkeypatch.setattr("cartctl.snapshots.restore.run.datetime", SimpleNamespace(now=lambda _: now))
     with psycopg.connect(pg18.dsn, autocommit=True) as connection:
         first = _aside(connection, "shop")
         assert first == "shop_before_20260301000000"

@@ -11,18 +11,18 @@ import pytest
 from cartctl.adapters import effects
 from cartctl.adapters.object_store import ObjectStore
 from cartctl.adapters.postgres import Postgres
-from cartctl.config.model import Encrypt, Environment
+from cartctl.config.model.environment import Encrypt, Environment
 from cartctl.database.catalogue import fingerprint_hash
 from cartctl.engine.model import Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import ConfigError, Refused, StepFailed
 from cartctl.snapshots.create import Subject, create
-from cartctl.snapshots.destination import open_store, refuse_plain
-from cartctl.snapshots.encryption import open_cipher
-from cartctl.snapshots.remote import RemoteStore
-from cartctl.snapshots.restore import restore
-from cartctl.snapshots.retention import prune
-from cartctl.snapshots.store import DUMP, Store
+from cartctl.snapshots.restore.run import restore
+from cartctl.snapshots.storage.destination import open_store, refuse_plain
+from cartctl.snapshots.storage.encryption import open_cipher
+from cartctl.snapshots.storage.local import DUMP, Store
+from cartctl.snapshots.storage.remote import RemoteStore
+from cartctl.snapshots.storage.retention import prune
 from cartctl.snapshots.verify import verify
 from tests.services import require
 

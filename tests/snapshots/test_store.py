@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 
 from cartctl.config.load import environment_directory
-from cartctl.config.model import Environment
+from cartctl.config.model.environment import Environment
 from cartctl.engine.model import Run
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import ConfigError, Refused, StepFailed, UsageError
 from cartctl.render.json import document
 from cartctl.snapshots.create import Subject, create
-from cartctl.snapshots.destination import open_store, refuse_plain
-from cartctl.snapshots.manifest import Manifest
-from cartctl.snapshots.store import Store
+from cartctl.snapshots.manifest.manifest import Manifest
+from cartctl.snapshots.storage.destination import open_store, refuse_plain
+from cartctl.snapshots.storage.local import Store
 from cartctl.snapshots.verify import verify
-from cartctl.steps.snapshot import Snapshot
+from cartctl.steps.database.snapshot import Snapshot
 
 
 def _environment(**database: Any) -> Environment:

@@ -10,11 +10,11 @@ from cartctl.adapters.postgres import Postgres
 from cartctl.engine.model import Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused
-from cartctl.snapshots.carrying_over import list_items
 from cartctl.snapshots.create import Subject, create
 from cartctl.snapshots.drill import drill
-from cartctl.snapshots.restore import restore
-from cartctl.snapshots.store import Store
+from cartctl.snapshots.restore.run import restore
+from cartctl.snapshots.restore.transfer import list_items
+from cartctl.snapshots.storage.local import Store
 from tests.services import Server
 
 LIBC = "ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' LOCALE_PROVIDER libc"

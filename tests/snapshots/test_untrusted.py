@@ -16,10 +16,16 @@ from cartctl.adapters.object_store import ObjectStore
 from cartctl.engine.model import Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import CheckFailed, Refused, UsageError
-from cartctl.snapshots.manifest import DamagedSnapshot, Manifest, _digest, parse_manifest, write_manifest
-from cartctl.snapshots.remote import RemoteStore
-from cartctl.snapshots.retention import plan_pruning, prune
-from cartctl.snapshots.store import DUMP, Store
+from cartctl.snapshots.manifest.manifest import (
+    DamagedSnapshot,
+    Manifest,
+    _digest,
+    parse_manifest,
+    write_manifest,
+)
+from cartctl.snapshots.storage.local import DUMP, Store
+from cartctl.snapshots.storage.remote import RemoteStore
+from cartctl.snapshots.storage.retention import plan_pruning, prune
 from cartctl.snapshots.verify import verify
 
 Change = Callable[[dict[str, Any]], object]

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from cartctl.adapters import pg_tools
+from cartctl.adapters.postgres_server import pg_tools
 from cartctl.engine.model import Checks, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Interrupted, UsageError
-from cartctl.snapshots.manifest import Manifest, write_manifest
-from cartctl.snapshots.store import Store
+from cartctl.snapshots.manifest.manifest import Manifest, write_manifest
+from cartctl.snapshots.storage.local import Store
 from cartctl.snapshots.verify import verify
 
 
@@ -66,7 +66,7 @@ def _break_the_contents(store: Store) -> None:
     manifest = store.get("one")
     path = store.path("one") / "dump" / "toc.dat"
     path.write_bytes(b"x" * manifest.files["toc.dat"].bytes)
-    from cartctl.snapshots.encryption import checksum
+    from cartctl.snapshots.storage.encryption import checksum
 
     file = manifest.files["toc.dat"].model_copy(update={"sha256": checksum(path)})
     _rewrite(store, manifest.model_copy(update={"files": {**manifest.files, "toc.dat": file}}))

@@ -17,19 +17,19 @@ from cartctl.engine.evidence import ChangedBySomebodyElse, dump, load, refuse_fo
 from cartctl.engine.model import Change, Evidence
 from cartctl.engine.pulse import Pulse, TimedOut
 from cartctl.errors import CartctlError
-from cartctl.plans import parts
-from cartctl.plans.kinds import kinds
+from cartctl.plans.execution import step_factories
+from cartctl.plans.execution.change_registry import kinds
 from cartctl.ports import Ports
 from cartctl.steps.rollout import RolloutFailed
 from tests.sandbox_fixture import Sandbox, wait_for
 
 EVIDENCE = Path(__file__).parents[1] / "cases" / "evidence"
 MAKE: dict[str, Callable[[Ports], Any]] = {
-    "prewarm": parts.prewarm,
-    "workers.stop": parts.workers_stop,
-    "maintenance.on": parts.maintenance,
-    "release.api": lambda ports: parts.release(ports, "api", {}),
-    "flags": parts.flags,
+    "prewarm": step_factories.prewarm,
+    "workers.stop": step_factories.workers_stop,
+    "maintenance.on": step_factories.maintenance,
+    "release.api": lambda ports: step_factories.release(ports, "api", {}),
+    "flags": step_factories.flags,
 }
 
 
@@ -109,7 +109,7 @@ def test_a_digest_that_moved_turns_a_release_red(ports: Ports) -> None:
 
 def test_a_version_that_does_not_start_fails_fast_with_its_own_words(ports: Ports) -> None:
     """The crash loop is told long before the rollout's time limit, with the container's last lines."""
-    change = parts.release(ports, "api", {"payment-api": "2.0.0-crash"})
+    change = step_factories.release(ports, "api", {"payment-api": "2.0.0-crash"})
     assert isinstance(change, Change)
     with pytest.raises(RolloutFailed, match=r"(?s)CrashLoopBackOff.*cart module failed to start"):
         change.move(change.target(change.observe(change.names)), Pulse())
@@ -118,7 +118,7 @@ def test_a_version_that_does_not_start_fails_fast_with_its_own_words(ports: Port
 def test_an_image_that_does_not_exist_changes_nothing(ports: Ports, sandbox: Sandbox) -> None:
     """Asking for it is refused by name."""
     revisions = _revisions(sandbox)
-    change = parts.release(ports, "api", {"payment-api": "9.9.9"})
+    change = step_factories.release(ports, "api", {"payment-api": "9.9.9"})
     assert isinstance(change, Change)
     with pytest.raises(UnknownDeployment, match=r"9\.9\.9"):
         change.move(change.target(change.observe(change.names)), Pulse())
@@ -127,7 +127,7 @@ def test_an_image_that_does_not_exist_changes_nothing(ports: Ports, sandbox: San
 
 def test_a_replica_that_does_not_obey_keeps_maintenance_from_counting_as_on(ports: Ports) -> None:
     """The shopper's door of the deployments asked is the wrong one, so no 503 is seen there: time runs out."""
-    change = parts.maintenance(ports)
+    change = step_factories.maintenance(ports)
     change._timeout = 0.5
     change._doors = replace(change._doors, shopper="/health")
     with pytest.raises(TimedOut, match="Maintenance on in every pod"):

@@ -20,10 +20,10 @@ from cartctl.engine.pulse import Pulse, TimedOut
 from cartctl.engine.report import report
 from cartctl.errors import ConfigError, Interrupted
 from cartctl.render.json import plain
-from cartctl.render.text import write
+from cartctl.render.renderers import write
 from cartctl.steps.announce import Announce, AnnounceOutcome
 from cartctl.steps.cdn import PurgeCdn
-from cartctl.steps.hook import Hook
+from cartctl.steps.database.hook import Hook
 from tests.web import Asked, Reply, serve
 
 RUN = Run("r1", "production", datetime.now(UTC), Path("/nonexistent"), "running", {})

@@ -1,0 +1,1 @@
+"""A Kubernetes namespace as a cluster."""

@@ -5,17 +5,17 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from cartctl.adapters.cluster import Answer, Deployment, Held, Obstacle, Pod, TemplateRevision
-from cartctl.adapters.kubernetes.access import Access
-from cartctl.adapters.kubernetes.api import Api
-from cartctl.adapters.kubernetes.capacity import Capacity
-from cartctl.adapters.kubernetes.change import read
+from cartctl.adapters.kubernetes.client.access import Access
+from cartctl.adapters.kubernetes.client.api import Api
+from cartctl.adapters.kubernetes.client.guarded_write import read
+from cartctl.adapters.kubernetes.client.verbs import denied
+from cartctl.adapters.kubernetes.config_maps import Settings
 from cartctl.adapters.kubernetes.diagnosis import unready_pods
 from cartctl.adapters.kubernetes.lease import Lease
 from cartctl.adapters.kubernetes.logs import Tail, last_lines
-from cartctl.adapters.kubernetes.settings import Settings
-from cartctl.adapters.kubernetes.templates import APPS
-from cartctl.adapters.kubernetes.verbs import denied
-from cartctl.adapters.kubernetes.workloads import Workloads
+from cartctl.adapters.kubernetes.workloads.capacity import Capacity
+from cartctl.adapters.kubernetes.workloads.templates import APPS
+from cartctl.adapters.kubernetes.workloads.workloads import Workloads
 
 
 class Kubernetes:

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cartctl.adapters.cluster import ClusterUnreachable
-from cartctl.adapters.kubernetes.answers import ClusterForbidden, ClusterRefused
-from cartctl.adapters.kubernetes.api import Api
-from cartctl.adapters.kubernetes.reading import HASH, is_ending, is_ready, waiting
+from cartctl.adapters.kubernetes.client.api import Api
+from cartctl.adapters.kubernetes.client.responses import ClusterForbidden, ClusterRefused
+from cartctl.adapters.kubernetes.workloads.parsing import HASH, is_ending, is_ready, waiting
 
 SHOWN = 3  # pods: the others fail alike
 Item = Mapping[str, Any]

@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from cartctl.adapters.effects import effect
-from cartctl.adapters.kubernetes.answers import CONFLICT, ClusterRefused
-from cartctl.adapters.kubernetes.api import Api
-from cartctl.adapters.kubernetes.transport import MERGE_PATCH
+from cartctl.adapters.kubernetes.client.api import Api
+from cartctl.adapters.kubernetes.client.responses import CONFLICT, ClusterRefused
+from cartctl.adapters.kubernetes.client.transport import MERGE_PATCH
 from cartctl.errors import CartctlError, Locked, LockLost
 
 GROUP, NAME = "coordination.k8s.io/v1", "cartctl"

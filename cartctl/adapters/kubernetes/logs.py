@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from cartctl.adapters.cluster import ClusterUnreachable
-from cartctl.adapters.kubernetes.answers import ClusterRefused
-from cartctl.adapters.kubernetes.api import Api
-from cartctl.adapters.kubernetes.reading import is_ending, is_ready
+from cartctl.adapters.kubernetes.client.api import Api
+from cartctl.adapters.kubernetes.client.responses import ClusterRefused
+from cartctl.adapters.kubernetes.workloads.parsing import is_ending, is_ready
 from cartctl.adapters.log_lines import LogLine
 
 FAILING_PODS = 3  # whose lines are told: the others fail alike

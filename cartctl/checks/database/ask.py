@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from cartctl.adapters.postgres import Connection, DatabaseUnreachable, Postgres, translated
 from cartctl.checks.isolation import failed, isolated, passed
-from cartctl.config.model import Database
+from cartctl.config.model.environment import Database
 from cartctl.engine.model import CheckResult
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused

@@ -5,12 +5,12 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from cartctl.adapters.pg_tools import find_tools
 from cartctl.adapters.postgres import Connection
+from cartctl.adapters.postgres_server.pg_tools import find_tools
 from cartctl.checks.database.ask import Ask, creator
 from cartctl.checks.isolation import failed, passed
-from cartctl.config.model import Database
-from cartctl.database.drop_plan import DropPlan
+from cartctl.config.model.environment import Database
+from cartctl.database.drop.plan import DropPlan
 from cartctl.engine.model import CheckResult
 
 _OWNERS = """

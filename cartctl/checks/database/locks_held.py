@@ -2,12 +2,18 @@
 
 from collections.abc import Iterable, Iterator
 
-from cartctl.adapters.blockers import ACCESS_EXCLUSIVE, SHARE_ROW_EXCLUSIVE, Blocker, endings, lock_holders
 from cartctl.adapters.postgres import Connection
+from cartctl.adapters.postgres.blockers import (
+    ACCESS_EXCLUSIVE,
+    SHARE_ROW_EXCLUSIVE,
+    Blocker,
+    endings,
+    lock_holders,
+)
 from cartctl.checks.database.ask import Ask
 from cartctl.checks.isolation import failed, passed, unknown
-from cartctl.config.model import Database
-from cartctl.database.guards import PLATFORM
+from cartctl.config.model.environment import Database
+from cartctl.database.migrations.guards import PLATFORM
 from cartctl.engine.model import CheckResult
 from cartctl.engine.pulse import Pulse
 

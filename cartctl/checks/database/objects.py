@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from cartctl.adapters.postgres import Connection
 from cartctl.checks.database.ask import creator
 from cartctl.checks.isolation import failed, passed, warned
-from cartctl.config.model import Database
-from cartctl.database.adoption import refuse_slow
-from cartctl.database.application import ApplicationFiles, read_application
-from cartctl.database.ledger import COLUMNS, read_ledger
-from cartctl.database.migrate import refuse
-from cartctl.database.status import act_as_owner_if_allowed, read_state
-from cartctl.database.work import find_work
+from cartctl.config.model.environment import Database
+from cartctl.database.contract.existing_objects import refuse_slow
+from cartctl.database.migrations.application_files import ApplicationFiles, read_application
+from cartctl.database.migrations.apply import refuse
+from cartctl.database.migrations.ledger import COLUMNS, read_ledger
+from cartctl.database.migrations.pending import find_work
+from cartctl.database.migrations.status import act_as_owner_if_allowed, read_state
 from cartctl.engine.model import CheckResult
 
 LEDGER, LEDGER_EXPECTED = "database.ledger", "a ledger as Prisma Migrate makes it, that takes our rows"

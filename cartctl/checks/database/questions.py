@@ -17,7 +17,7 @@ from cartctl.checks.database.server import (
     look_at_standbys,
 )
 from cartctl.checks.database.surroundings import look_at_event_triggers, look_at_publications
-from cartctl.database.drop_plan import DropPlan
+from cartctl.database.drop.plan import DropPlan
 from cartctl.engine.pulse import Pulse
 
 MIGRATING = 6  # connections: the run's lock and journal, the migrators' lock, the migration, a look aside, a spare one

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from cartctl.adapters.postgres import Connection
 from cartctl.checks.database.ask import creator, one
 from cartctl.checks.isolation import failed, passed, warned
-from cartctl.config.model import Database
+from cartctl.config.model.environment import Database
 from cartctl.engine.model import CheckResult
 
 SET_OPTION = 160000  # server_version_num since which membership may come without SET ROLE

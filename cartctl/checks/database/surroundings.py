@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from cartctl.adapters.postgres import Connection
 from cartctl.checks.database.ask import creator
 from cartctl.checks.isolation import failed, passed, warned
-from cartctl.config.model import Database
+from cartctl.config.model.environment import Database
 from cartctl.engine.model import CheckResult, Verdict
 
 TAGS = [  # of the statements that the migrations and the drop execute

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from cartctl.adapters.cluster import Cluster
-from cartctl.adapters.http import Http
-from cartctl.adapters.metrics import MetricsSource
+from cartctl.adapters.http.client import Http
+from cartctl.adapters.metrics.source import MetricsSource
 from cartctl.adapters.postgres import Postgres
-from cartctl.checks.flags_asked import Door
+from cartctl.checks.flag_responses import Door
 from cartctl.checks.preflight.api import look_at_api, look_at_dashboard, look_at_token
 from cartctl.checks.preflight.blockers import look_at_blockers
 from cartctl.checks.preflight.cluster import look_at_cluster
@@ -29,14 +29,14 @@ from cartctl.checks.preflight.people import look_at_proof, look_at_signoffs, loo
 from cartctl.checks.preflight.redis import Invalidates, look_at_redis
 from cartctl.checks.preflight.rehearsal import look_at_rehearsal
 from cartctl.checks.preflight.restore import Restoring, look_at_restore
-from cartctl.config.model import Environment
+from cartctl.config.model.environment import Environment
 from cartctl.engine.model import Check, CheckResult, Checks
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import UsageError
 from cartctl.monitoring.probes import Probes
-from cartctl.snapshots.destination import open_store, refuse_plain
-from cartctl.snapshots.elsewhere import open_provider
-from cartctl.snapshots.store import Store
+from cartctl.snapshots.backup_providers import open_provider
+from cartctl.snapshots.storage.destination import open_store, refuse_plain
+from cartctl.snapshots.storage.local import Store
 
 __all__ = ["NAMES", "Parts", "Pending", "Preflight"]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from cartctl.adapters.http import BadAnswer, Http, HttpRedirected, HttpUnreachable, Response
+from cartctl.adapters.http.client import BadAnswer, Http, HttpRedirected, HttpUnreachable, Response
 from cartctl.checks.preflight.look import failed, passed
 from cartctl.engine.model import CheckResult
 

@@ -5,7 +5,7 @@ from typing import Protocol, runtime_checkable
 
 from cartctl.adapters.cluster import Cluster, ClusterUnreachable, Deployment, Obstacle, UnknownDeployment
 from cartctl.checks.preflight.look import failed, passed, warned
-from cartctl.config.model import Environment
+from cartctl.config.model.environment import Environment
 from cartctl.engine.model import CheckResult
 
 

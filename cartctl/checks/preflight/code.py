@@ -7,7 +7,7 @@ from pathlib import Path
 from cartctl.adapters.programs import Program, ProgramFailed, inherited, run
 from cartctl.checks.preflight.junit import UnusableReportError, read_report
 from cartctl.checks.preflight.look import failed, passed
-from cartctl.config.model import Preflight
+from cartctl.config.model.environment import Preflight
 from cartctl.config.values import revealed
 from cartctl.engine.model import CheckResult
 from cartctl.engine.pulse import Pulse

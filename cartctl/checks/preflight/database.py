@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from cartctl.adapters.postgres import Postgres
 from cartctl.checks.database.ask import ask_database
 from cartctl.checks.database.questions import MIGRATING, migration_questions
-from cartctl.config.model import Database
+from cartctl.config.model.environment import Database
 from cartctl.engine.model import CheckResult
 from cartctl.engine.pulse import Pulse
 from cartctl.snapshots.create import jobs_for

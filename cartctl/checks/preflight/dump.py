@@ -3,18 +3,18 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
-from cartctl.adapters.pg_tools import find_tools
 from cartctl.adapters.postgres import Connection, Postgres
+from cartctl.adapters.postgres_server.pg_tools import find_tools
 from cartctl.checks.database.ask import QUERY_LIMIT, Question, ask_all
 from cartctl.checks.isolation import isolated
 from cartctl.checks.preflight.look import failed, passed, warned
-from cartctl.config.model import Database
+from cartctl.config.model.environment import Database
 from cartctl.config.values import format_duration
 from cartctl.engine.model import CheckResult
 from cartctl.engine.pulse import Pulse
-from cartctl.snapshots.elsewhere import Provider, newest
+from cartctl.snapshots.backup_providers import Provider, newest
 from cartctl.snapshots.source import dump_size
-from cartctl.snapshots.store import Store
+from cartctl.snapshots.storage.local import Store
 
 _UNREADABLE = """
 SELECT n.nspname || '.' || c.relname

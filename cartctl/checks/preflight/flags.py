@@ -6,9 +6,9 @@ from typing import Any
 from cartctl.adapters.cluster import Cluster
 from cartctl.adapters.flag_store import ConfigMapFlags, FileFlags, FlagStore
 from cartctl.adapters.postgres import Postgres
-from cartctl.checks.flags_asked import Door, FlagsAsked
+from cartctl.checks.flag_responses import Door, FlagsAsked
 from cartctl.checks.preflight.look import failed, passed, warned
-from cartctl.config.rollout import Rollout
+from cartctl.config.model.rollout import Rollout
 from cartctl.engine.model import CheckResult
 from cartctl.engine.pulse import Pulse
 from cartctl.rollout.companies import read_companies

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 
-from cartctl.adapters.metrics import MetricsSource, Reading
+from cartctl.adapters.metrics.source import MetricsSource, Reading
 from cartctl.checks.preflight.look import failed, passed, warned
 from cartctl.engine.model import CheckResult
 from cartctl.engine.pulse import Pulse

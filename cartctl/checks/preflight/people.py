@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cartctl.checks.preflight.look import failed, passed, unknown, warned
-from cartctl.config.model import Environment, Window
+from cartctl.config.model.environment import Environment, Window
 from cartctl.config.wall_clock import is_open
 from cartctl.engine.model import CheckResult
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from cartctl.checks.preflight.look import failed, passed
 from cartctl.checks.preflight.migrations import Pending
-from cartctl.config.model import Environment
+from cartctl.config.model.environment import Environment
 from cartctl.engine.model import CheckResult
 
 

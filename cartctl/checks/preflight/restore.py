@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from cartctl.adapters.postgres import Connection, Postgres
 from cartctl.checks.database.ask import Question, ask_all
 from cartctl.checks.isolation import failed, isolated, passed
-from cartctl.config.model import Database
-from cartctl.database.put_back import OpenKept, find_put_back, full_tables, refuse_damaged
-from cartctl.database.status import act_as_owner_if_allowed
+from cartctl.config.model.environment import Database
+from cartctl.database.drop.restore_rows import OpenKept, find_put_back, full_tables, refuse_damaged
+from cartctl.database.migrations.status import act_as_owner_if_allowed
 from cartctl.engine.model import CheckResult
 from cartctl.engine.pulse import Pulse
 

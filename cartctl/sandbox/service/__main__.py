@@ -34,7 +34,7 @@ def _serve(settings: Settings, sockets: list[socket.socket]) -> None:
     import uvicorn
 
     from cartctl.sandbox.service.application import build
-    from cartctl.sandbox.service.drain import KEEP_ALIVE, DrainingProtocol, DrainingServer
+    from cartctl.sandbox.service.middleware.drain import KEEP_ALIVE, DrainingProtocol, DrainingServer
 
     config = uvicorn.Config(
         build(settings),

@@ -10,11 +10,11 @@ from fastapi.responses import JSONResponse
 from cartctl.sandbox.service.data import Data, Unavailable
 from cartctl.sandbox.service.figures import exposition
 from cartctl.sandbox.service.log import complain, log
-from cartctl.sandbox.service.maintenance import Maintenance
-from cartctl.sandbox.service.security_headers import SecurityHeaders, style_digest
+from cartctl.sandbox.service.middleware.maintenance import Maintenance
+from cartctl.sandbox.service.middleware.security_headers import SecurityHeaders, style_digest
+from cartctl.sandbox.service.middleware.tokens import Tokens
+from cartctl.sandbox.service.middleware.traffic import App, Traffic
 from cartctl.sandbox.service.settings import Settings
-from cartctl.sandbox.service.tokens import Tokens
-from cartctl.sandbox.service.traffic import App, Traffic
 
 
 def build(settings: Settings) -> App:
@@ -39,7 +39,7 @@ def build(settings: Settings) -> App:
 def _style(settings: Settings) -> str:
     if settings.role != "web":
         return ""  # no page, so that the templates need not be loaded
-    from cartctl.sandbox.service.pages import templates
+    from cartctl.sandbox.service.routes.pages import templates
 
     return style_digest(templates())
 
@@ -76,11 +76,11 @@ def _probes(app: FastAPI, settings: Settings, data: Data) -> None:
 
 def _roles(app: FastAPI, settings: Settings, data: Data, tokens: Tokens) -> None:
     if settings.role == "api":
-        from cartctl.sandbox.service import platform
+        from cartctl.sandbox.service.routes import platform
 
         app.include_router(platform.routes(settings, data, tokens))
     if settings.role == "web":
-        from cartctl.sandbox.service import pages
+        from cartctl.sandbox.service.routes import pages
 
         app.include_router(pages.home(settings))
     if settings.carts and settings.role != "worker":
@@ -93,16 +93,16 @@ def _carts(app: FastAPI, settings: Settings, data: Data, tokens: Tokens) -> None
 
     app.state.data, app.state.tokens, app.state.flags = data, tokens, Flags(settings.flags, complain)
     if settings.role == "api":
-        from cartctl.sandbox.service import analytics, carts, recovery
+        from cartctl.sandbox.service.routes import analytics, carts, recovery
 
         for router in (recovery.router, carts.router, analytics.router):  # /recovery before /{cartId}
             app.include_router(router)
     else:
-        from cartctl.sandbox.service import cart_pages
+        from cartctl.sandbox.service.routes import cart_pages
 
         app.include_router(cart_pages.routes(settings, data, tokens, app.state.flags))
     from cartctl.cart.errors import NotFound
-    from cartctl.sandbox.service.access import Denied
+    from cartctl.sandbox.service.routes.access import Denied
 
     @app.exception_handler(Denied)
     async def denied(_: Request, error: Denied) -> JSONResponse:

@@ -13,7 +13,7 @@ from cartctl.cart.store import jobs
 from cartctl.sandbox.service.data import Data
 from cartctl.sandbox.service.flags import RECOVERY, Flags
 from cartctl.sandbox.service.log import log
-from cartctl.sandbox.service.recovery import mail
+from cartctl.sandbox.service.routes.recovery import mail
 
 EVERY = 60.0  # seconds
 JOBS: dict[str, Callable[..., int]] = {

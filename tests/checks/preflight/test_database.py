@@ -14,7 +14,7 @@ from cartctl.checks.database.ask import Question, ask_database
 from cartctl.checks.database.roles import look_at_owner
 from cartctl.checks.preflight.blockers import look_at_blockers
 from cartctl.checks.preflight.database import look_at_database
-from cartctl.config.model import Database
+from cartctl.config.model.environment import Database
 from cartctl.config.values import Secret
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.engine.pulse import Pulse

@@ -16,8 +16,8 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from cartctl.adapters.cluster import ClusterUnreachable, Deployment, Image, Obstacle
-from cartctl.adapters.http import Http
-from cartctl.adapters.metrics import Metric, Reading
+from cartctl.adapters.http.client import Http
+from cartctl.adapters.metrics.source import Metric, Reading
 from cartctl.adapters.postgres import Postgres
 from cartctl.checks.preflight.api import look_at_api, look_at_token
 from cartctl.checks.preflight.cluster import look_at_cluster, wanted
@@ -27,13 +27,13 @@ from cartctl.checks.preflight.metrics import look_at_metrics
 from cartctl.checks.preflight.migrations import Pending, look_at_migrations
 from cartctl.checks.preflight.people import look_at_proof, look_at_signoffs, look_at_window
 from cartctl.checks.preflight.redis import look_at_redis
-from cartctl.config.model import Database, Environment, Preflight
+from cartctl.config.model.environment import Database, Environment, Preflight
 from cartctl.config.values import Secret
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.snapshots.create import Subject, create
 from cartctl.snapshots.source import database_size, dump_size
-from cartctl.snapshots.store import Store
+from cartctl.snapshots.storage.local import Store
 from cartctl.snapshots.verify import verify
 from tests.services import Server, _call, debian_server
 
@@ -240,7 +240,7 @@ def test_missing_tools_fail_the_look(
     platform_database: Postgres, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without pg_dump of the server's version the look fails with what is needed."""
-    monkeypatch.setattr("cartctl.adapters.pg_tools._places", lambda _: iter(()))
+    monkeypatch.setattr("cartctl.adapters.postgres_server.pg_tools._places", lambda _: iter(()))
     found = {each.name: each for each in dump_results(platform_database, lambda: store)}
     assert found["dump.tools"].verdict is Verdict.FAIL
     assert "pg_dump of PostgreSQL 18 is needed" in found["dump.tools"].observed

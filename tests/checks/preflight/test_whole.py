@@ -11,14 +11,14 @@ import pytest
 from cartctl.checks.preflight import NAMES, Pending, Preflight
 from cartctl.checks.preflight.look import WORKERS, Look, passed
 from cartctl.config.load import load_environment
-from cartctl.config.model import Environment
+from cartctl.config.model.environment import Environment
 from cartctl.config.values import Secret
 from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Interrupted, StepFailed, UsageError
-from cartctl.plans.migrations import pending
+from cartctl.plans.deploy.migration_status import pending
 from cartctl.ports import Ports
-from cartctl.snapshots.destination import open_store
+from cartctl.snapshots.storage.destination import open_store
 from tests.sandbox_fixture import Sandbox
 
 ROOT = Path(__file__).parents[3]

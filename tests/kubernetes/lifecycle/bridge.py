@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from cartctl.adapters.cluster import ClusterUnreachable, Pod, UnknownDeployment
-from cartctl.adapters.http import HttpUnreachable
-from cartctl.adapters.processes import Processes
+from cartctl.adapters.http.client import HttpUnreachable
+from cartctl.adapters.supervisor.cluster import Processes
 from tests.kubernetes.controller import HASH, Controller, template_hash
 from tests.kubernetes.lifecycle.somebody import Somebody
 from tests.kubernetes.server import Server

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from cartctl.adapters.cluster import ClusterUnreachable, Pod, UnknownDeployment
-from cartctl.adapters.http import HttpUnreachable
-from cartctl.adapters.kubernetes.reading import containers, is_ending
-from cartctl.adapters.processes import Processes
+from cartctl.adapters.http.client import HttpUnreachable
+from cartctl.adapters.kubernetes.workloads.parsing import containers, is_ending
+from cartctl.adapters.supervisor.cluster import Processes
 from tests.kubernetes.former import ON_START, is_former
 from tests.kubernetes.kubelet import Kubelet
 from tests.kubernetes.lifecycle.bridge import SETTINGS, begin_with, carry_settings, forwarded, told_of

@@ -4,9 +4,9 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from cartctl.adapters.kubernetes.client.transport import MERGE_PATCH
 from cartctl.adapters.kubernetes.cluster import Kubernetes
-from cartctl.adapters.kubernetes.transport import MERGE_PATCH
-from cartctl.adapters.processes import Processes
+from cartctl.adapters.supervisor.cluster import Processes
 from tests.kubernetes.store import Item
 
 

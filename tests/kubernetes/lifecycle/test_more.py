@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from cartctl.adapters.embedded_postgres import EmbeddedPostgres
+from cartctl.adapters.postgres_server.embedded import EmbeddedPostgres
 from tests.kubernetes.lifecycle.somebody import patch
 from tests.plans.test_lifecycle import (
     Cli,

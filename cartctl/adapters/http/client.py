@@ -1,0 +1,279 @@
+"""The one place that speaks HTTP: the application's API, the dashboard, webhooks, the CDN and the sandbox's control API.
+
+Every request is a connection of its own, as a newly arrived shopper's is: nothing is left open, and a balancer chooses anew.
+"""
+
+import os
+import ssl
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+
+from cartctl.adapters.http.body import BodyInvalid, BodyTooLarge, decode, read_body
+from cartctl.deadline import DeadlineExceeded, Lifeline, within
+from cartctl.errors import ConfigError, StepFailed
+from cartctl.inputs import InvalidInput, parse_json
+from cartctl.redaction import cut, mask, register, register_address
+
+__all__ = ["BadAnswer", "Http", "HttpRedirected", "HttpUnreachable", "Response"]
+
+BODY_LIMIT = 8 * 1024 * 1024  # bytes read of one answer; a longer one is no answer of this application
+LONGEST = 86400.0  # seconds of one request; a socket takes no limit of centuries
+REDIRECTS = 5
+SHOWN = 200  # characters of a body that a person sees
+PROXIES = ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+class HttpUnreachable(StepFailed):
+    """No answer: refused, timed out, TLS not verified, or cut off in the middle."""
+
+    code = "http_unreachable"
+
+
+class HttpRedirected(StepFailed):
+    """The answer points to another host; it was not followed, and the token was not sent there."""
+
+    code = "http_redirected"
+
+
+class BadAnswer(StepFailed):
+    """The answer is not what the interface promises: no JSON, or another shape."""
+
+    code = "bad_answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One answer. Header names are lower case; `seconds` is the time until the whole body was read."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: str
+    seconds: float = 0.0
+
+    @property
+    def excerpt(self) -> str:
+        """The beginning of the body on one line, secrets masked, for people."""
+        line = " ".join(cut(self.body, 4 * SHOWN).split())
+        return line if len(line) <= SHOWN else line[:SHOWN] + "…"
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is a success (2xx)."""
+        return 200 <= self.status < 300  # noqa: PLR2004 - the class of successes
+
+    def json(self) -> Any:
+        """The body as JSON. Raises BadAnswer with the body's beginning."""
+        try:
+            return parse_json(self.body)
+        except InvalidInput as error:
+            raise BadAnswer(f"The answer (HTTP {self.status}) is no JSON: {self.excerpt!r}") from error
+
+
+class Http:
+    """An HTTP service below `base_url`, asked with a bearer `token` where one is given.
+
+    `timeout` is the limit in seconds of a whole request, from the name's resolution to the body's last byte. TLS is verified unless `verify` is off. Thread-safe; holds nothing open.
+    """
+
+    def __init__(
+        self, base_url: str, *, token: str | None = None, timeout: float = 10, verify: bool = True
+    ) -> None:
+        self.base_url = base_url.rstrip("/") + "/"
+        self._token = token.strip() if token else None
+        self._timeout = min(timeout, LONGEST)
+        self._verify = verify
+        register_address(base_url)
+        if self._token:
+            register(self._token)
+        if not _is_web_address(self.base_url):
+            raise ConfigError(
+                f"{self.masked!r} is no web address.", hint="It begins with http:// or https://."
+            )
+        if self._token and not (self._token.isascii() and self._token.isprintable()):
+            raise ConfigError(
+                "The token holds characters that no HTTP header may hold.",
+                hint="Check the file or variable it comes from.",
+            )
+
+    def __repr__(self) -> str:
+        return f"Http({self.masked!r})"
+
+    @property
+    def masked(self) -> str:
+        """The base address without credentials, for people."""
+        return mask(self.base_url.rstrip("/"))
+
+    @property
+    def has_token(self) -> bool:
+        """Whether requests carry a token."""
+        return self._token is not None
+
+    def without_token(self) -> "Http":
+        """The same service, asked as a stranger."""
+        return Http(self.base_url, timeout=self._timeout, verify=self._verify)
+
+    def check_certificates(self) -> None:
+        """Read the CA certificates that a request would be checked against. Raises ConfigError."""
+        _ = self._tls
+
+    def get(
+        self, path: str, *, headers: Mapping[str, str] | None = None, params: Mapping[str, str] | None = None
+    ) -> Response:
+        """GET `path` below the base address, redirects on the same host followed.
+
+        Raises HttpUnreachable without an answer and HttpRedirected when it points to another host.
+        """
+        return self.send("GET", path, headers=headers, params=params)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> Response:
+        """One request, with `json` as its body, in at most `timeout` seconds, redirects included; None: the service's own limit.
+
+        Raises as `get` does; a redirect is followed for GET and HEAD alone.
+        """
+        url = self.base_url + path.lstrip("/") if path else self.base_url.rstrip("/")  # never another host
+        if params:
+            url = f"{url}{'&' if '?' in url else '?'}{httpx.QueryParams(dict(params))}"
+        begun = time.monotonic()
+        limit = self._timeout if timeout is None else timeout
+        sent = self._headers(headers or {})
+        try:
+            return within(limit, lambda line: self._follow(method, url, json, sent, begun, line))
+        except DeadlineExceeded as overdue:
+            raise _unreachable(url, f"it took longer than {limit:g} s") from overdue
+
+    def _follow(
+        self, method: str, url: str, json: Any, headers: Mapping[str, str], begun: float, line: Lifeline
+    ) -> Response:
+        for _ in range(REDIRECTS + 1):
+            answer = self._once(method, url, json, headers, begun, line)
+            target = answer.headers.get("location")
+            if not (300 <= answer.status < 400 and target and method in {"GET", "HEAD"}):  # noqa: PLR2004 - redirects
+                return answer
+            url = self._same_host(url, target)
+        raise HttpUnreachable(f"{mask(url)} redirects more than {REDIRECTS} times.")
+
+    def _headers(self, more: Mapping[str, str]) -> dict[str, str]:
+        own = {
+            "Accept": "application/json, text/html;q=0.9, */*;q=0.1",
+            "Accept-Encoding": "gzip",
+            "User-Agent": "cartctl",
+        }
+        return own | ({"Authorization": f"Bearer {self._token}"} if self._token else {}) | dict(more)
+
+    def _same_host(self, url: str, location: str) -> str:
+        try:
+            target = urljoin(url, location)
+        except ValueError:
+            target = ""
+        if not _is_web_address(target):
+            raise HttpRedirected(f"{mask(url)} redirects to what is no web address.")
+        here, there = urlsplit(url), urlsplit(target)
+        same = (here.scheme, here.hostname, here.port) == (there.scheme, there.hostname, there.port)
+        upgraded = (here.scheme, there.scheme) == ("http", "https") and here.hostname == there.hostname
+        if same or (upgraded and there.port in {None, 443}):
+            return target
+        raise HttpRedirected(
+            f"{mask(url)} redirects to another host, {there.scheme}://{there.netloc.rpartition('@')[2]}.",
+            hint="The token was not sent there. Configure the address that answers itself.",
+        )
+
+    def _once(
+        self, method: str, url: str, json: Any, headers: Mapping[str, str], begun: float, line: Lifeline
+    ) -> Response:
+        try:
+            with (
+                self._client(url) as client,
+                client.stream(
+                    method, url, json=json, headers=headers, extensions={"trace": _holding(line)}
+                ) as answer,
+            ):
+                found = {name.lower(): value for name, value in answer.headers.items()}
+                body = read_body(answer.iter_raw(), found.get("content-encoding", ""), BODY_LIMIT)
+        except BodyTooLarge as error:
+            raise HttpUnreachable(f"{mask(url)} answers with more than {BODY_LIMIT // 2**20} MB.") from error
+        except BodyInvalid as error:
+            raise _unreachable(url, str(error)) from error
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:
+            raise _unreachable(url, mask(_reason(error))) from error
+        text = decode(body, found.get("content-type", ""))
+        return Response(answer.status_code, found, text, time.monotonic() - begun)
+
+    def _client(self, url: str) -> httpx.Client:
+        host = urlsplit(self.base_url).hostname or ""
+        local = host in {"localhost", "::1"} or host.startswith("127.")
+        verify = self._tls if self._verify and url.startswith("https:") else False  # no cost for plain HTTP
+        try:
+            return httpx.Client(timeout=self._timeout, verify=verify, trust_env=not local)
+        except (
+            httpx.InvalidURL,
+            ValueError,
+            ImportError,
+        ) as error:  # of proxies; the value may hold a password
+            raise ConfigError(
+                f"The proxy settings cannot be used: {_given(PROXIES)}.",
+                hint="Write http://HOST:PORT, or unset it; SOCKS needs: pip install 'httpx[socks]'",
+            ) from error
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """Made once: reading the certificates costs tens of milliseconds."""
+        try:
+            return httpx.create_ssl_context()
+        except OSError as error:  # ssl.SSLError is one
+            raise ConfigError(
+                f"The CA certificates cannot be read: {_given(CERTIFICATES)}.",
+                hint="Name an existing PEM file, or unset it.",
+            ) from error
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, a broken IPv6 address
+        return False
+
+
+def _holding(line: Lifeline) -> Callable[[str, Mapping[str, Any]], None]:
+    """Take every connection that the client opens, as its trace tells, so that a deadline can cut it."""
+
+    def trace(name: str, told: Mapping[str, Any]) -> None:
+        stream = told.get("return_value")
+        if name.endswith(("connect_tcp.complete", "start_tls.complete")) and stream is not None:
+            line.hold(stream.get_extra_info("socket"))
+
+    return trace
+
+
+def _unreachable(url: str, reason: str) -> HttpUnreachable:
+    return HttpUnreachable(
+        f"{mask(url)} does not answer: {reason}.", hint="Check the address, and that the service runs."
+    )
+
+
+def _given(names: Iterable[str]) -> str:
+    """Which environment variables are set, without their values."""
+    known = [name for name in os.environ if name.upper() in set(names)]
+    return f"see {', '.join(sorted(known))}" if known else "see the system's settings"
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, httpx.TimeoutException):
+        return "it took too long"
+    return str(error).rstrip(".") or type(error).__name__

@@ -1,0 +1,183 @@
+"""Requests to the API server, made again until a deadline while their answers are passing ones."""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from random import uniform
+from typing import Any
+
+from cartctl.adapters.cluster import Answer, ClusterUnreachable
+from cartctl.adapters.kubernetes.client.access import Access
+from cartctl.adapters.kubernetes.client.responses import (
+    FORBIDDEN,
+    GONE,
+    NOT_FOUND,
+    PASSING,
+    UNAUTHORIZED,
+    ClusterRefused,
+    Reply,
+    checked,
+    forbidden,
+    is_forbidden,
+    is_status,
+    message_of,
+    retry_after,
+)
+from cartctl.adapters.kubernetes.client.transport import JSON, Request, Stream, Transport
+from cartctl.errors import ConfigError
+
+PATIENCE = 60.0  # seconds of trying again with a server that has answered before
+FIRST = 6.0  # and with one that never has: a wrong address should be told soon
+FROM_NODE = 2.0  # and for what the server has to ask a pod's node for: the node may be gone for good
+STARTING = 15.0  # seconds after a server was gone in which it may forbid what it allows: it has not read its roles yet
+PAGE = 500
+
+
+class Api:
+    """The API server behind `access`, asked about one namespace. Times in seconds; `sleep` and `clock` are a test's."""
+
+    def __init__(
+        self,
+        access: Access,
+        namespace: str,
+        *,
+        patience: float = PATIENCE,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.namespace = namespace
+        self.access = access
+        self._transport = Transport(access, clock)
+        self._patience = patience
+        self._sleep = sleep
+        self._clock = clock
+        self._answered = False
+
+    def path(self, group: str, resource: str, name: str = "", below: str = "") -> str:
+        """The path of a kind or an object of the namespace; `group` is "" for the core, else like apps/v1."""
+        root = f"/apis/{group}" if group else "/api/v1"
+        return f"{root}/namespaces/{self.namespace}/{resource}" + "".join(
+            f"/{part}" for part in (name, below) if part
+        )
+
+    def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
+        """One object. Raises ClusterRefused (404 when there is none) and the others of `send`."""
+        return self.send("GET", path, query=query)
+
+    def find(self, path: str) -> Any | None:
+        """One object, or None."""
+        try:
+            return self.get(path)
+        except ClusterRefused as refused:
+            if refused.status == NOT_FOUND:
+                return None
+            raise
+
+    def listing(self, path: str, query: Mapping[str, str] | None = None) -> tuple[list[dict[str, Any]], str]:
+        """Every object of a kind, page after page, and the version the list stands for.
+
+        Raises ConfigError when the server does not know the kind, and the others of `send`.
+        """
+        while True:
+            try:
+                return self._pages(path, dict(query or {}))
+            except ClusterRefused as refused:
+                if refused.status == NOT_FOUND:  # a namespace that does not exist has an empty list
+                    raise _too_old(path) from refused
+                if refused.status != GONE:  # a list that took longer than the server remembers begins anew
+                    raise
+
+    def _pages(self, path: str, query: dict[str, str]) -> tuple[list[dict[str, Any]], str]:
+        items: list[dict[str, Any]] = []
+        going = ""
+        while True:
+            asked = {**query, "limit": str(PAGE)} | ({"continue": going} if going else {})
+            page = self.get(path, asked)
+            items += page.get("items") or []
+            going = page["metadata"].get("continue", "")
+            if not going:
+                return items, str(page["metadata"].get("resourceVersion", ""))
+
+    def text(self, path: str, query: Mapping[str, str]) -> str:
+        """A body that is no JSON: a log. It comes from a pod's node, which is not asked for as long as the server itself."""
+        reply = self._persist(Request("GET", path, query), min(FROM_NODE, self._patience))
+        return checked(reply).body.decode(errors="replace")
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        content: str = JSON,
+        query: Mapping[str, str] | None = None,
+    ) -> Any:
+        """One request, made again while its answer is a passing one.
+
+        Raises ClusterUnreachable at the deadline, ClusterRefused, ClusterForbidden, Unauthorized.
+        """
+        given = {"fieldManager": "cartctl", **(query or {})} if method != "GET" else query
+        return checked(self._persist(Request(method, path, given, body, content), self._patience)).json()
+
+    def ask(self, path: str, headers: Mapping[str, str]) -> Answer:
+        """GET what stands behind a proxy path, once. Raises ClusterUnreachable when the API server answers itself."""
+        request = Request("GET", path, headers=headers)
+        reply = self._transport.once(request)
+        if reply.status == UNAUTHORIZED and is_status(reply):
+            self.access.renew()
+            reply = self._transport.once(request)
+        if is_status(reply):
+            told = reply.json()
+            if reply.status == FORBIDDEN and not self._is_starting(reply):
+                raise forbidden(told)
+            raise ClusterUnreachable(f"The pod does not answer: {told.get('message', reply.status)}.")
+        return Answer(reply.status, reply.headers, reply.body.decode(errors="replace"))
+
+    def stream(
+        self, path: str, query: Mapping[str, str], *, silence: float
+    ) -> AbstractContextManager[Stream]:
+        """An answer as it arrives; `silence` is how long nothing may come. Raises as `send`, without retries."""
+        return self._transport.stream(Request("GET", path, query), silence=silence)
+
+    def _persist(self, request: Request, patience: float) -> Reply:
+        began, wait, renewed = self._clock(), 0.1, False
+        end = began + (patience if self._answered else min(FIRST, patience))
+        while True:
+            try:
+                reply = self._transport.once(request)
+            except ClusterUnreachable:
+                if self._clock() + wait >= end:
+                    raise
+                self._sleep(uniform(wait / 2, wait))  # noqa: S311 - jitter, not a secret
+            else:
+                self._answered, end = True, began + patience
+                if reply.status == UNAUTHORIZED and not renewed:
+                    renewed = True
+                    self.access.renew()
+                    continue
+                starting = self._is_starting(reply)
+                if reply.status not in PASSING and not starting:
+                    return reply
+                pause = retry_after(reply) or uniform(wait / 2, wait)  # noqa: S311 - jitter, not a secret
+                if self._clock() + pause >= end:
+                    if starting:
+                        return reply
+                    raise ClusterUnreachable(
+                        f"The API server answers with HTTP {reply.status}: {message_of(reply)}",
+                        hint="Look at its health: kubectl get --raw /readyz",
+                    )
+                self._sleep(pause)
+            wait = min(2 * wait, 2.0)
+
+    def _is_starting(self, reply: Reply) -> bool:
+        """Whether a verb is forbidden by a server that was gone a moment ago, and may only not have read its roles yet."""
+        absent = self._transport.absent
+        return is_forbidden(reply) and absent is not None and absent < STARTING
+
+
+def _too_old(path: str) -> ConfigError:
+    version, _, rest = path.removeprefix("/apis/").partition("/namespaces/")
+    return ConfigError(
+        f"The API server does not serve {version} {rest.rpartition('/')[2]}.",
+        hint="cartctl needs Kubernetes 1.23 or newer.",
+    )

@@ -1,0 +1,118 @@
+"""One attempt at a request to the API server: a time limit on it, and errors in cartctl's own words."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+import urllib3
+
+from cartctl.adapters.cluster import ClusterUnreachable
+from cartctl.adapters.kubernetes.client.access import Access
+from cartctl.adapters.kubernetes.client.responses import Reply, checked
+
+CONNECT, READ = 5.0, 15.0  # seconds that one attempt may take to connect, and to answer
+JSON, JSON_PATCH, MERGE_PATCH = (
+    "application/json",
+    "application/json-patch+json",
+    "application/merge-patch+json",
+)
+BROKEN = (urllib3.exceptions.HTTPError, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked; `body` is sent as JSON of the kind `content`."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] | None = None
+    body: Any = None
+    content: str = JSON
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """An answer as it arrives; `end` ends it from another thread."""
+
+    chunks: Iterator[bytes]
+    end: Callable[[], None]
+
+
+class Transport:
+    """The way to the API server. `clock` is seconds, monotonic."""
+
+    def __init__(self, access: Access, clock: Callable[[], float] = time.monotonic) -> None:
+        self.access = access
+        self._clock = clock
+        self._gone: float | None = None
+
+    @property
+    def absent(self) -> float | None:
+        """Seconds since the server last did not answer, or broke off; None when it always has."""
+        return None if self._gone is None else self._clock() - self._gone
+
+    def once(self, request: Request) -> Reply:
+        """Ask once. Raises ClusterUnreachable when no answer came whole within its time."""
+        answer = self._open(request, READ)
+        try:
+            return _reply(answer, answer.read())
+        except BROKEN as broken:
+            raise self._silent(broken) from broken
+        finally:
+            answer.release_conn()
+
+    @contextmanager
+    def stream(self, request: Request, *, silence: float) -> Iterator[Stream]:
+        """An answer as it arrives; `silence` is for how many seconds nothing may come. Raises as `once`, and what `checked` raises."""
+        answer = self._open(request, silence)
+        try:
+            if answer.status >= 400:  # noqa: PLR2004 - HTTP's errors
+                checked(_reply(answer, answer.read()))
+            yield Stream(answer.stream(2**16, decode_content=True), lambda: _end(answer))
+        except BROKEN as broken:
+            self._gone = self._clock()
+            raise ClusterUnreachable(f"The API server's stream broke: {broken}") from broken
+        finally:
+            answer.close()
+            answer.release_conn()
+
+    def _open(self, request: Request, read: float) -> urllib3.BaseHTTPResponse:
+        query = f"?{urlencode(request.query)}" if request.query else ""
+        sent = {"Accept": "application/json, */*", "User-Agent": "cartctl", **request.headers}
+        if request.body is not None:
+            sent["Content-Type"] = request.content
+        try:
+            return self.access.pool.request(
+                request.method,
+                f"{self.access.host}{request.path}{query}",
+                body=None if request.body is None else json.dumps(request.body).encode(),
+                headers={**sent, **self.access.headers()},
+                timeout=urllib3.Timeout(connect=CONNECT, read=read),
+                preload_content=False,
+                redirect=False,
+            )
+        except BROKEN as broken:
+            raise self._silent(broken) from broken
+
+    def _silent(self, broken: Exception) -> ClusterUnreachable:
+        self._gone = self._clock()
+        reason = getattr(broken, "reason", None) or broken
+        return ClusterUnreachable(
+            f"The API server {self.access.host} does not answer: {reason}.",
+            hint="Look with: kubectl cluster-info",
+        )
+
+
+def _reply(answer: urllib3.BaseHTTPResponse, body: bytes) -> Reply:
+    return Reply(answer.status, {name.lower(): value for name, value in answer.headers.items()}, body)
+
+
+def _end(answer: urllib3.BaseHTTPResponse) -> None:
+    """A stream that has ended by itself, or that its server has closed, is past ending."""
+    with suppress(OSError, ValueError, RuntimeError):
+        answer.shutdown()

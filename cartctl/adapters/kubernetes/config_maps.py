@@ -1,0 +1,121 @@
+"""ConfigMaps: single keys beside keys of others, and a touch for the pods that mount them."""
+
+import secrets
+import time
+from collections.abc import Mapping
+from random import uniform
+from typing import Any
+
+from cartctl.adapters.cluster import SettingsChanged
+from cartctl.adapters.effects import effect
+from cartctl.adapters.kubernetes.client.api import Api
+from cartctl.adapters.kubernetes.client.responses import CONFLICT, NOT_FOUND, ClusterRefused
+from cartctl.adapters.kubernetes.client.transport import MERGE_PATCH
+from cartctl.adapters.kubernetes.workloads.parsing import is_ending, is_finished
+
+TOUCHED = "cartctl.io/touched"
+PATIENCE = 30.0  # seconds of conflicts after conflicts
+Item = Mapping[str, Any]
+
+
+class Settings:
+    """Implements the settings of the Cluster protocol over ConfigMaps."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    def get(self, name: str) -> dict[str, str]:
+        """The keys; empty when there is no such ConfigMap. Read-only."""
+        found = self._api.find(self._api.path("", "configmaps", name))
+        return dict((found or {}).get("data") or {})
+
+    def put(
+        self, name: str, changes: Mapping[str, str | None], *, seen: Mapping[str, str | None] | None = None
+    ) -> None:
+        """Write or (None) remove keys, on a fresh reading whenever somebody else wrote in between.
+
+        Raises SettingsChanged when a key no longer holds what was `seen` of it.
+        """
+        end = time.monotonic() + PATIENCE
+        again = False
+        while not self._put(name, changes, seen or {}, again=again, last=time.monotonic() >= end):
+            again = True
+            time.sleep(uniform(0.01, 0.1))  # noqa: S311 - jitter, not a secret
+
+    def hasten(self, name: str) -> None:
+        """Touch every pod that mounts it: the kubelet looks at the mount again now, not within its next minute."""
+        pods, _ = self._api.listing(self._api.path("", "pods"))
+        touch = {"metadata": {"annotations": {TOUCHED: secrets.token_hex(4)}}}
+        for pod in pods:
+            if mounts(pod, name) and not is_ending(pod) and not is_finished(pod):
+                self._touch(pod["metadata"]["name"], touch)
+
+    def _touch(self, pod: str, touch: Item) -> None:
+        try:
+            with effect("cluster.touch"):
+                self._api.send("PATCH", self._api.path("", "pods", pod), touch, content=MERGE_PATCH)
+        except ClusterRefused as refused:
+            if refused.status != NOT_FOUND:  # it has gone in between, and its successor reads the newest
+                raise
+
+    def _put(
+        self,
+        name: str,
+        changes: Mapping[str, str | None],
+        seen: Mapping[str, str | None],
+        *,
+        again: bool,
+        last: bool,
+    ) -> bool:
+        """One attempt; False when somebody else wrote in between. `last` raises instead.
+
+        What holds already when it is tried `again` was written by the attempt whose answer was lost.
+        """
+        path = self._api.path("", "configmaps", name)
+        found = self._api.find(path)
+        data = (found or {}).get("data") or {}
+        wanted = {key: value for key, value in changes.items() if data.get(key) != value}
+        if not (again and not wanted):
+            _refuse_changed(name, data, seen)
+        if not wanted:
+            return True
+        try:
+            with effect("cluster.put_settings"):
+                if found is None:
+                    self._create(name, wanted)
+                else:
+                    meta = {"resourceVersion": found["metadata"]["resourceVersion"]}
+                    self._api.send("PATCH", path, {"metadata": meta, "data": wanted}, content=MERGE_PATCH)
+        except ClusterRefused as refused:
+            passing = {CONFLICT} if found is None else {CONFLICT, NOT_FOUND}
+            if last or refused.status not in passing:
+                raise
+            return False
+        return True
+
+    def _create(self, name: str, wanted: Mapping[str, str | None]) -> None:
+        body = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": name, "labels": {"app.kubernetes.io/managed-by": "cartctl"}},
+            "data": wanted,
+        }
+        self._api.send("POST", self._api.path("", "configmaps"), body)
+
+
+def _refuse_changed(name: str, now: Mapping[str, str], seen: Mapping[str, str | None]) -> None:
+    changed = [key for key, text in seen.items() if now.get(key) != text]
+    if changed:
+        raise SettingsChanged(
+            f"{name}/{changed[0]} was changed by somebody else in the meantime.",
+            hint="Look at it, and try again.",
+        )
+
+
+def mounts(pod: Item, name: str) -> bool:
+    """Whether a pod has a ConfigMap among its volumes, by itself or as part of a projected one."""
+    for volume in pod["spec"].get("volumes") or []:
+        parts = [volume, *((volume.get("projected") or {}).get("sources") or [])]
+        if any((part.get("configMap") or {}).get("name") == name for part in parts):
+            return True
+    return False

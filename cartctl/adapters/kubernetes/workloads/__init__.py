@@ -1,0 +1,1 @@
+"""Deployments, pods and quotas: read, judged and changed."""

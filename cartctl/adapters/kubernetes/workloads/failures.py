@@ -1,0 +1,81 @@
+"""Why a rollout will not get there, told as soon as it is known. Judged from what was read; only time is remembered."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from cartctl.adapters.kubernetes.workloads.parsing import is_ending, newest, owned_by, waiting
+
+FATAL = frozenset({
+    "CrashLoopBackOff",
+    "ImagePullBackOff",
+    "ErrImagePull",
+    "InvalidImageName",
+    "ErrImageNeverPull",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "RunContainerError",
+})  # fmt: skip
+GRACE = 20.0  # seconds: a node may be on its way, and a quota frees itself while old pods end
+Item = Mapping[str, Any]
+
+
+class Failures:
+    """Looks for what a rollout cannot overcome. `clock` is seconds, monotonic."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._since: dict[str, float] = {}
+
+    def find(self, deployment: Item, replica_sets: Iterable[Item], pods: Iterable[Item]) -> str | None:
+        """The reason, with its message; None while it may still get there. Only pods of the newest spec count."""
+        status, meta = deployment.get("status") or {}, deployment["metadata"]
+        if status.get("observedGeneration", 0) < meta.get("generation", 0):
+            return None
+        conditions = {one["type"]: one for one in status.get("conditions") or []}
+        progressing = conditions.get("Progressing", {})
+        if progressing.get("reason") == "ProgressDeadlineExceeded":
+            return f"ProgressDeadlineExceeded: {progressing.get('message', '')}"
+        found = newest(deployment, replica_sets)
+        own = [pod for pod in pods if found and owned_by(pod, found) and not is_ending(pod)]
+        return self._of_pods(own) or self._of_creation(meta["uid"], conditions.get("ReplicaFailure", {}))
+
+    def _of_pods(self, pods: Iterable[Item]) -> str | None:
+        for pod in pods:
+            status = pod.get("status") or {}
+            for container in _containers(status):
+                reason = waiting(container)
+                if reason in FATAL:
+                    return _told(container, str(reason))
+            if told := self._unscheduled(pod["metadata"]["uid"], status):
+                return told
+        return None
+
+    def _unscheduled(self, uid: str, status: Item) -> str | None:
+        conditions = {one["type"]: one for one in status.get("conditions") or []}
+        placed = conditions.get("PodScheduled", {})
+        stuck = placed.get("status") == "False" and placed.get("reason") == "Unschedulable"
+        return f"Unschedulable: {placed.get('message', '')}" if self._lasts(uid, stuck=stuck) else None
+
+    def _of_creation(self, uid: str, failure: Item) -> str | None:
+        stuck = failure.get("status") == "True"
+        told = f"{failure.get('reason', 'ReplicaFailure')}: {failure.get('message', '')}"
+        return told if self._lasts(uid, stuck=stuck) else None
+
+    def _lasts(self, uid: str, *, stuck: bool) -> bool:
+        """Whether it has been so for longer than the grace, on our own clock: the cluster's may be another."""
+        if not stuck:
+            self._since.pop(uid, None)
+            return False
+        return self._clock() - self._since.setdefault(uid, self._clock()) >= GRACE
+
+
+def _containers(status: Item) -> list[Item]:
+    return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+
+
+def _told(container: Item, reason: str) -> str:
+    message = container["state"]["waiting"].get("message", "")
+    ended = (container.get("lastState") or {}).get("terminated") or {}
+    code = f" (exited with {ended['exitCode']})" if "exitCode" in ended else ""
+    return f"{reason}: container {container['name']}{code}: {message}".rstrip(": ")

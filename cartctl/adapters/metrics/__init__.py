@@ -1,0 +1,1 @@
+"""Sources of measurements: Prometheus, scraping, the database's connections."""

@@ -1,0 +1,1 @@
+"""PostgreSQL servers that cartctl starts itself, and PostgreSQL's own programs."""

@@ -1,0 +1,1 @@
+"""The sandbox as a cluster: its supervisor's control API."""

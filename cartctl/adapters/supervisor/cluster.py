@@ -1,0 +1,260 @@
+"""The sandbox as a Cluster: every verb is a request to its supervisor's control API on loopback."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from filelock import FileLock, Timeout
+
+from cartctl.adapters.cluster import (
+    Answer,
+    ClusterUnreachable,
+    Deployment,
+    Held,
+    Obstacle,
+    Pod,
+    SettingsChanged,
+    TemplateRevision,
+    UnknownDeployment,
+)
+from cartctl.adapters.effects import effect
+from cartctl.adapters.http.client import Http, HttpUnreachable, Response
+from cartctl.adapters.log_lines import FileTail, Tail
+from cartctl.adapters.supervisor.responses import START, checked, deployment_of, pod_of, reading
+from cartctl.errors import Locked
+from cartctl.private_files import FILE, write_private
+
+CONFLICT = 409
+ASK_SECONDS = 10.0
+ATTEMPTS = 5  # of a write that somebody else's write came before
+TAIL_LINES = 5000  # of each pod's log that one reading sees
+
+
+class HeldByFile:
+    """The sandbox's lease, held: the operating system frees a file's lock, and only when this process ends."""
+
+    def confirm(self) -> None:
+        """Nobody can have taken it."""
+
+
+class Processes:
+    """Implements the Cluster protocol over the control API at `control`, with its secret."""
+
+    bears_tokens = True
+
+    def __init__(self, control: str, secret: str, *, timeout: float = 10.0) -> None:
+        self._control = Http(control, token=secret, timeout=timeout)
+
+    @reading()
+    def deployments(self, *, fresh: bool = False) -> dict[str, Deployment]:  # noqa: ARG002 - always is
+        """Every deployment by name. Read-only."""
+        found = self._call("GET", "/deployments")["deployments"]
+        return {name: deployment_of(told) for name, told in found.items()}
+
+    @reading()
+    def images(self) -> list[str]:
+        """The images that the sandbox has. Read-only."""
+        return [str(name) for name in self._call("GET", "/status")["images"]]
+
+    @reading()
+    def pods(self, deployment: str) -> list[Pod]:
+        """The pods of a deployment, those that are ending included. Read-only."""
+        return [pod_of(told) for told in self._pods(deployment)]
+
+    def set_images(self, deployment: str, images: Mapping[str, str], *, cause: str) -> None:
+        """Ask for images by container. Raises UnknownDeployment before anything changes."""
+        with effect("cluster.set_images"):
+            self._call(
+                "PUT", f"/deployments/{quote(deployment)}/images", {"images": dict(images), "cause": cause}
+            )
+
+    @reading()
+    def scalers(self, deployments: Iterable[str]) -> list[str]:
+        """Each deployment decides its own size here. Raises UnknownDeployment. Read-only."""
+        known = self._call("GET", "/deployments")["deployments"]
+        return [f"deployment/{_known(name, known)}" for name in deployments]
+
+    @reading()
+    def capacity(self, names: Iterable[str]) -> dict[str, int]:
+        """The size asked for, by `deployment/NAME`. Read-only."""
+        known = self._call("GET", "/deployments")["deployments"]
+        return {name: int(known[_known(_bare(name), known)]["replicas"]) for name in names}
+
+    def set_capacity(self, name: str, size: int) -> None:
+        """Ask for a size."""
+        path = f"/deployments/{quote(_bare(name))}/replicas"
+        with effect("cluster.scale"):
+            self._call("PUT", path, {"replicas": size})
+
+    def running(self, name: str) -> int:
+        """Pods that are not gone yet, those that are ending included. Read-only."""
+        return len(self._pods(_bare(name)))
+
+    @reading()
+    def settings(self, name: str) -> dict[str, str]:
+        """The keys of a ConfigMap; empty when there is none. Read-only."""
+        return dict(self._call("GET", f"/settings/{quote(name)}")["data"])
+
+    @reading()
+    def put_settings(
+        self, name: str, changes: Mapping[str, str | None], *, seen: Mapping[str, str | None] | None = None
+    ) -> None:
+        """Write or (None) remove keys, on a fresh reading whenever somebody else wrote in between.
+
+        Raises SettingsChanged when a key no longer holds what was `seen` of it.
+        """
+        path = f"/settings/{quote(name)}"
+        for left in reversed(range(ATTEMPTS)):
+            found = self._call("GET", path)
+            _refuse_changed(name, found["data"], seen or {})
+            with effect("cluster.put_settings"):
+                answer = self._send("PATCH", path, {"changes": dict(changes), "seen": found["version"]})
+            if answer.status != CONFLICT or not left:
+                checked(answer)
+                return
+
+    def hasten(self, name: str) -> None:
+        """Nothing to do: replicas here see a setting the moment it is written."""
+
+    @reading()
+    def ask(self, pod: Pod, path: str, headers: Mapping[str, str]) -> Answer:
+        """GET a path of one pod on its own port. Raises ClusterUnreachable."""
+        port = next((told["port"] for told in self._pods(pod.deployment) if told["name"] == pod.name), None)
+        if port is None:
+            raise ClusterUnreachable(
+                f"The pod {pod.name} does not run.", hint="Look again: pods come and go."
+            )
+        try:
+            answer = Http(f"http://127.0.0.1:{port}", timeout=ASK_SECONDS).get(path, headers=dict(headers))
+        except HttpUnreachable as error:
+            raise ClusterUnreachable(f"The pod {pod.name} does not answer: {error.message}") from error
+        return Answer(answer.status, answer.headers, answer.body)
+
+    @reading()
+    def logs(self, deployment: str, *, lines: int, failing: bool = False) -> list[str]:
+        """The last lines of every pod's log, or of those that are not ready, pod after pod. Read-only."""
+        ready = {told["name"] for told in self._pods(deployment) if told["ready"]} if failing else set()
+        found = self._call("GET", f"/deployments/{quote(deployment)}/logs?lines={lines}")["logs"]
+        return [line for pod, told in found.items() if pod not in ready for line in told]
+
+    @reading()
+    def unready(self, deployment: str) -> list[str]:
+        """Each pod that is neither ready nor ending, with its reason. Read-only."""
+        return [
+            f"pod {told['name']}: {told['reason'] or 'not ready'}"
+            for told in self._pods(deployment)
+            if not told["ready"] and not told["ending"]
+        ]
+
+    def tail(self, selector: str, *, since: float) -> Tail:
+        """Reads on in the logs of the deployments that `selector` names, `app=NAME`; all where it is empty. Read-only."""
+        names = [selector.rpartition("=")[2]] if selector else list(self.deployments())
+        return FileTail(self._logs, names, since=since)
+
+    def obstacles(self, deployments: Iterable[str]) -> list[Obstacle]:
+        """Deployments that are paused or do not exist. Read-only."""
+        known = self.deployments()
+        found: list[Obstacle] = []
+        for name in deployments:
+            missing = Obstacle(name, "does not exist", f"there are: {', '.join(known)}")
+            found += known[name].obstacles if name in known else [missing]
+        return found
+
+    @reading()
+    def revisions(self, deployment: str) -> list[TemplateRevision]:
+        """The images that a deployment has had, oldest first. Raises UnknownDeployment. Read-only."""
+        known = self._call("GET", "/deployments")["deployments"]
+        return [
+            TemplateRevision(
+                str(one["revision"]), json.dumps(one["images"], sort_keys=True), one["images"], one["cause"]
+            )
+            for one in known[_known(deployment, known)]["history"]
+        ]
+
+    def template_changes(self, deployment: str, template: str) -> list[str]:  # noqa: ARG002 - see `template`
+        """Nothing: a template has nothing but images here."""
+        return []
+
+    @reading()
+    def template(self, deployment: str) -> str:
+        """The images asked for: a template has nothing else here. Raises UnknownDeployment. Read-only."""
+        known = self._call("GET", "/deployments")["deployments"]
+        return json.dumps(known[_known(deployment, known)]["images"], sort_keys=True)
+
+    def template_of(self, deployment: str, revision: str) -> str:
+        """The images of an earlier revision. Raises UnknownDeployment naming those there are. Read-only."""
+        known = {one.number: one.template for one in self.revisions(deployment)}
+        if revision not in known:
+            raise UnknownDeployment(
+                f"Deployment {deployment} has no revision {revision}.",
+                hint=f"Its revisions: {', '.join(known)}.",
+            )
+        return known[revision]
+
+    @reading()
+    def set_template(self, deployment: str, template: str) -> None:
+        """Ask for the images of an earlier revision. Raises UnknownDeployment."""
+        self.set_images(deployment, json.loads(template), cause="cartctl rollback --to-revision")
+
+    @contextmanager
+    def lease(self, holder: str) -> Iterator[Held]:
+        """Hold the sandbox's lease; the operating system frees it when this process dies. Raises Locked."""
+        path = Path(self._call("GET", "/status")["directory"]) / "lease"
+        lock = FileLock(path.with_suffix(".lock"), timeout=0, mode=FILE)
+        try:
+            lock.acquire()
+        except Timeout as held:
+            who = path.read_text(encoding="utf-8") if path.exists() else "another run"
+            raise Locked(f"{who} holds the sandbox's lease.", hint="Wait for it, or end it.") from held
+        try:
+            write_private(path, holder)
+            yield HeldByFile()
+        finally:
+            lock.release()
+
+    @reading()
+    def _logs(self, deployment: str) -> dict[str, list[str]]:
+        path = f"/deployments/{quote(deployment)}/logs?lines={TAIL_LINES}"
+        return {pod: [str(line) for line in lines] for pod, lines in self._call("GET", path)["logs"].items()}
+
+    @reading()
+    def _pods(self, deployment: str) -> list[dict[str, Any]]:
+        return list(self._call("GET", f"/deployments/{quote(deployment)}/pods")["pods"])
+
+    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        return checked(self._send(method, path, body))
+
+    def _send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Response:
+        try:
+            return self._control.send(method, path, json=body)
+        except HttpUnreachable as error:
+            raise ClusterUnreachable(
+                f"The sandbox's supervisor does not answer: {error.message}", hint=START
+            ) from error
+
+
+def _refuse_changed(name: str, now: Mapping[str, str], seen: Mapping[str, str | None]) -> None:
+    changed = [key for key, text in seen.items() if now.get(key) != text]
+    if changed:
+        raise SettingsChanged(
+            f"{name}/{changed[0]} was changed by somebody else in the meantime.",
+            hint="Look at it, and try again.",
+        )
+
+
+def _bare(name: str) -> str:
+    kind, _, bare = name.partition("/")
+    if kind != "deployment" or not bare:
+        raise UnknownDeployment(
+            f"The sandbox has no {name}.", hint="It has deployments alone: deployment/NAME."
+        )
+    return bare
+
+
+def _known(name: str, known: Mapping[str, Any]) -> str:
+    if name not in known:
+        raise UnknownDeployment(f"There is no deployment {name}.", hint=f"There are: {', '.join(known)}.")
+    return name

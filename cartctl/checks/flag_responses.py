@@ -1,0 +1,117 @@
+"""What the deployed application itself answers about its flags, replica by replica: having written them proves nothing."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from cartctl.adapters.cluster import Answer, Cluster, ClusterUnreachable, Pod
+from cartctl.checks.probes.probe import failed, passed
+from cartctl.engine.model import Check, CheckResult, Checks, Verdict
+from cartctl.engine.pulse import Pulse, TimedOut
+from cartctl.inputs import MALFORMED, parse_json
+
+OK, NOT_FOUND = 200, 404
+SAMPLE = 12  # companies asked about
+HINT = "It answers GET with ?company=ID as the runbook rollout.md describes; set rollout.ask_path."
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Whose pods are asked, at which path, with whose token."""
+
+    deployments: tuple[str, ...]
+    path: str
+    token: str | None
+
+
+class FlagsAsked(Check):
+    """Every replica answers `expected`: company → flag → whether it is on. `timeout` is what a change may take to arrive (seconds).
+
+    An application that does not know the path is unknown, or with `optional` a warning: no version with flags runs yet.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        cluster: Cluster,
+        door: Door,
+        expected: Mapping[str, Mapping[str, bool]],
+        *,
+        timeout: float,
+        optional: bool = False,
+    ) -> None:
+        self.key = key
+        self._cluster = cluster
+        self._door = door
+        self._expected = dict(list(expected.items())[:SAMPLE])
+        self._timeout = timeout
+        self._optional = optional
+
+    def judge(self, pulse: Pulse) -> Checks:
+        """One result for the sample, when every replica agrees or at the end of the time. Read-only."""
+        if not self._expected:
+            return Checks((self._without(Verdict.UNKNOWN, "there is no company to ask about"),))
+        found: list[CheckResult] = []
+
+        def agreed() -> bool:
+            found[:] = [self._look()]
+            return found[0].verdict is not Verdict.FAIL
+
+        with suppress(TimedOut):  # the last look says what is different
+            pulse.wait(agreed, self._timeout, what="The flags' arrival in every pod", every=0.1)
+        return Checks.of(found)
+
+    def _look(self) -> CheckResult:
+        pods = [pod for name in self._door.deployments for pod in self._cluster.pods(name) if pod.ready]
+        if not pods:
+            return self._without(Verdict.UNKNOWN, "no replica of the API is ready")
+        for pod in pods:
+            for company, flags in self._expected.items():
+                if result := self._differs(pod, company, flags):
+                    return result
+        told = passed(f"{len(pods)} replicas agree on {len(self._expected)} companies")
+        return CheckResult(self.key, told.verdict, told.observed)
+
+    def _differs(self, pod: Pod, company: str, expected: Mapping[str, bool]) -> CheckResult | None:
+        """None when a pod answers as it should."""
+        try:
+            answer = self._ask(pod, company)
+        except ClusterUnreachable as gone:
+            return self._failed(gone.message, "an answer")
+        if answer.status == NOT_FOUND:
+            verdict = Verdict.WARN if self._optional else Verdict.UNKNOWN
+            return self._without(verdict, f"{pod.name} does not know {self._door.path}")
+        if answer.status != OK:
+            return self._failed(f"HTTP {answer.status} from {pod.name}{self._door.path}", f"HTTP {OK}")
+        told = _flags(answer)
+        wrong = [flag for flag, on in expected.items() if told.get(flag) is not on]
+        if not wrong:
+            return None
+        return self._failed(
+            f"{pod.name} says {wrong[0]} is {_word(told.get(wrong[0]))} for {company}",
+            _word(expected[wrong[0]]),
+        )
+
+    def _ask(self, pod: Pod, company: str) -> Answer:
+        headers = {"authorization": f"Bearer {self._door.token}"} if self._door.token else {}
+        return self._cluster.ask(pod, f"{self._door.path}?company={quote(company, safe='')}", headers)
+
+    def _failed(self, observed: str, expected: str) -> CheckResult:
+        told = failed(observed, expected, "See what each company has with: cartctl flags eval --company ID")
+        return CheckResult(self.key, told.verdict, told.observed, told.expected, told.hint)
+
+    def _without(self, verdict: Verdict, observed: str) -> CheckResult:
+        return CheckResult(self.key, verdict, observed, "an answer from every replica", HINT)
+
+
+def _flags(answer: Answer) -> Mapping[str, object]:
+    try:
+        told = parse_json(answer.body)["flags"]
+    except MALFORMED:
+        return {}
+    return told if isinstance(told, Mapping) else {}
+
+
+def _word(on: object) -> str:
+    return {True: "on", False: "off"}.get(on, "not answered") if isinstance(on, bool) else "not answered"

@@ -1,0 +1,1 @@
+"""Checks that send requests to the application: health, endpoints, pages."""

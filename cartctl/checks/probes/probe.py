@@ -1,0 +1,98 @@
+"""How a check asks the application: one question, its answer judged, its attempts kept."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from cartctl.adapters.http.client import Response
+from cartctl.engine.model import CheckResult, Verdict
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import CartctlError
+from cartctl.monitoring.probes import judge_path
+
+PAUSE = 0.3  # seconds between attempts
+OK = 200
+
+Judge = Callable[[Response], CheckResult]
+
+
+def ask(name: str, request: Callable[[], Response], judge: Judge) -> CheckResult:
+    """One request, judged; no answer, or one that cannot be read, is a failure with its sentence."""
+    begun = time.monotonic()
+    try:
+        result = judge(request())
+    except CartctlError as error:
+        result = CheckResult(
+            name, Verdict.FAIL, observed=error.message, expected="an answer", hint=error.hint
+        )
+    return replace(result, name=name, seconds=round(time.monotonic() - begun, 4))
+
+
+def persist(look: Callable[[], CheckResult], pulse: Pulse, *, attempts: int) -> CheckResult:
+    """The first result that does not fail, or the last; with what every attempt found where there were several."""
+    found: list[CheckResult] = []
+    for number in range(attempts):
+        if number:
+            pulse.pause(PAUSE)
+        pulse.check()
+        found.append(look())
+        if found[-1].verdict is not Verdict.FAIL:
+            break
+    if len(found) == 1:
+        return found[0]
+    tries = tuple({"verdict": one.verdict, "observed": one.observed, "seconds": one.seconds} for one in found)
+    return replace(found[-1], attempts=tries, seconds=round(sum(one.seconds for one in found), 4))
+
+
+def passed(observed: Any) -> CheckResult:
+    """As it should be."""
+    return CheckResult("", Verdict.PASS, observed=observed)
+
+
+def failed(observed: Any, expected: Any, hint: str = "") -> CheckResult:
+    """Not as it should be."""
+    return CheckResult("", Verdict.FAIL, observed=observed, expected=expected, hint=hint)
+
+
+def status_failure(answer: Response, expected: int = OK) -> CheckResult | None:
+    """The failure of an answer with another status, with the body's beginning and what it usually means."""
+    if answer.status == expected:
+        return None
+    told = f"HTTP {answer.status}" + (f": {answer.excerpt}" if answer.excerpt else "")
+    return failed(told, f"HTTP {expected}", _meaning(answer))
+
+
+def _meaning(answer: Response) -> str:
+    if answer.status in {401, 403}:
+        return "The token is not accepted: check http.token."
+    if answer.status == 404 and "feature_disabled" in answer.body:  # noqa: PLR2004 - HTTP's "not found"
+        return "The feature is off for the token's company: name it in rollout.internal_companies."
+    if answer.status == 503 and "retry-after" in answer.headers:  # noqa: PLR2004 - HTTP's "unavailable"
+        return "Maintenance is on, or the service is overloaded."
+    return ""
+
+
+def json_object(answer: Response) -> CheckResult:
+    """Pass for a JSON object with status 200. Raises BadAnswer."""
+    wrong = status_failure(answer)
+    if wrong:
+        return wrong
+    body = answer.json()
+    if not isinstance(body, Mapping):
+        return failed(f"a JSON {type(body).__name__}", "a JSON object")
+    return passed(f"{len(body)} fields")
+
+
+def critical_path(name: str, answer: Response, *, token: bool) -> CheckResult:
+    """A critical path works, as the monitor judges it. Raises BadAnswer."""
+    ok, observed = judge_path(name, answer, token=token)
+    return passed(observed) if ok else failed(observed, "working", _meaning(answer))
+
+
+def company_of(session: Any) -> str | None:
+    """The company's id in the answer of `/api/auth/session`, or None when it names none."""
+    company = session.get("company") if isinstance(session, Mapping) else None
+    if isinstance(company, Mapping):
+        company = company.get("id")
+    return company if isinstance(company, str) and company else None

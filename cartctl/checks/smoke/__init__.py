@@ -1,0 +1,1 @@
+"""The smoke suite and the user's own suites."""

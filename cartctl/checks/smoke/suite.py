@@ -1,0 +1,190 @@
+"""The smoke suite: critical paths, health, endpoints, pages and closed doors, and the user's own suites beside it."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from cartctl.adapters.http.client import Http, Response
+from cartctl.adapters.postgres import Postgres
+from cartctl.checks.probes.endpoints import Endpoints
+from cartctl.checks.probes.health import Health
+from cartctl.checks.probes.pages import Pages
+from cartctl.checks.probes.probe import ask, critical_path, failed, passed, persist, status_failure
+from cartctl.checks.smoke.user_suites import Request, Suite, load_suite
+from cartctl.engine.model import Check, CheckResult, Checks, Verdict
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import UsageError
+from cartctl.monitoring.probes import CRITICAL_PATHS
+from cartctl.redaction import cut
+
+BUILT_IN = "built-in"
+SHOWN = 200  # characters of a value that is not the one expected
+_POSITION = re.compile(r"[0-9]{1,9}")
+CLOSED = ("/api/admin/carts", "/api/admin/carts/stats", "/api/admin/ecommerce-analytics/overview")
+UNAUTHORIZED = 401
+
+
+class Smoke(Check):
+    """Everything a shopper and an admin must be able to do, each asked once; nothing asked is unknown, never pass.
+
+    `api` and `dashboard` carry the token, `shopper` none. Without a `database` the endpoints' values are not compared. `only`
+    names the one suite to run (`built-in`, or a file's own name); `critical_only` leaves out what is not critical.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        api: Http,
+        shopper: Http,
+        dashboard: Http | None,
+        database: Postgres | None,
+        *,
+        suites: Sequence[Path] = (),
+        only: str | None = None,
+        critical_only: bool = False,
+    ) -> None:
+        self.key = key
+        self._api = api
+        self._shopper = shopper
+        self._dashboard = dashboard
+        self._database = database
+        self._suites = tuple(suites)
+        self._only = only
+        self._critical_only = critical_only
+
+    def judge(self, pulse: Pulse) -> Checks:
+        """One result per check, named `suite: check`. Raises ConfigError for a bad file, UsageError for an unknown suite."""
+        own = [load_suite(path) for path in self._suites]
+        names = [BUILT_IN, *(suite.name for suite in own)]
+        if self._only is not None and self._only not in names:
+            raise UsageError(f"There is no suite {self._only!r}.", hint=f"Known suites: {', '.join(names)}.")
+        found: list[CheckResult] = []
+        if self._only in {None, BUILT_IN}:
+            found += self._built_in(pulse)
+        for suite in own:
+            if self._only in {None, suite.name}:
+                found += self._own(suite, pulse)
+        return Checks.of(found)
+
+    def _built_in(self, pulse: Pulse) -> list[CheckResult]:
+        found = [self._critical(name, path, pulse) for name, path in CRITICAL_PATHS.items()]
+        if self._critical_only:
+            return _under("critical", found)
+        return [
+            *_under("critical", found),
+            *_under("health", Health("health", self._api, attempts=1).judge(pulse).checks),
+            *_under("endpoints", Endpoints("endpoints", self._api, self._database).judge(pulse).checks),
+            *_under("closed", self._closed(pulse)),
+            *_under("pages", Pages("pages", self._dashboard).judge(pulse).checks if self._dashboard else ()),
+        ]
+
+    def _critical(self, name: str, path: str, pulse: Pulse) -> CheckResult:
+        pulse.check()
+        judge = partial(critical_path, name, token=self._api.has_token)
+        return ask(name, partial(self._api.get, path), judge)
+
+    def _closed(self, pulse: Pulse) -> Iterable[CheckResult]:
+        """The admin's doors are closed to strangers; one that opens is as bad as one that is missing."""
+        for path in CLOSED:
+            pulse.check()
+            yield ask(path, partial(self._shopper.get, path), _refused)
+
+    def _own(self, suite: Suite, pulse: Pulse) -> list[CheckResult]:
+        wanted = [one for one in suite.request if one.critical or not self._critical_only]
+        return _under(suite.name, [self._request(one, pulse) for one in wanted])
+
+    def _request(self, request: Request, pulse: Pulse) -> CheckResult:
+        target = self._target(request)
+        if target is None:
+            return CheckResult(
+                request.name, Verdict.UNKNOWN, "no dashboard is configured", hint="Set http.dashboard."
+            )
+        headers = {name: value.reveal() for name, value in request.headers.items()}
+        send = partial(target.send, request.method, request.path, json=request.body, headers=headers)
+        look: Callable[[], CheckResult] = partial(ask, request.name, send, partial(answered, request))
+        result = persist(look, pulse, attempts=request.attempts)
+        if result.verdict is Verdict.PASS and result.attempts:
+            late = f"{result.observed}, at attempt {len(result.attempts)}"
+            return replace(result, verdict=Verdict.WARN, observed=late, expected="at the first attempt")
+        return result
+
+    def _target(self, request: Request) -> Http | None:
+        if request.base == "dashboard":
+            found = self._dashboard
+            return found if request.token or found is None else found.without_token()
+        return self._api if request.token else self._shopper
+
+
+def _under(group: str, results: Iterable[CheckResult]) -> list[CheckResult]:
+    return [replace(result, name=f"{group}: {result.name}") for result in results]
+
+
+def _refused(answer: Response) -> CheckResult:
+    if answer.status == UNAUTHORIZED:
+        return passed("HTTP 401 without a token")
+    hint = "Anybody may read what only admins should." if answer.ok else ""
+    return failed(f"HTTP {answer.status} without a token", "HTTP 401", hint)
+
+
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "string": (str,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "array": (list,),
+    "object": (dict,),
+    "null": (type(None),),
+}
+
+
+def answered(request: Request, answer: Response) -> CheckResult:
+    """What a request of a suite answered against all it must. Raises BadAnswer."""
+    wrong = status_failure(answer, request.status)
+    if wrong:
+        return wrong
+    if request.contains is not None and request.contains not in answer.body:
+        return failed(answer.excerpt, f"a body with {request.contains!r}")
+    if request.json_ or request.shape:
+        body = answer.json()
+        faults = [*_values(request, body), *_shapes(request, body)]
+        if faults:
+            return failed("; ".join(faults), "the suite's values")
+    return passed(f"HTTP {answer.status}")
+
+
+def _values(request: Request, body: Any) -> Iterable[str]:
+    for path, value in request.json_.items():
+        there, found = _at(body, path)
+        if not there:
+            yield f"no {path}"
+        elif found != value or isinstance(found, bool) is not isinstance(value, bool):
+            yield f"{path} is {_shown(found)}, not {value!r}"
+
+
+def _shown(value: Any) -> str:
+    text = cut(repr(value), 4 * SHOWN)
+    return text if len(text) <= SHOWN else text[:SHOWN] + "…"
+
+
+def _shapes(request: Request, body: Any) -> Iterable[str]:
+    for path, kind in request.shape.items():
+        there, found = _at(body, path)
+        if not there:
+            yield f"no {path}"
+        elif not isinstance(found, _KINDS[kind]) or (kind == "number" and isinstance(found, bool)):
+            yield f"{path} is no {kind}"
+
+
+def _at(body: Any, path: str) -> tuple[bool, Any]:
+    """What stands at a dotted path, numbers counting into arrays; an empty path or `.` is the body itself."""
+    found = body
+    for part in path.strip(".").split(".") if path.strip(".") else ():
+        if isinstance(found, Mapping) and part in found:
+            found = found[part]
+        elif isinstance(found, list) and _POSITION.fullmatch(part) and int(part) < len(found):
+            found = found[int(part)]
+        else:
+            return False, None
+    return True, found

@@ -1,0 +1,1 @@
+"""`cartctl cart`: quotes, statistics and jobs."""

@@ -1,0 +1,1 @@
+"""What `cartctl.toml` may say, section by section."""

@@ -1,0 +1,1 @@
+"""What a cart database must have, and a catalogue checked against it."""

@@ -1,0 +1,180 @@
+"""Objects that are there before their migration ran: kept where they have our shape, a stop where they have not."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from cartctl.adapters.postgres import Connection, sql
+from cartctl.database.catalogue import Catalogue, read_catalogue
+from cartctl.database.contract.contract_check import (
+    MISSING,
+    Terms,
+    World,
+    index_faults,
+    judge_enum,
+    judge_table,
+    same_target,
+)
+from cartctl.database.contract.definition import (
+    SCHEMA,
+    WantedIndex,
+    WantedTable,
+    plain,
+    wanted_enums,
+    wanted_tables,
+)
+from cartctl.database.contract.name_conflicts import names_used, taken_names
+from cartctl.engine.model import CheckResult, Verdict
+from cartctl.errors import Refused
+from cartctl.migrations.frozen import Frozen, Statement
+
+AS_REQUIRED = Terms(own=False, strict=False)
+SHOWN = 5  # differences in an error
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """What of the pending migrations is there already and what is still to be made, by revision."""
+
+    kept: tuple[str, ...]
+    missing: Mapping[str, tuple[Statement, ...]]
+    slow: tuple[
+        Statement, ...
+    ] = ()  # of those, indexes on tables that hold rows: not for a migration's transaction
+
+    def script(self, migration: Frozen) -> bytes:
+        """The statements of a migration that are still to be executed; empty when all its objects are there."""
+        return "\n\n".join(statement.sql for statement in self.missing[migration.revision]).encode()
+
+    @property
+    def tables(self) -> bool:
+        """Whether any table was there: somebody else writes to it."""
+        return any(kept.startswith("table ") for kept in self.kept)
+
+    def whole(self, migration: Frozen) -> bool:
+        """Whether nothing of a migration is left to make: it is recorded as adopted."""
+        return not self.missing[migration.revision]
+
+
+def find_adoption(connection: Connection, pending: tuple[Frozen, ...], *, strict: bool) -> Adoption | None:
+    """None when nothing of the pending migrations is there yet, the usual case, found out by one small query.
+
+    Raises Refused, with the difference, for objects of another shape. Read-only.
+    """
+    wanted = [statement for migration in pending for statement in migration.statements(strict=strict)]
+    names = [*names_used(wanted), *(each.makes for each in wanted if each.kind == "type")]
+    if not connection.execute(
+        """SELECT 1 FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname = ANY (%s)
+           UNION ALL SELECT 1 FROM pg_type WHERE typnamespace = 'public'::regnamespace AND typname = ANY (%s) LIMIT 1""",
+        (names, names),
+    ).fetchone():
+        return None
+    catalogue = read_catalogue(connection)
+    if conflicts := [*taken_names(connection, wanted), *_conflicts(catalogue, wanted)]:
+        raise Refused(
+            f"Objects are there already with another shape: {some_of(conflicts)}. Nothing was changed.",
+            hint="Rename or repair them, or see whose they are, then deploy again.",
+        )
+    world = World(catalogue)
+    adoption = _adopt(world, pending, strict=strict)
+    return replace(adoption, slow=tuple(_slow(connection, world, adoption)))
+
+
+def some_of(told: Sequence[str]) -> str:
+    """The first few of a list, and how many more."""
+    more = f" (and {len(told) - SHOWN} more)" if len(told) > SHOWN else ""
+    return "; ".join(told[:SHOWN]) + more
+
+
+def refuse_slow(adoption: Adoption | None) -> None:
+    """Refuse indexes on tables that hold rows: they are not built while a migration holds its locks."""
+    if adoption is not None and adoption.slow:
+        first = adoption.slow[0]
+        raise Refused(
+            f"The table {first.table} is there with rows but without the index {first.makes}. Nothing was changed.",
+            hint="Build it first, outside the migration: cartctl migrate index --concurrently",
+        )
+
+
+def _conflicts(catalogue: Catalogue, wanted: list[Statement]) -> Iterator[str]:
+    world = World(catalogue)
+    for statement in wanted:
+        name = f"{SCHEMA}.{statement.makes}"
+        if statement.kind == "table" and name in world.tables:
+            yield from map(_told, _table_conflicts(world, _table(statement.makes)))
+        elif statement.kind == "type" and name in world.enums:
+            result = judge_enum(world, statement.makes, wanted_enums()[statement.makes])
+            yield from [_told(result)] if result.verdict is Verdict.FAIL else []
+
+
+def _table_conflicts(world: World, table: WantedTable) -> Iterator[CheckResult]:
+    """What cannot be mended by making what is missing: columns, types, and objects of our names with another shape."""
+    for result in judge_table(world, table, AS_REQUIRED):
+        can_be_made = result.observed == MISSING and result.name.startswith(("index ", "foreign key "))
+        if result.verdict is Verdict.FAIL and not can_be_made:
+            yield result
+    indexes, constraints = (
+        found(f"{SCHEMA}.{table.name}") for found in (world.indexes_of, world.constraints_of)
+    )
+    for index in table.indexes:
+        if (
+            index.name in indexes
+            and not index.required
+            and (faults := index_faults(index, indexes[index.name]))
+        ):
+            yield CheckResult(
+                f"index {index.name}", Verdict.FAIL, "; ".join(faults), ", ".join(index.columns)
+            )
+    for check in table.checks:
+        found = constraints.get(check.name, {}).get("definition")
+        if found and plain(found) != plain(f"CHECK {check.expression}"):
+            yield CheckResult(f"check {check.name}", Verdict.FAIL, found, check.expression)
+
+
+def _adopt(world: World, pending: tuple[Frozen, ...], *, strict: bool) -> Adoption:
+    there: list[str] = []
+    missing: dict[str, tuple[Statement, ...]] = {}
+    for migration in pending:
+        statements = migration.statements(strict=strict)
+        there += [f"{each.kind} {each.makes}" for each in statements if _is_there(world, each)]
+        missing[migration.revision] = tuple(each for each in statements if not _is_there(world, each))
+    return Adoption(tuple(there), missing)
+
+
+def _is_there(world: World, statement: Statement) -> bool:
+    name = f"{SCHEMA}.{statement.makes}"
+    if statement.table is None:
+        return name in (world.enums if statement.kind == "type" else world.tables)
+    table, home = _table(statement.table), f"{SCHEMA}.{statement.table}"
+    if statement.kind == "index":
+        index = wanted_index(statement)
+        return any(not index_faults(index, facts) for facts in world.indexes_of(home).values())
+    constraints = world.constraints_of(home)
+    key = next((each for each in table.keys if each.name == statement.makes), None)
+    return statement.makes in constraints or (
+        key is not None and any(same_target(key, facts) for facts in constraints.values())
+    )
+
+
+def _slow(connection: Connection, world: World, adoption: Adoption) -> Iterator[Statement]:
+    for statement in (each for left in adoption.missing.values() for each in left if each.kind == "index"):
+        if f"{SCHEMA}.{statement.table}" in world.tables and holds_rows(connection, str(statement.table)):
+            yield statement
+
+
+def holds_rows(connection: Connection, table: str) -> bool:
+    """Whether a table of schema public has any row. Read-only."""
+    name = sql.Identifier(SCHEMA, table)
+    return connection.execute(sql.SQL("SELECT 1 FROM {} LIMIT 1").format(name)).fetchone() is not None
+
+
+def wanted_index(statement: Statement) -> WantedIndex:
+    """The contract's index that a statement makes. Pure."""
+    return next(each for each in _table(str(statement.table)).indexes if each.name == statement.makes)
+
+
+def _table(name: str) -> WantedTable:
+    return next(table for table in wanted_tables() if table.name == name)
+
+
+def _told(result: CheckResult) -> str:
+    return f"{result.name} is {result.observed}, expected {result.expected}"

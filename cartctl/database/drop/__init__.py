@@ -1,0 +1,1 @@
+"""Dropping the cart's tables: the plan, the saved rows and restoring them."""

@@ -1,0 +1,134 @@
+"""What a run's migration did to the catalogue, kept in its journal, and whether that has been taken back.
+
+Known from the catalogues before and after the migration, not from a list: another tool's migration may have changed
+objects outside the cart's.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from cartctl.database.catalogue import Catalogue, Difference, Facts, difference
+from cartctl.database.contract.definition import SCHEMA, wanted_enums, wanted_tables
+from cartctl.engine.model import CheckResult, Checks, Verdict
+from cartctl.errors import Refused
+
+NOTHING: dict[str, Any] = {"added": {}, "removed": {}, "changed": {}}  # a difference as a journal keeps it
+SHOWN = 8  # objects of a difference in a result
+HOME = "cartctl"  # the schema of Alembic's version and of our own record
+
+
+def to_json(found: Difference) -> dict[str, Any]:
+    """A difference as a journal keeps it."""
+    return {
+        "added": {key: dict(facts) for key, facts in found.added.items()},
+        "removed": {key: dict(facts) for key, facts in found.removed.items()},
+        "changed": {key: [dict(facts) for facts in pair] for key, pair in found.changed.items()},
+    }
+
+
+def from_json(kept: Mapping[str, Any]) -> Difference:
+    """The difference that `to_json` wrote."""
+    changed = {key: (pair[0], pair[1]) for key, pair in kept["changed"].items()}
+    return Difference(kept["added"], kept["removed"], changed)
+
+
+def before(results: Mapping[str, Any]) -> Catalogue:
+    """The catalogue that a run recorded before its migration. Raises Refused when it recorded none."""
+    recorded = results.get("fingerprint")
+    if recorded is None:
+        raise Refused(
+            "This run recorded no catalogue before its migration: what to take back is not known.",
+            hint="Take the code back alone: leave out --database.",
+        )
+    return Catalogue(recorded["objects"])
+
+
+def own_difference(results: Mapping[str, Any], now: Catalogue) -> Difference:
+    """What a run's migration changed: as recorded with it, or, when it died before that, our objects that are new since."""
+    migrated = results.get("migrate")
+    if migrated is not None:
+        return from_json(migrated["difference"])
+    return ours(difference(before(results), now))
+
+
+def attributed(fingerprint: Catalogue, before_: Catalogue, after: Catalogue) -> Difference:
+    """What a run's migration changed. Pure.
+
+    Of the cart's own objects that is all since the run's fingerprint, since an attempt that was killed may have made
+    some; of others' only what changed while the migration ran.
+    """
+    own, during = ours(difference(fingerprint, after)), difference(before_, after)
+    others = during.within(during.keys - ours(during).keys)
+    return Difference(
+        {**own.added, **others.added}, {**own.removed, **others.removed}, {**own.changed, **others.changed}
+    )
+
+
+def ours(found: Difference) -> Difference:
+    """The part of a difference that concerns the cart's objects, and whatever sits on one of its tables."""
+    return found.within(
+        {key for key, facts in {**found.added, **found.removed}.items() if is_ours(key) or on_ours(facts)}
+        | {key for key, (facts, _) in found.changed.items() if is_ours(key) or on_ours(facts)}
+    )
+
+
+def on_ours(facts: Facts) -> bool:
+    """An index or constraint of any name on one of our tables goes with it."""
+    return "table" in facts and is_ours(f"table {facts['table']}")
+
+
+def is_ours(key: str) -> bool:
+    """Whether an object is one of the cart's tables and enums, part of one, or of our own schema."""
+    kind, _, name = key.replace('"', "").partition(" ")
+    path = name.split(".")
+    if path[0] == HOME:
+        return True
+    if path[0] != SCHEMA or len(path) < 2:  # noqa: PLR2004 - schema and object
+        return False
+    return path[1] in _names().get(kind, _names()["table"])
+
+
+@cache
+def _names() -> Mapping[str, frozenset[str]]:
+    """The cart's objects by their kind; what belongs to a table is named after it."""
+    tables = frozenset(table.name for table in wanted_tables())
+    indexes = frozenset(index.name for table in wanted_tables() for index in table.indexes)
+    return {
+        "table": tables,
+        "index": indexes | {f"{table}_pkey" for table in tables},
+        "enum": frozenset(wanted_enums()),
+    }
+
+
+def taken_back(results: Mapping[str, Any], now: Catalogue) -> Checks:
+    """Whether a run's own objects are again as they were before it; what others changed since is listed and passes. Pure."""
+    own = own_difference(results, now)
+    since = difference(before(results), now)
+    left = since.within(own.keys - _kept_enums(results, now))
+    others = since.within(since.keys - own.keys)
+    checks = [
+        CheckResult(
+            "catalogue",
+            Verdict.FAIL if left else Verdict.PASS,
+            observed=_first(left.lines()) or f"{len(own.keys)} objects as before the deployment",
+            expected="as before the deployment",
+        )
+    ]
+    if others:
+        told = _first(others.lines())
+        checks.append(CheckResult("changes of others", Verdict.PASS, observed=told))
+    return Checks.of(checks)
+
+
+def _first(lines: list[str]) -> str:
+    """A difference as a sentence bears it: the first few objects, and how many more."""
+    more = f" (and {len(lines) - SHOWN} more)" if len(lines) > SHOWN else ""
+    return "; ".join(lines[:SHOWN]) + more
+
+
+def _kept_enums(results: Mapping[str, Any], now: Catalogue) -> set[str]:
+    """Enums that the rollback was allowed to keep: it said so, or others' columns show it."""
+    used = {str(facts["type"]).removesuffix("[]") for facts in now.of("column").values()}
+    told = {f'{SCHEMA}."{name}"' for name in results.get("database", {}).get("kept_enums", ())}
+    return {f"enum {name}" for name in now.of("enum") if name in used | told}

@@ -1,0 +1,223 @@
+"""Taking the cart's tables back: one transaction that locks, saves the rows, drops without CASCADE, and forgets the migrations."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from cartctl.adapters.effects import effect
+from cartctl.adapters.postgres import Connection, Postgres, SqlFailed, milliseconds, sql, translated
+from cartctl.adapters.postgres.blockers import ACCESS_EXCLUSIVE, endings, lock_holders, named
+from cartctl.adapters.postgres.sync_wait import SyncWait, bounded_sync_wait
+from cartctl.config.model.environment import Database
+from cartctl.database.contract.definition import SCHEMA
+from cartctl.database.drop.plan import DropPlan, plan_with, require
+from cartctl.database.drop.saved_rows import SavedRows, read_saved, save_rows
+from cartctl.database.migrations import ledger
+from cartctl.database.migrations.guards import PLATFORM, migrating
+from cartctl.database.migrations.status import become_owner, read_state
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import StepFailed
+from cartctl.migrations.frozen import MIGRATIONS
+
+LOCK_TIMEOUT = timedelta(seconds=1)  # readers queue behind an ACCESS EXCLUSIVE that waits
+RETRIED = ("55P03", "40P01", "40001")
+ATTEMPTS = 4
+PAUSE = 1.0  # seconds before the second attempt, doubled after each
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What the operator has agreed to."""
+
+    data_loss: bool = False
+    keep_dependents: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """What went. `saved` is where the rows are, None when there were none."""
+
+    tables: tuple[str, ...]
+    enums: tuple[str, ...]
+    kept_enums: tuple[str, ...]
+    migrations: tuple[str, ...]
+    ledger_rows: int
+    rows: int
+    saved: str | None
+    warnings: tuple[str, ...] = ()
+
+
+def drop(
+    postgres: Postgres,
+    settings: Database,
+    results: Mapping[str, Any],
+    allowed: Allowed,
+    directory: Path,
+    pulse: Pulse,
+) -> Dropped:
+    """Take back what the run with `results` made; the rows go into `directory` first.
+
+    Raises Refused before any change, naming what stands in the way; StepFailed naming the blockers when the locks were
+    not to be had. All or nothing.
+    """
+    with migrating(postgres, settings, pulse) as aside:
+        plan = plan_with(aside, results, keep_dependents=allowed.keep_dependents)
+        require(plan, allow_data_loss=allowed.data_loss)
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                saved, warnings = _attempt(postgres, settings, plan, allowed, directory, pulse)
+            except SqlFailed as failed:
+                if failed.sqlstate not in RETRIED:
+                    raise
+                if attempt == ATTEMPTS:
+                    raise _blocked(plan, aside, failed) from failed
+                pulse.pause(PAUSE * 2 ** (attempt - 1))
+            else:
+                break
+    return Dropped(
+        tables=tuple(table.name for table in plan.tables),
+        enums=plan.enums,
+        kept_enums=plan.kept_enums,
+        migrations=plan.migrations,
+        ledger_rows=len(plan.ledger),
+        rows=sum(saved.rows.values()) if saved else 0,
+        saved=str(directory) if saved else None,
+        warnings=warnings,
+    )
+
+
+def found_dropped(plan: DropPlan, directory: Path) -> Dropped | None:
+    """What an earlier attempt has dropped already, when nothing is left. Read-only."""
+    if not plan.empty:
+        return None
+    saved = read_saved(directory)
+    return Dropped(
+        tables=(),
+        enums=(),
+        kept_enums=plan.kept_enums,
+        migrations=plan.migrations,
+        ledger_rows=0,
+        rows=sum(saved.rows.values()) if saved else 0,
+        saved=str(directory) if saved else None,
+    )
+
+
+def _attempt(
+    postgres: Postgres, settings: Database, plan: DropPlan, allowed: Allowed, directory: Path, pulse: Pulse
+) -> tuple[SavedRows | None, tuple[str, ...]]:
+    limit = milliseconds(LOCK_TIMEOUT)
+    with postgres.session("drop", autocommit=False, lock_timeout=limit) as connection:
+        become_owner(connection, settings)
+        with pulse.cancelling(connection.cancel_safe):
+            saved = _save(
+                postgres.acting_as(settings.owner_role), connection, plan, allowed, directory, pulse
+            )
+            connection.execute(
+                "SELECT set_config('statement_timeout', %s, true)",
+                (milliseconds(settings.statement_timeout),),
+            )
+            _drop_objects(connection, plan)
+            _forget(connection, plan)
+        with _committing(postgres, connection, saved, directory) as wait, effect("postgres.drop"):
+            connection.commit()
+    return saved, wait.warnings
+
+
+@contextmanager
+def _committing(
+    postgres: Postgres, connection: Connection, saved: SavedRows | None, directory: Path
+) -> Iterator[SyncWait]:
+    """The commit is never repeated: one whose connection was lost is found, done or not, by the next command.
+
+    Raises SqlFailed that says where the rows are.
+    """
+    try:
+        with translated(), bounded_sync_wait(lambda: postgres.session("sync wait"), connection) as wait:
+            yield wait
+    except SqlFailed as lost:
+        kept = f" The rows are saved in {directory}." if saved else ""
+        raise SqlFailed(
+            f"The commit of the drop was not confirmed: {lost.message}.{kept}",
+            hint="See whether it is in place: cartctl rollback --database --plan; then run it again.",
+            sqlstate=lost.sqlstate,
+        ) from lost
+
+
+def _save(
+    postgres: Postgres,
+    connection: Connection,
+    plan: DropPlan,
+    allowed: Allowed,
+    directory: Path,
+    pulse: Pulse,
+) -> SavedRows | None:
+    """Keep writers out, then look again: the plan counted rows before the lock."""
+    tables = [sql.Identifier(SCHEMA, table.name) for table in plan.tables]
+    if not tables:
+        return None
+    connection.execute(
+        sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(sql.SQL(", ").join(tables))
+    )
+    full = [
+        table.name
+        for table, name in zip(plan.tables, tables, strict=True)
+        if connection.execute(sql.SQL("SELECT 1 FROM {} LIMIT 1").format(name)).fetchone()
+    ]
+    if not full:
+        return None
+    if not allowed.data_loss:
+        raise StepFailed(
+            f"Rows were written meanwhile to {', '.join(full)}; nothing was dropped.",
+            hint="Stop the writers, or say --allow-data-loss: the rows are saved first.",
+        )
+    return save_rows(postgres, connection, [table.name for table in plan.tables], directory, pulse)
+
+
+def _drop_objects(connection: Connection, plan: DropPlan) -> None:
+    """Parts of tables that stay, tables from the referring end, types last; never CASCADE."""
+    for part in plan.parts:
+        name = sql.Identifier(part.name)
+        if part.kind == "index":
+            connection.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(SCHEMA, part.name)))
+        else:
+            table = sql.Identifier(SCHEMA, part.table)
+            connection.execute(sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(table, name))
+    for table_ in plan.tables:
+        connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(SCHEMA, table_.name)))
+    for enum in plan.enums:
+        connection.execute(sql.SQL("DROP TYPE {}").format(sql.Identifier(SCHEMA, enum)))
+
+
+def _forget(connection: Connection, plan: DropPlan) -> None:
+    """The records go with what they record: Alembic's, ours, and exactly our rows of Prisma's ledger."""
+    ledger.forget(connection, plan.ledger)
+    state = read_state(connection)
+    if plan.home:
+        connection.execute("DROP TABLE IF EXISTS cartctl.put_back")
+        connection.execute("DROP TABLE IF EXISTS cartctl.applied")
+        connection.execute("DROP TABLE IF EXISTS cartctl.alembic_version")
+        connection.execute("DROP SCHEMA cartctl")
+        return
+    if not state.heads:
+        return
+    if connection.execute("SELECT to_regclass('cartctl.put_back') IS NOT NULL").fetchone() == (True,):
+        connection.execute("DELETE FROM cartctl.put_back")  # what was restored went with the tables
+    gone = [each.revision for each in MIGRATIONS if each.name in plan.migrations]
+    stays = [each.revision for each in state.applied if each.revision not in gone]
+    connection.execute("DELETE FROM cartctl.applied WHERE revision = ANY (%s)", (gone,))
+    connection.execute("DELETE FROM cartctl.alembic_version")
+    if stays:
+        connection.execute("INSERT INTO cartctl.alembic_version (version_num) VALUES (%s)", (stays[-1],))
+
+
+def _blocked(plan: DropPlan, aside: Connection, failed: SqlFailed) -> StepFailed:
+    tables = sorted({*PLATFORM, *(table.name for table in plan.tables)})
+    blocking = lock_holders(aside, tables, ACCESS_EXCLUSIVE)
+    return StepFailed(
+        f"The cart's tables could not be locked, {ATTEMPTS} times ({failed.message}); nothing was dropped. "
+        f"Blocked by: {named(blocking)}.",
+        hint=endings(blocking, "Then roll back again."),
+    )

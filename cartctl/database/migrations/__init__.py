@@ -1,0 +1,1 @@
+"""Migrations: applied, adopted, recorded, exported, linted, verified."""

@@ -1,0 +1,271 @@
+"""Applying the migrations: one transaction each, bounded in time, with everything that must be true beside it inside.
+
+A transaction holds the DDL as the owner, the grants to the application, Alembic's version, our own record and Prisma's
+ledger row: after a kill all of it is there or none.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from cartctl.adapters.effects import effect
+from cartctl.adapters.postgres import (
+    Connection,
+    Postgres,
+    SqlFailed,
+    engine_over,
+    milliseconds,
+    sql,
+    translated,
+)
+from cartctl.adapters.postgres.blockers import SHARE_ROW_EXCLUSIVE, endings, lock_holders, named
+from cartctl.adapters.postgres.sync_wait import bounded_sync_wait
+from cartctl.config.model.environment import Database
+from cartctl.database.contract.definition import SCHEMA
+from cartctl.database.contract.existing_objects import refuse_slow
+from cartctl.database.home import make_home
+from cartctl.database.migrations import ledger
+from cartctl.database.migrations.guards import PLATFORM, migrating
+from cartctl.database.migrations.pending import Work, prepare
+from cartctl.database.migrations.status import State, become_owner, read_state
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import Refused, StepFailed
+from cartctl.migrations.frozen import Frozen
+
+if TYPE_CHECKING:
+    import sqlalchemy
+
+RETRIED = {
+    "55P03": "waited too long for a lock",
+    "40P01": "met a deadlock",
+    "40001": "met a serialization failure",
+}
+ATTEMPTS = 4
+PAUSE = 1.0  # seconds before the second attempt, doubled after each
+
+
+@dataclass(frozen=True, slots=True)
+class Migrated:
+    """What a deployment of migrations did. Names of migrations, oldest first; seconds of wall time."""
+
+    kind: ClassVar[str] = "migrated"
+
+    applied: tuple[str, ...]
+    adopted: tuple[str, ...]  # of those, recorded only: every object was there
+    heads: tuple[str, ...]
+    seconds: float
+    warnings: tuple[str, ...] = ()
+
+
+@contextmanager
+def migrator(postgres: Postgres, settings: Database) -> Iterator[Connection]:
+    """The connection that migrates: acting as the owner, with the time of its statements and locks bounded."""
+    with postgres.session(
+        "migrate",
+        search_path=SCHEMA,
+        lock_timeout=milliseconds(settings.lock_timeout),
+        statement_timeout=milliseconds(settings.statement_timeout),
+    ) as connection:
+        become_owner(connection, settings)
+        yield connection
+
+
+def deploy(postgres: Postgres, settings: Database, run_id: str, pulse: Pulse) -> Migrated:
+    """As `deploy_on`, over a connection of its own."""
+    with migrator(postgres, settings) as connection:
+        return deploy_on(connection, postgres, settings, run_id, pulse)
+
+
+def deploy_on(
+    connection: Connection, postgres: Postgres, settings: Database, run_id: str, pulse: Pulse
+) -> Migrated:
+    """Apply what is pending, over a connection that `migrator` made; nothing pending is done already.
+
+    Raises Refused or Locked before any change; StepFailed naming the blockers when the locks were not to be had;
+    SqlFailed for what a retry cannot mend. A migration that failed leaves nothing behind.
+    """
+    began = time.monotonic()
+    with migrating(postgres, settings, pulse) as aside:
+        state = read_state(aside)
+        refuse(state)
+        pending = state.pending
+        adopted: tuple[str, ...] = ()
+        warnings: tuple[str, ...] = ()
+        if pending:
+            work = prepare(aside, settings, run_id, state)
+            adopted = tuple(migration.name for migration in pending if work.adopts(migration))
+            refuse_slow(work.adoption)
+            apply_all(connection, work, state, pulse)
+            warnings = tuple(work.warnings)
+        after = read_state(aside) if pending else state
+    return Migrated(
+        applied=tuple(migration.name for migration in pending),
+        adopted=adopted,
+        heads=after.heads,
+        seconds=round(time.monotonic() - began, 3),
+        warnings=warnings,
+    )
+
+
+def refuse(state: State) -> None:
+    """Refuse what must be settled by a person first: heads that are not ours, failed rows of Prisma's."""
+    if state.unknown:
+        raise Refused(
+            f"This database has had a migration that this cartctl does not know: {', '.join(state.unknown)}.",
+            hint="Use the version of cartctl that made it.",
+        )
+    if failed := state.ledger.blocking:
+        raise Refused(
+            f"Prisma's ledger holds a migration that failed and was not resolved: {failed[0].name}.",
+            hint=f"npx prisma migrate resolve --rolled-back {failed[0].name} (or --applied)",
+        )
+
+
+def apply_all(driver: Connection, work: Work, state: State, pulse: Pulse) -> None:
+    """Apply, or record, every pending migration of `state` in a transaction of its own."""
+    make_home(work.aside, work.settings.owner_role, lambda: nullcontext(driver), missing=not state.schema)
+    driver.autocommit = False
+    with _translated(), engine_over(driver).connect() as connection:
+        for migration in state.pending:
+            _persist(connection, migration, work, pulse)
+    driver.autocommit = True
+
+
+def _persist(connection: "sqlalchemy.Connection", migration: Frozen, work: Work, pulse: Pulse) -> None:
+    """One migration, tried again where waiting may help. Raises StepFailed naming who blocked it."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with _translated():
+                _apply(connection, migration, work, pulse)
+        except SqlFailed as failed:
+            if failed.sqlstate not in RETRIED:
+                _note_failed(work, migration, failed)
+                raise _named(migration, failed, in_place=_is_recorded(work, migration)) from failed
+            if attempt == ATTEMPTS:
+                raise blocked(migration, work.aside, failed, ATTEMPTS) from failed
+            pulse.pause(PAUSE * 2 ** (attempt - 1))
+        else:
+            return
+
+
+def _is_recorded(work: Work, migration: Frozen) -> bool | None:
+    """Read back whether a migration was committed by this run, over the other connection; None when that is lost too."""
+    query = """SELECT to_regclass('cartctl.applied') IS NOT NULL
+               AND EXISTS (SELECT FROM cartctl.applied WHERE revision = %s AND run = %s)"""
+    try:
+        with translated():
+            return work.aside.execute(query, (migration.revision, work.run)).fetchone() == (True,)
+    except SqlFailed:
+        return None
+
+
+def _named(migration: Frozen, failed: SqlFailed, *, in_place: bool | None) -> SqlFailed:
+    """The error with the migration's name. A connection that was lost may have committed: it is read back, not repeated."""
+    if failed.sqlstate and not failed.sqlstate.startswith(("57P", "08")):
+        told = f"Migration {migration.name} failed, and nothing of it was kept: {failed.message}."
+        return SqlFailed(told, hint=failed.hint or "Mend that, then deploy again.", sqlstate=failed.sqlstate)
+    told = f"The connection was lost during migration {migration.name}: {failed.message}."
+    if in_place is not None:
+        told += " It was committed, and is in place." if in_place else " It was not committed."
+    hint = "See: cartctl migrate status. Then deploy again."
+    return SqlFailed(told, hint=hint, sqlstate=failed.sqlstate)
+
+
+def _note_failed(work: Work, migration: Frozen, failed: SqlFailed) -> None:
+    """The application's own file that failed stands in its ledger as Prisma would leave it; ours leaves no trace."""
+    if work.application.run and work.ledger.present and failed.sqlstate:
+        with effect(f"postgres.ledger.{migration.name}"):
+            checksum = work.application.checksum(migration)
+            ledger.record_failed(work.aside, migration.name, checksum, failed.message)
+
+
+def _apply(connection: "sqlalchemy.Connection", migration: Frozen, work: Work, pulse: Pulse) -> None:
+    from cartctl.database.migrations.revisions import move
+
+    driver = _driver(connection)
+    with _transaction(connection) as transaction:
+        with pulse.cancelling(driver.cancel_safe):
+            move(connection, "upgrade", migration.revision, script=work.script, session=work.session)
+            grant(driver, migration, work.settings.app_role)
+            _record(driver, migration, work)
+        work.aside.execute("SELECT 1")  # it holds the migrators' lock: once lost, another may be at work
+        with (
+            bounded_sync_wait(lambda: nullcontext(work.aside), driver) as wait,
+            effect(f"postgres.migrate.{migration.name}"),
+        ):
+            transaction.commit()
+    work.warnings.extend(f"migration {migration.name}: {each}" for each in wait.warnings)
+
+
+@contextmanager
+def _transaction(connection: "sqlalchemy.Connection") -> Iterator["sqlalchemy.RootTransaction"]:
+    """The block commits it; an error rolls it back and is the one that is told, also when the connection went with it."""
+    from sqlalchemy.exc import DBAPIError
+
+    transaction = connection.begin()
+    try:
+        yield transaction
+    except BaseException:
+        if transaction.is_active:  # not once it is committed
+            with suppress(DBAPIError):
+                transaction.rollback()
+        raise
+
+
+def grant(driver: Connection, migration: Frozen, role: str | None) -> None:
+    """Grant what the application needs on tables that somebody else owns."""
+    made = migration.statements(strict=False)
+    if role is None or not made:
+        return
+    grants = {
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON {} TO {}": [each for each in made if each.kind == "table"],
+        "GRANT USAGE ON TYPE {} TO {}": [each for each in made if each.kind == "type"],
+    }
+    for template, statements in grants.items():
+        names = sql.SQL(", ").join(sql.Identifier(SCHEMA, each.makes) for each in statements)
+        if statements:
+            driver.execute(sql.SQL(template).format(names, sql.Identifier(role)))
+
+
+def _record(driver: Connection, migration: Frozen, work: Work) -> None:
+    driver.execute(
+        """INSERT INTO cartctl.applied (revision, adopted, strict, run) VALUES (%s, %s, %s, %s)
+           ON CONFLICT (revision) DO UPDATE SET adopted = excluded.adopted, strict = excluded.strict,
+                                                run = excluded.run, at = excluded.at""",
+        (migration.revision, work.application.run or work.adopts(migration), work.strict, work.run),
+    )
+    work.tell_prisma(driver, migration)
+
+
+def blocked(migration: Frozen, aside: Connection, failed: SqlFailed, attempts: int) -> StepFailed:
+    """The error that names who holds the locks a migration waited for, after so many attempts."""
+    tables = {*PLATFORM, *(each.table or each.makes for each in migration.statements(strict=True))}
+    blocking = lock_holders(aside, sorted(tables), SHARE_ROW_EXCLUSIVE)
+    told = "once" if attempts == 1 else f"{attempts} times"
+    return StepFailed(
+        f"Migration {migration.name} {RETRIED[failed.sqlstate]}, {told}; nothing of it was kept. "
+        f"Blocked by: {named(blocking)}.",
+        hint=endings(blocking, "Then deploy again."),
+    )
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """The driver's errors, also those that SQLAlchemy has wrapped."""
+    from sqlalchemy.exc import DBAPIError
+
+    with translated():
+        try:
+            yield
+        except DBAPIError as error:
+            if error.orig is None:
+                raise
+            raise error.orig from error
+
+
+def _driver(connection: "sqlalchemy.Connection") -> Connection:
+    driver: Any = connection.connection.driver_connection
+    found: Connection = driver
+    return found

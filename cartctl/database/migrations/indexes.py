@@ -1,0 +1,179 @@
+"""`migrate index --concurrently`: indexes on tables that hold rows already, built without keeping writers out.
+
+Outside the migration and without its lock: a concurrent build waits for every older transaction, and a Prisma that
+waits for that lock would be one.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import ClassVar
+
+from cartctl.adapters.effects import effect
+from cartctl.adapters.postgres import Connection, Postgres, SqlFailed, milliseconds, sql, translated
+from cartctl.adapters.postgres.blockers import (
+    SHARE_ROW_EXCLUSIVE,
+    endings,
+    lock_holders,
+    named,
+    open_transactions,
+)
+from cartctl.adapters.postgres.sync_wait import bounded_sync_wait
+from cartctl.config.model.environment import Database
+from cartctl.database.catalogue import read_catalogue
+from cartctl.database.contract.contract_check import World, index_faults
+from cartctl.database.contract.definition import SCHEMA
+from cartctl.database.contract.existing_objects import holds_rows, wanted_index
+from cartctl.database.migrations.guards import refuse_unwritable
+from cartctl.database.migrations.status import State, act_as_owner_if_allowed, become_owner, read_state
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import Refused, StepFailed
+from cartctl.migrations.frozen import MIGRATIONS, Statement
+
+LOCK_BUDGET = timedelta(
+    minutes=10
+)  # a concurrent build waits for older transactions while it holds nothing that hurts
+TIDYING = timedelta(seconds=1)
+LEFT_OVER = {"INVALID", "not ready"}
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """An index to build; `rebuilt` where an invalid one of the same definition was left by a build that died."""
+
+    name: str
+    table: str
+    sql: str
+    rebuilt: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What was built, by name. Seconds of wall time."""
+
+    kind: ClassVar[str] = "indexes"
+
+    indexes: tuple[str, ...]
+    rebuilt: tuple[str, ...]
+    seconds: float
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IndexPlan:
+    """What `migrate index --concurrently` would build, in order."""
+
+    kind: ClassVar[str] = "index_plan"
+
+    indexes: tuple[Build, ...]
+
+
+def plan_indexes(postgres: Postgres, settings: Database) -> IndexPlan:
+    """Which indexes of ours are missing on tables that hold rows, or are left invalid. Read-only.
+
+    Raises Refused for one that is there with another definition.
+    """
+    with (
+        postgres.session("index plan", search_path=SCHEMA) as connection,
+        act_as_owner_if_allowed(connection, settings),
+    ):
+        return IndexPlan(tuple(_missing(connection, settings)))
+
+
+def build_indexes(
+    postgres: Postgres, settings: Database, pulse: Pulse, *, budget: timedelta = LOCK_BUDGET
+) -> Built:
+    """Build them one at a time, each in a transaction of the server's own.
+
+    Raises StepFailed naming who held it up past `budget`; an unfinished index is dropped, or left invalid, then.
+    """
+    began = time.monotonic()
+    plan = plan_indexes(postgres, settings).indexes
+    warnings: list[str] = []
+    with postgres.session(
+        "migrate", search_path=SCHEMA, lock_timeout=milliseconds(budget), statement_timeout="0"
+    ) as connection:
+        become_owner(connection, settings)
+        refuse_unwritable(connection)
+        for done, build in enumerate(plan):
+            pulse.progress(done, len(plan), "indexes")
+            with bounded_sync_wait(partial(postgres.session, "sync wait"), connection) as wait:
+                _build(connection, build, pulse)
+            warnings += [f"index {build.name}: {each}" for each in wait.warnings]
+    return Built(
+        tuple(each.name for each in plan),
+        tuple(each.name for each in plan if each.rebuilt),
+        round(time.monotonic() - began, 3),
+        tuple(warnings),
+    )
+
+
+def _missing(connection: Connection, settings: Database) -> Iterator[Build]:
+    state, world = read_state(connection), World(read_catalogue(connection))
+    for statement in _wanted(state, settings):
+        table = f"{SCHEMA}.{statement.table}"
+        if table not in world.tables:
+            continue  # the migration makes it together with its table
+        index, there = wanted_index(statement), world.indexes_of(table)
+        if any(not index_faults(index, facts) for facts in there.values()):
+            continue
+        facts = there.get(statement.makes)
+        faults = set() if facts is None else set(index_faults(index, facts))
+        if faults - LEFT_OVER:
+            raise Refused(
+                f"An index {statement.makes} is there with another definition: {', '.join(sorted(faults))}.",
+                hint="See whose it is; rename it or drop it, then build again.",
+            )
+        if facts is not None or holds_rows(connection, str(statement.table)):
+            concurrently = statement.sql.replace("INDEX", "INDEX CONCURRENTLY", 1)
+            yield Build(statement.makes, str(statement.table), concurrently, rebuilt=facts is not None)
+
+
+def _wanted(state: State, settings: Database) -> Iterator[Statement]:
+    """The indexes of every migration; of one that is applied, as it was applied."""
+    for migration in MIGRATIONS:
+        applied = migration in state.applied
+        strict = state.strict if applied else settings.strict_constraints is True  # somebody else's tables
+        statements = migration.statements(strict=strict)
+        if not (applied and state.records.get(migration.revision)):
+            yield from (each for each in statements if each.kind == "index")
+        else:  # of another tool's tables only what is required
+            yield from (each for each in statements if each.kind == "index" and wanted_index(each).required)
+
+
+def _build(connection: Connection, build: Build, pulse: Pulse) -> None:
+    try:
+        with translated(), pulse.cancelling(connection.cancel_safe):
+            if build.rebuilt:
+                _drop(connection, build)
+            with effect(f"postgres.index.{build.name}"):
+                connection.execute(build.sql.encode())
+    except BaseException as failed:
+        holders = lock_holders(connection, [build.table], SHARE_ROW_EXCLUSIVE)
+        blocking = [*holders, *open_transactions(connection, idle=False)]
+        left = _try_to_drop(connection, build)
+        if isinstance(failed, SqlFailed):
+            raise StepFailed(
+                f"The index {build.name} could not be built: {failed.message}. {left} "
+                f"Blocked by: {named(blocking)}.",
+                hint=endings(blocking, "Then: cartctl migrate index --concurrently"),
+            ) from failed
+        raise
+
+
+def _drop(connection: Connection, build: Build) -> None:
+    name = sql.Identifier(SCHEMA, build.name)
+    connection.execute(sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS {}").format(name))
+
+
+def _try_to_drop(connection: Connection, build: Build) -> str:
+    """Tidy up, but not past whoever held up the build: then the left-over stays invalid, which no query uses."""
+    try:
+        with translated():
+            connection.execute("SELECT set_config('lock_timeout', %s, false)", (milliseconds(TIDYING),))
+            _drop(connection, build)
+    except SqlFailed:
+        return "What was begun of it is invalid and is built anew next time."
+    return "What was begun of it was dropped."

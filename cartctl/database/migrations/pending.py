@@ -1,0 +1,100 @@
+"""What a deployment of migrations would do to a database, found out before anything is changed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+
+from cartctl.adapters.postgres import Connection, as_application
+from cartctl.config.model.environment import Database
+from cartctl.database.contract.existing_objects import Adoption, find_adoption
+from cartctl.database.migrations import ledger
+from cartctl.database.migrations.application_files import ApplicationFiles, read_application
+from cartctl.database.migrations.guards import refuse_without_rights
+from cartctl.database.migrations.status import State
+from cartctl.errors import Refused
+from cartctl.migrations.frozen import Frozen, Statement
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Everything one deployment of migrations works with."""
+
+    aside: Connection
+    settings: Database
+    run: str
+    strict: bool
+    ledger: ledger.Ledger
+    adoption: Adoption | None
+    application: ApplicationFiles
+    warnings: list[str] = field(default_factory=list)  # of commits that no standby confirmed
+
+    def script(self, migration: Frozen) -> bytes:
+        """What a revision executes: its frozen files, or what is missing of them; or the application's own file."""
+        if self.application.run:
+            return b"" if self.adopts(migration) else self.application.files[migration.name]
+        return self.adoption.script(migration) if self.adoption else migration.script(strict=self.strict)
+
+    def statements(self, migration: Frozen) -> list[Statement]:
+        """What a revision executes, statement by statement, without the indexes that rows would make slow to build."""
+        if self.application.run:
+            whole = self.script(migration).decode()
+            return [Statement(whole, "file", f"{migration.name}/migration.sql", None)] if whole else []
+        if self.adoption is None:
+            return migration.statements(strict=self.strict)
+        return [each for each in self.adoption.missing[migration.revision] if each not in self.adoption.slow]
+
+    @contextmanager
+    def session(self, driver: Connection) -> Iterator[None]:
+        """A block that executes migrations: the application's own files with the settings of its sessions."""
+        with as_application(driver) if self.application.run else nullcontext():
+            yield
+
+    def adopts(self, migration: Frozen) -> bool:
+        """Whether a migration is recorded only."""
+        return self.adoption is not None and self.adoption.whole(migration)
+
+    def tell_prisma(self, driver: Connection, migration: Frozen) -> None:
+        """Add the ledger's row for a migration that it lacks.
+
+        One that is recorded only has changed nothing: whoever made its objects may know it by another name, so its row
+        is added only where the application's files have it under ours.
+        """
+        if not self.ledger.present or self.ledger.has(migration.name):
+            return
+        if not self.adopts(migration) or migration.name in self.application.files:
+            ledger.record(driver, migration.name, self.application.checksum(migration))
+
+
+def strict_by(settings: Database, known: ledger.Ledger) -> bool:
+    """Whether the strict constraints are wanted: as configured, else where no Prisma ledger is."""
+    return not known.present if settings.strict_constraints is None else settings.strict_constraints
+
+
+def prepare(aside: Connection, settings: Database, run_id: str, state: State) -> Work:
+    """As `find_work`; also raises Refused for missing rights."""
+    refuse_without_rights(aside, settings)
+    return find_work(aside, settings, run_id, state)
+
+
+def find_work(aside: Connection, settings: Database, run_id: str, state: State) -> Work:
+    """What a deployment would do here. Raises Refused for objects of another shape. Read-only."""
+    application = read_application(settings.migrations)
+    strict = strict_by(settings, state.ledger) and not application.run
+    adoption = find_adoption(aside, state.pending, strict=strict)
+    if strict and settings.strict_constraints is None and adoption is not None and adoption.tables:
+        strict = False  # somebody else writes to those tables: each constraint would be a way to fail
+        adoption = find_adoption(aside, state.pending, strict=strict)
+    if application.run and adoption is not None:
+        _refuse_half(adoption, state.pending)
+    return Work(aside, settings, run_id, strict, state.ledger, adoption, application)
+
+
+def _refuse_half(adoption: Adoption, pending: tuple[Frozen, ...]) -> None:
+    """The application's file is run whole or not at all: its statements are not ours to choose from."""
+    for migration in pending:
+        there = {statement.makes for statement in migration.statements(strict=False)}
+        if not adoption.whole(migration) and any(kept.partition(" ")[2] in there for kept in adoption.kept):
+            raise Refused(
+                f"Some objects of {migration.name} are there already; the application's file would fail on them.",
+                hint='Remove them, or set database.migrations.source = "cartctl", which makes only what is missing.',
+            )

@@ -1,0 +1,90 @@
+"""`migrate verify`: the live database held against the contract, with owners and rights where cartctl migrated it."""
+
+from collections.abc import Iterator
+
+from cartctl.adapters.postgres import Connection, Postgres
+from cartctl.config.model.environment import Database
+from cartctl.database.catalogue import Catalogue, read_catalogue
+from cartctl.database.contract.contract_check import MISSING, Terms, World, judge
+from cartctl.database.contract.definition import SCHEMA, wanted_enums, wanted_tables
+from cartctl.database.migrations.status import State, act_as_owner_if_allowed, read_state
+from cartctl.engine.model import CheckResult, Checks, Verdict
+from cartctl.migrations.frozen import MIGRATIONS
+
+RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
+
+
+def verify(postgres: Postgres, settings: Database) -> Checks:
+    """Everything the contract asks of this database: required by anybody's, all of it of one we migrated. Read-only."""
+    with postgres.session("verify") as connection, act_as_owner_if_allowed(connection, settings):
+        return verify_with(connection, read_catalogue(connection), settings)
+
+
+def verify_with(connection: Connection, catalogue: Catalogue, settings: Database) -> Checks:
+    """As `verify`, on a connection that is there and the catalogue just read on it."""
+    state = read_state(connection)
+    own = bool(state.heads) and not state.adopted
+    terms = Terms(own=own, strict=own and state.strict)
+    results = [_record(state), *judge(catalogue, terms)]
+    if own:
+        results += _owners(catalogue, settings.owner_role)
+    if settings.app_role:
+        results += _rights(connection, settings.app_role)
+    return Checks.of(results)
+
+
+def _record(state: State) -> CheckResult:
+    """Our own record, where there is one; a database that another tool migrated has none and needs none."""
+    if not state.heads:
+        return CheckResult(
+            "migrations", Verdict.PASS, "not recorded by cartctl: only what is required is checked"
+        )
+    wanted = [MIGRATIONS[-1].revision]
+    verdict = Verdict.PASS if list(state.heads) == wanted else Verdict.FAIL
+    return CheckResult("migrations", verdict, list(state.heads), wanted, hint="cartctl migrate deploy")
+
+
+def _owners(catalogue: Catalogue, role: str | None) -> Iterator[CheckResult]:
+    """One owner for all, the configured one where one is."""
+    world = World(catalogue)
+    owned = {f"table {table.name}": world.tables.get(f"{SCHEMA}.{table.name}") for table in wanted_tables()}
+    owned |= {f"enum {name}": world.enums.get(f"{SCHEMA}.{name}") for name in wanted_enums()}
+    owners = {name: facts["owner"] for name, facts in owned.items() if facts is not None}
+    wanted = role or next(iter(owners.values()), MISSING)
+    strange = {name: owner for name, owner in owners.items() if owner != wanted}
+    if strange:
+        told = ", ".join(f"{name}: {owner}" for name, owner in sorted(strange.items()))
+        yield CheckResult("owner", Verdict.FAIL, told, wanted, hint=f"ALTER … OWNER TO {wanted}")
+    else:
+        yield CheckResult("owner", Verdict.PASS if owners else Verdict.FAIL, wanted)
+
+
+def _rights(connection: Connection, role: str) -> Iterator[CheckResult]:
+    """What the application's role may do, inherited rights included; a right that cannot be looked up is missing."""
+    name = f"rights of {role}"
+    if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone():
+        yield CheckResult(
+            name, Verdict.FAIL, "no such role", "a role of this server", hint="See database.app_role."
+        )
+        return
+    rows = connection.execute(
+        """SELECT t || ' ' || p FROM unnest(%(tables)s::text[]) AS t, unnest(%(rights)s::text[]) AS p
+           WHERE NOT coalesce(has_table_privilege(%(role)s, to_regclass('public.' || t), p), false)
+           UNION ALL
+           SELECT e || ' USAGE' FROM unnest(%(enums)s::text[]) AS e
+           WHERE NOT coalesce(has_type_privilege(%(role)s, to_regtype(format('public.%%I', e)), 'USAGE'), false)
+           UNION ALL
+           SELECT 'schema public USAGE' WHERE NOT has_schema_privilege(%(role)s, 'public', 'USAGE')""",
+        {
+            "role": role,
+            "tables": [table.name for table in wanted_tables()],
+            "rights": list(RIGHTS),
+            "enums": list(wanted_enums()),
+        },
+    ).fetchall()
+    lacking = [str(row[0]) for row in rows]
+    wanted = f"{', '.join(RIGHTS)} on every table, USAGE on every enum"
+    verdict = Verdict.FAIL if lacking else Verdict.PASS
+    yield CheckResult(
+        name, verdict, f"lacks {', '.join(lacking)}" if lacking else wanted, wanted, hint=f"GRANT … TO {role}"
+    )

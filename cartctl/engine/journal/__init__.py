@@ -1,0 +1,1 @@
+"""The journal of events: its stores, its lines, its copies."""

@@ -1,0 +1,119 @@
+"""Events as lines of JSON, written and read back; what is damaged is named by its place and never taken for an event."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from cartctl.engine.journal.sentences import recordable
+from cartctl.engine.model import Event
+from cartctl.engine.state import State
+from cartctl.errors import Inconclusive
+from cartctl.inputs import MALFORMED, MEBIBYTE, InvalidInput, parse_json, read_bytes
+
+LARGEST = 64 * MEBIBYTE  # of a run's file
+_BEGINNING = b'{"run": "'
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?$)', re.DOTALL)
+
+
+class DamagedJournal(Inconclusive):
+    """What was kept of a run cannot be read, so nothing is done on the strength of it. `reason` is why and where."""
+
+    code = "damaged_journal"
+
+    def __init__(self, where: str, reason: str) -> None:
+        self.reason = f"{where}: {reason}"
+        super().__init__(
+            f"{self.reason}.", hint="Move it aside to go on without it, once you know how the run ended."
+        )
+
+
+def to_line(event: Event) -> str:
+    """An event as one line of JSON."""
+    fields = {"run": event.run, "at": event.at.isoformat(), "key": event.key, "event": event.event}
+    return json.dumps({**fields, "data": recordable(event.data)}, ensure_ascii=False)
+
+
+def read_file(path: Path) -> Iterator[Event]:
+    """The events of a run's file. Raises DamagedJournal naming the line. Read-only."""
+    try:
+        content = read_bytes(path, limit=LARGEST)
+    except InvalidInput as wrong:
+        raise DamagedJournal(str(path), wrong.reason) from wrong
+    yield from read_lines(content, str(path))
+
+
+def read_lines(content: bytes, where: str) -> Iterator[Event]:
+    """The events of one run in order, without a line that a kill cut short.
+
+    That is the last one while nothing ends it; when the run went on behind it, it still lacks its closing braces.
+    Raises DamagedJournal for any other line that is no event, or another run's.
+    """
+    probe: State | None = None
+    *ended, last = content.split(b"\n")
+    for number, line in enumerate([*ended, last], start=1):
+        try:
+            event = _from_line(line)
+            probe = probe or State(event.run)
+            _require_fit(probe, event)
+        except MALFORMED as wrong:
+            if number > len(ended) or is_cut_short(line):
+                continue
+            raise DamagedJournal(f"{where}, line {number}", _reason(wrong)) from wrong
+        yield event
+
+
+def read_rows(rows: Iterable[tuple[Any, ...]], where: str) -> list[Event]:
+    """Events from rows of run, at, key, event, data as JSON text. Raises DamagedJournal naming the event."""
+    events: list[Event] = []
+    probe: State | None = None
+    for number, (run, at, key, name, data) in enumerate(rows, start=1):
+        try:
+            event = _whole(Event(run, at, key, name, parse_json(data)))
+            probe = probe or State(event.run)
+            _require_fit(probe, event)
+        except MALFORMED as wrong:
+            raise DamagedJournal(f"{where}, event {number}", _reason(wrong)) from wrong
+        events.append(event)
+    return events
+
+
+def is_cut_short(line: bytes) -> bool:
+    """Whether a line is the beginning of an event and no more; also nothing, and what a lost page left: zeros. Pure."""
+    line = line.strip(b"\0\r ")
+    if not line.startswith(_BEGINNING):
+        return _BEGINNING.startswith(line)
+    rest = _STRING.sub(b"", line)
+    return rest.count(b"{") > rest.count(b"}")
+
+
+def _from_line(line: bytes) -> Event:
+    try:
+        fields = parse_json(line.decode("utf-8"))
+    except UnicodeDecodeError as wrong:
+        raise InvalidInput("it is not UTF-8 text") from wrong
+    at = datetime.fromisoformat(fields["at"])
+    return _whole(Event(fields["run"], at, fields["key"], fields["event"], fields["data"]))
+
+
+def _whole(event: Event) -> Event:
+    """Raise TypeError for an event with parts of other types than an event has."""
+    names = (event.run, event.key, event.event)
+    if not all(isinstance(name, str) for name in names) or not isinstance(event.data, Mapping):
+        raise TypeError
+    if not isinstance(event.at, datetime) or event.at.tzinfo is None:
+        raise TypeError
+    return event
+
+
+def _require_fit(probe: State, event: Event) -> None:
+    """Raise one of MALFORMED for another run's event, and for one that the state of the run cannot take."""
+    if event.run != probe.run:
+        raise InvalidInput(f"it belongs to another run, {event.run}")
+    probe.take(event)
+
+
+def _reason(wrong: Exception) -> str:
+    return wrong.reason if isinstance(wrong, InvalidInput) else "it is not an event of a run"

@@ -1,0 +1,106 @@
+"""Several journals as one: the database is the authority, the keepers survive it."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+
+from cartctl.adapters.postgres import DatabaseUnreachable, SqlFailed
+from cartctl.engine.journal.lines import DamagedJournal
+from cartctl.engine.journal.stores import RECENT, Journal, open_among
+from cartctl.engine.model import Event
+from cartctl.errors import StepFailed
+
+
+class KeptJournal:
+    """The database's journal with every event repeated in the keepers, so that one of them survives it.
+
+    While `must` holds an event that the database does not take is an error; once a run has turned back
+    (`may_miss`) the keepers are enough, and `catch_up` brings the database up to date later.
+    """
+
+    def __init__(self, main: Journal | None, keepers: list[Journal]) -> None:
+        self._main = main
+        self._keepers = keepers
+        self._must = main is not None
+        self.behind = main is None
+        self._lost: Exception | None = None  # why the database takes no more
+
+    def may_miss(self) -> None:
+        """From here on an undo goes first: a database that is gone stops nothing."""
+        self._must = False
+
+    def append(self, event: Event) -> None:
+        """To the database, then to every keeper; a keeper that fails while another journal took it is no loss."""
+        kept = self._append_to_main(event)
+        lost = self._lost
+        for keeper in self._keepers:
+            try:
+                keeper.append(event)
+                kept = True
+            except Exception as failed:  # noqa: BLE001 - whatever it is, the other journals have the event
+                lost = failed
+        if not kept:
+            raise StepFailed(f"No journal took the event {event.key} {event.event}: {lost}") from lost
+
+    def _append_to_main(self, event: Event) -> bool:
+        if self._main is None or self.behind:
+            return False
+        try:
+            self._main.append(event)
+        except Exception as failed:
+            if self._must:
+                raise
+            self.behind, self._lost = True, failed
+        return not self.behind
+
+    def events(self, run: str) -> list[Event]:
+        """From the database; from all keepers together when it is gone or does not know the run."""
+        return self._events_of_main(run) or _merged(self._keepers, run)
+
+    def _events_of_main(self, run: str) -> list[Event]:
+        if self._main is None or self.behind:
+            return []
+        try:
+            return self._main.events(run)
+        except (DatabaseUnreachable, SqlFailed):
+            if self._must:
+                raise
+            self.behind = True
+            return []
+
+    def runs(self) -> list[str]:
+        """Newest first: the database's, or those of all keepers together when it is gone."""
+        if self._main is not None and not self.behind:
+            return self._main.runs()
+        return sorted({run for keeper in self._keepers for run in keeper.runs()}, reverse=True)
+
+    def open_runs(self) -> list[str]:
+        """Those that have no end, newest first."""
+        if self._main is not None and not self.behind:
+            return self._main.open_runs()
+        return open_among(self, self.runs()[:RECENT])
+
+
+def catch_up(main: Journal, keeper: Journal) -> int:
+    """Copy what only the keeper knows of the newest runs into `main`; returns the number of events it lacked.
+
+    A run that is damaged in one of them stays as it is in `main`.
+    """
+    settled = set(main.runs()) - set(main.open_runs())
+    lacked = []
+    for run in [run for run in keeper.runs()[:RECENT] if run not in settled]:
+        with suppress(DamagedJournal):
+            known = {(event.at, event.key, event.event) for event in main.events(run)}
+            lacked += [
+                event for event in keeper.events(run) if (event.at, event.key, event.event) not in known
+            ]
+    for event in lacked:
+        main.append(event)
+    return len(lacked)
+
+
+def _merged(journals: Iterable[Journal], run: str) -> list[Event]:
+    """A run's events from several journals, each once, by their time: every one of them may lack some."""
+    found = {
+        (event.at, event.key, event.event): event for journal in journals for event in journal.events(run)
+    }
+    return [found[known] for known in sorted(found)]

@@ -1,0 +1,1 @@
+"""The database's own commands as runs: migrate, rehearse, and the checks before a change."""

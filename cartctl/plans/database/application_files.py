@@ -1,0 +1,70 @@
+"""Whether the application's own migration files do what ours do: both run on a scratch copy, their catalogues compared."""
+
+from cartctl.adapters.postgres import Connection, Postgres, translated
+from cartctl.database.catalogue import Catalogue, difference, read_catalogue
+from cartctl.database.contract.contract_check import judge
+from cartctl.database.contract.existing_objects import AS_REQUIRED
+from cartctl.database.migrations.application_files import ApplicationFiles, read_application
+from cartctl.database.migrations.status import status
+from cartctl.engine.model import CheckResult, Verdict
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import CartctlError, Inconclusive
+from cartctl.migrations.frozen import MIGRATIONS, Frozen
+from cartctl.plans.database.scratch_copy import scratch_copy
+from cartctl.ports import Ports
+
+NAME = "migrations.application"
+SHOWN = 5
+EXPECTED = "files that do what ours do"
+
+
+def compare_application(ports: Ports, pulse: Pulse) -> CheckResult | None:
+    """One result where the application's files differ from ours, None where there is nothing to compare.
+
+    Fails when its files would not make what is required; warns, naming what differs, when they make more or less than
+    ours otherwise.
+    """
+    own = read_application(ports.env.database.migrations)
+    known = status(ports.database, ports.env.database)
+    pending = tuple(each for each in MIGRATIONS if each.name in known.pending)
+    if not own.differing(pending):
+        return None
+    try:
+        with scratch_copy(ports, pulse, server=None, with_data=None) as copy:
+            return _compared(copy, own, pending)
+    except Inconclusive as unknown:
+        return CheckResult(NAME, Verdict.WARN, f"not compared: {unknown.message}", EXPECTED, unknown.hint)
+
+
+def _compared(copy: Postgres, own: ApplicationFiles, pending: tuple[Frozen, ...]) -> CheckResult:
+    with copy.session("compare", autocommit=False, search_path="public") as connection:
+        ours = _after(connection, [each.up for each in pending])
+        try:
+            theirs = _after(connection, [own.files.get(each.name, each.up) for each in pending])
+        except CartctlError as failed:
+            return CheckResult(NAME, Verdict.FAIL, f"they fail: {failed.message}", EXPECTED)
+    bad = [each for each in judge(theirs, AS_REQUIRED) if each.verdict is Verdict.FAIL]
+    if bad:
+        told = "; ".join(f"{each.name} is {each.observed}, expected {each.expected}" for each in bad[:SHOWN])
+        return CheckResult(
+            NAME, Verdict.FAIL, told, EXPECTED, "See which version of the application this is."
+        )
+    lines = difference(ours, theirs).lines()
+    if not lines:
+        return CheckResult(NAME, Verdict.PASS, "other files, the same effect")
+    more = f" and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
+    hint = 'To run the application\'s files instead: database.migrations.source = "prisma"'
+    return CheckResult(
+        NAME, Verdict.WARN, f"theirs against ours: {'; '.join(lines[:SHOWN])}{more}", EXPECTED, hint
+    )
+
+
+def _after(connection: Connection, scripts: list[bytes]) -> Catalogue:
+    """The catalogue with these files executed, in a transaction that is rolled back."""
+    try:
+        with translated():
+            for script in scripts:
+                connection.execute(script)
+            return read_catalogue(connection)
+    finally:
+        connection.rollback()

@@ -1,0 +1,60 @@
+"""The read-only checks of the target that a command runs by itself before its first change, as preflight does for a deployment."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from cartctl.checks.database.ask import Question, ask_database
+from cartctl.checks.database.locks_held import migration_locks
+from cartctl.checks.database.questions import drop_questions, migration_questions
+from cartctl.database.drop.plan import DropPlan
+from cartctl.engine.model import CheckResult, Checks, Verdict
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import Inconclusive, Refused
+from cartctl.ports import Ports
+
+OF_THE_SESSION = (
+    "database.owner_role",
+    "database.schemas",
+)  # what a role that only reads need not be able to do
+
+UNCONFIGURED = ("database.app_role", "not configured")  # preflight says so; not each migration
+
+
+def migration_checks(ports: Ports, pulse: Pulse) -> Checks:
+    """Everything that a read can find before a migration. Read-only."""
+    questions = (*migration_questions(), Question("blockers.locks", migration_locks(pulse)))
+    return Checks.of(ask_database(ports.database, ports.env.database, questions, pulse))
+
+
+def drop_checks(ports: Ports, plan: DropPlan, pulse: Pulse) -> Checks:
+    """Everything that a read can find before a database rollback with this plan. Read-only."""
+    questions = drop_questions(plan, ports.directory / "runs", pulse)
+    return Checks.of(ask_database(ports.database, ports.env.database, questions, pulse))
+
+
+def for_a_reader(ports: Ports, checks: Checks) -> Checks:
+    """For a plan that is only shown: a role that may not become the owner is told so, and is not refused for it."""
+    if ports.env.database.owner_role is None:
+        return checks
+    return Checks.of(_noted(check) for check in checks.checks)
+
+
+def _noted(check: CheckResult) -> CheckResult:
+    known = check.name in OF_THE_SESSION and check.observed != "no such role"
+    return replace(check, verdict=Verdict.WARN) if known and check.verdict is Verdict.FAIL else check
+
+
+def refuse_bad(checks: Checks, say: Callable[[str], None] = lambda _: None) -> None:
+    """Say what is a warning; raise Refused for what failed, Inconclusive for what could not be determined."""
+    for check in checks.checks:
+        if check.verdict is Verdict.WARN and (check.name, check.observed) != UNCONFIGURED:
+            say(f"warning: {check.name}: {check.observed}")
+    bad = checks.bad()
+    if not bad:
+        return
+    kind = Refused if checks.verdict is Verdict.FAIL else Inconclusive
+    sentences = "; ".join(f"{check.name}: {check.observed}" for check in bad)
+    raise kind(
+        f"{sentences}. Nothing was changed.",
+        hint=" ".join(dict.fromkeys(check.hint for check in bad if check.hint)),
+    )

@@ -1,0 +1,95 @@
+"""`migrate`'s changes as short runs, under the lock of all runs and in the journal like them."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+from cartctl.config.model.environment import Environment
+from cartctl.database.migrations.apply import Migrated
+from cartctl.database.migrations.revisions import load
+from cartctl.database.migrations.status import status
+from cartctl.database.migrations.verify import verify
+from cartctl.engine.model import CheckResult, Verdict
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import Refused
+from cartctl.migrations.frozen import MIGRATIONS
+from cartctl.plans.database.checks import migration_checks, refuse_bad
+from cartctl.plans.execution.short_run import short_run
+from cartctl.ports import Ports
+from cartctl.steps.database.fingerprint import Fingerprint
+from cartctl.steps.database.migrate import Migrate, require
+
+if TYPE_CHECKING:
+    from cartctl.database.migrations.indexes import Built
+
+
+def migrate(ports: Ports, pulse: Pulse, say: Callable[[str], None]) -> Migrated:
+    """Apply what is pending and verify it, with the catalogue before it recorded: what a rollback is measured against."""
+    settings = ports.env.database
+    known = status(ports.database, settings)
+    if not known.pending and not known.unknown:
+        require(verify(ports.database, settings))
+        return Migrated(applied=(), adopted=(), heads=(MIGRATIONS[-1].revision,), seconds=0.0)
+    if settings.migrations.prisma_dir:  # loaded late: the comparison needs a server, and all that makes one
+        from cartctl.plans.database.application_files import compare_application
+
+        _refuse_other(compare_application(ports, pulse), say)
+    Thread(target=load, name="loading").start()  # while the server is waited for
+    refuse_bad(migration_checks(ports, pulse), say)
+    steps = (Fingerprint(ports.database), Migrate(ports.database, settings))
+    return _migrated(short_run(ports, "migrate", steps, pulse)["migrate"])
+
+
+def _refuse_other(compared: CheckResult | None, say: Callable[[str], None]) -> None:
+    """Say in what the application's own files differ, and refuse when it expects other tables than ours."""
+    if compared is None or compared.verdict is Verdict.PASS:
+        return
+    told = f"The application's own migration files differ from ours: {compared.observed}."
+    if compared.verdict is Verdict.FAIL:
+        raise Refused(f"{told} Nothing was changed.", hint=compared.hint)
+    say(told)
+
+
+def index(ports: Ports, pulse: Pulse) -> "Built":
+    """Build the indexes that are missing on tables which hold rows."""
+    from cartctl.database.migrations.indexes import Built
+    from cartctl.steps.database.indexes import BuildIndexes
+
+    made = short_run(ports, "migrate index", (BuildIndexes(ports.database, ports.env.database),), pulse)
+    result = made["indexes"]
+    warnings = tuple(result.get("warnings", ()))
+    return Built(tuple(result["indexes"]), tuple(result["rebuilt"]), result["seconds"], warnings)
+
+
+def adopt(ports: Ports, pulse: Pulse) -> Migrated:
+    """Record a database that another tool migrated."""
+    from cartctl.steps.database.adopt import Adopt
+
+    made = short_run(ports, "migrate adopt", (Adopt(ports.database, ports.env.database),), pulse)
+    return _migrated(made["adopt"])
+
+
+def refuse_careless(env: Environment, *, yes: bool) -> None:
+    """A dry run takes the migration's locks: a protected environment wants a person's word and its window."""
+    from cartctl.checks.preflight.people import look_at_window
+
+    if not env.protected:
+        return
+    if not yes:
+        raise Refused(
+            f"A dry run takes the migration's locks on {env.name}, which is protected.",
+            hint="Rehearse on a copy instead: cartctl rehearse; or say --yes within the window.",
+        )
+    for found in look_at_window(env, datetime.now(UTC), outside_allowed=False):
+        if found.verdict is Verdict.FAIL:
+            raise Refused(
+                f"It is outside the window of {env.name}: {found.observed}, not {found.expected}.",
+                hint="Wait for the window, or rehearse on a copy: cartctl rehearse",
+            )
+
+
+def _migrated(result: Mapping[str, Any]) -> Migrated:
+    names = {key: tuple(result[key]) for key in ("applied", "adopted", "heads")}
+    warnings = tuple(result.get("warnings", ()))
+    return Migrated(**names, seconds=result["seconds"], warnings=warnings)

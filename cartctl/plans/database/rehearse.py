@@ -1,0 +1,204 @@
+"""`rehearse`: deploy and roll back on a scratch copy of the target's schema, and see that the catalogue is the same as before."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cartctl import __version__
+from cartctl.adapters.postgres import Postgres
+from cartctl.config.values import Secret
+from cartctl.database.catalogue import fingerprint_hash, read_catalogue
+from cartctl.database.drop.differences import taken_back
+from cartctl.database.drop.drop import Allowed
+from cartctl.database.migrations.application_files import read_application
+from cartctl.database.migrations.ledger import read_ledger
+from cartctl.database.migrations.status import status
+from cartctl.engine.journal.replicated_journal import KeptJournal
+from cartctl.engine.journal.stores import FileJournal, PostgresJournal
+from cartctl.engine.lock import whoami
+from cartctl.engine.model import CheckResult, Checks, Event, Run, Verdict
+from cartctl.engine.pulse import Pulse
+from cartctl.engine.state import RUN, new_run_id
+from cartctl.errors import CartctlError, ConfigError, Inconclusive, as_error
+from cartctl.migrations.frozen import MIGRATIONS
+from cartctl.plans.database.scratch_copy import scratch_copy
+from cartctl.ports import Ports
+from cartctl.steps.database.drop import Drop
+from cartctl.steps.database.fingerprint import Fingerprint
+from cartctl.steps.database.migrate import Migrate
+
+PLAN = "rehearse"
+OUTCOMES = {Verdict.PASS: "succeeded", Verdict.FAIL: "failed"}
+_LOCALE = "SELECT datcollate FROM pg_database WHERE datname = current_database()"
+
+
+class Rehearsal:
+    """One copy of the target, and what has been found on it so far."""
+
+    def __init__(self, ports: Ports, copy: Postgres, directory: Path, pulse: Pulse) -> None:
+        self._copy = copy
+        self._pulse = pulse
+        self._settings = ports.env.database.model_copy(update={"dsn": Secret(literal=copy.dsn)})
+        self._run = Run("rehearsal", ports.env.name, datetime.now(UTC), directory, "running", {})
+
+    def checks(self) -> Iterator[CheckResult]:
+        """Migrate and verify, take it back, compare, migrate and verify again; ends at the first that fails."""
+        for name, act in (
+            ("migrate and verify", self._migrate),
+            *([("ledger", self._ledger)] if self._settings.migrations.prisma_dir else []),
+            ("roll back", self._roll_back),
+            ("catalogue as before", self._compare),
+            ("migrate and verify again", self._again),
+        ):
+            began = self._pulse.now()
+            found = _judged(name, act)
+            yield replace(found, seconds=round(self._pulse.now() - began, 3))
+            if found.verdict is not Verdict.PASS:
+                return
+
+    def _migrate(self) -> str:
+        self._keep("fingerprint", Fingerprint(self._copy).perform(self._run, self._pulse))
+        made = Migrate(self._copy, self._settings).perform(self._run, self._pulse)
+        self._keep("migrate", made)
+        return f"{len(made['applied'])} migrations, {len(made['difference']['added'])} objects, every one verified"
+
+    def _ledger(self) -> str:
+        """What the application's next `migrate deploy` compares: each of its folders applied, from this very file."""
+        own = read_application(self._settings.migrations)
+        with self._copy.session("rehearse") as connection:
+            rows = read_ledger(connection)
+        if not rows.present:
+            return "there is none"
+        for migration in MIGRATIONS:
+            if not any(
+                r.applied and r.checksum == own.checksum(migration)
+                for r in rows.rows
+                if r.name == migration.name
+            ):
+                raise ConfigError(f"{migration.name} is not recorded with the application's checksum")
+        if rows.blocking:
+            raise ConfigError(f"{rows.blocking[0].name} failed and was not resolved")
+        return f"{len(MIGRATIONS)} rows as prisma migrate deploy expects them"
+
+    def _roll_back(self) -> str:
+        gone = Drop(self._copy, self._settings, Allowed(data_loss=True)).perform(self._run, self._pulse)
+        return f"{len(gone['tables'])} tables and {len(gone['enums'])} types dropped, nobody depends on them"
+
+    def _compare(self) -> str:
+        with self._copy.session("rehearse") as connection:
+            checks = taken_back(self._run.results, read_catalogue(connection))
+        if bad := checks.bad():
+            raise ConfigError(f"left behind: {bad[0].observed}")
+        return str(checks.checks[0].observed)
+
+    def _again(self) -> str:
+        run = replace(self._run, id="rehearsal-2", results={})
+        made = Migrate(self._copy, self._settings).perform(run, self._pulse)
+        return f"{len(made['applied'])} migrations, every object verified"
+
+    def _keep(self, key: str, result: dict[str, Any]) -> None:
+        self._run = replace(self._run, results={**self._run.results, key: result})
+
+
+def rehearse(ports: Ports, pulse: Pulse, *, server: str | None, with_data: str | None) -> Checks:
+    """Rehearse on a server of a DSN or on one of our own; `with_data` names a snapshot to begin from instead of the bare schema.
+
+    What cannot be tried (an extension or collation that is missing there, no server) is unknown. The result is kept
+    in the journal, where the preflight of a protected environment looks for it.
+    """
+    began = datetime.now(UTC)
+    with closing(PostgresJournal(ports.state)) as journal:
+        journal.prepare()  # where its result could not be kept, nothing is tried
+    with ports.database.session("rehearse") as connection:
+        fingerprint = fingerprint_hash(connection)
+    if not status(ports.database, ports.env.database).pending:
+        nothing = "nothing is pending: there is nothing to rehearse"
+        return Checks((CheckResult("pending", Verdict.UNKNOWN, nothing, "migrations that are pending"),))
+    try:
+        checks = Checks.of(_tried(ports, pulse, server, with_data))
+    except Exception as failure:
+        end = as_error(failure)
+        with suppress(Exception):  # what ended the rehearsal is what is told
+            _record(ports, began, fingerprint, "failed", end.exit_code, end.message)
+        raise
+    told = "; ".join(f"{bad.name}: {bad.observed}" for bad in checks.bad())
+    _record(
+        ports,
+        began,
+        fingerprint,
+        OUTCOMES.get(checks.verdict, "inconclusive"),
+        checks.verdict.exit_code,
+        told,
+    )
+    return checks
+
+
+def rehearsed(ports: Ports) -> bool:
+    """Whether the newest rehearsal of what the target is now, with these migrations, passed. Read-only."""
+    with ports.database.session("rehearse") as connection:
+        wanted = _identity(fingerprint_hash(connection))
+    with closing(PostgresJournal(ports.state)) as journal:
+        for run in journal.runs():
+            events = journal.events(run)
+            if events and events[0].data.get("plan") == PLAN and events[0].data.get("of_what") == wanted:
+                return any(event.data.get("outcome") == "succeeded" for event in events)
+    return False
+
+
+def _tried(ports: Ports, pulse: Pulse, server: str | None, with_data: str | None) -> Iterator[CheckResult]:
+    try:
+        with (
+            scratch_copy(ports, pulse, server=server, with_data=with_data) as copy,
+            _directory() as directory,
+        ):
+            yield CheckResult("copy", Verdict.PASS, _told(ports, copy, with_data))
+            yield from Rehearsal(ports, copy, directory, pulse).checks()
+    except Inconclusive as unknown:
+        yield CheckResult("copy", Verdict.UNKNOWN, unknown.message, "a copy to try it on", unknown.hint)
+
+
+def _told(ports: Ports, copy: Postgres, with_data: str | None) -> str:
+    """What it is tried on, and in what that is not as the target."""
+    with copy.session("rehearse") as here, ports.database.session("rehearse") as there:
+        (ours,), (theirs,) = (
+            connection.execute(_LOCALE).fetchone() or ("?",) for connection in (here, there)
+        )
+        told = f"on PostgreSQL {here.info.server_version // 10000}"
+    told += f", with {with_data}" if with_data else ", schema only"
+    return told if ours == theirs else f"{told}, with the locale {ours} instead of {theirs}"
+
+
+def _judged(name: str, act: Callable[[], str]) -> CheckResult:
+    """What would stop the real one, with its hint, is the result."""
+    try:
+        return CheckResult(name, Verdict.PASS, act())
+    except Inconclusive as unknown:
+        return CheckResult(name, Verdict.UNKNOWN, unknown.message, hint=unknown.hint)
+    except CartctlError as failed:
+        return CheckResult(name, Verdict.FAIL, failed.message, hint=failed.hint)
+
+
+@contextmanager
+def _directory() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="cartctl-rehearsal-") as place:
+        yield Path(place)
+
+
+def _identity(fingerprint: str) -> list[str]:
+    """What was rehearsed: the structure it began from, and the migrations."""
+    return [fingerprint, *(migration.checksum for migration in MIGRATIONS)]
+
+
+def _record(ports: Ports, began: datetime, fingerprint: str, outcome: str, code: int, message: str) -> None:
+    """The rehearsal as a run of the journal, once it has an end."""
+    run = new_run_id()
+    started = {"plan": PLAN, "env": ports.env.name, "version": __version__, **whoami()}
+    end = {"outcome": outcome, "exit_code": code, "message": message}
+    with closing(PostgresJournal(ports.state)) as main:
+        journal = KeptJournal(main, [FileJournal(ports.directory / "runs")])
+        journal.append(Event(run, began, RUN, "started", {**started, "of_what": _identity(fingerprint)}))
+        journal.append(Event(run, datetime.now(UTC), RUN, "finished", end))

@@ -1,0 +1,22 @@
+"""What the preflight asks of the migrations: their status against the names this version knows."""
+
+from cartctl.checks.preflight import Pending
+from cartctl.database.migrations.status import status
+from cartctl.engine.pulse import Pulse
+from cartctl.migrations.frozen import NAMES
+from cartctl.plans.database.application_files import compare_application
+from cartctl.ports import Ports
+
+
+def pending(ports: Ports) -> Pending:
+    """Expected, applied and pending migrations of the target. Read-only."""
+    found = status(ports.database, ports.env.database)
+    return Pending(
+        expected=NAMES,
+        applied=found.applied,
+        pending=found.pending,
+        unknown=found.unknown,
+        failed=tuple(row.name for row in found.prisma.rows if row.failed and not row.ours),
+        notes=found.prisma.problems,
+        application=lambda: compare_application(ports, Pulse()),
+    )

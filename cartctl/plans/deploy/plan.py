@@ -1,0 +1,80 @@
+"""The deployment of the cart, in order, on one screen."""
+
+from datetime import UTC, datetime, timedelta
+
+from cartctl.checks.monitor import Monitor
+from cartctl.checks.probes.endpoints import Endpoints
+from cartctl.checks.probes.health import Health
+from cartctl.checks.probes.pages import Pages
+from cartctl.checks.wait import Until
+from cartctl.engine.model import Restore, Skip, Step
+from cartctl.monitoring.watch import Watch
+from cartctl.plans.deploy.deploy_options import Asked
+from cartctl.plans.deploy.preflight import preflight_of
+from cartctl.plans.execution import step_factories
+from cartctl.plans.execution.phases import Phase
+from cartctl.ports import Ports
+
+PREPARATION = timedelta(minutes=60)
+NEVER_SKIPPED = ("snapshot", "migrate", "health.api", "maintenance.off", "workers.start", "prewarm.restore")
+
+
+def deployment(
+    ports: Ports, watch: Watch, asked: Asked, results: step_factories.Results = step_factories.NONE
+) -> tuple[Phase, ...]:
+    """The whole plan of an environment; `results` is what the run has made, as it grows. Reads nothing from outside yet."""
+    mode = ports.env.maintenance
+    begin = (
+        step_factories.maintenance(ports)
+        if mode != "none"
+        else Skip("maintenance.on", 'maintenance = "none"')
+    )
+    end = (
+        Restore("maintenance.off", of="maintenance.on")
+        if mode != "none"
+        else Skip("maintenance.off", 'maintenance = "none"')
+    )
+    return (
+        Phase("1 Preparation", "T-60", (
+            *gate("gate.preparation", asked.at and asked.at - PREPARATION),
+            preflight_of(ports, asked),
+            step_factories.snapshot(ports),
+            step_factories.announce(ports, "announce"),
+            step_factories.prewarm(ports),
+            step_factories.fingerprint(ports, asked.images),
+        )),
+        Phase("2 Migration", "T-0", (
+            *gate("gate.t0", asked.at),
+            step_factories.workers_stop(ports),
+            begin,
+            step_factories.migrate(ports),
+            *([step_factories.restore_carts(ports, asked.restore_carts)] if asked.restore_carts else []),
+            *([end] if mode != "plan" else []),
+            step_factories.hook(ports),
+        )),
+        Phase("3 Backend", "T+5", (
+            step_factories.release(ports, "api", asked.images, results),
+            step_factories.release(ports, "workers", asked.images, results),
+            Health("health.api", ports.api),
+            Endpoints("endpoints", ports.api, ports.database),
+        )),
+        Phase("4 Frontend", "T+15", (
+            step_factories.release(ports, "frontend", asked.images, results),
+            step_factories.cache(ports),
+            step_factories.cdn(ports),
+            Pages("pages", ports.dashboard) if ports.dashboard else Skip("pages", "not configured"),
+        )),
+        Phase("5 Verification", "T+20", (
+            *([end] if mode == "plan" else []),
+            Restore("workers.start", of="workers.stop"),
+            step_factories.smoke(ports),
+            Monitor("monitor", watch, asked.monitor_for or ports.env.monitor.for_, step_factories.log_errors(ports)),
+            Restore("prewarm.restore", of="prewarm"),
+            step_factories.announce_outcome(ports),
+        )),
+    )  # fmt: skip
+
+
+def gate(key: str, at: datetime | None) -> tuple[Step, ...]:
+    """A step that waits for a time, when one is asked for."""
+    return (Until(key, at, lambda: datetime.now(UTC)),) if at else ()

@@ -1,0 +1,56 @@
+"""The preflight of a deployment, given what it asks about: the migrations, the rehearsal, the rollout, the rows to restore."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from cartctl.checks.preflight import Preflight
+from cartctl.checks.preflight.restore import Restoring
+from cartctl.plans.database.rehearse import rehearsed
+from cartctl.plans.deploy.deploy_options import Asked
+from cartctl.plans.deploy.migration_status import pending
+from cartctl.plans.execution.saved_rows import find_kept, kept_name
+from cartctl.plans.rollout.record import began_with
+from cartctl.ports import Ports
+
+
+def preflight(
+    ports: Ports,
+    asked: Mapping[str, str],
+    *,
+    outside_window: bool,
+    skip: Mapping[str, str] | None = None,
+    at: datetime | None = None,
+    restore_carts: str | None = None,
+) -> Preflight:
+    """The checklist, before anything changes; `asked` are the images of the command line.
+
+    The window must be open at `at`, when the migration begins, or now where that is later.
+    """
+    return Preflight(
+        ports,
+        lambda: pending(ports),
+        images=asked,
+        skip=skip,
+        follows=True,
+        outside_window=outside_window,
+        now=lambda: max(datetime.now(UTC), at or datetime.min.replace(tzinfo=UTC)),
+        rehearsed=lambda: rehearsed(ports),
+        rollout=lambda: began_with(ports),
+        restoring=lambda: _restoring(ports, restore_carts),
+    )
+
+
+def preflight_of(ports: Ports, asked: Asked) -> Preflight:
+    """The checklist of a deployment, as it was asked for."""
+    return preflight(
+        ports,
+        asked.images,
+        outside_window=asked.outside_window,
+        skip=asked.looks_left_out,
+        at=asked.at,
+        restore_carts=asked.restore_carts,
+    )
+
+
+def _restoring(ports: Ports, source: str | None) -> Restoring | None:
+    return Restoring(kept_name(ports, source), find_kept(ports, source)) if source else None

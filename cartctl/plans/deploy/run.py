@@ -1,0 +1,178 @@
+"""Deploying: which run begins or goes on, under which lock, watched by whom."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from cartctl.engine.lock import RunLock, whoami
+from cartctl.engine.model import Event, Verdict
+from cartctl.engine.outcome import OnFailure
+from cartctl.engine.pulse import Pulse
+from cartctl.engine.report import RunReport
+from cartctl.engine.signals import interruptible
+from cartctl.engine.state import RUN, State, new_run_id
+from cartctl.engine.view import View
+from cartctl.errors import Refused, UsageError
+from cartctl.migrations.frozen import MIGRATIONS
+from cartctl.monitoring.watch import Watch
+from cartctl.plans.deploy.deploy_options import PREFLIGHT, Asked
+from cartctl.plans.deploy.plan import NEVER_SKIPPED, deployment
+from cartctl.plans.deploy.preflight import preflight
+from cartctl.plans.execution import step_factories
+from cartctl.plans.execution.execute import Journey, carry_out
+from cartctl.plans.execution.journals import WAYS_ON, Journals, open_journals, refuse_unfinished
+from cartctl.plans.execution.phases import Phase, keys, without
+from cartctl.plans.execution.run_monitor import Watched, hear, new_watch
+from cartctl.ports import Ports
+
+
+def deploy(ports: Ports, asked: Asked, view: View) -> RunReport:
+    """Begin a deployment. Raises Refused while a run is unfinished, Locked while one is alive."""
+    step_factories.images(ports, asked.images)
+    pulse = Pulse(progress=view.progress)
+    with interruptible(pulse), open_journals(ports) as journals:
+        state = State(new_run_id())
+        with RunLock(ports.state, journals.owned, state.run, pulse) as lock:
+            refuse_unfinished(journals)
+            return _travel(ports, asked, state, journals, lock, pulse, view)
+
+
+def resume(ports: Ports, view: View) -> RunReport:
+    """Go on with the unfinished deployment, as it was asked for. Raises Refused when there is none."""
+    pulse = Pulse(progress=view.progress)
+    with (
+        interruptible(pulse),
+        open_journals(ports) as journals,
+        RunLock(ports.state, journals.owned, _unfinished_deployment(journals).run, pulse) as lock,
+    ):
+        state = _unfinished_deployment(journals)
+        asked = Asked.from_json(state.started.data["asked"] if state.started else {})
+        with _as_asked(ports, asked) as own:
+            if not state.undoing:
+                _judge_anew(own, asked, state, pulse)
+            return _travel(own, asked, state, journals, lock, pulse, view)
+
+
+@contextmanager
+def _as_asked(ports: Ports, asked: Asked) -> Iterator[Ports]:
+    """The adapters with the permission that the run was begun with; the journal was read without it."""
+    if ports.force_owned or not asked.force_owned:
+        yield ports
+        return
+    with Ports(ports.env, force_owned=True) as own:
+        yield own
+
+
+def abandon(ports: Ports, run: str) -> None:
+    """Give an unfinished run an end without touching anything. Raises Refused when it is not unfinished."""
+    pulse = Pulse()
+    with open_journals(ports) as journals, RunLock(ports.state, journals.owned, new_run_id(), pulse):
+        state = journals.state(run)
+        if state.started is None or state.finished:
+            raise Refused(f"There is no unfinished run {run}.", hint="See: cartctl history")
+        told = {"outcome": "failed", "exit_code": 5, "message": f"abandoned by {whoami()['user']}"}
+        journals.kept.append(Event(run, datetime.now(UTC), RUN, "finished", told))
+
+
+def planned(
+    ports: Ports, asked: Asked, watch: Watch, results: step_factories.Results = step_factories.NONE
+) -> tuple[Phase, ...]:
+    """The deployment's phases, without the steps that are to be skipped. Raises UsageError for one that cannot be."""
+    phases = deployment(ports, watch, asked, results)
+    for name in [name for name in asked.skip if not name.startswith(PREFLIGHT)]:
+        if name in NEVER_SKIPPED:
+            raise UsageError(
+                f"The step {name} can never be skipped.", hint=f"Never skipped: {', '.join(NEVER_SKIPPED)}."
+            )
+        if name not in keys(phases):
+            raise UsageError(f"The plan has no step {name}.", hint=f"Its steps: {', '.join(keys(phases))}.")
+    return without(phases, asked.skip)
+
+
+def _travel(
+    ports: Ports, asked: Asked, state: State, journals: Journals, lock: RunLock, pulse: Pulse, view: View
+) -> RunReport:
+    watch = new_watch(ports)
+    phases = planned(ports, asked, watch, state.results)
+    journey = Journey(
+        "deploy",
+        phases,
+        facts={
+            "steps": keys(phases),
+            "images": step_factories.images(ports, asked.images),
+            "migrations": [migration.checksum for migration in MIGRATIONS],
+        },
+        asked=asked.to_json(),
+        on_failure=OnFailure.UNDO if asked.auto_rollback else OnFailure.SETTLE,
+        next_commands=_next_commands(ports.env.name),
+    )
+    with _armed(watch, pulse, state, journals):
+        return carry_out(journey, state, ports, journals, lock=lock, pulse=pulse, view=Watched(view, watch))
+
+
+@contextmanager
+def _armed(watch: Watch, pulse: Pulse, state: State, journals: Journals) -> Iterator[None]:
+    """A resumed run takes up the past of its triggers; one that is going back needs none: they would stop its undo."""
+    if state.undoing:
+        yield
+        return
+    for event in journals.kept.events(state.run):
+        hear(watch, event)
+    if state.started is not None:
+        watch.rebuild(state.started.at)
+    with watch.armed(pulse):
+        yield
+
+
+def _unfinished_deployment(journals: Journals) -> State:
+    state = journals.unfinished()
+    if state is None:
+        raise Refused("There is no unfinished run to resume.", hint="Begin one with: cartctl deploy")
+    if state.plan != "deploy":
+        raise Refused(
+            f"The unfinished run {state.run} is a {state.plan}.",
+            hint=f"Go on with it: {WAYS_ON.get(state.plan, 'cartctl rollback')}",
+        )
+    return state
+
+
+def _judge_anew(ports: Ports, asked: Asked, state: State, pulse: Pulse) -> None:
+    """The checklist again, but for what the run itself has in its hands. Raises Refused; nothing is undone for it."""
+    if "preflight" not in state.done:
+        return
+    midway = "the run is in the middle of it"
+    skip = asked.looks_left_out | dict.fromkeys(("cluster", "metrics", "api", "dashboard", "flags"), midway)
+    found = preflight(
+        ports,
+        asked.images,
+        outside_window=asked.outside_window,
+        skip=skip,
+        restore_carts=asked.restore_carts,
+        at=asked.at,
+    ).judge(pulse)
+    if found.verdict in {Verdict.FAIL, Verdict.UNKNOWN}:
+        told = "; ".join(f"{bad.name}: {bad.observed}" for bad in found.bad())
+        raise Refused(
+            f"The run cannot go on: {told}", hint="Mend it and resume, or go back: cartctl rollback"
+        )
+    _forget_old_snapshot(ports, state)
+
+
+def _forget_old_snapshot(ports: Ports, state: State) -> None:
+    """Past `resume_max_age`, and before the migration, the snapshot is taken again."""
+    taken = state.results.get("snapshot")
+    if taken is None or "migrate" in state.done:
+        return
+    if datetime.now(UTC) - datetime.fromisoformat(taken["at"]) > ports.env.resume_max_age:
+        state.done.pop("snapshot", None)
+
+
+def _next_commands(env: str) -> Mapping[str, str]:
+    return {
+        "succeeded": f"cartctl smoke --env {env}",
+        "unchanged": f"cartctl preflight --env {env}",
+        "rolled_back": f"cartctl history --env {env}",
+        "failed": f"cartctl rollback --env {env}",
+        "inconclusive": f"cartctl monitor --once --env {env}, then cartctl smoke or cartctl rollback",
+        "interrupted": f"cartctl deploy --resume --env {env}, or cartctl rollback --env {env}",
+    }

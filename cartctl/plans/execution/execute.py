@@ -1,0 +1,105 @@
+"""Carrying a plan out as a run: from its first event to its report, whether it begins, goes on or goes back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from cartctl import __version__
+from cartctl.engine.lock import Lock, whoami
+from cartctl.engine.model import Event, Run
+from cartctl.engine.outcome import OnFailure, Outcome
+from cartctl.engine.pulse import Pulse
+from cartctl.engine.remaining import Stopping
+from cartctl.engine.report import RunReport, report
+from cartctl.engine.runner import NextCommands, Runner
+from cartctl.engine.state import RUN, State
+from cartctl.engine.view import View
+from cartctl.errors import Refused
+from cartctl.plans.execution.change_registry import kinds
+from cartctl.plans.execution.journals import Journals
+from cartctl.plans.execution.phases import IN_PLACE, Phase, describe
+from cartctl.ports import Ports
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """A plan about to be carried out: its name and phases, what must not change on resume, and what follows each outcome."""
+
+    name: str
+    phases: Sequence[Phase]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    of: str | None = None
+    on_failure: OnFailure = OnFailure.UNDO
+    next_commands: NextCommands = field(default_factory=dict)
+
+
+def carry_out(
+    journey: Journey, state: State, ports: Ports, journals: Journals, *, lock: Lock, pulse: Pulse, view: View
+) -> RunReport:
+    """Begin the run of `state`, or go on with it, and tell `view`. Raises Refused when the plan has changed since."""
+    first = _first_event(journey, state, ports.env.name)
+    rows = [(phase.name, step.key, describe(step)) for phase in journey.phases for step in phase.steps]
+    view.started(state.run, rows)
+    began = state.started.at if state.started else first.at
+    run = Run(
+        state.run, ports.env.name, began, ports.run_directory(state.run), "running", dict(state.results)
+    )
+    runner = Runner(
+        run,
+        state,
+        journals.kept,
+        kinds=kinds(ports),
+        lock=lock,
+        pulse=pulse,
+        observe=view.event,
+        on_failure=journey.on_failure,
+    )
+    journals.kept.append(first)
+    state.take(first)
+    steps = [step for phase in journey.phases for step in phase.steps]
+    next_command = journey.next_commands.get("interrupted", "cartctl history")
+    going_on = next_command() if callable(next_command) else next_command
+    stopping = Stopping(
+        state, journals.kept, IN_PLACE, going_on, lambda: runner.has_changed(steps, at_work=True)
+    )
+    with stopping.at_once(pulse):
+        outcome = runner.execute(steps, journey.next_commands, first)
+    ended = _report(journals, state.run, outcome)
+    view.finished(ended)
+    return ended
+
+
+def _first_event(journey: Journey, state: State, env: str) -> Event:
+    at = datetime.now(UTC)
+    if state.started is not None:
+        refuse_changed(state, journey.facts)
+        before = {"plan": journey.name, "env": env, "done": sorted(state.done), **whoami()}
+        return Event(state.run, at, RUN, "resumed", before)
+    asked = {"facts": dict(journey.facts), "asked": dict(journey.asked)}
+    taken_over = {"of": journey.of, "evidence": state.held()}
+    told = {"plan": journey.name, "env": env, **taken_over, **asked, "version": __version__, **whoami()}
+    return Event(state.run, at, RUN, "started", told)
+
+
+def _report(journals: Journals, run: str, outcome: Outcome) -> RunReport:
+    return replace(
+        report(journals.kept.events(run)),
+        outcome=outcome.word,
+        exit_code=outcome.exit_code,
+        message=outcome.message,
+        next_command=outcome.next_command,
+    )
+
+
+def refuse_changed(state: State, facts: Mapping[str, Any]) -> None:
+    """A run is resumed with the plan it began with. Raises Refused with the difference."""
+    former = state.started.data.get("facts", {}) if state.started else {}
+    changed = [name for name in sorted({*former, *facts}) if former.get(name) != facts.get(name)]
+    if changed:
+        told = "; ".join(f"{name} was {former.get(name)}, is {facts.get(name)}" for name in changed)
+        raise Refused(
+            f"The plan has changed since run {state.run} began: {told}.",
+            hint=f"Put it back as it was, or use: cartctl rollback, or cartctl deploy --abandon {state.run}",
+        )

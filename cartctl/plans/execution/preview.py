@@ -1,0 +1,132 @@
+"""What a plan would do now: each step with the live values, what would change, and what a guard would refuse. Read-only."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from cartctl.engine.evidence import dump, guard_revert, load
+from cartctl.engine.model import Change, Evidence, Restore, Skip, Step
+from cartctl.engine.runner import Kinds
+from cartctl.errors import CartctlError, Refused
+from cartctl.plans.execution.phases import Phase, describe
+
+CODE = ("release", "revision")  # kinds of Change that decide which code runs
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRow:
+    """One step: what it does, and for a Change the values now and those it would ask for.
+
+    `moves` says the same in words, where the values themselves tell nobody anything. `refused` is why a guard would not let the run move them; empty where none would.
+    """
+
+    phase: str
+    offset: str
+    key: str
+    does: str
+    before: dict[str, Any] | None = None
+    after: dict[str, Any] | None = None
+    note: str = ""
+    refused: str = ""
+    moves: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A plan as `cartctl plan` shows it; `blocked` are the refusals that keep the whole run from beginning."""
+
+    kind: ClassVar[str] = "plan"
+
+    name: str
+    env: str
+    rows: tuple[PlanRow, ...]
+    blocked: tuple[str, ...] = ()
+
+    def refuse_blocked(self) -> None:
+        """Raise Refused, before the first step, where the code could be reverted only in part: it would leave a mix of versions."""
+        if self.blocked:
+            raise Refused(" ".join(self.blocked), hint="Fix that, then run the command again.")
+
+
+def preview(
+    name: str,
+    env: str,
+    phases: Sequence[Phase],
+    evidence: Mapping[str, Evidence] | None = None,
+    kinds: Kinds | None = None,
+) -> Plan:
+    """Observe every Change and say what it would move; `evidence` is what Restores would revert, rebuilt by `kinds`.
+
+    The guards are those of the run itself. Read-only; what cannot be observed is said in the row.
+    """
+    held = evidence or {}
+    steps = [(phase, step) for phase in phases for step in phase.steps]
+    rows = tuple(_row(phase, step, held, kinds or {}) for phase, step in steps)
+    blocked = [
+        row.refused
+        for row, (_, step) in zip(rows, steps, strict=True)
+        if row.refused and _is_code(step, held)
+    ]
+    return Plan(name, env, rows, tuple(dict.fromkeys(blocked)))
+
+
+def _is_code(step: Step, held: Mapping[str, Evidence]) -> bool:
+    if isinstance(step, Restore):
+        return step.of in held and held[step.of].kind in CODE
+    return isinstance(step, Change) and step.kind in CODE
+
+
+def _row(phase: Phase, step: Step, held: Mapping[str, Evidence], kinds: Kinds) -> PlanRow:
+    row = (phase.name, phase.offset, step.key, describe(step))
+    match step:
+        case Skip():
+            return PlanRow(*row[:3], does="", note=step.reason)
+        case Restore() if step.of in held and held[step.of].kind in kinds:
+            return _restored(row, step, held[step.of], kinds)
+        case Restore() if held:
+            return PlanRow(*row, note="nothing to revert")
+        case Change():
+            return _changed(row, step)
+        case _:
+            return PlanRow(*row)
+
+
+def _restored(row: tuple[str, str, str, str], step: Restore, held: Evidence, kinds: Kinds) -> PlanRow:
+    """What reverting would move, from the values that are there now, behind the guard that an undo has."""
+    change = kinds[held.kind](step.of, held.names)
+    refused, remarks = "", list[str]()
+    try:
+        remarks = guard_revert(change, held)
+    except Refused as guard:
+        refused = f"{guard.message} {guard.hint}".strip()
+    except CartctlError as unknown:
+        return PlanRow(*row, note=unknown.message)
+    moved = _moved(row, change, load(change, held.before), refused)
+    return replace(moved, note="; ".join(text for text in (moved.note, *remarks) if text))
+
+
+def _changed(row: tuple[str, str, str, str], change: Change[Any]) -> PlanRow:
+    return _moved(row, change, None, "")
+
+
+def _moved(
+    row: tuple[str, str, str, str], change: Change[Any], to: Mapping[str, Any] | None, refused: str
+) -> PlanRow:
+    """A Change from what is so now to `to`, or to its own target."""
+    try:
+        now = change.observe(change.names)
+        after = change.target(now) if to is None else to
+        change.guard(after)
+    except Refused as guard:
+        return PlanRow(*row, refused=refused or f"{guard.message} {guard.hint}".strip())
+    except CartctlError as unknown:
+        return PlanRow(*row, note=unknown.message, refused=refused)
+    same = all(after.get(name) == value for name, value in now.items())
+    before = dump(change, now)
+    return PlanRow(
+        *row,
+        before=before,
+        after=before if same else dump(change, after),
+        note="already so" if same else "",
+        refused=refused,
+    )

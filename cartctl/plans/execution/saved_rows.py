@@ -1,0 +1,66 @@
+"""Where rows to put back are: saved by a rollback, named by its run, or in a snapshot, named by its id."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cartctl.database.contract.definition import SCHEMA
+from cartctl.database.drop.restore_rows import Kept, OpenKept, our_tables
+from cartctl.database.drop.saved_rows import read_saved
+from cartctl.errors import UsageError
+from cartctl.ports import Ports
+from cartctl.snapshots.storage.destination import open_store
+from cartctl.snapshots.storage.local import DUMP
+
+ROWS = "rows"  # in a run's directory
+
+
+def find_kept(ports: Ports, name: str) -> OpenKept:
+    """How to open the rows called `name`: a run, a snapshot, or the directory of saved rows.
+
+    Raises UsageError when there are none, Refused for a directory whose manifest cannot be read.
+    """
+    store = open_store(ports.env)
+    directory = _directory(ports, name)
+    saved = read_saved(directory) if directory is not None else None
+    if saved is None and (_is_path(name) or store.find(name) is None):
+        raise UsageError(
+            f"There are no rows called {name}.",
+            hint="Give the run of a rollback that saved rows (cartctl history), their directory (cartctl report RUN), "
+            "or a snapshot (cartctl snapshot list).",
+        )
+
+    @contextmanager
+    def opened() -> Iterator[Kept]:
+        if saved is not None and directory is not None:
+            yield Kept(kept_name(ports, name), directory / DUMP, saved.files, saved.rows)
+            return
+        manifest = store.get(name)
+        manifest.refuse_other(ports.env.name, ports.database.name)
+        ours = {table.name: table.rows for table in manifest.tables if table.schema_name == SCHEMA}
+        with store.opened(name) as dump:
+            rows = {table: ours[table] for table in our_tables() if table in ours}
+            yield Kept(name, dump.path, dump.files, rows)
+
+    return opened
+
+
+def kept_name(ports: Ports, name: str) -> str:
+    """What a restore records as its source: a run's own directory is that run, whichever way it was given."""
+    if not _is_path(name):
+        return name
+    directory = Path(name).expanduser().resolve()
+    own = (ports.directory / "runs").resolve()
+    return directory.parent.name if directory == own / directory.parent.name / ROWS else str(directory)
+
+
+def _is_path(name: str) -> bool:
+    return os.sep in name
+
+
+def _directory(ports: Ports, name: str) -> Path | None:
+    """The directory of saved rows that a name means; None for what can only be a snapshot."""
+    if _is_path(name):
+        return Path(name).expanduser().resolve()
+    return ports.run_directory(name) / ROWS if open_store(ports.env).path(name) else None

@@ -1,0 +1,113 @@
+"""A run of one or two Actions by themselves: under the lock of all runs, journalled like them, taken up when it was killed.
+
+Apart from the plans, since it needs neither cluster nor monitor: a DBA runs it with a database alone.
+"""
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from cartctl import __version__
+from cartctl.engine.lock import RunLock, whoami
+from cartctl.engine.model import Action, Event, Run
+from cartctl.engine.pulse import Pulse
+from cartctl.engine.signals import stopped
+from cartctl.engine.state import RUN, State, new_run_id
+from cartctl.errors import CartctlError, OperatorNeeded, Refused, as_error
+from cartctl.plans.execution.journals import WAYS_ON, Journals, open_journals, refuse_unfinished
+from cartctl.ports import Ports
+
+
+def short_run(ports: Ports, name: str, actions: Sequence[Action[Any]], pulse: Pulse) -> dict[str, Any]:
+    """Carry `actions` out in order as a run of the plan `name`; gives what each made, by its key.
+
+    Raises Refused while another plan's run is unfinished, Locked while one is alive, and what an Action raises, which
+    then is the run's end.
+    """
+    with open_journals(ports, without_cluster=True) as journals:
+        state = _begun(journals, name) or State(new_run_id())
+        with RunLock(ports.state, journals.owned, state.run, pulse) as lock:
+            if state.started is None:
+                refuse_unfinished(journals)
+                _tell(
+                    journals,
+                    state,
+                    RUN,
+                    "started",
+                    plan=name,
+                    env=ports.env.name,
+                    version=__version__,
+                    **whoami(),
+                )
+            try:
+                _take_all(ports, actions, pulse, journals, state, lock)
+            except Exception as failure:
+                ended = _ended_by(failure, actions, state)
+                told = {"message": ended.message, "hint": ended.hint}
+                with suppress(Exception):  # what ended the run is what is told
+                    _tell(
+                        journals, state, RUN, "finished", outcome="failed", exit_code=ended.exit_code, **told
+                    )
+                raise ended from failure
+            except KeyboardInterrupt:
+                raise stopped(
+                    f"Stopped at once during {pulse.doing}: it is done as a whole or not at all.",
+                    hint=f"Next: {WAYS_ON.get(name, 'cartctl history')}",
+                ) from None
+            _tell(journals, state, RUN, "finished", outcome="succeeded", exit_code=0, message="")
+        return dict(state.results)
+
+
+def _take_all(
+    ports: Ports,
+    actions: Sequence[Action[Any]],
+    pulse: Pulse,
+    journals: Journals,
+    state: State,
+    lock: RunLock,
+) -> None:
+    directory = ports.run_directory(state.run)
+    run = Run(state.run, ports.env.name, datetime.now(UTC), directory, "running", dict(state.results))
+    for action in actions:
+        if action.key not in state.done:
+            pulse.doing = action.key
+            lock.confirm()
+            _take(action, run, pulse, journals, state)
+            run = replace(run, results=dict(state.results))
+
+
+def _take(action: Action[Any], run: Run, pulse: Pulse, journals: Journals, state: State) -> None:
+    began = time.monotonic()
+    try:
+        found = action.find(run)
+        result = action.perform(run, pulse) if found is None else found
+    except Exception as failure:
+        error = as_error(failure)
+        told = {"code": error.code, "message": error.message, "hint": error.hint}
+        _tell(journals, state, action.key, "failed", **told)
+        raise
+    _tell(journals, state, action.key, "applied", seconds=round(time.monotonic() - began, 3), result=result)
+
+
+def _ended_by(failure: Exception, actions: Sequence[Action[Any]], state: State) -> CartctlError:
+    """What ended the run; a refusal promises that nothing was changed, which an earlier Action may have done."""
+    error = as_error(failure)
+    made = [action.key for action in actions if action.key in state.done and not action.harmless]
+    if made and error.exit_code == Refused.exit_code:
+        return OperatorNeeded(f"{error.message} Done before: {', '.join(made)}.", hint=error.hint)
+    return error
+
+
+def _begun(journals: Journals, name: str) -> State | None:
+    """A run of this plan that was killed: each of its Actions is whole or not there, so it simply goes on."""
+    unfinished = journals.unfinished()
+    return unfinished if unfinished is not None and unfinished.plan == name else None
+
+
+def _tell(journals: Journals, state: State, key: str, event: str, **data: Any) -> None:
+    told = Event(state.run, datetime.now(UTC), key, event, data)
+    journals.kept.append(told)
+    state.take(told)

@@ -1,0 +1,272 @@
+"""The steps of the plans, each given the adapters it needs and the part of the configuration that concerns it."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Any
+
+from cartctl.adapters.cluster import Image
+from cartctl.adapters.flag_store import ConfigMapFlags, FileFlags, FlagStore
+from cartctl.checks.catalogue import SameCatalogue
+from cartctl.checks.log_errors import LogErrors
+from cartctl.checks.probes.health import OldHealth
+from cartctl.checks.running_images import running_images
+from cartctl.checks.smoke.suite import Smoke
+from cartctl.config.values import revealed
+from cartctl.database.catalogue import read_catalogue
+from cartctl.database.drop.drop import Allowed
+from cartctl.database.drop.plan import DropPlan, plan_drop
+from cartctl.engine.model import Evidence, Skip, Step
+from cartctl.errors import UsageError
+from cartctl.plans.execution.saved_rows import find_kept, kept_name
+from cartctl.ports import Ports
+from cartctl.snapshots.backup_providers import open_provider
+from cartctl.snapshots.create import Subject
+from cartctl.snapshots.storage.destination import open_store
+from cartctl.steps.announce import Announce, AnnounceOutcome
+from cartctl.steps.cache import InvalidateCache
+from cartctl.steps.cdn import PurgeCdn
+from cartctl.steps.database.backup import Backup
+from cartctl.steps.database.drop import Drop
+from cartctl.steps.database.fingerprint import Fingerprint
+from cartctl.steps.database.hook import Hook
+from cartctl.steps.database.migrate import Migrate
+from cartctl.steps.database.restore_rows import RestoreCarts
+from cartctl.steps.database.snapshot import Snapshot
+from cartctl.steps.flags import Flags, Target, names_in, off
+from cartctl.steps.maintenance import Doors, Maintenance
+from cartctl.steps.release import Release
+from cartctl.steps.replicas import CRONJOB, DEPLOYMENT, Replicas
+from cartctl.steps.revision import Revision
+
+NOT_CONFIGURED = "not configured"
+ARRIVES = timedelta(minutes=3)  # a mounted ConfigMap reaches pods within two minutes
+GROUPS = ("api", "workers", "frontend")
+Results = Mapping[str, Any]  # what a run's Actions have made by now
+NONE: Results = MappingProxyType({})
+
+
+def snapshot(ports: Ports) -> Step:
+    """A verified and pinned dump, or the backup of another tool."""
+    provider = open_provider(ports.env.database.snapshots)
+    if provider is not None:
+        return Backup(provider)
+    return Snapshot(
+        Subject(ports.env.name, ports.database, lambda connection: read_catalogue(connection).hash),
+        open_store(ports.env),
+        max_age=ports.env.resume_max_age,
+    )
+
+
+def announce(ports: Ports, key: str) -> Step:
+    """Stakeholders are told."""
+    return Announce(key, ports.notifiers) if ports.notifiers else Skip(key, NOT_CONFIGURED)
+
+
+def announce_outcome(ports: Ports) -> Step:
+    """Stakeholders are told what came of it, whatever that is."""
+    return AnnounceOutcome("report", ports.notifiers) if ports.notifiers else Skip("report", NOT_CONFIGURED)
+
+
+def prewarm(ports: Ports) -> Step:
+    """More replicas of the API, or more of its autoscaler's minimum."""
+    more = ports.env.cluster.prewarm
+    if not more:
+        return Skip("prewarm", NOT_CONFIGURED)
+    names = ports.cluster.scalers(more)
+    return replicas(ports, "prewarm", tuple(names), {name: more[name.partition("/")[2]] for name in names})
+
+
+def replicas(
+    ports: Ports, key: str, names: tuple[str, ...], more: Mapping[str, int] | None = None
+) -> Replicas:
+    """Sizes: `more` of each name, or 0."""
+    return Replicas(
+        key,
+        names,
+        ports.cluster,
+        timeout=ports.env.release.timeout.total_seconds(),
+        drain=ports.env.cluster.workers.drain.total_seconds(),
+        wanted=(lambda name, size: size + more[name]) if more else (lambda _name, _size: 0),
+    )
+
+
+def workers_stop(ports: Ports) -> Step:
+    """Background processors to 0, scheduled ones suspended."""
+    workers = ports.env.cluster.workers
+    names = (
+        *[DEPLOYMENT + name for name in workers.deployments],
+        *[CRONJOB + name for name in workers.cronjobs],
+    )
+    return replicas(ports, "workers.stop", names) if names else Skip("workers.stop", NOT_CONFIGURED)
+
+
+def maintenance(ports: Ports, key: str = "maintenance.on", names: tuple[str, ...] = ()) -> Maintenance:
+    """Maintenance mode, obeyed by every replica of the API."""
+    where, http = ports.env.cluster.maintenance, ports.env.http
+    return Maintenance(
+        key,
+        names or (f"{where.configmap}/{where.key}",),
+        ports.cluster,
+        doors=Doors(ports.api_deployments, http.shopper_path, http.admin_path, ports.token, ports.api),
+        timeout=ARRIVES.total_seconds(),
+        limit=where.limit,
+    )
+
+
+def fingerprint(ports: Ports, asked: Mapping[str, str]) -> Step:
+    """The catalogue before the migration, and what the workers run before they are stopped."""
+    workers = tuple(images(ports, asked)["workers"])
+    return Fingerprint(ports.database, lambda: _running(release_of(ports, "release.workers", workers)))
+
+
+def _running(workers: Release) -> dict[str, dict[str, str]]:
+    found = workers.observe(workers.names)
+    return {name: {image.ref: image.digest} for name, image in found.items() if image.digest}
+
+
+def migrate(ports: Ports) -> Step:
+    """The three migrations, applied and verified."""
+    return Migrate(ports.database, ports.env.database)
+
+
+def restore_carts(ports: Ports, source: str) -> Step:
+    """Rows that a rollback saved, or a snapshot's, put back. Raises UsageError when there are none of this name."""
+    kept = find_kept(ports, source)
+    return RestoreCarts(ports.database, ports.env.database, kept, name=kept_name(ports, source))
+
+
+def hook(ports: Ports) -> Step:
+    """The user's own command after the migration."""
+    argv = ports.env.release.after_migrate
+    given = revealed(ports.env.release.environment)
+    return (
+        Hook(argv, ports.env.release.timeout, given) if argv else Skip("hook.after_migrate", NOT_CONFIGURED)
+    )
+
+
+def images(ports: Ports, asked: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Group → `deployment.container` → image, with those asked for by `DEPLOYMENT[.CONTAINER]=REF` put in.
+
+    Raises UsageError for a deployment that the plan does not release.
+    """
+    release = ports.env.release
+    groups = {"api": dict(release.api), "workers": dict(release.workers), "frontend": dict(release.frontend)}
+    for name, ref in asked.items():
+        found = [
+            (group, known)
+            for group in GROUPS
+            for known in groups[group]
+            if name in {known, known.partition(".")[0]}
+        ]
+        if len(found) != 1:
+            every = ", ".join(known for group in GROUPS for known in groups[group]) or "none"
+            raise UsageError(
+                f"--image {name}={ref} names no single container of the plan.",
+                hint=f"The plan releases: {every}.",
+            )
+        groups[found[0][0]][found[0][1]] = ref
+    return groups
+
+
+def release(ports: Ports, group: str, asked: Mapping[str, str], results: Results = NONE) -> Step:
+    """The images of one group of deployments; the run's `results` know what stopped ones ran."""
+    wanted = images(ports, asked)[group]
+    key = f"release.{group}"
+    return release_of(ports, key, tuple(wanted), wanted, results) if wanted else Skip(key, NOT_CONFIGURED)
+
+
+def release_of(
+    ports: Ports,
+    key: str,
+    names: tuple[str, ...],
+    wanted: Mapping[str, str] | None = None,
+    results: Results = NONE,
+) -> Release:
+    """A release, or (without `wanted`) one rebuilt from its evidence."""
+    return Release(
+        key,
+        names,
+        ports.cluster,
+        timeout=ports.env.release.timeout.total_seconds(),
+        images=wanted,
+        ran=lambda: (results.get("fingerprint") or {}).get("running", {}),
+    )
+
+
+def flag_store(ports: Ports) -> FlagStore:
+    """Where the feature flags are kept."""
+    where = ports.env.rollout.flags
+    if where.file is not None:
+        return FileFlags(where.file)
+    return ConfigMapFlags(ports.cluster, where.configmap, where.key)
+
+
+def flags(
+    ports: Ports, key: str = "flags", names: tuple[str, ...] = (), wanted: Target | None = None
+) -> Flags:
+    """The feature flags, moved to what is `wanted`: left out, to 0 % but for the internal companies."""
+    store = flag_store(ports)
+    return Flags(key, names or names_in(store), store, wanted or off(ports.env.rollout.internal_companies))
+
+
+def revision(
+    ports: Ports, key: str, names: tuple[str, ...], wanted: Mapping[str, str] | None = None
+) -> Revision:
+    """Earlier templates, or (without `wanted`) those of the evidence."""
+    timeout = ports.env.release.timeout.total_seconds()
+    return Revision(key, names, ports.cluster, timeout=timeout, wanted=wanted)
+
+
+def old_health(ports: Ports, recorded: Callable[[], Mapping[str, Image]]) -> OldHealth:
+    """The version that the code was reverted to: `recorded` gives its images by `deployment.container`."""
+    return OldHealth("health.old", ports.api, running=lambda: running_images(ports.cluster, recorded()))
+
+
+def recorded_images(evidence: Mapping[str, Evidence]) -> dict[str, Image]:
+    """The images that releases found, from their evidence alone. Pure."""
+    return {
+        name: Image(value["ref"], value.get("digest"))
+        for held in evidence.values()
+        if held.kind == Release.kind
+        for name, value in held.before.items()
+    }
+
+
+def cache(ports: Ports) -> Step:
+    """Cached keys, invalidated."""
+    return (
+        InvalidateCache(ports.redis, ports.env.cache.keys) if ports.redis else Skip("cache", NOT_CONFIGURED)
+    )
+
+
+def cdn(ports: Ports) -> Step:
+    """Static assets, purged."""
+    return PurgeCdn(ports.cdn) if ports.cdn else Skip("cdn", NOT_CONFIGURED)
+
+
+def log_errors(ports: Ports, *, since: float = 1.0) -> LogErrors:
+    """Errors about carts in the application's logs, from `since` seconds before they are first looked at."""
+    return LogErrors(lambda: ports.log_tail(since=since), ports.env.logs.errors_per_minute)
+
+
+def smoke(ports: Ports) -> Step:
+    """The full suite."""
+    return Smoke(
+        "smoke", ports.api, ports.shopper, ports.dashboard, ports.database, suites=ports.env.http.suites
+    )
+
+
+def drop_plan(ports: Ports, results: Mapping[str, Any], *, keep_dependents: bool) -> DropPlan:
+    """What a database rollback would drop. Read-only. Raises Refused for a run that recorded no catalogue."""
+    return plan_drop(ports.database, ports.env.database, results, keep_dependents=keep_dependents)
+
+
+def drop(ports: Ports, allowed: Allowed) -> Step:
+    """The cart's tables and types, dropped in one transaction."""
+    return Drop(ports.database, ports.env.database, allowed)
+
+
+def catalogue(ports: Ports, results: Mapping[str, Any]) -> Step:
+    """The catalogue, against the fingerprint taken before the deployment."""
+    return SameCatalogue(ports.database, results)

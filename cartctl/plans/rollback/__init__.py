@@ -1,0 +1,1 @@
+"""Rolling back: the plan, which run is selected, and running it."""

@@ -1,0 +1,264 @@
+"""Taking a deployment back: which run, past whom, and without the database when it is gone."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from shlex import quote
+from typing import ClassVar
+
+from cartctl.adapters.postgres import SqlFailed
+from cartctl.database.drop.plan import DropPlan, refuse_nothing, require
+from cartctl.engine.lock import Lock, RunLock, find_holder, hand_over, holder_of
+from cartctl.engine.model import Checks, Event, Evidence
+from cartctl.engine.outcome import OnFailure
+from cartctl.engine.pulse import Pulse
+from cartctl.engine.report import RunReport, saved_rows
+from cartctl.engine.runner import NextCommands
+from cartctl.engine.signals import interruptible
+from cartctl.engine.state import RUN, State, new_run_id
+from cartctl.engine.view import View
+from cartctl.errors import Locked, OperatorNeeded, Refused
+from cartctl.plans.database.checks import drop_checks, for_a_reader, refuse_bad
+from cartctl.plans.execution import step_factories
+from cartctl.plans.execution.change_registry import kinds as known_kinds
+from cartctl.plans.execution.execute import Journey, carry_out
+from cartctl.plans.execution.journal_file import read_journal_file
+from cartctl.plans.execution.journals import Journals, open_journals
+from cartctl.plans.execution.phases import Phase
+from cartctl.plans.execution.preview import Plan, preview
+from cartctl.plans.rollback.plan import Wanted, rollback
+from cartctl.plans.rollback.selection import newest_change, released, select, with_tables
+from cartctl.ports import Ports
+
+PLAN = "rollback"
+STOPS_WITHIN = 60.0  # seconds; a living run acknowledges within 5 s, then finishes what it holds
+
+
+def take_back(ports: Ports, wanted: Wanted, view: View, say: Callable[[str], None]) -> RunReport:
+    """Roll back, or go on with a rollback that died.
+
+    Raises Refused when there is nothing to take back, Locked when another rollback is alive.
+    """
+    pulse, stopped = Pulse(progress=view.progress), False
+    with interruptible(pulse), open_journals(ports, without_database=not wanted.database) as journals:
+        if journals.main is None:
+            say("The database does not answer: rolling back the code alone, under the cluster's own lock.")
+        else:
+            stopped = _stop_living(ports, journals, wanted, pulse, say)
+        state, taken = choose(journals, wanted)
+        with _locked(ports, journals, state, pulse) as lock:
+            made = journals.origin(taken)
+            state.results |= {name: made[name] for name in ("fingerprint", "migrate") if name in made}
+            phases = rollback(ports, state.results, wanted, state.inherited)
+            if state.started is None:
+                _refuse_blocked(ports, phases, state, stopped=stopped)
+            journey = Journey(
+                PLAN,
+                phases,
+                facts={"database": wanted.database},
+                of=taken.run,
+                on_failure=OnFailure.GO_ON,
+                next_commands=_next_commands(ports.env.name, state),
+            )
+            told = carry_out(journey, state, ports, journals, lock=lock, pulse=pulse, view=view)
+        for run in (taken, *journals.since(taken)):
+            _end_of(run, told, journals)
+    return told
+
+
+@dataclass(frozen=True, slots=True)
+class ImageMove:
+    """One container's image, now and after the rollback."""
+
+    name: str
+    now: str
+    then: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.now} → {self.then}"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a rollback would do: to which run, its plan and, with `--database`, what would be dropped."""
+
+    kind: ClassVar[str] = "rollback_plan"
+
+    taken_back: str
+    plan: Plan
+    database: DropPlan | None
+    started_at: datetime | None = None
+    images: tuple[ImageMove, ...] = ()
+    checks: Checks = field(default_factory=Checks)  # of the database, before the drop
+
+    def __str__(self) -> str:
+        """The run, its time and the images, as one line."""
+        time = f" of {self.started_at:%Y-%m-%d %H:%M} UTC" if self.started_at else ""
+        moves = ", ".join(str(move) for move in self.images) or "no image changes"
+        return f"run {self.taken_back}{time} ({moves})"
+
+    @property
+    def rows(self) -> int:
+        """Rows that the tables hold."""
+        return self.database.rows if self.database else 0
+
+    def refuse_unfit(self, *, allow_data_loss: bool) -> None:
+        """Raise Refused, before anything begins, for what would leave a mix of versions or stop the drop."""
+        self.plan.refuse_blocked()
+        if self.database:
+            require(self.database, allow_data_loss=allow_data_loss)
+            if self.checks.checks:
+                refuse_bad(self.checks)
+
+
+def show_plan(ports: Ports, wanted: Wanted, *, only_shown: bool = False) -> Shown:
+    """Look at everything a rollback would do. Read-only. Raises what the rollback itself would refuse.
+
+    With `only_shown` a role that may only read is not refused for what it may not do.
+    """
+    with open_journals(ports, without_database=not wanted.database, read_only=True) as journals:
+        state, taken = choose(journals, wanted)
+        results = journals.origin(taken)
+    drop = (
+        step_factories.drop_plan(ports, results, keep_dependents=wanted.keep_dependents)
+        if wanted.database
+        else None
+    )
+    if drop and state.started is None:
+        refuse_nothing(drop)
+    plan = preview(
+        PLAN,
+        ports.env.name,
+        rollback(ports, results, wanted, state.inherited),
+        state.evidence,
+        known_kinds(ports),
+    )
+    began = taken.started.at if taken.started else None
+    checks = drop_checks(ports, drop, Pulse()) if drop and not drop.empty else Checks()
+    checks = for_a_reader(ports, checks) if only_shown else checks
+    return Shown(taken.run, plan, drop, began, _images(plan, state.evidence), checks)
+
+
+def _images(plan: Plan, evidence: Mapping[str, Evidence]) -> tuple[ImageMove, ...]:
+    """From what is asked for now (or was, where that cannot be observed) to what the evidence holds."""
+    now = {
+        name: str(value["ref"])
+        for row in plan.rows
+        for name, value in (row.before or {}).items()
+        if isinstance(value, Mapping) and "ref" in value
+    }
+    moves = (ImageMove(name, now.get(name, to), before) for name, (before, to) in released(evidence).items())
+    return tuple(move for move in moves if move.now != move.then)
+
+
+def choose(journals: Journals, wanted: Wanted) -> tuple[State, State]:
+    """The rollback's own state, begun or new, and that of the run it takes back. Read-only.
+
+    A new one holds what it takes over: what the run moved and did not put back, what an earlier rollback of it left, and
+    with `--database` the images of every deployment since the tables were made.
+    """
+    unfinished = journals.unfinished()
+    if unfinished is not None and unfinished.plan == PLAN:
+        taken = journals.state(str(unfinished.of))
+        if wanted.run not in {None, taken.run}:
+            raise Refused(
+                f"The rollback {unfinished.run} of {taken.run} is unfinished.",
+                hint="Go on with it: cartctl rollback",
+            )
+        return unfinished, taken
+    taken = _to_take(journals, wanted)
+    state = State(new_run_id())
+    state.inherit(taken)
+    if wanted.database and wanted.run is None and wanted.journal is None:
+        state.evidence = {**taken.touched, **state.evidence}
+        for later in journals.since(taken):
+            state.evidence = chained(state.evidence, later)
+    state.evidence |= journals.left_by(taken)
+    return state, taken
+
+
+def _to_take(journals: Journals, wanted: Wanted) -> State:
+    if wanted.journal:
+        return read_journal_file(wanted.journal)
+    if not wanted.database:
+        return select(journals, wanted.run)
+    if wanted.run is not None:
+        return with_tables(journals, wanted.run)
+    return journals.migrating() or newest_change(journals)
+
+
+def chained(evidence: Mapping[str, Evidence], later: State) -> dict[str, Evidence]:
+    """Releases on top of releases: what was before the first, and every image asked for since. Pure."""
+    found = {**later.evidence, **evidence}
+    for key, newer in later.touched.items():
+        older = evidence.get(key)
+        if newer.kind == "release" and older is not None and older.names == newer.names:
+            found[key] = replace(older, to=(*older.to, newer.before, *newer.to))
+        elif newer.kind == "release":
+            found[key] = newer
+    return found
+
+
+def _stop_living(
+    ports: Ports, journals: Journals, wanted: Wanted, pulse: Pulse, say: Callable[[str], None]
+) -> bool:
+    """A running deployment hands over, and True is returned; a running rollback does not, unless it is taken over."""
+    with ports.state.session("look for a living run") as connection:
+        holder = find_holder(connection, journals.owned)
+    if holder and journals.state(holder.run).plan == PLAN and not wanted.take_over:
+        raise Locked(f"A rollback is at work: {holder}.", hint="Wait for it; one that hangs: --take-over")
+    hand_over(ports.state, journals.kept, pulse, take_over=wanted.take_over, timeout=STOPS_WITHIN, say=say)
+    return holder is not None
+
+
+def _refuse_blocked(ports: Ports, phases: Sequence[Phase], state: State, *, stopped: bool) -> None:
+    """The guards of every release once more, under the lock and before the first step.
+
+    Raises Refused, or OperatorNeeded where a running deployment has been stopped for this rollback.
+    """
+    try:
+        preview(PLAN, ports.env.name, phases, state.evidence, known_kinds(ports)).refuse_blocked()
+    except Refused as blocked:
+        if not stopped:
+            raise
+        raise OperatorNeeded(
+            f"{blocked.message} The deployment that was running is stopped between two steps.",
+            hint=f"{blocked.hint} Next: cartctl rollback --env {ports.env.name}",
+        ) from blocked
+
+
+@contextmanager
+def _locked(ports: Ports, journals: Journals, state: State, pulse: Pulse) -> Iterator[Lock]:
+    with ExitStack() as held:
+        lock: Lock | None = None
+        if journals.main is not None:
+            with suppress(SqlFailed):  # a database that answers and takes no writes keeps no lock's owner
+                lock = held.enter_context(RunLock(ports.state, journals.owned, state.run, pulse, wait=2))
+        yield lock or held.enter_context(ports.cluster.lease(holder_of(state.run)))
+
+
+def _end_of(taken: State, told: RunReport, journals: Journals) -> None:
+    """A run that was unfinished has its end now: it was rolled back, by this one."""
+    if taken.finished or taken.started is None or told.outcome not in {"succeeded", "inconclusive"}:
+        return
+    data = {"outcome": "rolled_back", "exit_code": 4, "message": f"taken back by {told.run}"}
+    journals.kept.append(Event(taken.run, datetime.now(UTC), RUN, "finished", data))
+
+
+def _next_commands(env: str, state: State) -> NextCommands:
+    return {
+        "succeeded": lambda: _after(env, state),
+        "failed": f"cartctl rollback --env {env}",
+        "inconclusive": f"cartctl health --env {env}",
+        "interrupted": f"cartctl rollback --env {env}",
+    }
+
+
+def _after(env: str, state: State) -> str:
+    """Rows that were saved come back with a later deployment, which is given their directory."""
+    place = saved_rows(state.results)
+    later = (
+        f"; to restore the rows: cartctl deploy --env {env} --restore-carts {quote(place)}" if place else ""
+    )
+    return f"cartctl health --env {env}{later}"

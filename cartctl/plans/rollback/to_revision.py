@@ -1,0 +1,121 @@
+"""`rollback --to-revision`: deployments that other tools released go back to a revision that is named, never "the former"."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from cartctl.adapters.cluster import Cluster, Image, TemplateRevision
+from cartctl.engine.lock import RunLock
+from cartctl.engine.pulse import Pulse
+from cartctl.engine.report import RunReport
+from cartctl.engine.signals import interruptible
+from cartctl.engine.state import State, new_run_id
+from cartctl.engine.view import View
+from cartctl.errors import Refused, UsageError
+from cartctl.plans.execution import step_factories
+from cartctl.plans.execution.execute import Journey, carry_out
+from cartctl.plans.execution.journals import Journals, open_journals, refuse_unfinished
+from cartctl.plans.execution.phases import Phase
+from cartctl.plans.execution.preview import Plan, PlanRow, preview
+from cartctl.ports import Ports
+
+PLAN = "revision"
+
+
+def parse_revisions(given: Sequence[str]) -> dict[str, str]:
+    """DEPLOYMENT=N as typed. Raises UsageError."""
+    found = {}
+    for one in given:
+        name, _, revision = one.partition("=")
+        if not name or not revision.isdecimal() or int(revision) < 1:
+            raise UsageError(
+                f"--to-revision {one} is not DEPLOYMENT=N.",
+                hint="For example: --to-revision payment-api=3; see kubectl rollout history deployment/payment-api -n NAMESPACE",
+            )
+        found[name] = str(int(revision))
+    return found
+
+
+def show_revisions(ports: Ports, revisions: Mapping[str, str]) -> Plan:
+    """What going to these revisions would change. Read-only. Raises as `put_back`, before anything begins."""
+    with open_journals(ports, read_only=True) as journals:
+        begun = _begun(journals, revisions)
+    phases = _phases(ports, revisions, begun)
+    plan = preview(PLAN, ports.env.name, phases)
+    return replace(plan, rows=tuple(_in_words(row, ports.cluster) for row in plan.rows))
+
+
+def _in_words(row: PlanRow, cluster: Cluster) -> PlanRow:
+    """A row about templates, with the number, images and change-cause of each revision: their hashes tell nobody anything."""
+    moves = []
+    for name, template in (row.before or {}).items():
+        known = cluster.revisions(name)
+        now, then = (_named(known, one) for one in (template, (row.after or {}).get(name)))
+        moves.append(f"{name}: {now} → {then}" if now != then else f"{name}: {now}, already so")
+        moves += [f"  {one}" for one in known if str(one) not in {now, then}]
+    return replace(row, moves=tuple(moves))
+
+
+def _named(known: Sequence[TemplateRevision], template: str | None) -> str:
+    return next((str(one) for one in known if one.template == template), "a revision that is gone")
+
+
+def put_back(ports: Ports, revisions: Mapping[str, str], view: View) -> RunReport:
+    """Go to these revisions, or go on with it where it died; a rollout that fails puts the templates back.
+
+    Raises Refused while another run is unfinished, UnknownDeployment for a revision that is not there.
+    """
+    pulse = Pulse(progress=view.progress)
+    with interruptible(pulse), open_journals(ports) as journals:
+        state = _begun(journals, revisions) or State(new_run_id())
+        with RunLock(ports.state, journals.owned, state.run, pulse) as lock:
+            if state.started is None:
+                refuse_unfinished(journals)
+            env = ports.env.name
+            journey = Journey(
+                PLAN,
+                _phases(ports, revisions, state),
+                facts={"revisions": dict(revisions)},
+                next_commands={
+                    "succeeded": f"cartctl health --env {env}",
+                    "failed": f"cartctl history --env {env}",
+                },
+            )
+            return carry_out(journey, state, ports, journals, lock=lock, pulse=pulse, view=view)
+
+
+def _phases(ports: Ports, revisions: Mapping[str, str], begun: State | None) -> tuple[Phase, ...]:
+    held = begun.touched.get(PLAN) if begun else None
+    wanted = {  # a revision that a cluster has gone to has another number there: once begun, the journal knows the template
+        name: held.to[-1][name] if held else ports.cluster.template_of(name, number)
+        for name, number in revisions.items()
+    }
+    steps = (
+        step_factories.revision(ports, PLAN, tuple(wanted), wanted),
+        step_factories.old_health(ports, lambda: _images(ports.cluster, wanted)),
+    )
+    return (Phase("1 Code", "", steps),)
+
+
+def _images(cluster: Cluster, wanted: Mapping[str, str]) -> dict[str, Image]:
+    """The images of the wanted templates, by `deployment.container`. Read-only."""
+    return {
+        f"{name}.{container}": Image(ref)
+        for name, template in wanted.items()
+        for one in cluster.revisions(name)
+        if one.template == template
+        for container, ref in one.images.items()
+    }
+
+
+def _begun(journals: Journals, revisions: Mapping[str, str]) -> State | None:
+    unfinished = journals.unfinished()
+    if unfinished is None or unfinished.plan != PLAN or unfinished.started is None:
+        return None
+    former = unfinished.started.data.get("facts", {}).get("revisions")
+    if former != dict(revisions):
+        told = ", ".join(f"{name}={revision}" for name, revision in (former or {}).items())
+        raise Refused(
+            f"The run {unfinished.run} to {told} is unfinished.",
+            hint=f"Go on with it: cartctl rollback --to-revision {told.replace(', ', ' --to-revision ')}",
+        )
+    return unfinished

@@ -1,0 +1,46 @@
+"""The checks of a rollout run, each given the adapters it needs."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cartctl.checks.flag_responses import FlagsAsked
+from cartctl.checks.gates import Gates, Past
+from cartctl.engine.model import CheckResult
+from cartctl.plans.execution import step_factories
+from cartctl.plans.execution.run_monitor import new_watch
+from cartctl.plans.rollout.inputs import Desk
+from cartctl.ports import Ports
+from cartctl.rollout.gates import count_carts, judge_conversion
+
+LOGS_BACK = timedelta(
+    hours=1
+)  # that a gate reads at most: a day of every replica's log is too much to ask for
+
+
+def flags_asked(ports: Ports, expected: Mapping[str, Mapping[str, bool]], *, optional: bool) -> FlagsAsked:
+    """Every replica of the API confirms who is on."""
+    timeout = step_factories.ARRIVES.total_seconds()
+    return FlagsAsked(
+        "flags.asked", ports.cluster, ports.flags_door, expected, timeout=timeout, optional=optional
+    )
+
+
+def gates(desk: Desk) -> Gates:
+    """What must be so before a stage is entered. Close its watch afterwards."""
+    ports = desk.ports
+    env, rate = ports.env, ports.env.thresholds.error_rate
+    interval = env.metrics.scrape_interval.total_seconds() if env.metrics else 15.0
+    past = Past(ports.metrics, rate.critical, rate.rollback_after.total_seconds(), interval)
+    logs = step_factories.log_errors(ports, since=min(env.rollout.gate.lookback, LOGS_BACK).total_seconds())
+    judged = (lambda: _conversion(desk)) if desk.already else None
+    every = env.monitor.every.total_seconds()
+    smoke: Any = step_factories.smoke(ports)
+    return Gates(new_watch(ports), past, smoke, logs, env.rollout.gate, judged, every=every)
+
+
+def _conversion(desk: Desk) -> CheckResult:
+    until = datetime.now(UTC)
+    gate = desk.ports.env.rollout.gate
+    on = desk.already | frozenset(desk.ports.env.rollout.internal_companies)
+    return judge_conversion(count_carts(desk.ports.database, until - gate.lookback, until), on, gate)

@@ -1,0 +1,230 @@
+"""What a rollout command would do, worked out and refused before anything is done. Read-only."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import date
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from cartctl.config.model.stages import HUNDRED, Stage
+from cartctl.engine.model import Checks
+from cartctl.errors import CartctlError, Refused, UsageError
+from cartctl.plans.rollout.inputs import Desk
+from cartctl.rollout.allocation import setting_for, target
+from cartctl.rollout.document import FLAGS, Setting, is_by_hand, put_in, render, write
+from cartctl.rollout.evaluation import Evaluation
+from cartctl.rollout.frozen import BucketingChanged, freeze, refuse_other_library
+from cartctl.rollout.record import Step
+
+ASKED = 5  # companies of each kind that the application is asked about
+TRIED = 500  # companies that the library evaluates before a document is written
+NOBODY = "cartctl-nobody"  # a company there is not: off unless everybody is on
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """One change of the rollout: the step for the journal, the setting it writes (None: none), and whom it concerns."""
+
+    kind: ClassVar[str] = "rollout_step"
+
+    step: Step
+    setting: Setting | None = None
+    values: Mapping[str, Any] | None = None  # written as they are, instead of a setting's
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    expected: Mapping[str, Mapping[str, bool]] = field(
+        default_factory=dict
+    )  # company → flag → on, to be confirmed
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a person says with a command."""
+
+    why: str = ""
+    force: bool = False
+    approved_by: str = ""
+
+
+def propose_start(desk: Desk, start: date | None, told: Told) -> Proposal:
+    """Off for everybody but the internal companies, and the day from which days are counted.
+
+    Raises UsageError for a date in the past, Refused while a rollout is under way.
+    """
+    if desk.record.begun:
+        raise Refused(
+            f"A rollout has been under way since {desk.record.start}.",
+            hint="Stop it first: cartctl rollout abort",
+        )
+    begin = start or desk.ports.env.rollout.start
+    if begin is None:
+        raise UsageError("There is no start date.", hint="Say --date YYYY-MM-DD, or set rollout.start.")
+    today = desk.schedule_from(begin).today(desk.clock())
+    if begin < today:
+        raise UsageError(
+            f"The start date {begin} is in the past; today is {today}.", hint="Say --date YYYY-MM-DD."
+        )
+    refuse_other_library()
+    rollout = desk.ports.env.rollout
+    first = desk.stages[0]
+    allocation = rollout.companies.allocation if rollout.companies else "exact"
+    setting = Setting(Decimal(0), allocation, (), None, rollout.internal_companies, rollout.seed)
+    entered = 0 if begin == today and first.percent == 0 and first.first == 0 else -1
+    step = _counted(desk, Step("start", told.why, (today - begin).days, today, entered), setting, told)
+    name = first.name if entered == 0 else "before the first stage"
+    frozen = freeze(rollout.seed).to_json()
+    return _proposal(desk, replace(step, name=name, start=begin, frozen=frozen, before=""), setting)
+
+
+def propose_stage(desk: Desk, index: int, told: Told, gates: Checks | None) -> Proposal:
+    """Entering a stage. Raises Refused when a company would lose what it has, or a sign-off is missing."""
+    stage, now = desk.stages[index], desk.clock()
+    if stage.signoff and not told.approved_by:
+        raise Refused(
+            f"{stage.name} waits for somebody's approval.", hint="cartctl rollout advance --approved-by NAME"
+        )
+    setting = setting_for(desk.ground, stage, _allocation(desk), desk.already, _listed(desk))
+    step = Step(
+        "advance",
+        told.why,
+        desk.schedule.day(now),
+        desk.schedule.today(now),
+        index,
+        stage.name,
+        approved_by=told.approved_by,
+    )
+    step = _counted(desk, step, setting, told, stage)
+    found = [f"{one.name}: {one.verdict} ({one.observed})" for one in gates.checks] if gates else []
+    made = _proposal(desk, replace(step, gates=found), setting)
+    if made.removed:
+        raise Refused(
+            f"{len(made.removed)} companies would lose what they have: {_some(made.removed)}.",
+            hint="Look with: cartctl rollout preview",
+        )
+    return made
+
+
+def propose_percent(desk: Desk, percent: Decimal, told: Told) -> Proposal:
+    """A percentage outside the schedule. Lowered, it keeps those who come first. Raises Refused without `force`."""
+    if not told.force:
+        raise Refused("This leaves the schedule aside.", hint="Say --force, and --why; it is recorded.")
+    stage = Stage(0, 0, f"{percent.normalize():f}%", percent)
+    allocation, ground = _allocation(desk), desk.ground
+    setting = setting_for(ground, stage, allocation, desk.already, _listed(desk))
+    wanted = target(percent, len(ground.companies.ids))
+    if wanted < len(desk.already):
+        kept = tuple(sorted(ground.buckets.first(desk.already, wanted))) if allocation == "exact" else ()
+        setting = replace(setting, cohort=kept)
+    now = desk.clock()
+    step = Step("set", told.why, desk.schedule.day(now), desk.schedule.today(now), name=stage.name)
+    return _proposal(desk, _counted(desk, step, setting, told, stage), setting)
+
+
+def propose_abort(desk: Desk, told: Told) -> Proposal:
+    """To 0 %, with those who were on as the companies to ask about, as far as they can be known without the database."""
+    internal = desk.ports.env.rollout.internal_companies
+    on: list[str] = []
+    with suppress(CartctlError):  # an emergency waits for no list
+        on = sorted(desk.already)
+    expected = {one: dict.fromkeys(FLAGS, one in internal) for one in (*internal[:1], *on[:8], NOBODY)}
+    now = desk.clock()
+    step = Step("abort", told.why, None, now.date(), after="0", removed=len(on))
+    with suppress(CartctlError):
+        step = replace(
+            step, before=desk.record.percent, day=desk.schedule.day(now), on=desk.schedule.today(now)
+        )
+    return Proposal(step, Setting(internal=internal), None, (), tuple(on), expected)
+
+
+def propose_word(desk: Desk, action: str, told: Told) -> Proposal:
+    """`hold` or `resume`: recorded, and nothing moved. Raises Refused where it would say what is so already."""
+    held = desk.standing.held is not None
+    if not desk.record.begun or held == (action == "hold"):
+        state = "aborted" if not desk.record.begun else "on hold already" if held else "not on hold"
+        raise Refused(f"The rollout is {state}.", hint="See: cartctl rollout status")
+    now = desk.clock()
+    return Proposal(Step(action, told.why, desk.schedule.day(now), desk.schedule.today(now)))
+
+
+def values_for(setting: Setting, before: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a setting, but for flags that were set by hand."""
+    wanted = render(setting)
+    hands = {name for name in FLAGS if is_by_hand(before.get(name))}
+    return {name: before[name] if name.rpartition("/")[2] in hands else wanted.get(name) for name in before}
+
+
+def _listed(desk: Desk) -> tuple[str, ...]:
+    """The list as it was written last."""
+    return desk.setting.cohort if desk.setting is not None and desk.record.begun else ()
+
+
+def _allocation(desk: Desk) -> Any:
+    companies = desk.ports.env.rollout.companies
+    return companies.allocation if companies else "exact"
+
+
+def _counted(desk: Desk, step: Step, setting: Setting, told: Told, stage: Stage | None = None) -> Step:
+    pool = desk.companies.pool(beta=stage.beta if stage else False)
+    now = setting.members(desk.companies.ids, desk.ground.buckets)
+    return replace(
+        step,
+        before=desk.record.percent,
+        after=f"{setting.percent.normalize():f}",
+        of="beta companies" if stage and stage.beta else "companies",
+        allocation=setting.allocation,
+        eligible=len(pool),
+        target=target(setting.percent, len(pool)),
+        enabled=len(now),
+        added=len(now - desk.already),
+        removed=len(desk.already - now),
+        forced=told.force,
+    )
+
+
+def _proposal(desk: Desk, step: Step, setting: Setting) -> Proposal:
+    """With its document tried on the library: what it answers is what was counted. Raises StepFailed for one too large."""
+    _refuse_unshared(setting, desk)
+    now = setting.members(desk.companies.ids, desk.ground.buckets)
+    added, removed = sorted(now - desk.already), sorted(desk.already - now)
+    values = values_for(setting, desk.values)
+    document = put_in(desk.document, values)
+    write(document, "a ConfigMap")
+    asked = Evaluation(document)
+    rest = (one for one in desk.companies.ids if one not in now)
+    for one in _first(TRIED, [*added, *removed, *rest, *now]):
+        if asked.on(desk.flag, one) is not (one in now):
+            raise BucketingChanged(
+                f"The flags' library answers otherwise than was counted, for example for {one}.",
+                hint="Nothing was written. Install the version of openfeature-flagd-core that cartctl was released with.",
+            )
+    outside = [one for one in desk.companies.ids if one not in now]
+    some = [*setting.internal[:1], *added[:ASKED], *_first(ASKED, [*removed, *outside])]
+    return Proposal(step, setting, None, tuple(added), tuple(removed), answers(desk, values, some))
+
+
+def answers(desk: Desk, values: Mapping[str, Any], companies: Iterable[str]) -> dict[str, dict[str, bool]]:
+    """What the library has for companies when the document holds these values: company → each flag that is defined → on."""
+    asked = Evaluation(put_in(desk.document, values))
+    defined = [name for name in FLAGS if {**desk.values, **values}.get(name) is not None]
+    return {company: {name: asked.on(name, company) for name in defined} for company in companies}
+
+
+def _refuse_unshared(setting: Setting, desk: Desk) -> None:
+    """Raise Refused for ids that other languages' libraries hash otherwise: by share, a company would have it here and not there."""
+    odd = [one for one in desk.companies.ids if not one.isascii()]
+    if odd and setting.allocation == "fractional" and 0 < setting.percent < HUNDRED:
+        raise Refused(
+            f"{len(odd)} companies have ids beyond ASCII, which applications in other languages put elsewhere: {_some(odd)}.",
+            hint='Set rollout.companies.allocation = "exact".',
+        )
+
+
+def _first(count: int, some: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(some))[:count]
+
+
+def _some(names: Iterable[str]) -> str:
+    known = list(names)
+    more = f" and {len(known) - ASKED} more" if len(known) > ASKED else ""
+    return ", ".join(known[:ASKED]) + more

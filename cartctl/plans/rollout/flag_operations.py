@@ -1,0 +1,183 @@
+"""The verbs of `cartctl flags`: one flag by hand, and the last change taken back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any, ClassVar, Literal
+
+from cartctl.engine.evidence import ChangedBySomebodyElse
+from cartctl.engine.report import RunReport
+from cartctl.engine.state import State
+from cartctl.engine.view import View
+from cartctl.errors import Refused, UsageError
+from cartctl.plans.execution import step_factories
+from cartctl.plans.rollout.decisions import NOBODY, Proposal, Told, answers
+from cartctl.plans.rollout.inputs import Clock, Desk
+from cartctl.plans.rollout.run import change
+from cartctl.ports import Ports
+from cartctl.rollout.document import (
+    EVALUATOR,
+    FLAGS,
+    PLAIN,
+    Setting,
+    is_by_hand,
+    read_setting,
+    render,
+    set_by_hand,
+)
+from cartctl.rollout.evaluation import Evaluation
+from cartctl.rollout.record import PLAN, Step
+
+To = Literal["on", "off", "rollout"]
+
+
+@dataclass(frozen=True, slots=True)
+class CompanyFlags:
+    """What one company has, and why."""
+
+    kind: ClassVar[str] = "flags"
+
+    company: str
+    flags: Mapping[str, bool]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FlagRow:
+    """One of the cart's flags: who decides about it, and the library's answer for a company that no list names."""
+
+    name: str
+    decided: str
+    plain: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FlagList:
+    """The cart's flags, and how many flags of others stand in the same document."""
+
+    kind: ClassVar[str] = "flag_list"
+
+    place: str
+    flags: tuple[FlagRow, ...]
+    others: int
+
+
+def list_flags(desk: Desk) -> FlagList:
+    """The cart's flags as they stand. Read-only."""
+    rows = tuple(FlagRow(name, _decided(desk, name), desk.values.get(PLAIN + name)) for name in FLAGS)
+    others = sum(name not in FLAGS for name in desk.document.get("flags", {}))
+    return FlagList(step_factories.flag_store(desk.ports).place, rows, others)
+
+
+def evaluate(desk: Desk, company: str) -> CompanyFlags:
+    """What the library answers for a company. Read-only. Raises UsageError for one that nobody knows."""
+    rollout = desk.ports.env.rollout
+    known = (
+        rollout.companies is None or company in rollout.internal_companies or company in desk.companies.ids
+    )
+    if not known:
+        raise UsageError(f"There is no company {company}.", hint="Its id as rollout.companies gives it.")
+    asked = Evaluation(desk.document)
+    flags = {name: asked.on(name, company) for name in FLAGS}
+    return CompanyFlags(company, flags, _reason(desk.setting, company, asked.reason(FLAGS[0], company)))
+
+
+def set_flag(
+    ports: Ports, flag: str, to: To, told: Told, view: View, *, clock: Clock | None = None
+) -> RunReport | None:
+    """One flag on or off for everybody whatever the rollout does, or following it again. Raises UsageError for an unknown one."""
+    if flag not in FLAGS:
+        raise UsageError(f"There is no flag {flag}.", hint=f"The cart's flags: {', '.join(FLAGS)}.")
+    return change(ports, lambda desk, _: _by_hand(desk, flag, to, told), view, clock=clock)
+
+
+def undo(ports: Ports, told: Told, view: View, *, clock: Clock | None = None) -> RunReport | None:
+    """Put back what the newest change of the flags has moved. Raises Refused when somebody has changed them since."""
+    return change(ports, lambda desk, _: _undoing(desk, told), view, clock=clock)
+
+
+def _by_hand(desk: Desk, flag: str, to: To, told: Told) -> Proposal:
+    setting = desk.setting or Setting(internal=desk.ports.env.rollout.internal_companies)
+    followed = render(setting)
+    value = followed[flag] if to == "rollout" else set_by_hand(to == "on")
+    values = {flag: value}
+    if to == "rollout":
+        values[EVALUATOR] = followed[EVALUATOR]
+    if step_factories.flag_store(desk.ports).keeps_plain:
+        values[PLAIN + flag] = (
+            followed[PLAIN + flag] if to == "rollout" else "true" if to == "on" else "false"
+        )
+    now = desk.clock()
+    step = Step(f"flags set {to}", told.why, on=now.date(), name=flag)
+    return Proposal(step, None, values, expected=answers(desk, values, _asked_about(desk)))
+
+
+def _undoing(desk: Desk, told: Told) -> Proposal:
+    state, step = _newest(desk)
+    evidence = state.evidence["flags"]
+    moved = [name for name in evidence.names if evidence.to[-1].get(name) != evidence.before.get(name)]
+    other = [name for name in moved if desk.values.get(name) != evidence.to[-1].get(name)]
+    if other:
+        raise ChangedBySomebodyElse(
+            f"{', '.join(other)} has been changed since run {state.run}.",
+            hint="Look at it with: cartctl flags list",
+        )
+    back: dict[str, Any] = {name: evidence.before.get(name) for name in moved}
+    setting = read_setting({**desk.values, **back})
+    percent = setting.percent if setting else Decimal(step.before or 0)
+    stage = None if step.stage is None or step.action == "start" else step.stage - 1
+    made = Step(
+        "flags undo", told.why or f"run {state.run}", on=desk.clock().date(), stage=stage, undoes=step.action
+    )
+    made = replace(made, before=desk.record.percent, after=f"{percent.normalize():f}")
+    return Proposal(made, None, back, expected=answers(desk, back, _asked_about(desk)))
+
+
+def _asked_about(desk: Desk) -> tuple[str, ...]:
+    """An internal company, one there is not, and some that there are."""
+    rollout = desk.ports.env.rollout
+    some = desk.companies.ids[:: max(1, len(desk.companies.ids) // 8)] if rollout.companies else ()
+    return (*rollout.internal_companies[:1], NOBODY, *some)
+
+
+def _newest(desk: Desk) -> tuple[State, Step]:
+    """The newest run of the rollout that moved flags and left them so. Two runs of one second are told apart by their events."""
+    for step in reversed(desk.record.history):
+        state = desk.journals.state(step.run)
+        if state.plan == PLAN and state.finished and "flags" in state.evidence:
+            if step.action == "start":
+                raise Refused(
+                    "The newest change is the rollout's start.", hint="Stop it with: cartctl rollout abort"
+                )
+            return state, step
+    raise Refused("cartctl has changed no flags here.", hint="See: cartctl flags list")
+
+
+def _decided(desk: Desk, name: str) -> str:
+    definition = desk.values.get(name)
+    if definition is None:
+        return "not defined"
+    if not isinstance(definition, Mapping):
+        return f"nothing: it is no definition ({definition!r})"
+    if is_by_hand(definition):
+        return f"{definition.get('defaultVariant')} for everybody, by hand"
+    setting = desk.setting
+    if setting is None:
+        return f"not by cartctl (its default is {definition.get('defaultVariant')})"
+    of = "companies" if setting.beta is None else "beta companies"
+    return f"rollout, {setting.percent.normalize():f} % of {of}, {setting.allocation}"
+
+
+def _reason(setting: Setting | None, company: str, word: str) -> str:
+    if setting is None:
+        return f"not decided by cartctl: {word}"
+    if company in setting.internal:
+        return "internal company"
+    if company in setting.cohort:
+        return "in the cohort"
+    if setting.everybody:
+        return "everybody is on"
+    share = f"{setting.percent.normalize():f} %"
+    return (
+        f"by its bucket among {share}" if setting.allocation == "fractional" else f"{word}: {share}, by list"
+    )

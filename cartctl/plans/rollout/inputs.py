@@ -1,0 +1,156 @@
+"""All that a rollout command looks at: the record of its runs, the calendar, the companies, and who is on now. Read-only."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import cached_property
+from typing import Any
+
+from cartctl.adapters.flag_store import Stored
+from cartctl.config.model.stages import Stage, read_stages
+from cartctl.engine.journal.replicated_journal import KeptJournal
+from cartctl.engine.journal.stores import FileJournal
+from cartctl.errors import Refused
+from cartctl.plans.execution import step_factories
+from cartctl.plans.execution.journals import Journals, open_journals
+from cartctl.plans.rollout.record import read_record
+from cartctl.ports import Ports
+from cartctl.rollout.allocation import Ground
+from cartctl.rollout.companies import Companies, read_companies
+from cartctl.rollout.document import FLAGS, Setting, is_by_hand, parse, put_in, read_setting, values_in
+from cartctl.rollout.evaluation import Buckets, Evaluation
+from cartctl.rollout.frozen import refuse_changed
+from cartctl.rollout.record import Record
+from cartctl.rollout.schedule import Schedule, Standing, frozen_days
+from cartctl.steps.flags import names_in
+
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One environment's rollout as it stands; each part is looked at when it is first asked for.
+
+    `clock` is whose calendar counts; without one it is the database's, so that two laptops agree on the day.
+    """
+
+    ports: Ports
+    journals: Journals
+    clock: Clock
+    file: FileJournal
+
+    @cached_property
+    def record(self) -> Record:
+        """What the runs tell."""
+        return read_record(self.journals.kept, self.file)
+
+    @cached_property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages of the file."""
+        return read_stages(self.ports.env.rollout.stages)
+
+    @property
+    def standing(self) -> Standing:
+        """Where the rollout stands. Raises Refused when there is none."""
+        if self.record.standing is None:
+            raise Refused("No rollout has been started.", hint="Start one with: cartctl rollout start")
+        return self.record.standing
+
+    @property
+    def schedule(self) -> Schedule:
+        """The calendar of the rollout that has begun, or of the one that the file has. Raises Refused without a start date."""
+        start = self.record.start or self.ports.env.rollout.start
+        if start is None:
+            raise Refused(
+                "No rollout has been started.", hint="Start one with: cartctl rollout start --date YYYY-MM-DD"
+            )
+        return self.schedule_from(start)
+
+    def schedule_from(self, start: date) -> Schedule:
+        """The calendar of a rollout from a date on."""
+        rollout, window = self.ports.env.rollout, self.ports.env.window
+        frozen = frozen_days(rollout.calendar.freeze, window.freeze if window else ())
+        return Schedule(start, self.stages, rollout.calendar, frozen, rollout.soak_days)
+
+    @cached_property
+    def companies(self) -> Companies:
+        """Those a stage is counted over."""
+        rollout = self.ports.env.rollout
+        return read_companies(rollout.companies, self.ports.database).without(rollout.internal_companies)
+
+    @cached_property
+    def ground(self) -> Ground:
+        """What every stage is allocated on. Raises BucketingChanged when it is not what the rollout began with."""
+        rollout = self.ports.env.rollout
+        if self.record.begun:
+            refuse_changed(self.record.frozen, rollout.seed)
+        return Ground(self.companies, rollout.internal_companies, rollout.seed, Buckets(rollout.seed))
+
+    @cached_property
+    def stored(self) -> Stored:
+        """The document's text and the plain keys, in one reading."""
+        return step_factories.flag_store(self.ports).read()
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The document of flags. Raises BrokenDocument."""
+        return parse(self.stored.text, step_factories.flag_store(self.ports).place)
+
+    @cached_property
+    def values(self) -> dict[str, Any]:
+        """The cart's own values in it."""
+        return values_in(self.document, self.stored.plain, names_in(step_factories.flag_store(self.ports)))
+
+    @cached_property
+    def setting(self) -> Setting | None:
+        """What cartctl has written; None where it was somebody else."""
+        return read_setting(self.values)
+
+    @cached_property
+    def flag(self) -> str:
+        """The flag that stands for the feature: the first that follows the rollout. Raises Refused when none does."""
+        for name in FLAGS:
+            if not is_by_hand(self.values.get(name)):
+                return name
+        raise Refused(
+            "All three flags are set by hand.", hint="cartctl flags set FLAG rollout lets one follow again."
+        )
+
+    @cached_property
+    def already(self) -> frozenset[str]:
+        """The companies that are on now, the internal ones not counted."""
+        if self.setting is not None and self.setting.seed == self.ground.seed:
+            return self.setting.members(self.companies.ids, self.ground.buckets)
+        return self.on_in(self.values)
+
+    def on_in(self, values: Mapping[str, Any]) -> frozenset[str]:
+        """The companies that the library has on when the document holds these values. Raises NotEvaluated."""
+        asked = Evaluation(put_in(self.document, values))
+        return frozenset(one for one in self.companies.ids if asked.on(self.flag, one))
+
+
+@contextmanager
+def open_desk(
+    ports: Ports, clock: Clock | None = None, *, read_only: bool = False, without_database: bool = False
+) -> Iterator[Desk]:
+    """The desk of an environment. Raises DatabaseUnreachable, unless the caller can do `without_database`.
+
+    Its runs stay out of the cluster's small copy of the journal, which is for deployments to be taken back from.
+    """
+    with open_journals(ports, read_only=read_only, without_database=without_database) as journals:
+        file = FileJournal(ports.directory / "runs")
+        kept = Journals(KeptJournal(journals.main, [file]), journals.main)
+        yield Desk(ports, kept, clock or _clock_of(ports, journals), file)
+
+
+def _clock_of(ports: Ports, journals: Journals) -> Clock:
+    if journals.main is None:
+        return lambda: datetime.now(UTC)
+
+    def now() -> datetime:
+        with ports.state.session("clock") as connection:
+            row = connection.execute("SELECT clock_timestamp()").fetchone()
+        return row[0] if row else datetime.now(UTC)
+
+    return now

@@ -1,0 +1,156 @@
+"""The verbs of `cartctl rollout`, each deciding under the lock on what is there then."""
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import ClassVar
+
+from cartctl.engine.model import Checks, Verdict
+from cartctl.engine.pulse import Pulse
+from cartctl.engine.report import RunReport
+from cartctl.engine.view import View
+from cartctl.errors import CheckFailed, Inconclusive, Refused
+from cartctl.plans.rollout import checks as rollout_parts
+from cartctl.plans.rollout.decisions import (
+    Proposal,
+    Told,
+    propose_abort,
+    propose_percent,
+    propose_stage,
+    propose_start,
+    propose_word,
+)
+from cartctl.plans.rollout.inputs import Clock, Desk
+from cartctl.plans.rollout.run import change
+from cartctl.ports import Ports
+
+PATIENCE = 60.0  # seconds that a second `advance --auto` waits for the first
+
+
+@dataclass(frozen=True, slots=True)
+class Unmoved:
+    """A command of the rollout that had nothing to do, and why."""
+
+    kind: ClassVar[str] = "unmoved"
+
+    why: str
+
+
+def start(
+    ports: Ports, begin: date | None, told: Told, view: View, *, clock: Clock | None = None
+) -> RunReport | None:
+    """Begin a rollout. Raises as `propose_start` does."""
+    return change(ports, lambda desk, _: propose_start(desk, begin, told), view, clock=clock)
+
+
+def set_percent(
+    ports: Ports, percent: Decimal, told: Told, view: View, *, clock: Clock | None = None
+) -> RunReport | None:
+    """Go to a percentage outside the schedule. Raises as `propose_percent` does."""
+    return change(ports, lambda desk, _: propose_percent(desk, percent, told), view, clock=clock)
+
+
+def say(ports: Ports, action: str, told: Told, view: View, *, clock: Clock | None = None) -> RunReport | None:
+    """`hold` or `resume`. Raises as `propose_word` does."""
+    return change(ports, lambda desk, _: propose_word(desk, action, told), view, clock=clock)
+
+
+def advance(
+    ports: Ports, told: Told, view: View, *, expected: int | None = None, clock: Clock | None = None
+) -> RunReport | None:
+    """Enter the stage that is due, or with `force` the next one whatever the calendar and the gates say.
+
+    `expected` is the stage that was agreed to. Raises Refused with the reason and the date when nothing is due, CheckFailed
+    or Inconclusive for a gate.
+    """
+
+    def decide(desk: Desk, pulse: Pulse) -> Proposal:
+        index = next_stage(desk, force=told.force)
+        if expected is not None and index != expected:
+            raise Refused(
+                "Somebody else has advanced it in the meantime.", hint="See: cartctl rollout status"
+            )
+        if told.force:
+            return propose_stage(desk, index, told, None)
+        found, fired = look_at_gates(desk, pulse)
+        if fired:
+            raise CheckFailed(f"The trigger {fired} has fired.", hint="Take it back: cartctl rollout abort")
+        _pass(found)
+        return propose_stage(desk, index, told, found)
+
+    return change(ports, decide, view, clock=clock)
+
+
+def advance_by_itself(
+    ports: Ports, view: View, tell: Callable[[str], None], *, clock: Clock | None = None
+) -> RunReport | None:
+    """The one thing that is due, or None and why not: a trigger that has fired aborts, also on a day on which nothing is due.
+
+    Safe to run twice and from two places. Raises CheckFailed or Inconclusive where a gate keeps a due stage waiting.
+    """
+
+    def decide(desk: Desk, pulse: Pulse) -> Proposal | None:
+        if not desk.record.begun:
+            tell("Nothing is done: no rollout is under way.")
+            return None
+        due = desk.schedule.due(desk.standing, desk.clock())
+        if due.stage is None and not desk.already:
+            tell(_not_due(due.why, due.on))
+            return None
+        found, fired = look_at_gates(desk, pulse, triggers_only=due.stage is None)
+        if fired and desk.already:
+            return propose_abort(desk, Told(f"the trigger {fired} has fired"))
+        if due.stage is None:
+            tell(_not_due(due.why, due.on))
+            return None
+        if (stage := desk.stages[due.stage]).signoff:
+            tell(f"Nothing is done: {stage.name} waits for cartctl rollout advance --approved-by NAME.")
+            return None
+        _pass(found)
+        return propose_stage(desk, due.stage, Told("its day has come"), found)
+
+    return change(ports, decide, view, clock=clock, wait=PATIENCE)
+
+
+def next_stage(desk: Desk, *, force: bool = False) -> int:
+    """The stage to enter now. Raises Refused with the reason when there is none; `force` leaves the calendar aside."""
+    standing = desk.standing
+    if not force:
+        due = desk.schedule.due(standing, desk.clock())
+        if due.stage is None:
+            raise Refused(_not_due(due.why, due.on), hint="cartctl rollout status shows the calendar.")
+        return due.stage
+    if standing.aborted or standing.stage + 1 >= len(desk.stages):
+        why = "the rollout was aborted" if standing.aborted else "every stage has been entered"
+        raise Refused(f"There is no next stage: {why}.", hint="See: cartctl rollout status")
+    return standing.stage + 1
+
+
+def look_at_gates(desk: Desk, pulse: Pulse, *, triggers_only: bool = False) -> tuple[Checks, str]:
+    """What the gates say, and the trigger that has fired, if one has. Read-only."""
+    gates = rollout_parts.gates(desk)
+    with closing(gates):
+        if triggers_only:
+            gates.look(pulse)
+            return Checks(), gates.fired
+        return gates.judge(pulse), gates.fired
+
+
+def _pass(found: Checks) -> None:
+    bad = found.bad()
+    if not bad:
+        return
+    told = "; ".join(f"{one.name}: {one.observed}" for one in bad)
+    kind = CheckFailed if found.verdict is Verdict.FAIL else Inconclusive
+    hint = (
+        next((one.hint for one in bad if one.hint), "")
+        or "Mend it and advance again, or: cartctl rollout hold"
+    )
+    raise kind(f"The next stage waits: {told}.", hint=hint)
+
+
+def _not_due(why: str, on: date | None) -> str:
+    when = f"; the next stage can be entered on {on}" if on and str(on) not in why else ""
+    return f"Nothing is due: {why}{when}."

@@ -1,0 +1,47 @@
+"""The rollout's record, gathered from its runs wherever they are kept. Read-only."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from cartctl.engine.journal.replicated_journal import KeptJournal
+from cartctl.engine.journal.stores import FileJournal
+from cartctl.engine.model import Event
+from cartctl.plans.execution.journals import open_journals
+from cartctl.ports import Ports
+from cartctl.rollout.record import Record, Step, fold, read_step
+
+
+def read_record(kept: KeptJournal, file: FileJournal) -> Record:
+    """What the runs tell, also those that the database missed and the file has."""
+    return fold(sorted(_steps(kept, file), key=lambda step: step.at or datetime.min.replace(tzinfo=UTC)))
+
+
+def began_with(ports: Ports) -> Mapping[str, Any]:
+    """What decides who comes first in the rollout that is under way, as its start recorded it; empty when none is.
+
+    Raises DatabaseUnreachable.
+    """
+    with open_journals(ports, read_only=True) as journals:
+        record = read_record(journals.kept, FileJournal(ports.directory / "runs"))
+    return record.frozen if record.begun else {}
+
+
+def _steps(kept: KeptJournal, file: FileJournal) -> Iterator[Step]:
+    for run in dict.fromkeys([*kept.runs(), *file.runs()]):
+        events = kept.events(run)
+        step = read_step(events) or _taken_back(events)
+        if step is not None:
+            yield step
+
+
+def _taken_back(events: list[Event]) -> Step | None:
+    """A `cartctl rollback` has taken the flags to 0 %: to the rollout that is an abort."""
+    first = next((event for event in events if event.event == "started"), None)
+    moved = any((event.key, event.event) == ("flags", "applied") for event in events)
+    if first is None or first.data.get("plan") != "rollback" or not moved:
+        return None
+    who = f"{first.data.get('user', 'unknown')}@{first.data.get('host', 'unknown')}"
+    told = Step("abort", why="cartctl rollback", after="0", on=first.at.date())
+    return replace(told, run=first.run, at=first.at, by=who, outcome="succeeded")

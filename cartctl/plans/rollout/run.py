@@ -1,0 +1,160 @@
+"""Carrying out one change of the rollout: a short run under the lock, after whatever died before it was brought to its end."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from cartctl.engine.lock import Lock, RunLock, hand_over, holder_of
+from cartctl.engine.model import Event
+from cartctl.engine.model import Step as PlanStep
+from cartctl.engine.outcome import OnFailure
+from cartctl.engine.pulse import Pulse
+from cartctl.engine.report import RunReport
+from cartctl.engine.signals import interruptible
+from cartctl.engine.state import RUN, State, new_run_id
+from cartctl.engine.view import View
+from cartctl.plans.execution import step_factories
+from cartctl.plans.execution.execute import Journey, carry_out
+from cartctl.plans.execution.journals import refuse_unfinished
+from cartctl.plans.execution.phases import Phase
+from cartctl.plans.rollback.run import STOPS_WITHIN
+from cartctl.plans.rollout import checks as rollout_parts
+from cartctl.plans.rollout.decisions import Proposal, Told, propose_abort, values_for
+from cartctl.plans.rollout.inputs import Clock, Desk, open_desk
+from cartctl.ports import Ports
+from cartctl.rollout.document import render
+from cartctl.rollout.record import PLAN
+from cartctl.steps.flags import Target
+
+Decide = Callable[[Desk, Pulse], Proposal | None]
+
+
+def change(
+    ports: Ports, decide: Decide, view: View, *, clock: Clock | None = None, wait: float = 2.0
+) -> RunReport | None:
+    """Take the lock, decide on what is there now, and do it; None when there is nothing to do.
+
+    `wait` is how long another run may go on before this one gives up, in seconds. Raises Locked, Refused, and whatever
+    `decide` raises; then nothing was changed.
+    """
+    pulse = Pulse(progress=view.progress)
+    with interruptible(pulse), open_desk(ports, clock) as desk:
+        state = State(new_run_id())
+        with RunLock(ports.state, desk.journals.owned, state.run, pulse, wait=wait) as lock:
+            finish_unfinished(desk, lock, pulse, view)
+            now = replace(desk)  # looked at anew: what was there before the lock was is old
+            proposal = decide(now, pulse)
+            if proposal is None:
+                return None
+            return _carry(now, state, proposal, OnFailure.UNDO, lock=lock, pulse=pulse, view=view)
+
+
+def abort(
+    ports: Ports, told: Told, view: View, say: Callable[[str], None], *, clock: Clock | None = None
+) -> RunReport:
+    """Back to 0 % in one write, past a living run, and without the database when it is gone."""
+    pulse = Pulse(progress=view.progress)
+    with interruptible(pulse), open_desk(ports, clock, without_database=True) as desk:
+        if desk.journals.main is None:
+            say("The database does not answer: going to 0 % under the cluster's own lock.")
+        else:
+            hand_over(ports.state, desk.journals.kept, pulse, take_over=False, timeout=STOPS_WITHIN, say=say)
+        state = State(new_run_id())
+        with _locked(desk, state, pulse) as lock:
+            _close_unfinished(desk, state.run)
+            proposal = propose_abort(desk, told)
+            return _carry(desk, state, proposal, OnFailure.SETTLE, lock=lock, pulse=pulse, view=view)
+
+
+def finish_unfinished(desk: Desk, lock: Lock, pulse: Pulse, view: View) -> None:
+    """Bring a rollout run that died to its end: what it had begun to write is written, what it had not never will be.
+
+    Raises Refused while another plan's run is unfinished.
+    """
+    state = desk.journals.unfinished()
+    if state is None:
+        return
+    if state.plan != PLAN:
+        refuse_unfinished(desk.journals)
+    evidence = state.evidence.get("flags")
+    if evidence is None:
+        _end(desk, state.run, "failed", 3, "it died before it changed anything")
+        return
+    step = (step_factories.flags(desk.ports, "flags", evidence.names, lambda _: dict(evidence.to[-1])),)
+    asked = state.started.data.get("asked", {}) if state.started else {}
+    journey = Journey(PLAN, (Phase("1 Flags", "", step),), asked=asked, next_commands=_next_commands(desk))
+    carry_out(journey, state, desk.ports, desk.journals, lock=lock, pulse=pulse, view=view)
+
+
+def _carry(
+    desk: Desk,
+    state: State,
+    proposal: Proposal,
+    on_failure: OnFailure,
+    *,
+    lock: Lock,
+    pulse: Pulse,
+    view: View,
+) -> RunReport:
+    wanted = _target(proposal)
+    steps: tuple[PlanStep, ...] = ()
+    if wanted is not None:
+        optional = proposal.step.action == "start"
+        steps = (
+            step_factories.flags(desk.ports, "flags", wanted=wanted),
+            rollout_parts.flags_asked(desk.ports, proposal.expected, optional=optional),
+        )
+    phases = (Phase("1 Flags", "", steps),) if steps else ()
+    journey = Journey(
+        PLAN, phases, asked=proposal.step.to_json(), on_failure=on_failure, next_commands=_next_commands(desk)
+    )
+    return carry_out(journey, state, desk.ports, desk.journals, lock=lock, pulse=pulse, view=view)
+
+
+def _target(proposal: Proposal) -> Target | None:
+    setting, values = proposal.setting, proposal.values
+    if values is not None:
+        return lambda before: {**before, **values}
+    if setting is None:
+        return None
+    if (
+        proposal.step.action == "abort"
+    ):  # also flags that were set by hand, or that an application would default to on
+        return lambda before: {name: render(setting).get(name) for name in before}
+    return lambda before: values_for(setting, before)
+
+
+@contextmanager
+def _locked(desk: Desk, state: State, pulse: Pulse) -> Iterator[Lock]:
+    if desk.journals.main is None:
+        with desk.ports.cluster.lease(holder_of(state.run)) as lease:
+            yield lease
+        return
+    with RunLock(desk.ports.state, desk.journals.owned, state.run, pulse, wait=2) as lock:
+        yield lock
+
+
+def _close_unfinished(desk: Desk, by: str) -> None:
+    """A rollout run that died needs no end of its own any more; another plan's keeps its own way on."""
+    state = desk.journals.unfinished()
+    if state is not None and state.plan == PLAN:
+        _end(desk, state.run, "failed", 5, f"aborted by {by}")
+
+
+def _end(desk: Desk, run: str, outcome: str, code: int, message: str) -> None:
+    told: Mapping[str, Any] = {"outcome": outcome, "exit_code": code, "message": message}
+    desk.journals.kept.append(Event(run, datetime.now(UTC), RUN, "finished", told))
+
+
+def _next_commands(desk: Desk) -> dict[str, str]:
+    env = desk.ports.env.name
+    return {
+        "succeeded": f"cartctl rollout status --env {env}",
+        "unchanged": f"cartctl flags list --env {env}",
+        "rolled_back": f"cartctl rollout status --env {env}",
+        "failed": f"cartctl flags list --env {env}, then cartctl rollout abort --env {env}",
+        "inconclusive": f"cartctl flags list --env {env}",
+        "interrupted": f"cartctl rollout advance --env {env}, or cartctl rollout abort --env {env}",
+    }

@@ -1,0 +1,123 @@
+"""What `rollout status` and `rollout preview` tell. Read-only."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import ClassVar
+
+from cartctl.engine.model import CheckResult
+from cartctl.engine.pulse import Pulse
+from cartctl.plans.rollout.inputs import Desk
+from cartctl.plans.rollout.operations import look_at_gates
+from cartctl.rollout.allocation import Preview, preview
+from cartctl.rollout.document import FLAGS, is_by_hand
+from cartctl.rollout.record import Step
+
+
+@dataclass(frozen=True, slots=True)
+class StageRow:
+    """A stage on the calendar: its planned dates and whether it is past, now, due or coming; `entered` is when it really was."""
+
+    stage: str
+    first: date
+    last: date
+    percent: Decimal
+    of: str
+    state: str
+    entered: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutStatus:
+    """Where the rollout stands. `enabled` are the companies on now, the internal ones not counted, of `eligible`."""
+
+    kind: ClassVar[str] = "rollout"
+
+    state: str  # not started | running | held | aborted | complete
+    day: int | None
+    stage: str
+    target_percent: Decimal
+    enabled: int
+    eligible: int
+    gates: tuple[CheckResult, ...]
+    next: str
+    next_date: date | None
+    start: date | None
+    today: date
+    held: str | None
+    by_hand: tuple[str, ...]
+    timeline: tuple[StageRow, ...]
+    history: tuple[Step, ...]
+
+
+def status(desk: Desk, pulse: Pulse, *, gates: bool) -> RolloutStatus:
+    """Everything about the rollout; `gates` asks them too, which takes seconds. Raises Refused where there is nothing to tell."""
+    record, standing, schedule = desk.record, desk.record.standing, desk.schedule
+    now = desk.clock()
+    due = schedule.due(standing, now) if standing and record.begun else None
+    found = look_at_gates(desk, pulse)[0].checks if gates and record.begun else ()
+    at = standing.stage if standing else -1
+    coming = desk.stages[at + 1].name if record.begun and at + 1 < len(desk.stages) else ""
+    told = (
+        f"{coming} is due now"
+        if due and due.stage is not None
+        else due.why
+        if due
+        else "cartctl rollout start"
+    )
+    return RolloutStatus(
+        state=_state(desk),
+        day=schedule.day(now) if record.start else None,
+        stage=desk.stages[at].name if at >= 0 else "",
+        target_percent=Decimal(record.percent),
+        enabled=len(desk.already),
+        eligible=len(desk.companies.pool(beta=record.of == "beta companies")),
+        gates=tuple(found),
+        next=told,
+        next_date=schedule.earliest(standing) if standing and record.begun and not standing.held else None,
+        start=record.start,
+        today=schedule.today(now),
+        held=standing.held if standing else None,
+        by_hand=tuple(name for name in FLAGS if is_by_hand(desk.values.get(name))),
+        timeline=tuple(_rows(desk)),
+        history=record.history,
+    )
+
+
+def _state(desk: Desk) -> str:
+    standing = desk.record.standing
+    if standing is None:
+        return "not started"
+    if standing.aborted:
+        return "aborted"
+    if standing.held is not None:
+        return "held"
+    return "complete" if standing.stage == len(desk.stages) - 1 else "running"
+
+
+def _rows(desk: Desk) -> list[StageRow]:
+    standing, schedule = desk.record.standing, desk.schedule
+    at = standing.stage if standing and desk.record.begun else -1
+    planned = schedule.planned(schedule.day(desk.clock())) if desk.record.begun else -1
+    entered: dict[int, date] = {}
+    for step in desk.record.history:
+        if step.action == "start":
+            entered.clear()
+        if step.stage is not None and step.on is not None and step.outcome in {"succeeded", "inconclusive"}:
+            entered[step.stage] = step.on
+    rows = []
+    for number, stage in enumerate(desk.stages):
+        state = "past" if number < at else "now" if number == at else "due" if number <= planned else "coming"
+        first, last = (schedule.start + timedelta(days=day) for day in (stage.first, stage.last))
+        of = "beta companies" if stage.beta else "companies"
+        rows.append(StageRow(stage.name, first, last, stage.percent, of, state, entered.get(number)))
+    return rows
+
+
+def preview_all(desk: Desk) -> Preview:
+    """The stages from now on under both allocations; all of them where no rollout is under way, from nobody being on."""
+    companies = desk.ports.env.rollout.companies
+    allocation = companies.allocation if companies else "exact"
+    standing = desk.record.standing if desk.record.begun else None
+    coming = desk.stages[max(0, standing.stage) if standing else 0 :]
+    return preview(desk.ground, coming, allocation, desk.already if standing else frozenset())

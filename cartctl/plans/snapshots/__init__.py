@@ -1,0 +1,1 @@
+"""Snapshots as runs: taking one and restoring one."""

@@ -1,0 +1,42 @@
+"""Taking a snapshot by itself, and listing those there are, whichever tool makes them."""
+
+from cartctl.config.model.environment import Environment
+from cartctl.database.catalogue import fingerprint_hash
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import CheckFailed, UsageError
+from cartctl.ports import Ports
+from cartctl.snapshots.backup_providers import open_provider, shown
+from cartctl.snapshots.create import Subject, create, new_id
+from cartctl.snapshots.storage.destination import open_store, refuse_plain
+from cartctl.snapshots.storage.entries import Snapshot, Snapshots
+from cartctl.snapshots.verify import verify
+
+
+def take(ports: Ports, pulse: Pulse, *, pin: bool) -> Snapshot:
+    """A verified dump, or another tool's backup.
+
+    Raises Refused for a plain dump of a protected environment, CheckFailed for a dump that does not verify.
+    """
+    env = ports.env
+    if provider := open_provider(env.database.snapshots):
+        if pin:
+            raise UsageError(
+                f"{provider.name} keeps its backups by rules of its own.", hint="Leave --pin out."
+            )
+        return shown(provider, provider.create(new_id(), pulse))
+    refuse_plain(env)
+    store = open_store(env)
+    made = create(Subject(env.name, ports.database, fingerprint_hash), store, new_id(), pulse)
+    if bad := verify(store, made.id, pulse).bad():
+        raise CheckFailed(f"The snapshot {made.id} does not verify: {bad[0].observed}", hint=bad[0].hint)
+    if pin:
+        store.pin(made.id, "by hand")
+    return store.entry(made.id)
+
+
+def known(env: Environment, pulse: Pulse) -> Snapshots:
+    """Dumps of our own and another tool's backups together, newest first. Read-only."""
+    found = list(open_store(env).list().snapshots)
+    if provider := open_provider(env.database.snapshots):
+        found += [shown(provider, told) for told in provider.backups(pulse)]
+    return Snapshots(tuple(sorted(found, key=lambda entry: (entry.created_at, entry.id), reverse=True)))

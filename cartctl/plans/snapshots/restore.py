@@ -1,0 +1,117 @@
+"""Restoring a snapshot as a run: under the lock of all runs until the swap, journalled in the database that is live then."""
+
+from contextlib import closing
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from cartctl import __version__
+from cartctl.adapters.postgres import DatabaseUnreachable, Postgres
+from cartctl.adapters.postgres_server.scratch import scratch_server
+from cartctl.database.catalogue import fingerprint_hash
+from cartctl.database.drop.restore_rows import PutBack
+from cartctl.engine.journal.replicated_journal import KeptJournal
+from cartctl.engine.journal.stores import FileJournal, PostgresJournal
+from cartctl.engine.lock import RunLock, whoami
+from cartctl.engine.model import CheckResult, Checks, Event, Verdict
+from cartctl.engine.pulse import Pulse
+from cartctl.engine.state import RUN, new_run_id
+from cartctl.errors import CheckFailed, Inconclusive
+from cartctl.plans.execution.saved_rows import find_kept
+from cartctl.plans.execution.short_run import short_run
+from cartctl.ports import Ports
+from cartctl.snapshots.create import Subject
+from cartctl.snapshots.data_loss.assessment import Loss
+from cartctl.snapshots.drill import drill
+from cartctl.snapshots.restore.plan import Consent, RestorePlan, plan_restore
+from cartctl.snapshots.restore.run import Restored, restore
+from cartctl.snapshots.storage.destination import open_store
+from cartctl.snapshots.storage.local import Store
+from cartctl.snapshots.verify import verify
+from cartctl.steps.database.restore_rows import RestoreCarts
+
+
+def subject_of(ports: Ports) -> Subject:
+    """What is dumped and restored: the target, with its structure's fingerprint."""
+    return Subject(ports.env.name, ports.database, fingerprint_hash)
+
+
+def plan_whole(
+    ports: Ports, snapshot: str, pulse: Pulse, *, disconnect: bool, consent: Consent
+) -> RestorePlan:
+    """What restoring a snapshot in the live database's place would lose, and whether it would be refused. Read-only."""
+    store = open_store(ports.env)
+    return plan_restore(subject_of(ports), store, snapshot, pulse, disconnect=disconnect, consent=consent)
+
+
+def restore_whole(
+    ports: Ports, snapshot: str, pulse: Pulse, *, disconnect: bool, accepted: Loss | None
+) -> Restored:
+    """Put a snapshot in the live database's place. Raises what `restore` raises; Locked while a run is alive."""
+    store, run = open_store(ports.env), new_run_id()
+    require_good(store, snapshot, pulse)
+    began = datetime.now(UTC)
+    _hold_once(ports, run, pulse)
+    done = restore(subject_of(ports), store, snapshot, pulse, disconnect=disconnect, accepted=accepted)
+    _tell(ports, run, began, asdict(done))
+    return done
+
+
+def restore_carts(ports: Ports, snapshot: str, pulse: Pulse, *, replacing: bool) -> PutBack:
+    """Put a snapshot's cart rows back into the live tables; with `replacing`, those there are saved and go first."""
+    settings = ports.env.database
+    step = RestoreCarts(ports.database, settings, find_kept(ports, snapshot), replacing=replacing)
+    made = short_run(ports, "snapshot restore", (step,), pulse)[step.key]
+    return PutBack(made["source"], made["rows"], made["replaced"], tuple(made.get("warnings", ())))
+
+
+def drill_on(store: Store, snapshot: str, server: str | None, pulse: Pulse) -> Checks:
+    """Restore a snapshot on the server of a DSN, or on one of our own, and compare.
+
+    Raises Inconclusive where there is no server to do it on.
+    """
+    if server is not None:
+        return drill(store, snapshot, Postgres(server), fingerprint_hash, pulse, ours=False)
+    with scratch_server(store.get(snapshot).server.version_num // 10000) as scratch:
+        return drill(store, snapshot, scratch, fingerprint_hash, pulse, ours=True)
+
+
+def require_good(store: Store, snapshot: str, pulse: Pulse) -> None:
+    """Raise CheckFailed for a snapshot that is not as it was written."""
+    checks = verify(store, snapshot, pulse)
+    if checks.verdict is Verdict.FAIL:
+        bad: CheckResult = checks.bad()[0]
+        raise CheckFailed(f"The snapshot {snapshot} is damaged: {bad.name}: {bad.observed}.", hint=bad.hint)
+    if checks.verdict is Verdict.UNKNOWN:
+        raise Inconclusive(f"The snapshot {snapshot} could not be verified: {checks.bad()[0].observed}")
+
+
+def _hold_once(ports: Ports, run: str, pulse: Pulse) -> None:
+    """See that no run is alive. The lock's connection cannot outlive the swap, which ends every connection anyway."""
+    try:
+        with closing(PostgresJournal(ports.state)) as main:
+            main.prepare()
+            with RunLock(ports.state, main, run, pulse):
+                return
+    except DatabaseUnreachable:
+        return  # it may be the very database that is to be brought back
+
+
+def _tell(ports: Ports, run: str, began: datetime, result: dict[str, Any]) -> None:
+    who = {"plan": "snapshot restore", "env": ports.env.name, "version": __version__, **whoami()}
+    told = Event(run, began, RUN, "started", who)
+    end = {"outcome": "succeeded", "exit_code": 0, "message": ""}
+    with closing(PostgresJournal(ports.state)) as main:
+        main.prepare()
+        journal = KeptJournal(main, [FileJournal(ports.directory / "runs")])
+        for event in (
+            told,
+            replace(told, at=datetime.now(UTC), key="restore", event="applied", data={"result": result}),
+            replace(told, at=datetime.now(UTC), event="finished", data=end),
+        ):
+            journal.append(event)
+
+
+def checks_of(*parts: Checks) -> Checks:
+    """Several looks as one."""
+    return Checks.of(check for part in parts for check in part.checks)

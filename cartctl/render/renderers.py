@@ -1,0 +1,86 @@
+"""Results as text for people: a renderer per result type, registered on `renderable`, drawn on one console."""
+
+from functools import singledispatch
+from importlib import import_module
+from typing import Any, TextIO
+
+from rich.table import Table
+
+from cartctl.engine.model import Checks, Verdict
+from cartctl.render.drawing import Console, RenderableType, Text
+
+STYLE = {Verdict.PASS: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red", Verdict.UNKNOWN: "magenta"}
+LONG_NAME = 56  # columns; beside a longer one, nothing would be left for what was seen
+PLAIN_WIDTH = 120  # columns where there is no terminal to ask: files and pipes
+
+_ELSEWHERE = {  # kind of result → the module that registers its renderer; loaded when it is shown
+    "cart_job": "cartctl.render.text.cart",
+    "cart_stats": "cartctl.render.text.cart",
+    "config": "cartctl.render.text.config",
+    "dry_run": "cartctl.render.text.migration_changes",
+    "exported": "cartctl.render.text.migration_changes",
+    "flag_list": "cartctl.render.text.rollout",
+    "flags": "cartctl.render.text.rollout",
+    "history": "cartctl.render.text.runs",
+    "index_plan": "cartctl.render.text.migration_changes",
+    "indexes": "cartctl.render.text.migration_changes",
+    "load": "cartctl.render.text.sandbox",
+    "log": "cartctl.render.text.logs",
+    "logs": "cartctl.render.text.logs",
+    "migrated": "cartctl.render.text.migration_changes",
+    "migration_plan": "cartctl.render.text.migration_changes",
+    "migrations": "cartctl.render.text.migration_status",
+    "plan": "cartctl.render.text.plan",
+    "pruned": "cartctl.render.text.restore",
+    "put_back": "cartctl.render.text.restore",
+    "preview": "cartctl.render.text.rollout",
+    "quote": "cartctl.render.text.quote",
+    "restore_plan": "cartctl.render.text.restore",
+    "restored": "cartctl.render.text.restore",
+    "rollback_plan": "cartctl.render.text.rollback",
+    "rollout": "cartctl.render.text.rollout",
+    "recovery_claim": "cartctl.render.text.cart",
+    "run": "cartctl.render.text.runs",
+    "sandbox": "cartctl.render.text.sandbox",
+    "seeded": "cartctl.render.text.sandbox",
+    "snapshot": "cartctl.render.text.snapshots",
+    "snapshots": "cartctl.render.text.snapshots",
+    "tick": "cartctl.render.text.tick",
+}
+
+
+@singledispatch
+def renderable(result: Any) -> RenderableType:
+    """What rich draws for a result."""
+    return Text(str(result))
+
+
+@renderable.register
+def _checks(result: Checks) -> RenderableType:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=all(len(check.name) <= LONG_NAME for check in result.checks), overflow="fold")
+    table.add_column(overflow="fold")
+    for check in result.checks:
+        told = f"{check.observed}" if check.observed is not None else ""
+        if check.verdict is not Verdict.PASS and check.expected is not None:
+            told += f" (expected {check.expected})"
+        if check.verdict is not Verdict.PASS and check.hint:
+            told += f"\n{check.hint}"
+        table.add_row(Text(check.verdict.value, STYLE[check.verdict]), Text(check.name), Text(told.strip()))
+    table.add_row(Text(result.verdict.value, STYLE[result.verdict]), Text("verdict", "bold"), "")
+    return table
+
+
+def write(result: Any, stream: TextIO, *, no_color: bool = False) -> None:
+    """Draw a result; colours only on a terminal, where they are wanted."""
+    if module := _ELSEWHERE.get(getattr(result, "kind", "")):
+        import_module(module)
+    console = Console(stream, no_color=no_color)
+    if console.is_terminal:
+        console.print(renderable(result))
+        return
+    console.width = PLAIN_WIDTH
+    with console.capture() as capture:
+        console.print(renderable(result))
+    stream.writelines(f"{line.rstrip()}\n" for line in capture.get().splitlines())  # tables pad their cells

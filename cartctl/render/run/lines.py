@@ -1,0 +1,112 @@
+"""A run as timestamped lines, for logs and pipes; and as its report alone."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self, TextIO
+
+from cartctl.engine.model import Event
+from cartctl.engine.report import RunReport
+from cartctl.engine.state import RUN
+from cartctl.engine.view import PlanRows
+from cartctl.render.amounts import duration, share
+from cartctl.render.run.broken_pipe import enduring
+
+PROGRESS_EVERY = 15.0  # seconds between two lines of progress
+_UNTOLD = {"intended", "began"}  # said by --verbose only
+_WORDS = {
+    "applied": "done",
+    "restored": "put back",
+    "undo_failed": "could not be put back",
+    "undoing": "turning back",
+}
+
+
+class QuietView:
+    """Says nothing until the report."""
+
+    def __init__(self, results: TextIO) -> None:
+        self._results = enduring(results)
+
+    def started(self, run_id: str, plan_rows: PlanRows) -> None:
+        """Nothing is said."""
+
+    def event(self, event: Event) -> None:
+        """Nothing is said."""
+
+    def progress(self, done: float, total: float, unit: str) -> None:
+        """Nothing is said."""
+
+    def finished(self, report: RunReport) -> None:
+        """The report, on the results' stream."""
+        from cartctl.render.renderers import write
+        from cartctl.render.text.runs import Summary
+
+        write(Summary(report), self._results)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing is held."""
+
+
+class PlainView(QuietView):
+    """One line per event, with its time in UTC; progress at most every 15 seconds."""
+
+    def __init__(
+        self,
+        lines: TextIO,
+        results: TextIO,
+        *,
+        verbose: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(results)
+        self._lines = enduring(lines)
+        self._verbose = verbose
+        self._clock = clock
+        self._at = ""
+        self._told = clock()
+
+    def started(self, run_id: str, plan_rows: PlanRows) -> None:
+        """The run's id and how many steps it has."""
+        self._say(datetime.now(UTC), f"run {run_id}: {len(plan_rows)} steps")
+
+    def event(self, event: Event) -> None:
+        """One line, unless it is only the beginning of a step or the end that the report tells."""
+        if event.event in _UNTOLD:
+            self._at, self._told = event.key, self._clock()
+        if (event.event in _UNTOLD and not self._verbose) or (
+            event.key == RUN and event.event in {"started", "finished"}
+        ):
+            return
+        self._say(event.at, _told(event))
+
+    def progress(self, done: float, total: float, unit: str) -> None:
+        """A line when the last one is long enough ago."""
+        if self._clock() - self._told >= PROGRESS_EVERY:
+            self._told = self._clock()
+            self._say(datetime.now(UTC), f"{self._at}: {share(done, total, unit)}")
+
+    def _say(self, at: datetime, text: str) -> None:
+        self._lines.write(f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ} {text}\n")
+        self._lines.flush()
+
+
+def _told(event: Event) -> str:
+    seconds = event.data.get("seconds")
+    took = f" in {duration(float(seconds))}" if seconds is not None else ""
+    why = next((str(event.data[name]) for name in ("message", "reason", "cause") if event.data.get(name)), "")
+    warned = f"warnings: {'; '.join(_warnings(event))}" if _warnings(event) else ""
+    more = "".join(f": {text}" for text in (why, warned) if text)
+    word = "done" if event.data.get("of", event.key) != event.key else _WORDS.get(event.event, event.event)
+    return f"{event.key}: {word}{took}{more}"
+
+
+def _warnings(event: Event) -> list[str]:
+    result = event.data.get("result")
+    return [str(one) for one in result.get("warnings", ())] if isinstance(result, dict) else []

@@ -1,0 +1,36 @@
+"""How a run is watched: the plug point that deploy and rollback tell their events to, and the choice between its variants."""
+
+import os
+import sys
+from types import TracebackType
+from typing import Protocol, Self
+
+from cartctl.engine import view as engine
+
+_DUMB = {"dumb", "unknown", ""}  # terminals that cannot move the cursor
+
+
+class View(engine.View, Protocol):
+    """What a run tells its events to, held open while it runs. Progress goes to stderr, results to stdout."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def choose_view(*, as_json: bool, quiet: bool = False, verbose: bool = False, no_color: bool = False) -> View:
+    """NDJSON when asked for, a live table on a terminal, timestamped lines without one."""
+    from cartctl.render.run.lines import PlainView, QuietView
+    from cartctl.render.run.ndjson import NdjsonView
+
+    if as_json:
+        return NdjsonView(sys.stdout)
+    if quiet:
+        return QuietView(sys.stdout)
+    if sys.stderr.isatty() and not verbose and os.environ.get("TERM") not in _DUMB:
+        from cartctl.render.run.live import LiveView
+
+        return LiveView(no_color=no_color)
+    return PlainView(sys.stderr, sys.stdout, verbose=verbose)

@@ -1,0 +1,25 @@
+"""Log lines and their count, as text."""
+
+from cartctl.monitoring.logs import Hit, LogSummary
+from cartctl.render.drawing import RenderableType, Text
+from cartctl.render.renderers import renderable
+
+
+@renderable.register
+def _hit(hit: Hit) -> RenderableType:
+    line = Text(f"{hit.at} {hit.pod} ", "dim")
+    return line.append(hit.text, "red" if hit.pattern else "")
+
+
+@renderable.register
+def _summary(summary: LogSummary) -> RenderableType:
+    found = (
+        ", ".join(f"{count} {pattern}" for pattern, count in sorted(summary.matches.items())) or "no match"
+    )
+    line = Text(f"{summary.lines} lines read, {found}")
+    if summary.most:
+        style = "bold yellow" if summary.warned else ""
+        line.append(
+            f"; most in one minute {summary.most} ({summary.worst_minute}), {summary.limit} are usual", style
+        )
+    return line

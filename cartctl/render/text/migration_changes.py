@@ -1,0 +1,79 @@
+"""What `migrate` would do and did, as text; the status is apart, since it loads nothing that changes a database."""
+
+from rich.table import Table
+
+from cartctl.database.migrations.apply import Migrated
+from cartctl.database.migrations.dry_run import DryRun
+from cartctl.database.migrations.export import Exported
+from cartctl.database.migrations.indexes import Built, IndexPlan
+from cartctl.database.migrations.preview import MigrationPreview
+from cartctl.render.drawing import Group, RenderableType, Text
+from cartctl.render.renderers import renderable
+
+SLOWEST = 3  # statements shown of each migration
+
+
+@renderable.register
+def _dry_run(result: DryRun) -> RenderableType:
+    if not result.migrations:
+        return Text("Nothing is pending; nothing was executed.")
+    done = Table.grid(padding=(0, 2))
+    for migration in result.migrations:
+        told = f"{migration.seconds * 1000:.0f} ms, {len(migration.statements)} statements"
+        done.add_row(Text("executed", "green"), Text(migration.name), Text(told))
+        for slow in sorted(migration.statements, key=lambda each: -each.seconds)[:SLOWEST]:
+            done.add_row("", Text(f"  {slow.makes}", "dim"), Text(f"{slow.seconds * 1000:.1f} ms", "dim"))
+    for lock in result.locks:
+        done.add_row(Text("lock", "yellow"), Text(lock.relation), Text(lock.mode))
+    for name in result.kept:
+        done.add_row(Text("kept", "dim"), Text(name), Text("there already"))
+    for name in result.not_executed:
+        told = "not executed: cartctl migrate index --concurrently"
+        done.add_row(Text("index", "yellow"), Text(name), Text(told))
+    return Group(done, Text("Rolled back; nothing was kept."))
+
+
+@renderable.register
+def _indexes(result: IndexPlan) -> RenderableType:
+    if not result.indexes:
+        return Text("No index is missing on a table that holds rows.")
+    return Group(*(Text(f"{'rebuild' if each.rebuilt else 'build'}  {each.sql}") for each in result.indexes))
+
+
+@renderable.register
+def _built(result: Built) -> RenderableType:
+    lines = [f"{'rebuilt' if name in result.rebuilt else 'built'}  {name}" for name in result.indexes]
+    warned = [f"warning: {each}" for each in result.warnings]
+    return Text("\n".join([*lines, *warned, f"Done in {result.seconds:.2f} s."]))
+
+
+@renderable.register
+def _exported(result: Exported) -> RenderableType:
+    lines = [*(f"written  {name}" for name in result.written), *(f"kept     {name}" for name in result.kept)]
+    return Text("\n".join([*lines, f"in {result.directory}"]))
+
+
+@renderable.register
+def _preview(result: MigrationPreview) -> RenderableType:
+    if not result.pending:
+        return Text("Nothing is pending.")
+    kept = [Text(f"-- kept as it is: {name}", "dim") for name in result.kept]
+    parts: list[RenderableType] = [*kept]
+    for each in result.pending:
+        parts += [
+            Text(f"-- {each.name}", "bold"),
+            Text(each.sql or "-- every object is there; recorded only"),
+        ]
+    return Group(*parts)
+
+
+@renderable.register
+def _migrated(result: Migrated) -> RenderableType:
+    if not result.applied:
+        return Text(f"Nothing was pending; the database is at {', '.join(result.heads)}.")
+    table = Table.grid(padding=(0, 2))
+    for name in result.applied:
+        told = "adopted" if name in result.adopted else "applied"
+        table.add_row(Text(told, "green"), Text(name))
+    warned = [Text(f"warning: {each}", "yellow") for each in result.warnings]
+    return Group(table, *warned, Text(f"Done in {result.seconds:.2f} s, verified."))

@@ -1,0 +1,77 @@
+"""A plan as text: each step under its phase, with what is so now and what would change."""
+
+import json
+from collections.abc import Mapping
+from itertools import groupby
+from typing import Any
+
+from rich.table import Table
+
+from cartctl.plans.execution.preview import Plan, PlanRow
+from cartctl.render.drawing import Group, RenderableType, Text
+from cartctl.render.renderers import renderable
+
+LONGEST = 60  # characters of one value
+_KEY = 18
+
+
+@renderable.register
+def plan(result: Plan) -> RenderableType:
+    """A heading and a table per phase; values that would change stand under their step."""
+    changing = sum(row.before != row.after for row in result.rows)
+    parts: list[RenderableType] = [
+        Text.assemble(
+            (f"{result.name} {result.env}", "bold"),
+            (f"  {len(result.rows)} steps, {changing} would change values", "dim"),
+        )
+    ]
+    for (phase, offset), rows in groupby(result.rows, key=lambda row: (row.phase, row.offset)):
+        parts += [Text(), Text.assemble((phase, "bold"), (f"  {offset}", "dim")), _table(list(rows))]
+    return Group(*parts)
+
+
+def _table(rows: list[PlanRow]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(width=0)
+    table.add_column(no_wrap=True, width=_KEY)
+    table.add_column(overflow="fold")
+    for row in rows:
+        table.add_row("", Text(row.key, "dim" if not row.does else ""), _told(row))
+    return table
+
+
+def _told(row: PlanRow) -> Text:
+    told = Text(row.does)
+    if row.note:
+        told.append(f" ({row.note})" if row.does else row.note, "dim")
+    for line in row.moves or differences(row.before or {}, row.after or {}):
+        told.append(f"\n{line}", "cyan")
+    if row.refused:
+        told.append(f"\nrefused: {row.refused}", "bold red")
+    return told
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """`name: now → then` for each value that would change."""
+    names = [*before, *(name for name in after if name not in before)]
+    return [
+        f"{name}: {_moved(before.get(name), after.get(name))}"
+        for name in names
+        if before.get(name) != after.get(name)
+    ]
+
+
+def _moved(before: Any, after: Any) -> str:
+    """Two values that begin alike, for as long as they are shown, are not told twice."""
+    now, then = _value(before), _value(after)
+    return f"{now} → {then}" if now != then else f"{now} → changed in its details"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping) and "ref" in value:
+        value = value["ref"]  # an image: its digest says nothing to a reader
+    if isinstance(value, Mapping) and "defaultVariant" in value:  # a flag, whose rule would fill the screen
+        value = f"{'by its rule, else ' if value.get('targeting') else ''}{value['defaultVariant']}"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = "nothing" if value is None else text
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

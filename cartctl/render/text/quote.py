@@ -1,0 +1,107 @@
+"""A quote as a receipt: what each line costs, and after it every step to the total, with its reason. Fits 80 columns."""
+
+from collections.abc import Iterator
+
+from rich.constrain import Constrain
+from rich.padding import Padding
+from rich.table import Table
+
+from cartctl.cart.pricing.pricing_result import ShippingStatus, TaxStatus
+from cartctl.cart.pricing.promotions.promotion import PromotionClass
+from cartctl.cart.pricing.quote import Quote
+from cartctl.cart.pricing.tax.rates import TaxMode, TaxRounding
+from cartctl.render.drawing import Group, RenderableType, Text
+from cartctl.render.renderers import renderable
+from cartctl.render.text.quote_terms import promotion_terms, rate_terms, rule_terms, why_not
+
+_WIDTH = 78
+_INDENT = (0, 0, 0, 2)
+_Row = tuple[RenderableType, str]  # what it is, and the amount it moves or comes to
+
+
+@renderable.register
+def _quote(quote: Quote) -> RenderableType:
+    steps = Table.grid(padding=(0, 2), expand=True)
+    steps.add_column(overflow="fold", ratio=1)
+    steps.add_column(justify="right", no_wrap=True)
+    for part in (_subtotal, _discount, _shipping, _taxes, _total):
+        for step, amount in part(quote):
+            steps.add_row(step, amount)
+    return Constrain(Group(_lines(quote), "", steps), _WIDTH)
+
+
+def _lines(quote: Quote) -> RenderableType:
+    table = Table(box=None, pad_edge=False, expand=True)
+    table.add_column("line", overflow="fold", ratio=1)
+    for name in ("units x price", "base", "off", "net", "tax"):
+        table.add_column(
+            name, justify="right", overflow="fold"
+        )  # an amount that is cut short would be another
+    for line in quote.priced.lines:
+        name = f"{line.id} (gift)" if line.gift else line.id
+        amounts = (f"{amount:f}" for amount in (line.base, line.discount, line.net, line.tax))
+        table.add_row(Text(name), f"{line.quantity} x {line.unit_price:f}", *amounts)
+    return table
+
+
+def _subtotal(quote: Quote) -> Iterator[_Row]:
+    count = quote.priced.item_count
+    yield _sum(f"Subtotal, {count} item{'' if count == 1 else 's'}"), quote["subtotal"]
+
+
+def _discount(quote: Quote) -> Iterator[_Row]:
+    yield from _promotions(quote, PromotionClass.PRODUCT, PromotionClass.CART, PromotionClass.GIFT)
+    if quote.priced.discount_total:
+        yield _sum("Discount on merchandise"), f"-{quote['discountTotal']}"
+
+
+def _promotions(quote: Quote, *classes: PromotionClass) -> Iterator[_Row]:
+    """The promotions of some classes: what each gives, and what it took off or why it did not."""
+    money = quote.request.currency
+    outcomes = quote.priced.promotions
+    for promotion, found in zip(quote.request.promotions, outcomes, strict=True):
+        if promotion.group in classes:
+            told = Text(f"{promotion.code}: {promotion_terms(promotion, money)}")
+            if found.reason:
+                told.append_text(Text(f"; not applied: {why_not(promotion, found.reason, money)}", "dim"))
+            yield _detail(told), f"-{found.amount:f}" if found.amount else ""
+
+
+def _shipping(quote: Quote) -> Iterator[_Row]:
+    status, shipped = quote.priced.shipping_status, quote.priced.shipping
+    if status is ShippingStatus.UNAVAILABLE:
+        yield _detail(Text("There is no way to ship this cart there; it cannot be converted.", "red")), ""
+    elif shipped is not None:
+        names = f"{shipped.zone.name or shipped.zone.id}, {shipped.rule.name or shipped.rule.id}"
+        terms = rule_terms(shipped.rule, shipped.amount, quote.request.currency)
+        yield _detail(Text(f"{names}: {terms}")), f"{shipped.amount:f}"
+    yield from _promotions(quote, PromotionClass.SHIPPING)
+    needed = status is not ShippingStatus.NOT_REQUIRED
+    yield _sum("Shipping" if needed else "Shipping, not required"), quote["shippingTotal"]
+
+
+def _taxes(quote: Quote) -> Iterator[_Row]:
+    request = quote.request
+    if quote.priced.tax_status is TaxStatus.UNRESOLVED:
+        why = "The tax is not known" if request.ship_to else "Without an address the tax is not known"
+        yield _detail(Text(f"{why}; the cart cannot be converted.", "yellow")), ""
+    for found in quote.priced.taxes:
+        yield _detail(Text(f"{found.rate.name}: {rate_terms(found.rate)}")), f"{found.amount:f}"
+    where = "each line" if request.tax_rounding is TaxRounding.PER_LINE else "each rate's sum"
+    rounded = f", rounded at {where}" if quote.priced.taxes else ""
+    within = ", within the prices" if request.tax_mode is TaxMode.INCLUSIVE else ""
+    yield _sum(f"Tax{within}{rounded}"), quote["taxTotal"]
+
+
+def _total(quote: Quote) -> Iterator[_Row]:
+    yield _sum("Total"), f"{quote['grandTotal']} {quote['currency']}"
+    for warning in quote.priced.warnings:
+        yield Text(f"Warning: {warning}", "yellow"), ""
+
+
+def _sum(words: str) -> Text:
+    return Text(words, "bold")
+
+
+def _detail(words: Text) -> RenderableType:
+    return Padding(words, _INDENT)

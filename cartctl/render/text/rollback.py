@@ -1,0 +1,63 @@
+"""What a rollback would do, as text: its plan and, with the database, what would be dropped."""
+
+from collections.abc import Iterator
+
+from rich.table import Table
+
+from cartctl.database.drop.plan import DropPlan
+from cartctl.engine.model import CheckResult, Verdict
+from cartctl.plans.rollback.run import Shown
+from cartctl.render.drawing import Group, RenderableType, Text
+from cartctl.render.renderers import STYLE, renderable
+from cartctl.render.text.plan import plan
+
+_STYLE = {"drop": "red", "keep": "yellow", "forget": "dim"}
+
+
+@renderable.register
+def shown(result: Shown) -> RenderableType:
+    """The run that is rolled back, its time and images, the plan, the drop."""
+    parts: list[RenderableType] = [Text(f"rolls back {result}", "bold"), Text(), plan(result.plan)]
+    if result.database:
+        parts += [Text(), drop_plan(result.database)]
+        parts += [_check(each) for each in result.checks.checks if each.verdict is not Verdict.PASS]
+    return Group(*parts)
+
+
+def _check(result: CheckResult) -> Text:
+    told = Text(f"{result.verdict.value:<9} {result.name}: {result.observed}", STYLE[result.verdict])
+    return told.append(f"\n          {result.hint}", "dim") if result.hint else told
+
+
+@renderable.register
+def drop_plan(result: DropPlan) -> RenderableType:
+    """What goes, in order, with its rows; then whoever stands in the way."""
+    if result.empty:
+        return Text(f"Nothing is left to drop in the database {result.database_name}.")
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for verb, what, told in (*_going(result), *_staying(result)):
+        table.add_row(Text(verb, _STYLE.get(verb, "")), Text(what), Text(told))
+    minded = [Text(f"warning   {line}", "yellow") for line in result.warnings]
+    minded += [Text(f"stops it  {line}", "bold red") for line in (*result.dependents, *result.irreversible)]
+    return Group(table, *minded)
+
+
+def _going(result: DropPlan) -> Iterator[tuple[str, str, str]]:
+    for table in result.tables:
+        told = f"{table.rows} rows, {table.bytes / 1024:,.0f} KiB" + (", saved first" if table.rows else "")
+        yield "drop", f"table {table.name}", told
+    for part in result.parts:
+        yield "drop", f"{part.kind} {part.name}", f"of {part.table}, which stays"
+    for enum in result.enums:
+        yield "drop", f"enum {enum}", ""
+
+
+def _staying(result: DropPlan) -> Iterator[tuple[str, str, str]]:
+    for enum in result.kept_enums:
+        yield "keep", f"enum {enum}", "still used elsewhere"
+    for name in result.migrations:
+        yield "forget", f"migration {name}", ""
+    for row in result.ledger:
+        yield "forget", f"row {row.name}", "of Prisma's ledger"

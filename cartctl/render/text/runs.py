@@ -1,0 +1,123 @@
+"""Runs as text: what one came to, and many in a list."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from rich.table import Table
+
+from cartctl.engine.report import History, RunReport, StepReport
+from cartctl.render.amounts import duration
+from cartctl.render.drawing import Group, RenderableType, Text
+from cartctl.render.renderers import renderable
+
+OUTCOME_STYLE = {
+    "succeeded": "bold green",
+    "rolled_back": "bold yellow",
+    "failed": "bold red",
+    "inconclusive": "bold magenta",
+}
+_BAD = {"failed": "failed", "undo_failed": "could not be put back"}
+_WORDS = {"applied": "done", "restored": "put back", "skipped": "skipped", **_BAD}
+
+
+_STEP_STYLE = {
+    "applied": "green",
+    "restored": "yellow",
+    "skipped": "dim",
+    "failed": "bold red",
+    "undo_failed": "bold red",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A run's report for somebody who has watched it: without its steps one by one."""
+
+    kind: ClassVar[str] = "run"
+
+    report: RunReport
+
+
+@renderable.register
+def run_report(result: RunReport) -> RenderableType:
+    """Each step with its time, then the summary."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    for step in result.steps:
+        took = "" if step.outcome == "skipped" else duration(step.seconds)
+        word = _WORDS.get(step.outcome, step.outcome)
+        table.add_row(Text(step.key), Text(word, _STEP_STYLE.get(step.outcome, "")), Text(took, "dim"))
+    return Group(table, summary(Summary(result)))
+
+
+@renderable.register
+def summary(result: Summary) -> RenderableType:
+    """Outcome, time, downtime, what went wrong, and the next command."""
+    run = result.report
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column(overflow="fold")
+    table.add_row("run", Text(" ".join(part for part in (run.plan, run.env, run.run) if part)))
+    table.add_row("outcome", _outcome(run))
+    if run.plan == "rollout":
+        table.add_row("rollout", Text(_rolled(run.asked)))
+    if run.message:
+        table.add_row("cause", Text(run.message))
+    table.add_row("time", duration(run.seconds))
+    table.add_row("downtime", "none" if run.downtime_seconds is None else duration(run.downtime_seconds))
+    table.add_row("steps", _counts(run.steps))
+    for step in run.steps:
+        if step.outcome in _BAD:
+            table.add_row("", Text(f"{step.key} {_BAD[step.outcome]}", "red"))
+    for warning in run.warnings:
+        table.add_row("warning", Text(warning, "yellow"))
+    for one in run.not_notified:
+        table.add_row("not notified", Text(f"{one.name} ({one.step}): {one.reason}", "yellow"))
+    if run.saved_rows:
+        table.add_row("saved rows", Text(run.saved_rows))
+    if run.next_command:
+        table.add_row("next", Text(run.next_command, "bold"))
+    return Group(Text(), table)
+
+
+def _rolled(asked: Mapping[str, Any]) -> str:
+    """What a change of the rollout was: the stage, the percentages, the companies, the reason."""
+    told = f"{asked.get('action', '')} {asked.get('name', '')}".strip()
+    if "after" in asked:
+        before = f"{asked['before']} % " if asked.get("before") else ""
+        told += f", {before}to {asked['after']} %"
+    if "eligible" in asked:
+        on, added, removed = (asked.get(name, 0) for name in ("enabled", "added", "removed"))
+        told += f", {on} of {asked['eligible']} companies on ({added} added, {removed} removed)"
+    return told + (f": {asked['why']}" if asked.get("why") else "")
+
+
+@renderable.register
+def history(result: History) -> RenderableType:
+    """A line per run, newest first."""
+    if not result.runs:
+        return Text("No runs yet.")
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("started", "plan", "run", "outcome"):
+        table.add_column(name, no_wrap=True)
+    for name in ("time", "downtime"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for run in result.runs:
+        started = f"{run.started_at:%Y-%m-%d %H:%M}" if run.started_at else ""
+        down = "" if run.downtime_seconds is None else duration(run.downtime_seconds)
+        table.add_row(started, run.plan, run.run, _outcome(run), duration(run.seconds), down)
+    damaged = [Text(run.message) for run in result.runs if run.outcome == "unreadable"]
+    return Group(table, *damaged)
+
+
+def _outcome(run: RunReport) -> Text:
+    return Text(run.outcome.replace("_", " "), OUTCOME_STYLE.get(run.outcome, "bold yellow"))
+
+
+def _counts(steps: tuple[StepReport, ...]) -> str:
+    counted = Counter(_WORDS.get(step.outcome, step.outcome) for step in steps)
+    return ", ".join(f"{number} {word}" for word, number in counted.items()) or "none"

@@ -1,0 +1,41 @@
+"""The parts of the carts, made by processes beside this one; those load nothing but what makes rows."""
+
+import multiprocessing
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+
+from cartctl.sandbox.data.cart_rows import PART, Maker, Part
+from cartctl.sandbox.data.population import Population
+
+AHEAD = 3  # parts made before they are asked for
+
+
+def parts(chosen: Population) -> Iterator[Part]:
+    """The parts in order; more than one is made by processes beside this one."""
+    count = -(-chosen.carts // PART)
+    if count == 1:
+        yield Maker(chosen).part(0)
+        return
+    workers = min(multiprocessing.cpu_count(), count)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _remember, (chosen,)) as pool:
+        coming: deque[Future[Part]] = deque()
+        for number in range(count):
+            coming.append(pool.submit(_make, number))
+            if len(coming) > AHEAD:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
+
+
+_makers: list[Maker] = []
+
+
+def _remember(chosen: Population) -> None:
+    """Sent once to each process, and not again with each part."""
+    _makers[:] = [Maker(chosen)]
+
+
+def _make(number: int) -> Part:
+    return _makers[0].part(number)

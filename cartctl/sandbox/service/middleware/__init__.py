@@ -1,0 +1,1 @@
+"""What every request to the reference service passes."""

@@ -1,0 +1,1 @@
+"""The reference service's routes and pages, and who may use them."""

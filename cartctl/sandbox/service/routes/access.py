@@ -1,0 +1,73 @@
+"""Who may use a cart route: a known bearer whose company has the feature. The company is the token's, never the request's.
+
+What the routes work with stands in the application's state: the database, the tokens and the flags.
+"""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Security
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPBearer
+
+from cartctl.sandbox.service.data import Data
+from cartctl.sandbox.service.flags import ANALYTICS, CARTS, RECOVERY, Flags
+from cartctl.sandbox.service.middleware.tokens import Bearer, Tokens
+from cartctl.sandbox.service.routes.platform import Authorization
+from cartctl.sandbox.service.routes.responses import Failure
+
+UNAUTHORIZED = 401
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    401: {"model": Failure, "description": "No admin's token"},
+    404: {"model": Failure, "description": "The feature is off, or there is no such thing in this company"},
+    503: {"model": Failure, "description": "The database does not answer"},
+}
+
+
+class Denied(Exception):
+    """A request that is not let in: status and error."""
+
+    def __init__(self, status: int, error: str) -> None:
+        super().__init__(error)
+        self.status = status
+        self.error = error
+
+    @property
+    def answer(self) -> JSONResponse:
+        """What the client is told."""
+        headers = {"WWW-Authenticate": "Bearer"} if self.status == UNAUTHORIZED else None
+        return JSONResponse({"error": self.error}, status_code=self.status, headers=headers)
+
+
+class Entry:
+    """A dependency that lets the admins of companies which have a feature in, and gives who it is."""
+
+    def __init__(self, flag: str) -> None:
+        self._flag = flag
+
+    def __call__(self, request: Request, authorization: Authorization = "") -> Bearer:
+        """The bearer. Raises Denied: 401 for a stranger, 404 where the feature is off."""
+        tokens: Tokens = request.app.state.tokens
+        flags: Flags = request.app.state.flags
+        bearer = tokens.bearer(authorization)
+        if bearer is None or not bearer.admin:
+            raise Denied(UNAUTHORIZED, "unauthorized")
+        if not flags.on(self._flag, bearer.company):
+            raise Denied(404, "feature_disabled")
+        return bearer
+
+
+def _data(request: Request) -> Data:
+    found: Data = request.app.state.data
+    return found
+
+
+Database = Annotated[Data, Depends(_data)]
+CartAdmin = Annotated[Bearer, Depends(Entry(CARTS))]
+RecoveryAdmin = Annotated[Bearer, Depends(Entry(RECOVERY))]
+Analyst = Annotated[Bearer, Depends(Entry(ANALYTICS))]
+
+
+def admin_router(prefix: str) -> APIRouter:
+    """A router whose routes all want a bearer's token, and say so in the OpenAPI document."""
+    known = [Security(HTTPBearer(auto_error=False, description="An admin's token; it names the company."))]
+    return APIRouter(prefix=prefix, dependencies=known, responses=REFUSALS)

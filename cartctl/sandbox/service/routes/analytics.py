@@ -1,0 +1,52 @@
+"""What became of the carts of a period, and which features a company has."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from fastapi import Query, Request, Response
+from fastapi.responses import JSONResponse
+
+from cartctl.cart.analytics import Period
+from cartctl.cart.store import cart_statistics
+from cartctl.sandbox.names import INTERNAL
+from cartctl.sandbox.service.data import Data
+from cartctl.sandbox.service.flags import ANALYTICS, CARTS, RECOVERY, Flags
+from cartctl.sandbox.service.middleware.tokens import Tokens
+from cartctl.sandbox.service.routes.access import UNAUTHORIZED, Analyst, Database, Denied, admin_router
+from cartctl.sandbox.service.routes.platform import Authorization, Text
+from cartctl.sandbox.service.routes.responses import OverviewAnswer, overview_answer
+
+DAYS = 30
+
+router = admin_router("/api/admin")
+
+
+@router.get("/ecommerce-analytics/overview")
+def tell_overview(
+    bearer: Analyst, data: Database, days: Annotated[int, Query(ge=1, le=3660)] = DAYS
+) -> OverviewAnswer:
+    """Conversion, abandonment, recovery and order value of the last days, by currency and by type of site."""
+    return overview(data, bearer.company, days)
+
+
+@router.get("/features")
+def features(request: Request, authorization: Authorization = "", company: Text | None = None) -> Response:
+    """Which flags a company has: its own admin may ask, and the internal company's."""
+    tokens: Tokens = request.app.state.tokens
+    flags: Flags = request.app.state.flags
+    bearer = tokens.bearer(authorization)
+    asked = company or (bearer.company if bearer else "")
+    if bearer is None or not bearer.admin or bearer.company not in {asked, INTERNAL[0]}:
+        raise Denied(UNAUTHORIZED, "unauthorized")
+    told = {flag: flags.on(flag, asked) for flag in (CARTS, RECOVERY, ANALYTICS)}
+    return JSONResponse({"company": asked, "flags": told})
+
+
+def overview(data: Data, company: str, days: int = DAYS) -> OverviewAnswer:
+    """The figures of the `days` up to now."""
+    end = datetime.now(UTC)
+    period = Period(end - timedelta(days=days), end)
+    with data.session() as connection:
+        return overview_answer(
+            period.begin, period.end, cart_statistics.overviews(connection, company, period)
+        )

@@ -1,0 +1,88 @@
+"""Abandoned carts and what an admin does about them: look, send a mail, take it back when it was refused."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import Query, Request, Response
+
+from cartctl.cart.enums import CartStatus
+from cartctl.cart.store import jobs
+from cartctl.cart.store.jobs import RecoveryClaim
+from cartctl.cart.store.repositories import CartFilter, Carts
+from cartctl.cart.store.sql_engine import naive
+from cartctl.sandbox.service.log import log
+from cartctl.sandbox.service.routes.access import Database, Denied, RecoveryAdmin, admin_router
+from cartctl.sandbox.service.routes.carts import After, CartId, Size
+from cartctl.sandbox.service.routes.paging import read_cursor, say_next
+from cartctl.sandbox.service.routes.responses import AbandonedLine, Failure, RecoveryAnswer
+
+CONFLICT: dict[int | str, dict[str, Any]] = {
+    409: {"model": Failure, "description": "The cart is not due for a mail, or has moved on since"}
+}
+ABANDONED = CartFilter(status=CartStatus.ABANDONED)
+
+router = admin_router("/api/admin/carts")
+
+
+@router.get("/recovery", response_model=list[AbandonedLine])
+def list_abandoned(
+    request: Request,
+    response: Response,
+    bearer: RecoveryAdmin,
+    data: Database,
+    after: After = None,
+    size: Size = 50,
+) -> list[Mapping[str, Any]]:
+    """The company's abandoned carts, newest activity first, and which of them are due for a mail."""
+    key, now = read_cursor(after), datetime.now(UTC)
+    with data.session() as connection:
+        carts = Carts(connection, bearer.company)
+        found = carts.page(ABANDONED, key, size=size)
+        due = carts.candidates(now, [row["id"] for row in found])
+    say_next(request, response, found, size)
+    return [{**row, "candidate": row["id"] in due} for row in found]
+
+
+@router.post("/{cart_id}/recovery", responses=CONFLICT)
+def send_mail(cart_id: CartId, bearer: RecoveryAdmin, data: Database) -> RecoveryAnswer:
+    """Send a recovery mail, where one is due: claimed and written first, so that it is sent at most once."""
+    now = datetime.now(UTC)
+    with data.session() as connection:
+        Carts(connection, bearer.company).require(cart_id)
+        claims = jobs.claim_recovery(connection, now, companies=[bearer.company], cart_id=cart_id)
+    if not claims:
+        raise Denied(409, "not_due")
+    mail(claims[0])
+    return RecoveryAnswer(cart_id=cart_id, abandoned_at=claims[0].abandoned_at, sent_at=now)
+
+
+@router.delete("/{cart_id}/recovery", status_code=204, responses=CONFLICT)
+def take_mail_back(
+    cart_id: CartId,
+    bearer: RecoveryAdmin,
+    data: Database,
+    abandoned_at: Annotated[datetime, Query(alias="abandonedAt", description="As the claim told it.")],
+) -> None:
+    """The mail was definitely refused: the cart is due for one again."""
+    try:
+        left = naive(abandoned_at).replace(tzinfo=UTC)
+    except (OverflowError, ValueError) as far:
+        raise Denied(409, "not_claimed") from far
+    claim = RecoveryClaim(cart_id, bearer.company, "", left)
+    with data.session() as connection:
+        Carts(connection, bearer.company).require(cart_id)
+        done = jobs.reject_recovery(connection, claim, datetime.now(UTC))
+    if not done:
+        raise Denied(409, "not_claimed")
+
+
+def mail(claim: RecoveryClaim) -> None:
+    """What stands for a mailer here: one line in the log, with the mail's key."""
+    log(
+        "INFO",
+        "recovery mail",
+        cart=claim.cart_id,
+        company=claim.company_id,
+        abandonedAt=claim.abandoned_at.isoformat(),
+    )

@@ -1,0 +1,183 @@
+"""Backups that another tool makes and keeps: pgBackRest, or commands of the user's. Asked, told to make one, never read."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from cartctl.adapters.pgbackrest import PgBackRest
+from cartctl.adapters.programs import Attend, Program, inherited, run
+from cartctl.config.model.environment import Backup as BackupCommands
+from cartctl.config.model.environment import Snapshots
+from cartctl.config.values import revealed
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import ConfigError, StepFailed
+from cartctl.snapshots.manifest.untrusted import Count, Line, Moment, parse_json
+from cartctl.snapshots.storage.entries import Snapshot
+
+M = TypeVar("M", bound=BaseModel)
+
+LIMIT = 24 * 3600.0  # seconds for one backup
+ASKING = 60.0  # seconds for an answer
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One backup as its tool tells of it; `asked_as` is the id it was asked for under, where the tool keeps it."""
+
+    id: str
+    at: datetime
+    bytes: int
+    lsn: str = ""
+    asked_as: str = ""
+
+
+def shown(provider: "Provider", told: Told) -> Snapshot:
+    """A backup as the list of snapshots shows it; that it is good is its tool's word."""
+    return Snapshot(told.id, told.at, provider.name, told.bytes, verified=True, pinned=False, heads=())
+
+
+class Provider(ABC):
+    """Another tool."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def backups(self, pulse: Pulse) -> tuple[Told, ...]:
+        """Those there are, whole ones only, oldest first. Read-only. Raises StepFailed, ConfigError."""
+
+    @abstractmethod
+    def create(self, snapshot: str, pulse: Pulse) -> Told:
+        """Make one, known as `snapshot`. Raises StepFailed, and the pulse's alarm."""
+
+    @abstractmethod
+    def lacking(self, pulse: Pulse) -> str:
+        """What a recovery to a point in time lacks; empty: nothing. Read-only."""
+
+    def find(self, snapshot: str, pulse: Pulse) -> Told | None:
+        """The backup that was asked for under this id. Read-only."""
+        return next((told for told in self.backups(pulse) if told.asked_as == snapshot), None)
+
+
+def open_provider(settings: Snapshots) -> Provider | None:
+    """What is configured, None for dumps of our own. Raises ConfigError for two."""
+    if settings.pgbackrest_stanza and settings.command:
+        raise ConfigError(
+            "database.snapshots names two tools.", hint="Keep one of pgbackrest_stanza and command."
+        )
+    if settings.pgbackrest_stanza:
+        return FromPgBackRest(PgBackRest(settings.pgbackrest_stanza))
+    return FromCommands(settings.command) if settings.command else None
+
+
+class FromPgBackRest(Provider):
+    """A stanza of pgBackRest; what was asked for is found by an annotation."""
+
+    name = "pgbackrest"
+
+    def __init__(self, tool: PgBackRest) -> None:
+        self._tool = tool
+
+    def backups(self, pulse: Pulse) -> tuple[Told, ...]:
+        """From its catalogue."""
+        return tuple(
+            Told(each.label, each.stopped, each.bytes, each.lsn, each.annotation)
+            for each in self._tool.info(_attended(pulse, ASKING)).backups
+        )
+
+    def create(self, snapshot: str, pulse: Pulse) -> Told:
+        """An incremental one where it can be, a full one otherwise: pgBackRest decides."""
+        self._tool.backup(snapshot, _attended(pulse, LIMIT))
+        if found := self.find(snapshot, pulse):
+            return found
+        raise StepFailed(
+            "pgBackRest's catalogue does not hold the backup it has just made.", hint="pgbackrest info"
+        )
+
+    def lacking(self, pulse: Pulse) -> str:
+        """By the stanza's status and its archive."""
+        return self._tool.info(_attended(pulse, ASKING)).lacking
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    id: Line
+    created_at: Moment
+    bytes: Count = 0
+    asked_as: Line = ""
+
+
+class _Status(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    backups: tuple[_Answer, ...]
+    point_in_time: bool = False
+
+
+class FromCommands(Provider):
+    """Commands of the user's: each writes one JSON object; the id asked for is in the variable CARTCTL_SNAPSHOT."""
+
+    name = "command"
+
+    def __init__(self, settings: BackupCommands) -> None:
+        self._settings = settings
+
+    def backups(self, pulse: Pulse) -> tuple[Told, ...]:
+        """`{"backups": [{"id", "created_at", "bytes", "asked_as"}], "point_in_time": bool}` of the status command."""
+        return tuple(sorted(map(_told, self._status(pulse).backups), key=lambda told: told.at))
+
+    def create(self, snapshot: str, pulse: Pulse) -> Told:
+        """`{"id", "created_at", "bytes"}` of the create command."""
+        limit = self._settings.timeout.total_seconds()
+        answer = _parsed(
+            _Answer, self._run(self._settings.create, pulse, limit, {"CARTCTL_SNAPSHOT": snapshot})
+        )
+        return _told(answer)
+
+    def lacking(self, pulse: Pulse) -> str:
+        """As the status command says."""
+        return "" if self._status(pulse).point_in_time else "the status command says point_in_time is false"
+
+    def _status(self, pulse: Pulse) -> _Status:
+        return _parsed(_Status, self._run(self._settings.status, pulse, ASKING, {}))
+
+    def _run(self, argv: Sequence[str], pulse: Pulse, limit: float, more: Mapping[str, str]) -> str:
+        try:
+            return run(
+                argv, {**inherited(), **revealed(self._settings.environment), **more}, _attended(pulse, limit)
+            )
+        except OSError as error:
+            raise ConfigError(
+                f"{argv[0]} cannot be run: {error.strerror}.", hint="See database.snapshots.command."
+            ) from error
+
+
+def _told(answer: _Answer) -> Told:
+    return Told(answer.id, answer.created_at, answer.bytes, asked_as=answer.asked_as)
+
+
+def _parsed(model: type[M], text: str) -> M:
+    try:
+        return model.model_validate(parse_json(text.encode()))
+    except (ValueError, ValidationError) as wrong:
+        first = str(wrong).splitlines()[0]
+        raise StepFailed(
+            f"A backup command's answer is not what was agreed: {first}", hint="See runbooks/snapshots.md."
+        ) from wrong
+
+
+def _attended(pulse: Pulse, limit: float) -> Attend:
+    def attend(program: Program) -> None:
+        pulse.wait(program.finished, limit, what=program.name, every=0.1)
+
+    return attend
+
+
+def newest(provider: Provider, pulse: Pulse) -> Told | None:
+    """The newest backup. Read-only."""
+    found: Iterator[Told] = iter(sorted(provider.backups(pulse), key=lambda told: told.at, reverse=True))
+    return next(found, None)

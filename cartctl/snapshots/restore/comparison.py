@@ -1,0 +1,107 @@
+"""A snapshot restored into a database of its own, and that database held against what the manifest says."""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+
+from cartctl.adapters.postgres import Connection, Postgres, sql
+from cartctl.adapters.postgres_server.pg_tools import find_tools
+from cartctl.adapters.programs import Attend, Program, ProgramFailed
+from cartctl.engine.model import CheckResult, Verdict
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import Inconclusive
+from cartctl.snapshots.manifest.manifest import Manifest
+from cartctl.snapshots.source import Fingerprint
+from cartctl.snapshots.storage.entries import OpenDump
+
+LIMIT = timedelta(hours=12)
+NOT_HERE = re.compile(  # an extension or a collation that this server does not have
+    r"extension .* is not available|could not access file|collation .* does not exist"
+)
+SHOWN = 5
+
+
+def fill(
+    database: Postgres,
+    dump: OpenDump,
+    pulse: Pulse,
+    *,
+    jobs: int,
+    as_role: str | None = None,
+    strangers: bool = False,
+    tablespaces: bool = True,
+) -> None:
+    """Restore a dump into an empty database and gather its statistics.
+
+    Without `tablespaces` every object goes to the database's own. Raises Inconclusive where the server lacks an extension of it, ProgramFailed for a dump that does not restore.
+    """
+    with database.session("restore") as connection:
+        tools = find_tools(connection.info.server_version)
+    try:
+        tools.restore(
+            database,
+            dump.path,
+            jobs=jobs,
+            as_role=as_role,
+            strangers=strangers,
+            tablespaces=tablespaces,
+            attend=_attended(pulse),
+        )
+    except ProgramFailed as failed:
+        if NOT_HERE.search(failed.message):
+            raise Inconclusive(
+                f"This server lacks what the snapshot needs: {failed.message}",
+                hint="Name a server that has it: --server DSN",
+            ) from failed
+        raise
+    with (
+        database.session("restore", statement_timeout="0") as connection,
+        pulse.cancelling(connection.cancel_safe),
+    ):
+        connection.execute("ANALYZE")
+
+
+def compare(
+    connection: Connection, manifest: Manifest, fingerprint: Fingerprint, *, same_roles: bool
+) -> Iterator[CheckResult]:
+    """Rows of every table, migration heads, and the structure's fingerprint. Read-only."""
+    yield _rows(connection, manifest)
+    yield _structure(connection, manifest, fingerprint(connection), same_roles=same_roles)
+
+
+def _rows(connection: Connection, manifest: Manifest) -> CheckResult:
+    wrong = []
+    for table in manifest.tables:
+        name = sql.Identifier(table.schema_name, table.name)
+        row = connection.execute(sql.SQL("SELECT count(*) FROM ONLY {}").format(name)).fetchone()
+        if row != (table.rows,):
+            wrong.append(f"{table.schema_name}.{table.name} has {row and row[0]} instead of {table.rows}")
+    total = f"{sum(table.rows for table in manifest.tables)} rows in {len(manifest.tables)} tables"
+    if wrong:
+        return CheckResult("rows", Verdict.FAIL, "; ".join(wrong[:SHOWN]), total, "Take a new snapshot.")
+    return CheckResult("rows", Verdict.PASS, total)
+
+
+def _structure(connection: Connection, manifest: Manifest, found: str, *, same_roles: bool) -> CheckResult:
+    expected = manifest.fingerprint
+    if found == expected:
+        return CheckResult("structure", Verdict.PASS, "as recorded")
+    ours, theirs = connection.info.server_version // 10000, manifest.server.version_num // 10000
+    if not same_roles:
+        hint = f"Create these roles there, or leave --server out: {', '.join(manifest.roles)}"
+        return CheckResult(
+            "structure", Verdict.UNKNOWN, "roles of the snapshot are not on this server", expected, hint
+        )
+    if ours != theirs:
+        told = f"restored on PostgreSQL {ours}, taken on {theirs}: their catalogues spell some things differently"
+        return CheckResult(
+            "structure", Verdict.UNKNOWN, told, expected, "Name a server of that version: --server DSN"
+        )
+    return CheckResult("structure", Verdict.FAIL, found, expected, "Take a new snapshot.")
+
+
+def _attended(pulse: Pulse) -> Attend:
+    def attend(program: Program) -> None:
+        pulse.wait(program.finished, LIMIT.total_seconds(), what=program.name, every=0.05)
+
+    return attend

@@ -1,0 +1,242 @@
+"""`snapshot restore --plan`: what a restore would lose, whether it would be refused, and the same looks before the swap."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import Enum
+from typing import ClassVar
+
+from cartctl.adapters.postgres import Connection, Postgres
+from cartctl.adapters.postgres_server.pg_tools import find_tools
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import CartctlError, ConfigError, Refused
+from cartctl.snapshots.create import Subject
+from cartctl.snapshots.data_loss.assessment import Loss, measure_loss
+from cartctl.snapshots.manifest.manifest import Manifest
+from cartctl.snapshots.manifest.surroundings import Surroundings, read_surroundings
+from cartctl.snapshots.restore import swap
+from cartctl.snapshots.restore.transfer import lacking
+from cartctl.snapshots.storage.local import Store
+
+MAINTENANCE = ("postgres", "template1")
+
+
+class Consent(Enum):
+    """Which loss a person accepts: none, what was shown before the name was typed, or any (--allow-data-loss)."""
+
+    NONE = "none"
+    SHOWN = "shown"
+    ANY = "any"
+
+
+@dataclass(frozen=True, slots=True)
+class RestorePlan:
+    """What a restore would lose: rows then and now by table where they differ, minutes since, and who is connected.
+
+    `loss` is all of it; `notes` what will be otherwise than in the original; `refused` why the run would be refused.
+    """
+
+    kind: ClassVar[str] = "restore_plan"
+
+    snapshot: str
+    database: str
+    taken_at: datetime
+    minutes: int
+    changed: Mapping[str, tuple[int, int]]
+    connections: tuple[str, ...]
+    loss: Loss = field(default_factory=Loss)
+    notes: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    hint: str = ""  # what to do about the first refusal
+
+    @property
+    def lost(self) -> int:
+        """Rows that are there now beyond those of the snapshot."""
+        return sum(max(0, now - then) for then, now in self.changed.values())
+
+    def refuse(self) -> None:
+        """Raise Refused where the run would be."""
+        if self.refused:
+            raise Refused("; ".join(self.refused), hint=self.hint)
+
+
+def plan_restore(
+    subject: Subject, store: Store, snapshot: str, pulse: Pulse, *, disconnect: bool, consent: Consent
+) -> RestorePlan:
+    """What would be lost, and what would stop the run with these options. Every table is read once. Read-only."""
+    manifest, name = store.get(snapshot), subject.database.name
+    manifest.refuse_other(subject.env, name)
+    with maintenance(subject.database) as connection:
+        there = swap.exists(connection, name)
+        others = tuple(swap.connected(connection, name)) if there else ()
+        around = read_surroundings(connection, name) if there else manifest.around
+        loss = measure(subject.database, manifest, pulse) if there else Loss()
+        looks = (
+            lambda: loss.refuse(accepted_by(consent, loss)),
+            lambda: refuse_unfit(connection, manifest, name, disconnect=disconnect),
+            lambda: refuse_lacking(connection, manifest, around),
+        )
+        refused = [error for look in looks if (error := _refusal(look))]
+        notes = tuple(_notes(connection, manifest, around, name))
+    return RestorePlan(
+        snapshot=snapshot,
+        database=name,
+        taken_at=manifest.created_at,
+        minutes=int((datetime.now(UTC) - manifest.created_at).total_seconds() // 60),
+        changed={
+            each.table: (each.then or 0, each.now or 0) for each in loss.tables if each.then != each.now
+        },
+        connections=others,
+        loss=loss,
+        notes=notes,
+        refused=tuple(error.message for error in refused),
+        hint=refused[0].hint if refused else "",
+    )
+
+
+def accepted_by(consent: Consent, loss: Loss) -> Loss | None:
+    """The loss that a consent accepts; None: any. What cannot be determined is accepted by `ANY` alone. Pure."""
+    if consent is Consent.ANY:
+        return None
+    return loss if consent is Consent.SHOWN and not loss.unknown else Loss()
+
+
+class LastLook:
+    """The loss measured before the restore and again, on a connection from before, when nobody else is connected."""
+
+    def __init__(self, database: Postgres, manifest: Manifest, accepted: Loss | None, pulse: Pulse) -> None:
+        self.database = database
+        self.loss = Loss()
+        self._manifest = manifest
+        self._accepted = accepted
+        self._pulse = pulse
+
+    def refuse(self) -> None:
+        """Measure on a connection of its own. Raises Refused for another loss than the accepted one."""
+        self.loss = measure(self.database, self._manifest, self._pulse)
+        self.loss.refuse(self._accepted)
+
+    @contextmanager
+    def waiting(self) -> Iterator[Connection]:
+        """The connection for `refuse_now`."""
+        with _reading(self.database) as connection:
+            yield connection
+
+    def refuse_now(self, connection: Connection) -> None:
+        """Measure on that connection. Raises Refused for another loss than the accepted one."""
+        self.loss = _measure_on(connection, self._manifest, self._pulse)
+        self.loss.refuse(self._accepted)
+
+
+@contextmanager
+def maintenance(database: Postgres) -> Iterator[Connection]:
+    """A connection beside the database: to the server's maintenance database."""
+    beside = next(name for name in MAINTENANCE if name != database.name)
+    with database.database(beside).session(
+        "restore", lock_timeout="5s", idle_session_timeout="0"
+    ) as connection:
+        yield connection
+
+
+def measure(database: Postgres, manifest: Manifest, pulse: Pulse) -> Loss:
+    """What a restore of the manifest's snapshot over `database` would lose. Read-only."""
+    with _reading(database) as connection:
+        return _measure_on(connection, manifest, pulse)
+
+
+@contextmanager
+def _reading(database: Postgres) -> Iterator[Connection]:
+    with database.session("restore guard", lock_timeout="30s") as connection:
+        yield connection
+
+
+def _measure_on(connection: Connection, manifest: Manifest, pulse: Pulse) -> Loss:
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        return measure_loss(connection, manifest, pulse)
+
+
+def _refusal(look: Callable[[], object]) -> CartctlError | None:
+    try:
+        look()
+    except (Refused, ConfigError) as refused:
+        return refused
+    return None
+
+
+def refuse_unfit(connection: Connection, manifest: Manifest, live: str, *, disconnect: bool) -> bool:
+    """Whether the role is a superuser, which may keep every recorded owner. Read-only.
+
+    Raises Refused, or ConfigError without the tools, for whatever would stop the restore.
+    """
+    if connection.info.server_version // 10000 < manifest.server.version_num // 10000:
+        raise Refused(
+            f"The snapshot was taken on PostgreSQL {manifest.server.version}, which is newer than this server.",
+            hint="Restore it on a server of that version or a newer one.",
+        )
+    find_tools(connection.info.server_version)
+    row = connection.execute(
+        """SELECT rolsuper, rolcreatedb OR rolsuper, current_user, coalesce(
+               (SELECT pg_has_role(datdba, 'USAGE') FROM pg_database WHERE datname = %s), true)
+           FROM pg_roles WHERE rolname = current_user""",
+        (live,),
+    ).fetchone()
+    superuser, creates, user, owns = row or (False, False, "?", False)
+    if not (creates and owns):
+        raise Refused(
+            f"{user} may not put another database in the place of {live}.",
+            hint=f"ALTER ROLE {user} CREATEDB, and make it a member of the role that owns {live}.",
+        )
+    if not superuser and (others := swap.other_owners(connection, live)):
+        raise Refused(
+            f"Not everything in {live} belongs to its owner ({', '.join(others)} own some of it), and {user} could not keep that.",
+            hint="Restore as a superuser, or give those objects to the database's owner first.",
+        )
+    swap.refuse_prepared(connection, live)
+    swap.refuse_connected(connection, live, disconnect=disconnect)
+    return bool(superuser)
+
+
+def refuse_lacking(connection: Connection, manifest: Manifest, around: Surroundings) -> None:
+    """Raise Refused, naming what this server has not of what the database needs."""
+    missing = [*lacking(connection, around, manifest.tablespaces), *_missing_extensions(connection, manifest)]
+    if missing:
+        raise Refused(
+            f"this server lacks what {manifest.server.database} needs: {', '.join(missing)}",
+            hint="Create it first, or restore on a server that has it.",
+        )
+
+
+def _available(connection: Connection) -> dict[str, str]:
+    rows = connection.execute("SELECT name, default_version FROM pg_available_extensions").fetchall()
+    return {str(name): str(version) for name, version in rows}
+
+
+def _missing_extensions(connection: Connection, manifest: Manifest) -> Iterator[str]:
+    known = _available(connection)
+    for name in manifest.state.extensions if manifest.state else ():
+        if name not in known:
+            yield f"the extension {name}"
+
+
+def _notes(connection: Connection, manifest: Manifest, around: Surroundings, name: str) -> Iterator[str]:
+    """What no dump and nothing of ours carries over."""
+    state = manifest.state
+    known = _available(connection)
+    for extension, version in sorted(state.extensions.items() if state else ()):
+        if known.get(extension, version) != version:
+            yield f"extension {extension} {version} becomes {known[extension]}"
+    for each in sorted(state.objects if state else ()):
+        if each.startswith("subscription "):
+            yield f"{each} is restored disabled"
+    slots = connection.execute(
+        "SELECT slot_name FROM pg_replication_slots WHERE database = %s ORDER BY 1", (name,)
+    ).fetchall()
+    for (slot,) in slots:
+        yield f"replication slot {slot} stays with the former database"
+    recorded = manifest.around
+    if manifest.surroundings and recorded.collation_version != around.collation_version:
+        yield f"collation version {recorded.collation_version} becomes {around.collation_version}"
+    if manifest.surroundings and (recorded.settings, recorded.grants) != (around.settings, around.grants):
+        yield "settings and grants of the database stay as they are now, not as they were then"

@@ -1,0 +1,148 @@
+"""`snapshot restore`: a snapshot into a new database, proved, and only then put in the place of the live one, which is kept."""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import ClassVar
+
+from cartctl.adapters.postgres import Connection, Postgres, sql
+from cartctl.adapters.postgres_server.pg_tools import find_tools
+from cartctl.engine.model import Checks, Verdict
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import CheckFailed, StepFailed
+from cartctl.snapshots.create import Subject, jobs_for
+from cartctl.snapshots.data_loss.assessment import Loss
+from cartctl.snapshots.data_loss.database_state import JOURNAL_SCHEMA
+from cartctl.snapshots.manifest.manifest import Manifest
+from cartctl.snapshots.manifest.surroundings import Surroundings, read_surroundings
+from cartctl.snapshots.restore import swap
+from cartctl.snapshots.restore.comparison import compare, fill
+from cartctl.snapshots.restore.plan import LastLook, maintenance, refuse_lacking, refuse_unfit
+from cartctl.snapshots.restore.transfer import carry_over, create_database, try_carry_over
+from cartctl.snapshots.storage.entries import OpenDump
+from cartctl.snapshots.storage.local import Store
+from cartctl.snapshots.storage.work_directories import AGAIN, DiskFull, is_full, using
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What is live now and under which name the former database is kept."""
+
+    kind: ClassVar[str] = "restored"
+
+    snapshot: str
+    database: str
+    kept_as: str | None
+    rows: int
+    heads: tuple[str, ...]
+    seconds: float
+    loss: Loss = field(default_factory=Loss)  # what the former database had beyond the snapshot
+
+
+def restore(
+    subject: Subject, store: Store, snapshot: str, pulse: Pulse, *, disconnect: bool, accepted: Loss | None
+) -> Restored:
+    """Restore and swap. Whatever fails before the swap leaves the live database as it is, and nothing of the new one.
+
+    Raises Refused for a loss other than the `accepted` one (None: any), also when it is measured again with everybody
+    disconnected; for connections of others without `disconnect`, for a server that is older, and for missing rights;
+    CheckFailed when what was restored is not what the manifest says.
+    """
+    began = time.monotonic()
+    manifest, live = store.get(snapshot), subject.database.name
+    manifest.refuse_other(subject.env, live)
+    with maintenance(subject.database) as connection, swap.holding(connection, live):
+        superuser = refuse_unfit(connection, manifest, live, disconnect=disconnect)
+        there = swap.exists(connection, live)
+        around = read_surroundings(connection, live) if there else manifest.around
+        refuse_lacking(connection, manifest, around)
+        look = LastLook(subject.database, manifest, accepted, pulse) if there else None
+        if look:
+            look.refuse()
+        new = swap.free_name(connection, live, "restoring")
+        with _new_database(connection, new, live, around) as made, store.opened(snapshot) as dump:
+            try_carry_over(connection, new, around)
+            target = subject.database.database(new)
+            _fill(target, dump, manifest, pulse, as_role=None if superuser else around.owner)
+            _require(target, subject, manifest, pulse, superuser=superuser)
+            if there:
+                _carry_journal(subject.database, target, pulse)
+            carry_over(connection, new, around)  # last: its settings would hold for the sessions that restore
+            aside = _aside(connection, live)
+            swap.swap(connection, live, new, aside, pulse, disconnect=disconnect, around=around, look=look)
+            made.append(live)
+    rows = sum(table.rows for table in manifest.tables)
+    seconds = round(time.monotonic() - began, 3)
+    loss = look.loss if look else Loss()
+    return Restored(snapshot, live, aside if there else None, rows, manifest.heads, seconds, loss)
+
+
+@contextmanager
+def _new_database(connection: Connection, name: str, live: str, around: Surroundings) -> Iterator[list[str]]:
+    """An empty database that is dropped at the block's end unless a name was put in the list: then it lives under that."""
+    gone = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+    for left in swap.unfinished(connection, live):  # by a restore that was killed
+        connection.execute(gone.format(sql.Identifier(left)))
+    create_database(connection, name, around)
+    swap.mark_unfinished(connection, name, live)
+    kept: list[str] = []
+    try:
+        yield kept
+    finally:
+        if not kept:
+            connection.execute(gone.format(sql.Identifier(name)))
+
+
+def _fill(target: Postgres, dump: OpenDump, manifest: Manifest, pulse: Pulse, *, as_role: str | None) -> None:
+    jobs = jobs_for(manifest.bytes * 4, 8)
+    try:
+        fill(target, dump, pulse, jobs=jobs, as_role=as_role)
+    except StepFailed as failed:
+        if not is_full(failed.message):
+            raise
+        raise DiskFull(
+            "no space left on the server's disk; the live database is unchanged, the new one was removed",
+            hint=f"Free some space there, then: cartctl snapshot restore {manifest.id}",
+        ) from failed
+
+
+def _require(
+    target: Postgres, subject: Subject, manifest: Manifest, pulse: Pulse, *, superuser: bool
+) -> None:
+    """Rows and structure as recorded; where owners could not be kept the structure is not compared."""
+    with (
+        target.session("restore", statement_timeout="0") as connection,
+        pulse.cancelling(connection.cancel_safe),
+    ):
+        checks = Checks.of(compare(connection, manifest, subject.fingerprint, same_roles=True))
+    for check in checks.bad():
+        if check.name == "structure" and (check.verdict is Verdict.UNKNOWN or not superuser):
+            continue
+        raise CheckFailed(
+            f"What was restored is not what was dumped: {check.name}: {check.observed}, expected {check.expected}.",
+            hint="The live database is as it was. Use another snapshot: cartctl snapshot list",
+        )
+
+
+def _carry_journal(live: Postgres, target: Postgres, pulse: Pulse) -> None:
+    """What cartctl has journalled stays true whatever the shop's rows go back to."""
+    with live.session("restore") as connection:
+        row = connection.execute("SELECT to_regnamespace(%s)::text", (JOURNAL_SCHEMA,)).fetchone()
+        tools = find_tools(connection.info.server_version)
+    if row == (None,):
+        return
+    with tempfile.TemporaryDirectory(prefix="cartctl-journal-") as place:
+        dump = Path(place) / "dump"
+        with using(Path(place), AGAIN):
+            tools.dump(live, dump, schemas=(JOURNAL_SCHEMA,))
+        pulse.check()
+        tools.restore(target, dump)
+
+
+def _aside(connection: Connection, live: str) -> str:
+    """What the live database is called from now on; two restores within one second do not meet."""
+    return swap.free_name(connection, live, f"before_{datetime.now(UTC):%Y%m%d%H%M%S}")

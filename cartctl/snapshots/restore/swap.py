@@ -1,0 +1,162 @@
+"""A database in the place of another: what surrounds it carried over, connections closed off, both renamed in one transaction.
+
+Everything here runs on a connection to the maintenance database, since neither of the two may have one.
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+from cartctl.adapters.effects import effect
+from cartctl.adapters.postgres import Connection, sql
+from cartctl.adapters.postgres.blockers import database_users, endings, named
+from cartctl.derived_names import derive_name
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import Locked, Refused
+from cartctl.snapshots.manifest.surroundings import Surroundings
+from cartctl.snapshots.restore.transfer import finish, set_comment
+
+KEY = (0x63617274, 0x72657374)  # "cart", "rest"
+_OTHERS = b"""
+FROM pg_stat_activity WHERE datname = %s AND pid <> %s AND backend_type NOT LIKE 'autovacuum%%'
+"""  # autovacuum's workers the server ends itself
+_ENDING = "ending the database's connections"
+LEAVING = 10.0  # seconds for ended connections to be gone
+
+
+@contextmanager
+def holding(connection: Connection, name: str) -> Iterator[None]:
+    """One restore at a time on a server, whatever happens to the databases' names. Raises Locked."""
+    if connection.execute("SELECT pg_try_advisory_lock(%s, %s)", KEY).fetchone() != (True,):
+        raise Locked(f"Another restore is at work on the server of {name}.", hint="Wait for it to end.")
+    yield
+
+
+def exists(connection: Connection, name: str) -> bool:
+    """Whether there is a database of this name. Read-only."""
+    return connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone() is not None
+
+
+def free_name(connection: Connection, base: str, suffix: str) -> str:
+    """A name for a database beside `base` that no database of the server has. Read-only."""
+    return derive_name(base, suffix, taken=lambda name: exists(connection, name))
+
+
+def unfinished(connection: Connection, live: str) -> list[str]:
+    """Databases that a killed restore of `live` has left. Read-only."""
+    rows = connection.execute(
+        "SELECT datname FROM pg_database WHERE shobj_description(oid, 'pg_database') = %s AND datname <> %s",
+        (_mark_of(live), live),
+    ).fetchall()
+    return [str(row[0]) for row in rows]
+
+
+def mark_unfinished(connection: Connection, name: str, live: str) -> None:
+    """Say on a new database that it is an unfinished restore of `live`, until its comment is carried over."""
+    set_comment(connection, name, _mark_of(live))
+
+
+def _mark_of(live: str) -> str:
+    return f"cartctl: unfinished restore of {live}"
+
+
+def other_owners(connection: Connection, name: str) -> list[str]:
+    """Roles that own something in a database beside its owner and ourselves. Read-only."""
+    rows = connection.execute(
+        """SELECT DISTINCT pg_get_userbyid(refobjid) FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid
+           WHERE d.datname = %s AND refclassid = 'pg_authid'::regclass AND deptype = 'o' AND refobjid <> d.datdba
+             AND pg_get_userbyid(refobjid) <> current_user ORDER BY 1""",
+        (name,),
+    ).fetchall()
+    return [str(row[0]) for row in rows]
+
+
+def connected(connection: Connection, name: str) -> list[str]:
+    """Who is connected to a database, logical replication included, one line each; not cartctl's own sessions. Read-only."""
+    return [str(each) for each in database_users(connection, name) if not each.prepared]
+
+
+def refuse_connected(connection: Connection, live: str, *, disconnect: bool) -> None:
+    """Raise Refused naming everybody who is connected, unless they may be ended."""
+    if not disconnect and (others := connected(connection, live)):
+        raise Refused(
+            f"Others are connected to {live}: {'; '.join(others)}.",
+            hint="Stop them, or say --disconnect to have them ended at the swap.",
+        )
+
+
+def refuse_prepared(connection: Connection, live: str) -> None:
+    """Raise Refused naming prepared transactions: nobody can end them once connections are blocked. Read-only."""
+    if blocking := [each for each in database_users(connection, live) if each.prepared]:
+        raise Refused(
+            f"Prepared transactions keep {live} from being renamed: {named(blocking)}.",
+            hint=endings(blocking, "Then restore again."),
+        )
+
+
+class LastLook(Protocol):
+    """What is looked at when everybody is disconnected, on a connection from before."""
+
+    def waiting(self) -> AbstractContextManager[Connection]:
+        """That connection."""
+
+    def refuse_now(self, connection: Connection) -> None:
+        """Raise Refused to leave the live database in place."""
+
+
+def swap(
+    connection: Connection,
+    live: str,
+    new: str,
+    aside: str,
+    pulse: Pulse,
+    *,
+    disconnect: bool,
+    around: Surroundings,
+    look: LastLook | None,
+) -> None:
+    """Close `live` off, end its connections, and rename both in one transaction; opened again when that fails.
+
+    `around` is what surrounds the live database; until now the new one's comment said that it was unfinished.
+
+    `look` is taken when nobody else is connected. Raises what it raises, and Refused for connections of others unless
+    they may be ended (`disconnect`).
+    """
+    there = exists(connection, live)
+    try:
+        if there and look:
+            with look.waiting() as watcher:
+                _allow(connection, live, allowed=False)
+                refuse_connected(connection, live, disconnect=disconnect)
+                own = watcher.info.backend_pid
+                connection.execute(b"SELECT pg_terminate_backend(pid)" + _OTHERS, (live, own))
+                pulse.wait(lambda: _left(connection, live, own), LEAVING, what=_ENDING)
+                look.refuse_now(watcher)
+            pulse.wait(lambda: _left(connection, live, 0), LEAVING, what=_ENDING)
+        with effect("postgres.restore.swap"), connection.transaction():
+            if there:
+                _rename(connection, live, aside)
+            finish(connection, new, around)
+            _rename(connection, new, live)
+    except BaseException:
+        if there:
+            _allow(connection, live, allowed=True)
+        raise
+    if there:
+        _allow(connection, aside, allowed=True)
+
+
+def _left(connection: Connection, name: str, own: int) -> bool:
+    row = connection.execute(b"SELECT count(*)" + _OTHERS, (name, own)).fetchone()
+    return row == (0,)
+
+
+def _allow(connection: Connection, name: str, *, allowed: bool) -> None:
+    statement = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
+    connection.execute(statement.format(sql.Identifier(name), sql.Literal(allowed)))
+
+
+def _rename(connection: Connection, name: str, to: str) -> None:
+    connection.execute(
+        sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(name), sql.Identifier(to))
+    )

@@ -1,0 +1,85 @@
+"""A dump's files encrypted after they were looked at, and decrypted for as long as they are needed."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from cartctl.adapters.encryption import Age, Cipher, Gpg
+from cartctl.adapters.postgres_server.pg_tools import PgTools
+from cartctl.adapters.programs import Attend, Program
+from cartctl.config.model.environment import Encrypt
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import ConfigError
+from cartctl.snapshots.manifest.manifest import Manifest, damaged
+from cartctl.snapshots.storage.work_directories import AGAIN, private, using
+
+LIMIT = 6 * 3600.0  # seconds for one file
+
+
+def open_cipher(settings: Encrypt | None) -> Cipher | None:
+    """What is configured. Raises ConfigError unless exactly one way is."""
+    if settings is None:
+        return None
+    if (settings.age is None) == (settings.gpg is None):
+        raise ConfigError(
+            "database.snapshots.encrypt names not exactly one of age and gpg.", hint="Keep one of them."
+        )
+    return Age(settings.age, settings.identity) if settings.age else Gpg(str(settings.gpg))
+
+
+def seal(dump: Path, tools: PgTools, cipher: Cipher, pulse: Pulse) -> dict[str, str]:
+    """Encrypt every file of a dump that `pg_restore` can list; gives the SHA-256 of each as it was.
+
+    The plain ones are gone then. Raises ProgramFailed, with some of them left, for the caller to remove.
+    """
+    tools.list(dump, attend=_attended(pulse))
+    plain = {}
+    for path in sorted(dump.iterdir()):
+        plain[path.name] = checksum(path)
+        cipher.encrypt(path, path.with_name(path.name + cipher.suffix), _attended(pulse))
+        path.unlink()
+    return plain
+
+
+@contextmanager
+def decrypted(kept: Path, manifest: Manifest, cipher: Cipher | None, beside: Path) -> Iterator[Path]:
+    """A private directory with the plain files, for the block. Raises ConfigError without the way or the key."""
+    if cipher is None or cipher.name != manifest.encryption:
+        raise ConfigError(
+            f"The snapshot {manifest.id} is encrypted with {manifest.encryption}.",
+            hint=f"Set database.snapshots.encrypt to {{ {manifest.encryption} = … }}.",
+        )
+    with private(beside, "opened") as place:
+        for name, expected in manifest.plain.items():
+            with using(place, AGAIN):
+                cipher.decrypt(kept / (name + cipher.suffix), place / name)
+            if checksum(place / name) != expected:
+                raise damaged(manifest.id, f"{name} is not what was encrypted")
+        yield place
+
+
+def checksums(paths: Iterable[Path]) -> Iterator[tuple[str, str]]:
+    """Name and SHA-256 of files in their order, read several at once. Read-only."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        begun = [(path.name, pool.submit(checksum, path)) for path in paths]
+        try:
+            for name, digest in begun:
+                yield name, digest.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file, lowercase hex. Read-only."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _attended(pulse: Pulse) -> Attend:
+    def attend(program: Program) -> None:
+        pulse.wait(program.finished, LIMIT, what=program.name, every=0.02)
+
+    return attend

@@ -1,0 +1,28 @@
+"""A database that another tool migrated, recorded as it is."""
+
+from typing import Any
+
+from cartctl.adapters.postgres import Postgres
+from cartctl.config.model.environment import Database
+from cartctl.database.migrations.adopt import adopt
+from cartctl.engine.model import Action, Run
+from cartctl.engine.pulse import Pulse
+
+
+class Adopt(Action[dict[str, Any]]):
+    """Records what is there; changes no table."""
+
+    key = "adopt"
+
+    def __init__(self, postgres: Postgres, settings: Database) -> None:
+        self._postgres = postgres
+        self._settings = settings
+
+    def find(self, run: Run) -> None:
+        """Never made already: recording twice records nothing more."""
+
+    def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
+        """`applied` and `adopted` names, `heads`, `seconds`. Raises what `adopt` raises."""
+        made = adopt(self._postgres, self._settings, run.id, pulse)
+        names = {"applied": list(made.applied), "adopted": list(made.adopted), "heads": list(made.heads)}
+        return {**names, "seconds": made.seconds}

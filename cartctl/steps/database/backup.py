@@ -1,0 +1,36 @@
+"""The backup before a deployment, where another tool makes it."""
+
+from typing import Any
+
+from cartctl.engine.model import Action, Run
+from cartctl.engine.pulse import Pulse
+from cartctl.snapshots.backup_providers import Provider, Told
+from cartctl.steps.database.snapshot import snapshot_id
+
+
+class Backup(Action[dict[str, Any]]):
+    """Has a backup made; what the tool tells of it is the evidence."""
+
+    key = "snapshot"
+
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+
+    def find(self, run: Run) -> dict[str, Any] | None:
+        """The run's backup, where the tool remembers what it was asked for. Read-only."""
+        found = self._provider.find(snapshot_id(run), Pulse())
+        return None if found is None else self._result(found)
+
+    def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
+        """`id`, `provider`, `bytes`, `wal_lsn`, `at`; `verified` is the tool's own word."""
+        return self._result(self._provider.create(snapshot_id(run), pulse))
+
+    def _result(self, told: Told) -> dict[str, Any]:
+        return {
+            "id": told.id,
+            "provider": self._provider.name,
+            "bytes": told.bytes,
+            "wal_lsn": told.lsn,
+            "at": told.at.isoformat(),
+            "verified": True,
+        }

@@ -1,0 +1,45 @@
+"""The cart's tables and types taken back, with their rows saved: the database's part of a rollback."""
+
+from dataclasses import asdict
+from typing import Any, ClassVar
+
+from cartctl.adapters.postgres import Postgres
+from cartctl.config.model.environment import Database
+from cartctl.database.drop.drop import Allowed, Dropped, drop, found_dropped
+from cartctl.database.drop.plan import plan_drop
+from cartctl.engine.model import Action, Run
+from cartctl.engine.pulse import Pulse
+
+
+class Drop(Action[dict[str, Any]]):
+    """Drops what the run that is taken back has made, known from its `fingerprint` and `migrate` results."""
+
+    key = "database"
+    careful: ClassVar[bool] = True
+
+    def __init__(self, postgres: Postgres, settings: Database, allowed: Allowed) -> None:
+        self._postgres = postgres
+        self._settings = settings
+        self._allowed = allowed
+
+    def find(self, run: Run) -> dict[str, Any] | None:
+        """The result, when nothing is left to drop. Read-only."""
+        plan = plan_drop(
+            self._postgres, self._settings, run.results, keep_dependents=self._allowed.keep_dependents
+        )
+        found = found_dropped(plan, run.directory / "rows")
+        return None if found is None else _json(found)
+
+    def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
+        """Drop: names of `tables`, `enums`, `kept_enums` and `migrations`, `ledger_rows`, `rows`, and where they are `saved`.
+
+        Raises what `drop` raises.
+        """
+        rows = run.directory / "rows"
+        return _json(drop(self._postgres, self._settings, run.results, self._allowed, rows, pulse))
+
+
+def _json(result: Dropped) -> dict[str, Any]:
+    return {
+        name: list(value) if isinstance(value, tuple) else value for name, value in asdict(result).items()
+    }

@@ -1,0 +1,83 @@
+"""The migration itself, with the proof that every object is there as it must be."""
+
+from typing import Any
+
+from cartctl.adapters.postgres import Postgres
+from cartctl.config.model.environment import Database
+from cartctl.database.catalogue import Catalogue, Difference, read_catalogue
+from cartctl.database.drop.differences import attributed, before, to_json
+from cartctl.database.migrations.apply import Migrated, deploy_on, migrator
+from cartctl.database.migrations.status import act_as_owner_if_allowed, status
+from cartctl.database.migrations.verify import verify_with
+from cartctl.engine.model import Action, Checks, Run, Verdict
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import CheckFailed
+from cartctl.migrations.frozen import MIGRATIONS
+
+
+class Migrate(Action[dict[str, Any]]):
+    """Applies what is pending; additive, so never taken back by a run that fails later."""
+
+    key = "migrate"
+
+    def __init__(self, postgres: Postgres, settings: Database) -> None:
+        self._postgres = postgres
+        self._settings = settings
+
+    def find(self, run: Run) -> dict[str, Any] | None:
+        """The result, when every migration is recorded and every object verified. Read-only."""
+        known = status(self._postgres, self._settings)
+        if known.pending or known.unknown:
+            return None
+        now, checks = self._look()
+        if checks.bad():
+            return None
+        made = Migrated(applied=(), adopted=(), heads=(MIGRATIONS[-1].revision,), seconds=0.0)
+        return _result(made, attributed(_fingerprint(run, now), now, now))
+
+    def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
+        """Apply and verify: `applied` and `adopted` names, `heads`, `seconds` of wall time, and the catalogues' `difference`.
+
+        The difference, between before and after, is what a database rollback takes back. Raises what `deploy` raises, and CheckFailed naming the first thing that is not as it must be.
+        """
+        with migrator(self._postgres, self._settings) as connection:
+            begun = read_catalogue(connection)
+            made = deploy_on(connection, self._postgres, self._settings, run.id, pulse)
+            after = read_catalogue(connection)  # over the same connection, whose caches know what it made
+            require(verify_with(connection, after, self._settings))
+        return _result(made, attributed(_fingerprint(run, begun), begun, after))
+
+    def _look(self) -> tuple[Catalogue, Checks]:
+        with (
+            self._postgres.session("verify") as connection,
+            act_as_owner_if_allowed(connection, self._settings),
+        ):
+            now = read_catalogue(connection)
+            return now, verify_with(connection, now, self._settings)
+
+
+def _fingerprint(run: Run, otherwise: Catalogue) -> Catalogue:
+    """The catalogue that the run recorded before it began, where it did."""
+    return before(run.results) if "fingerprint" in run.results else otherwise
+
+
+def _result(made: Migrated, found: Difference) -> dict[str, Any]:
+    return {
+        "applied": list(made.applied),
+        "adopted": list(made.adopted),
+        "heads": list(made.heads),
+        "seconds": made.seconds,
+        "warnings": list(made.warnings),
+        "difference": to_json(found),
+    }
+
+
+def require(checks: Checks) -> None:
+    """Raise CheckFailed unless everything passed or only warned."""
+    if checks.verdict in {Verdict.FAIL, Verdict.UNKNOWN}:
+        worst, *others = checks.bad()
+        more = f" (and {len(others)} more)" if others else ""
+        raise CheckFailed(
+            f"{worst.name} is {worst.observed}, expected {worst.expected}{more}.",
+            hint="cartctl migrate verify",
+        )

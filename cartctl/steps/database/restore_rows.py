@@ -1,0 +1,47 @@
+"""The cart's rows put back: those a rollback saved, or those of a snapshot."""
+
+from pathlib import Path
+from typing import Any
+
+from cartctl.adapters.postgres import Postgres
+from cartctl.config.model.environment import Database
+from cartctl.database.drop.restore_rows import OpenKept, PutBack, find_put_back, put_back
+from cartctl.engine.model import Action, Run
+from cartctl.engine.pulse import Pulse
+
+
+class RestoreCarts(Action[dict[str, Any]]):
+    """Copies the rows into the tables; with `replacing`, rows that are there are saved and go first."""
+
+    key = "carts.restore"
+
+    def __init__(
+        self,
+        postgres: Postgres,
+        settings: Database,
+        source: OpenKept,
+        *,
+        name: str | None = None,
+        replacing: bool = False,
+    ) -> None:
+        self._postgres = postgres
+        self._settings = settings
+        self._source = source
+        self._name = name
+        self._replacing = replacing
+
+    def find(self, run: Run) -> dict[str, Any] | None:
+        """What an attempt that was killed, or an earlier run that was given the same `name`, has restored already. Read-only."""
+        found = find_put_back(self._postgres, self._settings, run.id, self._name)
+        return None if found is None else _json(found)
+
+    def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
+        """Put them back: `source`, `rows` by table, and where rows that were there are (`replaced`)."""
+        place: Path | None = run.directory / "rows" if self._replacing else None
+        with self._source() as kept:
+            return _json(put_back(self._postgres, self._settings, kept, run.id, pulse, replacing=place))
+
+
+def _json(result: PutBack) -> dict[str, Any]:
+    made = {"source": result.source, "rows": dict(result.rows), "replaced": result.replaced}
+    return {**made, "warnings": list(result.warnings)}
