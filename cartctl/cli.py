@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from cartctl import __version__
 from cartctl.commands import COMMANDS, GROUPS
 from cartctl.commands.cart.errors import translate_cart_error
+from cartctl.commands.examples import move_examples
 from cartctl.commands.options import Options, Output, hoist
 from cartctl.engine.signals import already_reported, install, stop_cause, uninstall
 from cartctl.errors import CartctlError, Interrupted, UsageError, as_error
@@ -101,7 +102,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Global options may stand anywhere on the line.",
+    epilog="Global options are accepted anywhere on the command line.",
 )
 
 
@@ -115,28 +116,34 @@ def _show_version(wanted: bool) -> None:
 def main_options(
     ctx: typer.Context,
     env: Annotated[
-        str | None, typer.Option("--env", envvar="CARTCTL_ENV", help="Environment of the configuration file.")
+        str | None, typer.Option("--env", envvar="CARTCTL_ENV", help="Environment in the configuration file.")
     ] = None,
     config: Annotated[
         str | None,
         typer.Option(
             "--config",
             envvar="CARTCTL_CONFIG",
-            help="Configuration file [default: cartctl.toml, searched upwards].",
+            help="Configuration file [default: cartctl.toml here or in a parent directory].",
         ),
     ] = None,
     output: Annotated[
-        Output, typer.Option("--output", "-o", help="How results are written to stdout.")
+        Output, typer.Option("--output", "-o", help="Format of results on stdout.")
     ] = Output.TEXT,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="More detail on stderr.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a bug.")] = False,
-    no_color: Annotated[bool, typer.Option("--no-color", help="No colours; so does NO_COLOR.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress on stderr.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show more detail on stderr.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")
+    ] = False,
+    no_color: Annotated[bool, typer.Option("--no-color", help="Disable colours, as NO_COLOR does.")] = False,
     _version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
     ] = False,
 ) -> None:
-    """Deploys, watches and takes back an e-commerce cart feature: database, cluster and flags in one journalled plan."""
+    """Deploy, monitor and roll back an e-commerce cart feature.
+
+    Database, cluster and feature flags change in one plan; its journal makes it possible to resume or roll back.
+    """
     ctx.obj = Options(
         env=env, config=config, output=output, quiet=quiet, verbose=verbose, debug=debug, no_color=no_color
     )
@@ -146,6 +153,7 @@ for name, command in COMMANDS.items():
     app.command(name)(command)
 for name, group in GROUPS.items():
     app.add_typer(group, name=name)
+move_examples(app)
 
 
 def main() -> None:

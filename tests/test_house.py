@@ -41,6 +41,39 @@ HEAVY = (
 )
 MODULE_LINES = 300
 FUNCTION_LINES = 40
+HELP_WORDS = 10  # in the first sentence of a help text
+EXAMPLE_WIDTH = 78
+VERBS = {
+    *(
+        "Abort",
+        "Apply",
+        "Build",
+        "Check",
+        "Claim",
+        "Create",
+        "Deploy",
+        "Enable",
+        "Enter",
+        "Evaluate",
+        "Expire",
+        "Fill",
+    ),
+    *(
+        "Hold",
+        "Lint",
+        "List",
+        "Monitor",
+        "Preview",
+        "Price",
+        "Record",
+        "Rehearse",
+        "Remove",
+        "Restore",
+        "Resume",
+        "Roll",
+    ),
+    *("Run", "Send", "Set", "Show", "Start", "Stop", "Undo", "Validate", "Verify", "Write"),
+}  # that a help text may begin with
 LONG_MODULES: dict[str, str] = {}  # path → the reason a reader accepts
 LONG_FUNCTIONS: dict[str, str] = {  # path:name → the reason a reader accepts
     "cartctl/plans/deploy/plan.py:deployment": "the whole plan, to be read from top to bottom on one screen",
@@ -184,13 +217,40 @@ def help_of(path: tuple[str, ...]) -> str:
     return CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": "80", "TERMINAL_WIDTH": "80"}).stdout
 
 
+def command_at(path: tuple[str, ...]) -> Any:
+    """The command or group at a path."""
+    command = ROOT_COMMAND
+    for name in path:
+        command = command.commands[name]
+    return command
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: " ".join(("cartctl", *path)))
+def test_help_begins_with_a_short_imperative(path: tuple[str, ...]) -> None:
+    """The first line of each help text is one imperative sentence of at most ten words."""
+    first = command_at(path).help.partition("\n")[0]
+    assert first.endswith(".")
+    assert first.split()[0].rstrip(",") in VERBS
+    assert len(first.split()) <= HELP_WORDS
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=lambda path: " ".join(("cartctl", *path)))
+def test_help_has_examples_that_parse(path: tuple[str, ...]) -> None:
+    """Each command's help ends with one to three command lines that call this command and that the program understands."""
+    lines = help_of(path).partition("\nExamples:\n")[2].splitlines()
+    assert 1 <= len(lines) <= 3
+    for line in lines:
+        [words] = calls(line.strip())
+        assert " ".join(words).startswith(" ".join(path))
+        assert len(line) <= EXAMPLE_WIDTH
+        parse(words)
+
+
 def test_every_option_is_explained() -> None:
     """No option or command goes without a sentence of help."""
     bare = []
     for path in PATHS:
-        command = ROOT_COMMAND
-        for name in path:
-            command = command.commands[name]
+        command = command_at(path)
         bare += [" ".join(("cartctl", *path))] if not command.help else []
         bare += [
             f"cartctl {' '.join(path)} {found.opts[0]}"
@@ -267,7 +327,7 @@ def test_help_loads_nothing_heavy() -> None:
 
 def test_commands_import_late() -> None:
     """At the top of a command's module stand the standard library, typer and cartctl's errors and options alone."""
-    allowed = {"typer", "cartctl.errors", "cartctl.commands.options"}
+    allowed = {"typer", "typer.core", "cartctl.errors", "cartctl.commands.options"}
     wrong = []
     for path, _, tree in modules():
         if path.startswith("cartctl/commands/") and not path.endswith("__init__.py"):

@@ -6,14 +6,17 @@ import typer
 
 from cartctl.commands.options import Options
 
-config = typer.Typer(no_args_is_help=True, help="Show, check and start the configuration file.")
+config = typer.Typer(no_args_is_help=True, help="Show, check and create the configuration file.")
 
 
 @config.command("show")
 def show_config(ctx: typer.Context) -> None:
-    """Show every value and where it comes from.
+    """Show every configuration value and its source.
 
-    Secrets are never shown, only where they are.
+    Secrets are never shown, only their references.
+
+    Examples:
+        cartctl config show --env production
     """
     from cartctl.config.load import load_with_origins
     from cartctl.config.shown import show
@@ -27,9 +30,13 @@ def init_config(
     ctx: typer.Context,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Write a commented starter file.
+    """Write a commented configuration file.
 
-    To --config, or else to cartctl.toml in the working directory. Never overwrites a file unasked.
+    The file is --config, or else cartctl.toml in the working directory.
+
+    Examples:
+        cartctl config init
+        cartctl config init --config deploy/cartctl.toml
     """
     from pathlib import Path
 
@@ -44,9 +51,14 @@ def init_config(
 
 @config.command("check")
 def check_config(ctx: typer.Context) -> None:
-    """Check every environment, or the one given by --env.
+    """Validate the configuration file.
 
-    Also reads the files and secrets that it refers to. Ends with 2 when something is wrong.
+    Checks all environments, or the one given by --env, and reads the files and secrets that it refers to. Ends with exit
+    code 2 when something is wrong.
+
+    Examples:
+        cartctl config check
+        cartctl config check --env production
     """
     from cartctl.checks.configuration import judge_configuration
     from cartctl.engine.model import Verdict
@@ -61,7 +73,13 @@ def check_config(ctx: typer.Context) -> None:
 
 @config.command("schema")
 def config_schema() -> None:
-    """Write the JSON Schema of the file, for editors."""
+    """Write the JSON Schema of the configuration file.
+
+    For editors that complete and validate cartctl.toml.
+
+    Examples:
+        cartctl config schema > cartctl.schema.json
+    """
     import json
 
     from cartctl.config.schema import file_schema

@@ -13,53 +13,73 @@ def deploy(
     ctx: typer.Context,
     image: Annotated[
         list[str] | None,
-        typer.Option("--image", metavar="DEPLOYMENT=REF", help="Release this image; may be repeated."),
+        typer.Option(
+            "--image", metavar="DEPLOYMENT=REF", help="Release this image in the Deployment; may be repeated."
+        ),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before it begins.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Show the plan and change nothing.")] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run that stopped or died.")
+        bool, typer.Option("--resume", help="Continue the run that was interrupted or crashed.")
     ] = False,
     abandon: Annotated[
-        str | None, typer.Option("--abandon", metavar="RUN", help="Give an unfinished run up as it is.")
+        str | None,
+        typer.Option(
+            "--abandon", metavar="RUN", help="Mark an unfinished run as abandoned; change nothing else."
+        ),
     ] = None,
     at: Annotated[
         datetime | None,
-        typer.Option("--at", metavar="TIME", help="Prepare 60 minutes before, migrate at this time (UTC)."),
+        typer.Option(
+            "--at", metavar="TIME", help="Migrate at this time (UTC); preparation begins 60 minutes before."
+        ),
     ] = None,
     skip: Annotated[
         list[str] | None,
         typer.Option(
-            "--skip", metavar="STEP", help="Leave a step out, or a look: preflight.NAME; may be repeated."
+            "--skip",
+            metavar="STEP",
+            help="Skip a step, or one preflight check (preflight.NAME); may be repeated.",
         ),
     ] = None,
     monitor_for: Annotated[
         str | None,
-        typer.Option("--monitor-for", metavar="DURATION", help="How long to watch, for example 30m."),
+        typer.Option(
+            "--monitor-for",
+            metavar="DURATION",
+            help="How long to monitor, for example 30m [default: monitor.for].",
+        ),
     ] = None,
     no_auto_rollback: Annotated[
-        bool, typer.Option("--no-auto-rollback", help="Leave the code as it is when a step fails.")
+        bool, typer.Option("--no-auto-rollback", help="Do not roll back when a step fails.")
     ] = False,
     outside_window: Annotated[
-        bool, typer.Option("--outside-window", help="Deploy outside the environment's window.")
+        bool, typer.Option("--outside-window", help="Deploy outside the environment's deployment window.")
     ] = False,
     force_owned: Annotated[
-        bool, typer.Option("--force-owned", help="Also what Argo CD, Flux, Helm or KEDA keeps.")
+        bool,
+        typer.Option("--force-owned", help="Also change resources managed by Argo CD, Flux, Helm or KEDA."),
     ] = False,
     restore_carts: Annotated[
         str | None,
         typer.Option(
             "--restore-carts",
             metavar="SNAPSHOT",
-            help="Restore rows: a rollback's run or directory, or a snapshot.",
+            help="Restore the cart's rows from a rollback's run or directory, or a snapshot.",
         ),
     ] = None,
 ) -> None:
-    """Deploy the cart; rolls itself back when a step fails.
+    """Deploy the cart; roll back automatically when a step fails.
 
-    Snapshot, migration, maintenance, releases, verification and monitoring, each step journalled before it acts.
+    Takes a snapshot, migrates the database, releases the images, runs the smoke tests and monitors the result. Each step is
+    journalled before it acts, so that an interrupted run can be resumed.
 
-    With -o json one event per line, the last is the run's report.
+    With -o json, writes one event per line; the last line is the run's report.
+
+    Examples:
+        cartctl deploy --env sandbox --yes
+        cartctl deploy --env production --image payment-api=2.1.0 --plan
+        cartctl deploy --env production --resume
     """
     from cartctl.plans.deploy import deploy_options
     from cartctl.plans.deploy import run as deploying
@@ -96,9 +116,13 @@ def deploy(
 
 
 def plan(ctx: typer.Context) -> None:
-    """Show the plan of a deployment.
+    """Show the plan of a deployment; change nothing.
 
-    Each step with its time, what is already so and what would change.
+    Lists each step with its expected duration, what is already in place and what would change.
+
+    Examples:
+        cartctl plan --env production
+        cartctl plan --env production -o json
     """
     from cartctl.plans.deploy.deploy_options import Asked
     from cartctl.plans.deploy.run import planned

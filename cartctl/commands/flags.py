@@ -7,10 +7,10 @@ import typer
 
 from cartctl.commands.options import Options
 
-flags = typer.Typer(no_args_is_help=True, help="The cart's feature flags, one by one.")
+flags = typer.Typer(no_args_is_help=True, help="Show and set the cart's feature flags.")
 
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before it begins.")]
-Why = Annotated[str, typer.Option("--why", help="The reason, for the history.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+Why = Annotated[str, typer.Option("--why", help="Reason, recorded in the history.")]
 
 
 class To(StrEnum):
@@ -23,7 +23,11 @@ class To(StrEnum):
 
 @flags.command("list")
 def list_flags(ctx: typer.Context) -> None:
-    """Show the cart's flags and what decides about each."""
+    """List the cart's feature flags and what controls them.
+
+    Examples:
+        cartctl flags list --env production
+    """
     from cartctl.plans.rollout.flag_operations import list_flags as listed
     from cartctl.plans.rollout.inputs import open_desk
     from cartctl.ports import Ports
@@ -39,9 +43,15 @@ def list_flags(ctx: typer.Context) -> None:
 @flags.command("eval")
 def evaluate_flags(
     ctx: typer.Context,
-    company: Annotated[str, typer.Option("--company", metavar="ID", help="The company's id.")],
+    company: Annotated[str, typer.Option("--company", metavar="ID", help="Company ID.")],
 ) -> None:
-    """Show which flags a company has, and why."""
+    """Evaluate the feature flags for one company.
+
+    Shows the value of each flag and the reason for it.
+
+    Examples:
+        cartctl flags eval --env production --company acme
+    """
     from cartctl.plans.rollout.flag_operations import evaluate
     from cartctl.plans.rollout.inputs import open_desk
     from cartctl.ports import Ports
@@ -54,16 +64,26 @@ def evaluate_flags(
 @flags.command("set")
 def set_flag(
     ctx: typer.Context,
-    flag: Annotated[str, typer.Argument(metavar="FLAG", help="For example FEATURE_CART_MANAGEMENT.")],
+    flag: Annotated[
+        str, typer.Argument(metavar="FLAG", help="Flag name, for example FEATURE_CART_MANAGEMENT.")
+    ],
     to: Annotated[
-        To, typer.Argument(metavar="on|off|rollout", help="For everybody, or following the rollout.")
+        To,
+        typer.Argument(
+            metavar="on|off|rollout", help="Value for all companies, or rollout to follow the stages."
+        ),
     ],
     why: Why = "",
     yes: Yes = False,
 ) -> None:
-    """Set one flag by hand, or let it follow the rollout.
+    """Set a feature flag to on, off or rollout.
 
-    A flag that was set by hand stays as it is whatever the rollout does, until it is set to `rollout`, or until an abort.
+    A flag that is set to on or off keeps this value, whatever the rollout does, until it is set to rollout or the rollout is
+    aborted.
+
+    Examples:
+        cartctl flags set FEATURE_CART_MANAGEMENT off --env production
+        cartctl flags set FEATURE_CART_MANAGEMENT rollout --env production --yes
     """
     from cartctl.plans.rollout.decisions import Told
     from cartctl.plans.rollout.flag_operations import set_flag as carry_out
@@ -79,9 +99,12 @@ def set_flag(
 
 @flags.command("undo")
 def undo_flags(ctx: typer.Context, why: Why = "", yes: Yes = False) -> None:
-    """Put back what the last change of the flags moved.
+    """Undo the latest change of the feature flags.
 
-    Flags of others in the same document stay as they are. Refused when the cart's own were changed since.
+    Other flags in the same document keep their values. Refused when the cart's flags were modified externally since.
+
+    Examples:
+        cartctl flags undo --env production --why "wrong company list"
     """
     from cartctl.plans.rollout.decisions import Told
     from cartctl.plans.rollout.flag_operations import undo

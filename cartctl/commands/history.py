@@ -13,9 +13,14 @@ if TYPE_CHECKING:
 
 def history(
     ctx: typer.Context,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="How many runs, newest first.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Maximum number of runs.")] = 20,
 ) -> None:
-    """List the runs of the environment, newest first."""
+    """List the environment's runs, newest first.
+
+    Examples:
+        cartctl history --env production
+        cartctl history --env production --limit 5 -o json
+    """
     from cartctl.engine.report import History
     from cartctl.plans.execution.journals import open_journals
     from cartctl.ports import Ports
@@ -41,9 +46,14 @@ def _report(journal: "KeptJournal", run: str) -> "RunReport":
 
 
 def report(
-    ctx: typer.Context, run: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, from history.")]
+    ctx: typer.Context,
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Run ID, as listed by cartctl history.")],
 ) -> None:
-    """Show what one run came to, step by step."""
+    """Show the report of a run, step by step.
+
+    Examples:
+        cartctl report 20261122-114320-51eb --env production
+    """
     from cartctl.engine.report import report as told
     from cartctl.errors import Refused
     from cartctl.plans.execution.journals import open_journals
@@ -63,12 +73,17 @@ def report(
 def unlock(
     ctx: typer.Context,
     force: Annotated[
-        bool, typer.Option("--force", help="End the holder's connection; recorded in the journal.")
+        bool,
+        typer.Option("--force", help="Terminate the holder's database connection; recorded in the journal."),
     ] = False,
 ) -> None:
-    """Show who holds the lock, or end a holder that hangs.
+    """Show who holds the lock, or release it.
 
-    A dead owner frees the lock by itself within seconds; --force is never needed after a crash.
+    The lock of a crashed run is released by itself within seconds; --force is for a run that is stuck.
+
+    Examples:
+        cartctl unlock --env production
+        cartctl unlock --env production --force
     """
     from cartctl.plans.execution.unlock import unlock as free
     from cartctl.ports import Ports

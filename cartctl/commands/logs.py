@@ -16,18 +16,26 @@ EVERY = 1.0  # seconds between two readings
 
 def logs(
     ctx: typer.Context,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines are written.")] = False,
-    since: Annotated[str, typer.Option("--since", metavar="DURATION", help="How far back to begin.")] = "10m",
-    every_line: Annotated[bool, typer.Option("--all", help="Every line, not only those that match.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Keep reading as lines are written.")
+    ] = False,
+    since: Annotated[str, typer.Option("--since", metavar="DURATION", help="How far back to start.")] = "10m",
+    every_line: Annotated[bool, typer.Option("--all", help="Show every line, not only matches.")] = False,
     selector: Annotated[
         str | None,
-        typer.Option("--selector", "-l", metavar="LABELS", help="Whose logs [default: logs.selector]."),
+        typer.Option(
+            "--selector", "-l", metavar="LABELS", help="Label selector of the pods [default: logs.selector]."
+        ),
     ] = None,
 ) -> None:
-    """Show the cart's errors in the logs of all replicas.
+    """Show the cart's errors from the logs of all replicas.
 
-    Lines that name the cart with an error level, and errors of the database client; of restarted containers also what
-    they wrote before. Ends with the number per minute. With -o json one object per line.
+    Matches are lines with an error level that mention the cart, and errors of the database client; of restarted containers also
+    the previous log is read. Ends with the number of matches per minute. With -o json, writes one object per line.
+
+    Examples:
+        cartctl logs --env production --since 1h
+        cartctl logs --env production --follow
     """
     from cartctl.engine.pulse import Pulse
     from cartctl.engine.signals import interruptible

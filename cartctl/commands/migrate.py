@@ -13,9 +13,12 @@ migrate = typer.Typer(no_args_is_help=True, help="Show, apply and verify the dat
 
 @migrate.command("status")
 def show_status(ctx: typer.Context) -> None:
-    """Show which migrations are applied and which are pending.
+    """Show applied and pending migrations.
 
-    By cartctl's own record, with Prisma's ledger beside it.
+    Reads cartctl's own record, and Prisma's ledger beside it.
+
+    Examples:
+        cartctl migrate status --env production
     """
     from cartctl.database.migrations.status import status
     from cartctl.ports import Ports
@@ -29,22 +32,25 @@ def show_status(ctx: typer.Context) -> None:
 @migrate.command()
 def deploy(
     ctx: typer.Context,
-    plan: Annotated[
-        bool, typer.Option("--plan", help="Show the SQL of what is pending and change nothing.")
-    ] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Show the pending SQL and change nothing.")] = False,
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run", help="Execute what is pending, time it, and roll it back; takes its locks."
+            "--dry-run", help="Execute the pending SQL, time it and roll it back; takes the same locks."
         ),
     ] = False,
     yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="With --dry-run: take those locks in a protected environment.")
+        bool, typer.Option("--yes", "-y", help="With --dry-run: accept its locks in a protected environment.")
     ] = False,
 ) -> None:
     """Apply the pending migrations and verify the result.
 
-    One transaction each, bounded in time, under the lock of all runs.
+    Each migration is one transaction with a lock timeout and a statement timeout, under the lock that all runs share.
+
+    Examples:
+        cartctl migrate deploy --env production --plan
+        cartctl migrate deploy --env staging --dry-run
+        cartctl migrate deploy --env production
     """
     from cartctl.engine.pulse import Pulse
     from cartctl.engine.signals import interruptible
@@ -77,9 +83,12 @@ def deploy(
 
 @migrate.command("verify")
 def show_verify(ctx: typer.Context) -> None:
-    """Check every table, column, enum label, index, key and right.
+    """Verify tables, columns, types, indexes, keys and privileges.
 
-    Exit code 7 when something is not as it should be.
+    Exit code 7 when something is missing or differs.
+
+    Examples:
+        cartctl migrate verify --env production
     """
     from cartctl.database.migrations.verify import verify
     from cartctl.ports import Ports
@@ -94,9 +103,12 @@ def show_verify(ctx: typer.Context) -> None:
 
 @migrate.command()
 def lint(ctx: typer.Context) -> None:
-    """Lint the migrations' SQL with Squawk.
+    """Lint the SQL of the migrations with Squawk.
 
-    What it minds is accepted with a reason in migrations.accept, or fails with exit code 7.
+    A finding is accepted with a reason in database.migrations.accept; any other ends with exit code 7.
+
+    Examples:
+        cartctl migrate lint --env production
     """
     from cartctl.database.migrations.lint import lint_migrations
 
@@ -108,9 +120,12 @@ def lint(ctx: typer.Context) -> None:
 
 @migrate.command()
 def adopt(ctx: typer.Context) -> None:
-    """Record a database that another tool has migrated.
+    """Record migrations that another tool has applied.
 
-    Every required object is looked at first; no table is changed.
+    Checks every required object first; changes no table.
+
+    Examples:
+        cartctl migrate adopt --env production
     """
     from cartctl.engine.pulse import Pulse
     from cartctl.engine.signals import interruptible
@@ -127,12 +142,16 @@ def adopt(ctx: typer.Context) -> None:
 def index(
     ctx: typer.Context,
     concurrently: Annotated[
-        bool, typer.Option("--concurrently", help="Build them; without it they are only named.")
+        bool, typer.Option("--concurrently", help="Build them; without it, only list them.")
     ] = False,
 ) -> None:
-    """Build missing indexes of tables that already hold rows.
+    """Build missing indexes on tables that contain rows.
 
-    One at a time, without keeping writers out; an invalid one that a killed build left is built anew.
+    Builds one at a time without blocking writers, and rebuilds an invalid index that an interrupted build left.
+
+    Examples:
+        cartctl migrate index --env production
+        cartctl migrate index --env production --concurrently
     """
     from cartctl.database.migrations.indexes import plan_indexes
     from cartctl.engine.pulse import Pulse
@@ -149,16 +168,22 @@ def index(
 
 @migrate.command()
 def export(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where the files go; made when missing.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Target directory; created if missing.")],
     ctx: typer.Context,
     form: Annotated[
         str,
-        typer.Option("--format", metavar="sql|prisma", help="All our files, or the folders Prisma reads."),
+        typer.Option(
+            "--format", metavar="sql|prisma", help="sql: plain SQL files; prisma: Prisma's migration folders."
+        ),
     ] = "sql",
 ) -> None:
-    """Write the migrations' SQL files into a directory.
+    """Write the SQL files of the migrations to a directory.
 
-    With --format prisma, folders that `prisma migrate deploy` accepts, checksums included.
+    With --format prisma, writes the folders that `prisma migrate deploy` accepts, including checksums.
+
+    Examples:
+        cartctl migrate export migrations/
+        cartctl migrate export --format prisma prisma/migrations
     """
     from cartctl.database.migrations.export import Form
     from cartctl.database.migrations.export import export as write

@@ -23,20 +23,31 @@ SETTLED = 5  # looks after the first, where that one could not judge
 def monitor(
     ctx: typer.Context,
     for_: Annotated[
-        str | None, typer.Option("--for", metavar="DURATION", help="How long to watch, for example 30m.")
+        str | None,
+        typer.Option(
+            "--for", metavar="DURATION", help="How long to monitor, for example 30m [default: monitor.for]."
+        ),
     ] = None,
-    once: Annotated[bool, typer.Option("--once", help="Measure once and end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Take one sample and exit.")] = False,
     check_queries: Annotated[
-        bool, typer.Option("--check-queries", help="Look whether the source can answer; do not watch.")
+        bool,
+        typer.Option(
+            "--check-queries", help="Check that the metrics source answers the queries; do not monitor."
+        ),
     ] = False,
     auto_abort: Annotated[
-        bool, typer.Option("--auto-abort", help="Take the rollout back to 0 % when a trigger fires.")
+        bool, typer.Option("--auto-abort", help="Abort the rollout (0 %) when a trigger fires.")
     ] = False,
 ) -> None:
-    """Watch the thresholds and rollback triggers.
+    """Monitor the thresholds and rollback triggers.
 
-    Changes nothing without --auto-abort. Exit code 7 when a trigger fires or a figure is critical, 6 when something could not
-    be measured. With -o json one tick per line.
+    Changes nothing without --auto-abort. Exit code 7 when a trigger fires or a metric is critical, 6 when something could not be
+    measured. With -o json, writes one sample per line.
+
+    Examples:
+        cartctl monitor --env production --for 2h
+        cartctl monitor --env production --once
+        cartctl monitor --env production --auto-abort
     """
     from cartctl.engine.pulse import Pulse
     from cartctl.engine.signals import interruptible

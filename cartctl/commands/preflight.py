@@ -11,33 +11,39 @@ from cartctl.errors import UsageError
 def preflight(
     ctx: typer.Context,
     only: Annotated[
-        list[str] | None, typer.Option("--only", metavar="NAME", help="Look at this alone; may be repeated.")
+        list[str] | None, typer.Option("--only", metavar="NAME", help="Run only this check; may be repeated.")
     ] = None,
     skip: Annotated[
         list[str] | None,
         typer.Option(
             "--skip",
             metavar="NAME",
-            help="Skip a check, or one result by the name that is printed; needs --reason; may be repeated.",
+            help="Skip a check, or one result by its printed name; requires --reason; may be repeated.",
         ),
     ] = None,
     reason: Annotated[
-        str | None, typer.Option("--reason", metavar="TEXT", help="Why checks are left out; it is shown.")
+        str | None,
+        typer.Option("--reason", metavar="TEXT", help="Why checks are skipped; shown in the result."),
     ] = None,
     outside_window: Annotated[
-        bool, typer.Option("--outside-window", help="Only warn outside the environment's window.")
+        bool, typer.Option("--outside-window", help="Only warn outside the deployment window.")
     ] = False,
     force_owned: Annotated[
         bool,
         typer.Option(
             "--force-owned",
-            help="Accept deployments that Argo CD, Flux, Helm or KEDA manages: you have paused it.",
+            help="Accept resources managed by Argo CD, Flux, Helm or KEDA, after you paused it.",
         ),
     ] = False,
 ) -> None:
-    """Look at everything a deployment stands on; changes nothing.
+    """Run the preflight checks; change nothing.
 
-    Exit code 7 when something is not as it should be, 6 when something could not be found out.
+    Exit code 7 when a check fails, 6 when one could not be evaluated.
+
+    Examples:
+        cartctl preflight --env production
+        cartctl preflight --env production --only database --only metrics
+        cartctl preflight --env staging --skip signoff --reason "trial"
     """
     from cartctl.checks.preflight import Preflight
     from cartctl.engine.pulse import Pulse

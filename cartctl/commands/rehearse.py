@@ -15,20 +15,26 @@ def rehearse(
             "--server",
             metavar="DSN",
             envvar="CARTCTL_SCRATCH_DSN",
-            help="Try it there [default: a server of its own, for a while].",
+            help="Server for the copy [default: a temporary local server].",
         ),
     ] = None,
     with_data: Annotated[
         str | None,
         typer.Option(
-            "--with-data", metavar="SNAPSHOT", help="Begin from a snapshot instead of the bare schema."
+            "--with-data",
+            metavar="SNAPSHOT",
+            help="Start from this snapshot instead of the schema without rows.",
         ),
     ] = None,
 ) -> None:
-    """Try the migration and its way back on a copy.
+    """Rehearse the migration and its rollback on a copy.
 
-    Migrate and verify, roll back, compare the catalogue, migrate again. Exit code 7 for what would stop the real one, 6
-    when it could not be tried.
+    Migrates, verifies, rolls back, compares the catalogue and migrates again. Exit code 7 for a problem that would stop the real
+    migration, 6 when the rehearsal could not run.
+
+    Examples:
+        cartctl rehearse --env production
+        cartctl rehearse --env production --with-data 20261122-114320-51eb
     """
     from cartctl.engine.pulse import Pulse
     from cartctl.engine.signals import interruptible

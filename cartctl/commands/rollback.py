@@ -14,48 +14,57 @@ def rollback(
     run: Annotated[
         str | None,
         typer.Option(
-            "--run", metavar="ID", help="The run to roll back [default: the newest that changed something]."
+            "--run", metavar="ID", help="Run to roll back [default: the latest that changed something]."
         ),
     ] = None,
     database: Annotated[
-        bool, typer.Option("--database", help="Drop the cart's tables and types too.")
+        bool, typer.Option("--database", help="Also drop the cart's tables and types.")
     ] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Show the plan and change nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before it begins.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     allow_data_loss: Annotated[
         bool,
         typer.Option(
-            "--allow-data-loss", help="With --database: tables that hold rows may go; the rows are saved."
+            "--allow-data-loss",
+            help="With --database: also drop tables that contain rows; the rows are saved.",
         ),
     ] = False,
     keep_dependents: Annotated[
-        bool, typer.Option("--keep-dependents", help="With --database: keep a type that others still use.")
+        bool,
+        typer.Option("--keep-dependents", help="With --database: keep types that other objects still use."),
     ] = False,
     journal: Annotated[
         Path | None,
         typer.Option(
-            "--journal", metavar="FILE", help="Take back from a copy of the run's local journal, code only."
+            "--journal", metavar="FILE", help="Roll back from a copy of the run's local journal, code only."
         ),
     ] = None,
     take_over: Annotated[
-        bool, typer.Option("--take-over", help="End the connection of a living run that does not stop.")
+        bool,
+        typer.Option("--take-over", help="Terminate the connection of a run that does not stop."),
     ] = False,
     to_revision: Annotated[
         list[str] | None,
         typer.Option(
             "--to-revision",
             metavar="DEPLOYMENT=N",
-            help="For a release that another tool made: back to this revision, nothing else; may be repeated.",
+            help="Revert a release of another tool to this revision, nothing else; may be repeated.",
         ),
     ] = None,
     force_owned: Annotated[
-        bool, typer.Option("--force-owned", help="Also what Argo CD, Flux, Helm or KEDA keeps.")
+        bool,
+        typer.Option("--force-owned", help="Also change resources managed by Argo CD, Flux, Helm or KEDA."),
     ] = False,
 ) -> None:
     """Roll back the latest deployment.
 
-    Stops workers, takes flags to 0 %, reverts the images, verifies the old version, starts workers. Also works with the
-    database gone. Running it twice changes nothing: a deployment that is already rolled back is refused with exit code 3.
+    Stops the workers, sets the feature flags to 0 %, reverts the images, verifies the previous version and starts the workers.
+    Also works when the database is lost. A deployment that is already rolled back is refused with exit code 3.
+
+    Examples:
+        cartctl rollback --env production --plan
+        cartctl rollback --env production --yes
+        cartctl rollback --env production --database --allow-data-loss
     """
     from cartctl.plans.rollback.plan import Wanted
     from cartctl.plans.rollback.run import show_plan, take_back

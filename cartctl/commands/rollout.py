@@ -8,20 +8,25 @@ import typer
 from cartctl.commands.options import Options
 from cartctl.errors import CheckFailed, UsageError
 
-rollout = typer.Typer(no_args_is_help=True, help="Raise the feature over twenty days, company by company.")
+rollout = typer.Typer(no_args_is_help=True, help="Enable the feature over twenty days, company by company.")
 
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before it begins.")]
-Why = Annotated[str, typer.Option("--why", help="The reason, for the history.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+Why = Annotated[str, typer.Option("--why", help="Reason, recorded in the history.")]
 
 
 @rollout.command("status")
 def rollout_status(
     ctx: typer.Context,
     gates: Annotated[
-        bool, typer.Option("--gates/--no-gates", help="Ask the gates too, which takes seconds.")
+        bool, typer.Option("--gates/--no-gates", help="Also evaluate the gates, which takes seconds.")
     ] = True,
 ) -> None:
-    """Show where the rollout stands: days, gates, history."""
+    """Show the rollout's stage, schedule, gates and history.
+
+    Examples:
+        cartctl rollout status --env production
+        cartctl rollout status --env production --no-gates -o json
+    """
     from cartctl.engine.pulse import Pulse
     from cartctl.engine.signals import interruptible
     from cartctl.plans.rollout.inputs import open_desk
@@ -40,9 +45,12 @@ def rollout_status(
 
 @rollout.command("preview")
 def rollout_preview(ctx: typer.Context) -> None:
-    """Show who is added at each stage, under both allocations.
+    """Preview which companies each stage adds.
 
-    Exit code 7 when anybody would lose what they have.
+    Compares both allocations. Exit code 7 when a company would lose the feature.
+
+    Examples:
+        cartctl rollout preview --env production
     """
     from cartctl.plans.rollout.inputs import open_desk
     from cartctl.plans.rollout.status import preview_all
@@ -65,15 +73,22 @@ def start_rollout(
     date: Annotated[
         datetime | None,
         typer.Option(
-            "--date", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="Day 0 [default: rollout.start]."
+            "--date",
+            formats=["%Y-%m-%d"],
+            metavar="YYYY-MM-DD",
+            help="Date of day 0 [default: rollout.start].",
         ),
     ] = None,
     why: Why = "",
     yes: Yes = False,
 ) -> None:
-    """Begin: off for all but the internal companies.
+    """Start the rollout, enabled for internal companies only.
 
-    Records what decides who comes first, so that nobody flips later.
+    Records the seed and the allocation, so that no company is enabled and then disabled again.
+
+    Examples:
+        cartctl rollout start --env production
+        cartctl rollout start --env production --date 2026-12-01 --yes
     """
     from cartctl.plans.rollout.decisions import Told
     from cartctl.plans.rollout.operations import start
@@ -95,21 +110,27 @@ def advance_rollout(
     auto: Annotated[
         bool,
         typer.Option(
-            "--auto", help="Do what is due, or say why nothing is; aborts when a trigger has fired."
+            "--auto", help="Enter the stage if it is due, else say why not; abort if a trigger has fired."
         ),
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Whatever calendar and gates say; needs --why.")
+        bool, typer.Option("--force", help="Ignore schedule and gates; requires --why.")
     ] = False,
     approved_by: Annotated[
-        str, typer.Option("--approved-by", metavar="NAME", help="Who agreed, for a stage that asks for it.")
+        str, typer.Option("--approved-by", metavar="NAME", help="Who approved, for a stage with a sign-off.")
     ] = "",
     why: Why = "",
     yes: Yes = False,
 ) -> None:
-    """Enter the next stage, when it is due and its gates pass.
+    """Enter the next stage when it is due.
 
-    Safe to run twice and from two places. Exit code 3 when nothing is due (0 with --auto), 7 or 6 when a gate keeps it waiting.
+    Its gates must pass. Safe to run twice and from two places. Exit code 3 when nothing is due (0 with --auto), 7 or 6 when a gate
+    holds the stage back.
+
+    Examples:
+        cartctl rollout advance --env production
+        cartctl rollout advance --env production --auto
+        cartctl rollout advance --env staging --force --why "test run"
     """
     from cartctl.plans.rollout.decisions import Told
     from cartctl.plans.rollout.inputs import open_desk
@@ -140,13 +161,21 @@ def advance_rollout(
 
 @rollout.command("hold")
 def hold_rollout(ctx: typer.Context, why: Why = "") -> None:
-    """Keep the rollout where it is until it is resumed."""
+    """Hold the rollout at its stage until it is resumed.
+
+    Examples:
+        cartctl rollout hold --env production --why "holiday sale"
+    """
     _say(ctx, "hold", why)
 
 
 @rollout.command("resume")
 def resume_rollout(ctx: typer.Context, why: Why = "") -> None:
-    """Let a rollout on hold go on."""
+    """Resume a rollout that is on hold.
+
+    Examples:
+        cartctl rollout resume --env production
+    """
     _say(ctx, "resume", why)
 
 
@@ -163,9 +192,12 @@ def _say(ctx: typer.Context, action: str, why: str) -> None:
 
 @rollout.command("abort")
 def abort_rollout(ctx: typer.Context, why: Why = "", yes: Yes = False) -> None:
-    """Back to 0 % in one write, confirmed by the API.
+    """Abort the rollout and set it to 0 %.
 
-    Goes past a run that is alive, which hands over, and works with the database gone.
+    One write, confirmed by every replica. A running deployment hands over to it, and the database is not needed.
+
+    Examples:
+        cartctl rollout abort --env production --why "checkout fails"
     """
     from cartctl.plans.rollout.decisions import Told
     from cartctl.plans.rollout.run import abort
@@ -182,14 +214,19 @@ def abort_rollout(ctx: typer.Context, why: Why = "", yes: Yes = False) -> None:
 @rollout.command("set")
 def set_rollout(
     ctx: typer.Context,
-    percent: Annotated[str, typer.Option("--percent", metavar="N", help="0 to 100, of all companies.")],
-    force: Annotated[bool, typer.Option("--force", help="Agree to leave the schedule aside.")] = False,
+    percent: Annotated[
+        str, typer.Option("--percent", metavar="N", help="Percentage of all companies, 0 to 100.")
+    ],
+    force: Annotated[bool, typer.Option("--force", help="Confirm that the schedule is ignored.")] = False,
     why: Why = "",
     yes: Yes = False,
 ) -> None:
-    """Go to a percentage outside the schedule.
+    """Set the rollout's percentage outside the schedule.
 
-    Lowered, it keeps the companies that came first.
+    A lower percentage keeps the companies that were enabled first.
+
+    Examples:
+        cartctl rollout set --env production --percent 25 --force --why "slow start"
     """
     from cartctl.config.model.stages import read_percent
     from cartctl.plans.rollout.decisions import Told

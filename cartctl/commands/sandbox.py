@@ -10,15 +10,13 @@ import typer
 from cartctl.commands.options import Options
 from cartctl.errors import UsageError
 
-sandbox = typer.Typer(
-    help="The embedded environment: PostgreSQL, the application, metrics.", no_args_is_help=True
-)
+sandbox = typer.Typer(help="Run a complete environment on this machine.", no_args_is_help=True)
 
 Name = Annotated[
     str,
     typer.Option(
         "--name",
-        help="Which sandbox; several run side by side.",
+        help="Name of the sandbox; several can run side by side.",
         show_default="NAME of --env sandbox:NAME, else default",
     ),
 ]
@@ -26,7 +24,14 @@ Name = Annotated[
 
 @sandbox.command("up")
 def sandbox_up(ctx: typer.Context, name: Name = "") -> None:
-    """Start it, or mend what is not running of it."""
+    """Start the sandbox, or repair its stopped parts.
+
+    PostgreSQL, the reference application with its workers, and Prometheus when it is installed.
+
+    Examples:
+        cartctl sandbox up
+        cartctl sandbox up --name second
+    """
     from cartctl.sandbox.up import up
 
     options: Options = ctx.obj
@@ -37,9 +42,16 @@ def sandbox_up(ctx: typer.Context, name: Name = "") -> None:
 def sandbox_down(
     ctx: typer.Context,
     name: Name = "",
-    purge: Annotated[bool, typer.Option("--purge", help="Remove everything it has kept, too.")] = False,
+    purge: Annotated[bool, typer.Option("--purge", help="Also remove its data.")] = False,
 ) -> None:
-    """Stop it; its data stay unless purged."""
+    """Stop the sandbox.
+
+    Its data stays unless --purge is given.
+
+    Examples:
+        cartctl sandbox down
+        cartctl sandbox down --name second --purge
+    """
     from cartctl.sandbox.down import down
 
     options: Options = ctx.obj
@@ -48,7 +60,11 @@ def sandbox_down(
 
 @sandbox.command("status")
 def sandbox_status(ctx: typer.Context, name: Name = "") -> None:
-    """Where everything is: addresses, files, deployments."""
+    """Show the sandbox's addresses, files and deployments.
+
+    Examples:
+        cartctl sandbox status
+    """
     from cartctl.sandbox.layout import checked_directory
     from cartctl.sandbox.status import read_status
 
@@ -61,26 +77,34 @@ def sandbox_status(ctx: typer.Context, name: Name = "") -> None:
 @sandbox.command("seed")
 def sandbox_seed(
     ctx: typer.Context,
-    carts: Annotated[int, typer.Option("--carts", min=1, max=20_000_000, help="How many carts.")] = 10_000,
+    carts: Annotated[int, typer.Option("--carts", min=1, max=20_000_000, help="Number of carts.")] = 10_000,
     companies: Annotated[
         int,
         typer.Option(
-            "--companies", min=1, max=9999, help="Of how many companies; the largest of many has 10 %."
+            "--companies",
+            min=1,
+            max=9999,
+            help="Number of companies; of many, the largest has 10 % of the carts.",
         ),
     ] = 40,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Another number gives other data.")] = 1,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Random seed; the same seed gives the same data.")
+    ] = 1,
     until: Annotated[
         datetime | None,
-        typer.Option("--until", help="The data end here, UTC.", show_default="the present hour"),
+        typer.Option("--until", help="End of the data, in UTC.", show_default="the present hour"),
     ] = None,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Remove the carts that are there first.")
-    ] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Remove existing carts first.")] = False,
     name: Name = "",
 ) -> None:
-    """Fill the carts with believable data.
+    """Fill the sandbox with realistic carts.
 
-    Skewed as a platform's are, and the same for the same seed and end. All or nothing: stopped, everything is as before.
+    Companies differ in size as on a real platform. The same seed and end give the same data. All or nothing: if it is interrupted,
+    nothing has changed.
+
+    Examples:
+        cartctl sandbox seed
+        cartctl sandbox seed --carts 100000 --companies 200 --replace
     """
     from cartctl.engine.pulse import Pulse
     from cartctl.engine.signals import interruptible
@@ -109,13 +133,17 @@ def sandbox_load(
     ctx: typer.Context,
     rps: Annotated[float, typer.Option("--rps", min=0.1, max=5000, help="Requests per second.")] = 20.0,
     duration: Annotated[
-        str, typer.Option("--for", metavar="DURATION", help="How long, for example 90s.")
+        str, typer.Option("--for", metavar="DURATION", help="How long to send requests, for example 90s.")
     ] = "30s",
     name: Name = "",
 ) -> None:
-    """Drive shoppers and admins through the sandbox.
+    """Send shopper and admin requests to the sandbox.
 
-    Tells the error rate and the latencies' percentiles. Ctrl-C ends it early and tells what was seen.
+    Reports the error rate and percentiles of the latency. Ctrl-C ends it early, with the report so far.
+
+    Examples:
+        cartctl sandbox load
+        cartctl sandbox load --rps 100 --for 5m
     """
     from cartctl.config.values import parse_duration
     from cartctl.engine.pulse import Pulse

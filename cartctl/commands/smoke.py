@@ -16,23 +16,31 @@ def smoke(
     ctx: typer.Context,
     url: Annotated[
         str | None,
-        typer.Option("--url", metavar="URL", help="Ask this API instead; values and pages are left out."),
+        typer.Option(
+            "--url", metavar="URL", help="Test the API at this URL instead; skips values and pages."
+        ),
     ] = None,
     suite: Annotated[
         str | None,
-        typer.Option("--suite", metavar="NAME", help="Run this suite alone; built-in is cartctl's own."),
+        typer.Option("--suite", metavar="NAME", help="Run only this suite; built-in is cartctl's own."),
     ] = None,
     junit: Annotated[
         Path | None,
-        typer.Option("--junit", metavar="FILE", help="Also write a JUnit report.", dir_okay=False),
+        typer.Option(
+            "--junit", metavar="FILE", help="Also write a JUnit report to this file.", dir_okay=False
+        ),
     ] = None,
     critical_only: Annotated[
-        bool, typer.Option("--critical-only", help="Run only what is critical.")
+        bool, typer.Option("--critical-only", help="Run only the critical tests.")
     ] = False,
 ) -> None:
-    """Ask the application for all that people need of it.
+    """Run the smoke tests.
 
-    Changes nothing. Exit code 7 when something is not as it should be, 6 when something could not be found out.
+    Changes nothing. Exit code 7 when a test fails, 6 when one could not be evaluated.
+
+    Examples:
+        cartctl smoke --env production
+        cartctl smoke --env staging --critical-only --junit smoke.xml
     """
     from cartctl.adapters.http.client import Http
     from cartctl.checks.smoke.suite import Smoke
@@ -64,9 +72,13 @@ def smoke(
 
 
 def health(ctx: typer.Context) -> None:
-    """Ask the API how it is.
+    """Check the API's health.
 
-    Looks at /health, the cart's stats and the analytics overview; changes nothing. Exit code 7 when it is not well, 6 when that could not be found out.
+    Requests /health, the cart statistics and the analytics overview; changes nothing. Exit code 7 when the API is unhealthy, 6 when
+    that could not be determined.
+
+    Examples:
+        cartctl health --env production
     """
     from cartctl.checks.probes.health import Health
     from cartctl.ports import Ports

@@ -6,19 +6,21 @@ import typer
 
 from cartctl.commands.options import Options
 
-snapshot = typer.Typer(
-    no_args_is_help=True, help="Take, verify, restore and prune snapshots of the database."
-)
+snapshot = typer.Typer(no_args_is_help=True, help="Create, verify, restore and prune database snapshots.")
 
 
 @snapshot.command("create")
 def create_snapshot(
     ctx: typer.Context,
-    pin: Annotated[bool, typer.Option("--pin", help="Keep it whatever the retention says.")] = False,
+    pin: Annotated[bool, typer.Option("--pin", help="Never remove it when pruning.")] = False,
 ) -> None:
-    """Dump the database and verify the dump.
+    """Create a snapshot of the database and verify it.
 
-    Where another tool makes the backups (snapshots.pgbackrest_stanza, snapshots.command), it is told to make one.
+    When another tool makes the backups (snapshots.pgbackrest_stanza, snapshots.command), starts one there.
+
+    Examples:
+        cartctl snapshot create --env production
+        cartctl snapshot create --env production --pin
     """
     from cartctl.engine.pulse import Pulse
     from cartctl.engine.signals import interruptible
@@ -35,7 +37,11 @@ def create_snapshot(
 
 @snapshot.command("list")
 def list_snapshots(ctx: typer.Context) -> None:
-    """The snapshots of the environment, newest first."""
+    """List the environment's snapshots, newest first.
+
+    Examples:
+        cartctl snapshot list --env production
+    """
     from cartctl.engine.pulse import Pulse
     from cartctl.plans.snapshots.create import known
 
@@ -48,7 +54,7 @@ def verify_snapshot(
     ctx: typer.Context,
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[ID]", help="A snapshot's id [default: the newest].", show_default=False),
+        typer.Argument(metavar="[ID]", help="Snapshot ID [default: the newest].", show_default=False),
     ] = None,
     drill: Annotated[
         bool, typer.Option("--drill", help="Also restore it into a scratch database and compare.")
@@ -59,13 +65,18 @@ def verify_snapshot(
             "--server",
             metavar="DSN",
             envvar="CARTCTL_SCRATCH_DSN",
-            help="With --drill: restore there [default: a server of its own, for a while].",
+            help="With --drill: server to restore on [default: a temporary local server].",
         ),
     ] = None,
 ) -> None:
-    """Compare a snapshot with its manifest: files, checksums, contents.
+    """Verify a snapshot against its manifest.
 
-    Exit code 7 when it is not as written or does not restore, 6 when that could not be found out.
+    Compares files, checksums and contents. Exit code 7 when the snapshot is damaged or does not restore, 6 when that could not be
+    determined.
+
+    Examples:
+        cartctl snapshot verify --env production
+        cartctl snapshot verify 20261122-114320-51eb --env production --drill
     """
     from cartctl.engine.pulse import Pulse
     from cartctl.engine.signals import interruptible
@@ -91,22 +102,26 @@ def verify_snapshot(
 @snapshot.command("restore")
 def restore_snapshot(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="ID", help="A snapshot's id.")],
+    name: Annotated[str, typer.Argument(metavar="ID", help="Snapshot ID.")],
     plan: Annotated[bool, typer.Option("--plan", help="Show what would be lost and change nothing.")] = False,
     cart_only: Annotated[
-        bool, typer.Option("--cart-only", help="Only the cart's rows, into the tables that are there.")
+        bool, typer.Option("--cart-only", help="Restore only the cart's rows, into the existing tables.")
     ] = False,
     disconnect: Annotated[
-        bool, typer.Option("--disconnect", help="End the connections of others at the swap.")
+        bool, typer.Option("--disconnect", help="Terminate other connections at the swap.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before it begins.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     allow_data_loss: Annotated[
-        bool, typer.Option("--allow-data-loss", help="Rows written since the snapshot may go.")
+        bool, typer.Option("--allow-data-loss", help="Accept the loss of rows written since the snapshot.")
     ] = False,
 ) -> None:
-    """Restore a snapshot; the live database is kept aside.
+    """Restore a snapshot; keep the live database aside.
 
-    Into a new database, proved against its manifest, then swapped with the live one in one transaction.
+    Restores into a new database, compares it with the manifest, then swaps it with the live one in one transaction.
+
+    Examples:
+        cartctl snapshot restore 20261122-114320-51eb --env production --plan
+        cartctl snapshot restore 20261122-114320-51eb --env production --cart-only
     """
     from cartctl.engine.pulse import Pulse
     from cartctl.engine.signals import interruptible
@@ -150,15 +165,21 @@ def prune_snapshots(
     ctx: typer.Context,
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="ID", help="Remove these instead, readable or not.", show_default=False),
+        typer.Argument(metavar="ID", help="Remove these instead, even if unreadable.", show_default=False),
     ] = None,
-    plan: Annotated[bool, typer.Option("--plan", help="Show which would go and remove nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before removing.")] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Show which would be removed; remove nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Remove snapshots beyond those to keep.
+    """Remove snapshots beyond the number to keep.
 
-    The newest verified ones stay, as many as snapshots.keep says. A pinned one is never removed, one that cannot be
-    read only by its id.
+    The newest verified ones stay, as many as database.snapshots.keep. A pinned snapshot is never removed, an unreadable one only
+    by its ID.
+
+    Examples:
+        cartctl snapshot prune --env production --plan
+        cartctl snapshot prune --env production --yes
     """
     from cartctl.snapshots.storage.destination import open_store
     from cartctl.snapshots.storage.retention import plan_pruning, prune

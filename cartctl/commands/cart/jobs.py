@@ -17,30 +17,36 @@ LONGEST_IDLE = timedelta(days=3660)
 
 Company = Annotated[
     list[str] | None,
-    typer.Option("--company", metavar="ID", help="Only this company's; may be repeated. [default: all]"),
+    typer.Option("--company", metavar="ID", help="Only this company; may be repeated. [default: all]"),
 ]
-Apply = Annotated[bool, typer.Option("--apply", help="Write. Without it, what is due is only counted.")]
+Apply = Annotated[
+    bool, typer.Option("--apply", help="Write the changes; without it, only count what is due.")
+]
 Limit = Annotated[
-    int | None, typer.Option("--limit", min=1, help="At most so many in all. [default: no limit]")
+    int | None, typer.Option("--limit", min=1, help="Maximum number of rows in total. [default: no limit]")
 ]
 BatchSize = Annotated[
     int,
     typer.Option(
-        "--batch-size", min=1, max=10_000, help="Rows per transaction; other workers' rows are skipped."
+        "--batch-size", min=1, max=10_000, help="Rows per transaction; rows locked by others are skipped."
     ),
 ]
 
 
 def show_stats(
     ctx: typer.Context,
-    company: Annotated[str, typer.Option("--company", metavar="ID", help="Whose carts.")],
+    company: Annotated[str, typer.Option("--company", metavar="ID", help="Company whose carts are counted.")],
     days: Annotated[
-        int, typer.Option("--days", min=1, max=3660, help="How far back the overview goes.")
+        int, typer.Option("--days", min=1, max=3660, help="Length of the period in days, until now.")
     ] = 30,
 ) -> None:
-    """What a company's carts add up to.
+    """Show the statistics of a company's carts.
 
-    Carts by status, their worth by currency, and conversion, abandonment and recovery, also by type of site.
+    Carts by status, their value by currency, and the rates of conversion, abandonment and recovery, also by type of site.
+
+    Examples:
+        cartctl cart stats --env production --company acme
+        cartctl cart stats --env production --company acme --days 7 -o json
     """
     from cartctl.cart.analytics import Period
     from cartctl.database.cart_jobs import company_stats
@@ -62,10 +68,14 @@ def claim_recovery(
     limit: Limit = None,
     batch_size: BatchSize = 500,
 ) -> None:
-    """Claim abandoned carts for a recovery mail.
+    """Claim abandoned carts for recovery e-mails.
 
-    Each claim is one line, written as soon as it is committed: whoever sends the mails reads the claims and uses cart
-    and time as the mail's key. A cart is claimed at most once.
+    Writes one line per claim as soon as it is committed. The program that sends the e-mails reads these lines and uses cart
+    and time as the idempotency key of each e-mail. A cart is claimed at most once.
+
+    Examples:
+        cartctl cart recovery --env production
+        cartctl cart recovery --env production --apply --limit 1000 -o json
     """
     from cartctl.cart.store.batches import recovery
 
@@ -86,13 +96,17 @@ def expire_carts(
         typer.Option(
             "--abandon-after",
             metavar="DURATION",
-            help="Without activity for so long a cart counts as abandoned.",
+            help="Inactivity after which a cart counts as abandoned.",
         ),
     ] = "60m",
 ) -> None:
-    """Expire carts past their time, then mark abandoned ones.
+    """Expire overdue carts, then mark inactive ones as abandoned.
 
-    A cart that is being paid for does not expire.
+    A cart with a payment in progress does not expire.
+
+    Examples:
+        cartctl cart expire --env production
+        cartctl cart expire --env production --apply --abandon-after 2h
     """
     from cartctl.cart.store.batches import expiry
     from cartctl.config.values import parse_duration
@@ -113,7 +127,12 @@ def clean_up_sessions(
     limit: Limit = None,
     batch_size: BatchSize = 500,
 ) -> None:
-    """Expire visitors' sessions that are past their time."""
+    """Expire overdue visitor sessions.
+
+    Examples:
+        cartctl cart cleanup --env production
+        cartctl cart cleanup --env production --apply
+    """
     from cartctl.cart.store.batches import CLEANUP
 
     _job(ctx.obj, "cleanup", CLEANUP, company, apply, limit, batch_size)

@@ -13,20 +13,24 @@ from cartctl.errors import UsageError
 
 WRITER_SECONDS = 5.0  # for somebody to open the other end of a named pipe
 
-cart = typer.Typer(no_args_is_help=True, help="What carts cost and add up to, and their jobs.")
+cart = typer.Typer(no_args_is_help=True, help="Price carts, show cart statistics and run cart jobs.")
 
 
 @cart.command("quote")
 def quote_cart(
     ctx: typer.Context,
     file: Annotated[
-        str, typer.Argument(metavar="FILE", help="A JSON document of the cart and its terms; - is stdin.")
+        str, typer.Argument(metavar="FILE", help="JSON document of the cart and its terms; - reads stdin.")
     ],
 ) -> None:
-    """Price a cart and explain each step of its receipt.
+    """Price a cart and explain each amount.
 
-    The document has the cart's lines and what its company offers and charges: promotions, tax rates, shipping zones.
-    Nothing else is asked and nothing is changed. A document that is wrong ends with exit code 2 and the path of the field.
+    The document contains the cart's lines and its company's terms: promotions, tax rates and shipping zones. No database is
+    needed and nothing is changed. An invalid document ends with exit code 2 and the path of the invalid field.
+
+    Examples:
+        cartctl cart quote cart.json
+        cartctl cart quote - -o json < cart.json
     """
     from cartctl.cart.pricing.quote import quote
     from cartctl.cart.quote_document.document_reader import LARGEST_DOCUMENT, read_quote
