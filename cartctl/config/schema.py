@@ -29,7 +29,11 @@ def file_schema() -> dict[str, Any]:
                 "$ref": "#/$defs/Environment",
                 "description": "Merged by key into every environment.",
             },
-            "env": {"type": "object", "additionalProperties": {"$ref": "#/$defs/Environment"}},
+            "env": {
+                "type": "object",
+                "description": "The environments by name.",
+                "additionalProperties": {"$ref": "#/$defs/Environment"},
+            },
         },
         "$defs": definitions,
     }

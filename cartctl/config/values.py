@@ -12,6 +12,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     PlainSerializer,
     ValidationInfo,
     WithJsonSchema,
@@ -99,10 +100,24 @@ class Secret(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    env: str | None = None
-    file: LocalPath | None = None
-    keyring: str | None = None
-    literal: str | None = None
+    env: str | None = Field(
+        default=None, description="Environment variable that holds it.", examples=["CART_DSN"]
+    )
+    file: LocalPath | None = Field(
+        default=None,
+        description="File that holds it; blanks around it are ignored.",
+        examples=["secrets/token"],
+    )
+    keyring: str | None = Field(
+        default=None,
+        description="Entry of the system's keyring, as service/user.",
+        examples=["cartctl/token"],
+    )
+    literal: str | None = Field(
+        default=None,
+        description="The value itself, as a text would give it; refused in a protected environment.",
+        examples=["postgresql://localhost/shop"],
+    )
 
     @model_validator(mode="before")
     @classmethod

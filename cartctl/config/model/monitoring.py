@@ -1,0 +1,136 @@
+"""The sections about monitoring: how long and how often, thresholds, and where metrics and logs come from."""
+
+from datetime import timedelta
+from typing import Literal
+
+from pydantic import Field
+
+from cartctl.config.model.section import Section
+from cartctl.config.values import Address, Duration, Secret
+
+SECONDS = timedelta(seconds=1)
+MINUTES = timedelta(minutes=1)
+
+
+class Monitor(Section):
+    """How a deployment is monitored."""
+
+    for_: Duration = Field(
+        default=30 * MINUTES, alias="for", description="How long to monitor after a deployment."
+    )
+    every: Duration = Field(default=15 * SECONDS, description="Interval between two samples.")
+    minimum_requests: int = Field(
+        default=50,
+        ge=0,
+        description="Requests within metrics.window below which no error rate or latency is judged; missing ones are sent by cartctl.",
+    )
+    blind_limit: Duration = Field(
+        default=5 * MINUTES, description="Time without usable metrics after which the result is inconclusive."
+    )
+    critical_failures: int = Field(
+        default=3, ge=1, description="Consecutive failures of a critical endpoint that fire its trigger."
+    )
+    max_gap: Duration | None = Field(
+        default=None,
+        description="Longest time between two samples of one breach. Default: two intervals, at least 60 s.",
+        examples=["2m"],
+    )
+    cooldown: Duration = Field(
+        default=10 * MINUTES, description="Time after a trigger fired in which it does not fire again."
+    )
+
+
+class Threshold(Section):
+    """A metric above `warning` warns; above `critical` it is critical. Equal is not above."""
+
+    warning: float = Field(description="Value above which the metric warns.", examples=[0.01])
+    critical: float = Field(description="Value above which the metric is critical.", examples=[0.05])
+
+
+class LatencyThreshold(Section):
+    """As a threshold, in units of time."""
+
+    warning: Duration = Field(description="Latency above which the metric warns.", examples=["100ms"])
+    critical: Duration = Field(description="Latency above which the metric is critical.", examples=["500ms"])
+
+
+class ErrorRateThreshold(Threshold):
+    """The error rate also rolls a deployment back."""
+
+    rollback_after: Duration = Field(
+        default=5 * MINUTES, description="Time in which the rate stays critical before its trigger fires."
+    )
+
+
+class Thresholds(Section):
+    """The limits of the deployment plan for the first 24 hours."""
+
+    db_connections: Threshold = Field(
+        default=Threshold(warning=0.80, critical=0.95),
+        description="Used database connections, as a share of the limit (0 to 1).",
+    )
+    db_latency_p95: LatencyThreshold = Field(
+        default=LatencyThreshold(warning=timedelta(milliseconds=100), critical=timedelta(milliseconds=500)),
+        description="95th percentile of the duration of database queries.",
+    )
+    api_latency_p95: LatencyThreshold = Field(
+        default=LatencyThreshold(warning=timedelta(milliseconds=500), critical=2 * SECONDS),
+        description="95th percentile of the duration of API requests.",
+    )
+    error_rate: ErrorRateThreshold = Field(
+        default=ErrorRateThreshold(warning=0.01, critical=0.05),
+        description="Share of API requests answered with a 5xx status (0 to 1).",
+    )
+
+
+class Metrics(Section):
+    """Where metrics come from."""
+
+    kind: Literal["prometheus", "scrape"] = Field(
+        description="Source: a Prometheus server, or the metrics of the API's pods, read directly.",
+        examples=["prometheus"],
+    )
+    url: Address | None = Field(
+        default=None,
+        description='Address of the Prometheus server; required with kind = "prometheus".',
+        examples=["https://prometheus.example.com"],
+    )
+    token: Secret | None = Field(
+        default=None, description="Bearer token for the source.", examples=[{"env": "PROMETHEUS_TOKEN"}]
+    )
+    queries: dict[str, str] = Field(
+        default_factory=dict,
+        description="PromQL that replaces a built-in query, by metric: error_rate, api_latency_p95, …, with .requests, .timestamp or .buckets.",
+        examples=[{"db_connections": "max(pg_stat_activity_count) / 100"}],
+    )
+    scrape_interval: Duration = Field(
+        default=15 * SECONDS, description="How often the source takes a sample."
+    )
+    window: Duration | None = Field(
+        default=None,
+        description="Window over which rates are calculated. Default: four scrape intervals, at least 60 s.",
+        examples=["2m"],
+    )
+
+
+class Logs(Section):
+    """Where the application's logs are, and how many errors are worth a warning."""
+
+    errors_per_minute: int = Field(
+        default=10, description="Matching lines per minute above which monitoring warns."
+    )
+    selector: str | None = Field(
+        default=None,
+        description="Label selector of the pods whose logs are read.",
+        examples=["app=payment-api"],
+    )
+    command: tuple[str, ...] = Field(
+        default=(),
+        description="Command that writes the log to stdout, instead of a selector.",
+        examples=[["docker", "logs", "--follow", "--timestamps", "--since", "10m", "payment-api"]],
+    )
+    environment: dict[str, Secret] = Field(
+        default_factory=dict,
+        description="Environment variables of the command, such as its token.",
+        examples=[{"LOKI_TOKEN": {"env": "LOKI_TOKEN"}}],
+    )
