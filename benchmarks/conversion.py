@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,14 @@ from arena import arena
 
 from cartctl.adapters.postgres import Postgres
 from cartctl.cart.errors import LimitReached
+from cartctl.cart.lifecycle.payment import AgreedTotal
 from cartctl.cart.store.conversion import convert
 from cartctl.cart.store.loading import PricingTerms
 from cartctl.cart.store.sql_engine import over
 
 NOW = datetime.now(UTC)
+TERMS = PricingTerms(shipping_required=False)
+AGREED = AgreedTotal(Decimal("56.94"), "USD")
 WORLD = """
 INSERT INTO tax_rates (id, "companyId", country, "taxType", name, rate, "updatedAt")
 VALUES ('tax', 'avnz', 'US', 'SALES_TAX', 'Sales tax', 0.0725, now());
@@ -48,7 +52,7 @@ def race(dsn: str, carts: list[str], start: Any, seen: Any) -> None:
         for cart in carts:
             try:
                 with connection.begin():
-                    convert(connection, "avnz", cart, f"order-{cart}", NOW, PricingTerms())
+                    convert(connection, "avnz", cart, f"order-{cart}", AGREED, NOW, TERMS)
                 ends["converted"] += 1
             except LimitReached:
                 ends["refused"] += 1
@@ -70,7 +74,7 @@ def main() -> int:
             process.start()
         start.wait()
         began = time.monotonic()
-        ends = sum((seen.get() for _ in processes), Counter[str]())
+        ends = sum((seen.get(timeout=300) for _ in processes), Counter[str]())
         seconds = time.monotonic() - began
         for process in processes:
             process.join()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         TaxType,
     )
     from cartctl.cart.errors import (
+        CartChanged,
         CartError,
         ConversionBlocked,
         DiscountLost,
@@ -34,10 +35,19 @@ if TYPE_CHECKING:
         NotFound,
         OrderConflict,
         OutOfRange,
+        PaymentInFlight,
         RuleBroken,
+        TotalChanged,
     )
     from cartctl.cart.lifecycle.cart import Cart, Item, SavedItem
     from cartctl.cart.lifecycle.merge import MergeClaim, Merged, Quantities, merge
+    from cartctl.cart.lifecycle.payment import (
+        AcceptedLine,
+        AcceptedQuote,
+        AgreedTotal,
+        Payment,
+        accepted_quote,
+    )
     from cartctl.cart.pricing.calculation import price
     from cartctl.cart.pricing.line import Line
     from cartctl.cart.pricing.money import Currency, currency
@@ -51,6 +61,7 @@ if TYPE_CHECKING:
     from cartctl.cart.pricing.tax.rates import TaxMode, TaxRate, TaxRounding
     from cartctl.cart.quote_document.document_reader import read_quote
     from cartctl.cart.store.cart_statistics import StatsReport, report
+    from cartctl.cart.store.checkout.payments import end_payment, start_payment
     from cartctl.cart.store.conversion import Converted, cancel, convert
     from cartctl.cart.store.loading import PricingTerms
     from cartctl.cart.store.repositories import CartFilter, Carts
@@ -64,11 +75,12 @@ _MODULES: Final = {
         *("ShippingRuleType", "SiteType", "TaxType"),
     ),
     "errors": (
-        *("CartError", "ConversionBlocked", "DiscountLost", "InputError", "LimitReached"),
-        *("NotFound", "OrderConflict", "OutOfRange", "RuleBroken"),
+        *("CartChanged", "CartError", "ConversionBlocked", "DiscountLost", "InputError", "LimitReached"),
+        *("NotFound", "OrderConflict", "OutOfRange", "PaymentInFlight", "RuleBroken", "TotalChanged"),
     ),
     "lifecycle.cart": ("Cart", "Item", "SavedItem"),
     "lifecycle.merge": ("MergeClaim", "Merged", "Quantities", "merge"),
+    "lifecycle.payment": ("AcceptedLine", "AcceptedQuote", "AgreedTotal", "Payment", "accepted_quote"),
     "pricing.calculation": ("price",),
     "pricing.line": ("Line",),
     "pricing.money": ("Currency", "currency"),
@@ -81,6 +93,7 @@ _MODULES: Final = {
     "pricing.shipping.zones": ("ShippingRule", "ShippingZone"),
     "pricing.tax.rates": ("TaxMode", "TaxRate", "TaxRounding"),
     "quote_document.document_reader": ("read_quote",),
+    "store.checkout.payments": ("end_payment", "start_payment"),
     "store.conversion": ("Converted", "cancel", "convert"),
     "store.loading": ("PricingTerms",),
     "store.repositories": ("CartFilter", "Carts"),
@@ -90,8 +103,12 @@ _MODULES: Final = {
 _MODULE_OF: Final = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
+    "AcceptedLine",
+    "AcceptedQuote",
     "Address",
+    "AgreedTotal",
     "Cart",
+    "CartChanged",
     "CartError",
     "CartFilter",
     "CartStatus",
@@ -111,6 +128,8 @@ __all__ = [
     "OrderConflict",
     "OutOfRange",
     "Overview",
+    "Payment",
+    "PaymentInFlight",
     "Period",
     "PricingRequest",
     "PricingResult",
@@ -133,12 +152,15 @@ __all__ = [
     "TaxRate",
     "TaxRounding",
     "TaxType",
+    "TotalChanged",
     "Urgency",
+    "accepted_quote",
     "by_site_type",
     "cancel",
     "canonical_code",
     "convert",
     "currency",
+    "end_payment",
     "merge",
     "over",
     "overview",
@@ -148,6 +170,7 @@ __all__ = [
     "report",
     "scarcity",
     "shipping_progress",
+    "start_payment",
     "upsell",
     "urgency",
 ]

@@ -55,6 +55,29 @@ class DiscountLost(ConversionBlocked):
         self.total = total
 
 
+class TotalChanged(ConversionBlocked):
+    """The cart does not cost what the shopper accepted; both totals are given, each with its currency."""
+
+    code = "TOTAL_CHANGED"
+
+    def __init__(self, message: str, *, agreed: str, total: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.agreed = agreed
+        self.total = total
+
+
+class CartChanged(ConversionBlocked):
+    """Another application changed the cart, or a promotion of it, while it was converted or paid for."""
+
+    code = "CART_CHANGED"
+
+
+class PaymentInFlight(RuleBroken):
+    """The cart is being paid for, so it cannot be changed."""
+
+    code = "PAYMENT_IN_FLIGHT"
+
+
 class SessionNotActive(RuleBroken):
     """The session has ended."""
 

@@ -31,6 +31,7 @@ class Item:
     category: str | None = None
     weight: Decimal = ZERO
     weight_unit: str = "lb"
+    shipped: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from cartctl.cart.errors import CodeRequiresLogin, LimitReached
-from cartctl.cart.pricing.pricing_result import PricingResult
+from cartctl.cart.lifecycle.payment import AcceptedQuote
 from cartctl.cart.pricing.promotions.promotion import Promotion
 
 
@@ -24,9 +24,9 @@ class Usage:
     discount_amount: Decimal
 
 
-def usages(priced: PricingResult, order_id: str, cart_id: str, customer_id: str | None) -> tuple[Usage, ...]:
+def usages(quote: AcceptedQuote, order_id: str, cart_id: str, customer_id: str | None) -> tuple[Usage, ...]:
     """What a conversion uses up: every applied promotion once, in the order of promotion ids."""
-    applied = sorted((found.id, found.amount) for found in priced.promotions if found.applied)
+    applied = sorted((given.promotion_id, given.amount) for given in quote.discounts if given.applied)
     return tuple(Usage(name, order_id, cart_id, customer_id, amount) for name, amount in applied)
 
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from cartctl.cart.enums import PromotionType
 from cartctl.cart.errors import DiscountLost, LimitReached
 from cartctl.cart.lifecycle.limits import refuse_guest
+from cartctl.cart.lifecycle.payment import AgreedTotal
 from cartctl.cart.pricing.calculation import price
 from cartctl.cart.pricing.pricing_request import PricingRequest
 from cartctl.cart.pricing.pricing_result import PricingResult
@@ -14,13 +15,17 @@ from cartctl.cart.pricing.promotions.promotion import Promotion, Reason
 
 
 def refuse_lost_discounts(
-    request: PricingRequest, priced: PricingResult, shown: Mapping[str, Decimal]
+    request: PricingRequest, priced: PricingResult, shown: Mapping[str, Decimal], agreed: AgreedTotal
 ) -> None:
     """Compare a cart's price with the discounts it was shown with, by promotion id.
+
+    Whoever has agreed to the new total has seen it, and is not refused.
 
     Raises DiscountLost with the new total for a code that gave a discount then and gives none now; CodeRequiresLogin and
     LimitReached where its limit is the reason. A gift is not a discount: it is left out, and costs nothing either way.
     """
+    if agreed == AgreedTotal(priced.grand_total, request.currency.code):
+        return
     for promotion, outcome in zip(request.promotions, priced.promotions, strict=True):
         if outcome.amount or not shown.get(promotion.id) or promotion.type is PromotionType.FREE_GIFT:
             continue

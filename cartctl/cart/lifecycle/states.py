@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from cartctl.cart.enums import CartStatus
 from cartctl.cart.errors import CartNotActive, ConversionBlocked, OrderConflict, TransitionInvalid
 from cartctl.cart.lifecycle.cart import TERMINAL, Cart
-from cartctl.cart.pricing.pricing_result import PricingResult
+from cartctl.cart.lifecycle.payment import AcceptedQuote
 
 ABANDON_AFTER = timedelta(minutes=60)
 LIFETIME = timedelta(days=30)  # from a shopper's last change to expiry
@@ -82,38 +82,46 @@ def follow_recovery_link(cart: Cart, now: datetime, lifetime: timedelta = LIFETI
     return replace(touch(cart, now, lifetime), recovery_clicks=cart.recovery_clicks + 1)
 
 
-def convert(cart: Cart, priced: PricingResult, order_id: str, now: datetime) -> Cart:
-    """ACTIVE or ABANDONED to CONVERTED, `priced` being calculated in the same transaction.
+def convert(
+    cart: Cart, quote: AcceptedQuote, order_id: str, now: datetime, *, payment_in_flight: bool = False
+) -> Cart:
+    """ACTIVE or ABANDONED to CONVERTED; `quote` was calculated in the same transaction or is being paid.
 
     Again with the same order the cart comes back as it is. Raises OrderConflict for another order, CartNotActive, and
-    ConversionBlocked for a cart that is empty, past its time, or whose tax or shipping is not known (D8).
+    ConversionBlocked for a cart that is empty, past its time without a payment in flight, or whose tax or shipping is not
+    known (D8).
     """
     if cart.status is CartStatus.CONVERTED:
         if cart.order_id == order_id:
             return cart
         raise OrderConflict(f"Cart {cart.id} was converted into another order.")
-    refuse_ended(cart)
-    if reasons := _blocks(cart, priced, order_id, now):
-        raise ConversionBlocked(f"Cart {cart.id} cannot be converted: {'; '.join(reasons)}.")
+    if not order_id.strip():
+        raise ConversionBlocked(f"Cart {cart.id} cannot be converted: there is no order id.")
+    refuse_unpayable(cart, quote, now, payment_in_flight=payment_in_flight)
     return replace(
         cart,
         status=CartStatus.CONVERTED,
         order_id=order_id,
         converted_at=now,
-        grand_total=priced.grand_total,
-        item_count=priced.item_count,
+        grand_total=quote.grand_total,
+        item_count=quote.item_count,
     )
 
 
-def _blocks(cart: Cart, priced: PricingResult, order_id: str, now: datetime) -> tuple[str, ...]:
-    """Gifts alone are no order: one of the shopper's own lines must be there."""
-    own = any(not line.gift for line in priced.lines)
+def refuse_unpayable(
+    cart: Cart, quote: AcceptedQuote, now: datetime, *, payment_in_flight: bool = False
+) -> None:
+    """Raises CartNotActive, and ConversionBlocked for a cart that nobody can pay for as it is.
+
+    Gifts alone are no order: one of the shopper's own lines must be there.
+    """
+    refuse_ended(cart)
     guards = (
-        ("it is empty", not own),
-        ("it is past its time", _past(cart, now)),
-        ("there is no order id", not order_id.strip()),
+        ("it is empty", all(line.gift for line in quote.lines)),
+        ("it is past its time", _past(cart, now) and not payment_in_flight),
     )
-    return tuple(reason for reason, so in guards if so) + priced.blocked
+    if reasons := tuple(reason for reason, so in guards if so) + quote.blocked:
+        raise ConversionBlocked(f"Cart {cart.id} cannot be converted: {'; '.join(reasons)}.")
 
 
 def _past(cart: Cart, now: datetime) -> bool:

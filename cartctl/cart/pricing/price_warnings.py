@@ -1,6 +1,6 @@
 """What a person should know about a price that is no error."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from cartctl.cart.pricing.delivery import Delivery
 from cartctl.cart.pricing.discounts import Discounts
@@ -12,16 +12,21 @@ from cartctl.cart.pricing.tax.selection import ApplicableRates
 
 
 def shortages(request: PricingRequest) -> tuple[str, ...]:
-    """The products of which a cart has more units than known stock; a product without known stock has enough."""
+    """The products of which a cart has more units than known stock."""
     if not request.stock:
         return ()
-    units: dict[str, int] = {}
-    for line in request.lines:
-        units[line.product_id] = units.get(line.product_id, 0) + line.quantity
+    return short_products(((line.product_id, line.quantity) for line in request.lines), request.stock)
+
+
+def short_products(units: Iterable[tuple[str, int]], stock: Mapping[str, int]) -> tuple[str, ...]:
+    """The products of which there are more units than known stock; a product without known stock has enough."""
+    counts: dict[str, int] = {}
+    for product, count in units:
+        counts[product] = counts.get(product, 0) + count
     return tuple(
-        f"{product}: {count} units are asked for, {request.stock[product]} are in stock"
-        for product, count in units.items()
-        if count > request.stock.get(product, count)
+        f"{product}: {count} units are asked for, {stock[product]} are in stock"
+        for product, count in counts.items()
+        if count > stock.get(product, count)
     )
 
 

@@ -1,209 +1,171 @@
-"""Converting a cart into an order, and taking that back, with the limits of promotions kept exactly (D1, D7).
+"""Converting a cart into an order: it charges exactly what the shopper accepted, for what is in the cart (D1, D7).
 
 Everything happens in the caller's transaction: a conversion that is refused leaves nothing behind once it is rolled back.
-Carts that are converted at once meet at the rows of their promotions alone, always in the order of promotion ids.
+The cart's row, its lines and its codes are locked first, the promotions last and in the order of their ids: conversions
+of several carts meet at the rows of their promotions alone, for as short a time as possible.
 """
 
-import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, update
 
 from cartctl.cart.enums import CartStatus
-from cartctl.cart.errors import ConversionBlocked, NotFound, OrderConflict
+from cartctl.cart.errors import CartChanged, OrderConflict
 from cartctl.cart.lifecycle import states
-from cartctl.cart.lifecycle.cart import Cart
-from cartctl.cart.lifecycle.limits import Usage, given_back, refuse_guest, refuse_used_up, usages
-from cartctl.cart.lifecycle.lost_discounts import limit_reached, refuse_lost_discounts
+from cartctl.cart.lifecycle.limits import Usage, usages
+from cartctl.cart.lifecycle.lost_discounts import refuse_lost_discounts
+from cartctl.cart.lifecycle.payment import (
+    AcceptedLine,
+    AcceptedQuote,
+    AgreedTotal,
+    Payment,
+    accepted_quote,
+    refuse_changed,
+    refuse_other_total,
+)
 from cartctl.cart.pricing.calculation import price
+from cartctl.cart.pricing.price_warnings import short_products
 from cartctl.cart.pricing.pricing_request import PricingRequest
-from cartctl.cart.pricing.pricing_result import PricedLine, PricingResult
-from cartctl.cart.pricing.promotions.gifts import line_id
-from cartctl.cart.pricing.promotions.promotion import Promotion
-from cartctl.cart.store.driver_errors import order_conflict, order_errors, refuse_unstorable
-from cartctl.cart.store.loading import PricingTerms, load_cart, load_request, load_shown
+from cartctl.cart.store.checkout.cancellation import cancel
+from cartctl.cart.store.checkout.metadata import with_entries
+from cartctl.cart.store.checkout.quote_json import quote_document, quote_of
+from cartctl.cart.store.checkout.sold_lines import write_sold_lines
+from cartctl.cart.store.checkout.stored_cart import StoredCart, load_stored
+from cartctl.cart.store.checkout.usage_limits import recorded, use_promotions
+from cartctl.cart.store.driver_errors import order_errors, refuse_unstorable
+from cartctl.cart.store.loading import PricingTerms
 from cartctl.cart.store.sql_engine import naive
-from cartctl.cart.store.tables import CartItemRow, CartPromotionRow, CartRow, PromotionRow, PromotionUsageRow
-from cartctl.cart.store.usages import used_by
-from cartctl.cart.tenancy import of_company
+from cartctl.cart.store.tables import CartPromotionRow, CartRow
+
+__all__ = ["Converted", "cancel", "convert"]
 
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """A cart that is an order now. `replayed`: it had been converted into this very order before."""
+    """A cart that is an order now. `replayed`: it had been converted into this very order before.
+
+    `lines` are what was sold. They are stored as `sold` in the cart's metadata, whatever others write to its rows later;
+    empty for a cart that another application has converted.
+    """
 
     cart_id: str
     order_id: str
     grand_total: Decimal
     used: tuple[Usage, ...]
     replayed: bool = False
+    currency: str = ""
+    lines: tuple[AcceptedLine, ...] = ()
 
 
 def convert(
-    connection: Connection, company_id: str, cart_id: str, order_id: str, now: datetime, terms: PricingTerms
+    connection: Connection,
+    company_id: str,
+    cart_id: str,
+    order_id: str,
+    agreed: AgreedTotal,
+    now: datetime,
+    terms: PricingTerms,
 ) -> Converted:
-    """Price the cart anew, use up its promotions and mark it as converted, all in the caller's transaction.
+    """Mark the cart as converted and use up its promotions, for the total that the shopper accepted.
 
-    Again with the same order the same comes back. Raises NotFound; OrderConflict where the order is another cart's;
-    CartNotActive; ConversionBlocked for a cart without a known tax, shipping or enough known stock; DiscountLost,
-    LimitReached or CodeRequiresLogin where a discount that was shown is no longer given; OutOfRange and InputError for
-    what cannot be stored. The caller rolls back then.
+    A payment in flight is charged as it was accepted; otherwise the cart is priced anew. Again with the same order the
+    same comes back. Raises NotFound; OrderConflict where the order is another cart's; CartNotActive; TotalChanged, with
+    both totals; CartChanged where another application changed what was priced; ConversionBlocked for a cart without a
+    known tax, shipping or enough known stock; DiscountLost, LimitReached or CodeRequiresLogin where a discount that was
+    shown is no longer given; OutOfRange and InputError for what cannot be stored. The caller rolls back then.
     """
     refuse_unstorable(companyId=company_id, cartId=cart_id, orderId=order_id)
     moment = naive(now)
-    found = load_cart(connection, company_id, cart_id, locked=True)
-    cart = of_company(found, company_id, f"cart {cart_id}")
+    stored = load_stored(connection, company_id, cart_id)
+    cart = stored.cart
     if cart.status is CartStatus.CONVERTED and cart.order_id == order_id:
-        return Converted(cart_id, order_id, cart.grand_total, _recorded(connection, order_id), replayed=True)
+        return _replayed(connection, stored, order_id)
     if cart.status is CartStatus.CONVERTED:
         raise OrderConflict(f"Cart {cart_id} was converted into another order.")
     states.refuse_ended(cart)
-    _refuse_used_order(connection, cart_id, order_id)
-    request = load_request(connection, cart, moment, terms)
-    priced = price(request)
-    shown = load_shown(connection, cart_id)
-    known = {promotion.id: promotion for promotion in request.promotions}
-    refuse_lost_discounts(request, priced, shown)
-    done = states.convert(cart, priced, order_id, moment)
-    used = usages(priced, order_id, cart_id, cart.customer_id)
+    payment = stored.payment
+    paying = payment if payment is not None and payment.in_flight(moment) else None
+    quote, request = _quote(connection, stored, paying, agreed, moment, terms)
+    states.convert(cart, quote, order_id, moment, payment_in_flight=paying is not None)
+    refuse_other_total(agreed, quote, f"Cart {cart_id}")
+    used = usages(quote, order_id, cart_id, cart.customer_id)
     with order_errors(order_id):
-        for use in used:
-            _use(connection, request, known[use.promotion_id], use, moment)
-        _write(connection, cart, done, priced, moment)
-        _write_lines(connection, cart.id, priced, moment)
-        _write_discounts(connection, cart.id, priced, shown)
-    return Converted(cart_id, order_id, priced.grand_total, used)
+        write_sold_lines(connection, cart_id, quote, moment)
+        _write_discounts(connection, stored, quote)
+        _write_cart(connection, stored, quote, order_id, moment)
+        use_promotions(connection, company_id, used, request, moment)
+    return Converted(cart_id, order_id, quote.grand_total, used, currency=quote.currency, lines=quote.lines)
 
 
-def _refuse_used_order(connection: Connection, cart_id: str, order_id: str) -> None:
-    """Raises OrderConflict for an order of another cart, whoever's it is: order ids are unique in the table."""
-    other = select(CartRow.id).where(CartRow.order_id == order_id, CartRow.id != cart_id)
-    if connection.scalar(other) is not None:
-        raise order_conflict(order_id)
+def _quote(
+    connection: Connection,
+    stored: StoredCart,
+    paying: Payment | None,
+    agreed: AgreedTotal,
+    now: datetime,
+    terms: PricingTerms,
+) -> tuple[AcceptedQuote, PricingRequest | None]:
+    """What is charged: the quote of the payment in flight, or the price of this moment with what it was made from."""
+    if paying is None:
+        request = stored.request(connection, now, terms)
+        priced = price(request)
+        refuse_lost_discounts(request, priced, stored.shown, agreed)
+        return accepted_quote(request, priced), request
+    if paying.quote is None:
+        raise CartChanged(f"The payment of cart {stored.cart.id} was changed by another application.")
+    refuse_changed(paying.quote, stored.items, stored.ship_to, stored.cart.id)
+    return replace(paying.quote, blocked=short_products(_units(paying.quote), terms.stock)), None
 
 
-def cancel(connection: Connection, company_id: str, order_id: str, now: datetime) -> tuple[Usage, ...]:
-    """Give back what an order has used up, once: a second time there is nothing to give back (D7).
-
-    The cart stays converted: nothing leaves that. The caller commits. Raises NotFound for an order of another company's.
-    """
-    refuse_unstorable(companyId=company_id, orderId=order_id)
-    mine = select(CartRow.id).where(CartRow.company_id == company_id, CartRow.order_id == order_id)
-    if connection.scalar(mine.with_for_update()) is None:
-        raise NotFound(f"There is no order {order_id}.")
-    recorded = _recorded(connection, order_id)
-    gone = delete(PromotionUsageRow).where(PromotionUsageRow.order_id == order_id)
-    connection.execute(gone)
-    for use in given_back(order_id, recorded):
-        back = update(PromotionRow).where(
-            PromotionRow.company_id == company_id, PromotionRow.id == use.promotion_id
-        )
-        fewer = func.greatest(PromotionRow.current_uses - 1, 0)
-        connection.execute(back.values(current_uses=fewer, updated_at=naive(now)))
-    return recorded
+def _units(quote: AcceptedQuote) -> list[tuple[str, int]]:
+    return [(line.product_id, line.quantity) for line in quote.lines if not line.gift]
 
 
-def _use(
-    connection: Connection, request: PricingRequest, promotion: Promotion, use: Usage, now: datetime
+def _replayed(connection: Connection, stored: StoredCart, order_id: str) -> Converted:
+    metadata = stored.row["metadata"]
+    sold = quote_of(metadata.get("sold")) if isinstance(metadata, dict) else None
+    return Converted(
+        stored.cart.id,
+        order_id,
+        stored.cart.grand_total,
+        recorded(connection, order_id),
+        replayed=True,
+        currency=stored.cart.currency,
+        lines=() if sold is None else sold.lines,
+    )
+
+
+def _write_cart(
+    connection: Connection, stored: StoredCart, quote: AcceptedQuote, order_id: str, now: datetime
 ) -> None:
-    """Count one use. The conditional UPDATE locks the row; with it locked the customer's uses are counted."""
-    refuse_guest(promotion, use.customer_id)
-    open_still = or_(
-        PromotionRow.max_uses_total.is_(None), PromotionRow.current_uses < PromotionRow.max_uses_total
-    )
-    count = (
-        update(PromotionRow)
-        .where(PromotionRow.id == use.promotion_id, open_still)
-        .values(current_uses=PromotionRow.current_uses + 1, updated_at=now)
-        .returning(PromotionRow.max_uses_per_customer)
-    )
-    row = connection.execute(count).one_or_none()
-    if row is None:
-        raise limit_reached(request, promotion)
-    if row.maxUsesPerCustomer is not None:
-        limited = replace(promotion, max_uses_total=None, max_uses_per_customer=row.maxUsesPerCustomer)
-        refuse_guest(limited, use.customer_id)
-        used = used_by(connection, request.company_id or "", use.customer_id, [promotion.id])
-        refuse_used_up(limited, 0, used.get(promotion.id, 0))
+    """The cart as it was sold: status, order and every amount, with the quote itself in its metadata."""
+    payment = stored.payment
+    sold = {**quote_document(quote), "paymentId": None if payment is None else payment.id}
+    change = update(CartRow).where(CartRow.id == stored.cart.id)
     connection.execute(
-        insert(PromotionUsageRow).values(
-            id=uuid.uuid4().hex,
-            promotion_id=use.promotion_id,
-            cart_id=use.cart_id,
-            order_id=use.order_id,
-            customer_id=use.customer_id,
-            discount_amount=use.discount_amount,
-            applied_at=now,
-        )
-    )
-
-
-def _write(connection: Connection, cart: Cart, done: Cart, priced: PricingResult, now: datetime) -> None:
-    """The cart as it was sold: status, order and every amount, if its status is still the one that was read."""
-    change = (
-        update(CartRow)
-        .where(CartRow.id == cart.id, CartRow.company_id == cart.company_id, CartRow.status == cart.status)
-        .values(
-            status=done.status,
-            order_id=done.order_id,
-            converted_at=done.converted_at,
-            subtotal=priced.subtotal,
-            discount_total=priced.discount_total,
-            tax_total=priced.tax_total,
-            shipping_total=priced.shipping_total,
-            grand_total=priced.grand_total,
-            item_count=priced.item_count,
+        change.values(
+            status=CartStatus.CONVERTED,
+            order_id=order_id,
+            converted_at=now,
+            subtotal=quote.subtotal,
+            discount_total=quote.discount_total,
+            tax_total=quote.tax_total,
+            shipping_total=quote.shipping_total,
+            grand_total=quote.grand_total,
+            item_count=quote.item_count,
+            metadata_=with_entries({"sold": sold}, "payment"),
+            version=CartRow.version + 1,
             updated_at=now,
         )
     )
-    if connection.execute(change).rowcount != 1:
-        raise ConversionBlocked(f"Cart {cart.id} was changed by somebody else.", hint="Try again.")
 
 
-def _write_lines(connection: Connection, cart_id: str, priced: PricingResult, now: datetime) -> None:
-    """The lines as they were sold; gifts are made anew, as they are at every calculation (D6)."""
-    mine = CartItemRow.cart_id == cart_id
-    connection.execute(delete(CartItemRow).where(mine, CartItemRow.gift_promotion_id.is_not(None)))
-    for line in priced.lines:
-        sold = {"discount_amount": line.discount, "line_total": line.net, "updated_at": now}
-        if line.gift:
-            connection.execute(insert(CartItemRow).values(**sold, **_gift(cart_id, line)))
-        else:
-            connection.execute(update(CartItemRow).where(mine, CartItemRow.id == line.id).values(**sold))
-
-
-def _write_discounts(
-    connection: Connection, cart_id: str, priced: PricingResult, shown: Mapping[str, Decimal]
-) -> None:
+def _write_discounts(connection: Connection, stored: StoredCart, quote: AcceptedQuote) -> None:
     """What each code gave in the end; a code without effect stays, with a discount of 0."""
-    mine = CartPromotionRow.cart_id == cart_id
-    for outcome in priced.promotions:
-        if outcome.amount != shown.get(outcome.id):
-            given = update(CartPromotionRow).where(mine, CartPromotionRow.promotion_id == outcome.id)
-            connection.execute(given.values(discount_amount=outcome.amount))
-
-
-def _gift(cart_id: str, line: PricedLine) -> dict[str, Any]:
-    """The columns of a gift's line; its id differs from cart to cart."""
-    return {
-        "id": f"{cart_id}:{line.id}",
-        "cart_id": cart_id,
-        "product_id": line.product_id,
-        "product_snapshot": {},
-        "quantity": line.quantity,
-        "unit_price": line.unit_price,
-        "original_price": line.unit_price,
-        "gift_promotion_id": line.id.removeprefix(line_id("")),
-    }
-
-
-def _recorded(connection: Connection, order_id: str) -> tuple[Usage, ...]:
-    asked = select(PromotionUsageRow).where(PromotionUsageRow.order_id == order_id)
-    rows = connection.execute(asked.order_by(PromotionUsageRow.promotion_id)).all()
-    return tuple(
-        Usage(row.promotionId, order_id, row.cartId or "", row.customerId, row.discountAmount) for row in rows
-    )
+    own = CartPromotionRow.cart_id == stored.cart.id
+    for given in quote.discounts:
+        if given.amount != stored.shown.get(given.promotion_id):
+            change = update(CartPromotionRow).where(own, CartPromotionRow.promotion_id == given.promotion_id)
+            connection.execute(change.values(discount_amount=given.amount))

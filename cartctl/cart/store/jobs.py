@@ -15,6 +15,7 @@ from sqlalchemy.orm import aliased
 from cartctl.cart.enums import CartStatus, CrossSiteSessionStatus
 from cartctl.cart.lifecycle.recovery import window
 from cartctl.cart.lifecycle.states import ABANDON_AFTER
+from cartctl.cart.store.checkout.metadata import paying
 from cartctl.cart.store.sql_engine import Statement, aware, naive
 from cartctl.cart.store.tables import CartRow, CrossSiteSessionRow
 
@@ -25,8 +26,6 @@ UNSENT = text(
     "carts.status = 'ABANDONED' AND carts.\"recoveryEmailSent\" = false"
 )  # idx_carts_recovery_candidates
 OPEN = text("cross_site_sessions.status = 'ACTIVE'")  # idx_cross_site_sessions_cleanup
-PAYING = text("carts.metadata -> 'paymentInFlight' = 'true'::jsonb")
-NOT_PAYING = text("carts.metadata -> 'paymentInFlight' IS DISTINCT FROM 'true'::jsonb")
 CONTACTABLE = text(
     """(SELECT btrim(customers.email) <> '' FROM customers
         WHERE customers.id = carts."customerId" AND customers."companyId" = carts."companyId")"""
@@ -61,7 +60,7 @@ def expire_carts(
 
 def due_to_expire(which: Any, now: datetime, companies: Companies = None) -> Statement:
     """The ids of carts that are past their time; `which` is DUE for active ones, LEFT for abandoned ones."""
-    due = select(CartRow.id).where(which, CartRow.expires_at <= naive(now), NOT_PAYING)
+    due = select(CartRow.id).where(which, CartRow.expires_at <= naive(now), ~paying(now))
     return _of(due, CartRow.company_id, companies)
 
 
@@ -91,7 +90,7 @@ def abandon_carts(
 
 def due_to_abandon(now: datetime, companies: Companies = None, after: timedelta = ABANDON_AFTER) -> Statement:
     """The ids of active carts with something in them and no activity for `after`; one that is due to expire is none."""
-    living = or_(CartRow.expires_at.is_(None), CartRow.expires_at > naive(now), PAYING)
+    living = or_(CartRow.expires_at.is_(None), CartRow.expires_at > naive(now), paying(now))
     idle = select(CartRow.id).where(
         text("carts.status = 'ACTIVE'"),
         CartRow.item_count > 0,

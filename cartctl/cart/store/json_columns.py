@@ -17,6 +17,7 @@ class ProductSnapshot:
     category: str | None
     weight: Decimal
     weight_unit: str
+    shipped: bool = True
 
 
 def names(value: Any) -> tuple[str, ...]:
@@ -38,6 +39,12 @@ def declined_gifts(metadata: Any) -> frozenset[str]:
     return frozenset(names(known.get("declinedGifts")))
 
 
+def shipping_rule(metadata: Any) -> str | None:
+    """The shipping rule chosen for a cart: `shippingRuleId` in its metadata."""
+    found = metadata.get("shippingRuleId") if isinstance(metadata, Mapping) else None
+    return found if isinstance(found, str) and found else None
+
+
 def unit(value: Any) -> str:
     """A unit of weight as the rules spell it, known or not."""
     return str(value).strip().lower()
@@ -51,6 +58,7 @@ def snapshot(value: Any) -> ProductSnapshot:
         category=category if isinstance(category, str) else None,
         weight=_weight(told.get("weight")),
         weight_unit=measured if measured in GRAMS else "lb",
+        shipped=told.get("requiresShipping") is not False,
     )
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, select, text
@@ -23,13 +22,17 @@ from cartctl.cart.pricing.pricing_request import PricingRequest
 from cartctl.cart.pricing.promotions.promotion import Promotion
 from cartctl.cart.pricing.shipping.zones import ShippingRule, ShippingZone
 from cartctl.cart.pricing.tax.rates import TaxMode, TaxRate, TaxRounding
-from cartctl.cart.store.json_columns import declined_gifts, names, snapshot, targets, unit
+from cartctl.cart.store.json_columns import (
+    declined_gifts,
+    names,
+    shipping_rule,
+    snapshot,
+    targets,
+    unit,
+)
 from cartctl.cart.store.sql_engine import Statement
 from cartctl.cart.store.tables import (
-    CartItemRow,
-    CartPromotionRow,
     CartRow,
-    PromotionRow,
     ShippingRuleRow,
     ShippingZoneRow,
     TaxRateRow,
@@ -42,13 +45,15 @@ from cartctl.cart.store.usages import used_by
 class PricingTerms:
     """What a price depends on and no table holds: how the company taxes, what it ships and what it has in stock.
 
-    `stock` has units by product id; a product that is not in it is not counted.
+    `stock` has units by product id; a product that is not in it is not counted. Shipping is required unless nothing is
+    shipped: set `shipping_required` to False for a company that only sells what is not shipped, or `requiresShipping` to
+    false in the snapshots of such products. `shipping_rule_id` is the chosen rule; None is the one chosen for the cart.
     """
 
     tax_mode: TaxMode = TaxMode.EXCLUSIVE
     tax_rounding: TaxRounding = TaxRounding.PER_LINE
     tax_shipping: bool = False
-    shipping_required: bool = False
+    shipping_required: bool = True
     shipping_rule_id: str | None = None
     stock: Mapping[str, int] = field(default_factory=dict)
 
@@ -59,61 +64,54 @@ def load_cart(
     """A company's cart without its lines, its row locked until the transaction ends where asked for; None without one."""
     asked = select(CartRow.__table__).where(CartRow.company_id == company_id, CartRow.id == cart_id)
     row = connection.execute(asked.with_for_update() if locked else asked).mappings().one_or_none()
-    return None if row is None else _cart(row)
+    return None if row is None else cart_of(row)
 
 
-def load_items(connection: Connection, cart_id: str) -> tuple[domain.Item, ...]:
-    """A cart's lines, in line order; category and weight are those of the product when it was put in."""
-    asked = select(CartItemRow.__table__).where(CartItemRow.cart_id == cart_id)
-    rows = connection.execute(asked.order_by(CartItemRow.added_at, CartItemRow.id)).mappings()
-    return tuple(_item(row) for row in rows)
-
-
-def load_request(
-    connection: Connection, cart: domain.Cart, now: datetime, terms: PricingTerms
+def request_of(
+    connection: Connection,
+    row: Mapping[str, Any],
+    items: tuple[domain.Item, ...],
+    promotions: tuple[Promotion, ...],
+    now: datetime,
+    terms: PricingTerms,
 ) -> PricingRequest:
-    """Everything that a cart's price depends on, of its own company alone."""
-    company, row = cart.company_id, _cart_row(connection, cart.id)
-    promotions = _rows(connection, _applied(cart))
-    limited = [promotion["id"] for promotion in promotions if promotion["maxUsesPerCustomer"] is not None]
+    """Everything that a cart's price depends on, of its own company alone; `row` has the columns of `carts`.
+
+    Nothing is shipped where the terms say so, or where every line's snapshot has `requiresShipping` false.
+    """
+    company, customer = row["companyId"], row["customerId"]
+    limited = [promotion.id for promotion in promotions if promotion.max_uses_per_customer is not None]
+    own = (item for item in items if item.gift_promotion_id is None)
+    shipped = terms.shipping_required and any(item.shipped for item in own)
+    chosen = shipping_rule(row["metadata"]) if terms.shipping_rule_id is None else terms.shipping_rule_id
     return PricingRequest(
-        currency=currency(cart.currency),
+        currency=currency(row["currency"]),
         now=now,
-        lines=domain.lines(load_items(connection, cart.id)),
+        lines=domain.lines(items),
         tax_mode=terms.tax_mode,
         tax_rounding=terms.tax_rounding,
         tax_shipping=terms.tax_shipping,
         company_id=company,
-        customer_id=cart.customer_id,
-        shipping_required=terms.shipping_required,
-        shipping_rule_id=terms.shipping_rule_id,
-        ship_to=_address(row),
+        customer_id=customer,
+        shipping_required=shipped,
+        shipping_rule_id=chosen,
+        ship_to=address_of(row),
         stock={**terms.stock, **_gone(connection, promotions)},
-        promotions=tuple(_promotion(found) for found in promotions),
+        promotions=promotions,
         tax_rates=tuple(_tax_rate(found) for found in _rows(connection, _active(TaxRateRow, company))),
-        zones=_zones(connection, company) if terms.shipping_required else (),
-        used=used_by(connection, company, cart.customer_id, limited),
+        zones=_zones(connection, company) if shipped else (),
+        used=used_by(connection, company, customer, limited),
         declined_gifts=declined_gifts(row["metadata"]),
     )
 
 
-def load_shown(connection: Connection, cart_id: str) -> dict[str, Decimal]:
-    """The discounts that a cart was last shown with, by promotion id."""
-    shown = select(CartPromotionRow.promotion_id, CartPromotionRow.discount_amount)
-    return {row[0]: row[1] for row in connection.execute(shown.where(CartPromotionRow.cart_id == cart_id))}
-
-
-def _applied(cart: domain.Cart) -> Statement:
-    return (
-        select(PromotionRow.__table__)
-        .join(CartPromotionRow, CartPromotionRow.promotion_id == PromotionRow.id)
-        .where(CartPromotionRow.cart_id == cart.id, PromotionRow.company_id == cart.company_id)
-    )
-
-
-def _gone(connection: Connection, promotions: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+def _gone(connection: Connection, promotions: Iterable[Promotion]) -> dict[str, int]:
     """Gifts that are no products any more, as products out of stock: nothing in the tables keeps a gift's product."""
-    gifts = {row["getProductId"] for row in promotions if row["type"] is PromotionType.FREE_GIFT}
+    gifts = {
+        promotion.get_product_id or ""
+        for promotion in promotions
+        if promotion.type is PromotionType.FREE_GIFT
+    }
     if not gifts:
         return {}
     return dict.fromkeys(
@@ -129,19 +127,8 @@ def _rows(connection: Connection, asked: Statement) -> list[Mapping[str, Any]]:
     return [dict(row) for row in connection.execute(asked).mappings()]
 
 
-def _cart_row(connection: Connection, cart_id: str) -> Mapping[str, Any]:
-    """The columns that a price depends on and the cart's value does not have."""
-    columns = (
-        CartRow.shipping_country,
-        CartRow.shipping_state,
-        CartRow.shipping_city,
-        CartRow.shipping_postal_code,
-        CartRow.metadata_,
-    )
-    return dict(connection.execute(select(*columns).where(CartRow.id == cart_id)).mappings().one())
-
-
-def _address(row: Mapping[str, Any]) -> Address | None:
+def address_of(row: Mapping[str, Any]) -> Address | None:
+    """Where a cart is shipped to, by its columns. Raises InputError for a part that is too long."""
     country = row["shippingCountry"]
     if not country or not country.strip():
         return None
@@ -159,7 +146,8 @@ def _zones(connection: Connection, company: str) -> tuple[ShippingZone, ...]:
     return tuple(_zone(row, by_zone[row["id"]]) for row in rows)
 
 
-def _cart(row: Mapping[Any, Any]) -> domain.Cart:
+def cart_of(row: Mapping[Any, Any]) -> domain.Cart:
+    """A cart without its lines, by the columns of `carts`."""
     return domain.Cart(
         id=row["id"],
         company_id=row["companyId"],
@@ -185,7 +173,8 @@ def _cart(row: Mapping[Any, Any]) -> domain.Cart:
     )
 
 
-def _item(row: Mapping[Any, Any]) -> domain.Item:
+def item_of(row: Mapping[Any, Any]) -> domain.Item:
+    """A line; category and weight are those of the product when it was added."""
     product = snapshot(row["productSnapshot"])
     return domain.Item(
         id=row["id"],
@@ -201,10 +190,12 @@ def _item(row: Mapping[Any, Any]) -> domain.Item:
         category=product.category,
         weight=product.weight,
         weight_unit=product.weight_unit,
+        shipped=product.shipped,
     )
 
 
-def _promotion(row: Mapping[str, Any]) -> Promotion:
+def promotion_of(row: Mapping[Any, Any]) -> Promotion:
+    """A promotion, by the columns of `promotions`."""
     products, categories = targets(row["targeting"])
     return Promotion(
         id=row["id"],

@@ -10,6 +10,7 @@ from cartctl.cart.enums import PromotionScope, PromotionType, ShippingRuleType
 from cartctl.cart.errors import CodeRequiresLogin, GiftFixed, LimitReached
 from cartctl.cart.lifecycle import limits
 from cartctl.cart.lifecycle.cart import Item, refuse_change
+from cartctl.cart.lifecycle.payment import accepted_quote
 from cartctl.cart.pricing.calculation import price
 from cartctl.cart.pricing.line import Line
 from cartctl.cart.pricing.money import currency
@@ -81,7 +82,9 @@ def test_applied_promotions_are_used_up_in_the_order_of_their_ids() -> None:
         replace(OFF, id="a", code="A"),
         replace(OFF, id="c", code="C", is_active=False),
     )
-    found = limits.usages(price(replace(REQUEST, promotions=asked)), "o1", "k1", "u1")
+    found = limits.usages(
+        accepted_quote(REQUEST, price(replace(REQUEST, promotions=asked))), "o1", "k1", "u1"
+    )
     assert [(use.promotion_id, use.discount_amount) for use in found] == [
         ("G", Decimal("0.00")),
         ("a", Decimal("1.00")),

@@ -18,6 +18,7 @@ from cartctl.cart.errors import (
 )
 from cartctl.cart.lifecycle import sessions, states
 from cartctl.cart.lifecycle.cart import Cart
+from cartctl.cart.lifecycle.payment import accepted_quote
 from cartctl.cart.pricing.calculation import price
 from cartctl.cart.pricing.line import Line
 from cartctl.cart.pricing.money import currency
@@ -40,9 +41,10 @@ REQUEST = PricingRequest(currency("USD"), NOW, (Line("l1", "p1", Decimal(5), 2),
 PRICED = price(REQUEST)
 
 
-def convert(cart: Cart, priced: PricingResult = PRICED, order: str = "o1") -> Cart:
+def convert(cart: Cart, priced: PricingResult = PRICED, order: str = "o1", *, paying: bool = False) -> Cart:
     """Convert a cart now."""
-    return states.convert(cart, priced, order, NOW)
+    quote = accepted_quote(REQUEST, priced)
+    return states.convert(cart, quote, order, NOW, payment_in_flight=paying)
 
 
 EVERY: tuple[Callable[[Cart], Cart], ...] = (
@@ -153,6 +155,11 @@ def test_a_conversion_is_blocked(cart: Cart, priced: PricingResult, order: str, 
     """D1, D8: an empty or late cart, no order, no known tax or no way to ship: each is told."""
     with pytest.raises(ConversionBlocked, match=why):
         convert(cart, priced, order)
+
+
+def test_a_payment_in_flight_is_converted_past_its_time() -> None:
+    """D1: a cart past expiresAt that is being paid for becomes an order."""
+    assert convert(replace(CART, expires_at=NOW - HOUR), paying=True).status is CartStatus.CONVERTED
 
 
 SESSION = sessions.Session("s1", "c1", "t", CrossSiteSessionStatus.ACTIVE, NOW + HOUR, NOW - HOUR)

@@ -1,16 +1,26 @@
 """A small shop for tests: two companies, customers, and carts in whatever state a test wants."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from itertools import count
 from typing import Any, TypeVar
 
 from cartctl.adapters.postgres import Postgres, sql
+from cartctl.cart.errors import RuleBroken
+from cartctl.cart.lifecycle.payment import AgreedTotal, accepted_quote
+from cartctl.cart.pricing.calculation import price
+from cartctl.cart.store.checkout.stored_cart import load_stored
+from cartctl.cart.store.loading import PricingTerms
 from cartctl.cart.store.sql_engine import Connection, Engine, naive, over
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+
+TERMS = PricingTerms()
+NOTHING = AgreedTotal(Decimal(0), "USD")
 
 T = TypeVar("T")
 
@@ -24,6 +34,9 @@ INSERT INTO products (id, "companyId", name, category, price, stock)
 VALUES ('mug', 'shop', 'Mug', 'kitchen', 20, 5), ('eves', 'other', 'Eves', 'kitchen', 20, 5);
 INSERT INTO tax_rates (id, "companyId", country, "taxType", name, rate, "updatedAt")
 VALUES ('tax', 'shop', 'US', 'SALES_TAX', 'Sales tax', 0.10, now());
+INSERT INTO shipping_zones (id, "companyId", name, priority, "updatedAt") VALUES ('zone', 'shop', 'Everywhere', -1, now());
+INSERT INTO shipping_rules (id, "shippingZoneId", name, type, "baseRate", "updatedAt")
+VALUES ('free', 'zone', 'Free', 'FREE', 0, now());
 """
 
 
@@ -135,6 +148,20 @@ class Shop:
         with self.database.session("tests") as connection:
             return connection.execute(query.encode()).fetchall()
 
+    def total(self, cart: str, terms: PricingTerms = TERMS, company: str = "shop") -> AgreedTotal:
+        """What a cart costs now, as a shopper would accept it; nothing for one that is not there."""
+
+        def priced(connection: Connection) -> AgreedTotal:
+            request = load_stored(connection, company, cart, locked=False).request(
+                connection, naive(NOW), terms
+            )
+            return accepted_quote(request, price(request)).agreed
+
+        try:
+            return self.do(priced)
+        except RuleBroken:
+            return NOTHING
+
     def statuses(self) -> dict[str, str]:
         """Every cart's status."""
         return dict(self.all("SELECT id, status::text FROM carts"))
@@ -146,6 +173,12 @@ def held(shop: Shop) -> Iterator[Connection]:
     with shop.engine.connect() as connection:
         yield connection
         connection.rollback()
+
+
+def wait_for_a_lock(shop: Shop) -> None:
+    """Return as soon as a session waits for another one's lock."""
+    while not shop.one("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):
+        time.sleep(0.01)
 
 
 def _told(value: Any) -> Any:

@@ -2,9 +2,7 @@
 
 import multiprocessing
 import threading
-import time
 from collections import Counter
-from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -22,17 +20,19 @@ from cartctl.cart.errors import (
     OutOfRange,
     RuleBroken,
 )
+from cartctl.cart.lifecycle.payment import AgreedTotal
 from cartctl.cart.store.conversion import Converted, cancel, convert
 from cartctl.cart.store.loading import PricingTerms
 from cartctl.cart.store.sql_engine import over
-from tests.cart.store.shop import HOUR, NOW, Shop
-
-TERMS = PricingTerms()
+from tests.cart.store.shop import HOUR, NOW, TERMS, Shop, wait_for_a_lock
 
 
-def buy(shop: Shop, cart: str, order: str = "order", company: str = "shop") -> Converted:
-    """Convert a cart in a transaction of its own."""
-    return shop.do(lambda c: convert(c, company, cart, order, NOW, TERMS))
+def buy(
+    shop: Shop, cart: str, order: str = "order", *, agreed: str = "", terms: PricingTerms = TERMS
+) -> Converted:
+    """Convert a cart in a transaction of its own, for what it costs unless the shopper agreed to something else."""
+    total = AgreedTotal(Decimal(agreed), "USD") if agreed else shop.total(cart, terms)
+    return shop.do(lambda c: convert(c, "shop", cart, order, total, NOW, terms))
 
 
 def world(shop: Shop) -> list[object]:
@@ -113,7 +113,7 @@ def test_a_promotion_that_no_longer_holds_stops_the_conversion(shop: Shop) -> No
     shop.apply("gone", cart)
     before = world(shop)
     with pytest.raises(DiscountLost) as lost:
-        buy(shop, cart)
+        buy(shop, cart, agreed="19.80")
     assert lost.value.message == "GONE no longer applies (EXPIRED); without it the total is 22.00 USD."
     assert (lost.value.promotion_code, lost.value.total) == ("GONE", "22.00 USD")
     assert world(shop) == before
@@ -197,7 +197,7 @@ def test_a_limit_counts_accounts_of_one_e_mail_together(shop: Shop) -> None:
     buy(shop, carts[0], "o1")
     before = world(shop)
     with pytest.raises(LimitReached, match=r"ONCE .* the total is 22.00 USD"):
-        buy(shop, carts[1], "o2")
+        buy(shop, carts[1], "o2", agreed="19.80")
     assert world(shop) == before
     buy(shop, carts[2], "o3")
     buy(shop, carts[3], "o4")
@@ -229,9 +229,9 @@ def test_known_stock_is_a_condition(shop: Shop) -> None:
     cart = shop.cart(customerId="ada")
     before = world(shop)
     with pytest.raises(ConversionBlocked, match="mug: 1 units are asked for, 0 are in stock"):
-        shop.do(lambda c: convert(c, "shop", cart, "order", NOW, PricingTerms(stock={"mug": 0})))
+        buy(shop, cart, terms=PricingTerms(stock={"mug": 0}))
     assert world(shop) == before
-    shop.do(lambda c: convert(c, "shop", cart, "order", NOW, PricingTerms(stock={"mug": 1, "eves": 0})))
+    buy(shop, cart, terms=PricingTerms(stock={"mug": 1, "eves": 0}))
 
 
 @pytest.mark.parametrize("company", ("shop", "other"))
@@ -258,7 +258,7 @@ def test_two_carts_racing_for_one_order_are_a_named_conflict(shop: Shop) -> None
 
     other = threading.Thread(target=second)
     with shop.engine.begin() as connection:
-        convert(connection, "shop", carts[0], "same", NOW, TERMS)
+        convert(connection, "shop", carts[0], "same", shop.total(carts[0]), NOW, TERMS)
         other.start()
         wait_for_a_lock(shop)
     other.join()
@@ -322,10 +322,10 @@ def test_a_limit_per_customer_holds_and_asks_guests_to_log_in(shop: Shop) -> Non
         shop.apply("once", cart)
     buy(shop, carts[0], "o1")
     with pytest.raises(LimitReached):
-        buy(shop, carts[1], "o2")
+        buy(shop, carts[1], "o2", agreed="19.80")
     buy(shop, carts[2], "o3")
     with pytest.raises(CodeRequiresLogin):
-        buy(shop, carts[3], "o4")
+        buy(shop, carts[3], "o4", agreed="19.80")
     assert shop.one('SELECT "currentUses" FROM promotions') == 2
 
 
@@ -341,6 +341,7 @@ def assert_one_waits(shop: Shop, *customers: str) -> None:
     for cart in carts:
         shop.apply("once", cart)
     refused: list[LimitReached] = []
+    total = shop.total(carts[0])
 
     def second() -> None:
         try:
@@ -350,19 +351,13 @@ def assert_one_waits(shop: Shop, *customers: str) -> None:
 
     other = threading.Thread(target=second)
     with shop.engine.begin() as connection:
-        convert(connection, "shop", carts[0], "o1", NOW, TERMS)
+        convert(connection, "shop", carts[0], "o1", total, NOW, TERMS)
         other.start()
         wait_for_a_lock(shop)
     other.join()
     assert refused
     assert shop.all('SELECT "orderId" FROM promotion_usages') == [("o1",)]
     assert shop.one('SELECT "currentUses" FROM promotions') == 1
-
-
-def wait_for_a_lock(shop: Shop) -> None:
-    """Return as soon as a session waits for another one's lock."""
-    while not shop.one("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize(
@@ -374,7 +369,7 @@ def test_a_gift_that_is_not_to_be_had_is_left_out(shop: Shop, product: str, term
     shop.promotion("gift", type="FREE_GIFT", value=0, getProductId=product, getQuantity=2)
     cart = shop.cart()
     shop.apply("gift", cart)
-    done = shop.do(lambda c: convert(c, "shop", cart, "order", NOW, terms))
+    done = buy(shop, cart, terms=terms)
     assert (done.grand_total, done.used) == (Decimal("22.00"), ())
     assert shop.one("SELECT count(*) FROM cart_items") == 1
     assert shop.one('SELECT "currentUses" FROM promotions') == 0
@@ -424,7 +419,9 @@ def race(dsn: str, carts: list[str], seen: "multiprocessing.Queue[Counter[str]]"
         for cart in carts:
             try:
                 with kept.begin():
-                    convert(kept, "shop", cart, f"order-{cart}", NOW, TERMS)
+                    convert(
+                        kept, "shop", cart, f"order-{cart}", AgreedTotal(Decimal("18.81"), "USD"), NOW, TERMS
+                    )
                 ends["converted"] += 1
             except LimitReached:
                 ends["limit"] += 1
@@ -458,7 +455,7 @@ def test_conversions_racing_for_a_limit_give_exactly_the_limit(shop: Shop) -> No
 
 MANY = f"""
 INSERT INTO carts (id, "companyId", "customerId", "itemCount", "shippingCountry", "updatedAt", "lastActivityAt")
-SELECT 'race-' || n, 'shop', 'ada', 1, 'US', '{NOW - timedelta(0):%Y-%m-%d}', now() FROM generate_series(0, 159) AS n;
+SELECT 'race-' || n, 'shop', 'ada', 1, 'US', '{NOW:%Y-%m-%d}', now() FROM generate_series(0, 159) AS n;
 INSERT INTO cart_items (id, "cartId", "productId", "productSnapshot", "unitPrice", "originalPrice", "lineTotal", "updatedAt")
 SELECT 'l' || n, 'race-' || n, 'mug', '{{}}', 20, 20, 20, now() FROM generate_series(0, 159) AS n;
 INSERT INTO cart_promotions (id, "cartId", "promotionId", "discountAmount")

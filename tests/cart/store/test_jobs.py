@@ -39,8 +39,9 @@ def test_carts_past_their_time_expire(shop: Shop) -> None:
 
 def test_a_payment_in_flight_keeps_a_cart_from_expiring(shop: Shop) -> None:
     """D1: a cart that is being paid for does not expire under the shopper."""
-    paying = shop.cart(expiresAt=NOW - HOUR, metadata='{"paymentInFlight": true}')
-    done = shop.cart(expiresAt=NOW - HOUR, metadata='{"paymentInFlight": false}')
+    payment = '{"payment": {"id": "p", "startedAt": "2026-03-04T11:50:00.000Z", "expiresAt": "2026-03-04T12:%s:00.000Z"}}'
+    paying = shop.cart(expiresAt=NOW - HOUR, metadata=payment % "01")
+    done = shop.cart(expiresAt=NOW - HOUR, metadata=payment % "00")
     assert shop.do(lambda c: jobs.expire_carts(c, NOW)) == 1
     assert (shop.statuses()[paying], shop.statuses()[done]) == ("ACTIVE", "EXPIRED")
 

@@ -7,13 +7,16 @@ import pytest
 
 from cartctl.cart.analytics import Period
 from cartctl.cart.errors import ConversionBlocked, InputError
+from cartctl.cart.lifecycle.payment import AgreedTotal
 from cartctl.cart.store import cart_statistics
 from cartctl.cart.store.conversion import convert
 from cartctl.cart.store.loading import PricingTerms
-from tests.cart.store.shop import HOUR, NOW, Shop
+from tests.cart.store.shop import HOUR, NOTHING, NOW, Shop
 
 
-def total(shop: Shop, *, snapshot: str = "", shipped: bool = False, **cart: Any) -> Decimal:
+def total(
+    shop: Shop, *, snapshot: str = "", shipped: bool = False, agreed: AgreedTotal | None = None, **cart: Any
+) -> Decimal:
     """What a cart with a mug for 20.00 and a tenth of tax is converted at, with what applies to it."""
     made = shop.cart(customerId="ada", **cart)
     if snapshot:
@@ -21,7 +24,8 @@ def total(shop: Shop, *, snapshot: str = "", shipped: bool = False, **cart: Any)
     for (promotion,) in shop.all("SELECT id FROM promotions"):
         shop.apply(promotion, made)
     terms = PricingTerms(shipping_required=shipped)
-    return shop.do(lambda c: convert(c, "shop", made, f"order-{made}", NOW, terms)).grand_total
+    total = agreed or shop.total(made, terms)
+    return shop.do(lambda c: convert(c, "shop", made, f"order-{made}", total, NOW, terms)).grand_total
 
 
 def test_targets_that_name_nothing_mean_every_line(shop: Shop) -> None:
@@ -38,7 +42,7 @@ def test_targets_that_cannot_be_read_mean_no_line(shop: Shop) -> None:
     for targeting in ('"all"', "[1]", '{"productIds": {"mug": true}}', '{"categoryIds": [["kitchen"]]}'):
         shop.run(f"UPDATE promotions SET targeting = '{targeting}'")
         with pytest.raises(ConversionBlocked, match="NO_ELIGIBLE_LINE"):
-            total(shop)
+            total(shop, agreed=AgreedTotal(Decimal("19.80"), "USD"))
 
 
 def test_exempt_categories_that_are_no_list_exempt_nothing_by_chance(shop: Shop) -> None:
@@ -94,7 +98,7 @@ def test_a_price_finer_than_the_currency_is_refused(shop: Shop) -> None:
     cart = shop.cart(currency="JPY", itemCount=0)
     shop.line(cart, unitPrice=Decimal("100.50"))
     with pytest.raises(InputError, match=r"lines\[0\]\.unitPrice: 100\.50 is finer than JPY has units"):
-        shop.do(lambda c: convert(c, "shop", cart, "order", NOW, PricingTerms()))
+        shop.do(lambda c: convert(c, "shop", cart, "order", NOTHING, NOW, PricingTerms()))
 
 
 def test_carts_of_odd_currencies_are_counted(shop: Shop) -> None:

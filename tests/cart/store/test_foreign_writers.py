@@ -1,0 +1,165 @@
+"""Conversions beside writers of other applications, which lock nothing: nobody gets what was not paid for (D1)."""
+
+import multiprocessing
+import threading
+from collections import Counter
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cartctl.adapters.postgres import Postgres
+from cartctl.cart.errors import CartChanged, CartError, TotalChanged
+from cartctl.cart.lifecycle.payment import AgreedTotal, accepted_quote
+from cartctl.cart.pricing.calculation import price
+from cartctl.cart.store.checkout.sold_lines import write_sold_lines
+from cartctl.cart.store.checkout.stored_cart import load_stored
+from cartctl.cart.store.conversion import convert
+from cartctl.cart.store.sql_engine import naive, over
+from tests.cart.store.shop import NOW, TERMS, Shop, wait_for_a_lock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from multiprocessing.queues import Queue
+
+AGREED = AgreedTotal(Decimal("22.00"), "USD")
+
+
+@contextmanager
+def foreign(shop: Shop, statement: str) -> "Iterator[None]":
+    """Another application's statement, committed as soon as somebody waits for it; for the time of the block."""
+    with shop.database.connect("foreign", autocommit=False) as connection:
+        connection.execute(statement.encode())
+
+        def finish() -> None:
+            wait_for_a_lock(shop)
+            connection.commit()
+
+        commit = threading.Thread(target=finish)
+        commit.start()
+        yield
+        commit.join()
+
+
+def test_a_quantity_changed_just_before_is_not_sold_for_the_old_total(shop: Shop) -> None:
+    """100 units are not sold for the price of one: the conversion waits for the other writer and states both totals."""
+    cart = shop.cart(customerId="ada")
+    with foreign(shop, "UPDATE cart_items SET quantity = 100"), pytest.raises(TotalChanged) as changed:
+        shop.do(lambda c: convert(c, "shop", cart, "order", AGREED, NOW, TERMS))
+    assert (changed.value.agreed, changed.value.total) == ("22.00 USD", "2200.00 USD")
+    assert changed.value.message == f"Cart {cart} costs 2200.00 USD, not 22.00 USD as accepted."
+    assert shop.statuses() == {cart: "ACTIVE"}
+
+
+@pytest.mark.parametrize("change", ("UPDATE cart_items SET quantity = 100", "DELETE FROM cart_items"))
+def test_a_change_that_waited_for_the_conversion_finds_no_line(shop: Shop, change: str) -> None:
+    """A statement that another application began before the conversion was committed changes no sold line."""
+    cart = shop.cart(customerId="ada")
+    before = shop.one('SELECT "productSnapshot" FROM cart_items')
+    writer = threading.Thread(target=lambda: shop.run(change))
+    with shop.engine.begin() as connection:
+        convert(connection, "shop", cart, "order", AGREED, NOW, TERMS)
+        writer.start()
+        wait_for_a_lock(shop)
+    writer.join()
+    assert shop.all('SELECT quantity, "lineTotal", "productSnapshot" FROM cart_items') == [(1, 20, before)]
+
+
+def test_lines_that_other_tables_refer_to_are_updated(shop: Shop) -> None:
+    """Rows of another application that refer to a line stay; what was sold is in the cart's metadata."""
+    shop.run('CREATE TABLE notes (line TEXT REFERENCES cart_items ON DELETE CASCADE, "text" TEXT)')
+    cart = shop.cart(customerId="ada")
+    shop.run("INSERT INTO notes SELECT id, 'engraved' FROM cart_items")
+    shop.do(lambda c: convert(c, "shop", cart, "order", AGREED, NOW, TERMS))
+    assert shop.one("SELECT count(*) FROM notes") == 1
+    assert shop.one("SELECT metadata #>> '{sold,lines,0,quantity}' FROM carts") == "1"
+    assert shop.one('SELECT "lineTotal" FROM cart_items') == 20
+
+
+def test_a_line_added_without_the_lock_is_detected(shop: Shop) -> None:
+    """Without foreign keys nothing keeps a line from being added meanwhile: it is compared before the end."""
+    shop.run('ALTER TABLE cart_items DROP CONSTRAINT "cart_items_cartId_fkey"')
+    for replaceable in (True, False):
+        if not replaceable:
+            shop.run("CREATE TABLE notes (line TEXT REFERENCES cart_items)")
+        cart = shop.cart(customerId="ada")
+        with shop.engine.connect() as connection:
+            request = load_stored(connection, "shop", cart).request(connection, naive(NOW), TERMS)
+            shop.line(cart)
+            with pytest.raises(CartChanged):
+                write_sold_lines(connection, cart, accepted_quote(request, price(request)), naive(NOW))
+            connection.rollback()
+
+
+def test_terms_of_a_promotion_changed_meanwhile_are_detected(shop: Shop) -> None:
+    """A promotion that another application changes during the conversion is not charged as it was before."""
+    shop.promotion("ten")
+    cart = shop.cart(customerId="ada")
+    shop.apply("ten", cart)
+    agreed = shop.total(cart)
+    with (
+        foreign(shop, "UPDATE promotions SET value = 1"),
+        pytest.raises(CartChanged, match="TEN was changed"),
+    ):
+        shop.do(lambda c: convert(c, "shop", cart, "order", agreed, NOW, TERMS))
+    assert shop.statuses() == {cart: "ACTIVE"}
+
+
+def change_quantities(dsn: str, carts: list[str], start: Any, stop: Any) -> None:
+    """Another application: it adds a unit to active carts, without a lock, until it is stopped. In its own process."""
+    with Postgres(dsn).connect("foreign") as connection:
+        start.wait()
+        while not stop.is_set():
+            for cart in carts:
+                connection.execute(
+                    """UPDATE cart_items SET quantity = quantity + 1 WHERE "cartId" = %s AND quantity < 3
+                       AND EXISTS (SELECT FROM carts WHERE id = %s AND status = 'ACTIVE')""",
+                    (cart, cart),
+                )
+
+
+def convert_all(dsn: str, carts: list[str], start: Any, seen: "Queue[Counter[str]]") -> None:
+    """Convert each cart for the price of one unit, and count how it ended. In its own process."""
+    postgres, ends = Postgres(dsn), Counter[str]()
+    engine = over(lambda: postgres.connect("race", autocommit=False))
+    with engine.connect() as connection:
+        start.wait()
+        for cart in carts:
+            try:
+                with connection.begin():
+                    convert(connection, "shop", cart, f"order-{cart}", AGREED, NOW, TERMS)
+                ends["converted"] += 1
+            except CartError as error:
+                ends[error.code] += 1
+    seen.put(ends)
+
+
+def test_no_cart_is_converted_with_quantities_that_nobody_paid_for(shop: Shop) -> None:
+    """Two processes convert 150 carts beside two that change quantities: each converted cart has what it charged for."""
+    carts = [shop.cart(customerId="ada") for _ in range(150)]
+    spawn = multiprocessing.get_context("spawn")
+    start, stop, seen = spawn.Barrier(5), spawn.Event(), spawn.Queue()
+    dsn = shop.database.dsn
+    work = [
+        *(spawn.Process(target=convert_all, args=(dsn, carts[part::2], start, seen)) for part in range(2)),
+        *(
+            spawn.Process(target=change_quantities, args=(dsn, carts[part::2], start, stop))
+            for part in range(2)
+        ),
+    ]
+    for process in work:
+        process.start()
+    start.wait(timeout=120)
+    ends = seen.get(timeout=120) + seen.get(timeout=120)
+    stop.set()
+    for process in work:
+        process.join()
+    assert set(ends) <= {"converted", "TOTAL_CHANGED"}
+    assert ends.total() == 150
+    sold = shop.all(
+        """SELECT carts."grandTotal", carts.subtotal, sum(quantity * "unitPrice"), sum(quantity)
+           FROM carts JOIN cart_items ON "cartId" = carts.id WHERE status = 'CONVERTED' GROUP BY carts.id"""
+    )
+    assert len(sold) == ends["converted"]
+    assert set(sold) <= {(Decimal("22.00"), Decimal("20.00"), Decimal("20.00"), 1)}
