@@ -9,7 +9,7 @@ EXAMPLES ?= 2000
 # Which kill points `make faults` takes: all, 7 for every seventh, or 2/3 for the second of three parts.
 FAULTS ?= all
 
-.PHONY: demo test lint fuzz faults mutants lock clean
+.PHONY: demo test lint docs fuzz faults mutants lock clean
 
 demo: $(VENV)/.sandbox  ## the whole deployment plan, for real, on this machine
 	$(BIN)/cartctl deploy --env sandbox --yes
@@ -23,6 +23,9 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/interrogate --quiet cartctl tests
+
+docs: $(VENV)/.dev  ## write the generated pages in docs/ anew
+	$(BIN)/python -m tests.docs
 
 faults: $(VENV)/.dev  ## every kill point of a deployment, resumed and rolled back
 	CARTCTL_FAULTS=$(FAULTS) $(BIN)/pytest tests/database tests/plans tests/faults tests/rollout tests/kubernetes -m faults -n $(WORKERS) --timeout=600

@@ -4,18 +4,18 @@ An error says what happened (`message`) and what to do about it (`hint`); the cl
 
 | code | meaning |
 |---|---|
-| 0 | done, everything asked for is so |
-| 1 | a bug: unexpected error |
-| 2 | usage or configuration |
+| 0 | success |
+| 1 | unexpected error: a bug |
+| 2 | invalid command line or configuration |
 | 3 | refused by a guard; nothing changed |
-| 4 | failed, and what was done was undone |
-| 5 | failed, an operator must act; the next command is printed |
+| 4 | failed; all changes were reverted |
+| 5 | failed; an operator must act, the next command is printed |
 | 6 | inconclusive: could not measure |
-| 7 | a check failed: what was looked at is not as it should be |
+| 7 | a check failed |
 | 8 | another run holds the lock |
-| 129 | stopped by SIGHUP: the terminal was closed |
+| 129 | terminated by SIGHUP: the terminal was closed |
 | 130 | interrupted: Ctrl-C, or a stop request of a rollback |
-| 143 | stopped by SIGTERM |
+| 143 | terminated by SIGTERM |
 """
 
 from typing import ClassVar
@@ -24,7 +24,7 @@ QUOTED = 500  # characters of an unexpected exception's own text
 
 
 class CartctlError(Exception):
-    """Something that ends a command with one sentence, a hint and an exit code."""
+    """An error with a message, a hint and an exit code; by itself an unexpected one: a bug."""
 
     code: ClassVar[str] = "bug"
     exit_code: ClassVar[int] = 1
@@ -36,62 +36,62 @@ class CartctlError(Exception):
 
 
 class UsageError(CartctlError):
-    """A wrong option, argument or value on the command line."""
+    """An invalid option, argument or value on the command line."""
 
     code = "usage"
     exit_code = 2
 
 
 class ConfigError(CartctlError):
-    """A wrong or missing value in the configuration, or a part it names that cannot be reached."""
+    """An invalid or missing value in the configuration, or a system it names that is unreachable."""
 
     code = "config"
     exit_code = 2
 
 
 class Refused(CartctlError):
-    """A guard said no; nothing was changed."""
+    """A guard refused the command; nothing was changed."""
 
     code = "refused"
     exit_code = 3
 
 
 class StepFailed(CartctlError):
-    """A step could not do its work; the runner decides what is undone (exit 4) or left to a person (exit 5)."""
+    """A step failed; the run rolls back (exit 4) or an operator must act (exit 5)."""
 
     code = "failed"
     exit_code = 5
 
 
 class RolledBack(CartctlError):
-    """The run failed and everything it had changed was put back."""
+    """The run failed and all its changes were reverted."""
 
     code = "rolled_back"
     exit_code = 4
 
 
 class OperatorNeeded(CartctlError):
-    """The run failed and a person must act; the hint is the next command."""
+    """The run failed and an operator must act; the hint is the next command."""
 
     code = "operator_needed"
     exit_code = 5
 
 
 class LockLost(OperatorNeeded):
-    """The run no longer holds its lock: somebody else may be at work already."""
+    """The run no longer holds its lock; another run may have begun."""
 
     code = "lock_lost"
 
 
 class Inconclusive(CartctlError):
-    """Something could not be measured, so nothing is claimed."""
+    """Something could not be measured, so that there is no verdict."""
 
     code = "inconclusive"
     exit_code = 6
 
 
 class CheckFailed(CartctlError):
-    """What was looked at is not as it should be."""
+    """A check failed."""
 
     code = "check_failed"
     exit_code = 7

@@ -1,0 +1,14 @@
+"""The generated pages by file name."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.docs import commands_page, configuration_page, exit_codes_page
+
+DIRECTORY = Path(__file__).parents[2] / "docs"
+
+PAGES: dict[str, Callable[[], str]] = {
+    "commands.md": commands_page.page,
+    "configuration.md": configuration_page.page,
+    "exit-codes.md": exit_codes_page.page,
+}
