@@ -28,7 +28,7 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The ratios of a cohort, 4 decimals; None where there is nothing to divide by. `aov` is an average amount."""
+    """The rates of a cohort with 4 decimals, null without carts. `aov` is the average order value."""
 
     carts: int
     converted: int

@@ -26,7 +26,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class ConfigShown:
-    """Every setting of one environment."""
+    """Every setting of an environment."""
 
     kind: ClassVar[str] = "config"
 

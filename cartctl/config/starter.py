@@ -11,7 +11,7 @@ from cartctl.errors import ConfigError, Refused
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Where the starter file is now."""
+    """Where the configuration file was written."""
 
     kind: ClassVar[str] = "config_written"
 

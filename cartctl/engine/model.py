@@ -39,7 +39,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One thing looked at: what it is, what it should be, and what to do when they differ."""
+    """The result of one check: what was observed, what was expected, and a hint when they differ."""
 
     name: str
     verdict: Verdict
@@ -55,7 +55,7 @@ _WORST = (Verdict.FAIL, Verdict.UNKNOWN, Verdict.WARN, Verdict.PASS)
 
 @dataclass(frozen=True, slots=True)
 class Checks:
-    """Results of one look, with the worst as the verdict; nothing looked at is unknown, never pass."""
+    """Check results, with the worst as the verdict; without any result the verdict is unknown, never pass."""
 
     kind: ClassVar[str] = "checks"
     shown: ClassVar[tuple[str, ...]] = ("verdict",)  # properties that are part of the JSON

@@ -15,7 +15,7 @@ _ENDS = {"applied", "skipped", "failed", "restored", "undo_failed"}
 
 @dataclass(frozen=True, slots=True)
 class StepReport:
-    """One step: its last event and the seconds it took."""
+    """One step: its last event and its duration in seconds."""
 
     key: str
     outcome: str
@@ -33,7 +33,7 @@ class NotNotified:
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """One run. `downtime_seconds` is the time from asking for maintenance to the proof that it is off; None without one."""
+    """The report of a run. `downtime_seconds` is the time from requesting maintenance until it was verified to be off; null without one."""
 
     kind: ClassVar[str] = "run"
 

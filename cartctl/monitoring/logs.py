@@ -24,7 +24,7 @@ class Pattern(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A line that matched; `pattern` is None for one that is shown though it did not."""
+    """A log line; `pattern` is null for a line that did not match."""
 
     kind: ClassVar[str] = "log"
 
@@ -37,7 +37,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class LogSummary:
-    """What was read: lines, matches by pattern, and the minute that has most, beside what is worth a warning."""
+    """A summary of the logs: lines, matches by pattern, the worst minute with its matches, and the limit above which it warns."""
 
     kind: ClassVar[str] = "logs"
 

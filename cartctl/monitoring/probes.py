@@ -30,7 +30,7 @@ MOST = 100  # requests of one round; a higher minimum is met over several rounds
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One look at a critical path."""
+    """The result of one request to a critical endpoint."""
 
     name: str
     ok: bool

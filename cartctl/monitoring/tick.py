@@ -12,7 +12,7 @@ from cartctl.monitoring.triggers import TriggerState
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One metric of a tick; `value` is None where there is no number."""
+    """One metric of a sample; `value` is null without a number."""
 
     name: Metric
     value: float | None
@@ -23,7 +23,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """One look at everything."""
+    """One sample of all metrics, triggers and endpoints."""
 
     kind: ClassVar[str] = "tick"
 

@@ -63,7 +63,7 @@ class SpanRule:
 
 @dataclass(frozen=True, slots=True)
 class TriggerState:
-    """A trigger as shown: pending for so many seconds (trigger 2) or so many failures (trigger 3)."""
+    """The state of a trigger; while it is pending, `for_seconds` or `detail` says for how long."""
 
     name: str
     state: State

@@ -46,7 +46,7 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What the stages would do from now on, under the configured allocation and under the other one."""
+    """The companies that each stage adds, under the configured allocation and under the other one."""
 
     kind: ClassVar[str] = "preview"
 

@@ -15,7 +15,7 @@ HAPPENED = ("succeeded", "inconclusive")  # outcomes after which the flags are a
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one run was asked to do, as the journal keeps it, with who, when and how it ended.
+    """One change of the rollout as the journal records it: what, who, when, and how it ended.
 
     `stage` is the stage's number, None where it is left as it was; counts are companies without the internal ones.
     """

@@ -57,7 +57,7 @@ VISITS = (
 
 @dataclass(frozen=True, slots=True)
 class Latencies:
-    """Seconds from when a request was due to its whole answer, by percentile."""
+    """Seconds from when a request was due until its whole response, by percentile."""
 
     p50: float | None
     p95: float | None
@@ -67,7 +67,7 @@ class Latencies:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What a load was answered with; `statuses` by what came back, no answer by the name of its error, no request `unsent`."""
+    """The result of a load: `statuses` counts responses by status, failed requests by error, and requests not sent as `unsent`."""
 
     kind: ClassVar[str] = "load"
 

@@ -17,7 +17,7 @@ CONTROL_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class SandboxDeployment:
-    """One deployment as it is."""
+    """A deployment of the sandbox."""
 
     name: str
     image: str
@@ -28,7 +28,7 @@ class SandboxDeployment:
 
 @dataclass(frozen=True, slots=True)
 class SandboxStatus:
-    """Everything one needs to use a sandbox."""
+    """A sandbox: its addresses, files and deployments."""
 
     kind: ClassVar[str] = "sandbox"
 

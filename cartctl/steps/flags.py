@@ -19,7 +19,7 @@ Target = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
 class Flags(Change[Any]):
-    """Values by name: a flag's definition, `$evaluators/…` or `plain/KEY`, None where there is none.
+    """Flag definitions by name (`$evaluators/…` and `plain/KEY` too), null where there is none.
 
     `wanted` gives the values to move to from those that are there.
     """

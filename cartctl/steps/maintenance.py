@@ -36,7 +36,7 @@ class Doors:
 
 
 class Maintenance(Change[str | None]):
-    """One key of a ConfigMap, named `CONFIGMAP/KEY`; its value is JSON with an `until`, None when there is no key.
+    """One key of a ConfigMap, named `CONFIGMAP/KEY`; its value is JSON with an `until`, null without the key.
 
     Every pod behind `doors` must obey; `timeout` and `limit` are how long it may take to arrive (seconds) and to last.
     """

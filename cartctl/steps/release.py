@@ -16,7 +16,7 @@ from cartctl.steps.rollout import await_rollout
 
 
 class Release(Change[Image]):
-    """Images by `deployment.container`; `images` is what is requested, `timeout` the seconds a rollout may take.
+    """Images by `deployment.container`; `images` is what is requested, `timeout` the seconds a release may take.
 
     Without `images` it is rebuilt from evidence, to revert. `ran` gives name → reference → digest of what is stopped now: no
     pod of it can be asked any more.

@@ -12,7 +12,7 @@ DEPLOYMENT, CRONJOB, HPA = "deployment/", "cronjob/", "hpa/"
 
 
 class Replicas(Change[int]):
-    """Sizes by `deployment/NAME`, `hpa/NAME` (minReplicas) or `cronjob/NAME` (0 is suspended).
+    """Replicas by `deployment/NAME`, `hpa/NAME` (minReplicas) or `cronjob/NAME` (0 is suspended).
 
     `wanted` gives the new size of a name from its old one; `timeout` and `drain` are seconds.
     """

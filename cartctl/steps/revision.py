@@ -14,7 +14,7 @@ from cartctl.steps.rollout import await_rollout
 
 
 class Revision(Change[str]):
-    """Template hashes by deployment; `wanted` is what to go to, `timeout` the seconds a rollout may take."""
+    """Template hashes by deployment; `wanted` is the target, `timeout` the seconds a release may take."""
 
     kind: ClassVar[str] = "revision"
     value: ClassVar[Any] = str

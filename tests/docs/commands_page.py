@@ -11,7 +11,7 @@ from tests.docs.markdown import anchor, block, code, table, text_of, title
 
 INTRODUCTION = (
     "Global options are accepted anywhere on the command line. Results go to stdout, everything else to stderr. "
-    "With `-o json` each result is a JSON document; the [exit code](exit-codes.md) tells how a command ended."
+    "With `-o json` each result is a [JSON document](json.md); the [exit code](exit-codes.md) tells how a command ended."
 )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.docs import commands_page, configuration_page, exit_codes_page
+from tests.docs import commands_page, configuration_page, exit_codes_page, json_page, library_page
 
 DIRECTORY = Path(__file__).parents[2] / "docs"
 
@@ -11,4 +11,6 @@ PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands_page.page,
     "configuration.md": configuration_page.page,
     "exit-codes.md": exit_codes_page.page,
+    "json.md": json_page.page,
+    "library.md": library_page.page,
 }

@@ -4,6 +4,9 @@ import re
 
 import pytest
 
+from cartctl.render.run.ndjson import SHOWN_EVENTS
+from tests.docs.json_kinds import document_types
+from tests.docs.json_page import EVENTS, PRODUCERS, page
 from tests.docs.markdown import anchor
 from tests.docs.pages import DIRECTORY, PAGES
 
@@ -39,3 +42,11 @@ def test_links_lead_somewhere(document: object) -> None:
 def headings(text: str) -> set[str]:
     """The anchors of a page's headings."""
     return {anchor(line.lstrip("# ")) for line in text.splitlines() if re.match(r"#+ ", line)}
+
+
+def test_every_document_and_event_is_described() -> None:
+    """Each kind names the commands that write it, each event says what it means, and no two objects share a name."""
+    assert document_types().keys() == PRODUCERS.keys()
+    assert EVENTS.keys() == SHOWN_EVENTS
+    objects = re.findall(r"^### (.*)$", page(), re.MULTILINE)
+    assert len(objects) == len(set(objects))

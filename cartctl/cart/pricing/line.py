@@ -8,7 +8,7 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line as pricing sees it; `weight` is one unit's, in `weight_unit`."""
+    """A line to price; `weight` is that of one unit, in `weight_unit`."""
 
     id: str
     product_id: str

@@ -21,7 +21,7 @@ _TOTALS = {
 
 @dataclass(frozen=True, eq=False)
 class Quote(Mapping[str, Any]):
-    """What a cart costs, and why. Amounts of the mapping are text with the currency's decimals."""
+    """The price of a cart, explained. Amounts are strings with the currency's decimals."""
 
     kind: ClassVar[str] = "quote"
     request: PricingRequest

@@ -31,7 +31,7 @@ class JobOptions:
 
 @dataclass(frozen=True, slots=True)
 class CartJob:
-    """The result of a job: the number of rows by outcome, done (`applied`) or due."""
+    """The result of a cart job: rows by outcome, processed (`applied`) or only due."""
 
     kind: ClassVar[str] = "cart_job"
 

@@ -40,7 +40,7 @@ class Stats:
 
 @dataclass(frozen=True, slots=True)
 class OverviewRow:
-    """An overview of one currency, and of one type of site unless it is of all."""
+    """An overview of one currency, and of one type of site or (null) of all."""
 
     currency: str
     site_type: SiteType | None
@@ -49,7 +49,7 @@ class OverviewRow:
 
 @dataclass(frozen=True, slots=True)
 class StatsReport:
-    """Everything that is told about the carts of a company."""
+    """The statistics of a company's carts."""
 
     kind: ClassVar[str] = "cart_stats"
     shown: ClassVar[tuple[str, ...]] = ("total",)

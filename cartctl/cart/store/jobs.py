@@ -34,7 +34,7 @@ CONTACTABLE = text(
 
 @dataclass(frozen=True, slots=True)
 class RecoveryClaim:
-    """A cart whose recovery mail is to be sent by whoever claimed it. The mailer's key is (cart_id, abandoned_at)."""
+    """A cart claimed for a recovery e-mail. The e-mail's idempotency key is (cart_id, abandoned_at)."""
 
     kind: ClassVar[str] = "recovery_claim"
 

@@ -21,7 +21,7 @@ from cartctl.migrations.frozen import MIGRATIONS
 
 @dataclass(frozen=True, slots=True)
 class DropTable:
-    """A table to go, with its rows (exact) and bytes (with indexes)."""
+    """A table to drop, with its rows (exact) and bytes (with indexes)."""
 
     name: str
     rows: int
@@ -30,7 +30,7 @@ class DropTable:
 
 @dataclass(frozen=True, slots=True)
 class DropPart:
-    """An index or constraint to go from a table that stays."""
+    """An index or constraint to drop from a table that stays."""
 
     kind: str  # index | constraint
     name: str
@@ -39,7 +39,7 @@ class DropPart:
 
 @dataclass(frozen=True, slots=True)
 class DropPlan:
-    """Everything a database rollback does and minds. Names are those of schema public."""
+    """What a database rollback drops, and what prevents it. Names are those of the schema public."""
 
     kind: ClassVar[str] = "drop_plan"
     shown: ClassVar[tuple[str, ...]] = ("rows",)

@@ -47,7 +47,7 @@ OpenKept: TypeAlias = Callable[[], AbstractContextManager[Kept]]
 
 @dataclass(frozen=True, slots=True)
 class PutBack:
-    """What came back: rows by table."""
+    """The restored rows, by table."""
 
     kind: ClassVar[str] = "put_back"
 

@@ -48,7 +48,7 @@ PAUSE = 1.0  # seconds before the second attempt, doubled after each
 
 @dataclass(frozen=True, slots=True)
 class Migrated:
-    """What a deployment of migrations did. Names of migrations, oldest first; seconds of wall time."""
+    """The result of applying migrations, by name, oldest first; seconds of wall time."""
 
     kind: ClassVar[str] = "migrated"
 

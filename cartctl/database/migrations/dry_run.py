@@ -34,7 +34,7 @@ WHERE c.relkind IN ('r', 'p', 'm', 'v', 'S', 'f') AND n.nspname !~ '^pg_' AND n.
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """One statement: what it makes, and the seconds it took."""
+    """One statement: what it creates, and its duration in seconds."""
 
     makes: str
     seconds: float
@@ -42,7 +42,7 @@ class Timed:
 
 @dataclass(frozen=True, slots=True)
 class DryMigration:
-    """One migration that was executed and rolled back; seconds of its whole transaction but the commit."""
+    """A migration that was executed and rolled back; seconds of its transaction without the commit."""
 
     name: str
     seconds: float
@@ -51,7 +51,7 @@ class DryMigration:
 
 @dataclass(frozen=True, slots=True)
 class RelationLock:
-    """The strongest lock taken on a relation that was there before."""
+    """The strongest lock taken on an existing relation."""
 
     relation: str
     mode: str
@@ -59,7 +59,7 @@ class RelationLock:
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """What `migrate deploy` would do, measured. `not_executed` are indexes that `migrate index --concurrently` builds."""
+    """The measured result of a dry run. `not_executed` are indexes that `migrate index --concurrently` builds."""
 
     kind: ClassVar[str] = "dry_run"
 

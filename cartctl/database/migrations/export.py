@@ -22,7 +22,7 @@ class Form(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """Files written, and those that were there already, byte for byte. Paths relative to the directory."""
+    """The exported files: written, and kept because they were identical. Paths are relative to the directory."""
 
     kind: ClassVar[str] = "exported"
 

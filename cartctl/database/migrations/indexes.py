@@ -41,7 +41,7 @@ LEFT_OVER = {"INVALID", "not ready"}
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """An index to build; `rebuilt` where an invalid one of the same definition was left by a build that died."""
+    """An index to build; `rebuilt` if an interrupted build left an invalid one."""
 
     name: str
     table: str
@@ -51,7 +51,7 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What was built, by name. Seconds of wall time."""
+    """The indexes that were built, by name. Seconds of wall time."""
 
     kind: ClassVar[str] = "indexes"
 
@@ -63,7 +63,7 @@ class Built:
 
 @dataclass(frozen=True, slots=True)
 class IndexPlan:
-    """What `migrate index --concurrently` would build, in order."""
+    """The indexes that `migrate index --concurrently` would build, in order."""
 
     kind: ClassVar[str] = "index_plan"
 

@@ -13,7 +13,7 @@ from cartctl.database.migrations.status import act_as_owner_if_allowed, read_sta
 
 @dataclass(frozen=True, slots=True)
 class PendingMigration:
-    """One migration to come; `sql` is empty when every object is there and it would only be recorded."""
+    """A pending migration; `sql` is empty when every object exists and it would only be recorded."""
 
     name: str
     sql: str
@@ -21,7 +21,7 @@ class PendingMigration:
 
 @dataclass(frozen=True, slots=True)
 class MigrationPreview:
-    """What `migrate deploy` would execute, oldest first, and what it would keep as it is."""
+    """The migrations that `migrate deploy` would apply, oldest first, and the objects it would keep."""
 
     kind: ClassVar[str] = "migration_plan"
 

@@ -17,7 +17,7 @@ SET_OPTION = 160000  # server_version_num since which membership may come withou
 
 @dataclass(frozen=True, slots=True)
 class Prisma:
-    """The Node application's own ledger."""
+    """The ledger of Prisma."""
 
     present: bool
     rows: tuple[LedgerRow, ...] = ()
@@ -26,7 +26,7 @@ class Prisma:
 
 @dataclass(frozen=True, slots=True)
 class MigrationStatus:
-    """What `migrate status` shows: names of migrations, oldest first; `unknown` are revisions that are not ours."""
+    """The migration status: names, oldest first; `unknown` are revisions of another origin."""
 
     kind: ClassVar[str] = "migrations"
 

@@ -15,7 +15,7 @@ CODE = ("release", "revision")  # kinds of Change that decide which code runs
 
 @dataclass(frozen=True, slots=True)
 class PlanRow:
-    """One step: what it does, and for a Change the values now and those it would ask for.
+    """One step: what it does, and for a change its present and its new values.
 
     `moves` says the same in words, where the values themselves tell nobody anything. `refused` is why a guard would not let the run move them; empty where none would.
     """
@@ -33,7 +33,7 @@ class PlanRow:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A plan as `cartctl plan` shows it; `blocked` are the refusals that keep the whole run from beginning."""
+    """A plan with its steps; `blocked` are the reasons why the run would be refused."""
 
     kind: ClassVar[str] = "plan"
 

@@ -14,7 +14,7 @@ from cartctl.ports import Ports
 
 @dataclass(frozen=True, slots=True)
 class Unlocked:
-    """Who held the lock until it was ended by force; None: nobody did."""
+    """Who held the lock until it was released by force; null: nobody did."""
 
     kind: ClassVar[str] = "unlocked"
 

@@ -69,7 +69,7 @@ def take_back(ports: Ports, wanted: Wanted, view: View, say: Callable[[str], Non
 
 @dataclass(frozen=True, slots=True)
 class ImageMove:
-    """One container's image, now and after the rollback."""
+    """The image of one container, now and after the rollback."""
 
     name: str
     now: str
@@ -81,7 +81,7 @@ class ImageMove:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a rollback would do: to which run, its plan and, with `--database`, what would be dropped."""
+    """What a rollback would do: the run, its plan and, with `--database`, what it would drop."""
 
     kind: ClassVar[str] = "rollback_plan"
 

@@ -33,7 +33,7 @@ To = Literal["on", "off", "rollout"]
 
 @dataclass(frozen=True, slots=True)
 class CompanyFlags:
-    """What one company has, and why."""
+    """The flags of one company, and the reason for their values."""
 
     kind: ClassVar[str] = "flags"
 
@@ -44,7 +44,7 @@ class CompanyFlags:
 
 @dataclass(frozen=True, slots=True)
 class FlagRow:
-    """One of the cart's flags: who decides about it, and the library's answer for a company that no list names."""
+    """One of the cart's flags: what controls it, and its value for a company on no list."""
 
     name: str
     decided: str
@@ -53,7 +53,7 @@ class FlagRow:
 
 @dataclass(frozen=True, slots=True)
 class FlagList:
-    """The cart's flags, and how many flags of others stand in the same document."""
+    """The cart's flags, and the number of other flags in the same document."""
 
     kind: ClassVar[str] = "flag_list"
 

@@ -31,7 +31,7 @@ PATIENCE = 60.0  # seconds that a second `advance --auto` waits for the first
 
 @dataclass(frozen=True, slots=True)
 class Unmoved:
-    """A command of the rollout that had nothing to do, and why."""
+    """A rollout command that changed nothing, and why."""
 
     kind: ClassVar[str] = "unmoved"
 

@@ -16,7 +16,7 @@ from cartctl.rollout.record import Step
 
 @dataclass(frozen=True, slots=True)
 class StageRow:
-    """A stage on the calendar: its planned dates and whether it is past, now, due or coming; `entered` is when it really was."""
+    """A stage of the schedule: its planned dates, whether it is past, now, due or coming, and when it was entered."""
 
     stage: str
     first: date
@@ -29,7 +29,7 @@ class StageRow:
 
 @dataclass(frozen=True, slots=True)
 class RolloutStatus:
-    """Where the rollout stands. `enabled` are the companies on now, the internal ones not counted, of `eligible`."""
+    """The status of the rollout. `enabled` counts the enabled companies of `eligible`, without the internal ones."""
 
     kind: ClassVar[str] = "rollout"
 

@@ -14,7 +14,7 @@ from cartctl.ports import Ports
 
 @dataclass(frozen=True, slots=True)
 class CartRestorePlan:
-    """Rows by table: in the snapshot, and in the database now (None: no such table). `refused`: why it would not run."""
+    """What restoring the cart's rows would do: rows by table in the snapshot and in the database now (null: the table is missing). `refused` has the reasons why it would not run."""
 
     kind: ClassVar[str] = "cart_restore_plan"
 

@@ -7,7 +7,7 @@ from cartctl.engine.report import RunReport
 from cartctl.render.json import VERSION, plain, write_line, write_object
 from cartctl.render.run.lines import QuietView
 
-_SHOWN = {"intended", "applied", "skipped", "failed", "undoing", "restored", "undo_failed"}
+SHOWN_EVENTS = {"intended", "applied", "skipped", "failed", "undoing", "restored", "undo_failed"}
 _EVIDENCE = ("kind", "names", "before", "to")
 _BULKY = {"objects", "difference"}  # whole catalogues: they stay in the journal
 
@@ -17,7 +17,7 @@ class NdjsonView(QuietView):
 
     def event(self, event: Event) -> None:
         """One line, for the events that the interface promises."""
-        if event.event in _SHOWN:
+        if event.event in SHOWN_EVENTS:
             write_object(event_object(event), self._results)
 
     def finished(self, report: RunReport) -> None:

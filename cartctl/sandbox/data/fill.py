@@ -30,7 +30,7 @@ SETTINGS = {"maintenance_work_mem": "512MB", "max_parallel_maintenance_workers":
 
 @dataclass(frozen=True, slots=True)
 class Seeded:
-    """What a filling did; `copy_seconds` are those of the carts' and lines' rows alone, `seconds` with indexes and all."""
+    """The result of seeding; `copy_seconds` is the time for the rows of carts and lines, `seconds` includes indexes and all else."""
 
     kind: ClassVar[str] = "seeded"
 

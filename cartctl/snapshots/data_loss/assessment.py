@@ -17,7 +17,7 @@ SHOWN = 5  # of each kind in a message
 
 @dataclass(frozen=True, slots=True)
 class TableLoss:
-    """One table that differs. Rows then and now (None: no such table), and of those now and then how many changed.
+    """A table that differs: rows then and now (null: the table is missing), and how many of them changed.
 
     PostgreSQL does not tell an inserted row from an updated one; None: it cannot be known.
     """
@@ -43,7 +43,7 @@ class TableLoss:
 
 @dataclass(frozen=True, slots=True)
 class SequenceLoss:
-    """One sequence with another value; None: there is no such sequence."""
+    """A sequence whose value differs; null: the sequence is missing."""
 
     sequence: str
     then: int | None
@@ -66,7 +66,7 @@ class ObjectLoss:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """All of it; false when nothing would be lost. `unknown` says what cannot be determined."""
+    """The data that would be lost; empty when there is none. `unknown` says what cannot be determined."""
 
     tables: tuple[TableLoss, ...] = ()
     sequences: tuple[SequenceLoss, ...] = ()

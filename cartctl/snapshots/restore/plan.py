@@ -32,7 +32,7 @@ class Consent(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RestorePlan:
-    """What a restore would lose: rows then and now by table where they differ, minutes since, and who is connected.
+    """What a restore would lose: by table the rows then and now where they differ, the minutes since, and the open connections.
 
     `loss` is all of it; `notes` what will be otherwise than in the original; `refused` why the run would be refused.
     """

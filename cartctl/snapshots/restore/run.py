@@ -30,7 +30,7 @@ from cartctl.snapshots.storage.work_directories import AGAIN, DiskFull, is_full,
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What is live now and under which name the former database is kept."""
+    """The restored database, and the name under which the previous one is kept."""
 
     kind: ClassVar[str] = "restored"
 

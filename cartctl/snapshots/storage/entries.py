@@ -9,7 +9,7 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One snapshot as a list shows it. `heads` are the migrations its database had."""
+    """A snapshot. `heads` are the migrations of its database."""
 
     kind: ClassVar[str] = "snapshot"
 

@@ -11,7 +11,7 @@ from cartctl.snapshots.storage.local import Store
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What went and what stays, by id, newest first; of what stays, those that cannot be read."""
+    """The snapshots that were removed and kept, by ID, newest first; `unreadable` are those kept that cannot be read."""
 
     kind: ClassVar[str] = "pruned"
 

@@ -12,7 +12,7 @@ LONGEST_PART = 500  # characters; addresses are cached
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """An address as it was given: a country and, as far as known, the rest, in any usual spelling.
+    """An address as given, in any usual spelling.
 
     Raises InputError for a part of more than 500 characters.
     """
