@@ -1,0 +1,1 @@
+"""What a deployment is watched by: thresholds, triggers, probes and the logs' errors."""

@@ -1,0 +1,1 @@
+"""The staged release by company as rules: flags, allocation, stages and gates. Pure."""

@@ -1,0 +1,1 @@
+"""A cart's states, merging, sessions and recovery. Pure."""

@@ -1,0 +1,1 @@
+"""What a cart costs: promotions, shipping, tax and totals. Pure."""

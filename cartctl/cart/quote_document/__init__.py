@@ -1,0 +1,1 @@
+"""A quote as a JSON document: read, checked field by field, and priced."""

@@ -1,0 +1,1 @@
+"""Carts in PostgreSQL: tables, repositories, conversion and jobs."""

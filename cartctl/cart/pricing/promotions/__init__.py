@@ -1,0 +1,1 @@
+"""Which promotions apply, in which order, and what they take off."""

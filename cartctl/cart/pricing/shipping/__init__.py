@@ -1,0 +1,1 @@
+"""Which shipping zone and rule apply, and what shipping costs."""

@@ -1,0 +1,1 @@
+"""Which tax rates apply, and what they come to."""
