@@ -34,7 +34,7 @@ def drill(
     unknown, never a pass.
     """
     manifest = store.get(snapshot)
-    with server.session("drill") as connection:
+    with server.session("drill", synchronous_commit="local") as connection:
         if connection.info.server_version // 10000 < manifest.server.version_num // 10000:
             told = f"this server is older: {connection.info.server_version // 10000}"
             return Checks((CheckResult(NAME, Verdict.UNKNOWN, told, manifest.server.version),))

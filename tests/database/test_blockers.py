@@ -19,13 +19,17 @@ from cartctl.adapters.postgres.blockers import (
     open_transactions,
 )
 from cartctl.checks.preflight.blockers import look_at_blockers
+from cartctl.database.catalogue import fingerprint_hash
 from cartctl.database.migrations.apply import deploy
 from cartctl.database.migrations.verify import verify
 from cartctl.engine.model import Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import CartctlError, Refused, StepFailed
 from cartctl.migrations.frozen import NAMES
+from cartctl.snapshots.create import Subject, create
+from cartctl.snapshots.restore.run import restore
 from cartctl.snapshots.restore.swap import refuse_connected, refuse_prepared
+from cartctl.snapshots.storage.local import Store
 from tests.database.conftest import Settings
 from tests.database.test_drop import Deployed
 from tests.database.test_faults import wait_until
@@ -157,6 +161,37 @@ def test_a_dead_synchronous_standby_delays_a_drop_and_no_more(
     assert len(dropped["tables"]) == 14
     assert "no synchronous standby confirmed" in dropped["warnings"][0]
     assert done.left() == []
+
+
+def test_a_dead_synchronous_standby_delays_a_restore_and_no_more(
+    pg15: Server, platform: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither pg_restore's commits nor those of the swap wait without end; the result says that no standby confirmed it."""
+    monkeypatch.setattr(sync_wait, "LIMIT", 0.4)
+    subject, store = Subject("test", platform, fingerprint_hash), Store(tmp_path)
+    create(subject, store, "one", Pulse())
+    pg15.execute("ALTER ROLE postgres SET synchronous_commit = on")
+    try:
+        with nobody_confirms(pg15, platform):
+            began = time.monotonic()
+            done = restore(subject, store, "one", Pulse(), disconnect=False, accepted=None)
+            assert time.monotonic() - began < 60
+        assert run_sql(platform, "SELECT count(*) FROM companies") == [(1,)]
+        assert "in place on the primary alone" in "".join(done.warnings)
+        again = restore(subject, store, "one", Pulse(), disconnect=False, accepted=None)
+        assert again.warnings == ()
+    finally:
+        pg15.execute("ALTER ROLE postgres RESET synchronous_commit")
+    for kept in (done.kept_as, again.kept_as):
+        pg15.drop(platform.database(str(kept)))
+
+
+def test_a_connection_lost_while_a_standby_is_asked_is_a_warning(pg15: Server, platform: Postgres) -> None:
+    """What was committed before is in place: an error of the confirmation must not report the restore as failed."""
+    with platform.session("tests", synchronous_commit="local") as connection:
+        pg15.execute(f"SELECT pg_terminate_backend({connection.info.backend_pid})")
+        (warning,) = sync_wait.confirm_commits(lambda: platform.session("tests"), connection)
+    assert "not known whether a synchronous standby confirmed" in warning
 
 
 def test_nothing_else_is_cancelled(platform: Postgres) -> None:

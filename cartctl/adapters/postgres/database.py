@@ -88,11 +88,11 @@ class Postgres:
                 return error.database
             raise
 
-    def for_tools(self) -> tuple[str, dict[str, str]]:
+    def for_tools(self, **settings: str) -> tuple[str, dict[str, str]]:
         """The DSN for the argument list of a PostgreSQL tool, and the environment with its password. Connects once.
 
-        The tool's sessions have the settings of ours, over those of the user's own options, and the encoding of the
-        database. Raises ConfigError for a DSN that holds a secret that libpq takes from nowhere else.
+        The tool's sessions have the settings of ours and `settings`, over those of the user's own options, and the
+        encoding of the database. Raises ConfigError for a DSN that holds a secret that libpq takes from nowhere else.
         """
         if "sslpassword" in self._parts:
             raise ConfigError(
@@ -103,8 +103,9 @@ class Postgres:
         password = parts.pop("password", "")
         environment = self._tool_environment() | {"LC_ALL": "C"}
         with self.session("tools") as connection:
-            settings = pinned(connection.info.server_version) | ({"role": self._role} if self._role else {})
-            parts["options"] = f"{connection.info.options} {as_options(settings)}".strip()
+            role = {"role": self._role} if self._role else {}
+            options = as_options({**pinned(connection.info.server_version), **settings, **role})
+            parts["options"] = f"{connection.info.options} {options}".strip()
             parts["client_encoding"] = connection.info.parameter_status("server_encoding") or "UTF8"
         return make_conninfo("", **parts), environment | ({"PGPASSWORD": password} if password else {})
 

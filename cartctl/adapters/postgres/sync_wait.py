@@ -22,6 +22,11 @@ UNCONFIRMED = (
     "no synchronous standby confirmed the commit within {:g} s: it is in place on the primary alone "
     "(see synchronous_standby_names and pg_stat_replication)"
 )
+UNKNOWN = "it is not known whether a synchronous standby confirmed the commit: {}"
+_AS_CONFIGURED = """
+SELECT set_config('synchronous_commit', CASE reset_val WHEN 'off' THEN 'on' ELSE reset_val END, true)
+FROM pg_settings WHERE name = 'synchronous_commit'
+"""
 _WAITS = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event = 'SyncRep'"
 
 
@@ -63,6 +68,21 @@ def bounded_sync_wait(look: Look, connection: Connection, limit: float = LIMIT) 
         connection.remove_notice_handler(wait.hear)
         if wait.unconfirmed and not connection.closed:
             _stop_waiting(connection)
+
+
+def confirm_commits(look: Look, connection: Connection) -> tuple[str, ...]:
+    """Wait once for a standby to confirm what a session with `synchronous_commit = local` has committed; warnings.
+
+    A commit behind all of them waits in their place, as the server's or the role's setting says, and no longer than LIMIT.
+    They are in place whatever happens to this one, so that an error here is a warning, too.
+    """
+    try:
+        with translated(), bounded_sync_wait(look, connection) as wait, connection.transaction():
+            connection.execute(_AS_CONFIGURED)
+            connection.execute("SELECT pg_logical_emit_message(true, 'cartctl', '')")
+    except SqlFailed as failed:
+        return (UNKNOWN.format(failed.message),)
+    return wait.warnings
 
 
 def _watch(look: Look, connection: Connection, pid: int, wait: SyncWait) -> None:

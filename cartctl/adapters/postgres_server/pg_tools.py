@@ -88,13 +88,15 @@ class PgTools:
         tablespaces: bool = True,
         attend: Attend | None = None,
     ) -> None:
-        """Restore a dump into `database`, ending at the first error.
+        """Restore a dump into `database`, which nobody uses yet, ending at the first error.
+
+        Its commits wait for no synchronous standby: whoever takes the database into use waits once for all of them.
 
         With `as_role` everything belongs to that role, instead of to those recorded; with `strangers` the roles are not
         of this server, so neither owners nor grants are restored; without `tablespaces` every object goes to the
         database's own. Raises ProgramFailed, or what `attend` raises.
         """
-        address, environment = database.for_tools()
+        address, environment = database.for_tools(synchronous_commit="local")
         argv = [str(self.bin / "pg_restore"), f"--dbname={address}", "--no-password", "--exit-on-error"]
         argv += [f"--jobs={jobs}"]
         argv += ["--no-owner", f"--role={as_role}"] if as_role else []

@@ -45,7 +45,7 @@ def scratch_copy(
         major = target.info.server_version // 10000
         there = Postgres(server) if server else stack.enter_context(scratch_server(major))
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cartctl-copy-")))
-        admin = stack.enter_context(there.session("rehearse"))
+        admin = stack.enter_context(there.session("rehearse", synchronous_commit="local"))
         if server is None:
             _copy_roles(target, admin)
         else:

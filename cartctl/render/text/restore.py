@@ -56,7 +56,7 @@ def _add_refusal(table: Table, refused: tuple[str, ...], hint: str) -> None:
 def _restored(result: Restored) -> RenderableType:
     told = f"{result.database} is the snapshot {result.snapshot} now: {result.rows} rows, {result.seconds:.1f} s."
     kept = f" The former one is kept as {result.kept_as}." if result.kept_as else ""
-    return Text(told + kept)
+    return Text("\n".join([told + kept, *(f"warning: {each}" for each in result.warnings)]))
 
 
 @renderable.register

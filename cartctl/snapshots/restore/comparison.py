@@ -55,7 +55,7 @@ def fill(
             ) from failed
         raise
     with (
-        database.session("restore", statement_timeout="0") as connection,
+        database.session("restore", synchronous_commit="local") as connection,
         pulse.cancelling(connection.cancel_safe),
     ):
         connection.execute("ANALYZE")

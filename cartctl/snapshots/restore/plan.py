@@ -131,10 +131,13 @@ class LastLook:
 
 @contextmanager
 def maintenance(database: Postgres) -> Iterator[Connection]:
-    """A connection beside the database: to the server's maintenance database."""
+    """A connection beside the database: to the server's maintenance database.
+
+    Its commits wait for no synchronous standby: `confirm_commits` does, once, when nobody is locked out any more.
+    """
     beside = next(name for name in MAINTENANCE if name != database.name)
     with database.database(beside).session(
-        "restore", lock_timeout="5s", idle_session_timeout="0"
+        "restore", lock_timeout="5s", synchronous_commit="local"
     ) as connection:
         yield connection
 

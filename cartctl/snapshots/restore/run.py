@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 from cartctl.adapters.postgres import Connection, Postgres, sql
+from cartctl.adapters.postgres.sync_wait import confirm_commits
 from cartctl.adapters.postgres_server.pg_tools import find_tools
 from cartctl.engine.model import Checks, Verdict
 from cartctl.engine.pulse import Pulse
@@ -41,6 +43,7 @@ class Restored:
     heads: tuple[str, ...]
     seconds: float
     loss: Loss = field(default_factory=Loss)  # what the former database had beyond the snapshot
+    warnings: tuple[str, ...] = ()
 
 
 def restore(
@@ -75,10 +78,12 @@ def restore(
             aside = _aside(connection, live)
             swap.swap(connection, live, new, aside, pulse, disconnect=disconnect, around=around, look=look)
             made.append(live)
+        warnings = confirm_commits(partial(maintenance, subject.database), connection)
     rows = sum(table.rows for table in manifest.tables)
     seconds = round(time.monotonic() - began, 3)
     loss = look.loss if look else Loss()
-    return Restored(snapshot, live, aside if there else None, rows, manifest.heads, seconds, loss)
+    kept_as = aside if there else None
+    return Restored(snapshot, live, kept_as, rows, manifest.heads, seconds, loss, warnings)
 
 
 @contextmanager
