@@ -12,7 +12,13 @@ FAULTS ?= all
 .PHONY: demo test lint docs fuzz faults mutants lock clean
 
 demo: $(VENV)/.sandbox  ## the whole deployment plan, for real, on this machine
-	$(BIN)/cartctl deploy --env sandbox --yes
+	@echo "3/3 Deploying in an embedded environment; this takes about 30 seconds"
+	@$(BIN)/cartctl deploy --env sandbox --yes
+	@echo
+	@echo "To look around, roll back, or remove the environment:"
+	@echo "  $(BIN)/cartctl history --env sandbox"
+	@echo "  $(BIN)/cartctl rollback --env sandbox"
+	@echo "  $(BIN)/cartctl sandbox down --purge"
 
 test: $(VENV)/.dev lint  ## lint, types, import contracts and every test
 	$(BIN)/pytest -n $(WORKERS)
@@ -35,10 +41,12 @@ mutants: $(VENV)/.mutants  ## break the code in 300 places, one at a time: do th
 
 # Hashes make the install repeatable; the editable package itself comes last and brings no dependency.
 $(VENV)/.sandbox: requirements/sandbox.lock pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/sandbox.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e '.[sandbox]'
-	touch $@
+	@echo "1/3 Creating the virtual environment $(VENV)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "2/3 Installing $$(grep -c == $<) packages from $<; this takes one to three minutes"
+	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r $<
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e '.[sandbox]'
+	@touch $@
 
 $(VENV)/.dev: requirements/dev.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

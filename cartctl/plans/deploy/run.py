@@ -173,6 +173,6 @@ def _next_commands(env: str) -> Mapping[str, str]:
         "unchanged": f"cartctl preflight --env {env}",
         "rolled_back": f"cartctl history --env {env}",
         "failed": f"cartctl rollback --env {env}",
-        "inconclusive": f"cartctl monitor --once --env {env}, then cartctl smoke or cartctl rollback",
+        "inconclusive": f"cartctl monitor --once --env {env}, then cartctl smoke --env {env} or cartctl rollback --env {env}",
         "interrupted": f"cartctl deploy --resume --env {env}, or cartctl rollback --env {env}",
     }

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from cartctl.engine.report import History, RunReport, StepReport
 from cartctl.render.amounts import duration
+from cartctl.render.command_lines import as_started
 from cartctl.render.drawing import Group, RenderableType, Text
 from cartctl.render.renderers import renderable
 
@@ -80,7 +81,7 @@ def summary(result: Summary) -> RenderableType:
     if run.saved_rows:
         table.add_row("saved rows", Text(run.saved_rows))
     if run.next_command:
-        table.add_row("next", Text(run.next_command, "bold"))
+        table.add_row("next", Text(as_started(run.next_command), "bold"))
     return Group(Text(), table)
 
 
