@@ -260,20 +260,31 @@ def test_every_option_is_explained() -> None:
     assert not bare
 
 
-def test_readme_names_every_command() -> None:
-    """Whoever reads the README has seen every command."""
+def test_readme_begins_with_purpose_requirements_and_start() -> None:
+    """The first ten lines say what it is for, what it needs and how to start; installation comes before use."""
+    lines = README.read_text(encoding="utf-8").splitlines()
+    first = "\n".join(lines[:10])
+    assert all(words in first for words in ("deploys", "rolls back", "Python 3.11", "make demo"))
+    assert lines.index("## Install") < lines.index("## First steps") < lines.index("## Documentation")
+
+
+def test_readme_leads_to_every_page() -> None:
+    """Each page of the documentation and each runbook has a link in the README."""
     text = README.read_text(encoding="utf-8")
-    missing = [" ".join(("cartctl", *path)) for path in LEAVES if " ".join(("cartctl", *path)) not in text]
-    assert not missing, f"README.md does not name: {', '.join(missing)}"
+    pages = [
+        path.relative_to(ROOT) for folder in ("docs", "runbooks") for path in (ROOT / folder).glob("*.md")
+    ]
+    assert not [str(page) for page in pages if f"]({page})" not in text]
 
 
-def test_readme_has_the_exit_codes() -> None:
-    """The README's table is the one that the errors are built on."""
+def test_documentation_has_the_commands_and_exit_codes() -> None:
+    """The generated pages name every command, and every row of the table that the errors are built on."""
+    commands = (ROOT / "docs/commands.md").read_text(encoding="utf-8")
+    missing = [path for path in LEAVES if f"## {' '.join(('cartctl', *path))}\n" not in commands]
     rows = re.findall(r"^\| \d+ \|.*$", errors.__doc__ or "", re.MULTILINE)
-    text = README.read_text(encoding="utf-8")
-    missing = [row for row in rows if row not in text]
+    codes = (ROOT / "docs/exit-codes.md").read_text(encoding="utf-8")
     assert rows
-    assert not missing, "README.md lacks these rows of the exit codes:\n" + "\n".join(missing)
+    assert not [*missing, *(row for row in rows if row not in codes)]
 
 
 @pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(ROOT)))
