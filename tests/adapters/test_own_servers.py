@@ -11,11 +11,11 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import Conninfo
 
-from cartctl.adapters.postgres import OwnPostgres, Postgres
+from cartctl.adapters.postgres import NamedServer, OwnPostgres, Postgres
 from cartctl.adapters.postgres_server.embedded import EmbeddedPostgres
 from cartctl.adapters.postgres_server.pg_tools import find_tools
 from cartctl.adapters.postgres_server.scratch import scratch_server
-from cartctl.errors import Refused
+from cartctl.errors import ConfigError, Refused
 from tests.services import Server
 
 WRONG = {
@@ -48,9 +48,11 @@ def surrounded(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-@pytest.fixture
-def own(empty_database: Postgres) -> OwnPostgres:
-    """A database of the tests' server as one of our own."""
+@pytest.fixture(params=("started", "named"))
+def own(empty_database: Postgres, request: pytest.FixtureRequest) -> OwnPostgres:
+    """A database of the tests' server as one of our own, or as one that a user names with --server."""
+    if request.param == "named":
+        return NamedServer(empty_database.dsn)
     with empty_database.session("tests") as connection:
         row = connection.execute("SHOW data_directory").fetchone()
     return OwnPostgres(empty_database.dsn, Path(str(row and row[0])))
@@ -84,6 +86,24 @@ def test_it_starts_as_itself(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == ["5432", "UTF8", "off", "UTC", "ISO, MDY"]
+
+
+@pytest.mark.parametrize(
+    ("dsn", "missing"),
+    (("dbname=d user=u", "host"), ("service=s", "host, dbname, user"), ("host=h", "dbname, user")),
+)
+def test_a_named_server_is_named_in_full(dsn: str, missing: str) -> None:
+    """What a DSN leaves out would come from libpq's defaults, and lead to the target."""
+    with pytest.raises(ConfigError, match=f"does not name: {missing}\\."):
+        NamedServer(dsn)
+
+
+def test_a_named_server_may_use_tls() -> None:
+    """TLS where the server offers it; a client certificate only where the DSN names one."""
+    plain = NamedServer("host=h dbname=d user=u")._parameters()
+    named = NamedServer("host=h dbname=d user=u sslmode=verify-full sslcert=c")._parameters()
+    assert (plain["sslmode"], plain["sslcertmode"]) == ("prefer", "disable")
+    assert (named["sslmode"], named["sslcertmode"]) == ("verify-full", "allow")
 
 
 def test_another_server_is_refused(own: OwnPostgres, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from cartctl.checks.preflight.rehearsal import look_at_rehearsal
 from cartctl.config.model.environment import Environment
 from cartctl.engine.model import Verdict
 from cartctl.engine.pulse import Pulse
+from cartctl.errors import ConfigError
 from cartctl.migrations.frozen import MIGRATIONS, NAMES
 from cartctl.plans.database.rehearse import rehearse, rehearsed
 from cartctl.ports import Ports
@@ -142,6 +143,17 @@ def test_what_the_scratch_server_lacks_is_inconclusive(
     (copy,) = checks["checks"]
     assert told in copy["observed"]
     assert copy["hint"]
+
+
+def test_a_named_server_takes_nothing_from_the_surroundings(
+    platform_database: Postgres, environment: Environments
+) -> None:
+    """A DSN for --server that leaves its host to libpq is refused before anything is tried."""
+    with (
+        Ports(environment(platform_database)) as ports,
+        pytest.raises(ConfigError, match="does not name: host"),
+    ):
+        rehearse(ports, Pulse(), server="dbname=postgres user=postgres", with_data=None)
 
 
 def test_nothing_pending_is_nothing_rehearsed(migrated: Postgres, environment: Environments) -> None:

@@ -12,6 +12,7 @@ from cartctl.database.migrations.apply import deploy
 from cartctl.engine.model import Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Inconclusive, Refused
+from cartctl.plans.snapshots.restore import drill_on
 from cartctl.snapshots.create import Subject, create
 from cartctl.snapshots.drill import drill
 from cartctl.snapshots.manifest.manifest import Manifest, write_manifest
@@ -151,3 +152,13 @@ def test_pruning_removes_whole_snapshots(store: Store, manifest: Manifest, migra
     store.pin("two", "by hand")
     with pytest.raises(Refused, match="pinned"):
         store.remove("two")
+
+
+def test_a_named_server_is_reached_whatever_libpq_finds(
+    manifest: Manifest, store: Store, scratch: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With variables that lead elsewhere, as they do where the target is the default, the drill runs on the named server."""
+    monkeypatch.setenv("PGHOSTADDR", "127.0.0.1")
+    monkeypatch.setenv("PGOPTIONS", "-c no_such_setting=1")
+    checks = drill_on(store, manifest.id, scratch.dsn, Pulse())
+    assert checks.checks[0].verdict is Verdict.PASS

@@ -6,12 +6,14 @@ from psycopg.types.json import Jsonb
 from cartctl.adapters.postgres.alchemy import engine_over
 from cartctl.adapters.postgres.database import OwnPostgres, Postgres
 from cartctl.adapters.postgres.errors import DatabaseUnreachable, RowsHidden, SqlFailed, translated
+from cartctl.adapters.postgres.named_server import NamedServer
 from cartctl.adapters.postgres.settings import Connection, as_application, milliseconds
 
 __all__ = [
     "Connection",
     "DatabaseUnreachable",
     "Jsonb",
+    "NamedServer",
     "OwnPostgres",
     "Postgres",
     "RowsHidden",

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from cartctl.adapters.effects import effect
-from cartctl.adapters.postgres import Connection, Postgres, sql
+from cartctl.adapters.postgres import Connection, NamedServer, Postgres, sql
 from cartctl.adapters.postgres_server.pg_tools import find_tools
 from cartctl.adapters.postgres_server.scratch import scratch_server
 from cartctl.engine.pulse import Pulse
@@ -43,7 +43,7 @@ def scratch_copy(
     """
     with ExitStack() as stack, ports.database.session("rehearse") as target:
         major = target.info.server_version // 10000
-        there = Postgres(server) if server else stack.enter_context(scratch_server(major))
+        there = NamedServer(server) if server else stack.enter_context(scratch_server(major))
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cartctl-copy-")))
         admin = stack.enter_context(there.session("rehearse", synchronous_commit="local"))
         if server is None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cartctl import __version__
-from cartctl.adapters.postgres import DatabaseUnreachable, Postgres
+from cartctl.adapters.postgres import DatabaseUnreachable, NamedServer
 from cartctl.adapters.postgres_server.scratch import scratch_server
 from cartctl.database.catalogue import fingerprint_hash
 from cartctl.database.drop.restore_rows import PutBack
@@ -71,7 +71,7 @@ def drill_on(store: Store, snapshot: str, server: str | None, pulse: Pulse) -> C
     Raises Inconclusive where there is no server to do it on.
     """
     if server is not None:
-        return drill(store, snapshot, Postgres(server), fingerprint_hash, pulse, ours=False)
+        return drill(store, snapshot, NamedServer(server), fingerprint_hash, pulse, ours=False)
     with scratch_server(store.get(snapshot).server.version_num // 10000) as scratch:
         return drill(store, snapshot, scratch, fingerprint_hash, pulse, ours=True)
 
