@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from cartctl.adapters.postgres import Postgres
 from cartctl.adapters.postgres_server.scratch import scratch_server
@@ -143,6 +144,26 @@ def test_what_the_scratch_server_lacks_is_inconclusive(
     (copy,) = checks["checks"]
     assert told in copy["observed"]
     assert copy["hint"]
+
+
+def test_a_library_that_is_missing_there_is_reported(
+    pg15: Server, environment: Environments, scratch: str
+) -> None:
+    """A preload library of the target that the other server lacks keeps no session of the copy from starting."""
+    database = pg15.create_platform()
+    name = pg15.name_of(database)
+    for setting in ("local_preload_libraries = nothing_like_it", "work_mem = '7MB'"):
+        pg15.execute(f'ALTER DATABASE "{name}" SET {setting}')
+    database = Postgres(make_conninfo(database.dsn, options="-c local_preload_libraries="))
+    try:
+        with Ports(environment(database)) as ports:
+            checks = rehearse(ports, Pulse(), server=scratch, with_data=None)
+    finally:
+        pg15.drop(database)
+    assert {check.name: check.verdict for check in checks.checks} == dict.fromkeys(PASSED, Verdict.PASS)
+    told = str(checks.checks[0].observed)
+    assert "not carried over: local_preload_libraries = nothing_like_it (could not access file" in told
+    assert "work_mem" not in told
 
 
 def test_a_named_server_takes_nothing_from_the_surroundings(

@@ -31,7 +31,7 @@ def compare_application(ports: Ports, pulse: Pulse) -> CheckResult | None:
         return None
     try:
         with scratch_copy(ports, pulse, server=None, with_data=None) as copy:
-            return _compared(copy, own, pending)
+            return _compared(copy.database, own, pending)
     except Inconclusive as unknown:
         return CheckResult(NAME, Verdict.WARN, f"not compared: {unknown.message}", EXPECTED, unknown.hint)
 

@@ -25,7 +25,7 @@ from cartctl.engine.pulse import Pulse
 from cartctl.engine.state import RUN, new_run_id
 from cartctl.errors import CartctlError, ConfigError, Inconclusive, as_error
 from cartctl.migrations.frozen import MIGRATIONS
-from cartctl.plans.database.scratch_copy import scratch_copy
+from cartctl.plans.database.scratch_copy import ScratchCopy, scratch_copy
 from cartctl.ports import Ports
 from cartctl.steps.database.drop import Drop
 from cartctl.steps.database.fingerprint import Fingerprint
@@ -155,21 +155,23 @@ def _tried(ports: Ports, pulse: Pulse, server: str | None, with_data: str | None
             scratch_copy(ports, pulse, server=server, with_data=with_data) as copy,
             _directory() as directory,
         ):
-            yield CheckResult("copy", Verdict.PASS, _told(ports, copy, with_data))
-            yield from Rehearsal(ports, copy, directory, pulse).checks()
+            yield CheckResult("copy", Verdict.PASS, _describe(ports, copy, with_data))
+            yield from Rehearsal(ports, copy.database, directory, pulse).checks()
     except Inconclusive as unknown:
         yield CheckResult("copy", Verdict.UNKNOWN, unknown.message, "a copy to try it on", unknown.hint)
 
 
-def _told(ports: Ports, copy: Postgres, with_data: str | None) -> str:
-    """What it is tried on, and in what that is not as the target."""
-    with copy.session("rehearse") as here, ports.database.session("rehearse") as there:
+def _describe(ports: Ports, copy: ScratchCopy, with_data: str | None) -> str:
+    """What it is tried on, and how that differs from the target."""
+    with copy.database.session("rehearse") as here, ports.database.session("rehearse") as there:
         (ours,), (theirs,) = (
             connection.execute(_LOCALE).fetchone() or ("?",) for connection in (here, there)
         )
-        told = f"on PostgreSQL {here.info.server_version // 10000}"
-    told += f", with {with_data}" if with_data else ", schema only"
-    return told if ours == theirs else f"{told}, with the locale {ours} instead of {theirs}"
+        parts = [f"on PostgreSQL {here.info.server_version // 10000}"]
+    parts.append(f"with {with_data}" if with_data else "schema only")
+    parts += [] if ours == theirs else [f"with the locale {ours} instead of {theirs}"]
+    parts += [f"not carried over: {'; '.join(copy.lacking)}"] if copy.lacking else []
+    return ", ".join(parts)
 
 
 def _judged(name: str, act: Callable[[], str]) -> CheckResult:

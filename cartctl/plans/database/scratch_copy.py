@@ -4,6 +4,7 @@ import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from cartctl.adapters.effects import effect
@@ -17,7 +18,8 @@ from cartctl.snapshots.data_loss.database_state import JOURNAL_SCHEMA
 from cartctl.snapshots.manifest.surroundings import read_surroundings
 from cartctl.snapshots.restore import swap
 from cartctl.snapshots.restore.comparison import fill
-from cartctl.snapshots.restore.transfer import create_scratch_database, own
+from cartctl.snapshots.restore.scratch_transfer import own_scratch
+from cartctl.snapshots.restore.transfer import create_scratch_database
 from cartctl.snapshots.storage.destination import open_store
 from cartctl.snapshots.storage.entries import OpenDump
 
@@ -33,10 +35,18 @@ WHERE pg_get_userbyid(member) !~ '^pg_' ORDER BY 1, 2
 _ATTRIBUTES = ("SUPERUSER", "INHERIT", "CREATEDB", "CREATEROLE", "BYPASSRLS")
 
 
+@dataclass(frozen=True, slots=True)
+class ScratchCopy:
+    """The copy, and the target's settings and labels that its server could not take."""
+
+    database: Postgres
+    lacking: tuple[str, ...]
+
+
 @contextmanager
 def scratch_copy(
     ports: Ports, pulse: Pulse, *, server: str | None, with_data: str | None
-) -> Iterator[Postgres]:
+) -> Iterator[ScratchCopy]:
     """A copy of the target on the server of a DSN, or on one of our own with the target's roles, for the block.
 
     Raises Inconclusive for roles, extensions and collations that the server lacks.
@@ -63,8 +73,8 @@ def scratch_copy(
         else:
             for part in _schema(ports.database, target, place, pulse):
                 fill(copy, part, pulse, jobs=1, tablespaces=False)
-        own(admin, name, around)
-        yield copy if server else copy.as_user(str(user))
+        lacking = own_scratch(admin, there, name, around)
+        yield ScratchCopy(copy if server else copy.as_user(str(user)), lacking)
 
 
 def _schema(database: Postgres, target: Connection, place: Path, pulse: Pulse) -> Iterator[OpenDump]:

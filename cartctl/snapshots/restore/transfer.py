@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from cartctl.adapters.effects import effect
 from cartctl.adapters.postgres import Connection, SqlFailed, sql, translated
 from cartctl.errors import Refused
-from cartctl.snapshots.manifest.surroundings import Grant, Setting, Surroundings
+from cartctl.snapshots.manifest.surroundings import Grant, Label, Setting, Surroundings
 
 PROVIDERS_SINCE, RULES_SINCE, BUILTIN_SINCE = 150000, 160000, 170000  # server_version_num
 LISTS = {  # settings whose value is a list of quoted names: one literal would be one name
@@ -97,15 +97,11 @@ def carry_over(connection: Connection, name: str, around: Surroundings) -> None:
         sql.SQL("ALTER DATABASE {} CONNECTION LIMIT {}").format(database, sql.Literal(around.limit))
     )
     if around.grants is not None:
-        _grant(connection, database, around)
+        apply_grants(connection, database, around)
     for setting in around.settings:
-        _set(connection, database, setting)
+        apply_setting(connection, database, setting)
     for label in around.labels:
-        connection.execute(
-            sql.SQL("SECURITY LABEL FOR {} ON DATABASE {} IS {}").format(
-                sql.Identifier(label.provider), database, sql.Literal(label.label)
-            )
-        )
+        apply_label(connection, database, label)
 
 
 def finish(connection: Connection, name: str, around: Surroundings) -> None:
@@ -139,16 +135,7 @@ def try_carry_over(connection: Connection, name: str, around: Surroundings) -> N
         ) from denied
 
 
-def own(connection: Connection, name: str, around: Surroundings) -> None:
-    """The owner and all that surrounds a database, onto the database `name`."""
-    connection.execute(
-        sql.SQL("ALTER DATABASE {} OWNER TO {}").format(sql.Identifier(name), sql.Identifier(around.owner))
-    )
-    carry_over(connection, name, around)
-    set_comment(connection, name, around.comment)
-
-
-def _grant(connection: Connection, database: sql.Identifier, around: Surroundings) -> None:
+def apply_grants(connection: Connection, database: sql.Identifier, around: Surroundings) -> None:
     """As they were granted, each by its own grantor once that one holds what it passes on."""
     owner = sql.Identifier(around.owner)
     connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC, {}").format(database, owner))
@@ -175,7 +162,16 @@ def _in_order(around: Surroundings) -> Iterator[Grant]:
         yield from ready
 
 
-def _set(connection: Connection, database: sql.Identifier, setting: Setting) -> None:
+def apply_label(connection: Connection, database: sql.Identifier, label: Label) -> None:
+    """One security label, onto a database."""
+    connection.execute(
+        sql.SQL("SECURITY LABEL FOR {} ON DATABASE {} IS {}").format(
+            sql.Identifier(label.provider), database, sql.Literal(label.label)
+        )
+    )
+
+
+def apply_setting(connection: Connection, database: sql.Identifier, setting: Setting) -> None:
     """As pg_dump writes it: a list item by item, anything else as one literal. Nothing is set in this session."""
     whose = (
         sql.SQL("ALTER DATABASE {}").format(database)
