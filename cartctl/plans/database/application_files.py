@@ -45,9 +45,11 @@ def _compared(copy: Postgres, own: ApplicationFiles, pending: tuple[Frozen, ...]
             return CheckResult(NAME, Verdict.FAIL, f"they fail: {failed.message}", EXPECTED)
     bad = [each for each in judge(theirs, AS_REQUIRED) if each.verdict is Verdict.FAIL]
     if bad:
-        told = "; ".join(f"{each.name} is {each.observed}, expected {each.expected}" for each in bad[:SHOWN])
+        problems = "; ".join(
+            f"{each.name} is {each.observed}, expected {each.expected}" for each in bad[:SHOWN]
+        )
         return CheckResult(
-            NAME, Verdict.FAIL, told, EXPECTED, "See which version of the application this is."
+            NAME, Verdict.FAIL, problems, EXPECTED, "See which version of the application this is."
         )
     lines = difference(ours, theirs).lines()
     if not lines:

@@ -45,10 +45,10 @@ def _refuse_other(compared: CheckResult | None, say: Callable[[str], None]) -> N
     """Say in what the application's own files differ, and refuse when it expects other tables than ours."""
     if compared is None or compared.verdict is Verdict.PASS:
         return
-    told = f"The application's own migration files differ from ours: {compared.observed}."
+    message = f"The application's own migration files differ from ours: {compared.observed}."
     if compared.verdict is Verdict.FAIL:
-        raise Refused(f"{told} Nothing was changed.", hint=compared.hint)
-    say(told)
+        raise Refused(f"{message} Nothing was changed.", hint=compared.hint)
+    say(message)
 
 
 def index(ports: Ports, pulse: Pulse) -> "Built":
@@ -56,8 +56,8 @@ def index(ports: Ports, pulse: Pulse) -> "Built":
     from cartctl.database.migrations.indexes import Built
     from cartctl.steps.database.indexes import BuildIndexes
 
-    made = short_run(ports, "migrate index", (BuildIndexes(ports.database, ports.env.database),), pulse)
-    result = made["indexes"]
+    results = short_run(ports, "migrate index", (BuildIndexes(ports.database, ports.env.database),), pulse)
+    result = results["indexes"]
     warnings = tuple(result.get("warnings", ()))
     return Built(tuple(result["indexes"]), tuple(result["rebuilt"]), result["seconds"], warnings)
 
@@ -66,8 +66,8 @@ def adopt(ports: Ports, pulse: Pulse) -> Migrated:
     """Record a database that another tool migrated."""
     from cartctl.steps.database.adopt import Adopt
 
-    made = short_run(ports, "migrate adopt", (Adopt(ports.database, ports.env.database),), pulse)
-    return _migrated(made["adopt"])
+    results = short_run(ports, "migrate adopt", (Adopt(ports.database, ports.env.database),), pulse)
+    return _migrated(results["adopt"])
 
 
 def refuse_careless(env: Environment, *, yes: bool) -> None:
@@ -81,10 +81,10 @@ def refuse_careless(env: Environment, *, yes: bool) -> None:
             f"A dry run takes the migration's locks on {env.name}, which is protected.",
             hint="Rehearse on a copy instead: cartctl rehearse; or say --yes within the window.",
         )
-    for found in look_at_window(env, datetime.now(UTC), outside_allowed=False):
-        if found.verdict is Verdict.FAIL:
+    for check in look_at_window(env, datetime.now(UTC), outside_allowed=False):
+        if check.verdict is Verdict.FAIL:
             raise Refused(
-                f"It is outside the window of {env.name}: {found.observed}, not {found.expected}.",
+                f"It is outside the window of {env.name}: {check.observed}, not {check.expected}.",
                 hint="Wait for the window, or rehearse on a copy: cartctl rehearse",
             )
 

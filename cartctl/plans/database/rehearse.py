@@ -55,16 +55,16 @@ class Rehearsal:
             ("migrate and verify again", self._again),
         ):
             began = self._pulse.now()
-            found = _judged(name, act)
-            yield replace(found, seconds=round(self._pulse.now() - began, 3))
-            if found.verdict is not Verdict.PASS:
+            result = _judged(name, act)
+            yield replace(result, seconds=round(self._pulse.now() - began, 3))
+            if result.verdict is not Verdict.PASS:
                 return
 
     def _migrate(self) -> str:
         self._keep("fingerprint", Fingerprint(self._copy).perform(self._run, self._pulse))
-        made = Migrate(self._copy, self._settings).perform(self._run, self._pulse)
-        self._keep("migrate", made)
-        return f"{len(made['applied'])} migrations, {len(made['difference']['added'])} objects, every one verified"
+        migrated = Migrate(self._copy, self._settings).perform(self._run, self._pulse)
+        self._keep("migrate", migrated)
+        return f"{len(migrated['applied'])} migrations, {len(migrated['difference']['added'])} objects, every one verified"
 
     def _ledger(self) -> str:
         """What the application's next `migrate deploy` compares: each of its folders applied, from this very file."""
@@ -85,8 +85,8 @@ class Rehearsal:
         return f"{len(MIGRATIONS)} rows as prisma migrate deploy expects them"
 
     def _roll_back(self) -> str:
-        gone = Drop(self._copy, self._settings, Allowed(data_loss=True)).perform(self._run, self._pulse)
-        return f"{len(gone['tables'])} tables and {len(gone['enums'])} types dropped, nobody depends on them"
+        dropped = Drop(self._copy, self._settings, Allowed(data_loss=True)).perform(self._run, self._pulse)
+        return f"{len(dropped['tables'])} tables and {len(dropped['enums'])} types dropped, nobody depends on them"
 
     def _compare(self) -> str:
         with self._copy.session("rehearse") as connection:
@@ -97,8 +97,8 @@ class Rehearsal:
 
     def _again(self) -> str:
         run = replace(self._run, id="rehearsal-2", results={})
-        made = Migrate(self._copy, self._settings).perform(run, self._pulse)
-        return f"{len(made['applied'])} migrations, every object verified"
+        migrated = Migrate(self._copy, self._settings).perform(run, self._pulse)
+        return f"{len(migrated['applied'])} migrations, every object verified"
 
     def _keep(self, key: str, result: dict[str, Any]) -> None:
         self._run = replace(self._run, results={**self._run.results, key: result})
@@ -125,14 +125,14 @@ def rehearse(ports: Ports, pulse: Pulse, *, server: str | None, with_data: str |
         with suppress(Exception):  # what ended the rehearsal is what is told
             _record(ports, began, fingerprint, "failed", end.exit_code, end.message)
         raise
-    told = "; ".join(f"{bad.name}: {bad.observed}" for bad in checks.bad())
+    reasons = "; ".join(f"{bad.name}: {bad.observed}" for bad in checks.bad())
     _record(
         ports,
         began,
         fingerprint,
         OUTCOMES.get(checks.verdict, "inconclusive"),
         checks.verdict.exit_code,
-        told,
+        reasons,
     )
     return checks
 
@@ -140,11 +140,11 @@ def rehearse(ports: Ports, pulse: Pulse, *, server: str | None, with_data: str |
 def rehearsed(ports: Ports) -> bool:
     """Whether the newest rehearsal of what the target is now, with these migrations, passed. Read-only."""
     with ports.database.session("rehearse") as connection:
-        wanted = _identity(fingerprint_hash(connection))
+        identity = _identity(fingerprint_hash(connection))
     with closing(PostgresJournal(ports.state)) as journal:
         for run in journal.runs():
             events = journal.events(run)
-            if events and events[0].data.get("plan") == PLAN and events[0].data.get("of_what") == wanted:
+            if events and events[0].data.get("plan") == PLAN and events[0].data.get("of_what") == identity:
                 return any(event.data.get("outcome") == "succeeded" for event in events)
     return False
 

@@ -99,8 +99,8 @@ def _copy_roles(target: Connection, admin: Connection) -> None:
         if name not in there:
             granted = [word for word, on in zip(_ATTRIBUTES, flags, strict=True) if on]
             without = [] if "INHERIT" in granted else ["NOINHERIT"]
-            words = sql.SQL(" ").join(_word(word) for word in ("LOGIN", *granted, *without))
-            admin.execute(sql.SQL("CREATE ROLE {} {}").format(sql.Identifier(name), words))
+            attributes = sql.SQL(" ").join(_word(word) for word in ("LOGIN", *granted, *without))
+            admin.execute(sql.SQL("CREATE ROLE {} {}").format(sql.Identifier(name), attributes))
     for role, member in target.execute(_MEMBERS).fetchall():
         admin.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), sql.Identifier(member)))
 
@@ -112,8 +112,8 @@ def _word(word: str) -> sql.SQL:
 
 def _require_roles(target: Connection, admin: Connection) -> None:
     there = {row[0] for row in admin.execute("SELECT rolname FROM pg_roles").fetchall()}
-    wanted = {row[0] for row in target.execute(_ROLES).fetchall()}
-    if missing := sorted(wanted - there):
+    required = {row[0] for row in target.execute(_ROLES).fetchall()}
+    if missing := sorted(required - there):
         raise Inconclusive(
             f"The server to rehearse on lacks roles of the target: {', '.join(missing)}.",
             hint="Create them there, or leave --server out: a server of its own gets them.",

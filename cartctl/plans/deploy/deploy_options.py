@@ -38,9 +38,9 @@ class Asked:
         return dumped
 
     @classmethod
-    def from_json(cls, kept: Mapping[str, Any]) -> "Asked":
+    def from_json(cls, data: Mapping[str, Any]) -> "Asked":
         """As the journal kept it."""
-        return TypeAdapter(cls).validate_python(dict(kept))
+        return TypeAdapter(cls).validate_python(dict(data))
 
 
 def parse(

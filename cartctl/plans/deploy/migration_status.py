@@ -10,13 +10,13 @@ from cartctl.ports import Ports
 
 def pending(ports: Ports) -> Pending:
     """Expected, applied and pending migrations of the target. Read-only."""
-    found = status(ports.database, ports.env.database)
+    migrations = status(ports.database, ports.env.database)
     return Pending(
         expected=NAMES,
-        applied=found.applied,
-        pending=found.pending,
-        unknown=found.unknown,
-        failed=tuple(row.name for row in found.prisma.rows if row.failed and not row.ours),
-        notes=found.prisma.problems,
+        applied=migrations.applied,
+        pending=migrations.pending,
+        unknown=migrations.unknown,
+        failed=tuple(row.name for row in migrations.prisma.rows if row.failed and not row.ours),
+        notes=migrations.prisma.problems,
         application=lambda: compare_application(ports, Pulse()),
     )

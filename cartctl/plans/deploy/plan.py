@@ -20,7 +20,7 @@ NEVER_SKIPPED = ("snapshot", "migrate", "health.api", "maintenance.off", "worker
 
 
 def deployment(
-    ports: Ports, watch: Watch, asked: Asked, results: step_factories.Results = step_factories.NONE
+    ports: Ports, watch: Watch, options: Asked, results: step_factories.Results = step_factories.NONE
 ) -> tuple[Phase, ...]:
     """The whole plan of an environment; `results` is what the run has made, as it grows. Reads nothing from outside yet."""
     mode = ports.env.maintenance
@@ -36,30 +36,30 @@ def deployment(
     )
     return (
         Phase("1 Preparation", "T-60", (
-            *gate("gate.preparation", asked.at and asked.at - PREPARATION),
-            preflight_of(ports, asked),
+            *gate("gate.preparation", options.at and options.at - PREPARATION),
+            preflight_of(ports, options),
             step_factories.snapshot(ports),
             step_factories.announce(ports, "announce"),
             step_factories.prewarm(ports),
-            step_factories.fingerprint(ports, asked.images),
+            step_factories.fingerprint(ports, options.images),
         )),
         Phase("2 Migration", "T-0", (
-            *gate("gate.t0", asked.at),
+            *gate("gate.t0", options.at),
             step_factories.workers_stop(ports),
             begin,
             step_factories.migrate(ports),
-            *([step_factories.restore_carts(ports, asked.restore_carts)] if asked.restore_carts else []),
+            *([step_factories.restore_carts(ports, options.restore_carts)] if options.restore_carts else []),
             *([end] if mode != "plan" else []),
             step_factories.hook(ports),
         )),
         Phase("3 Backend", "T+5", (
-            step_factories.release(ports, "api", asked.images, results),
-            step_factories.release(ports, "workers", asked.images, results),
+            step_factories.release(ports, "api", options.images, results),
+            step_factories.release(ports, "workers", options.images, results),
             Health("health.api", ports.api),
             Endpoints("endpoints", ports.api, ports.database),
         )),
         Phase("4 Frontend", "T+15", (
-            step_factories.release(ports, "frontend", asked.images, results),
+            step_factories.release(ports, "frontend", options.images, results),
             step_factories.cache(ports),
             step_factories.cdn(ports),
             Pages("pages", ports.dashboard) if ports.dashboard else Skip("pages", "not configured"),
@@ -68,7 +68,7 @@ def deployment(
             *([end] if mode == "plan" else []),
             Restore("workers.start", of="workers.stop"),
             step_factories.smoke(ports),
-            Monitor("monitor", watch, asked.monitor_for or ports.env.monitor.for_, step_factories.log_errors(ports)),
+            Monitor("monitor", watch, options.monitor_for or ports.env.monitor.for_, step_factories.log_errors(ports)),
             Restore("prewarm.restore", of="prewarm"),
             step_factories.announce_outcome(ports),
         )),

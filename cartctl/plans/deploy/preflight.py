@@ -15,7 +15,7 @@ from cartctl.ports import Ports
 
 def preflight(
     ports: Ports,
-    asked: Mapping[str, str],
+    images: Mapping[str, str],
     *,
     outside_window: bool,
     skip: Mapping[str, str] | None = None,
@@ -29,7 +29,7 @@ def preflight(
     return Preflight(
         ports,
         lambda: pending(ports),
-        images=asked,
+        images=images,
         skip=skip,
         follows=True,
         outside_window=outside_window,
@@ -40,15 +40,15 @@ def preflight(
     )
 
 
-def preflight_of(ports: Ports, asked: Asked) -> Preflight:
+def preflight_of(ports: Ports, options: Asked) -> Preflight:
     """The checklist of a deployment, as it was asked for."""
     return preflight(
         ports,
-        asked.images,
-        outside_window=asked.outside_window,
-        skip=asked.looks_left_out,
-        at=asked.at,
-        restore_carts=asked.restore_carts,
+        options.images,
+        outside_window=options.outside_window,
+        skip=options.looks_left_out,
+        at=options.at,
+        restore_carts=options.restore_carts,
     )
 
 

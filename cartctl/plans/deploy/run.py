@@ -26,15 +26,15 @@ from cartctl.plans.execution.run_monitor import Watched, hear, new_watch
 from cartctl.ports import Ports
 
 
-def deploy(ports: Ports, asked: Asked, view: View) -> RunReport:
+def deploy(ports: Ports, options: Asked, view: View) -> RunReport:
     """Begin a deployment. Raises Refused while a run is unfinished, Locked while one is alive."""
-    step_factories.images(ports, asked.images)
+    step_factories.images(ports, options.images)
     pulse = Pulse(progress=view.progress)
     with interruptible(pulse), open_journals(ports) as journals:
         state = State(new_run_id())
         with RunLock(ports.state, journals.owned, state.run, pulse) as lock:
             refuse_unfinished(journals)
-            return _travel(ports, asked, state, journals, lock, pulse, view)
+            return _travel(ports, options, state, journals, lock, pulse, view)
 
 
 def resume(ports: Ports, view: View) -> RunReport:
@@ -46,17 +46,17 @@ def resume(ports: Ports, view: View) -> RunReport:
         RunLock(ports.state, journals.owned, _unfinished_deployment(journals).run, pulse) as lock,
     ):
         state = _unfinished_deployment(journals)
-        asked = Asked.from_json(state.started.data["asked"] if state.started else {})
-        with _as_asked(ports, asked) as own:
+        options = Asked.from_json(state.started.data["asked"] if state.started else {})
+        with _as_asked(ports, options) as own:
             if not state.undoing:
-                _judge_anew(own, asked, state, pulse)
-            return _travel(own, asked, state, journals, lock, pulse, view)
+                _judge_anew(own, options, state, pulse)
+            return _travel(own, options, state, journals, lock, pulse, view)
 
 
 @contextmanager
-def _as_asked(ports: Ports, asked: Asked) -> Iterator[Ports]:
+def _as_asked(ports: Ports, options: Asked) -> Iterator[Ports]:
     """The adapters with the permission that the run was begun with; the journal was read without it."""
-    if ports.force_owned or not asked.force_owned:
+    if ports.force_owned or not options.force_owned:
         yield ports
         return
     with Ports(ports.env, force_owned=True) as own:
@@ -70,40 +70,40 @@ def abandon(ports: Ports, run: str) -> None:
         state = journals.state(run)
         if state.started is None or state.finished:
             raise Refused(f"There is no unfinished run {run}.", hint="See: cartctl history")
-        told = {"outcome": "failed", "exit_code": 5, "message": f"abandoned by {whoami()['user']}"}
-        journals.kept.append(Event(run, datetime.now(UTC), RUN, "finished", told))
+        data = {"outcome": "failed", "exit_code": 5, "message": f"abandoned by {whoami()['user']}"}
+        journals.kept.append(Event(run, datetime.now(UTC), RUN, "finished", data))
 
 
 def planned(
-    ports: Ports, asked: Asked, watch: Watch, results: step_factories.Results = step_factories.NONE
+    ports: Ports, options: Asked, watch: Watch, results: step_factories.Results = step_factories.NONE
 ) -> tuple[Phase, ...]:
     """The deployment's phases, without the steps that are to be skipped. Raises UsageError for one that cannot be."""
-    phases = deployment(ports, watch, asked, results)
-    for name in [name for name in asked.skip if not name.startswith(PREFLIGHT)]:
+    phases = deployment(ports, watch, options, results)
+    for name in [name for name in options.skip if not name.startswith(PREFLIGHT)]:
         if name in NEVER_SKIPPED:
             raise UsageError(
                 f"The step {name} can never be skipped.", hint=f"Never skipped: {', '.join(NEVER_SKIPPED)}."
             )
         if name not in keys(phases):
             raise UsageError(f"The plan has no step {name}.", hint=f"Its steps: {', '.join(keys(phases))}.")
-    return without(phases, asked.skip)
+    return without(phases, options.skip)
 
 
 def _travel(
-    ports: Ports, asked: Asked, state: State, journals: Journals, lock: RunLock, pulse: Pulse, view: View
+    ports: Ports, options: Asked, state: State, journals: Journals, lock: RunLock, pulse: Pulse, view: View
 ) -> RunReport:
     watch = new_watch(ports)
-    phases = planned(ports, asked, watch, state.results)
+    phases = planned(ports, options, watch, state.results)
     journey = Journey(
         "deploy",
         phases,
         facts={
             "steps": keys(phases),
-            "images": step_factories.images(ports, asked.images),
+            "images": step_factories.images(ports, options.images),
             "migrations": [migration.checksum for migration in MIGRATIONS],
         },
-        asked=asked.to_json(),
-        on_failure=OnFailure.UNDO if asked.auto_rollback else OnFailure.SETTLE,
+        asked=options.to_json(),
+        on_failure=OnFailure.UNDO if options.auto_rollback else OnFailure.SETTLE,
         next_commands=_next_commands(ports.env.name),
     )
     with _armed(watch, pulse, state, journals):
@@ -136,34 +136,34 @@ def _unfinished_deployment(journals: Journals) -> State:
     return state
 
 
-def _judge_anew(ports: Ports, asked: Asked, state: State, pulse: Pulse) -> None:
+def _judge_anew(ports: Ports, options: Asked, state: State, pulse: Pulse) -> None:
     """The checklist again, but for what the run itself has in its hands. Raises Refused; nothing is undone for it."""
     if "preflight" not in state.done:
         return
     midway = "the run is in the middle of it"
-    skip = asked.looks_left_out | dict.fromkeys(("cluster", "metrics", "api", "dashboard", "flags"), midway)
-    found = preflight(
+    skip = options.looks_left_out | dict.fromkeys(("cluster", "metrics", "api", "dashboard", "flags"), midway)
+    result = preflight(
         ports,
-        asked.images,
-        outside_window=asked.outside_window,
+        options.images,
+        outside_window=options.outside_window,
         skip=skip,
-        restore_carts=asked.restore_carts,
-        at=asked.at,
+        restore_carts=options.restore_carts,
+        at=options.at,
     ).judge(pulse)
-    if found.verdict in {Verdict.FAIL, Verdict.UNKNOWN}:
-        told = "; ".join(f"{bad.name}: {bad.observed}" for bad in found.bad())
+    if result.verdict in {Verdict.FAIL, Verdict.UNKNOWN}:
+        failures = "; ".join(f"{bad.name}: {bad.observed}" for bad in result.bad())
         raise Refused(
-            f"The run cannot go on: {told}", hint="Mend it and resume, or go back: cartctl rollback"
+            f"The run cannot go on: {failures}", hint="Mend it and resume, or go back: cartctl rollback"
         )
     _forget_old_snapshot(ports, state)
 
 
 def _forget_old_snapshot(ports: Ports, state: State) -> None:
     """Past `resume_max_age`, and before the migration, the snapshot is taken again."""
-    taken = state.results.get("snapshot")
-    if taken is None or "migrate" in state.done:
+    snapshot = state.results.get("snapshot")
+    if snapshot is None or "migrate" in state.done:
         return
-    if datetime.now(UTC) - datetime.fromisoformat(taken["at"]) > ports.env.resume_max_age:
+    if datetime.now(UTC) - datetime.fromisoformat(snapshot["at"]) > ports.env.resume_max_age:
         state.done.pop("snapshot", None)
 
 

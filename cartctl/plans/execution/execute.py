@@ -77,10 +77,10 @@ def _first_event(journey: Journey, state: State, env: str) -> Event:
         refuse_changed(state, journey.facts)
         before = {"plan": journey.name, "env": env, "done": sorted(state.done), **whoami()}
         return Event(state.run, at, RUN, "resumed", before)
-    asked = {"facts": dict(journey.facts), "asked": dict(journey.asked)}
+    inputs = {"facts": dict(journey.facts), "asked": dict(journey.asked)}
     taken_over = {"of": journey.of, "evidence": state.held()}
-    told = {"plan": journey.name, "env": env, **taken_over, **asked, "version": __version__, **whoami()}
-    return Event(state.run, at, RUN, "started", told)
+    data = {"plan": journey.name, "env": env, **taken_over, **inputs, "version": __version__, **whoami()}
+    return Event(state.run, at, RUN, "started", data)
 
 
 def _report(journals: Journals, run: str, outcome: Outcome) -> RunReport:
@@ -95,11 +95,11 @@ def _report(journals: Journals, run: str, outcome: Outcome) -> RunReport:
 
 def refuse_changed(state: State, facts: Mapping[str, Any]) -> None:
     """A run is resumed with the plan it began with. Raises Refused with the difference."""
-    former = state.started.data.get("facts", {}) if state.started else {}
-    changed = [name for name in sorted({*former, *facts}) if former.get(name) != facts.get(name)]
+    previous = state.started.data.get("facts", {}) if state.started else {}
+    changed = [name for name in sorted({*previous, *facts}) if previous.get(name) != facts.get(name)]
     if changed:
-        told = "; ".join(f"{name} was {former.get(name)}, is {facts.get(name)}" for name in changed)
+        differences = "; ".join(f"{name} was {previous.get(name)}, is {facts.get(name)}" for name in changed)
         raise Refused(
-            f"The plan has changed since run {state.run} began: {told}.",
+            f"The plan has changed since run {state.run} began: {differences}.",
             hint=f"Put it back as it was, or use: cartctl rollback, or cartctl deploy --abandon {state.run}",
         )

@@ -68,35 +68,37 @@ class Journals:
                 return None if self._dropped_since(state) else state
         return None
 
-    def _dropped_since(self, made: State) -> bool:
+    def _dropped_since(self, migration: State) -> bool:
         """Whether a rollback that has ended took back what a run migrated."""
-        migrated = set((made.results.get("migrate") or {}).get("applied", ()))
-        for run in [known for known in self.kept.runs() if known > made.run]:
+        migrated = set((migration.results.get("migrate") or {}).get("applied", ()))
+        for run in [known for known in self.kept.runs() if known > migration.run]:
             state = self.state(run)
             dropped = state.results.get("database") if state.plan == "rollback" and state.finished else None
-            if dropped and (state.of == made.run or migrated & set(dropped["migrations"])):
+            if dropped and (state.of == migration.run or migrated & set(dropped["migrations"])):
                 return True
         return False
 
-    def since(self, taken: State) -> list[State]:
+    def since(self, deployment: State) -> list[State]:
         """The deployments after `taken`, oldest first."""
-        newer = [self.state(run) for run in self.kept.runs() if run > taken.run]
+        newer = [self.state(run) for run in self.kept.runs() if run > deployment.run]
         return [state for state in reversed(newer) if state.plan == "deploy"]
 
-    def origin(self, taken: State) -> dict[str, Any]:
+    def origin(self, deployment: State) -> dict[str, Any]:
         """The results of `taken`, with those of the run that migrated: the tables may be older than the images."""
-        made = self.migrating(taken.run)
-        if made is None and "migrate" in taken.results and self._dropped_since(taken):
-            return {**taken.results, "migrate": {**taken.results["migrate"], "difference": NOTHING}}
-        found = {name: made.results.get(name) for name in ("fingerprint", "migrate")} if made else {}
-        return {**taken.results, **found}
+        migration = self.migrating(deployment.run)
+        if migration is None and "migrate" in deployment.results and self._dropped_since(deployment):
+            return {**deployment.results, "migrate": {**deployment.results["migrate"], "difference": NOTHING}}
+        created = (
+            {name: migration.results.get(name) for name in ("fingerprint", "migrate")} if migration else {}
+        )
+        return {**deployment.results, **created}
 
-    def left_by(self, taken: State) -> dict[str, Evidence]:
+    def left_by(self, deployment: State) -> dict[str, Evidence]:
         """What the newest rollback of `taken` moved and could not put back; flags stay where they were taken."""
-        for run in [known for known in self.kept.runs() if known > taken.run]:
+        for run in [known for known in self.kept.runs() if known > deployment.run]:
             state = self.state(run)
-            if state.plan == "rollback" and state.of == taken.run:
-                return {key: held for key, held in state.evidence.items() if held.kind != "flags"}
+            if state.plan == "rollback" and state.of == deployment.run:
+                return {key: evidence for key, evidence in state.evidence.items() if evidence.kind != "flags"}
         return {}
 
 
@@ -112,13 +114,13 @@ def refuse_unfinished(journals: Journals) -> None:
     )
 
 
-def _bring_up_to_date(main: PostgresJournal, keepers: Iterable[FileJournal | ClusterJournal]) -> None:
+def _bring_up_to_date(main: PostgresJournal, replicas: Iterable[FileJournal | ClusterJournal]) -> None:
     """What was written while the database was gone, here or (a cluster that answers) from another machine."""
     identity = main.identity()
-    for keeper in keepers:
+    for replica in replicas:
         with suppress(ClusterUnreachable, OSError):  # a disk without rights keeps nobody from an abort
-            keeper.belong_to(identity)
-            catch_up(main, keeper)
+            replica.belong_to(identity)
+            catch_up(main, replica)
 
 
 @contextmanager
@@ -130,19 +132,19 @@ def open_journals(
     `without_cluster` is for runs that move nothing there. Raises DatabaseUnreachable, and JournalRefused before any
     change, unless the caller can do `without_database`.
     """
-    keepers: list[FileJournal | ClusterJournal] = [FileJournal(ports.directory / "runs")]
+    replicas: list[FileJournal | ClusterJournal] = [FileJournal(ports.directory / "runs")]
     if not without_cluster:
-        keepers.append(ClusterJournal(ports.cluster))
+        replicas.append(ClusterJournal(ports.cluster))
     with closing(PostgresJournal(ports.state)) as main:
         try:
             if read_only:
                 main.runs()
             else:
                 main.prepare()
-                _bring_up_to_date(main, keepers)
+                _bring_up_to_date(main, replicas)
         except (DatabaseUnreachable, SqlFailed, JournalRefused):
             if not without_database:
                 raise
-            yield Journals(KeptJournal(None, [*keepers]), None)
+            yield Journals(KeptJournal(None, [*replicas]), None)
         else:
-            yield Journals(KeptJournal(main, [*keepers]), main)
+            yield Journals(KeptJournal(main, [*replicas]), main)

@@ -59,31 +59,31 @@ def preview(
 
     The guards are those of the run itself. Read-only; what cannot be observed is said in the row.
     """
-    held = evidence or {}
+    recorded = evidence or {}
     steps = [(phase, step) for phase in phases for step in phase.steps]
-    rows = tuple(_row(phase, step, held, kinds or {}) for phase, step in steps)
+    rows = tuple(_row(phase, step, recorded, kinds or {}) for phase, step in steps)
     blocked = [
         row.refused
         for row, (_, step) in zip(rows, steps, strict=True)
-        if row.refused and _is_code(step, held)
+        if row.refused and _is_code(step, recorded)
     ]
     return Plan(name, env, rows, tuple(dict.fromkeys(blocked)))
 
 
-def _is_code(step: Step, held: Mapping[str, Evidence]) -> bool:
+def _is_code(step: Step, recorded: Mapping[str, Evidence]) -> bool:
     if isinstance(step, Restore):
-        return step.of in held and held[step.of].kind in CODE
+        return step.of in recorded and recorded[step.of].kind in CODE
     return isinstance(step, Change) and step.kind in CODE
 
 
-def _row(phase: Phase, step: Step, held: Mapping[str, Evidence], kinds: Kinds) -> PlanRow:
+def _row(phase: Phase, step: Step, recorded: Mapping[str, Evidence], kinds: Kinds) -> PlanRow:
     row = (phase.name, phase.offset, step.key, describe(step))
     match step:
         case Skip():
             return PlanRow(*row[:3], does="", note=step.reason)
-        case Restore() if step.of in held and held[step.of].kind in kinds:
-            return _restored(row, step, held[step.of], kinds)
-        case Restore() if held:
+        case Restore() if step.of in recorded and recorded[step.of].kind in kinds:
+            return _restored(row, step, recorded[step.of], kinds)
+        case Restore() if recorded:
             return PlanRow(*row, note="nothing to revert")
         case Change():
             return _changed(row, step)
@@ -91,17 +91,17 @@ def _row(phase: Phase, step: Step, held: Mapping[str, Evidence], kinds: Kinds) -
             return PlanRow(*row)
 
 
-def _restored(row: tuple[str, str, str, str], step: Restore, held: Evidence, kinds: Kinds) -> PlanRow:
+def _restored(row: tuple[str, str, str, str], step: Restore, evidence: Evidence, kinds: Kinds) -> PlanRow:
     """What reverting would move, from the values that are there now, behind the guard that an undo has."""
-    change = kinds[held.kind](step.of, held.names)
+    change = kinds[evidence.kind](step.of, evidence.names)
     refused, remarks = "", list[str]()
     try:
-        remarks = guard_revert(change, held)
+        remarks = guard_revert(change, evidence)
     except Refused as guard:
         refused = f"{guard.message} {guard.hint}".strip()
     except CartctlError as unknown:
         return PlanRow(*row, note=unknown.message)
-    moved = _moved(row, change, load(change, held.before), refused)
+    moved = _moved(row, change, load(change, evidence.before), refused)
     return replace(moved, note="; ".join(text for text in (moved.note, *remarks) if text))
 
 

@@ -46,10 +46,16 @@ def short_run(ports: Ports, name: str, actions: Sequence[Action[Any]], pulse: Pu
                 _take_all(ports, actions, pulse, journals, state, lock)
             except Exception as failure:
                 ended = _ended_by(failure, actions, state)
-                told = {"message": ended.message, "hint": ended.hint}
+                reason = {"message": ended.message, "hint": ended.hint}
                 with suppress(Exception):  # what ended the run is what is told
                     _tell(
-                        journals, state, RUN, "finished", outcome="failed", exit_code=ended.exit_code, **told
+                        journals,
+                        state,
+                        RUN,
+                        "finished",
+                        outcome="failed",
+                        exit_code=ended.exit_code,
+                        **reason,
                     )
                 raise ended from failure
             except KeyboardInterrupt:
@@ -82,12 +88,12 @@ def _take_all(
 def _take(action: Action[Any], run: Run, pulse: Pulse, journals: Journals, state: State) -> None:
     began = time.monotonic()
     try:
-        found = action.find(run)
-        result = action.perform(run, pulse) if found is None else found
+        existing = action.find(run)
+        result = action.perform(run, pulse) if existing is None else existing
     except Exception as failure:
         error = as_error(failure)
-        told = {"code": error.code, "message": error.message, "hint": error.hint}
-        _tell(journals, state, action.key, "failed", **told)
+        reason = {"code": error.code, "message": error.message, "hint": error.hint}
+        _tell(journals, state, action.key, "failed", **reason)
         raise
     _tell(journals, state, action.key, "applied", seconds=round(time.monotonic() - began, 3), result=result)
 
@@ -95,9 +101,9 @@ def _take(action: Action[Any], run: Run, pulse: Pulse, journals: Journals, state
 def _ended_by(failure: Exception, actions: Sequence[Action[Any]], state: State) -> CartctlError:
     """What ended the run; a refusal promises that nothing was changed, which an earlier Action may have done."""
     error = as_error(failure)
-    made = [action.key for action in actions if action.key in state.done and not action.harmless]
-    if made and error.exit_code == Refused.exit_code:
-        return OperatorNeeded(f"{error.message} Done before: {', '.join(made)}.", hint=error.hint)
+    applied = [action.key for action in actions if action.key in state.done and not action.harmless]
+    if applied and error.exit_code == Refused.exit_code:
+        return OperatorNeeded(f"{error.message} Done before: {', '.join(applied)}.", hint=error.hint)
     return error
 
 
@@ -108,6 +114,6 @@ def _begun(journals: Journals, name: str) -> State | None:
 
 
 def _tell(journals: Journals, state: State, key: str, event: str, **data: Any) -> None:
-    told = Event(state.run, datetime.now(UTC), key, event, data)
-    journals.kept.append(told)
-    state.take(told)
+    entry = Event(state.run, datetime.now(UTC), key, event, data)
+    journals.kept.append(entry)
+    state.take(entry)

@@ -114,15 +114,15 @@ def maintenance(ports: Ports, key: str = "maintenance.on", names: tuple[str, ...
     )
 
 
-def fingerprint(ports: Ports, asked: Mapping[str, str]) -> Step:
+def fingerprint(ports: Ports, overrides: Mapping[str, str]) -> Step:
     """The catalogue before the migration, and what the workers run before they are stopped."""
-    workers = tuple(images(ports, asked)["workers"])
+    workers = tuple(images(ports, overrides)["workers"])
     return Fingerprint(ports.database, lambda: _running(release_of(ports, "release.workers", workers)))
 
 
 def _running(workers: Release) -> dict[str, dict[str, str]]:
-    found = workers.observe(workers.names)
-    return {name: {image.ref: image.digest} for name, image in found.items() if image.digest}
+    current = workers.observe(workers.names)
+    return {name: {image.ref: image.digest} for name, image in current.items() if image.digest}
 
 
 def migrate(ports: Ports) -> Step:
@@ -132,8 +132,8 @@ def migrate(ports: Ports) -> Step:
 
 def restore_carts(ports: Ports, source: str) -> Step:
     """Rows that a rollback saved, or a snapshot's, put back. Raises UsageError when there are none of this name."""
-    kept = find_kept(ports, source)
-    return RestoreCarts(ports.database, ports.env.database, kept, name=kept_name(ports, source))
+    rows = find_kept(ports, source)
+    return RestoreCarts(ports.database, ports.env.database, rows, name=kept_name(ports, source))
 
 
 def hook(ports: Ports) -> Step:
@@ -145,42 +145,46 @@ def hook(ports: Ports) -> Step:
     )
 
 
-def images(ports: Ports, asked: Mapping[str, str]) -> dict[str, dict[str, str]]:
+def images(ports: Ports, overrides: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """Group → `deployment.container` → image, with those asked for by `DEPLOYMENT[.CONTAINER]=REF` put in.
 
     Raises UsageError for a deployment that the plan does not release.
     """
     release = ports.env.release
     groups = {"api": dict(release.api), "workers": dict(release.workers), "frontend": dict(release.frontend)}
-    for name, ref in asked.items():
-        found = [
+    for name, ref in overrides.items():
+        matches = [
             (group, known)
             for group in GROUPS
             for known in groups[group]
             if name in {known, known.partition(".")[0]}
         ]
-        if len(found) != 1:
+        if len(matches) != 1:
             every = ", ".join(known for group in GROUPS for known in groups[group]) or "none"
             raise UsageError(
                 f"--image {name}={ref} names no single container of the plan.",
                 hint=f"The plan releases: {every}.",
             )
-        groups[found[0][0]][found[0][1]] = ref
+        groups[matches[0][0]][matches[0][1]] = ref
     return groups
 
 
-def release(ports: Ports, group: str, asked: Mapping[str, str], results: Results = NONE) -> Step:
+def release(ports: Ports, group: str, overrides: Mapping[str, str], results: Results = NONE) -> Step:
     """The images of one group of deployments; the run's `results` know what stopped ones ran."""
-    wanted = images(ports, asked)[group]
+    requested = images(ports, overrides)[group]
     key = f"release.{group}"
-    return release_of(ports, key, tuple(wanted), wanted, results) if wanted else Skip(key, NOT_CONFIGURED)
+    return (
+        release_of(ports, key, tuple(requested), requested, results)
+        if requested
+        else Skip(key, NOT_CONFIGURED)
+    )
 
 
 def release_of(
     ports: Ports,
     key: str,
     names: tuple[str, ...],
-    wanted: Mapping[str, str] | None = None,
+    requested: Mapping[str, str] | None = None,
     results: Results = NONE,
 ) -> Release:
     """A release, or (without `wanted`) one rebuilt from its evidence."""
@@ -189,7 +193,7 @@ def release_of(
         names,
         ports.cluster,
         timeout=ports.env.release.timeout.total_seconds(),
-        images=wanted,
+        images=requested,
         ran=lambda: (results.get("fingerprint") or {}).get("running", {}),
     )
 
@@ -203,19 +207,19 @@ def flag_store(ports: Ports) -> FlagStore:
 
 
 def flags(
-    ports: Ports, key: str = "flags", names: tuple[str, ...] = (), wanted: Target | None = None
+    ports: Ports, key: str = "flags", names: tuple[str, ...] = (), target: Target | None = None
 ) -> Flags:
     """The feature flags, moved to what is `wanted`: left out, to 0 % but for the internal companies."""
     store = flag_store(ports)
-    return Flags(key, names or names_in(store), store, wanted or off(ports.env.rollout.internal_companies))
+    return Flags(key, names or names_in(store), store, target or off(ports.env.rollout.internal_companies))
 
 
 def revision(
-    ports: Ports, key: str, names: tuple[str, ...], wanted: Mapping[str, str] | None = None
+    ports: Ports, key: str, names: tuple[str, ...], templates: Mapping[str, str] | None = None
 ) -> Revision:
     """Earlier templates, or (without `wanted`) those of the evidence."""
     timeout = ports.env.release.timeout.total_seconds()
-    return Revision(key, names, ports.cluster, timeout=timeout, wanted=wanted)
+    return Revision(key, names, ports.cluster, timeout=timeout, wanted=templates)
 
 
 def old_health(ports: Ports, recorded: Callable[[], Mapping[str, Image]]) -> OldHealth:
@@ -227,9 +231,9 @@ def recorded_images(evidence: Mapping[str, Evidence]) -> dict[str, Image]:
     """The images that releases found, from their evidence alone. Pure."""
     return {
         name: Image(value["ref"], value.get("digest"))
-        for held in evidence.values()
-        if held.kind == Release.kind
-        for name, value in held.before.items()
+        for change in evidence.values()
+        if change.kind == Release.kind
+        for name, value in change.before.items()
     }
 
 

@@ -26,14 +26,14 @@ class Wanted:
 
 
 def rollback(
-    ports: Ports, results: Mapping[str, Any], wanted: Wanted, evidence: Mapping[str, Evidence]
+    ports: Ports, results: Mapping[str, Any], options: Wanted, evidence: Mapping[str, Evidence]
 ) -> tuple[Phase, ...]:
     """The plan that reverts a run with these `results` and this `evidence`: code always, the cart's tables only on request."""
     before = step_factories.recorded_images(evidence)
-    if wanted.database:
+    if options.database:
         tables: tuple[Step, ...] = (
             CartGone(ports.api),
-            step_factories.drop(ports, Allowed(wanted.allow_data_loss, wanted.keep_dependents)),
+            step_factories.drop(ports, Allowed(options.allow_data_loss, options.keep_dependents)),
             step_factories.catalogue(ports, results),
         )
     else:

@@ -35,36 +35,36 @@ PLAN = "rollback"
 STOPS_WITHIN = 60.0  # seconds; a living run acknowledges within 5 s, then finishes what it holds
 
 
-def take_back(ports: Ports, wanted: Wanted, view: View, say: Callable[[str], None]) -> RunReport:
+def take_back(ports: Ports, options: Wanted, view: View, say: Callable[[str], None]) -> RunReport:
     """Roll back, or go on with a rollback that died.
 
     Raises Refused when there is nothing to take back, Locked when another rollback is alive.
     """
     pulse, stopped = Pulse(progress=view.progress), False
-    with interruptible(pulse), open_journals(ports, without_database=not wanted.database) as journals:
+    with interruptible(pulse), open_journals(ports, without_database=not options.database) as journals:
         if journals.main is None:
             say("The database does not answer: rolling back the code alone, under the cluster's own lock.")
         else:
-            stopped = _stop_living(ports, journals, wanted, pulse, say)
-        state, taken = choose(journals, wanted)
+            stopped = _stop_living(ports, journals, options, pulse, say)
+        state, deployment = choose(journals, options)
         with _locked(ports, journals, state, pulse) as lock:
-            made = journals.origin(taken)
-            state.results |= {name: made[name] for name in ("fingerprint", "migrate") if name in made}
-            phases = rollback(ports, state.results, wanted, state.inherited)
+            results = journals.origin(deployment)
+            state.results |= {name: results[name] for name in ("fingerprint", "migrate") if name in results}
+            phases = rollback(ports, state.results, options, state.inherited)
             if state.started is None:
                 _refuse_blocked(ports, phases, state, stopped=stopped)
             journey = Journey(
                 PLAN,
                 phases,
-                facts={"database": wanted.database},
-                of=taken.run,
+                facts={"database": options.database},
+                of=deployment.run,
                 on_failure=OnFailure.GO_ON,
                 next_commands=_next_commands(ports.env.name, state),
             )
-            told = carry_out(journey, state, ports, journals, lock=lock, pulse=pulse, view=view)
-        for run in (taken, *journals.since(taken)):
-            _end_of(run, told, journals)
-    return told
+            report = carry_out(journey, state, ports, journals, lock=lock, pulse=pulse, view=view)
+        for run in (deployment, *journals.since(deployment)):
+            _end_of(run, report, journals)
+    return report
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +112,17 @@ class Shown:
                 refuse_bad(self.checks)
 
 
-def show_plan(ports: Ports, wanted: Wanted, *, only_shown: bool = False) -> Shown:
+def show_plan(ports: Ports, options: Wanted, *, only_shown: bool = False) -> Shown:
     """Look at everything a rollback would do. Read-only. Raises what the rollback itself would refuse.
 
     With `only_shown` a role that may only read is not refused for what it may not do.
     """
-    with open_journals(ports, without_database=not wanted.database, read_only=True) as journals:
-        state, taken = choose(journals, wanted)
-        results = journals.origin(taken)
+    with open_journals(ports, without_database=not options.database, read_only=True) as journals:
+        state, deployment = choose(journals, options)
+        results = journals.origin(deployment)
     drop = (
-        step_factories.drop_plan(ports, results, keep_dependents=wanted.keep_dependents)
-        if wanted.database
+        step_factories.drop_plan(ports, results, keep_dependents=options.keep_dependents)
+        if options.database
         else None
     )
     if drop and state.started is None:
@@ -130,14 +130,14 @@ def show_plan(ports: Ports, wanted: Wanted, *, only_shown: bool = False) -> Show
     plan = preview(
         PLAN,
         ports.env.name,
-        rollback(ports, results, wanted, state.inherited),
+        rollback(ports, results, options, state.inherited),
         state.evidence,
         known_kinds(ports),
     )
-    began = taken.started.at if taken.started else None
+    began = deployment.started.at if deployment.started else None
     checks = drop_checks(ports, drop, Pulse()) if drop and not drop.empty else Checks()
     checks = for_a_reader(ports, checks) if only_shown else checks
-    return Shown(taken.run, plan, drop, began, _images(plan, state.evidence), checks)
+    return Shown(deployment.run, plan, drop, began, _images(plan, state.evidence), checks)
 
 
 def _images(plan: Plan, evidence: Mapping[str, Evidence]) -> tuple[ImageMove, ...]:
@@ -152,7 +152,7 @@ def _images(plan: Plan, evidence: Mapping[str, Evidence]) -> tuple[ImageMove, ..
     return tuple(move for move in moves if move.now != move.then)
 
 
-def choose(journals: Journals, wanted: Wanted) -> tuple[State, State]:
+def choose(journals: Journals, options: Wanted) -> tuple[State, State]:
     """The rollback's own state, begun or new, and that of the run it takes back. Read-only.
 
     A new one holds what it takes over: what the run moved and did not put back, what an earlier rollback of it left, and
@@ -160,55 +160,55 @@ def choose(journals: Journals, wanted: Wanted) -> tuple[State, State]:
     """
     unfinished = journals.unfinished()
     if unfinished is not None and unfinished.plan == PLAN:
-        taken = journals.state(str(unfinished.of))
-        if wanted.run not in {None, taken.run}:
+        deployment = journals.state(str(unfinished.of))
+        if options.run not in {None, deployment.run}:
             raise Refused(
-                f"The rollback {unfinished.run} of {taken.run} is unfinished.",
+                f"The rollback {unfinished.run} of {deployment.run} is unfinished.",
                 hint="Go on with it: cartctl rollback",
             )
-        return unfinished, taken
-    taken = _to_take(journals, wanted)
+        return unfinished, deployment
+    deployment = _to_take(journals, options)
     state = State(new_run_id())
-    state.inherit(taken)
-    if wanted.database and wanted.run is None and wanted.journal is None:
-        state.evidence = {**taken.touched, **state.evidence}
-        for later in journals.since(taken):
+    state.inherit(deployment)
+    if options.database and options.run is None and options.journal is None:
+        state.evidence = {**deployment.touched, **state.evidence}
+        for later in journals.since(deployment):
             state.evidence = chained(state.evidence, later)
-    state.evidence |= journals.left_by(taken)
-    return state, taken
+    state.evidence |= journals.left_by(deployment)
+    return state, deployment
 
 
-def _to_take(journals: Journals, wanted: Wanted) -> State:
-    if wanted.journal:
-        return read_journal_file(wanted.journal)
-    if not wanted.database:
-        return select(journals, wanted.run)
-    if wanted.run is not None:
-        return with_tables(journals, wanted.run)
+def _to_take(journals: Journals, options: Wanted) -> State:
+    if options.journal:
+        return read_journal_file(options.journal)
+    if not options.database:
+        return select(journals, options.run)
+    if options.run is not None:
+        return with_tables(journals, options.run)
     return journals.migrating() or newest_change(journals)
 
 
 def chained(evidence: Mapping[str, Evidence], later: State) -> dict[str, Evidence]:
     """Releases on top of releases: what was before the first, and every image asked for since. Pure."""
-    found = {**later.evidence, **evidence}
+    merged = {**later.evidence, **evidence}
     for key, newer in later.touched.items():
         older = evidence.get(key)
         if newer.kind == "release" and older is not None and older.names == newer.names:
-            found[key] = replace(older, to=(*older.to, newer.before, *newer.to))
+            merged[key] = replace(older, to=(*older.to, newer.before, *newer.to))
         elif newer.kind == "release":
-            found[key] = newer
-    return found
+            merged[key] = newer
+    return merged
 
 
 def _stop_living(
-    ports: Ports, journals: Journals, wanted: Wanted, pulse: Pulse, say: Callable[[str], None]
+    ports: Ports, journals: Journals, options: Wanted, pulse: Pulse, say: Callable[[str], None]
 ) -> bool:
     """A running deployment hands over, and True is returned; a running rollback does not, unless it is taken over."""
     with ports.state.session("look for a living run") as connection:
         holder = find_holder(connection, journals.owned)
-    if holder and journals.state(holder.run).plan == PLAN and not wanted.take_over:
+    if holder and journals.state(holder.run).plan == PLAN and not options.take_over:
         raise Locked(f"A rollback is at work: {holder}.", hint="Wait for it; one that hangs: --take-over")
-    hand_over(ports.state, journals.kept, pulse, take_over=wanted.take_over, timeout=STOPS_WITHIN, say=say)
+    hand_over(ports.state, journals.kept, pulse, take_over=options.take_over, timeout=STOPS_WITHIN, say=say)
     return holder is not None
 
 
@@ -230,20 +230,24 @@ def _refuse_blocked(ports: Ports, phases: Sequence[Phase], state: State, *, stop
 
 @contextmanager
 def _locked(ports: Ports, journals: Journals, state: State, pulse: Pulse) -> Iterator[Lock]:
-    with ExitStack() as held:
+    with ExitStack() as stack:
         lock: Lock | None = None
         if journals.main is not None:
             with suppress(SqlFailed):  # a database that answers and takes no writes keeps no lock's owner
-                lock = held.enter_context(RunLock(ports.state, journals.owned, state.run, pulse, wait=2))
-        yield lock or held.enter_context(ports.cluster.lease(holder_of(state.run)))
+                lock = stack.enter_context(RunLock(ports.state, journals.owned, state.run, pulse, wait=2))
+        yield lock or stack.enter_context(ports.cluster.lease(holder_of(state.run)))
 
 
-def _end_of(taken: State, told: RunReport, journals: Journals) -> None:
+def _end_of(deployment: State, report: RunReport, journals: Journals) -> None:
     """A run that was unfinished has its end now: it was rolled back, by this one."""
-    if taken.finished or taken.started is None or told.outcome not in {"succeeded", "inconclusive"}:
+    if (
+        deployment.finished
+        or deployment.started is None
+        or report.outcome not in {"succeeded", "inconclusive"}
+    ):
         return
-    data = {"outcome": "rolled_back", "exit_code": 4, "message": f"taken back by {told.run}"}
-    journals.kept.append(Event(taken.run, datetime.now(UTC), RUN, "finished", data))
+    data = {"outcome": "rolled_back", "exit_code": 4, "message": f"taken back by {report.run}"}
+    journals.kept.append(Event(deployment.run, datetime.now(UTC), RUN, "finished", data))
 
 
 def _next_commands(env: str, state: State) -> NextCommands:

@@ -79,9 +79,11 @@ def of_time(state: State) -> str:
 def released(evidence: Mapping[str, Evidence]) -> dict[str, tuple[str, str]]:
     """Container → the image before and the one asked for, of every release that changed it. Pure."""
     moves: dict[str, tuple[str, str]] = {}
-    for held in evidence.values():
-        if held.kind == "release" and held.to:
-            refs = {name: (_ref(held.before.get(name)), _ref(held.to[-1].get(name))) for name in held.names}
+    for change in evidence.values():
+        if change.kind == "release" and change.to:
+            refs = {
+                name: (_ref(change.before.get(name)), _ref(change.to[-1].get(name))) for name in change.names
+            }
             moves |= {name: move for name, move in refs.items() if move[0] != move[1]}
     return moves
 
@@ -102,8 +104,8 @@ def _in_effect(journals: Journals) -> str:
         if not reverted and _changed_something(state, by):
             moves = "; ".join(f"{name} {a} → {b}" for name, (a, b) in released(state.touched).items())
             env = state.started.data.get("env", "") if state.started else ""
-            told = f"In effect is run {state.run}{of_time(state)}" + (f" ({moves})" if moves else "")
-            return f"{told}. To roll it back: cartctl rollback --run {state.run}" + (
+            description = f"In effect is run {state.run}{of_time(state)}" + (f" ({moves})" if moves else "")
+            return f"{description}. To roll it back: cartctl rollback --run {state.run}" + (
                 f" --env {env}" if env else ""
             )
     return "No other deployment is in effect."
@@ -129,7 +131,7 @@ def _reverts(rollback: State, deployment: State) -> bool:
     """One that ended well and left no code where it was; with the database it took every deployment since its own."""
     if rollback.outcome not in {"succeeded", "inconclusive"}:
         return False
-    if any(held.kind == "release" for held in rollback.evidence.values()):
+    if any(change.kind == "release" for change in rollback.evidence.values()):
         return False
     since = _dropped(rollback) and rollback.of is not None and rollback.of <= deployment.run
     return rollback.of == deployment.run or since
@@ -147,13 +149,13 @@ def _changed_something(state: State, by: str | None) -> bool:
         return True
     if state.outcome == "rolled_back":
         return bool(state.touched)
-    return any(_moved(held) for held in state.evidence.values())
+    return any(_moved(change) for change in state.evidence.values())
 
 
-def _moved(held: Evidence) -> bool:
+def _moved(change: Evidence) -> bool:
     """Images are compared by reference: a digest is learnt later."""
-    before = {name: _ref(value) for name, value in held.before.items()}
-    return any({name: _ref(value) for name, value in to.items()} != before for to in held.to)
+    before = {name: _ref(value) for name, value in change.before.items()}
+    return any({name: _ref(value) for name, value in to.items()} != before for to in change.to)
 
 
 def _ref(value: Any) -> Any:

@@ -23,7 +23,7 @@ PLAN = "revision"
 
 def parse_revisions(given: Sequence[str]) -> dict[str, str]:
     """DEPLOYMENT=N as typed. Raises UsageError."""
-    found = {}
+    revisions = {}
     for one in given:
         name, _, revision = one.partition("=")
         if not name or not revision.isdecimal() or int(revision) < 1:
@@ -31,15 +31,15 @@ def parse_revisions(given: Sequence[str]) -> dict[str, str]:
                 f"--to-revision {one} is not DEPLOYMENT=N.",
                 hint="For example: --to-revision payment-api=3; see kubectl rollout history deployment/payment-api -n NAMESPACE",
             )
-        found[name] = str(int(revision))
-    return found
+        revisions[name] = str(int(revision))
+    return revisions
 
 
 def show_revisions(ports: Ports, revisions: Mapping[str, str]) -> Plan:
     """What going to these revisions would change. Read-only. Raises as `put_back`, before anything begins."""
     with open_journals(ports, read_only=True) as journals:
-        begun = _begun(journals, revisions)
-    phases = _phases(ports, revisions, begun)
+        unfinished = _begun(journals, revisions)
+    phases = _phases(ports, revisions, unfinished)
     plan = preview(PLAN, ports.env.name, phases)
     return replace(plan, rows=tuple(_in_words(row, ports.cluster) for row in plan.rows))
 
@@ -83,24 +83,24 @@ def put_back(ports: Ports, revisions: Mapping[str, str], view: View) -> RunRepor
             return carry_out(journey, state, ports, journals, lock=lock, pulse=pulse, view=view)
 
 
-def _phases(ports: Ports, revisions: Mapping[str, str], begun: State | None) -> tuple[Phase, ...]:
-    held = begun.touched.get(PLAN) if begun else None
-    wanted = {  # a revision that a cluster has gone to has another number there: once begun, the journal knows the template
-        name: held.to[-1][name] if held else ports.cluster.template_of(name, number)
+def _phases(ports: Ports, revisions: Mapping[str, str], unfinished: State | None) -> tuple[Phase, ...]:
+    evidence = unfinished.touched.get(PLAN) if unfinished else None
+    templates = {  # a revision that a cluster has gone to has another number there: once begun, the journal knows the template
+        name: evidence.to[-1][name] if evidence else ports.cluster.template_of(name, number)
         for name, number in revisions.items()
     }
     steps = (
-        step_factories.revision(ports, PLAN, tuple(wanted), wanted),
-        step_factories.old_health(ports, lambda: _images(ports.cluster, wanted)),
+        step_factories.revision(ports, PLAN, tuple(templates), templates),
+        step_factories.old_health(ports, lambda: _images(ports.cluster, templates)),
     )
     return (Phase("1 Code", "", steps),)
 
 
-def _images(cluster: Cluster, wanted: Mapping[str, str]) -> dict[str, Image]:
+def _images(cluster: Cluster, templates: Mapping[str, str]) -> dict[str, Image]:
     """The images of the wanted templates, by `deployment.container`. Read-only."""
     return {
         f"{name}.{container}": Image(ref)
-        for name, template in wanted.items()
+        for name, template in templates.items()
         for one in cluster.revisions(name)
         if one.template == template
         for container, ref in one.images.items()
@@ -111,11 +111,11 @@ def _begun(journals: Journals, revisions: Mapping[str, str]) -> State | None:
     unfinished = journals.unfinished()
     if unfinished is None or unfinished.plan != PLAN or unfinished.started is None:
         return None
-    former = unfinished.started.data.get("facts", {}).get("revisions")
-    if former != dict(revisions):
-        told = ", ".join(f"{name}={revision}" for name, revision in (former or {}).items())
+    previous = unfinished.started.data.get("facts", {}).get("revisions")
+    if previous != dict(revisions):
+        targets = ", ".join(f"{name}={revision}" for name, revision in (previous or {}).items())
         raise Refused(
-            f"The run {unfinished.run} to {told} is unfinished.",
-            hint=f"Go on with it: cartctl rollback --to-revision {told.replace(', ', ' --to-revision ')}",
+            f"The run {unfinished.run} to {targets} is unfinished.",
+            hint=f"Go on with it: cartctl rollback --to-revision {targets.replace(', ', ' --to-revision ')}",
         )
     return unfinished

@@ -26,21 +26,21 @@ def flags_asked(ports: Ports, expected: Mapping[str, Mapping[str, bool]], *, opt
     )
 
 
-def gates(desk: Desk) -> Gates:
+def gates(inputs: Desk) -> Gates:
     """What must be so before a stage is entered. Close its watch afterwards."""
-    ports = desk.ports
+    ports = inputs.ports
     env, rate = ports.env, ports.env.thresholds.error_rate
     interval = env.metrics.scrape_interval.total_seconds() if env.metrics else 15.0
     past = Past(ports.metrics, rate.critical, rate.rollback_after.total_seconds(), interval)
     logs = step_factories.log_errors(ports, since=min(env.rollout.gate.lookback, LOGS_BACK).total_seconds())
-    judged = (lambda: _conversion(desk)) if desk.already else None
+    conversion = (lambda: _conversion(inputs)) if inputs.already else None
     every = env.monitor.every.total_seconds()
     smoke: Any = step_factories.smoke(ports)
-    return Gates(new_watch(ports), past, smoke, logs, env.rollout.gate, judged, every=every)
+    return Gates(new_watch(ports), past, smoke, logs, env.rollout.gate, conversion, every=every)
 
 
-def _conversion(desk: Desk) -> CheckResult:
+def _conversion(inputs: Desk) -> CheckResult:
     until = datetime.now(UTC)
-    gate = desk.ports.env.rollout.gate
-    on = desk.already | frozenset(desk.ports.env.rollout.internal_companies)
-    return judge_conversion(count_carts(desk.ports.database, until - gate.lookback, until), on, gate)
+    gate = inputs.ports.env.rollout.gate
+    on = inputs.already | frozenset(inputs.ports.env.rollout.internal_companies)
+    return judge_conversion(count_carts(inputs.ports.database, until - gate.lookback, until), on, gate)

@@ -47,172 +47,174 @@ class Told:
     approved_by: str = ""
 
 
-def propose_start(desk: Desk, start: date | None, told: Told) -> Proposal:
+def propose_start(inputs: Desk, start: date | None, options: Told) -> Proposal:
     """Off for everybody but the internal companies, and the day from which days are counted.
 
     Raises UsageError for a date in the past, Refused while a rollout is under way.
     """
-    if desk.record.begun:
+    if inputs.record.begun:
         raise Refused(
-            f"A rollout has been under way since {desk.record.start}.",
+            f"A rollout has been under way since {inputs.record.start}.",
             hint="Stop it first: cartctl rollout abort",
         )
-    begin = start or desk.ports.env.rollout.start
+    begin = start or inputs.ports.env.rollout.start
     if begin is None:
         raise UsageError("There is no start date.", hint="Say --date YYYY-MM-DD, or set rollout.start.")
-    today = desk.schedule_from(begin).today(desk.clock())
+    today = inputs.schedule_from(begin).today(inputs.clock())
     if begin < today:
         raise UsageError(
             f"The start date {begin} is in the past; today is {today}.", hint="Say --date YYYY-MM-DD."
         )
     refuse_other_library()
-    rollout = desk.ports.env.rollout
-    first = desk.stages[0]
+    rollout = inputs.ports.env.rollout
+    first = inputs.stages[0]
     allocation = rollout.companies.allocation if rollout.companies else "exact"
     setting = Setting(Decimal(0), allocation, (), None, rollout.internal_companies, rollout.seed)
     entered = 0 if begin == today and first.percent == 0 and first.first == 0 else -1
-    step = _counted(desk, Step("start", told.why, (today - begin).days, today, entered), setting, told)
+    step = _counted(
+        inputs, Step("start", options.why, (today - begin).days, today, entered), setting, options
+    )
     name = first.name if entered == 0 else "before the first stage"
     frozen = freeze(rollout.seed).to_json()
-    return _proposal(desk, replace(step, name=name, start=begin, frozen=frozen, before=""), setting)
+    return _proposal(inputs, replace(step, name=name, start=begin, frozen=frozen, before=""), setting)
 
 
-def propose_stage(desk: Desk, index: int, told: Told, gates: Checks | None) -> Proposal:
+def propose_stage(inputs: Desk, index: int, options: Told, gates: Checks | None) -> Proposal:
     """Entering a stage. Raises Refused when a company would lose what it has, or a sign-off is missing."""
-    stage, now = desk.stages[index], desk.clock()
-    if stage.signoff and not told.approved_by:
+    stage, now = inputs.stages[index], inputs.clock()
+    if stage.signoff and not options.approved_by:
         raise Refused(
             f"{stage.name} waits for somebody's approval.", hint="cartctl rollout advance --approved-by NAME"
         )
-    setting = setting_for(desk.ground, stage, _allocation(desk), desk.already, _listed(desk))
+    setting = setting_for(inputs.ground, stage, _allocation(inputs), inputs.already, _listed(inputs))
     step = Step(
         "advance",
-        told.why,
-        desk.schedule.day(now),
-        desk.schedule.today(now),
+        options.why,
+        inputs.schedule.day(now),
+        inputs.schedule.today(now),
         index,
         stage.name,
-        approved_by=told.approved_by,
+        approved_by=options.approved_by,
     )
-    step = _counted(desk, step, setting, told, stage)
-    found = [f"{one.name}: {one.verdict} ({one.observed})" for one in gates.checks] if gates else []
-    made = _proposal(desk, replace(step, gates=found), setting)
-    if made.removed:
+    step = _counted(inputs, step, setting, options, stage)
+    gate_lines = [f"{one.name}: {one.verdict} ({one.observed})" for one in gates.checks] if gates else []
+    proposal = _proposal(inputs, replace(step, gates=gate_lines), setting)
+    if proposal.removed:
         raise Refused(
-            f"{len(made.removed)} companies would lose what they have: {_some(made.removed)}.",
+            f"{len(proposal.removed)} companies would lose what they have: {_some(proposal.removed)}.",
             hint="Look with: cartctl rollout preview",
         )
-    return made
+    return proposal
 
 
-def propose_percent(desk: Desk, percent: Decimal, told: Told) -> Proposal:
+def propose_percent(inputs: Desk, percent: Decimal, options: Told) -> Proposal:
     """A percentage outside the schedule. Lowered, it keeps those who come first. Raises Refused without `force`."""
-    if not told.force:
+    if not options.force:
         raise Refused("This leaves the schedule aside.", hint="Say --force, and --why; it is recorded.")
     stage = Stage(0, 0, f"{percent.normalize():f}%", percent)
-    allocation, ground = _allocation(desk), desk.ground
-    setting = setting_for(ground, stage, allocation, desk.already, _listed(desk))
-    wanted = target(percent, len(ground.companies.ids))
-    if wanted < len(desk.already):
-        kept = tuple(sorted(ground.buckets.first(desk.already, wanted))) if allocation == "exact" else ()
-        setting = replace(setting, cohort=kept)
-    now = desk.clock()
-    step = Step("set", told.why, desk.schedule.day(now), desk.schedule.today(now), name=stage.name)
-    return _proposal(desk, _counted(desk, step, setting, told, stage), setting)
+    allocation, ground = _allocation(inputs), inputs.ground
+    setting = setting_for(ground, stage, allocation, inputs.already, _listed(inputs))
+    count = target(percent, len(ground.companies.ids))
+    if count < len(inputs.already):
+        cohort = tuple(sorted(ground.buckets.first(inputs.already, count))) if allocation == "exact" else ()
+        setting = replace(setting, cohort=cohort)
+    now = inputs.clock()
+    step = Step("set", options.why, inputs.schedule.day(now), inputs.schedule.today(now), name=stage.name)
+    return _proposal(inputs, _counted(inputs, step, setting, options, stage), setting)
 
 
-def propose_abort(desk: Desk, told: Told) -> Proposal:
+def propose_abort(inputs: Desk, options: Told) -> Proposal:
     """To 0 %, with those who were on as the companies to ask about, as far as they can be known without the database."""
-    internal = desk.ports.env.rollout.internal_companies
+    internal = inputs.ports.env.rollout.internal_companies
     on: list[str] = []
     with suppress(CartctlError):  # an emergency waits for no list
-        on = sorted(desk.already)
+        on = sorted(inputs.already)
     expected = {one: dict.fromkeys(FLAGS, one in internal) for one in (*internal[:1], *on[:8], NOBODY)}
-    now = desk.clock()
-    step = Step("abort", told.why, None, now.date(), after="0", removed=len(on))
+    now = inputs.clock()
+    step = Step("abort", options.why, None, now.date(), after="0", removed=len(on))
     with suppress(CartctlError):
         step = replace(
-            step, before=desk.record.percent, day=desk.schedule.day(now), on=desk.schedule.today(now)
+            step, before=inputs.record.percent, day=inputs.schedule.day(now), on=inputs.schedule.today(now)
         )
     return Proposal(step, Setting(internal=internal), None, (), tuple(on), expected)
 
 
-def propose_word(desk: Desk, action: str, told: Told) -> Proposal:
+def propose_word(inputs: Desk, action: str, options: Told) -> Proposal:
     """`hold` or `resume`: recorded, and nothing moved. Raises Refused where it would say what is so already."""
-    held = desk.standing.held is not None
-    if not desk.record.begun or held == (action == "hold"):
-        state = "aborted" if not desk.record.begun else "on hold already" if held else "not on hold"
+    on_hold = inputs.standing.held is not None
+    if not inputs.record.begun or on_hold == (action == "hold"):
+        state = "aborted" if not inputs.record.begun else "on hold already" if on_hold else "not on hold"
         raise Refused(f"The rollout is {state}.", hint="See: cartctl rollout status")
-    now = desk.clock()
-    return Proposal(Step(action, told.why, desk.schedule.day(now), desk.schedule.today(now)))
+    now = inputs.clock()
+    return Proposal(Step(action, options.why, inputs.schedule.day(now), inputs.schedule.today(now)))
 
 
 def values_for(setting: Setting, before: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a setting, but for flags that were set by hand."""
-    wanted = render(setting)
+    rendered = render(setting)
     hands = {name for name in FLAGS if is_by_hand(before.get(name))}
-    return {name: before[name] if name.rpartition("/")[2] in hands else wanted.get(name) for name in before}
+    return {name: before[name] if name.rpartition("/")[2] in hands else rendered.get(name) for name in before}
 
 
-def _listed(desk: Desk) -> tuple[str, ...]:
+def _listed(inputs: Desk) -> tuple[str, ...]:
     """The list as it was written last."""
-    return desk.setting.cohort if desk.setting is not None and desk.record.begun else ()
+    return inputs.setting.cohort if inputs.setting is not None and inputs.record.begun else ()
 
 
-def _allocation(desk: Desk) -> Any:
-    companies = desk.ports.env.rollout.companies
+def _allocation(inputs: Desk) -> Any:
+    companies = inputs.ports.env.rollout.companies
     return companies.allocation if companies else "exact"
 
 
-def _counted(desk: Desk, step: Step, setting: Setting, told: Told, stage: Stage | None = None) -> Step:
-    pool = desk.companies.pool(beta=stage.beta if stage else False)
-    now = setting.members(desk.companies.ids, desk.ground.buckets)
+def _counted(inputs: Desk, step: Step, setting: Setting, options: Told, stage: Stage | None = None) -> Step:
+    pool = inputs.companies.pool(beta=stage.beta if stage else False)
+    now = setting.members(inputs.companies.ids, inputs.ground.buckets)
     return replace(
         step,
-        before=desk.record.percent,
+        before=inputs.record.percent,
         after=f"{setting.percent.normalize():f}",
         of="beta companies" if stage and stage.beta else "companies",
         allocation=setting.allocation,
         eligible=len(pool),
         target=target(setting.percent, len(pool)),
         enabled=len(now),
-        added=len(now - desk.already),
-        removed=len(desk.already - now),
-        forced=told.force,
+        added=len(now - inputs.already),
+        removed=len(inputs.already - now),
+        forced=options.force,
     )
 
 
-def _proposal(desk: Desk, step: Step, setting: Setting) -> Proposal:
+def _proposal(inputs: Desk, step: Step, setting: Setting) -> Proposal:
     """With its document tried on the library: what it answers is what was counted. Raises StepFailed for one too large."""
-    _refuse_unshared(setting, desk)
-    now = setting.members(desk.companies.ids, desk.ground.buckets)
-    added, removed = sorted(now - desk.already), sorted(desk.already - now)
-    values = values_for(setting, desk.values)
-    document = put_in(desk.document, values)
+    _refuse_unshared(setting, inputs)
+    now = setting.members(inputs.companies.ids, inputs.ground.buckets)
+    added, removed = sorted(now - inputs.already), sorted(inputs.already - now)
+    values = values_for(setting, inputs.values)
+    document = put_in(inputs.document, values)
     write(document, "a ConfigMap")
-    asked = Evaluation(document)
-    rest = (one for one in desk.companies.ids if one not in now)
+    evaluation = Evaluation(document)
+    rest = (one for one in inputs.companies.ids if one not in now)
     for one in _first(TRIED, [*added, *removed, *rest, *now]):
-        if asked.on(desk.flag, one) is not (one in now):
+        if evaluation.on(inputs.flag, one) is not (one in now):
             raise BucketingChanged(
                 f"The flags' library answers otherwise than was counted, for example for {one}.",
                 hint="Nothing was written. Install the version of openfeature-flagd-core that cartctl was released with.",
             )
-    outside = [one for one in desk.companies.ids if one not in now]
+    outside = [one for one in inputs.companies.ids if one not in now]
     some = [*setting.internal[:1], *added[:ASKED], *_first(ASKED, [*removed, *outside])]
-    return Proposal(step, setting, None, tuple(added), tuple(removed), answers(desk, values, some))
+    return Proposal(step, setting, None, tuple(added), tuple(removed), answers(inputs, values, some))
 
 
-def answers(desk: Desk, values: Mapping[str, Any], companies: Iterable[str]) -> dict[str, dict[str, bool]]:
+def answers(inputs: Desk, values: Mapping[str, Any], companies: Iterable[str]) -> dict[str, dict[str, bool]]:
     """What the library has for companies when the document holds these values: company → each flag that is defined → on."""
-    asked = Evaluation(put_in(desk.document, values))
-    defined = [name for name in FLAGS if {**desk.values, **values}.get(name) is not None]
-    return {company: {name: asked.on(name, company) for name in defined} for company in companies}
+    evaluation = Evaluation(put_in(inputs.document, values))
+    defined = [name for name in FLAGS if {**inputs.values, **values}.get(name) is not None]
+    return {company: {name: evaluation.on(name, company) for name in defined} for company in companies}
 
 
-def _refuse_unshared(setting: Setting, desk: Desk) -> None:
+def _refuse_unshared(setting: Setting, inputs: Desk) -> None:
     """Raise Refused for ids that other languages' libraries hash otherwise: by share, a company would have it here and not there."""
-    odd = [one for one in desk.companies.ids if not one.isascii()]
+    odd = [one for one in inputs.companies.ids if not one.isascii()]
     if odd and setting.allocation == "fractional" and 0 < setting.percent < HUNDRED:
         raise Refused(
             f"{len(odd)} companies have ids beyond ASCII, which applications in other languages put elsewhere: {_some(odd)}.",

@@ -62,88 +62,94 @@ class FlagList:
     others: int
 
 
-def list_flags(desk: Desk) -> FlagList:
+def list_flags(inputs: Desk) -> FlagList:
     """The cart's flags as they stand. Read-only."""
-    rows = tuple(FlagRow(name, _decided(desk, name), desk.values.get(PLAIN + name)) for name in FLAGS)
-    others = sum(name not in FLAGS for name in desk.document.get("flags", {}))
-    return FlagList(step_factories.flag_store(desk.ports).place, rows, others)
+    rows = tuple(FlagRow(name, _decided(inputs, name), inputs.values.get(PLAIN + name)) for name in FLAGS)
+    others = sum(name not in FLAGS for name in inputs.document.get("flags", {}))
+    return FlagList(step_factories.flag_store(inputs.ports).place, rows, others)
 
 
-def evaluate(desk: Desk, company: str) -> CompanyFlags:
+def evaluate(inputs: Desk, company: str) -> CompanyFlags:
     """What the library answers for a company. Read-only. Raises UsageError for one that nobody knows."""
-    rollout = desk.ports.env.rollout
+    rollout = inputs.ports.env.rollout
     known = (
-        rollout.companies is None or company in rollout.internal_companies or company in desk.companies.ids
+        rollout.companies is None or company in rollout.internal_companies or company in inputs.companies.ids
     )
     if not known:
         raise UsageError(f"There is no company {company}.", hint="Its id as rollout.companies gives it.")
-    asked = Evaluation(desk.document)
-    flags = {name: asked.on(name, company) for name in FLAGS}
-    return CompanyFlags(company, flags, _reason(desk.setting, company, asked.reason(FLAGS[0], company)))
+    evaluation = Evaluation(inputs.document)
+    flags = {name: evaluation.on(name, company) for name in FLAGS}
+    return CompanyFlags(
+        company, flags, _reason(inputs.setting, company, evaluation.reason(FLAGS[0], company))
+    )
 
 
 def set_flag(
-    ports: Ports, flag: str, to: To, told: Told, view: View, *, clock: Clock | None = None
+    ports: Ports, flag: str, to: To, options: Told, view: View, *, clock: Clock | None = None
 ) -> RunReport | None:
     """One flag on or off for everybody whatever the rollout does, or following it again. Raises UsageError for an unknown one."""
     if flag not in FLAGS:
         raise UsageError(f"There is no flag {flag}.", hint=f"The cart's flags: {', '.join(FLAGS)}.")
-    return change(ports, lambda desk, _: _by_hand(desk, flag, to, told), view, clock=clock)
+    return change(ports, lambda inputs, _: _by_hand(inputs, flag, to, options), view, clock=clock)
 
 
-def undo(ports: Ports, told: Told, view: View, *, clock: Clock | None = None) -> RunReport | None:
+def undo(ports: Ports, options: Told, view: View, *, clock: Clock | None = None) -> RunReport | None:
     """Put back what the newest change of the flags has moved. Raises Refused when somebody has changed them since."""
-    return change(ports, lambda desk, _: _undoing(desk, told), view, clock=clock)
+    return change(ports, lambda inputs, _: _undoing(inputs, options), view, clock=clock)
 
 
-def _by_hand(desk: Desk, flag: str, to: To, told: Told) -> Proposal:
-    setting = desk.setting or Setting(internal=desk.ports.env.rollout.internal_companies)
+def _by_hand(inputs: Desk, flag: str, to: To, options: Told) -> Proposal:
+    setting = inputs.setting or Setting(internal=inputs.ports.env.rollout.internal_companies)
     followed = render(setting)
     value = followed[flag] if to == "rollout" else set_by_hand(to == "on")
     values = {flag: value}
     if to == "rollout":
         values[EVALUATOR] = followed[EVALUATOR]
-    if step_factories.flag_store(desk.ports).keeps_plain:
+    if step_factories.flag_store(inputs.ports).keeps_plain:
         values[PLAIN + flag] = (
             followed[PLAIN + flag] if to == "rollout" else "true" if to == "on" else "false"
         )
-    now = desk.clock()
-    step = Step(f"flags set {to}", told.why, on=now.date(), name=flag)
-    return Proposal(step, None, values, expected=answers(desk, values, _asked_about(desk)))
+    now = inputs.clock()
+    step = Step(f"flags set {to}", options.why, on=now.date(), name=flag)
+    return Proposal(step, None, values, expected=answers(inputs, values, _asked_about(inputs)))
 
 
-def _undoing(desk: Desk, told: Told) -> Proposal:
-    state, step = _newest(desk)
+def _undoing(inputs: Desk, options: Told) -> Proposal:
+    state, step = _newest(inputs)
     evidence = state.evidence["flags"]
     moved = [name for name in evidence.names if evidence.to[-1].get(name) != evidence.before.get(name)]
-    other = [name for name in moved if desk.values.get(name) != evidence.to[-1].get(name)]
+    other = [name for name in moved if inputs.values.get(name) != evidence.to[-1].get(name)]
     if other:
         raise ChangedBySomebodyElse(
             f"{', '.join(other)} has been changed since run {state.run}.",
             hint="Look at it with: cartctl flags list",
         )
     back: dict[str, Any] = {name: evidence.before.get(name) for name in moved}
-    setting = read_setting({**desk.values, **back})
+    setting = read_setting({**inputs.values, **back})
     percent = setting.percent if setting else Decimal(step.before or 0)
     stage = None if step.stage is None or step.action == "start" else step.stage - 1
-    made = Step(
-        "flags undo", told.why or f"run {state.run}", on=desk.clock().date(), stage=stage, undoes=step.action
+    undo_step = Step(
+        "flags undo",
+        options.why or f"run {state.run}",
+        on=inputs.clock().date(),
+        stage=stage,
+        undoes=step.action,
     )
-    made = replace(made, before=desk.record.percent, after=f"{percent.normalize():f}")
-    return Proposal(made, None, back, expected=answers(desk, back, _asked_about(desk)))
+    undo_step = replace(undo_step, before=inputs.record.percent, after=f"{percent.normalize():f}")
+    return Proposal(undo_step, None, back, expected=answers(inputs, back, _asked_about(inputs)))
 
 
-def _asked_about(desk: Desk) -> tuple[str, ...]:
+def _asked_about(inputs: Desk) -> tuple[str, ...]:
     """An internal company, one there is not, and some that there are."""
-    rollout = desk.ports.env.rollout
-    some = desk.companies.ids[:: max(1, len(desk.companies.ids) // 8)] if rollout.companies else ()
+    rollout = inputs.ports.env.rollout
+    some = inputs.companies.ids[:: max(1, len(inputs.companies.ids) // 8)] if rollout.companies else ()
     return (*rollout.internal_companies[:1], NOBODY, *some)
 
 
-def _newest(desk: Desk) -> tuple[State, Step]:
+def _newest(inputs: Desk) -> tuple[State, Step]:
     """The newest run of the rollout that moved flags and left them so. Two runs of one second are told apart by their events."""
-    for step in reversed(desk.record.history):
-        state = desk.journals.state(step.run)
+    for step in reversed(inputs.record.history):
+        state = inputs.journals.state(step.run)
         if state.plan == PLAN and state.finished and "flags" in state.evidence:
             if step.action == "start":
                 raise Refused(
@@ -153,15 +159,15 @@ def _newest(desk: Desk) -> tuple[State, Step]:
     raise Refused("cartctl has changed no flags here.", hint="See: cartctl flags list")
 
 
-def _decided(desk: Desk, name: str) -> str:
-    definition = desk.values.get(name)
+def _decided(inputs: Desk, name: str) -> str:
+    definition = inputs.values.get(name)
     if definition is None:
         return "not defined"
     if not isinstance(definition, Mapping):
         return f"nothing: it is no definition ({definition!r})"
     if is_by_hand(definition):
         return f"{definition.get('defaultVariant')} for everybody, by hand"
-    setting = desk.setting
+    setting = inputs.setting
     if setting is None:
         return f"not by cartctl (its default is {definition.get('defaultVariant')})"
     of = "companies" if setting.beta is None else "beta companies"

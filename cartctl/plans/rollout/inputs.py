@@ -126,8 +126,8 @@ class Desk:
 
     def on_in(self, values: Mapping[str, Any]) -> frozenset[str]:
         """The companies that the library has on when the document holds these values. Raises NotEvaluated."""
-        asked = Evaluation(put_in(self.document, values))
-        return frozenset(one for one in self.companies.ids if asked.on(self.flag, one))
+        evaluation = Evaluation(put_in(self.document, values))
+        return frozenset(one for one in self.companies.ids if evaluation.on(self.flag, one))
 
 
 @contextmanager
@@ -140,8 +140,8 @@ def open_desk(
     """
     with open_journals(ports, read_only=read_only, without_database=without_database) as journals:
         file = FileJournal(ports.directory / "runs")
-        kept = Journals(KeptJournal(journals.main, [file]), journals.main)
-        yield Desk(ports, kept, clock or _clock_of(ports, journals), file)
+        rollout_journals = Journals(KeptJournal(journals.main, [file]), journals.main)
+        yield Desk(ports, rollout_journals, clock or _clock_of(ports, journals), file)
 
 
 def _clock_of(ports: Ports, journals: Journals) -> Clock:

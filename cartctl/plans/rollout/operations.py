@@ -39,26 +39,28 @@ class Unmoved:
 
 
 def start(
-    ports: Ports, begin: date | None, told: Told, view: View, *, clock: Clock | None = None
+    ports: Ports, begin: date | None, options: Told, view: View, *, clock: Clock | None = None
 ) -> RunReport | None:
     """Begin a rollout. Raises as `propose_start` does."""
-    return change(ports, lambda desk, _: propose_start(desk, begin, told), view, clock=clock)
+    return change(ports, lambda inputs, _: propose_start(inputs, begin, options), view, clock=clock)
 
 
 def set_percent(
-    ports: Ports, percent: Decimal, told: Told, view: View, *, clock: Clock | None = None
+    ports: Ports, percent: Decimal, options: Told, view: View, *, clock: Clock | None = None
 ) -> RunReport | None:
     """Go to a percentage outside the schedule. Raises as `propose_percent` does."""
-    return change(ports, lambda desk, _: propose_percent(desk, percent, told), view, clock=clock)
+    return change(ports, lambda inputs, _: propose_percent(inputs, percent, options), view, clock=clock)
 
 
-def say(ports: Ports, action: str, told: Told, view: View, *, clock: Clock | None = None) -> RunReport | None:
+def say(
+    ports: Ports, action: str, options: Told, view: View, *, clock: Clock | None = None
+) -> RunReport | None:
     """`hold` or `resume`. Raises as `propose_word` does."""
-    return change(ports, lambda desk, _: propose_word(desk, action, told), view, clock=clock)
+    return change(ports, lambda inputs, _: propose_word(inputs, action, options), view, clock=clock)
 
 
 def advance(
-    ports: Ports, told: Told, view: View, *, expected: int | None = None, clock: Clock | None = None
+    ports: Ports, options: Told, view: View, *, expected: int | None = None, clock: Clock | None = None
 ) -> RunReport | None:
     """Enter the stage that is due, or with `force` the next one whatever the calendar and the gates say.
 
@@ -66,19 +68,19 @@ def advance(
     or Inconclusive for a gate.
     """
 
-    def decide(desk: Desk, pulse: Pulse) -> Proposal:
-        index = next_stage(desk, force=told.force)
+    def decide(inputs: Desk, pulse: Pulse) -> Proposal:
+        index = next_stage(inputs, force=options.force)
         if expected is not None and index != expected:
             raise Refused(
                 "Somebody else has advanced it in the meantime.", hint="See: cartctl rollout status"
             )
-        if told.force:
-            return propose_stage(desk, index, told, None)
-        found, fired = look_at_gates(desk, pulse)
+        if options.force:
+            return propose_stage(inputs, index, options, None)
+        gates, fired = look_at_gates(inputs, pulse)
         if fired:
             raise CheckFailed(f"The trigger {fired} has fired.", hint="Take it back: cartctl rollout abort")
-        _pass(found)
-        return propose_stage(desk, index, told, found)
+        _pass(gates)
+        return propose_stage(inputs, index, options, gates)
 
     return change(ports, decide, view, clock=clock)
 
@@ -91,46 +93,46 @@ def advance_by_itself(
     Safe to run twice and from two places. Raises CheckFailed or Inconclusive where a gate keeps a due stage waiting.
     """
 
-    def decide(desk: Desk, pulse: Pulse) -> Proposal | None:
-        if not desk.record.begun:
+    def decide(inputs: Desk, pulse: Pulse) -> Proposal | None:
+        if not inputs.record.begun:
             tell("Nothing is done: no rollout is under way.")
             return None
-        due = desk.schedule.due(desk.standing, desk.clock())
-        if due.stage is None and not desk.already:
+        due = inputs.schedule.due(inputs.standing, inputs.clock())
+        if due.stage is None and not inputs.already:
             tell(_not_due(due.why, due.on))
             return None
-        found, fired = look_at_gates(desk, pulse, triggers_only=due.stage is None)
-        if fired and desk.already:
-            return propose_abort(desk, Told(f"the trigger {fired} has fired"))
+        gates, fired = look_at_gates(inputs, pulse, triggers_only=due.stage is None)
+        if fired and inputs.already:
+            return propose_abort(inputs, Told(f"the trigger {fired} has fired"))
         if due.stage is None:
             tell(_not_due(due.why, due.on))
             return None
-        if (stage := desk.stages[due.stage]).signoff:
+        if (stage := inputs.stages[due.stage]).signoff:
             tell(f"Nothing is done: {stage.name} waits for cartctl rollout advance --approved-by NAME.")
             return None
-        _pass(found)
-        return propose_stage(desk, due.stage, Told("its day has come"), found)
+        _pass(gates)
+        return propose_stage(inputs, due.stage, Told("its day has come"), gates)
 
     return change(ports, decide, view, clock=clock, wait=PATIENCE)
 
 
-def next_stage(desk: Desk, *, force: bool = False) -> int:
+def next_stage(inputs: Desk, *, force: bool = False) -> int:
     """The stage to enter now. Raises Refused with the reason when there is none; `force` leaves the calendar aside."""
-    standing = desk.standing
+    standing = inputs.standing
     if not force:
-        due = desk.schedule.due(standing, desk.clock())
+        due = inputs.schedule.due(standing, inputs.clock())
         if due.stage is None:
             raise Refused(_not_due(due.why, due.on), hint="cartctl rollout status shows the calendar.")
         return due.stage
-    if standing.aborted or standing.stage + 1 >= len(desk.stages):
+    if standing.aborted or standing.stage + 1 >= len(inputs.stages):
         why = "the rollout was aborted" if standing.aborted else "every stage has been entered"
         raise Refused(f"There is no next stage: {why}.", hint="See: cartctl rollout status")
     return standing.stage + 1
 
 
-def look_at_gates(desk: Desk, pulse: Pulse, *, triggers_only: bool = False) -> tuple[Checks, str]:
+def look_at_gates(inputs: Desk, pulse: Pulse, *, triggers_only: bool = False) -> tuple[Checks, str]:
     """What the gates say, and the trigger that has fired, if one has. Read-only."""
-    gates = rollout_parts.gates(desk)
+    gates = rollout_parts.gates(inputs)
     with closing(gates):
         if triggers_only:
             gates.look(pulse)
@@ -138,17 +140,17 @@ def look_at_gates(desk: Desk, pulse: Pulse, *, triggers_only: bool = False) -> t
         return gates.judge(pulse), gates.fired
 
 
-def _pass(found: Checks) -> None:
-    bad = found.bad()
+def _pass(checks: Checks) -> None:
+    bad = checks.bad()
     if not bad:
         return
-    told = "; ".join(f"{one.name}: {one.observed}" for one in bad)
-    kind = CheckFailed if found.verdict is Verdict.FAIL else Inconclusive
+    reasons = "; ".join(f"{one.name}: {one.observed}" for one in bad)
+    kind = CheckFailed if checks.verdict is Verdict.FAIL else Inconclusive
     hint = (
         next((one.hint for one in bad if one.hint), "")
         or "Mend it and advance again, or: cartctl rollout hold"
     )
-    raise kind(f"The next stage waits: {told}.", hint=hint)
+    raise kind(f"The next stage waits: {reasons}.", hint=hint)
 
 
 def _not_due(why: str, on: date | None) -> str:

@@ -13,9 +13,9 @@ from cartctl.ports import Ports
 from cartctl.rollout.record import Record, Step, fold, read_step
 
 
-def read_record(kept: KeptJournal, file: FileJournal) -> Record:
+def read_record(journal: KeptJournal, file: FileJournal) -> Record:
     """What the runs tell, also those that the database missed and the file has."""
-    return fold(sorted(_steps(kept, file), key=lambda step: step.at or datetime.min.replace(tzinfo=UTC)))
+    return fold(sorted(_steps(journal, file), key=lambda step: step.at or datetime.min.replace(tzinfo=UTC)))
 
 
 def began_with(ports: Ports) -> Mapping[str, Any]:
@@ -28,9 +28,9 @@ def began_with(ports: Ports) -> Mapping[str, Any]:
     return record.frozen if record.begun else {}
 
 
-def _steps(kept: KeptJournal, file: FileJournal) -> Iterator[Step]:
-    for run in dict.fromkeys([*kept.runs(), *file.runs()]):
-        events = kept.events(run)
+def _steps(journal: KeptJournal, file: FileJournal) -> Iterator[Step]:
+    for run in dict.fromkeys([*journal.runs(), *file.runs()]):
+        events = journal.events(run)
         step = read_step(events) or _taken_back(events)
         if step is not None:
             yield step
@@ -43,5 +43,5 @@ def _taken_back(events: list[Event]) -> Step | None:
     if first is None or first.data.get("plan") != "rollback" or not moved:
         return None
     who = f"{first.data.get('user', 'unknown')}@{first.data.get('host', 'unknown')}"
-    told = Step("abort", why="cartctl rollback", after="0", on=first.at.date())
-    return replace(told, run=first.run, at=first.at, by=who, outcome="succeeded")
+    step = Step("abort", why="cartctl rollback", after="0", on=first.at.date())
+    return replace(step, run=first.run, at=first.at, by=who, outcome="succeeded")

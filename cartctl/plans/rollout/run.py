@@ -40,11 +40,11 @@ def change(
     `decide` raises; then nothing was changed.
     """
     pulse = Pulse(progress=view.progress)
-    with interruptible(pulse), open_desk(ports, clock) as desk:
+    with interruptible(pulse), open_desk(ports, clock) as inputs:
         state = State(new_run_id())
-        with RunLock(ports.state, desk.journals.owned, state.run, pulse, wait=wait) as lock:
-            finish_unfinished(desk, lock, pulse, view)
-            now = replace(desk)  # looked at anew: what was there before the lock was is old
+        with RunLock(ports.state, inputs.journals.owned, state.run, pulse, wait=wait) as lock:
+            finish_unfinished(inputs, lock, pulse, view)
+            now = replace(inputs)  # looked at anew: what was there before the lock was is old
             proposal = decide(now, pulse)
             if proposal is None:
                 return None
@@ -52,44 +52,48 @@ def change(
 
 
 def abort(
-    ports: Ports, told: Told, view: View, say: Callable[[str], None], *, clock: Clock | None = None
+    ports: Ports, options: Told, view: View, say: Callable[[str], None], *, clock: Clock | None = None
 ) -> RunReport:
     """Back to 0 % in one write, past a living run, and without the database when it is gone."""
     pulse = Pulse(progress=view.progress)
-    with interruptible(pulse), open_desk(ports, clock, without_database=True) as desk:
-        if desk.journals.main is None:
+    with interruptible(pulse), open_desk(ports, clock, without_database=True) as inputs:
+        if inputs.journals.main is None:
             say("The database does not answer: going to 0 % under the cluster's own lock.")
         else:
-            hand_over(ports.state, desk.journals.kept, pulse, take_over=False, timeout=STOPS_WITHIN, say=say)
+            hand_over(
+                ports.state, inputs.journals.kept, pulse, take_over=False, timeout=STOPS_WITHIN, say=say
+            )
         state = State(new_run_id())
-        with _locked(desk, state, pulse) as lock:
-            _close_unfinished(desk, state.run)
-            proposal = propose_abort(desk, told)
-            return _carry(desk, state, proposal, OnFailure.SETTLE, lock=lock, pulse=pulse, view=view)
+        with _locked(inputs, state, pulse) as lock:
+            _close_unfinished(inputs, state.run)
+            proposal = propose_abort(inputs, options)
+            return _carry(inputs, state, proposal, OnFailure.SETTLE, lock=lock, pulse=pulse, view=view)
 
 
-def finish_unfinished(desk: Desk, lock: Lock, pulse: Pulse, view: View) -> None:
+def finish_unfinished(inputs: Desk, lock: Lock, pulse: Pulse, view: View) -> None:
     """Bring a rollout run that died to its end: what it had begun to write is written, what it had not never will be.
 
     Raises Refused while another plan's run is unfinished.
     """
-    state = desk.journals.unfinished()
+    state = inputs.journals.unfinished()
     if state is None:
         return
     if state.plan != PLAN:
-        refuse_unfinished(desk.journals)
+        refuse_unfinished(inputs.journals)
     evidence = state.evidence.get("flags")
     if evidence is None:
-        _end(desk, state.run, "failed", 3, "it died before it changed anything")
+        _end(inputs, state.run, "failed", 3, "it died before it changed anything")
         return
-    step = (step_factories.flags(desk.ports, "flags", evidence.names, lambda _: dict(evidence.to[-1])),)
-    asked = state.started.data.get("asked", {}) if state.started else {}
-    journey = Journey(PLAN, (Phase("1 Flags", "", step),), asked=asked, next_commands=_next_commands(desk))
-    carry_out(journey, state, desk.ports, desk.journals, lock=lock, pulse=pulse, view=view)
+    step = (step_factories.flags(inputs.ports, "flags", evidence.names, lambda _: dict(evidence.to[-1])),)
+    options = state.started.data.get("asked", {}) if state.started else {}
+    journey = Journey(
+        PLAN, (Phase("1 Flags", "", step),), asked=options, next_commands=_next_commands(inputs)
+    )
+    carry_out(journey, state, inputs.ports, inputs.journals, lock=lock, pulse=pulse, view=view)
 
 
 def _carry(
-    desk: Desk,
+    inputs: Desk,
     state: State,
     proposal: Proposal,
     on_failure: OnFailure,
@@ -98,19 +102,23 @@ def _carry(
     pulse: Pulse,
     view: View,
 ) -> RunReport:
-    wanted = _target(proposal)
+    target = _target(proposal)
     steps: tuple[PlanStep, ...] = ()
-    if wanted is not None:
+    if target is not None:
         optional = proposal.step.action == "start"
         steps = (
-            step_factories.flags(desk.ports, "flags", wanted=wanted),
-            rollout_parts.flags_asked(desk.ports, proposal.expected, optional=optional),
+            step_factories.flags(inputs.ports, "flags", target=target),
+            rollout_parts.flags_asked(inputs.ports, proposal.expected, optional=optional),
         )
     phases = (Phase("1 Flags", "", steps),) if steps else ()
     journey = Journey(
-        PLAN, phases, asked=proposal.step.to_json(), on_failure=on_failure, next_commands=_next_commands(desk)
+        PLAN,
+        phases,
+        asked=proposal.step.to_json(),
+        on_failure=on_failure,
+        next_commands=_next_commands(inputs),
     )
-    return carry_out(journey, state, desk.ports, desk.journals, lock=lock, pulse=pulse, view=view)
+    return carry_out(journey, state, inputs.ports, inputs.journals, lock=lock, pulse=pulse, view=view)
 
 
 def _target(proposal: Proposal) -> Target | None:
@@ -127,29 +135,29 @@ def _target(proposal: Proposal) -> Target | None:
 
 
 @contextmanager
-def _locked(desk: Desk, state: State, pulse: Pulse) -> Iterator[Lock]:
-    if desk.journals.main is None:
-        with desk.ports.cluster.lease(holder_of(state.run)) as lease:
+def _locked(inputs: Desk, state: State, pulse: Pulse) -> Iterator[Lock]:
+    if inputs.journals.main is None:
+        with inputs.ports.cluster.lease(holder_of(state.run)) as lease:
             yield lease
         return
-    with RunLock(desk.ports.state, desk.journals.owned, state.run, pulse, wait=2) as lock:
+    with RunLock(inputs.ports.state, inputs.journals.owned, state.run, pulse, wait=2) as lock:
         yield lock
 
 
-def _close_unfinished(desk: Desk, by: str) -> None:
+def _close_unfinished(inputs: Desk, by: str) -> None:
     """A rollout run that died needs no end of its own any more; another plan's keeps its own way on."""
-    state = desk.journals.unfinished()
+    state = inputs.journals.unfinished()
     if state is not None and state.plan == PLAN:
-        _end(desk, state.run, "failed", 5, f"aborted by {by}")
+        _end(inputs, state.run, "failed", 5, f"aborted by {by}")
 
 
-def _end(desk: Desk, run: str, outcome: str, code: int, message: str) -> None:
-    told: Mapping[str, Any] = {"outcome": outcome, "exit_code": code, "message": message}
-    desk.journals.kept.append(Event(run, datetime.now(UTC), RUN, "finished", told))
+def _end(inputs: Desk, run: str, outcome: str, code: int, message: str) -> None:
+    data: Mapping[str, Any] = {"outcome": outcome, "exit_code": code, "message": message}
+    inputs.journals.kept.append(Event(run, datetime.now(UTC), RUN, "finished", data))
 
 
-def _next_commands(desk: Desk) -> dict[str, str]:
-    env = desk.ports.env.name
+def _next_commands(inputs: Desk) -> dict[str, str]:
+    env = inputs.ports.env.name
     return {
         "succeeded": f"cartctl rollout status --env {env}",
         "unchanged": f"cartctl flags list --env {env}",

@@ -50,15 +50,15 @@ class RolloutStatus:
     history: tuple[Step, ...]
 
 
-def status(desk: Desk, pulse: Pulse, *, gates: bool) -> RolloutStatus:
+def status(inputs: Desk, pulse: Pulse, *, gates: bool) -> RolloutStatus:
     """Everything about the rollout; `gates` asks them too, which takes seconds. Raises Refused where there is nothing to tell."""
-    record, standing, schedule = desk.record, desk.record.standing, desk.schedule
-    now = desk.clock()
+    record, standing, schedule = inputs.record, inputs.record.standing, inputs.schedule
+    now = inputs.clock()
     due = schedule.due(standing, now) if standing and record.begun else None
-    found = look_at_gates(desk, pulse)[0].checks if gates and record.begun else ()
+    gate_results = look_at_gates(inputs, pulse)[0].checks if gates and record.begun else ()
     at = standing.stage if standing else -1
-    coming = desk.stages[at + 1].name if record.begun and at + 1 < len(desk.stages) else ""
-    told = (
+    coming = inputs.stages[at + 1].name if record.begun and at + 1 < len(inputs.stages) else ""
+    upcoming = (
         f"{coming} is due now"
         if due and due.stage is not None
         else due.why
@@ -66,47 +66,47 @@ def status(desk: Desk, pulse: Pulse, *, gates: bool) -> RolloutStatus:
         else "cartctl rollout start"
     )
     return RolloutStatus(
-        state=_state(desk),
+        state=_state(inputs),
         day=schedule.day(now) if record.start else None,
-        stage=desk.stages[at].name if at >= 0 else "",
+        stage=inputs.stages[at].name if at >= 0 else "",
         target_percent=Decimal(record.percent),
-        enabled=len(desk.already),
-        eligible=len(desk.companies.pool(beta=record.of == "beta companies")),
-        gates=tuple(found),
-        next=told,
+        enabled=len(inputs.already),
+        eligible=len(inputs.companies.pool(beta=record.of == "beta companies")),
+        gates=tuple(gate_results),
+        next=upcoming,
         next_date=schedule.earliest(standing) if standing and record.begun and not standing.held else None,
         start=record.start,
         today=schedule.today(now),
         held=standing.held if standing else None,
-        by_hand=tuple(name for name in FLAGS if is_by_hand(desk.values.get(name))),
-        timeline=tuple(_rows(desk)),
+        by_hand=tuple(name for name in FLAGS if is_by_hand(inputs.values.get(name))),
+        timeline=tuple(_rows(inputs)),
         history=record.history,
     )
 
 
-def _state(desk: Desk) -> str:
-    standing = desk.record.standing
+def _state(inputs: Desk) -> str:
+    standing = inputs.record.standing
     if standing is None:
         return "not started"
     if standing.aborted:
         return "aborted"
     if standing.held is not None:
         return "held"
-    return "complete" if standing.stage == len(desk.stages) - 1 else "running"
+    return "complete" if standing.stage == len(inputs.stages) - 1 else "running"
 
 
-def _rows(desk: Desk) -> list[StageRow]:
-    standing, schedule = desk.record.standing, desk.schedule
-    at = standing.stage if standing and desk.record.begun else -1
-    planned = schedule.planned(schedule.day(desk.clock())) if desk.record.begun else -1
+def _rows(inputs: Desk) -> list[StageRow]:
+    standing, schedule = inputs.record.standing, inputs.schedule
+    at = standing.stage if standing and inputs.record.begun else -1
+    planned = schedule.planned(schedule.day(inputs.clock())) if inputs.record.begun else -1
     entered: dict[int, date] = {}
-    for step in desk.record.history:
+    for step in inputs.record.history:
         if step.action == "start":
             entered.clear()
         if step.stage is not None and step.on is not None and step.outcome in {"succeeded", "inconclusive"}:
             entered[step.stage] = step.on
     rows = []
-    for number, stage in enumerate(desk.stages):
+    for number, stage in enumerate(inputs.stages):
         state = "past" if number < at else "now" if number == at else "due" if number <= planned else "coming"
         first, last = (schedule.start + timedelta(days=day) for day in (stage.first, stage.last))
         of = "beta companies" if stage.beta else "companies"
@@ -114,10 +114,10 @@ def _rows(desk: Desk) -> list[StageRow]:
     return rows
 
 
-def preview_all(desk: Desk) -> Preview:
+def preview_all(inputs: Desk) -> Preview:
     """The stages from now on under both allocations; all of them where no rollout is under way, from nobody being on."""
-    companies = desk.ports.env.rollout.companies
+    companies = inputs.ports.env.rollout.companies
     allocation = companies.allocation if companies else "exact"
-    standing = desk.record.standing if desk.record.begun else None
-    coming = desk.stages[max(0, standing.stage) if standing else 0 :]
-    return preview(desk.ground, coming, allocation, desk.already if standing else frozenset())
+    standing = inputs.record.standing if inputs.record.begun else None
+    coming = inputs.stages[max(0, standing.stage) if standing else 0 :]
+    return preview(inputs.ground, coming, allocation, inputs.already if standing else frozenset())

@@ -33,8 +33,8 @@ class CartRestorePlan:
 
 def plan_carts(ports: Ports, name: str, *, replacing: bool) -> CartRestorePlan:
     """What `restore_carts` would do with the rows kept under `name`. Read-only. Raises UsageError for an unknown name."""
-    with find_kept(ports, name)() as kept:
-        there = {table: kept.rows[table] for table in our_tables() if table in kept.rows}
+    with find_kept(ports, name)() as source:
+        there = {table: source.rows[table] for table in our_tables() if table in source.rows}
     with ports.database.session("restore plan") as connection:
         rows = {table: (then, _count(connection, table)) for table, then in there.items()}
     refused = list(_refusals(name, rows, replacing=replacing))

@@ -26,17 +26,17 @@ def take(ports: Ports, pulse: Pulse, *, pin: bool) -> Snapshot:
         return shown(provider, provider.create(new_id(), pulse))
     refuse_plain(env)
     store = open_store(env)
-    made = create(Subject(env.name, ports.database, fingerprint_hash), store, new_id(), pulse)
-    if bad := verify(store, made.id, pulse).bad():
-        raise CheckFailed(f"The snapshot {made.id} does not verify: {bad[0].observed}", hint=bad[0].hint)
+    snapshot = create(Subject(env.name, ports.database, fingerprint_hash), store, new_id(), pulse)
+    if bad := verify(store, snapshot.id, pulse).bad():
+        raise CheckFailed(f"The snapshot {snapshot.id} does not verify: {bad[0].observed}", hint=bad[0].hint)
     if pin:
-        store.pin(made.id, "by hand")
-    return store.entry(made.id)
+        store.pin(snapshot.id, "by hand")
+    return store.entry(snapshot.id)
 
 
 def known(env: Environment, pulse: Pulse) -> Snapshots:
     """Dumps of our own and another tool's backups together, newest first. Read-only."""
-    found = list(open_store(env).list().snapshots)
+    snapshots = list(open_store(env).list().snapshots)
     if provider := open_provider(env.database.snapshots):
-        found += [shown(provider, told) for told in provider.backups(pulse)]
-    return Snapshots(tuple(sorted(found, key=lambda entry: (entry.created_at, entry.id), reverse=True)))
+        snapshots += [shown(provider, backup) for backup in provider.backups(pulse)]
+    return Snapshots(tuple(sorted(snapshots, key=lambda entry: (entry.created_at, entry.id), reverse=True)))

@@ -61,8 +61,8 @@ def restore_carts(ports: Ports, snapshot: str, pulse: Pulse, *, replacing: bool)
     """Put a snapshot's cart rows back into the live tables; with `replacing`, those there are saved and go first."""
     settings = ports.env.database
     step = RestoreCarts(ports.database, settings, find_kept(ports, snapshot), replacing=replacing)
-    made = short_run(ports, "snapshot restore", (step,), pulse)[step.key]
-    return PutBack(made["source"], made["rows"], made["replaced"], tuple(made.get("warnings", ())))
+    result = short_run(ports, "snapshot restore", (step,), pulse)[step.key]
+    return PutBack(result["source"], result["rows"], result["replaced"], tuple(result.get("warnings", ())))
 
 
 def drill_on(store: Store, snapshot: str, server: str | None, pulse: Pulse) -> Checks:
@@ -99,15 +99,15 @@ def _hold_once(ports: Ports, run: str, pulse: Pulse) -> None:
 
 def _tell(ports: Ports, run: str, began: datetime, result: dict[str, Any]) -> None:
     who = {"plan": "snapshot restore", "env": ports.env.name, "version": __version__, **whoami()}
-    told = Event(run, began, RUN, "started", who)
+    started = Event(run, began, RUN, "started", who)
     end = {"outcome": "succeeded", "exit_code": 0, "message": ""}
     with closing(PostgresJournal(ports.state)) as main:
         main.prepare()
         journal = KeptJournal(main, [FileJournal(ports.directory / "runs")])
         for event in (
-            told,
-            replace(told, at=datetime.now(UTC), key="restore", event="applied", data={"result": result}),
-            replace(told, at=datetime.now(UTC), event="finished", data=end),
+            started,
+            replace(started, at=datetime.now(UTC), key="restore", event="applied", data={"result": result}),
+            replace(started, at=datetime.now(UTC), event="finished", data=end),
         ):
             journal.append(event)
 
