@@ -65,8 +65,8 @@ def _connected(postgres: Postgres, job: str, pulse: Pulse) -> Iterator[sqlalchem
     with translated(), engine.connect() as connection:
         driver: Any = connection.connection.driver_connection
         session: Connection = driver
-        look = partial(postgres.session, "sync wait")
-        with bounded_sync_wait(look, session), pulse.cancelling(session.cancel_safe):
+        watch_session = partial(postgres.session, "sync wait")
+        with bounded_sync_wait(watch_session, session), pulse.cancelling(session.cancel_safe):
             _refuse_without_tables(connection)
             yield connection
     engine.dispose()

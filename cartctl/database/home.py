@@ -15,13 +15,13 @@ CREATE TABLE IF NOT EXISTS cartctl.applied (
 )"""
 
 
-def make_home(connection: Connection, owner: str | None, look: Look, *, missing: bool) -> None:
-    """Make what is missing of it, owned by `owner`; `missing` says that the schema itself is; `look` gives another connection.
+def make_home(connection: Connection, owner: str | None, watch_session: Look, *, missing: bool) -> None:
+    """Make what is missing of it, owned by `owner`; `missing` says that the schema itself is; `watch_session` opens another connection.
 
     Raises Refused when neither the owner nor the deployer may create a schema.
     """
     with (
-        bounded_sync_wait(look, connection),
+        bounded_sync_wait(watch_session, connection),
         effect("postgres.migrate.schema"),
         connection.transaction(),
     ):

@@ -99,6 +99,6 @@ def _split(text: str) -> Iterator[Statement]:
     code = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
     for part in re.split(r";[ \t]*\n", code + "\n"):
         if sql := part.strip():
-            kind, makes = next((kind, found[1]) for pattern, kind in _MAKES if (found := pattern.match(sql)))
+            kind, makes = next((kind, match[1]) for pattern, kind in _MAKES if (match := pattern.match(sql)))
             table = re.match(r'(?:ALTER TABLE|CREATE (?:UNIQUE )?INDEX "\w+" ON) "(\w+)"', sql)
             yield Statement(sql + ";", kind, makes, table[1] if table else None)

@@ -35,9 +35,9 @@ class Told:
     asked_as: str = ""
 
 
-def shown(provider: "Provider", told: Told) -> Snapshot:
+def shown(provider: "Provider", backup: Told) -> Snapshot:
     """A backup as the list of snapshots shows it; that it is good is its tool's word."""
-    return Snapshot(told.id, told.at, provider.name, told.bytes, verified=True, pinned=False, heads=())
+    return Snapshot(backup.id, backup.at, provider.name, backup.bytes, verified=True, pinned=False, heads=())
 
 
 class Provider(ABC):
@@ -59,7 +59,7 @@ class Provider(ABC):
 
     def find(self, snapshot: str, pulse: Pulse) -> Told | None:
         """The backup that was asked for under this id. Read-only."""
-        return next((told for told in self.backups(pulse) if told.asked_as == snapshot), None)
+        return next((backup for backup in self.backups(pulse) if backup.asked_as == snapshot), None)
 
 
 def open_provider(settings: Snapshots) -> Provider | None:
@@ -91,8 +91,8 @@ class FromPgBackRest(Provider):
     def create(self, snapshot: str, pulse: Pulse) -> Told:
         """An incremental one where it can be, a full one otherwise: pgBackRest decides."""
         self._tool.backup(snapshot, _attended(pulse, LIMIT))
-        if found := self.find(snapshot, pulse):
-            return found
+        if existing := self.find(snapshot, pulse):
+            return existing
         raise StepFailed(
             "pgBackRest's catalogue does not hold the backup it has just made.", hint="pgbackrest info"
         )
@@ -128,15 +128,15 @@ class FromCommands(Provider):
 
     def backups(self, pulse: Pulse) -> tuple[Told, ...]:
         """`{"backups": [{"id", "created_at", "bytes", "asked_as"}], "point_in_time": bool}` of the status command."""
-        return tuple(sorted(map(_told, self._status(pulse).backups), key=lambda told: told.at))
+        return tuple(sorted(map(_told, self._status(pulse).backups), key=lambda backup: backup.at))
 
     def create(self, snapshot: str, pulse: Pulse) -> Told:
         """`{"id", "created_at", "bytes"}` of the create command."""
         limit = self._settings.timeout.total_seconds()
-        answer = _parsed(
+        report = _parsed(
             _Answer, self._run(self._settings.create, pulse, limit, {"CARTCTL_SNAPSHOT": snapshot})
         )
-        return _told(answer)
+        return _told(report)
 
     def lacking(self, pulse: Pulse) -> str:
         """As the status command says."""
@@ -156,8 +156,8 @@ class FromCommands(Provider):
             ) from error
 
 
-def _told(answer: _Answer) -> Told:
-    return Told(answer.id, answer.created_at, answer.bytes, asked_as=answer.asked_as)
+def _told(report: _Answer) -> Told:
+    return Told(report.id, report.created_at, report.bytes, asked_as=report.asked_as)
 
 
 def _parsed(model: type[M], text: str) -> M:
@@ -179,5 +179,7 @@ def _attended(pulse: Pulse, limit: float) -> Attend:
 
 def newest(provider: Provider, pulse: Pulse) -> Told | None:
     """The newest backup. Read-only."""
-    found: Iterator[Told] = iter(sorted(provider.backups(pulse), key=lambda told: told.at, reverse=True))
-    return next(found, None)
+    backups: Iterator[Told] = iter(
+        sorted(provider.backups(pulse), key=lambda backup: backup.at, reverse=True)
+    )
+    return next(backups, None)

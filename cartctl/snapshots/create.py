@@ -49,9 +49,9 @@ def create(subject: Subject, store: Store, snapshot: str, pulse: Pulse) -> Manif
     Progress is in bytes written, of the database's size. Raises Refused without room on the disk, ConfigError
     without the right tools, ProgramFailed or SqlFailed when the dump fails, and the pulse's alarm. Leaves nothing then.
     """
-    if made := _made(store, snapshot):
-        return made
-    begun = time.monotonic()
+    if existing := _made(store, snapshot):
+        return existing
+    started = time.monotonic()
     with exported(subject.database) as (connection, name):
         tools = find_tools(connection.info.server_version)
         size = database_size(connection)
@@ -71,7 +71,7 @@ def create(subject: Subject, store: Store, snapshot: str, pulse: Pulse) -> Manif
                 facts = facts_later.result()
             plain = seal(dump, tools, store.cipher, pulse) if store.cipher else {}
             manifest = _manifest(
-                subject.env, snapshot, facts, tools, _seal(dump, pulse), time.monotonic() - begun
+                subject.env, snapshot, facts, tools, _seal(dump, pulse), time.monotonic() - started
             ).model_copy(update={"encryption": store.cipher.name if store.cipher else None, "plain": plain})
             sync(write_manifest(partial, manifest))
             sync(partial)

@@ -36,8 +36,8 @@ def drill(
     manifest = store.get(snapshot)
     with server.session("drill", synchronous_commit="local") as connection:
         if connection.info.server_version // 10000 < manifest.server.version_num // 10000:
-            told = f"this server is older: {connection.info.server_version // 10000}"
-            return Checks((CheckResult(NAME, Verdict.UNKNOWN, told, manifest.server.version),))
+            observed = f"this server is older: {connection.info.server_version // 10000}"
+            return Checks((CheckResult(NAME, Verdict.UNKNOWN, observed, manifest.server.version),))
         same_roles = _roles(connection, manifest, ours=ours)
         try:
             with _scratch_database(connection, server, manifest) as database:

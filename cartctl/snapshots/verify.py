@@ -41,10 +41,12 @@ def verify(store: Store, snapshot: str, pulse: Pulse) -> Checks:
 
 def _manifest(manifest: Manifest, snapshot: str) -> CheckResult:
     rows = sum(table.rows for table in manifest.tables)
-    told = f"{len(manifest.tables)} tables, {rows} rows, {len(manifest.files)} files, {manifest.bytes} bytes"
+    summary = (
+        f"{len(manifest.tables)} tables, {rows} rows, {len(manifest.files)} files, {manifest.bytes} bytes"
+    )
     verdict = Verdict.PASS if manifest.files else Verdict.FAIL
     return CheckResult(
-        "manifest", verdict, told, f"the manifest of {snapshot}", "" if manifest.files else _AGAIN
+        "manifest", verdict, summary, f"the manifest of {snapshot}", "" if manifest.files else _AGAIN
     )
 
 
@@ -82,8 +84,8 @@ def _read(dump: Path, names: list[str], manifest: Manifest, pulse: Pulse) -> Ite
 def _opened(store: Store, snapshot: str, manifest: Manifest, files: CheckResult, pulse: Pulse) -> CheckResult:
     """Without the key an encrypted dump is held to what was seen before it was encrypted."""
     if manifest.encryption and not (store.cipher and store.cipher.can_open):
-        told = f"encrypted with {manifest.encryption}; looked at before it was"
-        return CheckResult("contents", Verdict.PASS, told)
+        observed = f"encrypted with {manifest.encryption}; looked at before it was"
+        return CheckResult("contents", Verdict.PASS, observed)
     if manifest.encryption and files.verdict is not Verdict.PASS:
         return CheckResult("contents", Verdict.FAIL, "not opened: its files are not as written", hint=_AGAIN)
     try:
@@ -115,8 +117,8 @@ def _contents(dump: Path, manifest: Manifest, pulse: Pulse) -> CheckResult:
         if not any(f" TABLE DATA {table.schema_name} {table.name} " in line for line in listed)
     ]
     if missing_data or len(listed) != len(manifest.tables):
-        told = f"data of {len(listed)} tables; missing: {', '.join(missing_data[:5]) or 'none'}"
-        return CheckResult(name, Verdict.FAIL, told, expected, _AGAIN)
+        summary = f"data of {len(listed)} tables; missing: {', '.join(missing_data[:5]) or 'none'}"
+        return CheckResult(name, Verdict.FAIL, summary, expected, _AGAIN)
     return CheckResult(name, Verdict.PASS, expected, expected)
 
 

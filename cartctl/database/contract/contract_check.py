@@ -72,45 +72,49 @@ class World:
 
 def judge(catalogue: Catalogue, terms: Terms) -> Iterator[CheckResult]:
     """Every table and enum: one pass, or each thing about it that is not as it must be."""
-    world = World(catalogue)
+    objects = World(catalogue)
     for table in wanted_tables():
-        yield from judge_table(world, table, terms)
+        yield from judge_table(objects, table, terms)
     for name, labels in wanted_enums().items():
-        yield judge_enum(world, name, labels)
+        yield judge_enum(objects, name, labels)
 
 
-def judge_enum(world: World, name: str, labels: tuple[str, ...]) -> CheckResult:
+def judge_enum(objects: World, name: str, labels: tuple[str, ...]) -> CheckResult:
     """The labels, exactly these in this order."""
-    facts = world.enums.get(f"{SCHEMA}.{name}")
-    found = MISSING if facts is None else facts.get("labels", [])
-    verdict = Verdict.PASS if found == list(labels) else Verdict.FAIL
-    return CheckResult(f"enum {name}", verdict, observed=found, expected=list(labels))
+    facts = objects.enums.get(f"{SCHEMA}.{name}")
+    observed = MISSING if facts is None else facts.get("labels", [])
+    verdict = Verdict.PASS if observed == list(labels) else Verdict.FAIL
+    return CheckResult(f"enum {name}", verdict, observed=observed, expected=list(labels))
 
 
-def judge_table(world: World, table: WantedTable, terms: Terms) -> Iterator[CheckResult]:
+def judge_table(objects: World, table: WantedTable, terms: Terms) -> Iterator[CheckResult]:
     """A table with its columns, indexes, keys and checks."""
     name = f"{SCHEMA}.{table.name}"
-    facts = world.tables.get(name)
+    facts = objects.tables.get(name)
     if facts is None or facts["kind"] not in {"r", "p"}:
-        found = MISSING if facts is None else f"relation of kind {facts['kind']}"
-        yield CheckResult(f"table {table.name}", Verdict.FAIL, found, "a table")
+        observed = MISSING if facts is None else f"relation of kind {facts['kind']}"
+        yield CheckResult(f"table {table.name}", Verdict.FAIL, observed, "a table")
         return
-    columns, indexes, constraints = world.columns_of(name), world.indexes_of(name), world.constraints_of(name)
+    columns, indexes, constraints = (
+        objects.columns_of(name),
+        objects.indexes_of(name),
+        objects.constraints_of(name),
+    )
     bad = [
         *_columns(table, columns, terms),
         *_primary_key(table, indexes),
-        *(found for index in table.indexes for found in _index(table, index, indexes, terms)),
-        *(found for key in table.keys for found in _key(table, key, constraints)),
-        *(found for check in table.checks for found in _check(table, check, constraints, terms)),
+        *(result for index in table.indexes for result in _index(table, index, indexes, terms)),
+        *(result for key in table.keys for result in _key(table, key, constraints)),
+        *(result for check in table.checks for result in _check(table, check, constraints, terms)),
     ]
     if facts.get("row_security"):
         bad.append(_hidden(table))
-    if all(found.verdict is Verdict.WARN for found in bad):
-        told = f"{len(columns)} columns, {len(indexes)} indexes, {len(constraints)} constraints"
+    if all(result.verdict is Verdict.WARN for result in bad):
+        summary = f"{len(columns)} columns, {len(indexes)} indexes, {len(constraints)} constraints"
         more = sorted(columns.keys() - {column.name for column in table.columns})
         more += sorted(indexes.keys() - {index.name for index in table.indexes} - {f"{table.name}_pkey"})
         yield CheckResult(
-            f"table {table.name}", Verdict.PASS, told + (f"; also {', '.join(more)}" if more else "")
+            f"table {table.name}", Verdict.PASS, summary + (f"; also {', '.join(more)}" if more else "")
         )
     yield from bad
 
@@ -145,12 +149,14 @@ def _columns(table: WantedTable, columns: Mapping[str, Facts], terms: Terms) -> 
 
 
 def _column(name: str, column: WantedColumn, facts: Facts, terms: Terms) -> Iterator[CheckResult]:
-    found = facts["type"]
-    if not (found == column.type if terms.own else fits(column.type, found)):
-        yield CheckResult(f"{name} type", Verdict.FAIL, found, column.type)
+    actual = facts["type"]
+    if not (actual == column.type if terms.own else fits(column.type, actual)):
+        yield CheckResult(f"{name} type", Verdict.FAIL, actual, column.type)
     if facts["not_null"] != column.not_null:
-        told = {True: "NOT NULL", False: "nullable"}
-        yield CheckResult(f"{name} nullability", Verdict.FAIL, told[facts["not_null"]], told[column.not_null])
+        labels = {True: "NOT NULL", False: "nullable"}
+        yield CheckResult(
+            f"{name} nullability", Verdict.FAIL, labels[facts["not_null"]], labels[column.not_null]
+        )
     default = facts.get("default")
     if (plain(default) if default else None) != (plain(column.default) if column.default else None):
         verdict = Verdict.FAIL if terms.own else Verdict.WARN
@@ -161,29 +167,29 @@ def _column(name: str, column: WantedColumn, facts: Facts, terms: Terms) -> Iter
         )
 
 
-def fits(wanted: str, found: str) -> bool:
+def fits(required: str, actual: str) -> bool:
     """Whether a type of another tool's choosing holds what ours holds: the same family, no narrower.
 
     TEXT may be VARCHAR of any length, TIMESTAMP(3) any finer one without a zone, NUMERIC any that keeps our digits on
     both sides of the point. Everything else is exact.
     """
-    if numeric := _NUMERIC.fullmatch(wanted):
-        return found == "numeric" or _holds(numeric, _NUMERIC.fullmatch(found))
-    family = FAMILIES.get(wanted)
-    return family.fullmatch(found) is not None if family else found == wanted
+    if numeric := _NUMERIC.fullmatch(required):
+        return actual == "numeric" or _holds(numeric, _NUMERIC.fullmatch(actual))
+    family = FAMILIES.get(required)
+    return family.fullmatch(actual) is not None if family else actual == required
 
 
-def _holds(wanted: re.Match[str], found: re.Match[str] | None) -> bool:
-    if found is None:
+def _holds(required: re.Match[str], actual: re.Match[str] | None) -> bool:
+    if actual is None:
         return False
-    (digits, scale), (room, fine) = (map(int, wanted.groups()), map(int, found.groups()))
+    (digits, scale), (room, fine) = (map(int, required.groups()), map(int, actual.groups()))
     return fine >= scale and room - fine >= digits - scale
 
 
 def _primary_key(table: WantedTable, indexes: Mapping[str, Facts]) -> Iterator[CheckResult]:
-    found: Any = next((facts["columns"] for facts in indexes.values() if facts["primary"]), MISSING)
-    if found != ["id"]:
-        yield CheckResult(f"primary key {table.name}", Verdict.FAIL, found, ["id"])
+    actual: Any = next((facts["columns"] for facts in indexes.values() if facts["primary"]), MISSING)
+    if actual != ["id"]:
+        yield CheckResult(f"primary key {table.name}", Verdict.FAIL, actual, ["id"])
 
 
 def _index(
@@ -198,8 +204,8 @@ def _index(
     if faults:
         verdict = Verdict.FAIL if terms.own or index.required else Verdict.WARN
         where = f" WHERE {index.predicate}" if index.predicate else ""
-        wanted = f"{'UNIQUE ' if index.unique else ''}({', '.join(index.columns)}){where}, valid and ready"
-        yield CheckResult(f"index {index.name} on {table.name}", verdict, faults, wanted)
+        required = f"{'UNIQUE ' if index.unique else ''}({', '.join(index.columns)}){where}, valid and ready"
+        yield CheckResult(f"index {index.name} on {table.name}", verdict, faults, required)
 
 
 def index_faults(index: WantedIndex, facts: Facts) -> list[str]:
@@ -207,7 +213,7 @@ def index_faults(index: WantedIndex, facts: Facts) -> list[str]:
     predicate = facts.get("predicate")
     same_columns = [plain(each) for each in facts["columns"]] == [plain(each) for each in index.columns]
     same_predicate = plain(predicate or "") == plain(index.predicate or "")
-    judged = {
+    faults = {
         "INVALID": not facts["valid"],
         "not ready": not facts["ready"],
         f"columns {', '.join(facts['columns'])}": not same_columns,
@@ -216,7 +222,7 @@ def index_faults(index: WantedIndex, facts: Facts) -> list[str]:
         "NULLS NOT DISTINCT": index.unique and "NULLS NOT DISTINCT" in facts["definition"],
         "not a btree": " USING btree " not in facts["definition"],
     }
-    return [fault for fault, so in judged.items() if so]
+    return [fault for fault, so in faults.items() if so]
 
 
 def _key(table: WantedTable, key: WantedKey, constraints: Mapping[str, Facts]) -> Iterator[CheckResult]:
@@ -227,9 +233,9 @@ def _key(table: WantedTable, key: WantedKey, constraints: Mapping[str, Facts]) -
     elif not facts["validated"]:
         yield CheckResult(name, Verdict.FAIL, "NOT VALID", "validated")
     elif (facts.get("on_delete"), facts.get("on_update")) != (key.on_delete, key.on_update):
-        wanted = f"ON DELETE {_action(key.on_delete)}, ON UPDATE {_action(key.on_update)}"
-        found = f"ON DELETE {_action(facts.get('on_delete'))}, ON UPDATE {_action(facts.get('on_update'))}"
-        yield CheckResult(name, Verdict.WARN, found, wanted)
+        required = f"ON DELETE {_action(key.on_delete)}, ON UPDATE {_action(key.on_update)}"
+        actual = f"ON DELETE {_action(facts.get('on_delete'))}, ON UPDATE {_action(facts.get('on_update'))}"
+        yield CheckResult(name, Verdict.WARN, actual, required)
 
 
 def same_target(key: WantedKey, facts: Facts) -> bool:
@@ -249,9 +255,9 @@ def _check(
 ) -> Iterator[CheckResult]:
     if not terms.strict:
         return
-    found = constraints.get(check.name, {}).get("definition", MISSING)
-    if plain(found) != plain(f"CHECK {check.expression}"):
-        yield CheckResult(f"check {check.name} on {table.name}", Verdict.FAIL, found, check.expression)
+    actual = constraints.get(check.name, {}).get("definition", MISSING)
+    if plain(actual) != plain(f"CHECK {check.expression}"):
+        yield CheckResult(f"check {check.name} on {table.name}", Verdict.FAIL, actual, check.expression)
 
 
 def _unquoted(objects: Mapping[str, Facts]) -> dict[str, Facts]:

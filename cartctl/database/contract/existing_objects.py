@@ -48,7 +48,7 @@ class Adoption:
     @property
     def tables(self) -> bool:
         """Whether any table was there: somebody else writes to it."""
-        return any(kept.startswith("table ") for kept in self.kept)
+        return any(name.startswith("table ") for name in self.kept)
 
     def whole(self, migration: Frozen) -> bool:
         """Whether nothing of a migration is left to make: it is recorded as adopted."""
@@ -60,8 +60,8 @@ def find_adoption(connection: Connection, pending: tuple[Frozen, ...], *, strict
 
     Raises Refused, with the difference, for objects of another shape. Read-only.
     """
-    wanted = [statement for migration in pending for statement in migration.statements(strict=strict)]
-    names = [*names_used(wanted), *(each.makes for each in wanted if each.kind == "type")]
+    statements = [statement for migration in pending for statement in migration.statements(strict=strict)]
+    names = [*names_used(statements), *(each.makes for each in statements if each.kind == "type")]
     if not connection.execute(
         """SELECT 1 FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname = ANY (%s)
            UNION ALL SELECT 1 FROM pg_type WHERE typnamespace = 'public'::regnamespace AND typname = ANY (%s) LIMIT 1""",
@@ -69,20 +69,20 @@ def find_adoption(connection: Connection, pending: tuple[Frozen, ...], *, strict
     ).fetchone():
         return None
     catalogue = read_catalogue(connection)
-    if conflicts := [*taken_names(connection, wanted), *_conflicts(catalogue, wanted)]:
+    if conflicts := [*taken_names(connection, statements), *_conflicts(catalogue, statements)]:
         raise Refused(
             f"Objects are there already with another shape: {some_of(conflicts)}. Nothing was changed.",
             hint="Rename or repair them, or see whose they are, then deploy again.",
         )
-    world = World(catalogue)
-    adoption = _adopt(world, pending, strict=strict)
-    return replace(adoption, slow=tuple(_slow(connection, world, adoption)))
+    objects = World(catalogue)
+    adoption = _adopt(objects, pending, strict=strict)
+    return replace(adoption, slow=tuple(_slow(connection, objects, adoption)))
 
 
-def some_of(told: Sequence[str]) -> str:
+def some_of(items: Sequence[str]) -> str:
     """The first few of a list, and how many more."""
-    more = f" (and {len(told) - SHOWN} more)" if len(told) > SHOWN else ""
-    return "; ".join(told[:SHOWN]) + more
+    more = f" (and {len(items) - SHOWN} more)" if len(items) > SHOWN else ""
+    return "; ".join(items[:SHOWN]) + more
 
 
 def refuse_slow(adoption: Adoption | None) -> None:
@@ -95,26 +95,25 @@ def refuse_slow(adoption: Adoption | None) -> None:
         )
 
 
-def _conflicts(catalogue: Catalogue, wanted: list[Statement]) -> Iterator[str]:
-    world = World(catalogue)
-    for statement in wanted:
+def _conflicts(catalogue: Catalogue, statements: list[Statement]) -> Iterator[str]:
+    objects = World(catalogue)
+    for statement in statements:
         name = f"{SCHEMA}.{statement.makes}"
-        if statement.kind == "table" and name in world.tables:
-            yield from map(_told, _table_conflicts(world, _table(statement.makes)))
-        elif statement.kind == "type" and name in world.enums:
-            result = judge_enum(world, statement.makes, wanted_enums()[statement.makes])
+        if statement.kind == "table" and name in objects.tables:
+            yield from map(_told, _table_conflicts(objects, _table(statement.makes)))
+        elif statement.kind == "type" and name in objects.enums:
+            result = judge_enum(objects, statement.makes, wanted_enums()[statement.makes])
             yield from [_told(result)] if result.verdict is Verdict.FAIL else []
 
 
-def _table_conflicts(world: World, table: WantedTable) -> Iterator[CheckResult]:
+def _table_conflicts(objects: World, table: WantedTable) -> Iterator[CheckResult]:
     """What cannot be mended by making what is missing: columns, types, and objects of our names with another shape."""
-    for result in judge_table(world, table, AS_REQUIRED):
+    for result in judge_table(objects, table, AS_REQUIRED):
         can_be_made = result.observed == MISSING and result.name.startswith(("index ", "foreign key "))
         if result.verdict is Verdict.FAIL and not can_be_made:
             yield result
-    indexes, constraints = (
-        found(f"{SCHEMA}.{table.name}") for found in (world.indexes_of, world.constraints_of)
-    )
+    name = f"{SCHEMA}.{table.name}"
+    indexes, constraints = objects.indexes_of(name), objects.constraints_of(name)
     for index in table.indexes:
         if (
             index.name in indexes
@@ -125,39 +124,39 @@ def _table_conflicts(world: World, table: WantedTable) -> Iterator[CheckResult]:
                 f"index {index.name}", Verdict.FAIL, "; ".join(faults), ", ".join(index.columns)
             )
     for check in table.checks:
-        found = constraints.get(check.name, {}).get("definition")
-        if found and plain(found) != plain(f"CHECK {check.expression}"):
-            yield CheckResult(f"check {check.name}", Verdict.FAIL, found, check.expression)
+        actual = constraints.get(check.name, {}).get("definition")
+        if actual and plain(actual) != plain(f"CHECK {check.expression}"):
+            yield CheckResult(f"check {check.name}", Verdict.FAIL, actual, check.expression)
 
 
-def _adopt(world: World, pending: tuple[Frozen, ...], *, strict: bool) -> Adoption:
+def _adopt(objects: World, pending: tuple[Frozen, ...], *, strict: bool) -> Adoption:
     there: list[str] = []
     missing: dict[str, tuple[Statement, ...]] = {}
     for migration in pending:
         statements = migration.statements(strict=strict)
-        there += [f"{each.kind} {each.makes}" for each in statements if _is_there(world, each)]
-        missing[migration.revision] = tuple(each for each in statements if not _is_there(world, each))
+        there += [f"{each.kind} {each.makes}" for each in statements if _is_there(objects, each)]
+        missing[migration.revision] = tuple(each for each in statements if not _is_there(objects, each))
     return Adoption(tuple(there), missing)
 
 
-def _is_there(world: World, statement: Statement) -> bool:
+def _is_there(objects: World, statement: Statement) -> bool:
     name = f"{SCHEMA}.{statement.makes}"
     if statement.table is None:
-        return name in (world.enums if statement.kind == "type" else world.tables)
+        return name in (objects.enums if statement.kind == "type" else objects.tables)
     table, home = _table(statement.table), f"{SCHEMA}.{statement.table}"
     if statement.kind == "index":
         index = wanted_index(statement)
-        return any(not index_faults(index, facts) for facts in world.indexes_of(home).values())
-    constraints = world.constraints_of(home)
+        return any(not index_faults(index, facts) for facts in objects.indexes_of(home).values())
+    constraints = objects.constraints_of(home)
     key = next((each for each in table.keys if each.name == statement.makes), None)
     return statement.makes in constraints or (
         key is not None and any(same_target(key, facts) for facts in constraints.values())
     )
 
 
-def _slow(connection: Connection, world: World, adoption: Adoption) -> Iterator[Statement]:
+def _slow(connection: Connection, objects: World, adoption: Adoption) -> Iterator[Statement]:
     for statement in (each for left in adoption.missing.values() for each in left if each.kind == "index"):
-        if f"{SCHEMA}.{statement.table}" in world.tables and holds_rows(connection, str(statement.table)):
+        if f"{SCHEMA}.{statement.table}" in objects.tables and holds_rows(connection, str(statement.table)):
             yield statement
 
 

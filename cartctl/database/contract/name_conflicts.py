@@ -46,28 +46,30 @@ WHERE t.typnamespace = 'public'::regnamespace AND t.typname = ANY (%s) ORDER BY 
 """
 
 
-def names_used(wanted: Sequence[Statement]) -> Mapping[str, tuple[str, str | None]]:
+def names_used(statements: Sequence[Statement]) -> Mapping[str, tuple[str, str | None]]:
     """Each relation's name that the statements use: its kind, and for an index its table. Pure."""
-    made = {each.makes: (each.kind, each.table) for each in wanted if each.kind in {"table", "index"}}
-    keys = {f"{each.makes}_pkey": ("index", each.makes) for each in wanted if each.kind == "table"}
-    return {**keys, **made}
+    relations = {
+        each.makes: (each.kind, each.table) for each in statements if each.kind in {"table", "index"}
+    }
+    keys = {f"{each.makes}_pkey": ("index", each.makes) for each in statements if each.kind == "table"}
+    return {**keys, **relations}
 
 
-def taken_names(connection: Connection, wanted: Sequence[Statement]) -> Iterator[str]:
+def taken_names(connection: Connection, statements: Sequence[Statement]) -> Iterator[str]:
     """One line for each name that is taken by what the migrations could not adopt. Read-only."""
-    relations = names_used(wanted)
+    relations = names_used(statements)
     for name, kind, table, extension in connection.execute(
         _RELATIONS.encode(), (list(relations),)
     ).fetchall():
         wants, on = relations[name]
-        found = KINDS.get(kind, "relation")
+        actual = KINDS.get(kind, "relation")
         if extension:
-            yield f"{wants} {name}: the {found} of this name belongs to the extension {extension}"
-        elif found != wants:
-            yield f"{wants} {name}: there is a {found} of this name"
+            yield f"{wants} {name}: the {actual} of this name belongs to the extension {extension}"
+        elif actual != wants:
+            yield f"{wants} {name}: there is a {actual} of this name"
         elif wants == "index" and table != on:
             yield f"index {name}: there is an index of this name on {table}"
-    enums = {each.makes for each in wanted if each.kind == "type"}
+    enums = {each.makes for each in statements if each.kind == "type"}
     types = [*enums, *(name for name, (kind, _) in relations.items() if kind == "table")]
     for name, kind, own, extension in connection.execute(_TYPES.encode(), (types,)).fetchall():
         if own and name not in enums:

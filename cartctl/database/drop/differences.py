@@ -18,19 +18,19 @@ SHOWN = 8  # objects of a difference in a result
 HOME = "cartctl"  # the schema of Alembic's version and of our own record
 
 
-def to_json(found: Difference) -> dict[str, Any]:
+def to_json(difference: Difference) -> dict[str, Any]:
     """A difference as a journal keeps it."""
     return {
-        "added": {key: dict(facts) for key, facts in found.added.items()},
-        "removed": {key: dict(facts) for key, facts in found.removed.items()},
-        "changed": {key: [dict(facts) for facts in pair] for key, pair in found.changed.items()},
+        "added": {key: dict(facts) for key, facts in difference.added.items()},
+        "removed": {key: dict(facts) for key, facts in difference.removed.items()},
+        "changed": {key: [dict(facts) for facts in pair] for key, pair in difference.changed.items()},
     }
 
 
-def from_json(kept: Mapping[str, Any]) -> Difference:
+def from_json(data: Mapping[str, Any]) -> Difference:
     """The difference that `to_json` wrote."""
-    changed = {key: (pair[0], pair[1]) for key, pair in kept["changed"].items()}
-    return Difference(kept["added"], kept["removed"], changed)
+    changed = {key: (pair[0], pair[1]) for key, pair in data["changed"].items()}
+    return Difference(data["added"], data["removed"], changed)
 
 
 def before(results: Mapping[str, Any]) -> Catalogue:
@@ -65,11 +65,15 @@ def attributed(fingerprint: Catalogue, before_: Catalogue, after: Catalogue) -> 
     )
 
 
-def ours(found: Difference) -> Difference:
+def ours(difference: Difference) -> Difference:
     """The part of a difference that concerns the cart's objects, and whatever sits on one of its tables."""
-    return found.within(
-        {key for key, facts in {**found.added, **found.removed}.items() if is_ours(key) or on_ours(facts)}
-        | {key for key, (facts, _) in found.changed.items() if is_ours(key) or on_ours(facts)}
+    return difference.within(
+        {
+            key
+            for key, facts in {**difference.added, **difference.removed}.items()
+            if is_ours(key) or on_ours(facts)
+        }
+        | {key for key, (facts, _) in difference.changed.items() if is_ours(key) or on_ours(facts)}
     )
 
 
@@ -116,8 +120,8 @@ def taken_back(results: Mapping[str, Any], now: Catalogue) -> Checks:
         )
     ]
     if others:
-        told = _first(others.lines())
-        checks.append(CheckResult("changes of others", Verdict.PASS, observed=told))
+        summary = _first(others.lines())
+        checks.append(CheckResult("changes of others", Verdict.PASS, observed=summary))
     return Checks.of(checks)
 
 
@@ -130,5 +134,5 @@ def _first(lines: list[str]) -> str:
 def _kept_enums(results: Mapping[str, Any], now: Catalogue) -> set[str]:
     """Enums that the rollback was allowed to keep: it said so, or others' columns show it."""
     used = {str(facts["type"]).removesuffix("[]") for facts in now.of("column").values()}
-    told = {f'{SCHEMA}."{name}"' for name in results.get("database", {}).get("kept_enums", ())}
-    return {f"enum {name}" for name in now.of("enum") if name in used | told}
+    retained = {f'{SCHEMA}."{name}"' for name in results.get("database", {}).get("kept_enums", ())}
+    return {f"enum {name}" for name in now.of("enum") if name in used | retained}

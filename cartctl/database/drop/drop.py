@@ -138,9 +138,9 @@ def _committing(
         with translated(), bounded_sync_wait(lambda: postgres.session("sync wait"), connection) as wait:
             yield wait
     except SqlFailed as lost:
-        kept = f" The rows are saved in {directory}." if saved else ""
+        note = f" The rows are saved in {directory}." if saved else ""
         raise SqlFailed(
-            f"The commit of the drop was not confirmed: {lost.message}.{kept}",
+            f"The commit of the drop was not confirmed: {lost.message}.{note}",
             hint="See whether it is in place: cartctl rollback --database --plan; then run it again.",
             sqlstate=lost.sqlstate,
         ) from lost
@@ -205,9 +205,9 @@ def _forget(connection: Connection, plan: DropPlan) -> None:
         return
     if connection.execute("SELECT to_regclass('cartctl.put_back') IS NOT NULL").fetchone() == (True,):
         connection.execute("DELETE FROM cartctl.put_back")  # what was restored went with the tables
-    gone = [each.revision for each in MIGRATIONS if each.name in plan.migrations]
-    stays = [each.revision for each in state.applied if each.revision not in gone]
-    connection.execute("DELETE FROM cartctl.applied WHERE revision = ANY (%s)", (gone,))
+    dropped = [each.revision for each in MIGRATIONS if each.name in plan.migrations]
+    stays = [each.revision for each in state.applied if each.revision not in dropped]
+    connection.execute("DELETE FROM cartctl.applied WHERE revision = ANY (%s)", (dropped,))
     connection.execute("DELETE FROM cartctl.alembic_version")
     if stays:
         connection.execute("INSERT INTO cartctl.alembic_version (version_num) VALUES (%s)", (stays[-1],))

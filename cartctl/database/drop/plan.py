@@ -83,7 +83,7 @@ def plan_with(connection: Connection, results: Mapping[str, Any], *, keep_depend
     tables = _made(own, now, "table", [table.name for table in wanted_tables()])
     enums = _made(own, now, "enum", wanted_enums())
     dependents = find_dependents(connection, tables, enums)
-    kept = _kept_enums(dependents) if keep_dependents else frozenset()
+    retained = _kept_enums(dependents) if keep_dependents else frozenset()
     migrations = _migrations(own)
     mentions = find_mentions(connection, [*tables, *enums]) if tables or enums else []
     return DropPlan(
@@ -91,11 +91,13 @@ def plan_with(connection: Connection, results: Mapping[str, Any], *, keep_depend
         migrations=migrations,
         parts=tuple(_parts(own, now, tables)),
         tables=tuple(_measure(connection, name) for name in drop_order(now, tables)),
-        enums=tuple(name for name in enums if name not in kept),
-        kept_enums=tuple(name for name in enums if name in kept),
+        enums=tuple(name for name in enums if name not in retained),
+        kept_enums=tuple(name for name in enums if name in retained),
         home=f"schema {HOME}" in own.added and f"schema {HOME}" in now.objects,
         ledger=tuple(_ledger_rows(connection, own, migrations)),
-        dependents=tuple(str(each) for each in dependents if not (each.kind == "enum" and each.name in kept)),
+        dependents=tuple(
+            str(each) for each in dependents if not (each.kind == "enum" and each.name in retained)
+        ),
         irreversible=tuple(_irreversible(own, now)),
         warnings=tuple(f"{name} mentions a table or enum that goes" for name in mentions),
         older=tuple(_older(own, now)),
@@ -116,9 +118,9 @@ def require(plan: DropPlan, *, allow_data_loss: bool) -> None:
             hint="Remove those first; --keep-dependents keeps an enum that is still used elsewhere.",
         )
     if plan.rows and not allow_data_loss:
-        told = ", ".join(f"{table.name} {table.rows}" for table in plan.tables if table.rows)
+        counts = ", ".join(f"{table.name} {table.rows}" for table in plan.tables if table.rows)
         raise Refused(
-            f"The tables hold rows: {told}.",
+            f"The tables hold rows: {counts}.",
             hint="They would be saved first; say --allow-data-loss to go on.",
         )
 
@@ -170,7 +172,9 @@ def _migrations(own: Difference) -> tuple[str, ...]:
     """A migration is the run's when any of its objects was not there before."""
     added = _added(own)
     return tuple(
-        each.name for each in MIGRATIONS if any(made.makes in added for made in each.statements(strict=True))
+        each.name
+        for each in MIGRATIONS
+        if any(statement.makes in added for statement in each.statements(strict=True))
     )
 
 
@@ -184,7 +188,7 @@ def _ledger_rows(connection: Connection, own: Difference, migrations: tuple[str,
     rows = connection.execute("SELECT revision, at FROM cartctl.applied").fetchall() if there else []
     added, recorded = _added(own), {str(revision): at for revision, at in rows}
     for migration in (each for each in MIGRATIONS if each.name in migrations):
-        whole = all(made.makes in added for made in migration.statements(strict=False))
+        whole = all(statement.makes in added for statement in migration.statements(strict=False))
         for row in read_ledger(connection).ours():
             if row.name == migration.name and (
                 whole or row.finished_at == recorded.get(migration.revision, False)

@@ -93,7 +93,7 @@ def full_tables(connection: Connection) -> list[str]:
 def put_back(
     postgres: Postgres,
     settings: Database,
-    kept: Kept,
+    source: Kept,
     run: str,
     pulse: Pulse,
     *,
@@ -104,25 +104,25 @@ def put_back(
     Raises Refused before any change for a damaged dump, missing tables and tables that hold rows; StepFailed, with
     nothing changed, when a row refers to what is no longer there. Counted against `kept` before it is committed.
     """
-    refuse_damaged(kept)
+    refuse_damaged(source)
     with postgres.session("put back", autocommit=False, lock_timeout="5s") as connection:
         become_owner(connection, settings)
         refuse_unwritable(connection)
-        order = _order(connection, kept)
+        order = _order(connection, source)
         with _naming_blockers(connection, order), pulse.cancelling(connection.cancel_safe):
             replaced = _clear(postgres.acting_as(settings.owner_role), connection, order, replacing, pulse)
             tools = find_tools(connection.info.server_version)
-            _copy_all(connection, tools, kept, order, pulse)
-            _record(connection, kept, run)
-        look = partial(postgres.session, "sync wait")
-        with bounded_sync_wait(look, connection) as wait, effect("postgres.put_back"):
+            _copy_all(connection, tools, source, order, pulse)
+            _record(connection, source, run)
+        watch_session = partial(postgres.session, "sync wait")
+        with bounded_sync_wait(watch_session, connection) as wait, effect("postgres.put_back"):
             connection.commit()
         connection.autocommit = True
         with pulse.cancelling(connection.cancel_safe):
             for table in order:
                 connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(SCHEMA, table)))
     place = str(replacing) if replaced else None
-    return PutBack(kept.name, dict(kept.rows), place, wait.warnings)
+    return PutBack(source.name, dict(source.rows), place, wait.warnings)
 
 
 @contextmanager
@@ -148,18 +148,18 @@ def our_tables() -> tuple[str, ...]:
     return tuple(table.name for table in wanted_tables())
 
 
-def refuse_damaged(kept: Kept) -> None:
+def refuse_damaged(source: Kept) -> None:
     """Raise Refused for a dump whose files are not as they were written, or that has none of the cart's tables. Read-only."""
-    for name, checksum in kept.files.items():
-        path = kept.dump / name
+    for name, checksum in source.files.items():
+        path = source.dump / name
         if not path.is_file() or _checksum(path) != checksum:
             raise Refused(
-                f"The kept rows {kept.name} are damaged: {name} is not as it was written.",
+                f"The kept rows {source.name} are damaged: {name} is not as it was written.",
                 hint="Use another snapshot: cartctl snapshot list",
             )
-    if not any(name in kept.rows for name in our_tables()):
+    if not any(name in source.rows for name in our_tables()):
         raise Refused(
-            f"{kept.name} holds none of the cart's tables.", hint="Choose one taken while they were there."
+            f"{source.name} holds none of the cart's tables.", hint="Choose one taken while they were there."
         )
 
 
@@ -168,16 +168,16 @@ def _checksum(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _order(connection: Connection, kept: Kept) -> list[str]:
+def _order(connection: Connection, source: Kept) -> list[str]:
     """Referred tables first, by the live foreign keys."""
     catalogue = read_catalogue(connection)
     there = World(catalogue).tables
-    wanted = [name for name in our_tables() if name in kept.rows]
-    if missing := [name for name in wanted if f"{SCHEMA}.{name}" not in there]:
+    tables = [name for name in our_tables() if name in source.rows]
+    if missing := [name for name in tables if f"{SCHEMA}.{name}" not in there]:
         raise Refused(
             f"The tables are not there: {', '.join(missing)}.", hint="Make them first: cartctl migrate deploy"
         )
-    return drop_order(catalogue, wanted)[::-1]
+    return drop_order(catalogue, tables)[::-1]
 
 
 def _clear(
@@ -199,24 +199,24 @@ def _clear(
     return bool(full)
 
 
-def _copy_all(connection: Connection, tools: PgTools, kept: Kept, order: list[str], pulse: Pulse) -> None:
-    done, total = 0, sum(kept.rows[name] for name in order)
+def _copy_all(connection: Connection, tools: PgTools, source: Kept, order: list[str], pulse: Pulse) -> None:
+    done, total = 0, sum(source.rows[name] for name in order)
     for name in order:
         try:
-            _copy(connection, tools, kept.dump, name)
+            _copy(connection, tools, source.dump, name)
         except SqlFailed as failed:
             if failed.sqlstate == FOREIGN_KEY:
                 raise _dangling(name, failed) from failed
             raise
-        found = connection.execute(
+        row = connection.execute(
             sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(SCHEMA, name))
         ).fetchone()
-        if found != (kept.rows[name],):
+        if row != (source.rows[name],):
             raise StepFailed(
-                f"{found and found[0]} rows of {name} came back instead of {kept.rows[name]}; nothing was kept.",
+                f"{row and row[0]} rows of {name} came back instead of {source.rows[name]}; nothing was kept.",
                 hint="Verify the snapshot: cartctl snapshot verify",
             )
-        done += kept.rows[name]
+        done += source.rows[name]
         pulse.progress(done, total, "rows")
 
 
@@ -241,12 +241,12 @@ def _dangling(name: str, failed: SqlFailed) -> StepFailed:
     )
 
 
-def _record(connection: Connection, kept: Kept, run: str) -> None:
-    found: tuple[Any, ...] | None = connection.execute("SELECT to_regnamespace('cartctl')::text").fetchone()
-    if found == (None,):  # tables of another tool's making that nobody has adopted
+def _record(connection: Connection, source: Kept, run: str) -> None:
+    schema: tuple[Any, ...] | None = connection.execute("SELECT to_regnamespace('cartctl')::text").fetchone()
+    if schema == (None,):  # tables of another tool's making that nobody has adopted
         return
     connection.execute(MARK)
     connection.execute(
         "INSERT INTO cartctl.put_back (run, source, rows) VALUES (%s, %s, %s)",
-        (run, kept.name, Jsonb(dict(kept.rows))),
+        (run, source.name, Jsonb(dict(source.rows))),
     )

@@ -48,10 +48,10 @@ def adopt(postgres: Postgres, settings: Database, run_id: str, pulse: Pulse) -> 
 def _require_whole(connection: Connection) -> None:
     bad = [each for each in judge(read_catalogue(connection), AS_REQUIRED) if each.verdict is Verdict.FAIL]
     if bad:
-        told = some_of([f"{each.name} is {each.observed}, expected {each.expected}" for each in bad])
+        problems = some_of([f"{each.name} is {each.observed}, expected {each.expected}" for each in bad])
         lacking = all(each.observed == MISSING for each in bad)
         raise Refused(
-            f"This database is not wholly migrated: {told}. Nothing was recorded.",
+            f"This database is not wholly migrated: {problems}. Nothing was recorded.",
             hint="cartctl migrate deploy makes what is missing and keeps what is there."
             if lacking
             else "Repair what has another shape, or see whose it is, then adopt again.",

@@ -52,10 +52,10 @@ def read_application(settings: Migrations) -> ApplicationFiles:
         raise ConfigError(
             f"There is no directory {settings.prisma_dir}.", hint="See database.migrations.prisma_dir."
         )
-    found = {name: content for name in NAMES if (content := _read(settings.prisma_dir, name)) is not None}
+    files = {name: content for name in NAMES if (content := _read(settings.prisma_dir, name)) is not None}
     if settings.source == "prisma":
-        _require_runnable(found)
-    return ApplicationFiles(found, run=settings.source == "prisma")
+        _require_runnable(files)
+    return ApplicationFiles(files, run=settings.source == "prisma")
 
 
 def _read(directory: Path, name: str) -> bytes | None:
@@ -68,13 +68,13 @@ def _read(directory: Path, name: str) -> bytes | None:
         raise ConfigError(error.message, hint="See database.migrations.prisma_dir.") from error
 
 
-def _require_runnable(found: Mapping[str, bytes]) -> None:
-    if missing := [name for name in NAMES if name not in found]:
+def _require_runnable(files: Mapping[str, bytes]) -> None:
+    if missing := [name for name in NAMES if name not in files]:
         raise ConfigError(
             f"The application has no migration {missing[0]}.",
             hint='Export it (cartctl migrate export --format prisma DIR), or set source = "cartctl".',
         )
-    if own := [name for name, content in found.items() if _CONTROL.search(content)]:
+    if own := [name for name, content in files.items() if _CONTROL.search(content)]:
         raise Refused(
             f"The application's migration {own[0]} controls transactions itself; it could not be taken back whole.",
             hint="Take BEGIN and COMMIT out of it.",

@@ -164,13 +164,15 @@ def _is_recorded(work: Work, migration: Frozen) -> bool | None:
 def _named(migration: Frozen, failed: SqlFailed, *, in_place: bool | None) -> SqlFailed:
     """The error with the migration's name. A connection that was lost may have committed: it is read back, not repeated."""
     if failed.sqlstate and not failed.sqlstate.startswith(("57P", "08")):
-        told = f"Migration {migration.name} failed, and nothing of it was kept: {failed.message}."
-        return SqlFailed(told, hint=failed.hint or "Mend that, then deploy again.", sqlstate=failed.sqlstate)
-    told = f"The connection was lost during migration {migration.name}: {failed.message}."
+        message = f"Migration {migration.name} failed, and nothing of it was kept: {failed.message}."
+        return SqlFailed(
+            message, hint=failed.hint or "Mend that, then deploy again.", sqlstate=failed.sqlstate
+        )
+    message = f"The connection was lost during migration {migration.name}: {failed.message}."
     if in_place is not None:
-        told += " It was committed, and is in place." if in_place else " It was not committed."
+        message += " It was committed, and is in place." if in_place else " It was not committed."
     hint = "See: cartctl migrate status. Then deploy again."
-    return SqlFailed(told, hint=hint, sqlstate=failed.sqlstate)
+    return SqlFailed(message, hint=hint, sqlstate=failed.sqlstate)
 
 
 def _note_failed(work: Work, migration: Frozen, failed: SqlFailed) -> None:
@@ -216,16 +218,18 @@ def _transaction(connection: "sqlalchemy.Connection") -> Iterator["sqlalchemy.Ro
 
 def grant(driver: Connection, migration: Frozen, role: str | None) -> None:
     """Grant what the application needs on tables that somebody else owns."""
-    made = migration.statements(strict=False)
-    if role is None or not made:
+    statements = migration.statements(strict=False)
+    if role is None or not statements:
         return
     grants = {
-        "GRANT SELECT, INSERT, UPDATE, DELETE ON {} TO {}": [each for each in made if each.kind == "table"],
-        "GRANT USAGE ON TYPE {} TO {}": [each for each in made if each.kind == "type"],
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON {} TO {}": [
+            each for each in statements if each.kind == "table"
+        ],
+        "GRANT USAGE ON TYPE {} TO {}": [each for each in statements if each.kind == "type"],
     }
-    for template, statements in grants.items():
-        names = sql.SQL(", ").join(sql.Identifier(SCHEMA, each.makes) for each in statements)
-        if statements:
+    for template, chosen in grants.items():
+        names = sql.SQL(", ").join(sql.Identifier(SCHEMA, each.makes) for each in chosen)
+        if chosen:
             driver.execute(sql.SQL(template).format(names, sql.Identifier(role)))
 
 
@@ -243,9 +247,9 @@ def blocked(migration: Frozen, aside: Connection, failed: SqlFailed, attempts: i
     """The error that names who holds the locks a migration waited for, after so many attempts."""
     tables = {*PLATFORM, *(each.table or each.makes for each in migration.statements(strict=True))}
     blocking = lock_holders(aside, sorted(tables), SHARE_ROW_EXCLUSIVE)
-    told = "once" if attempts == 1 else f"{attempts} times"
+    times = "once" if attempts == 1 else f"{attempts} times"
     return StepFailed(
-        f"Migration {migration.name} {RETRIED[failed.sqlstate]}, {told}; nothing of it was kept. "
+        f"Migration {migration.name} {RETRIED[failed.sqlstate]}, {times}; nothing of it was kept. "
         f"Blocked by: {named(blocking)}.",
         hint=endings(blocking, "Then deploy again."),
     )
@@ -267,5 +271,5 @@ def _translated() -> Iterator[None]:
 
 def _driver(connection: "sqlalchemy.Connection") -> Connection:
     driver: Any = connection.connection.driver_connection
-    found: Connection = driver
-    return found
+    typed: Connection = driver
+    return typed

@@ -111,12 +111,12 @@ def build_indexes(
 
 
 def _missing(connection: Connection, settings: Database) -> Iterator[Build]:
-    state, world = read_state(connection), World(read_catalogue(connection))
+    state, objects = read_state(connection), World(read_catalogue(connection))
     for statement in _wanted(state, settings):
         table = f"{SCHEMA}.{statement.table}"
-        if table not in world.tables:
+        if table not in objects.tables:
             continue  # the migration makes it together with its table
-        index, there = wanted_index(statement), world.indexes_of(table)
+        index, there = wanted_index(statement), objects.indexes_of(table)
         if any(not index_faults(index, facts) for facts in there.values()):
             continue
         facts = there.get(statement.makes)

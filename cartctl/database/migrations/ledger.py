@@ -100,13 +100,13 @@ class Ledger:
 
 def read_ledger(connection: Connection) -> Ledger:
     """The ledger of this database. Read-only. Raises Refused for a relation of its name that is none."""
-    found = connection.execute(
+    relation = connection.execute(
         """SELECT relkind::text, ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = c.oid)
            FROM pg_class c WHERE oid = to_regclass('public._prisma_migrations')"""
     ).fetchone()
-    if found is None:
+    if relation is None:
         return Ledger(present=False)
-    kind, columns = found
+    kind, columns = relation
     if kind != "r" or not set(columns) >= COLUMNS:
         raise Refused(
             "public._prisma_migrations is not the table that Prisma Migrate makes: "
@@ -151,9 +151,9 @@ def record_failed(connection: Connection, name: str, checksum: str, reason: str)
 def forget(connection: Connection, rows: Iterable[LedgerRow]) -> int:
     """Remove exactly these rows, by id and name. Gives how many went."""
     pairs = [(row.id, row.name) for row in rows]
-    gone = 0
+    deleted = 0
     for pair in pairs:
-        gone += connection.execute(
+        deleted += connection.execute(
             "DELETE FROM public._prisma_migrations WHERE id = %s AND migration_name = %s", pair
         ).rowcount
-    return gone
+    return deleted

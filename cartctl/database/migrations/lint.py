@@ -29,8 +29,8 @@ def judge_findings(
         for name in files
         if not any(file == name for file, _ in counted)
     ]
-    found = [_judge(first[key], times, accepted.get(key[1], "")) for key, times in sorted(counted.items())]
-    return Checks.of([*clean, *found])
+    results = [_judge(first[key], times, accepted.get(key[1], "")) for key, times in sorted(counted.items())]
+    return Checks.of([*clean, *results])
 
 
 def _judge(finding: Finding, times: int, reason: str) -> CheckResult:

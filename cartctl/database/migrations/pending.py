@@ -93,7 +93,7 @@ def _refuse_half(adoption: Adoption, pending: tuple[Frozen, ...]) -> None:
     """The application's file is run whole or not at all: its statements are not ours to choose from."""
     for migration in pending:
         there = {statement.makes for statement in migration.statements(strict=False)}
-        if not adoption.whole(migration) and any(kept.partition(" ")[2] in there for kept in adoption.kept):
+        if not adoption.whole(migration) and any(name.partition(" ")[2] in there for name in adoption.kept):
             raise Refused(
                 f"Some objects of {migration.name} are there already; the application's file would fail on them.",
                 hint='Remove them, or set database.migrations.source = "cartctl", which makes only what is missing.',

@@ -39,24 +39,24 @@ def _record(state: State) -> CheckResult:
         return CheckResult(
             "migrations", Verdict.PASS, "not recorded by cartctl: only what is required is checked"
         )
-    wanted = [MIGRATIONS[-1].revision]
-    verdict = Verdict.PASS if list(state.heads) == wanted else Verdict.FAIL
-    return CheckResult("migrations", verdict, list(state.heads), wanted, hint="cartctl migrate deploy")
+    required = [MIGRATIONS[-1].revision]
+    verdict = Verdict.PASS if list(state.heads) == required else Verdict.FAIL
+    return CheckResult("migrations", verdict, list(state.heads), required, hint="cartctl migrate deploy")
 
 
 def _owners(catalogue: Catalogue, role: str | None) -> Iterator[CheckResult]:
     """One owner for all, the configured one where one is."""
-    world = World(catalogue)
-    owned = {f"table {table.name}": world.tables.get(f"{SCHEMA}.{table.name}") for table in wanted_tables()}
-    owned |= {f"enum {name}": world.enums.get(f"{SCHEMA}.{name}") for name in wanted_enums()}
+    objects = World(catalogue)
+    owned = {f"table {table.name}": objects.tables.get(f"{SCHEMA}.{table.name}") for table in wanted_tables()}
+    owned |= {f"enum {name}": objects.enums.get(f"{SCHEMA}.{name}") for name in wanted_enums()}
     owners = {name: facts["owner"] for name, facts in owned.items() if facts is not None}
-    wanted = role or next(iter(owners.values()), MISSING)
-    strange = {name: owner for name, owner in owners.items() if owner != wanted}
+    required = role or next(iter(owners.values()), MISSING)
+    strange = {name: owner for name, owner in owners.items() if owner != required}
     if strange:
-        told = ", ".join(f"{name}: {owner}" for name, owner in sorted(strange.items()))
-        yield CheckResult("owner", Verdict.FAIL, told, wanted, hint=f"ALTER … OWNER TO {wanted}")
+        summary = ", ".join(f"{name}: {owner}" for name, owner in sorted(strange.items()))
+        yield CheckResult("owner", Verdict.FAIL, summary, required, hint=f"ALTER … OWNER TO {required}")
     else:
-        yield CheckResult("owner", Verdict.PASS if owners else Verdict.FAIL, wanted)
+        yield CheckResult("owner", Verdict.PASS if owners else Verdict.FAIL, required)
 
 
 def _rights(connection: Connection, role: str) -> Iterator[CheckResult]:
@@ -83,8 +83,12 @@ def _rights(connection: Connection, role: str) -> Iterator[CheckResult]:
         },
     ).fetchall()
     lacking = [str(row[0]) for row in rows]
-    wanted = f"{', '.join(RIGHTS)} on every table, USAGE on every enum"
+    required = f"{', '.join(RIGHTS)} on every table, USAGE on every enum"
     verdict = Verdict.FAIL if lacking else Verdict.PASS
     yield CheckResult(
-        name, verdict, f"lacks {', '.join(lacking)}" if lacking else wanted, wanted, hint=f"GRANT … TO {role}"
+        name,
+        verdict,
+        f"lacks {', '.join(lacking)}" if lacking else required,
+        required,
+        hint=f"GRANT … TO {role}",
     )

@@ -88,9 +88,11 @@ class Loss:
         if self.unknown:
             raise Refused(f"cannot determine what would be lost: {'; '.join(self.unknown)}", hint=hint)
         known = set(accepted.lines())
-        told = [line for line in self.lines() if line not in known]
-        more = f" and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
-        raise Refused(f"changes since the snapshot would be lost: {'; '.join(told[:SHOWN])}{more}", hint=hint)
+        lines = [line for line in self.lines() if line not in known]
+        more = f" and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
+        raise Refused(
+            f"changes since the snapshot would be lost: {'; '.join(lines[:SHOWN])}{more}", hint=hint
+        )
 
 
 def measure_loss(connection: Connection, manifest: Manifest, pulse: Pulse) -> Loss:
@@ -123,8 +125,8 @@ def _tables(
         counted = _count(connection, sql.Identifier(schema, name), edge)
         if isinstance(counted, str):
             unknown.append(f"{full} cannot be counted: {counted}")
-        elif (found := _compared(full, then.get(full), *counted)) is not None:
-            yield found
+        elif (loss := _compared(full, then.get(full), *counted)) is not None:
+            yield loss
     for full in sorted(then.keys() - here):
         yield TableLoss(full, then[full].rows, None, None, None)
 
@@ -134,8 +136,8 @@ def _compared(name: str, then: Table | None, now: int, new: int | None) -> Table
         return TableLoss(name, None, now, new, None)
     if new is None:
         return TableLoss(name, then.rows, now, None, None) if now != then.rows else None
-    gone = then.rows - (now - new)
-    return TableLoss(name, then.rows, now, new, gone) if new or gone else None
+    lost = then.rows - (now - new)
+    return TableLoss(name, then.rows, now, new, lost) if new or lost else None
 
 
 def _count(

@@ -31,8 +31,8 @@ def read_state(connection: Connection) -> tuple[tuple[Table, ...], State]:
     window, visible = open_window(connection), set[int]()
     tables: dict[bool, list[Table]] = {False: [], True: []}
     for schema, name, other in connection.execute(_TABLES, (JOURNAL_SCHEMA,)).fetchall():
-        rows, seen = _count(connection, sql.Identifier(schema, name), window)
-        visible |= seen
+        rows, ages = _count(connection, sql.Identifier(schema, name), window)
+        visible |= ages
         tables[other].append(Table(schema_name=schema, name=name, rows=rows))
     extensions = connection.execute("SELECT extname, extversion FROM pg_extension").fetchall()
     return tuple(tables[False]), State(
@@ -59,6 +59,6 @@ def _origin(connection: Connection, window: Window, visible: set[int]) -> Origin
 
 def _count(connection: Connection, table: sql.Identifier, window: Window) -> tuple[int, set[int]]:
     """Rows, and the transactions of the window that made any of them."""
-    seen = window.ages() if window else sql.SQL("NULL::int[]")
-    row = connection.execute(sql.SQL("SELECT count(*), {} FROM ONLY {}").format(seen, table)).fetchone()
+    ages = window.ages() if window else sql.SQL("NULL::int[]")
+    row = connection.execute(sql.SQL("SELECT count(*), {} FROM ONLY {}").format(ages, table)).fetchone()
     return (int(row[0]), {window.base - age for age in row[1] or ()}) if row else (0, set())

@@ -139,11 +139,11 @@ _AT_ONCE = 100
 def read_sequences(connection: Connection, journal: str) -> tuple[Sequence, ...]:
     """Every sequence's value. Read-only. Raises SqlFailed for one that may not be read."""
     known = connection.execute(_SEQUENCES, (journal,)).fetchall()
-    found = []
+    sequences = []
     for start in range(0, len(known), _AT_ONCE):
         some = known[start : start + _AT_ONCE]
         each = (f"SELECT {number}, last_value, is_called FROM {name[2]}" for number, name in enumerate(some))
         for number, value, called in connection.execute(" UNION ALL ".join(each).encode()).fetchall():
             schema, name, _ = some[number]
-            found.append(Sequence(schema_name=schema, name=name, last_value=value, called=called))
-    return tuple(found)
+            sequences.append(Sequence(schema_name=schema, name=name, last_value=value, called=called))
+    return tuple(sequences)

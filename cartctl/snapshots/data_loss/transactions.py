@@ -24,9 +24,9 @@ class Horizon:
 
     def condition(self) -> sql.Composed:
         """SQL that is true for a row of a table that the snapshot did not see."""
-        seen = sql.Literal(list(self.visible))
+        visible = sql.Literal(list(self.visible))
         return sql.SQL("age(xmin) BETWEEN 0 AND {} AND age(xmin) <> ALL ({}::int[])").format(
-            sql.Literal(self.far), seen
+            sql.Literal(self.far), visible
         )
 
 

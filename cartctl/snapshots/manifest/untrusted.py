@@ -64,10 +64,10 @@ def parse_json(content: bytes) -> Any:
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
         raise ValueError("a key is repeated")
-    return found
+    return fields
 
 
 def _refuse_constant(name: str) -> float:

@@ -82,9 +82,9 @@ def _rows(connection: Connection, manifest: Manifest) -> CheckResult:
     return CheckResult("rows", Verdict.PASS, total)
 
 
-def _structure(connection: Connection, manifest: Manifest, found: str, *, same_roles: bool) -> CheckResult:
+def _structure(connection: Connection, manifest: Manifest, actual: str, *, same_roles: bool) -> CheckResult:
     expected = manifest.fingerprint
-    if found == expected:
+    if actual == expected:
         return CheckResult("structure", Verdict.PASS, "as recorded")
     ours, theirs = connection.info.server_version // 10000, manifest.server.version_num // 10000
     if not same_roles:
@@ -93,11 +93,11 @@ def _structure(connection: Connection, manifest: Manifest, found: str, *, same_r
             "structure", Verdict.UNKNOWN, "roles of the snapshot are not on this server", expected, hint
         )
     if ours != theirs:
-        told = f"restored on PostgreSQL {ours}, taken on {theirs}: their catalogues spell some things differently"
+        message = f"restored on PostgreSQL {ours}, taken on {theirs}: their catalogues spell some things differently"
         return CheckResult(
-            "structure", Verdict.UNKNOWN, told, expected, "Name a server of that version: --server DSN"
+            "structure", Verdict.UNKNOWN, message, expected, "Name a server of that version: --server DSN"
         )
-    return CheckResult("structure", Verdict.FAIL, found, expected, "Take a new snapshot.")
+    return CheckResult("structure", Verdict.FAIL, actual, expected, "Take a new snapshot.")
 
 
 def _attended(pulse: Pulse) -> Attend:

@@ -72,12 +72,12 @@ def plan_restore(
         others = tuple(swap.connected(connection, name)) if there else ()
         around = read_surroundings(connection, name) if there else manifest.around
         loss = measure(subject.database, manifest, pulse) if there else Loss()
-        looks = (
+        checks = (
             lambda: loss.refuse(accepted_by(consent, loss)),
             lambda: refuse_unfit(connection, manifest, name, disconnect=disconnect),
             lambda: refuse_lacking(connection, manifest, around),
         )
-        refused = [error for look in looks if (error := _refusal(look))]
+        refused = [error for check in checks if (error := _refusal(check))]
         notes = tuple(_notes(connection, manifest, around, name))
     return RestorePlan(
         snapshot=snapshot,
@@ -160,9 +160,9 @@ def _measure_on(connection: Connection, manifest: Manifest, pulse: Pulse) -> Los
         return measure_loss(connection, manifest, pulse)
 
 
-def _refusal(look: Callable[[], object]) -> CartctlError | None:
+def _refusal(check: Callable[[], object]) -> CartctlError | None:
     try:
-        look()
+        check()
     except (Refused, ConfigError) as refused:
         return refused
     return None

@@ -63,11 +63,11 @@ def restore(
         there = swap.exists(connection, live)
         around = read_surroundings(connection, live) if there else manifest.around
         refuse_lacking(connection, manifest, around)
-        look = LastLook(subject.database, manifest, accepted, pulse) if there else None
-        if look:
-            look.refuse()
+        final_check = LastLook(subject.database, manifest, accepted, pulse) if there else None
+        if final_check:
+            final_check.refuse()
         new = swap.free_name(connection, live, "restoring")
-        with _new_database(connection, new, live, around) as made, store.opened(snapshot) as dump:
+        with _new_database(connection, new, live, around) as created, store.opened(snapshot) as dump:
             try_carry_over(connection, new, around)
             target = subject.database.database(new)
             _fill(target, dump, manifest, pulse, as_role=None if superuser else around.owner)
@@ -76,12 +76,21 @@ def restore(
                 _carry_journal(subject.database, target, pulse)
             carry_over(connection, new, around)  # last: its settings would hold for the sessions that restore
             aside = _aside(connection, live)
-            swap.swap(connection, live, new, aside, pulse, disconnect=disconnect, around=around, look=look)
-            made.append(live)
+            swap.swap(
+                connection,
+                live,
+                new,
+                aside,
+                pulse,
+                disconnect=disconnect,
+                around=around,
+                final_check=final_check,
+            )
+            created.append(live)
         warnings = confirm_commits(partial(maintenance, subject.database), connection)
     rows = sum(table.rows for table in manifest.tables)
     seconds = round(time.monotonic() - began, 3)
-    loss = look.loss if look else Loss()
+    loss = final_check.loss if final_check else Loss()
     kept_as = aside if there else None
     return Restored(snapshot, live, kept_as, rows, manifest.heads, seconds, loss, warnings)
 
@@ -89,17 +98,17 @@ def restore(
 @contextmanager
 def _new_database(connection: Connection, name: str, live: str, around: Surroundings) -> Iterator[list[str]]:
     """An empty database that is dropped at the block's end unless a name was put in the list: then it lives under that."""
-    gone = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+    statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
     for left in swap.unfinished(connection, live):  # by a restore that was killed
-        connection.execute(gone.format(sql.Identifier(left)))
+        connection.execute(statement.format(sql.Identifier(left)))
     create_database(connection, name, around)
     swap.mark_unfinished(connection, name, live)
-    kept: list[str] = []
+    swapped: list[str] = []
     try:
-        yield kept
+        yield swapped
     finally:
-        if not kept:
-            connection.execute(gone.format(sql.Identifier(name)))
+        if not swapped:
+            connection.execute(statement.format(sql.Identifier(name)))
 
 
 def _fill(target: Postgres, dump: OpenDump, manifest: Manifest, pulse: Pulse, *, as_role: str | None) -> None:

@@ -113,7 +113,7 @@ def swap(
     *,
     disconnect: bool,
     around: Surroundings,
-    look: LastLook | None,
+    final_check: LastLook | None,
 ) -> None:
     """Close `live` off, end its connections, and rename both in one transaction; opened again when that fails.
 
@@ -124,14 +124,14 @@ def swap(
     """
     there = exists(connection, live)
     try:
-        if there and look:
-            with look.waiting() as watcher:
+        if there and final_check:
+            with final_check.waiting() as watcher:
                 _allow(connection, live, allowed=False)
                 refuse_connected(connection, live, disconnect=disconnect)
                 own = watcher.info.backend_pid
                 connection.execute(b"SELECT pg_terminate_backend(pid)" + _OTHERS, (live, own))
                 pulse.wait(lambda: _left(connection, live, own), LEAVING, what=_ENDING)
-                look.refuse_now(watcher)
+                final_check.refuse_now(watcher)
             pulse.wait(lambda: _left(connection, live, 0), LEAVING, what=_ENDING)
         with effect("postgres.restore.swap"), connection.transaction():
             if there:

@@ -45,7 +45,7 @@ def seal(dump: Path, tools: PgTools, cipher: Cipher, pulse: Pulse) -> dict[str, 
 
 
 @contextmanager
-def decrypted(kept: Path, manifest: Manifest, cipher: Cipher | None, beside: Path) -> Iterator[Path]:
+def decrypted(encrypted: Path, manifest: Manifest, cipher: Cipher | None, beside: Path) -> Iterator[Path]:
     """A private directory with the plain files, for the block. Raises ConfigError without the way or the key."""
     if cipher is None or cipher.name != manifest.encryption:
         raise ConfigError(
@@ -55,7 +55,7 @@ def decrypted(kept: Path, manifest: Manifest, cipher: Cipher | None, beside: Pat
     with private(beside, "opened") as place:
         for name, expected in manifest.plain.items():
             with using(place, AGAIN):
-                cipher.decrypt(kept / (name + cipher.suffix), place / name)
+                cipher.decrypt(encrypted / (name + cipher.suffix), place / name)
             if checksum(place / name) != expected:
                 raise damaged(manifest.id, f"{name} is not what was encrypted")
         yield place
@@ -64,9 +64,9 @@ def decrypted(kept: Path, manifest: Manifest, cipher: Cipher | None, beside: Pat
 def checksums(paths: Iterable[Path]) -> Iterator[tuple[str, str]]:
     """Name and SHA-256 of files in their order, read several at once. Read-only."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        begun = [(path.name, pool.submit(checksum, path)) for path in paths]
+        pending = [(path.name, pool.submit(checksum, path)) for path in paths]
         try:
-            for name, digest in begun:
+            for name, digest in pending:
                 yield name, digest.result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -23,7 +23,7 @@ from cartctl.snapshots.storage.dump_files import require_files
 from cartctl.snapshots.storage.encryption import decrypted
 from cartctl.snapshots.storage.entries import OpenDump, Snapshot, Snapshots, newest_first
 from cartctl.snapshots.storage.marks import sync, write_mark
-from cartctl.snapshots.storage.work_directories import PARTIAL, discard, held, using
+from cartctl.snapshots.storage.work_directories import PARTIAL, discard, locked, using
 
 DUMP = "dump"  # the subdirectory that pg_dump writes
 PINNED = "pinned.json"
@@ -66,9 +66,9 @@ class Store:
 
     def get(self, snapshot: str) -> Manifest:
         """As `find`. Raises UsageError when there is none."""
-        if (found := self.find(snapshot)) is None:
+        if (manifest := self.find(snapshot)) is None:
             raise self._unknown(snapshot)
-        return found
+        return manifest
 
     @contextmanager
     def raw(self, snapshot: str) -> Iterator[Path]:
@@ -88,19 +88,19 @@ class Store:
         Raises UsageError, DamagedSnapshot; ConfigError without the key.
         """
         manifest = self.get(snapshot)
-        with self.raw(snapshot) as kept:
-            require_files(kept, manifest)
+        with self.raw(snapshot) as directory:
+            require_files(directory, manifest)
             if manifest.encryption is None:
-                yield OpenDump(kept, {name: file.sha256 for name, file in manifest.files.items()})
+                yield OpenDump(directory, {name: file.sha256 for name, file in manifest.files.items()})
                 return
-            with decrypted(kept, manifest, self.cipher, self.directory) as plain:
+            with decrypted(directory, manifest, self.cipher, self.directory) as plain:
                 yield OpenDump(plain, manifest.plain)
 
     def list(self) -> Snapshots:
         """Every snapshot, newest first; one that cannot be read is listed with the reason. Read-only."""
         try:
             with os.scandir(self.directory) as entries:
-                found = [self._entry(Path(each.path)) for each in entries if _is_snapshot(each)]
+                snapshots = [self._entry(Path(each.path)) for each in entries if _is_snapshot(each)]
         except FileNotFoundError:
             return Snapshots()
         except OSError as error:
@@ -108,7 +108,7 @@ class Store:
                 f"The snapshots in {self.directory} cannot be read: {error.strerror}.",
                 hint="Run as the user who takes them, or set database.snapshots.url.",
             ) from error
-        return newest_first(found)
+        return newest_first(snapshots)
 
     def entry(self, snapshot: str) -> Snapshot:
         """One snapshot as the list shows it. Raises UsageError when there is none. Read-only."""
@@ -122,8 +122,8 @@ class Store:
 
         Raises UsageError when there is none. Read-only.
         """
-        if found := sorted(self.list().snapshots, key=lambda entry: bool(entry.unreadable)):
-            return found[0]
+        if snapshots := sorted(self.list().snapshots, key=lambda entry: bool(entry.unreadable)):
+            return snapshots[0]
         raise UsageError(
             f"There is no snapshot in {self.directory}.", hint="cartctl snapshot create takes one."
         )
@@ -151,12 +151,12 @@ class Store:
         """Remove a snapshot; a kill in the middle leaves no half of it. Raises Refused for a pinned one."""
         if self.entry(snapshot).pinned:
             raise Refused(f"The snapshot {snapshot} is pinned.", hint="cartctl snapshot list")
-        gone = (
+        trash = (
             self.directory / f"{PARTIAL}{snapshot}-{secrets.token_hex(4)}"
         )  # swept like any other left-over
         with effect("snapshots.remove"), using(self.directory, "cartctl snapshot prune"):
-            self.path(snapshot).rename(gone)
-            discard(gone)
+            self.path(snapshot).rename(trash)
+            discard(trash)
 
     @contextmanager
     def making(self, snapshot: str) -> Iterator[Path]:
@@ -175,7 +175,7 @@ class Store:
                 f"Snapshots cannot be kept in {self.directory}: {error.strerror}.",
                 hint="Make the directory writable, or set database.snapshots.url.",
             ) from error
-        with held(partial):
+        with locked(partial):
             try:
                 with using(self.directory, "cartctl snapshot create"):
                     yield partial
@@ -193,7 +193,7 @@ class Store:
         """Remove what dead processes left unfinished."""
         for leftover in self.directory.glob(f"{PARTIAL}*"):
             try:
-                with held(leftover):
+                with locked(leftover):
                     shutil.rmtree(leftover, ignore_errors=True)
             except Locked as busy:
                 if leftover.name.rpartition("-")[0] == f"{PARTIAL}{snapshot}":
@@ -209,11 +209,19 @@ class Store:
 
     def _entry(self, path: Path) -> Snapshot:
         try:
-            made = read_manifest(path)
+            manifest = read_manifest(path)
             pinned, verified = (os.path.lexists(path / mark) for mark in (PINNED, VERIFIED))
         except DamagedSnapshot as unusable:
             return _unreadable(path, unusable.message)
-        return Snapshot(made.id, made.created_at, made.provider, made.bytes, verified, pinned, made.heads)
+        return Snapshot(
+            manifest.id,
+            manifest.created_at,
+            manifest.provider,
+            manifest.bytes,
+            verified,
+            pinned,
+            manifest.heads,
+        )
 
 
 def _unreadable(path: Path, reason: str) -> Snapshot:

@@ -46,14 +46,14 @@ class RemoteStore(Store):
 
     def list(self) -> Snapshots:
         """As Store's; a directory without a manifest is an upload that did not end, and no snapshot. Read-only."""
-        found = [self._shown(name) for name in self.objects.directories() if is_id(name)]
-        return newest_first(entry for entry in found if entry is not None)
+        entries = [self._shown(name) for name in self.objects.directories() if is_id(name)]
+        return newest_first(entry for entry in entries if entry is not None)
 
     def entry(self, snapshot: str) -> Snapshot:
         """As Store's. Read-only."""
-        if (found := self._shown(self.path(snapshot).name)) is None:
+        if (entry := self._shown(self.path(snapshot).name)) is None:
             raise self._unknown(snapshot)
-        return found
+        return entry
 
     def pin(self, snapshot: str, reason: str) -> None:
         """As Store's."""
@@ -101,17 +101,17 @@ class RemoteStore(Store):
 
     def _fetch(self, snapshot: str, name: str, size: int, local: Path) -> None:
         """Copy a file that is as long as recorded: another might fill the disk. A missing one is left to be missed."""
-        kept = f"{snapshot}/{DUMP}/{name}"
+        remote = f"{snapshot}/{DUMP}/{name}"
         try:
-            found = self.objects.size(kept)
+            actual = self.objects.size(remote)
         except NotRegular as wrong:
             raise damaged(snapshot, f"{name} is not a regular file") from wrong
-        if found is None:
+        if actual is None:
             return
-        if found != size:
-            raise damaged(snapshot, f"{name} has {found} bytes instead of {size}")
+        if actual != size:
+            raise damaged(snapshot, f"{name} has {actual} bytes instead of {size}")
         require_room(local.parent, size, f"fetching {name}")
-        self.objects.get(kept, local)
+        self.objects.get(remote, local)
 
     def _unknown(self, snapshot: str) -> UsageError:
         return UsageError(
@@ -123,11 +123,13 @@ class RemoteStore(Store):
         """One that cannot be read has the beginning of time for its date: an address tells of none."""
         pinned = verified = False
         try:
-            made = self.find(name)
+            manifest = self.find(name)
             pinned, verified = (self.objects.exists(f"{name}/{mark}") for mark in (PINNED, VERIFIED))
         except (DamagedSnapshot, StepFailed) as unusable:
             at, reason = datetime.fromtimestamp(0, UTC), unusable.message
             return Snapshot(name, at, "remote", 0, verified=False, pinned=pinned, heads=(), unreadable=reason)
-        if made is None:
+        if manifest is None:
             return None
-        return Snapshot(made.id, made.created_at, "remote", made.bytes, verified, pinned, made.heads)
+        return Snapshot(
+            manifest.id, manifest.created_at, "remote", manifest.bytes, verified, pinned, manifest.heads
+        )

@@ -43,10 +43,10 @@ def plan_pruning(store: Store, keep: int, ids: Iterable[str] = ()) -> Pruned:
     for entry in named:
         if entry.pinned:
             raise Refused(f"snapshot {entry.id} is pinned", hint="cartctl snapshot list")
-    gone = tuple(entry.id for entry in (named or too_many(known, keep)))
-    kept = [entry for entry in known.snapshots if entry.id not in gone]
-    unreadable = tuple(entry.id for entry in kept if entry.unreadable)
-    return Pruned(gone, tuple(entry.id for entry in kept), done=False, unreadable=unreadable)
+    removed = tuple(entry.id for entry in (named or too_many(known, keep)))
+    retained = [entry for entry in known.snapshots if entry.id not in removed]
+    unreadable = tuple(entry.id for entry in retained if entry.unreadable)
+    return Pruned(removed, tuple(entry.id for entry in retained), done=False, unreadable=unreadable)
 
 
 def prune(store: Store, keep: int, ids: Iterable[str] = ()) -> Pruned:

@@ -74,14 +74,14 @@ def _full(place: Path, again: str) -> DiskFull:
 
 
 @contextmanager
-def held(directory: Path) -> Iterator[None]:
+def locked(directory: Path) -> Iterator[None]:
     """Hold a directory's lock. Raises Locked at once when somebody else does."""
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
-    except BlockingIOError as held:
-        raise Locked(f"{directory.name} is in use by another process.") from held
+    except BlockingIOError as busy:
+        raise Locked(f"{directory.name} is in use by another process.") from busy
     finally:
         os.close(handle)
 
@@ -101,7 +101,7 @@ def private(beside: Path, purpose: str) -> Iterator[Path]:
         private_directory(beside)
         place = Path(tempfile.mkdtemp(prefix=f"{PARTIAL}{purpose}-", dir=beside))
     try:
-        with held(place):
+        with locked(place):
             yield place
     finally:
         shutil.rmtree(place, ignore_errors=True)
