@@ -28,6 +28,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/deptry .
 	$(BIN)/interrogate --quiet cartctl tests
 
 docs: $(VENV)/.dev  ## write the generated pages in docs/ anew

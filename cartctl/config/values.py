@@ -204,7 +204,7 @@ def _from_keyring(entry: str) -> str | None:
         import keyring  # type: ignore[import-not-found]
     except ImportError as missing:
         raise ConfigError(
-            "A keyring reference needs the package `keyring`.", hint="pip install keyring"
+            "A keyring reference needs the package `keyring`.", hint="pip install 'cartctl[keyring]'"
         ) from missing
     service, _, user = entry.partition("/")
     try:

