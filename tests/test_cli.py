@@ -283,3 +283,17 @@ except ConfigError:
         for more in ([], ["debug"])
     ]
     assert [done.stderr for done in told] == ["", "noise\n"]
+
+
+def test_plan_takes_every_option_of_deploy_that_shapes_its_plan() -> None:
+    """What a person is about to deploy can be shown with the same options; only what starts or continues a run is deploy's own."""
+    import inspect
+
+    from cartctl.commands.deploy import deploy, plan
+
+    def options(command: object) -> dict[str, object]:
+        parameters = inspect.signature(command).parameters.values()  # type: ignore[arg-type]
+        return {each.name: (each.annotation, each.default) for each in parameters}
+
+    own = {"yes", "plan", "resume", "abandon"}
+    assert options(plan) == {name: value for name, value in options(deploy).items() if name not in own}

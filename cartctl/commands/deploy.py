@@ -1,22 +1,65 @@
 """`cartctl deploy`: the whole plan, for real."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import typer
 
 from cartctl.commands.options import Options
 from cartctl.errors import UsageError
 
+# options of a deployment that shape its plan; `deploy` and `plan` take the same
+Image: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--image", metavar="DEPLOYMENT=REF", help="Release this image in the Deployment; may be repeated."
+    ),
+]
+At: TypeAlias = Annotated[
+    datetime | None,
+    typer.Option(
+        "--at", metavar="TIME", help="Migrate at this time (UTC); preparation begins 60 minutes before."
+    ),
+]
+Skip: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--skip",
+        metavar="STEP",
+        help="Skip a step, or one preflight check (preflight.NAME); may be repeated.",
+    ),
+]
+MonitorFor: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--monitor-for",
+        metavar="DURATION",
+        help="How long to monitor, for example 30m [default: monitor.for].",
+    ),
+]
+NoAutoRollback: TypeAlias = Annotated[
+    bool, typer.Option("--no-auto-rollback", help="Do not roll back when a step fails.")
+]
+OutsideWindow: TypeAlias = Annotated[
+    bool, typer.Option("--outside-window", help="Deploy outside the environment's deployment window.")
+]
+ForceOwned: TypeAlias = Annotated[
+    bool,
+    typer.Option("--force-owned", help="Also change resources managed by Argo CD, Flux, Helm or KEDA."),
+]
+RestoreCarts: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--restore-carts",
+        metavar="SNAPSHOT",
+        help="Restore the cart's rows from a rollback's run or directory, or a snapshot.",
+    ),
+]
+
 
 def deploy(
     ctx: typer.Context,
-    image: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--image", metavar="DEPLOYMENT=REF", help="Release this image in the Deployment; may be repeated."
-        ),
-    ] = None,
+    image: Image = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Show the plan and change nothing.")] = False,
     resume: Annotated[
@@ -28,46 +71,13 @@ def deploy(
             "--abandon", metavar="RUN", help="Mark an unfinished run as abandoned; change nothing else."
         ),
     ] = None,
-    at: Annotated[
-        datetime | None,
-        typer.Option(
-            "--at", metavar="TIME", help="Migrate at this time (UTC); preparation begins 60 minutes before."
-        ),
-    ] = None,
-    skip: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--skip",
-            metavar="STEP",
-            help="Skip a step, or one preflight check (preflight.NAME); may be repeated.",
-        ),
-    ] = None,
-    monitor_for: Annotated[
-        str | None,
-        typer.Option(
-            "--monitor-for",
-            metavar="DURATION",
-            help="How long to monitor, for example 30m [default: monitor.for].",
-        ),
-    ] = None,
-    no_auto_rollback: Annotated[
-        bool, typer.Option("--no-auto-rollback", help="Do not roll back when a step fails.")
-    ] = False,
-    outside_window: Annotated[
-        bool, typer.Option("--outside-window", help="Deploy outside the environment's deployment window.")
-    ] = False,
-    force_owned: Annotated[
-        bool,
-        typer.Option("--force-owned", help="Also change resources managed by Argo CD, Flux, Helm or KEDA."),
-    ] = False,
-    restore_carts: Annotated[
-        str | None,
-        typer.Option(
-            "--restore-carts",
-            metavar="SNAPSHOT",
-            help="Restore the cart's rows from a rollback's run or directory, or a snapshot.",
-        ),
-    ] = None,
+    at: At = None,
+    skip: Skip = None,
+    monitor_for: MonitorFor = None,
+    no_auto_rollback: NoAutoRollback = False,
+    outside_window: OutsideWindow = False,
+    force_owned: ForceOwned = False,
+    restore_carts: RestoreCarts = None,
 ) -> None:
     """Deploy the cart; roll back automatically when a step fails.
 
@@ -115,21 +125,43 @@ def deploy(
     raise typer.Exit(report.exit_code)
 
 
-def plan(ctx: typer.Context) -> None:
+def plan(
+    ctx: typer.Context,
+    image: Image = None,
+    at: At = None,
+    skip: Skip = None,
+    monitor_for: MonitorFor = None,
+    no_auto_rollback: NoAutoRollback = False,
+    outside_window: OutsideWindow = False,
+    force_owned: ForceOwned = False,
+    restore_carts: RestoreCarts = None,
+) -> None:
     """Show the plan of a deployment; change nothing.
 
-    Lists each step with its expected duration, what is already in place and what would change.
+    Lists each step with its expected duration, what is already in place and what would change. Takes the options of
+    `deploy` that shape its plan.
 
     Examples:
         cartctl plan --env production
+        cartctl plan --env production --image payment-api=2.1.0
         cartctl plan --env production -o json
     """
-    from cartctl.plans.deploy.deploy_options import Asked
+    from cartctl.plans.deploy.deploy_options import parse
     from cartctl.plans.deploy.run import planned
     from cartctl.plans.execution.preview import preview
     from cartctl.plans.execution.run_monitor import new_watch
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
-    with Ports(options.environment()) as ports:
-        options.show(preview("deploy", ports.env.name, planned(ports, Asked(), new_watch(ports))))
+    wanted = parse(
+        images=image or (),
+        at=at,
+        skip=skip or (),
+        monitor_for=monitor_for,
+        outside_window=outside_window,
+        auto_rollback=not no_auto_rollback,
+        restore_carts=restore_carts,
+        force_owned=force_owned,
+    )
+    with Ports(options.environment(), force_owned=force_owned) as ports:
+        options.show(preview("deploy", ports.env.name, planned(ports, wanted, new_watch(ports))))
