@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.plans.test_lifecycle import Cli, cli
 
 __all__ = ["cli"]
@@ -57,3 +59,16 @@ def _sql(cli: Cli, statement: str) -> list[tuple[object, ...]]:
     with cli.sandbox.superuser.session("test") as connection:
         cursor = connection.execute(statement.encode())
         return cursor.fetchall() if cursor.description else []
+
+
+@pytest.mark.parametrize(
+    "name", ("nothing", "20260101-000000-abcd", "/nowhere/rows"), ids=("snapshot", "run", "directory")
+)
+@pytest.mark.parametrize("option", ("--yes", "--plan"))
+def test_unknown_rows_are_refused_before_anything_begins(cli: Cli, option: str, name: str) -> None:
+    """An unknown name is a wrong option (exit 2), for the run as for its plan: no run begins, nothing is changed."""
+    before = cli.images()
+    code, error = cli.run("deploy", option, "--restore-carts", name)
+    assert (code, error["code"]) == (2, "usage")
+    assert f"no rows called {name}" in error["message"]
+    assert (cli.images(), cli.run("history")[1]["runs"]) == (before, [])
