@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cartctl.adapters.notify import Webhook
     from cartctl.adapters.postgres import Postgres
     from cartctl.adapters.redis import RedisCache
-    from cartctl.checks.flag_responses import Door
+    from cartctl.checks.flag_responses import FlagsEndpoint
 
 T = TypeVar("T")
 
@@ -158,11 +158,11 @@ class Ports:
         return self.cluster.tail(chosen, since=since) if named else None
 
     @property
-    def flags_door(self) -> "Door":
+    def flags_endpoint(self) -> "FlagsEndpoint":
         """Where the application says which flags a company has."""
-        from cartctl.checks.flag_responses import Door
+        from cartctl.checks.flag_responses import FlagsEndpoint
 
-        return Door(self.api_deployments, self.env.rollout.ask_path, self.token)
+        return FlagsEndpoint(self.api_deployments, self.env.rollout.ask_path, self.token)
 
     @cached_property
     def redis(self) -> "RedisCache | None":

@@ -202,11 +202,15 @@ class Cluster(Protocol):
         """The keys of a ConfigMap; empty when there is none. Read-only."""
 
     def put_settings(
-        self, name: str, changes: Mapping[str, str | None], *, seen: Mapping[str, str | None] | None = None
+        self,
+        name: str,
+        changes: Mapping[str, str | None],
+        *,
+        expected: Mapping[str, str | None] | None = None,
     ) -> None:
         """Write or (None) remove keys of a ConfigMap, other keys untouched, created when missing.
 
-        With `seen`, only while these keys still hold these texts (None: are absent), decided by the ConfigMap's version.
+        With `expected`, only while these keys still hold these texts (None: are absent), decided by the ConfigMap's version.
         Raises SettingsChanged otherwise, and nothing is written.
         """
 

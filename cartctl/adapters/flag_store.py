@@ -45,8 +45,8 @@ class FlagStore(Protocol):
     def read(self) -> Stored:
         """What is there now. Read-only."""
 
-    def write(self, text: str, plain: Mapping[str, str | None], *, seen: str | None) -> None:
-        """Replace the document and these plain keys in one write. Raises SettingsChanged unless it still is what was `seen`."""
+    def write(self, text: str, plain: Mapping[str, str | None], *, expected: str | None) -> None:
+        """Replace the document and these plain keys in one write. Raises SettingsChanged unless it still is `expected`."""
 
 
 class ConfigMapFlags:
@@ -69,9 +69,11 @@ class ConfigMapFlags:
         kept = self._cluster.settings(self._configmap)
         return Stored(kept.pop(self._key, None), kept)
 
-    def write(self, text: str, plain: Mapping[str, str | None], *, seen: str | None) -> None:
+    def write(self, text: str, plain: Mapping[str, str | None], *, expected: str | None) -> None:
         """One write of the ConfigMap. Raises SettingsChanged."""
-        self._cluster.put_settings(self._configmap, {**plain, self._key: text}, seen={self._key: seen})
+        self._cluster.put_settings(
+            self._configmap, {**plain, self._key: text}, expected={self._key: expected}
+        )
         self._cluster.hasten(self._configmap)
 
 
@@ -97,11 +99,11 @@ class FileFlags:
         except InvalidInput as wrong:
             raise FlagsUnwritable(wrong.message, hint=wrong.hint or _HINT) from wrong
 
-    def write(self, text: str, plain: Mapping[str, str | None], *, seen: str | None) -> None:  # noqa: ARG002
+    def write(self, text: str, plain: Mapping[str, str | None], *, expected: str | None) -> None:  # noqa: ARG002
         """Replace the file; plain keys have no place here. Raises SettingsChanged, FlagsUnwritable."""
         try:
             with FileLock(f"{self._path}.lock", timeout=LOCK_SECONDS):
-                if self.read().text != seen:
+                if self.read().text != expected:
                     raise SettingsChanged(
                         f"{self._path} was changed by somebody else in the meantime.",
                         hint="Look at it, and try again.",

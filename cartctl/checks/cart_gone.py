@@ -20,16 +20,16 @@ class CartGone(Check):
         """Fail while the endpoint is there, unknown when the API does not answer. Read-only."""
         pulse.check()
         try:
-            answer = self._api.get(STATS)
+            response = self._api.get(STATS)
         except HttpUnreachable as error:
             return Checks((CheckResult(STATS, Verdict.UNKNOWN, error.message, "HTTP 404", error.hint),))
-        gone = answer.status == NOT_FOUND and "feature_disabled" not in answer.body
+        absent = response.status == NOT_FOUND and "feature_disabled" not in response.body
         return Checks(
             (
                 CheckResult(
                     STATS,
-                    Verdict.PASS if gone else Verdict.FAIL,
-                    f"HTTP {answer.status}" + ("" if gone else ": the version that serves has the cart"),
+                    Verdict.PASS if absent else Verdict.FAIL,
+                    f"HTTP {response.status}" + ("" if absent else ": the version that serves has the cart"),
                     "HTTP 404, as before the cart",
                     "Take the code back to a version without the cart first; --run names the deployment that brought it.",
                 ),

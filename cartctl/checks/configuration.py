@@ -56,13 +56,13 @@ def _missing(env: Environment) -> Iterator[CheckResult]:
             observed=refused.message,
             hint=refused.hint,
         )
-    for key, wanted in (("proved_on", env.proved_on), ("signoff.roles", env.signoff.roles)):
-        if wanted:
+    for key, value in (("proved_on", env.proved_on), ("signoff.roles", env.signoff.roles)):
+        if value:
             hint = (
                 f"Remove it, or deploy with --skip preflight.{'proof' if key == 'proved_on' else 'signoff'}."
             )
-            told = "preflight cannot look it up yet and says unknown"
-            yield CheckResult(f"{env.name} {key}", Verdict.WARN, observed=told, hint=hint)
+            reason = "preflight cannot look it up yet and says unknown"
+            yield CheckResult(f"{env.name} {key}", Verdict.WARN, observed=reason, hint=hint)
 
 
 def _secret(name: str, secret: Secret, *, dsn: bool) -> CheckResult:

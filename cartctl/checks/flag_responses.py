@@ -17,7 +17,7 @@ HINT = "It answers GET with ?company=ID as the runbook rollout.md describes; set
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class FlagsEndpoint:
     """Whose pods are asked, at which path, with whose token."""
 
     deployments: tuple[str, ...]
@@ -25,7 +25,7 @@ class Door:
     token: str | None
 
 
-class FlagsAsked(Check):
+class FlagResponses(Check):
     """Every replica answers `expected`: company → flag → whether it is on. `timeout` is what a change may take to arrive (seconds).
 
     An application that does not know the path is unknown, or with `optional` a warning: no version with flags runs yet.
@@ -35,7 +35,7 @@ class FlagsAsked(Check):
         self,
         key: str,
         cluster: Cluster,
-        door: Door,
+        endpoint: FlagsEndpoint,
         expected: Mapping[str, Mapping[str, bool]],
         *,
         timeout: float,
@@ -43,7 +43,7 @@ class FlagsAsked(Check):
     ) -> None:
         self.key = key
         self._cluster = cluster
-        self._door = door
+        self._endpoint = endpoint
         self._expected = dict(list(expected.items())[:SAMPLE])
         self._timeout = timeout
         self._optional = optional
@@ -52,65 +52,65 @@ class FlagsAsked(Check):
         """One result for the sample, when every replica agrees or at the end of the time. Read-only."""
         if not self._expected:
             return Checks((self._without(Verdict.UNKNOWN, "there is no company to ask about"),))
-        found: list[CheckResult] = []
+        results: list[CheckResult] = []
 
         def agreed() -> bool:
-            found[:] = [self._look()]
-            return found[0].verdict is not Verdict.FAIL
+            results[:] = [self._look()]
+            return results[0].verdict is not Verdict.FAIL
 
         with suppress(TimedOut):  # the last look says what is different
             pulse.wait(agreed, self._timeout, what="The flags' arrival in every pod", every=0.1)
-        return Checks.of(found)
+        return Checks.of(results)
 
     def _look(self) -> CheckResult:
-        pods = [pod for name in self._door.deployments for pod in self._cluster.pods(name) if pod.ready]
+        pods = [pod for name in self._endpoint.deployments for pod in self._cluster.pods(name) if pod.ready]
         if not pods:
             return self._without(Verdict.UNKNOWN, "no replica of the API is ready")
         for pod in pods:
             for company, flags in self._expected.items():
-                if result := self._differs(pod, company, flags):
-                    return result
-        told = passed(f"{len(pods)} replicas agree on {len(self._expected)} companies")
-        return CheckResult(self.key, told.verdict, told.observed)
+                if difference := self._differs(pod, company, flags):
+                    return difference
+        result = passed(f"{len(pods)} replicas agree on {len(self._expected)} companies")
+        return CheckResult(self.key, result.verdict, result.observed)
 
     def _differs(self, pod: Pod, company: str, expected: Mapping[str, bool]) -> CheckResult | None:
         """None when a pod answers as it should."""
         try:
-            answer = self._ask(pod, company)
-        except ClusterUnreachable as gone:
-            return self._failed(gone.message, "an answer")
-        if answer.status == NOT_FOUND:
+            response = self._ask(pod, company)
+        except ClusterUnreachable as error:
+            return self._failed(error.message, "an answer")
+        if response.status == NOT_FOUND:
             verdict = Verdict.WARN if self._optional else Verdict.UNKNOWN
-            return self._without(verdict, f"{pod.name} does not know {self._door.path}")
-        if answer.status != OK:
-            return self._failed(f"HTTP {answer.status} from {pod.name}{self._door.path}", f"HTTP {OK}")
-        told = _flags(answer)
-        wrong = [flag for flag, on in expected.items() if told.get(flag) is not on]
+            return self._without(verdict, f"{pod.name} does not know {self._endpoint.path}")
+        if response.status != OK:
+            return self._failed(f"HTTP {response.status} from {pod.name}{self._endpoint.path}", f"HTTP {OK}")
+        flags = _flags(response)
+        wrong = [flag for flag, on in expected.items() if flags.get(flag) is not on]
         if not wrong:
             return None
         return self._failed(
-            f"{pod.name} says {wrong[0]} is {_word(told.get(wrong[0]))} for {company}",
+            f"{pod.name} says {wrong[0]} is {_word(flags.get(wrong[0]))} for {company}",
             _word(expected[wrong[0]]),
         )
 
     def _ask(self, pod: Pod, company: str) -> Answer:
-        headers = {"authorization": f"Bearer {self._door.token}"} if self._door.token else {}
-        return self._cluster.ask(pod, f"{self._door.path}?company={quote(company, safe='')}", headers)
+        headers = {"authorization": f"Bearer {self._endpoint.token}"} if self._endpoint.token else {}
+        return self._cluster.ask(pod, f"{self._endpoint.path}?company={quote(company, safe='')}", headers)
 
     def _failed(self, observed: str, expected: str) -> CheckResult:
-        told = failed(observed, expected, "See what each company has with: cartctl flags eval --company ID")
-        return CheckResult(self.key, told.verdict, told.observed, told.expected, told.hint)
+        result = failed(observed, expected, "See what each company has with: cartctl flags eval --company ID")
+        return CheckResult(self.key, result.verdict, result.observed, result.expected, result.hint)
 
     def _without(self, verdict: Verdict, observed: str) -> CheckResult:
         return CheckResult(self.key, verdict, observed, "an answer from every replica", HINT)
 
 
-def _flags(answer: Answer) -> Mapping[str, object]:
+def _flags(response: Answer) -> Mapping[str, object]:
     try:
-        told = parse_json(answer.body)["flags"]
+        flags = parse_json(response.body)["flags"]
     except MALFORMED:
         return {}
-    return told if isinstance(told, Mapping) else {}
+    return flags if isinstance(flags, Mapping) else {}
 
 
 def _word(on: object) -> str:

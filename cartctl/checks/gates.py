@@ -72,26 +72,26 @@ class Gates(Check):
 
     def judge(self, pulse: Pulse) -> Checks:
         """One result per gate. Read-only but for the requests it sends."""
-        tick = self.look(pulse, looks=LOOKS)
-        found = [_measured(measure) for measure in tick.metrics]
-        found += [_asked("error rate before", self._before), self._triggers(tick)]
-        found += [_asked("smoke", lambda: _worst("smoke", self._smoke.judge(pulse)))]
+        tick = self.look(pulse, samples=LOOKS)
+        results = [_measured(measure) for measure in tick.metrics]
+        results += [_asked("error rate before", self._before), self._triggers(tick)]
+        results += [_asked("smoke", lambda: _worst("smoke", self._smoke.judge(pulse)))]
         self._logs.read()
-        found.append(self._logs.result())
+        results.append(self._logs.result())
         if self._conversion:
-            found += [_asked("conversion", self._conversion)]
-        return Checks.of(found)
+            results += [_asked("conversion", self._conversion)]
+        return Checks.of(results)
 
-    def look(self, pulse: Pulse, *, looks: int = 1) -> Tick:
+    def look(self, pulse: Pulse, *, samples: int = 1) -> Tick:
         """The tick that says whether a trigger has fired; up to so many while there is too little traffic. Read-only but for its requests."""
         end = pulse.now() + self._past.sustained + 5 * self._every
         self._watch.rebuild(datetime.now(UTC) - self._gate.lookback)
         tick = self._watch.tick()
-        while (self._undecided(tick) or (_quiet(tick) and looks > 1)) and pulse.now() < end:
+        while (self._undecided(tick) or (_quiet(tick) and samples > 1)) and pulse.now() < end:
             pulse.pause(self._every)
             tick = self._watch.tick()
-            looks -= 1
-        self.fired = next((told.name for told in tick.triggers if told.state == "fired"), "")
+            samples -= 1
+        self.fired = next((trigger.name for trigger in tick.triggers if trigger.state == "fired"), "")
         return tick
 
     def close(self) -> None:
@@ -104,10 +104,10 @@ class Gates(Check):
         return "pending" in states and "fired" not in states
 
     def _triggers(self, tick: Tick) -> CheckResult:
-        told = [f"{one.name} {one.state}: {one.detail}" for one in tick.triggers if one.state != "clear"]
-        if told:
+        states = [f"{one.name} {one.state}: {one.detail}" for one in tick.triggers if one.state != "clear"]
+        if states:
             return CheckResult(
-                "triggers", Verdict.FAIL, "; ".join(told), "clear", "See: cartctl monitor --once"
+                "triggers", Verdict.FAIL, "; ".join(states), "clear", "See: cartctl monitor --once"
             )
         return CheckResult("triggers", Verdict.PASS, "clear")
 
@@ -172,15 +172,15 @@ def _measured(measure: Measure) -> CheckResult:
     name = names.get(measure.name, str(measure.name).replace("_", " "))
     value = "nothing measured" if measure.value is None else f"{measure.value:.4g} {measure.unit}"
     verdict = VERDICTS[measure.verdict]
-    told = value if verdict is Verdict.PASS else f"{measure.verdict}: {measure.detail or value}"
-    return CheckResult(name, verdict, told)
+    observed = value if verdict is Verdict.PASS else f"{measure.verdict}: {measure.detail or value}"
+    return CheckResult(name, verdict, observed)
 
 
 def _worst(name: str, checks: Checks) -> CheckResult:
     """Several checks as one."""
     bad = checks.bad()
-    told = "; ".join(f"{one.name}: {one.observed}" for one in bad) or f"{len(checks.checks)} checks pass"
-    return CheckResult(name, checks.verdict, told, hint="See: cartctl smoke" if bad else "")
+    observed = "; ".join(f"{one.name}: {one.observed}" for one in bad) or f"{len(checks.checks)} checks pass"
+    return CheckResult(name, checks.verdict, observed, hint="See: cartctl smoke" if bad else "")
 
 
 def _asked(name: str, judge: Judge) -> CheckResult:

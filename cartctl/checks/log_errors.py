@@ -44,14 +44,18 @@ class LogErrors:
 
     def result(self) -> CheckResult:
         """Warns for a minute above the limit, with the last line that counted, and for logs that were not read."""
-        told = self._tally.summary()
-        expected = f"at most {told.limit} errors about carts a minute"
+        summary = self._tally.summary()
+        expected = f"at most {summary.limit} errors about carts a minute"
         if self._unread:
             hint = "Set logs.selector or logs.command; try: cartctl logs"
             return CheckResult("logs", Verdict.WARN, f"not read: {self._unread}", expected, hint)
-        if not told.most or self._last is None:
-            return CheckResult("logs", Verdict.PASS, f"no errors about carts in {told.lines} lines", expected)
-        observed = f"{told.most} errors about carts in the worst minute ({told.worst_minute}), the last: "
+        if not summary.most or self._last is None:
+            return CheckResult(
+                "logs", Verdict.PASS, f"no errors about carts in {summary.lines} lines", expected
+            )
+        observed = (
+            f"{summary.most} errors about carts in the worst minute ({summary.worst_minute}), the last: "
+        )
         observed += f"{self._last.pod} {cut(self._last.text, CUT)}"
-        verdict = Verdict.WARN if told.warned else Verdict.PASS
+        verdict = Verdict.WARN if summary.warned else Verdict.PASS
         return CheckResult("logs", verdict, observed, expected, "Look at them: cartctl logs --follow")

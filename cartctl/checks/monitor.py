@@ -29,9 +29,9 @@ class Monitor(Check):
         Raises TriggerFired through the pulse.
         """
         course = Course()
-        begun = pulse.now()
+        started = pulse.now()
         first = self._watch.latest  # from before: counts for nothing
-        while (elapsed := pulse.now() - begun) < self._seconds or self._watch.latest is first:
+        while (elapsed := pulse.now() - started) < self._seconds or self._watch.latest is first:
             pulse.progress(min(elapsed, self._seconds), self._seconds, "s")
             if (blind := min(elapsed, self._watch.blind_for)) > self._watch.blind_limit:
                 return Checks((self._blind(blind),))

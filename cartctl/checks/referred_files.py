@@ -94,8 +94,8 @@ def _companies(env: Environment) -> str:
     settings = env.rollout.companies
     if settings is not None and settings.csv is not None and not settings.csv.exists():
         raise MissingInput("there is no such file", path=settings.csv)
-    found = read_companies(settings, Postgres(""))  # a file needs no database
-    return f"{len(found.ids)} companies, {len(found.beta)} of them beta"
+    companies = read_companies(settings, Postgres(""))  # a file needs no database
+    return f"{len(companies.ids)} companies, {len(companies.beta)} of them beta"
 
 
 def _flags(path: Path) -> str:
@@ -111,9 +111,9 @@ def _signers(path: Path) -> str:
     """OpenSSH's form: principals, options if any, key type, key (ssh-keygen(1), ALLOWED SIGNERS)."""
     lines = _lines(path)
     for number, line in lines:
-        words = line.split()
-        at = next((at for at, word in enumerate(words) if at and word.startswith(KEY_TYPES)), None)
-        if at is None or not _is_base64(words[at + 1 : at + 2]):
+        fields = line.split()
+        at = next((at for at, word in enumerate(fields) if at and word.startswith(KEY_TYPES)), None)
+        if at is None or not _is_base64(fields[at + 1 : at + 2]):
             raise InvalidInput(
                 f"line {number} is not an allowed signer",
                 path=path,
@@ -124,9 +124,9 @@ def _signers(path: Path) -> str:
     return f"{path}: {len(lines)} signers"
 
 
-def _is_base64(words: list[str]) -> bool:
+def _is_base64(fields: list[str]) -> bool:
     try:
-        return bool(words) and bool(base64.b64decode(words[0], validate=True))
+        return bool(fields) and bool(base64.b64decode(fields[0], validate=True))
     except (binascii.Error, ValueError):
         return False
 
@@ -144,8 +144,8 @@ def _lines(path: Path) -> list[tuple[int, str]]:
 
 
 def _migrations(env: Environment) -> str:
-    found = read_application(env.database.migrations)
-    return f"{len(found.files)} of our migrations in the application's files"
+    application = read_application(env.database.migrations)
+    return f"{len(application.files)} of our migrations in the application's files"
 
 
 def _certificates(env: Environment) -> str:

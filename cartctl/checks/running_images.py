@@ -38,7 +38,7 @@ def _running(pods: Mapping[str, Image | None], recorded: Image) -> CheckResult:
     others = {pod: runs for pod, runs in pods.items() if runs is None or not runs.satisfies(recorded)}
     if not others:
         return passed(f"{recorded.ref} in {len(pods)} pods")
-    told = ", ".join(
+    observed = ", ".join(
         f"{pod} runs {runs.told if runs else 'no such container'}" for pod, runs in others.items()
     )
-    return failed(told, recorded.told, "Roll back again, or see why the release was not reverted.")
+    return failed(observed, recorded.told, "Roll back again, or see why the release was not reverted.")

@@ -65,9 +65,9 @@ def check_config(ctx: typer.Context) -> None:
     from cartctl.errors import ConfigError
 
     options: Options = ctx.obj
-    found = judge_configuration(options.config, options.env)
-    options.show(found)
-    if found.verdict is Verdict.FAIL:
+    checks = judge_configuration(options.config, options.env)
+    options.show(checks)
+    if checks.verdict is Verdict.FAIL:
         raise typer.Exit(ConfigError.exit_code)
 
 

@@ -100,7 +100,7 @@ def deploy(
     if sum((plan, resume, abandon is not None)) > 1:
         raise UsageError("--plan, --resume and --abandon exclude each other.", hint="Give one of them.")
     options: Options = ctx.obj
-    wanted = deploy_options.parse(
+    requested = deploy_options.parse(
         images=image or (),
         at=at,
         skip=skip or (),
@@ -113,7 +113,7 @@ def deploy(
     env = options.environment() if plan or abandon else options.environment_started()
     with Ports(env, force_owned=force_owned) as ports:
         if plan:
-            shown = preview("deploy", env.name, deploying.planned(ports, wanted, new_watch(ports)))
+            shown = preview("deploy", env.name, deploying.planned(ports, requested, new_watch(ports)))
             options.show(shown)
             return options.guard_shown(shown.refuse_blocked)
         if abandon:
@@ -121,7 +121,7 @@ def deploy(
         if not resume:
             options.confirm(f"Deploy to {env.name}?", yes=yes)
         with options.view() as view:
-            report = deploying.resume(ports, view) if resume else deploying.deploy(ports, wanted, view)
+            report = deploying.resume(ports, view) if resume else deploying.deploy(ports, requested, view)
     raise typer.Exit(report.exit_code)
 
 

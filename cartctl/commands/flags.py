@@ -35,9 +35,9 @@ def list_flags(ctx: typer.Context) -> None:
     options: Options = ctx.obj
     with (
         Ports(options.environment()) as ports,
-        open_desk(ports, read_only=True, without_database=True) as desk,
+        open_desk(ports, read_only=True, without_database=True) as state,
     ):
-        options.show(listed(desk))
+        options.show(listed(state))
 
 
 @flags.command("eval")
@@ -57,8 +57,8 @@ def evaluate_flags(
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
-    with Ports(options.environment()) as ports, open_desk(ports, read_only=True) as desk:
-        options.show(evaluate(desk, company))
+    with Ports(options.environment()) as ports, open_desk(ports, read_only=True) as state:
+        options.show(evaluate(state, company))
 
 
 @flags.command("set")

@@ -90,5 +90,5 @@ def unlock(
 
     options: Options = ctx.obj
     with Ports(options.environment()) as ports:
-        found = free(ports, force=force)
-    options.conclude(found, str(found))
+        result = free(ports, force=force)
+    options.conclude(result, str(result))

@@ -67,13 +67,13 @@ def logs(
     raise typer.Exit(code)
 
 
-def _tell(told: "Hit | LogSummary", options: Options) -> None:
+def _tell(line: "Hit | LogSummary", options: Options) -> None:
     if options.output is Output.JSON:
         from cartctl.render.json import write_line
 
-        write_line(told, sys.stdout)
+        write_line(line, sys.stdout)
     else:
-        options.show(told)
+        options.show(line)
 
 
 def _seconds(text: str) -> float:

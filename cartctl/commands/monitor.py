@@ -152,12 +152,14 @@ def _end(checks: "Checks", options: Options) -> None:
     """Nothing for a pass, a sentence for a warning, else the error with what was not as it should be."""
     from cartctl.engine.model import Verdict
 
-    told = "; ".join(f"{bad.name}: {bad.observed}" for bad in checks.bad()) or "nothing was measured"
+    detail = "; ".join(f"{bad.name}: {bad.observed}" for bad in checks.bad()) or "nothing was measured"
     if checks.verdict is Verdict.FAIL:
-        raise CheckFailed(f"Not as it should be: {told}.", hint="cartctl rollback --plan shows the way back.")
+        raise CheckFailed(
+            f"Not as it should be: {detail}.", hint="cartctl rollback --plan shows the way back."
+        )
     if checks.verdict is Verdict.UNKNOWN:
         raise Inconclusive(
-            f"Not everything could be measured: {told}.", hint="cartctl monitor --check-queries"
+            f"Not everything could be measured: {detail}.", hint="cartctl monitor --check-queries"
         )
     for check in checks.checks:
         if check.verdict is Verdict.WARN:

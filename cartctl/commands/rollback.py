@@ -72,13 +72,13 @@ def rollback(
 
     options: Options = ctx.obj
     loss = allow_data_loss or not yes  # typing the database's name agrees to it as well
-    wanted = Wanted(run, database, loss, keep_dependents, take_over, journal)
+    request = Wanted(run, database, loss, keep_dependents, take_over, journal)
     if to_revision:
         if any((run, database, journal)):
             raise UsageError("--to-revision goes alone.", hint="Leave out --run, --database and --journal.")
         return _to_revision(options, to_revision, plan=plan, yes=yes, force_owned=force_owned)
     with Ports(options.environment(), force_owned=force_owned) as ports:
-        shown = show_plan(ports, wanted, only_shown=plan)
+        shown = show_plan(ports, request, only_shown=plan)
         if plan:
             options.show(shown)
             return options.guard_shown(lambda: shown.refuse_unfit(allow_data_loss=loss))
@@ -92,7 +92,7 @@ def rollback(
         else:
             options.confirm(f"Roll back {shown} in {ports.env.name}?", yes=yes)
         with options.view() as view:
-            report = take_back(ports, wanted, view, options.say)
+            report = take_back(ports, request, view, options.say)
     raise typer.Exit(report.exit_code)
 
 

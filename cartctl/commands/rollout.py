@@ -38,9 +38,9 @@ def rollout_status(
     with (
         Ports(options.environment()) as ports,
         interruptible(pulse),
-        open_desk(ports, read_only=True) as desk,
+        open_desk(ports, read_only=True) as state,
     ):
-        options.show(status(desk, pulse, gates=gates))
+        options.show(status(state, pulse, gates=gates))
 
 
 @rollout.command("preview")
@@ -57,8 +57,8 @@ def rollout_preview(ctx: typer.Context) -> None:
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
-    with Ports(options.environment()) as ports, open_desk(ports, read_only=True) as desk:
-        shown = preview_all(desk)
+    with Ports(options.environment()) as ports, open_desk(ports, read_only=True) as state:
+        shown = preview_all(state)
     options.show(shown)
     if shown.removed:
         raise CheckFailed(
@@ -144,15 +144,15 @@ def advance_rollout(
     options: Options = ctx.obj
     with Ports(options.environment()) as ports:
         if auto:
-            told: list[str] = []
+            reasons: list[str] = []
             with options.view() as view:
-                report = advance_by_itself(ports, view, told.append)
+                report = advance_by_itself(ports, view, reasons.append)
             if report is None:
-                options.conclude(Unmoved(" ".join(told)), " ".join(told))
+                options.conclude(Unmoved(" ".join(reasons)), " ".join(reasons))
             raise typer.Exit(report.exit_code if report else 0)
-        with open_desk(ports) as desk:
-            index = next_stage(desk, force=force)
-            name = desk.stages[index].name
+        with open_desk(ports) as state:
+            index = next_stage(state, force=force)
+            name = state.stages[index].name
         options.confirm(f"Enter the stage {name} in {ports.env.name}?", yes=yes)
         with options.view() as view:
             report = advance(ports, Told(why, force, approved_by), view, expected=index)
@@ -235,11 +235,11 @@ def set_rollout(
 
     options: Options = ctx.obj
     try:
-        wanted = read_percent(percent)
+        target = read_percent(percent)
     except ValueError as wrong:
         raise UsageError(f"--percent {wrong}.", hint="For example: --percent 25") from wrong
     with Ports(options.environment()) as ports:
-        options.confirm(f"Go to {wanted} % in {ports.env.name}, outside the schedule?", yes=yes)
+        options.confirm(f"Go to {target} % in {ports.env.name}, outside the schedule?", yes=yes)
         with options.view() as view:
-            report = set_percent(ports, wanted, Told(why, force), view)
+            report = set_percent(ports, target, Told(why, force), view)
     raise typer.Exit(report.exit_code if report else 0)

@@ -133,8 +133,8 @@ def restore_snapshot(
     from cartctl.snapshots.restore.plan import Consent, RestorePlan, accepted_by
 
     options: Options = ctx.obj
-    asked = Consent.NONE if yes or plan else Consent.SHOWN  # whoever types the name accepts what is shown
-    consent = Consent.ANY if allow_data_loss else asked
+    confirmed = Consent.NONE if yes or plan else Consent.SHOWN  # whoever types the name accepts what is shown
+    consent = Consent.ANY if allow_data_loss else confirmed
     with (
         Ports(options.environment()) as ports,
         shown("restore", quiet=options.quiet) as progress,

@@ -40,39 +40,39 @@ def bare(annotation: Any) -> Any:
 
 def held_at(path: KeyPath) -> Any:
     """The type a key path of an environment holds: a model, `dict`'s value type, a leaf's; None for an unknown key."""
-    held: Any = Environment
+    kind: Any = Environment
     for key in path:
-        if get_origin(held) is dict:
-            held = bare(get_args(held)[1])
-        elif isinstance(held, type) and issubclass(held, BaseModel):
-            held = bare(keys_of(held).get(key))
+        if get_origin(kind) is dict:
+            kind = bare(get_args(kind)[1])
+        elif isinstance(kind, type) and issubclass(kind, BaseModel):
+            kind = bare(keys_of(kind).get(key))
         else:
             return None
-    return held
+    return kind
 
 
 def is_secret(path: KeyPath) -> bool:
     """Whether what stands at or under a key path must never be shown."""
-    held = (held_at(path[:depth]) for depth in range(1, len(path) + 1))
-    return any(is_reference(found) or any(map(is_reference, get_args(found))) for found in held)
+    kinds = (held_at(path[:depth]) for depth in range(1, len(path) + 1))
+    return any(is_reference(kind) or any(map(is_reference, get_args(kind))) for kind in kinds)
 
 
-def is_reference(held: Any) -> bool:
+def is_reference(kind: Any) -> bool:
     """Whether a type is a secret, or an address that may hold one: a text or a reference."""
-    return isinstance(held, type) and issubclass(held, Secret)
+    return isinstance(kind, type) and issubclass(kind, Secret)
 
 
 def known_at(path: KeyPath) -> list[str]:
     """The keys that may stand in the table at a path; none for a table with free keys."""
-    held = held_at(path)
-    return list(keys_of(held)) if isinstance(held, type) and issubclass(held, BaseModel) else []
+    kind = held_at(path)
+    return list(keys_of(kind)) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """The known name that was probably meant, or an empty text."""
     names = {candidate.lower(): candidate for candidate in known}
-    found = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.55)
-    return names[found[0]] if found else ""
+    matches = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.55)
+    return names[matches[0]] if matches else ""
 
 
 def dotted(path: KeyPath) -> str:

@@ -48,8 +48,8 @@ class Layers:
 
     def origin(self, path: KeyPath) -> Origin:
         """Where a key path, or else the innermost table around it, was given."""
-        found = (self.origins.get(path[:depth]) for depth in range(len(path), 0, -1))
-        return next((origin for origin in found if origin), Origin("default"))
+        origins = (self.origins.get(path[:depth]) for depth in range(len(path), 0, -1))
+        return next((origin for origin in origins if origin), Origin("default"))
 
     def _parent(self, path: KeyPath) -> dict[str, Any]:
         table = self.values
@@ -138,12 +138,12 @@ def _sections(known: Iterable[str]) -> list[str]:
 
 def _as_references(tree: Mapping[str, Any], origin: Callable[[KeyPath], Origin], above: KeyPath = ()) -> Any:
     """A secret given in a variable is no literal: it is a reference to that variable."""
-    told: dict[str, Any] = {}
+    references: dict[str, Any] = {}
     for key, value in tree.items():
         path = (*above, key)
         if isinstance(value, Mapping) and not is_reference(held_at(path)):
-            told[key] = _as_references(value, origin, path)
+            references[key] = _as_references(value, origin, path)
         else:
             literal = isinstance(value, str) and is_reference(held_at(path))
-            told[key] = {"env": origin(path).place} if literal else value
-    return told
+            references[key] = {"env": origin(path).place} if literal else value
+    return references

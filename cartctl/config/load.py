@@ -108,18 +108,18 @@ def load_table(
 def choose(config: str | None, env: str | None) -> tuple[Source, str, str]:
     """The file, the table in it and the environment's name. Raises ConfigError naming the choices."""
     source = find_source(config)
-    wanted = env or (_default(source) if source else SANDBOX)
-    if source is not None and wanted in source.environments:
-        return source, wanted, wanted
-    kind, _, sandbox = wanted.partition(":")
+    name = env or (_default(source) if source else SANDBOX)
+    if source is not None and name in source.environments:
+        return source, name, name
+    kind, _, sandbox = name.partition(":")
     if kind == SANDBOX:
-        return _sandbox_source(sandbox or "default"), SANDBOX, wanted
+        return _sandbox_source(sandbox or "default"), SANDBOX, name
     if source is None:
         raise ConfigError(
-            f"There is no {FILE_NAME} here or above, so there is no environment {wanted!r}.",
+            f"There is no {FILE_NAME} here or above, so there is no environment {name!r}.",
             hint="Name the file with --config, write one with cartctl config init, or use --env sandbox.",
         )
-    raise _unknown(source, wanted)
+    raise _unknown(source, name)
 
 
 def _default(source: Source) -> str:
@@ -136,11 +136,11 @@ def _default(source: Source) -> str:
     )
 
 
-def _unknown(source: Source, wanted: str) -> ConfigError:
+def _unknown(source: Source, name: str) -> ConfigError:
     names = [*source.environments, SANDBOX]
-    meant = nearest(wanted, names)
+    meant = nearest(name, names)
     return ConfigError(
-        f"{source.shown} has no environment {wanted!r}" + (f"; did you mean {meant!r}?" if meant else "."),
+        f"{source.shown} has no environment {name!r}" + (f"; did you mean {meant!r}?" if meant else "."),
         hint=f"Environments here: {', '.join(names)}.",
     )
 

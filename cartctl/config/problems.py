@@ -57,21 +57,21 @@ class Problem:
 
     def sentence(self, layers: Layers, environment: str) -> str:
         """The whole sentence, with the place and the key as it is written there."""
-        origin, told = layers.origin(self.path), self.told + ("" if self.told.endswith("?") else ".")
+        origin, message = layers.origin(self.path), self.told + ("" if self.told.endswith("?") else ".")
         if origin.kind == "variable":
-            return f"The environment variable {origin.place}: `{dotted(self.path)}` {told}"
+            return f"The environment variable {origin.place}: `{dotted(self.path)}` {message}"
         if origin.kind == "file":
-            return f"{origin.place}: `{origin.table}.{dotted(self.path)}` {told}"
+            return f"{origin.place}: `{origin.table}.{dotted(self.path)}` {message}"
         place = f"{origin.place}: " if origin.kind == "flag" else ""
-        return f"{place}`{dotted(('env', environment, *self.path))}` {told}"
+        return f"{place}`{dotted(('env', environment, *self.path))}` {message}"
 
 
-def as_error(found: list[Problem], layers: Layers, environment: str) -> ConfigError:
+def as_error(problems: list[Problem], layers: Layers, environment: str) -> ConfigError:
     """The first problem as the error that ends the command; the hint says how to see the others."""
-    first = found[0]
+    first = problems[0]
     hint = first.hint or "cartctl config schema describes every key."
-    if len(found) > 1:
-        hint += f" {len(found) - 1} more: cartctl config check lists them all."
+    if len(problems) > 1:
+        hint += f" {len(problems) - 1} more: cartctl config check lists them all."
     return ConfigError(first.sentence(layers, environment), hint=hint)
 
 
@@ -88,33 +88,33 @@ def _problem(path: KeyPath, detail: Any) -> Problem:
     if kind == "extra_forbidden":
         known = known_at(path[:-1])
         meant = nearest(path[-1], known)
-        told = "is not a known key" + (f"; did you mean `{meant}`?" if meant else "")
-        return Problem(path, told, hint=f"Known here: {', '.join(known)}." if known else "")
+        message = "is not a known key" + (f"; did you mean `{meant}`?" if meant else "")
+        return Problem(path, message, hint=f"Known here: {', '.join(known)}." if known else "")
     if is_secret(path):
-        told = _EXPECTED["missing"] if kind == "missing" else _REFERENCE
-        return Problem(path, told)
+        message = _EXPECTED["missing"] if kind == "missing" else _REFERENCE
+        return Problem(path, message)
     if kind == "value_error":
         return Problem(path, str(context["error"]))
     if kind == "literal_error":
         meant = nearest(
             str(detail["input"]), str(context["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
         )
-        told = f"must be {context['expected']}, not {_shown(detail['input'])}"
-        return Problem(path, told + (f"; did you mean '{meant}'?" if meant else ""))
+        message = f"must be {context['expected']}, not {_shown(detail['input'])}"
+        return Problem(path, message + (f"; did you mean '{meant}'?" if meant else ""))
     if kind in _BOUNDS:
-        words, bound = _BOUNDS[kind]
-        return Problem(path, f"must be {words} {context[bound]:g}, not {_shown(detail['input'])}")
+        comparison, bound = _BOUNDS[kind]
+        return Problem(path, f"must be {comparison} {context[bound]:g}, not {_shown(detail['input'])}")
     return Problem(path, _typed(kind, detail, path))
 
 
 def _typed(kind: str, detail: Any, path: KeyPath) -> str:
-    told = _EXPECTED.get(kind) or f"is wrong: {detail['msg'][:1].lower()}{detail['msg'][1:]}"
+    message = _EXPECTED.get(kind) or f"is wrong: {detail['msg'][:1].lower()}{detail['msg'][1:]}"
     if kind == "missing":
-        return told
+        return message
     if kind == "string_type" and isinstance(detail["input"], dict):
         inner = ".".join((path[-1], *list(detail["input"])[:1]))
         return f"must be a text; a key with a dot in it stands in quotes: {dotted((inner,))}"
-    return f"{told}, not {_shown(detail['input'])}"
+    return f"{message}, not {_shown(detail['input'])}"
 
 
 def _shown(value: Any) -> str:

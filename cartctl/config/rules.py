@@ -49,8 +49,8 @@ def secrets_of(environment: Environment) -> Iterator[tuple[KeyPath, Secret]]:
 
 def _secrets(environment: Environment) -> Iterator[Problem]:
     for path, secret in secrets_of(environment):
-        held = secret.holds_credentials if isinstance(secret, Address) else secret.literal is not None
-        if environment.protected and held:
+        is_literal = secret.holds_credentials if isinstance(secret, Address) else secret.literal is not None
+        if environment.protected and is_literal:
             yield Problem(
                 path,
                 "holds the secret itself, which a protected environment refuses",
@@ -83,14 +83,14 @@ def _limits(environment: Environment) -> Iterator[Problem]:
         limit = getattr(thresholds, name)
         path = ("thresholds", name)
         if limit.warning >= limit.critical:
-            told = f"must warn below its critical value: warning {_told(limit.warning)} is not below {_told(limit.critical)}"
-            yield Problem(path, told)
+            message = f"must warn below its critical value: warning {_told(limit.warning)} is not below {_told(limit.critical)}"
+            yield Problem(path, message)
     for name in ("db_connections", "error_rate"):
         for key in ("warning", "critical"):
             value = getattr(getattr(thresholds, name), key)
             if not 0 < value <= 1:
-                told = f"must be a share above 0 and up to 1, not {value:g}"
-                yield Problem(("thresholds", name, key), told, hint="80 % is written 0.80.")
+                message = f"must be a share above 0 and up to 1, not {value:g}"
+                yield Problem(("thresholds", name, key), message, hint="80 % is written 0.80.")
 
 
 def _told(value: float | timedelta) -> str:
@@ -107,8 +107,8 @@ def _durations(environment: Environment) -> Iterator[Problem]:
             yield Problem(path, "must be longer than nothing")
     monitor = environment.monitor
     if timedelta(0) < monitor.for_ < monitor.every:
-        told = f"is shorter than one interval: `for` is {format_duration(monitor.for_)}, `every` {format_duration(monitor.every)}"
-        yield Problem(("monitor", "for"), told)
+        message = f"is shorter than one interval: `for` is {format_duration(monitor.for_)}, `every` {format_duration(monitor.every)}"
+        yield Problem(("monitor", "for"), message)
 
 
 def _window(environment: Environment) -> Iterator[Problem]:
@@ -269,7 +269,7 @@ def unproved(environment: Environment, others: Iterable[str]) -> Problem | None:
     if proved_on is None or (proved_on in names and proved_on != environment.name):
         return None
     meant = nearest(proved_on, names)
-    told = f"names no other environment of this file: {quoted(proved_on)}" + (
+    message = f"names no other environment of this file: {quoted(proved_on)}" + (
         f"; did you mean '{meant}'?" if meant else ""
     )
-    return Problem(("proved_on",), told, hint=f"Environments here: {', '.join(names)}.")
+    return Problem(("proved_on",), message, hint=f"Environments here: {', '.join(names)}.")

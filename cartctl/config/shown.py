@@ -48,7 +48,7 @@ def show(loaded: Loaded) -> ConfigShown:
 def _settings(path: KeyPath, value: Any, loaded: Loaded) -> list[Setting]:
     """One setting, or one for each key of a free table, since each key has its own origin."""
     if isinstance(value, dict) and value:
-        return [found for key, one in value.items() for found in _settings((*path, key), one, loaded)]
+        return [setting for key, one in value.items() for setting in _settings((*path, key), one, loaded)]
     given = path in loaded.layers.origins
     origin = str(loaded.layers.origins[path]) if given else "default"
     return [Setting(dotted(path), _safe(value), origin)]

@@ -41,8 +41,8 @@ class Source:
 
     def line(self, path: KeyPath) -> int | None:
         """The line a key path stands on, or else that of the innermost table around it."""
-        found = (self.lines.get(path[:depth]) for depth in range(len(path), 0, -1))
-        return next((line for line in found if line is not None), None)
+        lines = (self.lines.get(path[:depth]) for depth in range(len(path), 0, -1))
+        return next((line for line in lines if line is not None), None)
 
     def at(self, path: KeyPath) -> str:
         """`file:line` of a key path, or the file alone."""
@@ -109,12 +109,12 @@ def key_lines(text: str) -> dict[KeyPath, int]:
 def _parts(toml: str) -> KeyPath:
     """The key path a header or a key stands for; quoting is TOML's business."""
     try:
-        held: Any = parse_toml(toml)
+        table: Any = parse_toml(toml)
     except InvalidInput:
         return ()
     parts: list[str] = []
-    while isinstance(held, dict) and held:
-        key, held = next(iter(held.items()))
+    while isinstance(table, dict) and table:
+        key, table = next(iter(table.items()))
         parts.append(key)
     return tuple(parts)
 

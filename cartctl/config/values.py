@@ -156,13 +156,13 @@ class Secret(BaseModel):
         return self._required(_from_keyring(str(self.keyring)), f"the keyring entry {self.keyring}")
 
     @staticmethod
-    def _required(found: str | None, place: str) -> str:
-        if not found:
+    def _required(value: str | None, place: str) -> str:
+        if not value:
             raise ConfigError(
                 f"A secret is missing: {place} is empty or does not exist.",
                 hint="Set it, or change the reference.",
             )
-        return found
+        return value
 
     def __str__(self) -> str:
         place = next(
@@ -208,13 +208,13 @@ def _from_keyring(entry: str) -> str | None:
         ) from missing
     service, _, user = entry.partition("/")
     try:
-        found: str | None = within(KEYRING_SECONDS, lambda _: keyring.get_password(service, user))
+        secret: str | None = within(KEYRING_SECONDS, lambda _: keyring.get_password(service, user))
     except (DeadlineExceeded, keyring.errors.KeyringError) as error:
         raise ConfigError(
             f"The keyring does not give the entry {entry}: {str(error) or 'it waits for something'}.",
             hint="Unlock it, or use { env = … } or { file = … }.",
         ) from error
-    return found
+    return secret
 
 
 def revealed(environment: Mapping[str, Secret]) -> dict[str, str]:

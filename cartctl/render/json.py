@@ -67,4 +67,4 @@ def write_object(fields: dict[str, Any], stream: TextIO) -> None:
 def _serialised(fields: dict[str, Any], indent: int | None = None) -> Ready:
     """Masked value by value, so that it stays JSON; characters that a terminal would obey as JSON's own escapes."""
     text = json.dumps(redact_data(fields), indent=indent, ensure_ascii=False, allow_nan=False)
-    return Ready(CONTROLS.sub(lambda found: json.dumps(found[0])[1:-1], text) + "\n")
+    return Ready(CONTROLS.sub(lambda match: json.dumps(match[0])[1:-1], text) + "\n")

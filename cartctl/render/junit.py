@@ -39,15 +39,15 @@ def write_junit(checks: Checks, path: Path, *, name: str) -> None:
 def _case(check: CheckResult, name: str) -> TestCase:
     group, colon, rest = check.name.partition(": ")
     case = TestCase(_clean(rest or group), f"{name}.{_clean(group)}" if colon else name, check.seconds)
-    told = _clean(f"{check.observed}")
+    observed = _clean(f"{check.observed}")
     if check.verdict is Verdict.FAIL:
-        result: Failure = Failure(told, "fail")
+        result: Failure = Failure(observed, "fail")
         result.text = _clean(f"expected {check.expected}\n{check.hint}".strip())
         case.result = [result]
     elif check.verdict is Verdict.UNKNOWN:
-        case.result = [Error(told, "unknown")]
+        case.result = [Error(observed, "unknown")]
     else:
-        case.system_out = told if check.verdict is Verdict.PASS else f"{check.verdict}: {told}"
+        case.system_out = observed if check.verdict is Verdict.PASS else f"{check.verdict}: {observed}"
     return case
 
 

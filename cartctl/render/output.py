@@ -82,12 +82,12 @@ def drawn(stream: TextIO) -> TextIO:
 def guarded_streams() -> Iterator[None]:
     """Guard stdout and stderr for one command: results, progress, tracebacks, warnings and what libraries log."""
     register_environment()
-    former = sys.stdout, sys.stderr
+    previous = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = mine = guard(sys.stdout), guard(sys.stderr)
     try:
         yield
     finally:
-        sys.stdout, sys.stderr = former
+        sys.stdout, sys.stderr = previous
         for stream in mine:
             with suppress(OSError, ValueError):  # the reader has left, or it is closed
                 cast("_Guarded", stream).finish()

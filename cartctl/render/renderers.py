@@ -62,12 +62,12 @@ def _checks(result: Checks) -> RenderableType:
     table.add_column(no_wrap=all(len(check.name) <= LONG_NAME for check in result.checks), overflow="fold")
     table.add_column(overflow="fold")
     for check in result.checks:
-        told = f"{check.observed}" if check.observed is not None else ""
+        detail = f"{check.observed}" if check.observed is not None else ""
         if check.verdict is not Verdict.PASS and check.expected is not None:
-            told += f" (expected {check.expected})"
+            detail += f" (expected {check.expected})"
         if check.verdict is not Verdict.PASS and check.hint:
-            told += f"\n{check.hint}"
-        table.add_row(Text(check.verdict.value, STYLE[check.verdict]), Text(check.name), Text(told.strip()))
+            detail += f"\n{check.hint}"
+        table.add_row(Text(check.verdict.value, STYLE[check.verdict]), Text(check.name), Text(detail.strip()))
     table.add_row(Text(result.verdict.value, STYLE[result.verdict]), Text("verdict", "bold"), "")
     return table
 

@@ -20,7 +20,7 @@ CONTROLS = re.compile(
 
 def escape_controls(text: str) -> str:
     r"""The text with control, format and half characters as escapes such as `\x1b`; tabs and line ends stay."""
-    return CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
+    return CONTROLS.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
 def safe(text: str) -> str:

@@ -85,8 +85,8 @@ def setting_for(
         missing = target(stage.percent, len(pool)) - sum(one in already for one in pool)
         more = ground.buckets.first((one for one in pool if one not in already), missing)
         return replace(bare, cohort=tuple(sorted({*already, *more, *listed})))
-    kept = already | frozenset(listed)
-    return replace(bare, cohort=tuple(sorted(kept - bare.members(kept, ground.buckets))))
+    enabled = already | frozenset(listed)
+    return replace(bare, cohort=tuple(sorted(enabled - bare.members(enabled, ground.buckets))))
 
 
 def course(
@@ -96,17 +96,17 @@ def course(
     for stage in stages:
         now = setting_for(ground, stage, allocation, already).members(ground.companies.ids, ground.buckets)
         pool = ground.companies.pool(beta=stage.beta)
-        wanted = target(stage.percent, len(pool))
+        count = target(stage.percent, len(pool))
         added = tuple(sorted(now - already))
         yield StagePreview(
             stage.name,
             stage.percent,
             len(pool),
-            wanted,
+            count,
             len(now),
             len(added),
             len(already - now),
-            len(now) - wanted,
+            len(now) - count,
             added,
         )
         already = now

@@ -89,29 +89,29 @@ def _problem(one: Any) -> str:
 
 
 def _refuse(wrong: dict[str, list[str]]) -> None:
-    told = []
-    for problem, found in wrong.items():
-        if found:
-            more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    problems = []
+    for problem, names in wrong.items():
+        if names:
+            more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
             what = (
                 "it is not said whether a company is beta"
                 if problem == "is beta or not"
                 else f"an id {problem}"
             )
-            told.append(f"{what}: {', '.join(found[:NAMED])}{more}")
-    if told:
+            problems.append(f"{what}: {', '.join(names[:NAMED])}{more}")
+    if problems:
         raise ConfigError(
-            f"Companies: {'; '.join(told)}.", hint="Correct rollout.companies; nothing was changed."
+            f"Companies: {'; '.join(problems)}.", hint="Correct rollout.companies; nothing was changed."
         )
 
 
 def _from_database(query: str, database: Postgres) -> list[tuple[Any, ...]]:
     """The rows of a query, which stands inside another: so it is one, and reads."""
     limits = {"default_transaction_read_only": "on", "statement_timeout": milliseconds(LONGEST)}
-    asked = f"SELECT * FROM (\n{query.strip().removesuffix(';')}\n) AS companies"  # noqa: S608 - the user's own
+    wrapped = f"SELECT * FROM (\n{query.strip().removesuffix(';')}\n) AS companies"  # noqa: S608 - the user's own
     try:
         with database.session("companies", autocommit=True, **limits) as connection:
-            return connection.execute(asked.encode()).fetchall()
+            return connection.execute(wrapped.encode()).fetchall()
     except SqlFailed as wrong:
         raise ConfigError(
             f"The query rollout.companies.sql failed: {wrong.message}.",
@@ -140,10 +140,10 @@ def _refuse_header(path: Path, line: int, header: Sequence[str]) -> None:
         "duplicate": [name for name, count in Counter(header).items() if count > 1],
         "missing": [] if "id" in header else ["id"],
     }
-    told = [f"{kind} {', '.join(map(quoted, names[:NAMED]))}" for kind, names in wrong.items() if names]
-    if told:
+    problems = [f"{kind} {', '.join(map(quoted, names[:NAMED]))}" for kind, names in wrong.items() if names]
+    if problems:
         raise ConfigError(
-            f"{path}, line {max(line, 1)}: wrong column names: {'; '.join(told)}.",
+            f"{path}, line {max(line, 1)}: wrong column names: {'; '.join(problems)}.",
             hint="The first line is id or id,beta, without blanks.",
         )
 
@@ -163,5 +163,5 @@ def _text(path: Path) -> str:
 
 
 def _mark(text: str | None) -> bool | str:
-    told = (text or "").strip().lower()
-    return True if told in _YES else False if told in _NO else str(text)
+    normalised = (text or "").strip().lower()
+    return True if normalised in _YES else False if normalised in _NO else str(text)

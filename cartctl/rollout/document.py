@@ -82,7 +82,7 @@ def render(setting: Setting) -> dict[str, Any]:
         ]
     }
     shared = not set("\\$") & set(json.dumps(rule))
-    told = {
+    metadata = {
         "owner": "cartctl",
         "percent": f"{setting.percent:f}",
         "of": "companies" if setting.beta is None else "beta companies",
@@ -94,7 +94,7 @@ def render(setting: Setting) -> dict[str, Any]:
         "variants": {"on": True, "off": False},
         "defaultVariant": "off",
         "targeting": {"$ref": RULE} if shared else rule,
-        "metadata": told,
+        "metadata": metadata,
     }
     plain = dict.fromkeys((PLAIN + name for name in FLAGS), "true" if setting.everybody else "false")
     return {**dict.fromkeys(FLAGS, definition), EVALUATOR: rule if shared else None, **plain}
@@ -117,23 +117,23 @@ def read_setting(values: Mapping[str, Any]) -> Setting | None:
     """The setting behind values as `render` gives them; None where they are somebody else's or were changed by hand."""
     flag = next((values[name] for name in FLAGS if values.get(name) and not is_by_hand(values[name])), None)
     try:
-        told = flag["metadata"] if flag else {}
+        metadata = flag["metadata"] if flag else {}
         rule = values[EVALUATOR] if values.get(EVALUATOR) else flag["targeting"] if flag else {}
         internal, _, cohort, _, share = rule["if"]
         named = share["if"][0]["in"][1] if isinstance(share, Mapping) and "if" in share else ()
         setting = Setting(
-            Decimal(told["percent"]),
-            told["allocation"],
+            Decimal(metadata["percent"]),
+            metadata["allocation"],
             tuple(cohort["in"][1]),
-            None if told["of"] == "companies" else tuple(named),
+            None if metadata["of"] == "companies" else tuple(named),
             tuple(internal["in"][1]),
-            told["seed"],
+            metadata["seed"],
         )
     except (KeyError, TypeError, ValueError, ArithmeticError):
         return None
-    wanted = render(setting)
-    same = all(values.get(name) == wanted[name] for name in FLAGS if not is_by_hand(values.get(name)))
-    return setting if same and values.get(EVALUATOR) == wanted[EVALUATOR] else None
+    expected = render(setting)
+    same = all(values.get(name) == expected[name] for name in FLAGS if not is_by_hand(values.get(name)))
+    return setting if same and values.get(EVALUATOR) == expected[EVALUATOR] else None
 
 
 def names_of(*, plain: bool) -> tuple[str, ...]:
@@ -177,8 +177,8 @@ def parse(text: str | None, place: str) -> dict[str, Any]:
             f"{place} is no document of flags: its flags are no object.",
             hint='It has the form {"flags": {"NAME": {…}}}.',
         )
-    found: dict[str, Any] = document
-    return found
+    parsed: dict[str, Any] = document
+    return parsed
 
 
 def values_in(
@@ -186,13 +186,13 @@ def values_in(
 ) -> dict[str, Any]:
     """The values of `names` in a document and the plain keys beside it; None where there is none."""
     flags, evaluators = document.get("flags", {}), document.get("$evaluators", {})
-    found = {}
+    values = {}
     for name in names:
         if name.startswith(PLAIN):
-            found[name] = entries.get(name.removeprefix(PLAIN))
+            values[name] = entries.get(name.removeprefix(PLAIN))
         else:
-            found[name] = evaluators.get(RULE) if name == EVALUATOR else flags.get(name)
-    return found
+            values[name] = evaluators.get(RULE) if name == EVALUATOR else flags.get(name)
+    return values
 
 
 def put_in(document: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -207,10 +207,10 @@ def put_in(document: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, 
             part.pop(key, None)
         else:
             part[key] = value
-    made = {**document, "flags": flags}
+    merged = {**document, "flags": flags}
     if evaluators or "$evaluators" in document:
-        made["$evaluators"] = evaluators
-    return made
+        merged["$evaluators"] = evaluators
+    return merged
 
 
 def write(document: Mapping[str, Any], place: str) -> str:

@@ -65,10 +65,12 @@ class Evaluation:
     def reason(self, flag: str, company: str) -> str:
         """The library's own word for why a flag is what it is. Raises NotEvaluated."""
         try:
-            told = self._core.resolve_boolean_value(flag, default_value=False, ctx=EvaluationContext(company))
+            details = self._core.resolve_boolean_value(
+                flag, default_value=False, ctx=EvaluationContext(company)
+            )
         except OpenFeatureError as wrong:
             return str(wrong.error_code.value)
-        return str(getattr(told.reason, "value", told.reason))
+        return str(getattr(details.reason, "value", details.reason))
 
 
 class Buckets:
@@ -103,10 +105,10 @@ class Buckets:
         groups: list[list[str]] = [[] for _ in range(10)]
         for company in companies:
             groups[self._digit(company, level)].append(company)
-        found: list[str] = []
+        ordered: list[str] = []
         for group in groups:
-            found += self._ordered(group, count - len(found), level + 1)
-        return found
+            ordered += self._ordered(group, count - len(ordered), level + 1)
+        return ordered
 
     def _digit(self, company: str, level: int) -> int:
         known = self._digits.setdefault(company, [])
@@ -120,10 +122,10 @@ class Buckets:
         return known[level]
 
 
-def _asked(answer: Any) -> int:
-    if not isinstance(answer, int):
+def _asked(bucket: Any) -> int:
+    if not isinstance(bucket, int):
         raise NotEvaluated(
-            f"The flags' library answered {answer!r} where a tenth was asked for.",
+            f"The flags' library answered {bucket!r} where a tenth was asked for.",
             hint="Another version of openfeature-flagd-core is needed.",
         )
-    return answer
+    return bucket

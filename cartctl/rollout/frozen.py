@@ -38,25 +38,25 @@ class Frozen:
 
     def to_json(self) -> dict[str, Any]:
         """As the journal keeps it."""
-        told: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        return told
+        fields: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return fields
 
 
 @cache
 def table() -> dict[str, int]:
     """The shipped ids, each with the bucket (0 to 9999) it has under the seed `cart`."""
-    found: dict[str, int] = json.loads(
+    expected: dict[str, int] = json.loads(
         files("cartctl.rollout").joinpath("table.json").read_text(encoding="utf-8")
     )
-    return found
+    return expected
 
 
 def freeze(seed: str) -> Frozen:
     """What decides today, with the library that is installed."""
     buckets = Buckets(seed)
     key = json.dumps({"cat": [f"{seed}/", KEY]})
-    answers = tuple(buckets.bucket(one) for one in table())
-    return Frozen(seed, key, FLAGS, ("on", "off"), TOTAL, HASH, answers)
+    buckets_of_table = tuple(buckets.bucket(one) for one in table())
+    return Frozen(seed, key, FLAGS, ("on", "off"), TOTAL, HASH, buckets_of_table)
 
 
 def refuse_other_library() -> None:
@@ -77,10 +77,10 @@ def refuse_changed(recorded: Mapping[str, Any], seed: str) -> None:
     changed = [name for name in now if now[name] != recorded.get(name)]
     if changed:
         name = "seed" if "seed" in changed else changed[0]
-        told = (
+        change = (
             f"was {recorded.get(name)!r}, is {now[name]!r}" if name != "table" else "is evaluated otherwise"
         )
         raise BucketingChanged(
-            f"The rollout cannot go on: its {name.replace('_', ' ')} {told}.",
+            f"The rollout cannot go on: its {name.replace('_', ' ')} {change}.",
             hint="Put it back as it was: companies would lose what they have.",
         )

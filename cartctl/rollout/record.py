@@ -48,14 +48,14 @@ class Step:
 
     def to_json(self) -> dict[str, Any]:
         """As the journal keeps it."""
-        told = {
+        record = {
             one.name: getattr(self, one.name)
             for one in fields(self)
             if one.name not in {"run", "at", "by", "outcome"}
         }
         return {
             name: value.isoformat() if isinstance(value, date) else value
-            for name, value in told.items()
+            for name, value in record.items()
             if value not in ("", None, {}, ())
         }
 
@@ -66,13 +66,13 @@ def read_step(events: Sequence[Event]) -> Step | None:
     if first is None or first.data.get("plan") != PLAN:
         return None
     end = next((event for event in events if (event.key, event.event) == (RUN, "finished")), None)
-    asked = dict(first.data["asked"])
+    request = dict(first.data["asked"])
     known = {one.name for one in fields(Step)}
-    told = {name: value for name, value in asked.items() if name in known}
-    told |= {name: date.fromisoformat(told[name]) for name in ("on", "start") if told.get(name)}
+    recorded = {name: value for name, value in request.items() if name in known}
+    recorded |= {name: date.fromisoformat(recorded[name]) for name in ("on", "start") if recorded.get(name)}
     who = f"{first.data.get('user', 'unknown')}@{first.data.get('host', 'unknown')}"
     outcome = str(end.data["outcome"]) if end else "unfinished"
-    return Step(**{**told, "run": first.run, "at": first.at, "by": who, "outcome": outcome})
+    return Step(**{**recorded, "run": first.run, "at": first.at, "by": who, "outcome": outcome})
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def _take(record: Record, step: Step) -> Record:
     if now is None:
         return Record(percent=percent, of=of)
     stage, entered = (now.stage, now.entered) if step.stage is None else (step.stage, on)
-    held = (
+    on_hold = (
         step.why or "no reason given"
         if step.action == "hold"
         else None
@@ -120,5 +120,5 @@ def _take(record: Record, step: Step) -> Record:
         else now.held
     )
     aborted = step.action == "abort" or (now.aborted and step.undoes != "abort")
-    standing = Standing(stage, entered, held, aborted)
+    standing = Standing(stage, entered, on_hold, aborted)
     return Record(record.start, record.frozen, standing, percent, of)

@@ -28,7 +28,7 @@ class Program:
     def process(self) -> "psutil.Process | None":
         """The living process, or None. A process with the kept number but without the mark is a stranger's."""
         pid = (read_json(self._kept) or {}).get("pid")
-        return living(pid, lambda words: self._mark in words) if isinstance(pid, int) else None
+        return living(pid, lambda arguments: self._mark in arguments) if isinstance(pid, int) else None
 
     def start(self) -> None:
         """Start it, detached from this terminal and command."""

@@ -35,8 +35,8 @@ def _purge(layout: Layout) -> None:
                 socket_directory(layout.application_dsn.read_text(encoding="utf-8")), ignore_errors=True
             )
         if layout.config.exists():
-            kept = environment_directory(load_environment(str(layout.config), "sandbox"))
-            shutil.rmtree(kept, ignore_errors=True)
+            state = environment_directory(load_environment(str(layout.config), "sandbox"))
+            shutil.rmtree(state, ignore_errors=True)
         if layout.directory.exists():
             shutil.rmtree(layout.directory)
         lock_file(layout).unlink(missing_ok=True)

@@ -16,8 +16,8 @@ _BY_DIGEST = {digest(version): version for version in IMAGES}
 
 def resolve(ref: str) -> str | None:
     """The version that an image reference (`2.0.0`, `2.0.0@sha256:…`, `sha256:…`) means, or None when there is none."""
-    tag, _, wanted = ref.rpartition("@")
-    if wanted.startswith("sha256:"):
-        version = _BY_DIGEST.get(wanted)
+    tag, _, digest = ref.rpartition("@")
+    if digest.startswith("sha256:"):
+        version = _BY_DIGEST.get(digest)
         return version if tag in {"", version} else None
     return ref if ref in IMAGES else None

@@ -132,23 +132,23 @@ def load(name: str, *, rps: float, seconds: float, pulse: Pulse) -> Loaded:
     Carts are visited only where the version knows them. Raises ConfigError when the sandbox does not run.
     """
     places = _places(name)
-    slots, seen, begun = _Slots(places.visits, rps, seconds), _Seen(), time.monotonic()
-    wanted = max(1, min(CLIENTS, math.ceil(rps / PER_CLIENT)))
-    clients = [threading.Thread(target=_client, args=(places, slots, seen)) for _ in range(wanted)]
+    slots, observed, started = _Slots(places.visits, rps, seconds), _Seen(), time.monotonic()
+    needed = max(1, min(CLIENTS, math.ceil(rps / PER_CLIENT)))
+    clients = [threading.Thread(target=_client, args=(places, slots, observed)) for _ in range(needed)]
     for client in clients:
         client.start()
     try:
-        while any(client.is_alive() for client in clients) and time.monotonic() < begun + seconds + TIMEOUT:
+        while any(client.is_alive() for client in clients) and time.monotonic() < started + seconds + TIMEOUT:
             pulse.pause(0.1)
-            pulse.progress(min(time.monotonic() - begun, seconds), seconds, "s")
+            pulse.progress(min(time.monotonic() - started, seconds), seconds, "s")
     except Interrupted:
         slots.total = 0  # what was seen until then is the result
     finally:
         slots.stopped.set()
         for client in clients:
             client.join()
-    seen.statuses["unsent"] += max(0, slots.total - seen.requests)
-    return _told(seen, rps, time.monotonic() - begun)
+    observed.statuses["unsent"] += max(0, slots.total - observed.requests)
+    return _told(observed, rps, time.monotonic() - started)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,18 +173,18 @@ def _places(name: str) -> _Places:
     return _Places(status.api_url, status.dashboard_url, token, visits)
 
 
-def _client(places: _Places, slots: _Slots, seen: _Seen) -> None:
+def _client(places: _Places, slots: _Slots, observed: _Seen) -> None:
     """Visit what is due next, over connections that are kept as a browser keeps them."""
-    kept = {
+    connections = {
         dashboard: http.client.HTTPConnection(urlsplit(url).netloc, timeout=TIMEOUT)
         for dashboard, url in ((False, places.api), (True, places.dashboard))
     }
-    while taken := slots.take():
-        visit, due = taken
+    while slot := slots.take():
+        visit, due = slot
         headers = {"Authorization": f"Bearer {places.token}"} if visit.who == "admin" else {}
-        outcome = _ask(kept[visit.dashboard], visit.path, headers)
-        seen.note(visit.who, outcome, time.monotonic() - due)
-    for connection in kept.values():
+        outcome = _ask(connections[visit.dashboard], visit.path, headers)
+        observed.note(visit.who, outcome, time.monotonic() - due)
+    for connection in connections.values():
         connection.close()
 
 
@@ -192,18 +192,18 @@ def _ask(connection: http.client.HTTPConnection, path: str, headers: Mapping[str
     """The status of an answer, or the name of what came instead."""
     try:
         connection.request("GET", path, headers=dict(headers))
-        answer = connection.getresponse()
-        answer.read()
+        response = connection.getresponse()
+        response.read()
     except (OSError, http.client.HTTPException) as lost:
         connection.close()  # the next request opens a new one
         return type(lost).__name__
-    return str(answer.status)
+    return str(response.status)
 
 
-def _told(seen: _Seen, rps: float, seconds: float) -> Loaded:
-    every = [each for found in seen.seconds.values() for each in found]
-    requests = seen.requests
-    errors = requests - seen.statuses[OK]
+def _told(observed: _Seen, rps: float, seconds: float) -> Loaded:
+    every = [each for durations in observed.seconds.values() for each in durations]
+    requests = observed.requests
+    errors = requests - observed.statuses[OK]
     return Loaded(
         asked_rps=rps,
         rps=round(len(every) / seconds, 1),
@@ -212,8 +212,8 @@ def _told(seen: _Seen, rps: float, seconds: float) -> Loaded:
         errors=errors,
         error_rate=round(errors / requests, 6) if requests else 0.0,
         latency=latencies(every),
-        by_visitor={who: latencies(found) for who, found in sorted(seen.seconds.items())},
-        statuses={status: number for status, number in sorted(seen.statuses.items()) if number},
+        by_visitor={who: latencies(durations) for who, durations in sorted(observed.seconds.items())},
+        statuses={status: number for status, number in sorted(observed.statuses.items()) if number},
     )
 
 

@@ -73,10 +73,10 @@ def find(layout: Layout) -> Prometheus | None:
     binary = shutil.which("prometheus")
     if binary is None:
         return None
-    former = (read_json(_chosen(layout)) or {}).get("port")
-    if isinstance(former, int):
-        known = Prometheus(layout, binary, former)
-        if known.program.process() is not None or _free(former):
+    previous = (read_json(_chosen(layout)) or {}).get("port")
+    if isinstance(previous, int):
+        known = Prometheus(layout, binary, previous)
+        if known.program.process() is not None or _free(previous):
             return known
     return Prometheus(layout, binary, _any_free_port())
 
@@ -86,16 +86,16 @@ def _chosen(layout: Layout) -> Path:
 
 
 def _free(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as asked:
-        asked.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            asked.bind(("127.0.0.1", port))
+            probe.bind(("127.0.0.1", port))
         except OSError:
             return False
     return True
 
 
 def _any_free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as asked:
-        asked.bind(("127.0.0.1", 0))
-        return int(asked.getsockname()[1])
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -50,13 +50,19 @@ def read_status(name: str) -> SandboxStatus:
     layout = Layout(sandbox_directory(name).resolve())
     server = EmbeddedPostgres(layout.postgres)
     running = server.running()
-    told = ask_supervisor(layout)
-    deployments = tuple(_deployment(found) for found in (told or {}).get("deployments", {}).values())
-    settled = bool(told) and running and all(found.ready >= found.replicas for found in deployments)
-    ports = (told or {}).get("ports", {})
+    status = ask_supervisor(layout)
+    deployments = tuple(
+        _deployment(deployment) for deployment in (status or {}).get("deployments", {}).values()
+    )
+    settled = (
+        bool(status)
+        and running
+        and all(deployment.ready >= deployment.replicas for deployment in deployments)
+    )
+    ports = (status or {}).get("ports", {})
     return SandboxStatus(
         name=name,
-        state="up" if settled else "degraded" if told or running else "down",
+        state="up" if settled else "degraded" if status or running else "down",
         dsn=server.dsn(DEPLOYER, DATABASE) if running else None,
         api_url=_url(ports.get("payment-api")),
         dashboard_url=_url(ports.get("admin-dashboard")),
@@ -75,18 +81,18 @@ def ask_supervisor(layout: Layout) -> dict[str, Any] | None:
         return None  # the port may be a stranger's by now, who must not be told the secret
     secret = layout.secret.read_text(encoding="utf-8").strip()
     try:
-        answer = Http(f"http://127.0.0.1:{port}", token=secret, timeout=CONTROL_SECONDS).get("/status")
+        response = Http(f"http://127.0.0.1:{port}", token=secret, timeout=CONTROL_SECONDS).get("/status")
     except HttpUnreachable:
         return None
-    if not answer.ok:
+    if not response.ok:
         return None
-    told: dict[str, Any] = answer.json()
-    return {**told, "control": port} if told.get("directory") == str(layout.directory) else None
+    status: dict[str, Any] = response.json()
+    return {**status, "control": port} if status.get("directory") == str(layout.directory) else None
 
 
-def _deployment(told: dict[str, Any]) -> SandboxDeployment:
-    [image] = told["images"].values()
-    return SandboxDeployment(told["name"], image, told["revision"], told["replicas"], told["ready"])
+def _deployment(status: dict[str, Any]) -> SandboxDeployment:
+    [image] = status["images"].values()
+    return SandboxDeployment(status["name"], image, status["revision"], status["replicas"], status["ready"])
 
 
 def _url(port: int | None) -> str | None:
@@ -96,5 +102,5 @@ def _url(port: int | None) -> str | None:
 def _prometheus(layout: Layout) -> str | None:
     from cartctl.sandbox.prometheus import find
 
-    found = find(layout)
-    return found.url if found and found.program.process() is not None else None
+    server = find(layout)
+    return server.url if server and server.program.process() is not None else None

@@ -53,15 +53,15 @@ def _up(layout: Layout, say: Callable[[str], None]) -> None:
 
         say("starting PostgreSQL")
         start(server, layout)
-    told = ask_supervisor(layout)
-    if told is None:
+    status = ask_supervisor(layout)
+    if status is None:
         say("starting the supervisor")
-        told = _start_supervisor(layout)
+        status = _start_supervisor(layout)
     write_configuration(
         layout,
         dsn=server.dsn(DEPLOYER, DATABASE),
-        control=told["control"],
-        ports=told["ports"],
+        control=status["control"],
+        ports=status["ports"],
         prometheus=metrics.url if metrics else None,
     )
     if not _settled(layout):
@@ -95,10 +95,10 @@ def alone(layout: Layout) -> Iterator[None]:
         while not lock_file(layout).exists():  # the one before purged it
             lock.release()
             lock.acquire()
-    except Timeout as taken:
+    except Timeout as timeout:
         raise Locked(
             "Another `sandbox up` or `sandbox down` of this sandbox is running.", hint="Wait for it."
-        ) from taken
+        ) from timeout
     try:
         yield
     finally:
@@ -115,19 +115,25 @@ def _start_supervisor(layout: Layout) -> dict[str, Any]:
 
 
 def _settled(layout: Layout) -> bool:
-    told = ask_supervisor(layout) or {}
-    stuck = [found["failure"] for found in told.get("deployments", {}).values() if found["failure"]]
+    status = ask_supervisor(layout) or {}
+    stuck = [
+        deployment["failure"]
+        for deployment in status.get("deployments", {}).values()
+        if deployment["failure"]
+    ]
     if stuck:
         return True  # it will not get better by waiting; the status says degraded
-    return bool(told) and all(found["ready"] >= found["replicas"] for found in told["deployments"].values())
+    return bool(status) and all(
+        deployment["ready"] >= deployment["replicas"] for deployment in status["deployments"].values()
+    )
 
 
 def _within(seconds: float, ask: Callable[[], T | None], otherwise: str, layout: Layout) -> T:
     deadline = time.monotonic() + seconds
     while True:
-        found = ask()
-        if found is not None:
-            return found
+        result = ask()
+        if result is not None:
+            return result
         if time.monotonic() > deadline:
             raise StepFailed(f"{otherwise} after {seconds:g} s.", hint=f"Look at the files in {layout.logs}.")
         time.sleep(0.05)

@@ -76,7 +76,7 @@ class Flags(Change[Any]):
         place = self._store.place
         text = write(put_in(parse(stored.text, place), to), place)
         plain = {name.removeprefix(PLAIN): value for name, value in to.items() if name.startswith(PLAIN)}
-        self._store.write(text, plain, seen=stored.text)
+        self._store.write(text, plain, expected=stored.text)
 
 
 def names_in(store: FlagStore) -> tuple[str, ...]:

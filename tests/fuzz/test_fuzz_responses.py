@@ -246,7 +246,7 @@ def test_supervisor(supervisor: tuple[Web, list[str]], body: object) -> None:
         lambda: cluster.logs("a", lines=1, failing=True),
         lambda: cluster.revisions("a"),
         lambda: cluster.capacity(["deployment/a"]),
-        lambda: cluster.put_settings("a", {"b": "c"}, seen={"b": None}),
+        lambda: cluster.put_settings("a", {"b": "c"}, expected={"b": None}),
     ):
         with suppress(CartctlError):
             read()

@@ -154,9 +154,9 @@ def test_settings_are_keys_beside_other_keys(namespace: Namespace) -> None:
     cluster.put_settings("cart-runtime", {"A": "1", "B": "zwei\n"})
     cluster.put_settings("cart-runtime", {"A": None, "C": ""})
     assert cluster.settings("cart-runtime") == {"B": "zwei\n", "C": ""}
-    cluster.put_settings("cart-runtime", {"B": "2"}, seen={"B": "zwei\n"})
+    cluster.put_settings("cart-runtime", {"B": "2"}, expected={"B": "zwei\n"})
     with pytest.raises(SettingsChanged, match="cart-runtime/B"):
-        cluster.put_settings("cart-runtime", {"B": "3"}, seen={"B": "zwei\n"})
+        cluster.put_settings("cart-runtime", {"B": "3"}, expected={"B": "zwei\n"})
 
 
 def test_a_write_that_another_one_overtook_is_made_again(
@@ -191,7 +191,7 @@ def test_what_was_seen_holds_until_the_write_itself(
 
     monkeypatch.setattr(effects, "probe", overtake)
     with pytest.raises(SettingsChanged, match="cart-runtime/A"):
-        namespace.cluster.put_settings("cart-runtime", {"A": "2"}, seen={"A": "1"})
+        namespace.cluster.put_settings("cart-runtime", {"A": "2"}, expected={"A": "1"})
     assert namespace.cluster.settings("cart-runtime") == {"A": "theirs"}
 
 

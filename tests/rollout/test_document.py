@@ -76,11 +76,11 @@ def test_a_change_of_others_in_between_is_kept(tmp_path: Path, monkeypatch: pyte
     step = flags(path, Setting(Decimal(10), cohort=("acme",)))
     real, calls = FileFlags.write, []
 
-    def late(store: FileFlags, text: str, plain: Any, *, seen: str | None) -> None:
-        calls.append(seen)
+    def late(store: FileFlags, text: str, plain: Any, *, expected: str | None) -> None:
+        calls.append(expected)
         if len(calls) == 1:
             path.write_text(json.dumps(THEIRS))
-        real(store, text, plain, seen=seen)
+        real(store, text, plain, expected=expected)
 
     monkeypatch.setattr(FileFlags, "write", late)
     step.move(step.target(step.observe(step.names)), Pulse())
@@ -176,7 +176,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         without_rights(tmp_path),
         pytest.raises(FlagsUnwritable, match="cannot be written: Permission denied"),
     ):
-        FileFlags(path).write('{"flags": {}}', {}, seen="{}")
+        FileFlags(path).write('{"flags": {}}', {}, expected="{}")
     assert path.read_text() == "{}"
     path.unlink()
     path.mkdir()

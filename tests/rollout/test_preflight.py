@@ -24,7 +24,7 @@ def look(field: Any) -> dict[str, CheckResult]:
             field.env.rollout,
             ports.cluster,
             lambda: ports.database,
-            ports.flags_door,
+            ports.flags_endpoint,
             lambda: began_with(ports),
             Pulse(),
         )

@@ -99,10 +99,14 @@ class Kubernetes:
         return self._settings.get(name)
 
     def put_settings(
-        self, name: str, changes: Mapping[str, str | None], *, seen: Mapping[str, str | None] | None = None
+        self,
+        name: str,
+        changes: Mapping[str, str | None],
+        *,
+        expected: Mapping[str, str | None] | None = None,
     ) -> None:
-        """Write or (None) remove keys. Raises SettingsChanged when one no longer holds what was `seen` of it."""
-        self._settings.put(name, changes, seen=seen)
+        """Write or (None) remove keys. Raises SettingsChanged when one no longer holds its `expected` value."""
+        self._settings.put(name, changes, expected=expected)
 
     def hasten(self, name: str) -> None:
         """Touch the pods that mount a ConfigMap."""

@@ -30,15 +30,19 @@ class Settings:
         return dict((found or {}).get("data") or {})
 
     def put(
-        self, name: str, changes: Mapping[str, str | None], *, seen: Mapping[str, str | None] | None = None
+        self,
+        name: str,
+        changes: Mapping[str, str | None],
+        *,
+        expected: Mapping[str, str | None] | None = None,
     ) -> None:
         """Write or (None) remove keys, on a fresh reading whenever somebody else wrote in between.
 
-        Raises SettingsChanged when a key no longer holds what was `seen` of it.
+        Raises SettingsChanged when a key no longer holds its `expected` value.
         """
         end = time.monotonic() + PATIENCE
         again = False
-        while not self._put(name, changes, seen or {}, again=again, last=time.monotonic() >= end):
+        while not self._put(name, changes, expected or {}, again=again, last=time.monotonic() >= end):
             again = True
             time.sleep(uniform(0.01, 0.1))  # noqa: S311 - jitter, not a secret
 
@@ -62,7 +66,7 @@ class Settings:
         self,
         name: str,
         changes: Mapping[str, str | None],
-        seen: Mapping[str, str | None],
+        expected: Mapping[str, str | None],
         *,
         again: bool,
         last: bool,
@@ -76,7 +80,7 @@ class Settings:
         data = (found or {}).get("data") or {}
         wanted = {key: value for key, value in changes.items() if data.get(key) != value}
         if not (again and not wanted):
-            _refuse_changed(name, data, seen)
+            _refuse_changed(name, data, expected)
         if not wanted:
             return True
         try:
@@ -103,8 +107,8 @@ class Settings:
         self._api.send("POST", self._api.path("", "configmaps"), body)
 
 
-def _refuse_changed(name: str, now: Mapping[str, str], seen: Mapping[str, str | None]) -> None:
-    changed = [key for key, text in seen.items() if now.get(key) != text]
+def _refuse_changed(name: str, now: Mapping[str, str], expected: Mapping[str, str | None]) -> None:
+    changed = [key for key, text in expected.items() if now.get(key) != text]
     if changed:
         raise SettingsChanged(
             f"{name}/{changed[0]} was changed by somebody else in the meantime.",

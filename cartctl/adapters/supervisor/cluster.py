@@ -100,16 +100,20 @@ class Processes:
 
     @reading()
     def put_settings(
-        self, name: str, changes: Mapping[str, str | None], *, seen: Mapping[str, str | None] | None = None
+        self,
+        name: str,
+        changes: Mapping[str, str | None],
+        *,
+        expected: Mapping[str, str | None] | None = None,
     ) -> None:
         """Write or (None) remove keys, on a fresh reading whenever somebody else wrote in between.
 
-        Raises SettingsChanged when a key no longer holds what was `seen` of it.
+        Raises SettingsChanged when a key no longer holds its `expected` value.
         """
         path = f"/settings/{quote(name)}"
         for left in reversed(range(ATTEMPTS)):
             found = self._call("GET", path)
-            _refuse_changed(name, found["data"], seen or {})
+            _refuse_changed(name, found["data"], expected or {})
             with effect("cluster.put_settings"):
                 answer = self._send("PATCH", path, {"changes": dict(changes), "seen": found["version"]})
             if answer.status != CONFLICT or not left:
@@ -236,8 +240,8 @@ class Processes:
             ) from error
 
 
-def _refuse_changed(name: str, now: Mapping[str, str], seen: Mapping[str, str | None]) -> None:
-    changed = [key for key, text in seen.items() if now.get(key) != text]
+def _refuse_changed(name: str, now: Mapping[str, str], expected: Mapping[str, str | None]) -> None:
+    changed = [key for key, text in expected.items() if now.get(key) != text]
     if changed:
         raise SettingsChanged(
             f"{name}/{changed[0]} was changed by somebody else in the meantime.",

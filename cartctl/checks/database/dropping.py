@@ -47,9 +47,9 @@ def ownership(plan: DropPlan) -> Ask:
         given = {"role": role, "tables": _tables(plan), "enums": list(plan.enums), "home": plan.home}
         strange = connection.execute(_OWNERS.encode(), given).fetchall()
         if strange:
-            told = "; ".join(f"{what} belongs to {owner}" for what, owner in strange)
+            observed = "; ".join(f"{what} belongs to {owner}" for what, owner in strange)
             hint = f"GRANT {strange[0][1]} TO {role}, or give them to it: ALTER … OWNER TO {role}"
-            yield failed(name, told, f"objects of {role}", hint)
+            yield failed(name, observed, f"objects of {role}", hint)
         else:
             yield passed(name, f"{role} may drop everything that goes")
         if plan.ledger and connection.execute(_LEDGER.encode(), {"role": role}).fetchone() != (True,):
@@ -100,7 +100,7 @@ def _room(directory: Path, size: int) -> CheckResult:
             name, f"{place} is not writable", expected, "Set CARTCTL_STATE_DIR to a directory that is."
         )
     free = shutil.disk_usage(place).free
-    told = f"{free / 1e6:,.1f} MB free in {place}"
+    observed = f"{free / 1e6:,.1f} MB free in {place}"
     if free < size:
-        return failed(name, told, expected, "Make room there, or set CARTCTL_STATE_DIR to a larger disk.")
-    return passed(name, told, expected)
+        return failed(name, observed, expected, "Make room there, or set CARTCTL_STATE_DIR to a larger disk.")
+    return passed(name, observed, expected)

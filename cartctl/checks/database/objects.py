@@ -47,9 +47,11 @@ def look_at_objects(connection: Connection, settings: Database) -> Iterator[Chec
             return
         work = find_work(connection, settings, "preflight", state)
         refuse_slow(work.adoption)
-    kept = len(work.adoption.kept) if work.adoption else 0
+    unchanged = len(work.adoption.kept) if work.adoption else 0
     yield passed(
-        name, f"{kept} objects are there and stay as they are" if kept else "none there yet", expected
+        name,
+        f"{unchanged} objects are there and stay as they are" if unchanged else "none there yet",
+        expected,
     )
     yield from _encoding(connection, work.application)
 
@@ -82,12 +84,12 @@ def look_at_ledger(connection: Connection, settings: Database) -> Iterator[Check
     wrong = list(_wrong_ledger(role, *facts))
     yield from wrong
     if triggers:
-        told = f"triggers run on it: {', '.join(triggers)}"
-        yield warned(LEDGER, told, LEDGER_EXPECTED, "See what they do with our rows.")
+        observed = f"triggers run on it: {', '.join(triggers)}"
+        yield warned(LEDGER, observed, LEDGER_EXPECTED, "See what they do with our rows.")
     elif not wrong:
         files = read_application(settings.migrations).files
-        told = f"{len(files)} of the application's own files are known" if files else "usable"
-        yield passed(LEDGER, told, LEDGER_EXPECTED)
+        observed = f"{len(files)} of the application's own files are known" if files else "usable"
+        yield passed(LEDGER, observed, LEDGER_EXPECTED)
 
 
 def _wrong_ledger(
@@ -104,6 +106,6 @@ def _wrong_ledger(
         hint = f"ALTER ROLE {role} BYPASSRLS, or drop the policy."
         yield failed(LEDGER, "row-level security hides rows from this role", LEDGER_EXPECTED, hint)
     if unpublished:
-        told = "is published without a primary key or replica identity: no row can be changed or removed"
+        observed = "is published without a primary key or replica identity: no row can be changed or removed"
         hint = "ALTER TABLE public._prisma_migrations ADD PRIMARY KEY (id)"
-        yield failed(LEDGER, told, LEDGER_EXPECTED, hint)
+        yield failed(LEDGER, observed, LEDGER_EXPECTED, hint)

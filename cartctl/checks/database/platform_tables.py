@@ -52,23 +52,23 @@ def look_at_platform(connection: Connection, settings: Database) -> Iterator[Che
     """Each table can be referred to, and the role that makes the keys may do so."""
     role = creator(connection, settings)
     rows = connection.execute(_TABLES, {"role": role, "names": list(PLATFORM)}).fetchall()
-    found = {row[0]: _Table(*row[1:]) for row in rows}
+    tables = {row[0]: _Table(*row[1:]) for row in rows}
     version = connection.info.server_version
     wrong = [
-        f"{name} is missing" if name not in found else f"{name}{fault}"
+        f"{name} is missing" if name not in tables else f"{name}{fault}"
         for name in PLATFORM
-        for fault in (_faults(found[name], version) if name in found else [""])
+        for fault in (_faults(tables[name], version) if name in tables else [""])
     ]
     hint = "A foreign key cannot refer to it so: correct the table, or point database.dsn at the platform's own database."
     expected = f"{', '.join(PLATFORM)} with a unique id of type text"
     yield (
         failed("database.tables", "; ".join(wrong), expected, hint)
         if wrong
-        else passed("database.tables", ", ".join(sorted(found)))
+        else passed("database.tables", ", ".join(sorted(tables)))
     )
     closed = sorted(
         name
-        for name, table in found.items()
+        for name, table in tables.items()
         if table.kind in {"r", "p"} and table.type is not None and not table.references
     )
     name, expected = "database.references", f"REFERENCES for {role}"
@@ -83,15 +83,15 @@ def _faults(table: _Table, version: int) -> list[str]:
     """What makes it impossible to refer to a table, as the end of a sentence that begins with its name."""
     if table.kind not in {"r", "p"}:
         return [f" is {KINDS.get(table.kind, 'not a table')}"]
-    found = []
+    faults = []
     if table.persistence != "p":
-        found.append(" is UNLOGGED: a permanent table may not refer to it")
+        faults.append(" is UNLOGGED: a permanent table may not refer to it")
     if table.type is None or not table.type.startswith(("text", "character varying")):
-        return [*found, f".id is {table.type or 'missing'}"]
+        return [*faults, f".id is {table.type or 'missing'}"]
     if not table.unique:
-        found.append(".id is not unique")
+        faults.append(".id is not unique")
     elif not table.immediate:
-        found.append(".id is unique by a DEFERRABLE constraint alone: a key may not refer to it")
+        faults.append(".id is unique by a DEFERRABLE constraint alone: a key may not refer to it")
     if not table.deterministic and version >= STRICT_COLLATION:
-        found.append(".id has a nondeterministic collation: a key of type text may not refer to it")
-    return found
+        faults.append(".id has a nondeterministic collation: a key of type text may not refer to it")
+    return faults

@@ -107,11 +107,11 @@ def look_at_rights(connection: Connection, settings: Database) -> Iterator[Check
     name = "database.schemas"
     if there:
         hint = f"GRANT USAGE, CREATE ON SCHEMA cartctl TO {role}"
-        told = f"{role} may not use the schema cartctl"
+        observed = f"{role} may not use the schema cartctl"
         yield (
             passed(name, "the schema cartctl is there")
             if may_use
-            else failed(name, told, "USAGE, CREATE", hint)
+            else failed(name, observed, "USAGE, CREATE", hint)
         )
         yield from _home(connection, role)
     else:
@@ -125,9 +125,9 @@ def _home(connection: Connection, role: str) -> Iterator[CheckResult]:
     for table, kind, columns, writable, owner in rows:
         name, lacking = f"database.record.{table}", sorted(HOME[table] - set(columns))
         if kind != "r" or lacking:
-            told = "not a table" if kind != "r" else f"no column {', '.join(lacking)}"
+            observed = "not a table" if kind != "r" else f"no column {', '.join(lacking)}"
             hint = f"See who made cartctl.{table}; where nothing uses it, rename it."
-            yield failed(name, told, "the table that cartctl makes", hint)
+            yield failed(name, observed, "the table that cartctl makes", hint)
         elif not writable:
             hint = f"GRANT SELECT, INSERT, UPDATE, DELETE ON cartctl.{table} TO {role}"
             yield failed(name, f"{role} may not write it; its owner is {owner}", "writable", hint)

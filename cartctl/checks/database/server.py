@@ -86,18 +86,18 @@ def _collation(connection: Connection, number: int) -> Iterator[CheckResult]:
     recorded, actual = one(connection, _COLLATION)
     if recorded is not None and recorded != actual:
         hint = "Rebuild indexes on text, then: ALTER DATABASE … REFRESH COLLATION VERSION."
-        told = f"made with version {recorded}, the server has {actual}"
-        yield warned("database.collation", told, "the version it was made with", hint)
+        observed = f"made with version {recorded}, the server has {actual}"
+        yield warned("database.collation", observed, "the version it was made with", hint)
 
 
 def _ids(connection: Connection) -> Iterator[CheckResult]:
     (age,) = one(connection, _IDS)
-    told, expected = f"{age:,} transaction ids in use", f"fewer than {OLD_IDS:,}"
+    observed, expected = f"{age:,} transaction ids in use", f"fewer than {OLD_IDS:,}"
     hint = "VACUUM the oldest tables first (pg_class.relfrozenxid): near 2,147 million the server takes no writes."
     if age >= LAST_IDS:
-        yield failed("database.transaction_ids", told, expected, hint)
+        yield failed("database.transaction_ids", observed, expected, hint)
     elif age >= OLD_IDS:
-        yield warned("database.transaction_ids", told, expected, hint)
+        yield warned("database.transaction_ids", observed, expected, hint)
 
 
 def look_at_settings(connection: Connection, settings: Database) -> Iterator[CheckResult]:
@@ -138,17 +138,17 @@ def connections(needed: Callable[[int], int]) -> Ask:
 
     def look(connection: Connection, _: Database) -> Iterator[CheckResult]:
         server, database, role, size = one(connection, _CONNECTIONS)
-        wanted = needed(size)
+        required = needed(size)
         free = {"of the server": server, "of the database": database, "of the role": role}
         where, least = min(((w, n) for w, n in free.items() if n is not None), key=lambda pair: pair[1])
-        told, expected = f"{max(least, 0)} free {where}", f"{wanted} for the run and its dump"
-        if least < wanted:
+        observed, expected = f"{max(least, 0)} free {where}", f"{required} for the run and its dump"
+        if least < required:
             hint = (
                 "End idle sessions, or raise max_connections or the CONNECTION LIMIT of the database or role."
             )
-            yield failed("database.connections", told, expected, hint)
+            yield failed("database.connections", observed, expected, hint)
         else:
-            yield passed("database.connections", told, expected)
+            yield passed("database.connections", observed, expected)
 
     return look
 
@@ -159,13 +159,13 @@ def locks(*, dump: bool) -> Ask:
     def look(connection: Connection, _: Database) -> Iterator[CheckResult]:
         room, tables = one(connection, _LOCKS)
         needed = max(OBJECTS, tables if dump else 0)
-        told, expected = f"room for {room:,} locks", f"{needed:,}"
+        observed, expected = f"room for {room:,} locks", f"{needed:,}"
         if room < needed:
             hint = (
                 "Raise max_locks_per_transaction and restart the server: it would run out of shared memory."
             )
-            yield failed("database.locks", told, expected, hint)
+            yield failed("database.locks", observed, expected, hint)
         else:
-            yield passed("database.locks", told, expected)
+            yield passed("database.locks", observed, expected)
 
     return look

@@ -66,8 +66,8 @@ def _judged(name: str, what: str, source: str, language: str, owner: str, trigge
                 name, f"{what}: may refuse statements", expected, f"{hint}. Or try it: cartctl rehearse"
             )
         own = _WORDS.search(source)
-        words = f": {own[1]}" if own else ""
-        return failed(name, f"{what}: refuses every statement{words}", expected, hint)
+        message = f": {own[1]}" if own else ""
+        return failed(name, f"{what}: refuses every statement{message}", expected, hint)
     return CheckResult(name, Verdict.WARN, f"{what}: runs with our statements", expected, hint)
 
 
@@ -77,6 +77,6 @@ def look_at_publications(connection: Connection, _: Database) -> Iterator[CheckR
     query = _WITH_SCHEMA if newer else _ALL_TABLES
     names = [str(row[0]) for row in connection.execute(query.encode()).fetchall()]
     if names:
-        told = f"{', '.join(names)} will publish the cart's tables"
+        observed = f"{', '.join(names)} will publish the cart's tables"
         hint = "Make the tables on the subscribers first (cartctl migrate export): replication stops at a table that is missing."
-        yield warned("database.publications", told, "no publication of all tables", hint)
+        yield warned("database.publications", observed, "no publication of all tables", hint)

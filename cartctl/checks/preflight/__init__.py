@@ -8,7 +8,7 @@ from cartctl.adapters.cluster import Cluster
 from cartctl.adapters.http.client import Http
 from cartctl.adapters.metrics.source import MetricsSource
 from cartctl.adapters.postgres import Postgres
-from cartctl.checks.flag_responses import Door
+from cartctl.checks.flag_responses import FlagsEndpoint
 from cartctl.checks.preflight.api import look_at_api, look_at_dashboard, look_at_token
 from cartctl.checks.preflight.blockers import look_at_blockers
 from cartctl.checks.preflight.cluster import look_at_cluster
@@ -98,7 +98,7 @@ class Parts(Protocol):
         """Where figures come from; None when not configured."""
 
     @property
-    def flags_door(self) -> Door:
+    def flags_endpoint(self) -> FlagsEndpoint:
         """Where the application says which flags a company has."""
 
     @property
@@ -148,12 +148,12 @@ class Preflight(Check):
     def judge(self, pulse: Pulse) -> Checks:
         """Every check's results. Read-only. Raises UsageError for a skip that no result has, and the pulse's alarm."""
         questions = self._questions()
-        looks = [
+        checks = [
             Look(name, _skipped(name, self._skip[name]) if name in self._skip else questions[name])
             for name in NAMES
             if name in self._only
         ]
-        return Checks.of(_without(take_all(looks, pulse), self._skip, self._only))
+        return Checks.of(_without(take_all(checks, pulse), self._skip, self._only))
 
     def _questions(self) -> dict[str, Callable[[Pulse], Iterator[CheckResult]]]:
         parts, env = self._parts, self._parts.env
@@ -175,7 +175,7 @@ class Preflight(Check):
             ),
             "redis": lambda _: look_at_redis(parts.redis),
             "flags": lambda pulse: look_at_flags(
-                env.rollout, parts.cluster, lambda: parts.database, parts.flags_door, self._rollout, pulse
+                env.rollout, parts.cluster, lambda: parts.database, parts.flags_endpoint, self._rollout, pulse
             ),
             "code": lambda pulse: look_at_code(env.preflight, pulse),
             "window": lambda _: look_at_window(env, self._now(), outside_allowed=self._outside_window),

@@ -27,23 +27,23 @@ def look_at_token(api: Http, *, present: bool) -> Iterator[CheckResult]:
     if not present:
         yield failed("token", "not configured", "a token", hint)
         return
-    answer = _asked(lambda: api.get(SESSION))
-    if isinstance(answer, str):
-        yield failed("token", answer, "accepted by the API", f"Check http.api: {api.masked}")
-    elif answer.status != OK:
-        yield failed("token", f"HTTP {answer.status} from {SESSION}", "accepted by the API", hint)
-    elif (company := _company(answer)) is None:
-        yield failed("token", f"{SESSION} names no company: {answer.excerpt}", "a session", hint)
+    response = _asked(lambda: api.get(SESSION))
+    if isinstance(response, str):
+        yield failed("token", response, "accepted by the API", f"Check http.api: {api.masked}")
+    elif response.status != OK:
+        yield failed("token", f"HTTP {response.status} from {SESSION}", "accepted by the API", hint)
+    elif (company := _company(response)) is None:
+        yield failed("token", f"{SESSION} names no company: {response.excerpt}", "a session", hint)
     else:
         yield passed("token", f"accepted, company {company}")
 
 
 def _reachable(name: str, http: Http, hint: str) -> CheckResult:
-    answer = _asked(lambda: http.get(HEALTH))
-    if isinstance(answer, str):
-        return failed(name, answer, "an answer", hint)
-    if answer.status != OK:
-        return failed(name, f"HTTP {answer.status} from {HEALTH}: {answer.excerpt}", f"HTTP {OK}", hint)
+    response = _asked(lambda: http.get(HEALTH))
+    if isinstance(response, str):
+        return failed(name, response, "an answer", hint)
+    if response.status != OK:
+        return failed(name, f"HTTP {response.status} from {HEALTH}: {response.excerpt}", f"HTTP {OK}", hint)
     return passed(name, f"HTTP {OK} from {http.masked}{HEALTH}")
 
 
@@ -55,9 +55,9 @@ def _asked(ask: Callable[[], Response]) -> Response | str:
         return error.message
 
 
-def _company(answer: Response) -> str | None:
+def _company(response: Response) -> str | None:
     try:
-        session = answer.json()
+        session = response.json()
     except BadAnswer:
         return None
     company = session.get("company") if isinstance(session, dict) else None

@@ -46,12 +46,14 @@ def wanted(environment: Environment, images: Mapping[str, str]) -> dict[str, dic
     `images` are those of the command line, by DEPLOYMENT or DEPLOYMENT.CONTAINER; they win.
     """
     cluster, release = environment.cluster, environment.release
-    found: dict[str, dict[str, str]] = {name: {} for name in (*cluster.prewarm, *cluster.workers.deployments)}
+    targets: dict[str, dict[str, str]] = {
+        name: {} for name in (*cluster.prewarm, *cluster.workers.deployments)
+    }
     for name, image in {**release.api, **release.workers, **release.frontend, **images}.items():
         deployment, dot, container = name.partition(".")
-        containers = found.setdefault(deployment, {})
+        containers = targets.setdefault(deployment, {})
         containers.update({container: image} if dot else dict.fromkeys(containers, image))
-    return found
+    return targets
 
 
 def look_at_cluster(
@@ -69,17 +71,17 @@ def look_at_cluster(
         if not cluster.verified:
             hint = "Leave insecure-skip-tls-verify out of the kubeconfig."
             yield warned("cluster.tls", "the API server's certificate is not checked", "a checked one", hint)
-    asked = wanted(environment, images)
-    obstacles = cluster.obstacles(asked)
+    targets = wanted(environment, images)
+    obstacles = cluster.obstacles(targets)
     yield from _namespace(obstacles)
-    for name, containers in asked.items():
+    for name, containers in targets.items():
         own = [one for one in obstacles if one.deployment == name]
         yield _deployment(name, known, containers, own, _on(environment))
     for name in environment.cluster.workers.cronjobs:
         yield _cronjob(cluster, name)
     if isinstance(cluster, KnowsLimits):
         yield from _room(cluster, cluster, environment, known)
-    refs = {*images.values(), *_refs(asked)}
+    refs = {*images.values(), *_refs(targets)}
     yield _images(cluster.images(), refs) if isinstance(cluster, KnowsImages) else _pinned(refs)
 
 
@@ -103,8 +105,8 @@ def _room(
         yield _prewarm(cluster, limits, environment, more)
     release = environment.release
     groups = [{name.partition(".")[0] for name in group} for group in (release.api, release.frontend)]
-    found = (limits.shortages(more, sorted(group)) for group in groups)
-    if lines := next((lines for lines in found if lines), []):
+    shortages = (limits.shortages(more, sorted(group)) for group in groups)
+    if lines := next((lines for lines in shortages if lines), []):
         hint = f"Raise it, or lower cluster.prewarm; see: kubectl describe quota{_on(environment)}"
         yield failed("cluster.quota", "; ".join(lines), "room for the pods of a release", hint)
     else:
@@ -114,12 +116,12 @@ def _room(
 def _prewarm(
     cluster: Cluster, limits: KnowsLimits, environment: Environment, more: Mapping[str, int]
 ) -> CheckResult:
-    told, over, names = [], [], []
+    sizes, over, names = [], [], []
     for scaler in cluster.scalers(more):
         name = scaler.partition("/")[2]
         size = cluster.capacity([scaler])[scaler] + more[name]
         limit = limits.limit(scaler)
-        told.append(f"{scaler} to {size}")
+        sizes.append(f"{scaler} to {size}")
         if limit and size > limit[1]:
             names.append(limit[0])
             over.append(
@@ -129,7 +131,7 @@ def _prewarm(
         edits = "; ".join(f"kubectl edit hpa {name}{_on(environment)}" for name in names)
         hint = f"Raise maxReplicas ({edits}), or lower cluster.prewarm."
         return failed("cluster.prewarm", "; ".join(over), "maxReplicas of at least that", hint)
-    return passed("cluster.prewarm", ", ".join(told))
+    return passed("cluster.prewarm", ", ".join(sizes))
 
 
 def _permissions(denied: list[str]) -> CheckResult:
@@ -172,43 +174,43 @@ def _deployment(
     on: str,
 ) -> CheckResult:
     title = f"cluster.{name}"
-    found = known.get(name)
-    if found is None:
+    deployment_state = known.get(name)
+    if deployment_state is None:
         there = ", ".join(sorted(known)) or "none"
         problem = "; ".join(one.problem for one in obstacles) or "does not exist"
         hint = obstacles[0].hint if obstacles and "not a Deployment" in problem else ""
         return failed(title, problem, f"one of {there}", hint or "Correct its name in the configuration.")
-    if missing := sorted(set(containers) - set(found.images)):
-        there = ", ".join(sorted(found.images))
+    if missing := sorted(set(containers) - set(deployment_state.images)):
+        there = ", ".join(sorted(deployment_state.images))
         hint = "Correct the container's name: DEPLOYMENT.CONTAINER."
         return failed(title, f"no container {', '.join(missing)}", f"one of {there}", hint)
     if obstacles:
         hints = dict.fromkeys(one.hint for one in obstacles if one.hint)
         problems = "; ".join(one.problem for one in obstacles)
         return failed(title, problems, "a deployment that rolls out changes", "; ".join(hints))
-    return _standing(title, found, on)
+    return _standing(title, deployment_state, on)
 
 
-def _standing(title: str, found: Deployment, on: str) -> CheckResult:
-    expected = f"{found.replicas} replicas rolled out"
-    if found.failure or not found.complete:
+def _standing(title: str, deployment: Deployment, on: str) -> CheckResult:
+    expected = f"{deployment.replicas} replicas rolled out"
+    if deployment.failure or not deployment.complete:
         observed = (
-            found.failure
-            or f"{found.available} of {found.replicas} available, {found.updated} updated, {found.total} in all"
+            deployment.failure
+            or f"{deployment.available} of {deployment.replicas} available, {deployment.updated} updated, {deployment.total} in all"
         )
-        see = f"; see: kubectl rollout status deployment/{found.name}{on}" if on else ""
+        see = f"; see: kubectl rollout status deployment/{deployment.name}{on}" if on else ""
         return failed(title, observed, expected, f"Let the rollout end, or repair it, first{see}")
-    images = ", ".join(image.ref for image in found.images.values())
-    return passed(title, f"{found.replicas} replicas of {images}", expected)
+    images = ", ".join(image.ref for image in deployment.images.values())
+    return passed(title, f"{deployment.replicas} replicas of {images}", expected)
 
 
-def _refs(asked: Mapping[str, Mapping[str, str]]) -> set[str]:
-    return {image for containers in asked.values() for image in containers.values()}
+def _refs(targets: Mapping[str, Mapping[str, str]]) -> set[str]:
+    return {image for containers in targets.values() for image in containers.values()}
 
 
-def _images(known: list[str], asked: set[str]) -> CheckResult:
-    tags = {ref for ref in asked if not ref.startswith("sha256:")}  # a bare digest names no tag to look for
+def _images(known: list[str], images: set[str]) -> CheckResult:
+    tags = {ref for ref in images if not ref.startswith("sha256:")}  # a bare digest names no tag to look for
     if lacking := sorted(ref for ref in tags if ref.partition("@")[0] not in known):
         hint = f"There are: {', '.join(known)}."
         return failed("cluster.images", f"no image {', '.join(lacking)}", "images that exist", hint)
-    return passed("cluster.images", ", ".join(sorted(asked)) or "none asked for")
+    return passed("cluster.images", ", ".join(sorted(images)) or "none asked for")

@@ -32,8 +32,8 @@ def _report(path: Path, least: int) -> CheckResult:
     except UnusableReportError as why:
         return failed(name, str(why), expected, f"Run the tests again and write their report to {path}.")
     if report.bad:
-        told = f"{report.failed or len(report.bad)} of {report.ran} failed: {', '.join(report.bad)}"
-        return failed(name, told, expected, "Correct what fails.")
+        observed = f"{report.failed or len(report.bad)} of {report.ran} failed: {', '.join(report.bad)}"
+        return failed(name, observed, expected, "Correct what fails.")
     if report.ran < max(least, 1):
         return failed(
             name, f"{report.ran} tests ran", expected, "Run all of them: a part proves nothing of the rest."

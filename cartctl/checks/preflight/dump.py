@@ -112,26 +112,26 @@ def look_at_backup(
     name, expected = "backup", f"verified, at most {format_duration(max_age)} old"
     newest = open_store().newest_verified()
     age = None if newest is None else (now or datetime.now(UTC)) - newest.created_at
-    told = f"{newest.id}, {_rounded(age)} old" if newest and age is not None else "no verified snapshot"
+    observed = f"{newest.id}, {_rounded(age)} old" if newest and age is not None else "no verified snapshot"
     if age is not None and age <= max_age:
-        yield passed(name, told, expected)
+        yield passed(name, observed, expected)
     elif follows:
-        yield passed(name, f"{told}; this run takes one before it changes anything", expected)
+        yield passed(name, f"{observed}; this run takes one before it changes anything", expected)
     else:
-        yield warned(name, told, expected, "cartctl snapshot create (a deployment takes one by itself)")
+        yield warned(name, observed, expected, "cartctl snapshot create (a deployment takes one by itself)")
 
 
 def look_at_provider(
     provider: Provider, max_age: timedelta, pulse: Pulse, *, follows: bool
 ) -> Iterator[CheckResult]:
     """The newest backup of another tool, by that tool's word. Read-only."""
-    told = newest(provider, pulse)
+    backup = newest(provider, pulse)
     expected = f"at most {format_duration(max_age)} old"
-    if told is None:
+    if backup is None:
         shown, young = f"no backup known to {provider.name}", False
     else:
-        age = datetime.now(UTC) - told.at
-        shown, young = f"{provider.name} {told.id}, {_rounded(age)} old", age <= max_age
+        age = datetime.now(UTC) - backup.at
+        shown, young = f"{provider.name} {backup.id}, {_rounded(age)} old", age <= max_age
     if young:
         yield passed("backup", shown, expected)
     elif follows:

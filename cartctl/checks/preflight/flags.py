@@ -6,7 +6,7 @@ from typing import Any
 from cartctl.adapters.cluster import Cluster
 from cartctl.adapters.flag_store import ConfigMapFlags, FileFlags, FlagStore
 from cartctl.adapters.postgres import Postgres
-from cartctl.checks.flag_responses import Door, FlagsAsked
+from cartctl.checks.flag_responses import FlagResponses, FlagsEndpoint
 from cartctl.checks.preflight.look import failed, passed, warned
 from cartctl.config.model.rollout import Rollout
 from cartctl.engine.model import CheckResult
@@ -24,7 +24,7 @@ def look_at_flags(
     rollout: Rollout,
     cluster: Cluster,
     database: Callable[[], Postgres],
-    door: Door,
+    endpoint: FlagsEndpoint,
     began_with: Callable[[], Mapping[str, Any]],
     pulse: Pulse,
 ) -> Iterator[CheckResult]:
@@ -38,15 +38,15 @@ def look_at_flags(
     values = values_in(document, stored.plain, names_of(plain=store.keeps_plain))
     setting, recorded = read_setting(values), began_with()
     if setting is None and not recorded:
-        told = "is not there yet" if stored.text is None else "can be read"
-        yield passed("flags", f"{store.place} {told}; no rollout is under way")
+        state = "is not there yet" if stored.text is None else "can be read"
+        yield passed("flags", f"{store.place} {state}; no rollout is under way")
         return
     if wrong := _other_bucketing(rollout, setting, recorded):
         yield wrong
         return
     if setting is None:
-        told = f"a rollout is under way; {store.place} is not as it left it"
-        yield warned("flags", told, "as the rollout wrote it", "Look at it with: cartctl flags list")
+        state = f"a rollout is under way; {store.place} is not as it left it"
+        yield warned("flags", state, "as the rollout wrote it", "Look at it with: cartctl flags list")
         return
     yield passed(
         "flags", f"{setting.percent.normalize():f} %, {setting.allocation}, the library answers as shipped"
@@ -54,11 +54,11 @@ def look_at_flags(
     if rollout.companies is None:
         return
     ids = read_companies(rollout.companies, database()).ids
-    asked, follow = Evaluation(document), [flag for flag in FLAGS if not is_by_hand(values.get(flag))]
+    evaluation, follow = Evaluation(document), [flag for flag in FLAGS if not is_by_hand(values.get(flag))]
     some = (*rollout.internal_companies[:1], *ids[:: max(1, len(ids) // ASKED)])
-    expected = {one: {flag: asked.on(flag, one) for flag in follow} for one in some}
+    expected = {one: {flag: evaluation.on(flag, one) for flag in follow} for one in some}
     yield from (
-        FlagsAsked("flags.application", cluster, door, expected, timeout=AT_ONCE, optional=True)
+        FlagResponses("flags.application", cluster, endpoint, expected, timeout=AT_ONCE, optional=True)
         .judge(pulse)
         .checks
     )
@@ -74,8 +74,8 @@ def _other_bucketing(
         return failed("flags.library", other.message, "the shipped table of ids", other.hint)
     if setting is not None and setting.seed != rollout.seed:
         hint = "Put rollout.seed back as it was: companies would lose what they have."
-        told = f"written with {setting.seed!r}, configured {rollout.seed!r}"
-        return failed("flags.seed", told, setting.seed, hint)
+        observed = f"written with {setting.seed!r}, configured {rollout.seed!r}"
+        return failed("flags.seed", observed, setting.seed, hint)
     try:
         if recorded:
             refuse_changed(recorded, rollout.seed)

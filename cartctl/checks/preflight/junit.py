@@ -100,7 +100,7 @@ class _Reading:
 
     def _suite(self, attributes: Mapping[str, str]) -> None:
         for count in _COUNTS:
-            told = attributes.get(count, "0").strip()
-            if told not in {"", "0"} and len(self.report.suites) < NAMED:
+            value = attributes.get(count, "0").strip()
+            if value not in {"", "0"} and len(self.report.suites) < NAMED:
                 name = attributes.get("name") or "a suite"
-                self.report.suites.append(f"{name}, which counts {told[:20]} {count}")
+                self.report.suites.append(f"{name}, which counts {value[:20]} {count}")

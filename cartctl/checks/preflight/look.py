@@ -27,14 +27,14 @@ class Look:
         return list(isolated(self.name, lambda: self.ask(pulse), pulse))
 
 
-def take_all(looks: Iterable[Look], pulse: Pulse, *, limit: float = LIMIT) -> list[CheckResult]:
+def take_all(checks: Iterable[Look], pulse: Pulse, *, limit: float = LIMIT) -> list[CheckResult]:
     """Every look's results, in the order of the looks, asked side by side.
 
     One that has no result within `limit` seconds is unknown and hides no other. Raises the pulse's alarm.
     """
     with _pool() as pool:
         waiting: list[tuple[Look, Future[list[CheckResult]]]] = [
-            (look, pool.submit(look.take, pulse)) for look in looks
+            (check, pool.submit(check.take, pulse)) for check in checks
         ]
         total = len(waiting)
 
@@ -45,14 +45,14 @@ def take_all(looks: Iterable[Look], pulse: Pulse, *, limit: float = LIMIT) -> li
 
         with suppress(TimedOut):
             pulse.wait(finished, limit, what="The preflight", every=0.01)
-        return [result for look, future in waiting for result in _results(look, future, limit)]
+        return [result for check, future in waiting for result in _results(check, future, limit)]
 
 
-def _results(look: Look, future: "Future[list[CheckResult]]", limit: float) -> list[CheckResult]:
+def _results(check: Look, future: "Future[list[CheckResult]]", limit: float) -> list[CheckResult]:
     if future.done():
         return future.result()
-    hint = f"Skip it: cartctl preflight --skip {look.name} --reason TEXT"
-    return [unknown(look.name, f"no result within {limit:g} s", "a result", hint)]
+    hint = f"Skip it: cartctl preflight --skip {check.name} --reason TEXT"
+    return [unknown(check.name, f"no result within {limit:g} s", "a result", hint)]
 
 
 @contextmanager

@@ -24,24 +24,26 @@ class Pending:
 
 def look_at_migrations(status: Callable[[], Pending]) -> Iterator[CheckResult]:
     """Applied and pending together are the expected ones, in order; nothing pending is done already. Read-only."""
-    found = status()
-    yield _ours(found)
-    if compared := found.application():
+    state = status()
+    yield _ours(state)
+    if compared := state.application():
         yield compared
-    if found.failed:
+    if state.failed:
         hint = "npx prisma migrate resolve, then deploy: a failed migration stops every later one."
-        yield failed("migrations.ledger", f"failed: {', '.join(found.failed)}", "no failed migration", hint)
-    elif found.notes:
+        yield failed("migrations.ledger", f"failed: {', '.join(state.failed)}", "no failed migration", hint)
+    elif state.notes:
         hint = "cartctl migrate status shows the ledger."
-        yield warned("migrations.ledger", "; ".join(found.notes), "a ledger as Prisma wrote it", hint)
+        yield warned("migrations.ledger", "; ".join(state.notes), "a ledger as Prisma wrote it", hint)
 
 
-def _ours(found: Pending) -> CheckResult:
-    name, expected = "migrations.pending", ", ".join(found.expected)
+def _ours(state: Pending) -> CheckResult:
+    name, expected = "migrations.pending", ", ".join(state.expected)
     hint = "Use the version of cartctl whose migrations these are."
-    if found.unknown:
-        return failed(name, f"unknown: {', '.join(found.unknown)}", expected, hint)
-    if [*found.applied, *found.pending] != list(found.expected):
-        told = f"applied: {', '.join(found.applied) or 'none'}; pending: {', '.join(found.pending) or 'none'}"
-        return failed(name, told, expected, hint)
-    return passed(name, f"pending: {', '.join(found.pending)}" if found.pending else "already done", expected)
+    if state.unknown:
+        return failed(name, f"unknown: {', '.join(state.unknown)}", expected, hint)
+    if [*state.applied, *state.pending] != list(state.expected):
+        observed = (
+            f"applied: {', '.join(state.applied) or 'none'}; pending: {', '.join(state.pending) or 'none'}"
+        )
+        return failed(name, observed, expected, hint)
+    return passed(name, f"pending: {', '.join(state.pending)}" if state.pending else "already done", expected)

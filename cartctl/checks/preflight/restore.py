@@ -47,6 +47,6 @@ def _tables(connection: Connection, settings: Database) -> Iterator[CheckResult]
 
 
 def _rows(restoring: Restoring) -> Iterator[CheckResult]:
-    with restoring.source() as kept:
-        refuse_damaged(kept)
-        yield passed("restore.rows", f"{sum(kept.rows.values())} rows of {kept.name}, as they were written")
+    with restoring.source() as saved:
+        refuse_damaged(saved)
+        yield passed("restore.rows", f"{sum(saved.rows.values())} rows of {saved.name}, as they were written")

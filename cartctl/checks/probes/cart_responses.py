@@ -31,18 +31,20 @@ def _list_shape(body: Any) -> str:
 def _list_differences(body: list[Mapping[str, Any]], truth: Mapping[str, str]) -> Differences:
     """A page of the list may be shorter than the list: all of it is looked for only where any page must hold it."""
     listed = {str(cart["id"]): str(cart.get("status", "")) for cart in body}
-    found = [
+    differences = [
         f"{len(foreign)} carts of nobody's or another company"
         for foreign in [listed.keys() - truth.keys()]
         if foreign
     ]
     missing = truth.keys() - listed.keys()
     if len(body) != len(listed):
-        found.append("a cart is listed twice")
+        differences.append("a cart is listed twice")
     if missing and (len(truth) <= expected_responses.PAGE or len(body) < expected_responses.PAGE):
-        found.append(f"{len(missing)} of {len(truth)} carts are missing")
+        differences.append(f"{len(missing)} of {len(truth)} carts are missing")
     wrong = [cart for cart, status in listed.items() if status and truth.get(cart, status) != status.upper()]
-    return found + ([f"another status than in the database: {', '.join(sorted(wrong)[:3])}"] if wrong else [])
+    return differences + (
+        [f"another status than in the database: {', '.join(sorted(wrong)[:3])}"] if wrong else []
+    )
 
 
 def _stats_shape(body: Any) -> str:
@@ -96,28 +98,28 @@ def _overview_truth(connection: Connection, company: str, body: Mapping[str, Any
 def _overview_differences(
     body: Mapping[str, Any], truth: Mapping[str, expected_responses.Rates]
 ) -> Differences:
-    told = {row["currency"]: row for row in body["currencies"]}
-    found = [f"{currency} is missing" for currency in truth.keys() - told.keys()]
-    found += [f"{currency} is not in the database" for currency in told.keys() - truth.keys()]
-    for currency in sorted(truth.keys() & told.keys()):
-        row, rates = told[currency], truth[currency]
+    reported = {row["currency"]: row for row in body["currencies"]}
+    differences = [f"{currency} is missing" for currency in truth.keys() - reported.keys()]
+    differences += [f"{currency} is not in the database" for currency in reported.keys() - truth.keys()]
+    for currency in sorted(truth.keys() & reported.keys()):
+        row, rates = reported[currency], truth[currency]
         pairs = {
             "carts": Decimal(rates.carts),
             **{name: getattr(rates, field) for name, field in _RATES.items()},
         }
-        found += [
+        differences += [
             f"{currency} {name} is {row[name]}, not {value}"
             for name, value in pairs.items()
             if not _near(row[name], value, _ROUNDING.get(name, Decimal(0)))
         ]
-    return found
+    return differences
 
 
-def _near(told: Any, value: Decimal | None, tolerance: Decimal) -> bool:
+def _near(reported: Any, value: Decimal | None, tolerance: Decimal) -> bool:
     """Equal after rounding; nothing equals only nothing."""
-    if told is None or value is None:
-        return told is value
-    number = _number(told)
+    if reported is None or value is None:
+        return reported is value
+    number = _number(reported)
     return number is not None and abs(number - value) <= tolerance
 
 

@@ -58,13 +58,13 @@ class Endpoints(Check):
         deadline = pulse.now() + self._patience
         while True:
             stood: list[bool] = []
-            judged = ask(
+            result = ask(
                 end.path,
                 partial(self._api_as_of, end.path, connection),
                 partial(self._judge, end, company, connection, stood),
             )
             if stood != [False]:
-                return judged
+                return result
             if pulse.now() > deadline:
                 return CheckResult(
                     end.path,
@@ -83,12 +83,12 @@ class Endpoints(Check):
 
     @staticmethod
     def _judge(
-        end: Endpoint, company: str, connection: Connection, stood: list[bool], answer: Response
+        end: Endpoint, company: str, connection: Connection, stood: list[bool], response: Response
     ) -> CheckResult:
-        shaped = shape_only(end, answer)
+        shaped = shape_only(end, response)
         if shaped.verdict is not Verdict.PASS:
             return shaped
-        body = answer.json()
+        body = response.json()
         before = end.truth(connection, company, body)
         connection.execute("COMMIT")
         after = end.truth(connection, company, body)
@@ -97,12 +97,12 @@ class Endpoints(Check):
         return failed("; ".join(differences), "the database's values") if differences else passed(_told(body))
 
 
-def shape_only(end: Endpoint, answer: Response) -> CheckResult:
+def shape_only(end: Endpoint, response: Response) -> CheckResult:
     """Status and shape of one answer. Raises BadAnswer."""
-    wrong = status_failure(answer)
+    wrong = status_failure(response)
     if wrong:
         return wrong
-    body = answer.json()
+    body = response.json()
     fault = end.shape(body)
     return failed(fault, "the promised shape") if fault else passed(_told(body))
 

@@ -76,16 +76,16 @@ class OldHealth(Check):
 
     def _paths(self, pulse: Pulse, without_database: bool) -> list[CheckResult]:
         attempts = 1 if without_database else self._attempts
-        found = []
+        results = []
         for name, path in CRITICAL_PATHS.items():
             judge = partial(critical_path, name, token=self._api.has_token)
             result = persist(
                 partial(ask, name, partial(self._api.get, path), judge), pulse, attempts=attempts
             )
-            found.append(
+            results.append(
                 self._excused(result, without_database and str(result.observed).startswith("HTTP 503"))
             )
-        return found
+        return results
 
     @staticmethod
     def _excused(result: CheckResult, excused: bool) -> CheckResult:
@@ -95,12 +95,12 @@ class OldHealth(Check):
 NO_DATABASE = "its database is down"
 
 
-def health(answer: Response) -> CheckResult:
+def health(response: Response) -> CheckResult:
     """Pass for status 200 and a JSON object that says ok; the version is reported. Raises BadAnswer."""
-    wrong = status_failure(answer)
+    wrong = status_failure(response)
     if wrong:
         return wrong
-    body: Any = answer.json()
+    body: Any = response.json()
     if not isinstance(body, Mapping):
         return failed("no JSON object", "a JSON object with a status")
     status = str(body.get("status", "ok")).lower()

@@ -32,26 +32,26 @@ class Pages(Check):
 
     def judge(self, pulse: Pulse) -> Checks:
         """Status, kind, marker and no error marker of each page. Read-only."""
-        found = []
+        results = []
         for path, marker in PAGES.items():
             pulse.check()
-            found.append(ask(path, partial(self._dashboard.get, path), partial(page, marker)))
-        return Checks.of(found)
+            results.append(ask(path, partial(self._dashboard.get, path), partial(page, marker)))
+        return Checks.of(results)
 
 
-def page(marker: str, answer: Response) -> CheckResult:
+def page(marker: str, response: Response) -> CheckResult:
     """Pass for HTML with status 200, the page's own marker and no error marker."""
-    wrong = status_failure(answer)
+    wrong = status_failure(response)
     if wrong:
         return wrong
-    kind = answer.headers.get("content-type", "no content type")
+    kind = response.headers.get("content-type", "no content type")
     if not kind.lower().startswith("text/html"):
         return failed(kind, "text/html")
-    error = next((error for error in ERRORS if error in answer.body), None)
+    error = next((error for error in ERRORS if error in response.body), None)
     if error:
         return failed(f"the page shows an error ({error})", "no error marker")
-    if not re.search(rf"<main\b[^>]*\bdata-page=[\"']{re.escape(marker)}[\"']", answer.body):
+    if not re.search(rf"<main\b[^>]*\bdata-page=[\"']{re.escape(marker)}[\"']", response.body):
         return failed(
             "another page", f'<main data-page="{marker}">', "The dashboard may still serve its old version."
         )
-    return passed(f"{len(answer.body)} characters")
+    return passed(f"{len(response.body)} characters")

@@ -19,30 +19,32 @@ Judge = Callable[[Response], CheckResult]
 
 def ask(name: str, request: Callable[[], Response], judge: Judge) -> CheckResult:
     """One request, judged; no answer, or one that cannot be read, is a failure with its sentence."""
-    begun = time.monotonic()
+    started = time.monotonic()
     try:
         result = judge(request())
     except CartctlError as error:
         result = CheckResult(
             name, Verdict.FAIL, observed=error.message, expected="an answer", hint=error.hint
         )
-    return replace(result, name=name, seconds=round(time.monotonic() - begun, 4))
+    return replace(result, name=name, seconds=round(time.monotonic() - started, 4))
 
 
-def persist(look: Callable[[], CheckResult], pulse: Pulse, *, attempts: int) -> CheckResult:
+def persist(attempt: Callable[[], CheckResult], pulse: Pulse, *, attempts: int) -> CheckResult:
     """The first result that does not fail, or the last; with what every attempt found where there were several."""
-    found: list[CheckResult] = []
+    results: list[CheckResult] = []
     for number in range(attempts):
         if number:
             pulse.pause(PAUSE)
         pulse.check()
-        found.append(look())
-        if found[-1].verdict is not Verdict.FAIL:
+        results.append(attempt())
+        if results[-1].verdict is not Verdict.FAIL:
             break
-    if len(found) == 1:
-        return found[0]
-    tries = tuple({"verdict": one.verdict, "observed": one.observed, "seconds": one.seconds} for one in found)
-    return replace(found[-1], attempts=tries, seconds=round(sum(one.seconds for one in found), 4))
+    if len(results) == 1:
+        return results[0]
+    tries = tuple(
+        {"verdict": one.verdict, "observed": one.observed, "seconds": one.seconds} for one in results
+    )
+    return replace(results[-1], attempts=tries, seconds=round(sum(one.seconds for one in results), 4))
 
 
 def passed(observed: Any) -> CheckResult:
@@ -55,39 +57,39 @@ def failed(observed: Any, expected: Any, hint: str = "") -> CheckResult:
     return CheckResult("", Verdict.FAIL, observed=observed, expected=expected, hint=hint)
 
 
-def status_failure(answer: Response, expected: int = OK) -> CheckResult | None:
+def status_failure(response: Response, expected: int = OK) -> CheckResult | None:
     """The failure of an answer with another status, with the body's beginning and what it usually means."""
-    if answer.status == expected:
+    if response.status == expected:
         return None
-    told = f"HTTP {answer.status}" + (f": {answer.excerpt}" if answer.excerpt else "")
-    return failed(told, f"HTTP {expected}", _meaning(answer))
+    observed = f"HTTP {response.status}" + (f": {response.excerpt}" if response.excerpt else "")
+    return failed(observed, f"HTTP {expected}", _meaning(response))
 
 
-def _meaning(answer: Response) -> str:
-    if answer.status in {401, 403}:
+def _meaning(response: Response) -> str:
+    if response.status in {401, 403}:
         return "The token is not accepted: check http.token."
-    if answer.status == 404 and "feature_disabled" in answer.body:  # noqa: PLR2004 - HTTP's "not found"
+    if response.status == 404 and "feature_disabled" in response.body:  # noqa: PLR2004 - HTTP's "not found"
         return "The feature is off for the token's company: name it in rollout.internal_companies."
-    if answer.status == 503 and "retry-after" in answer.headers:  # noqa: PLR2004 - HTTP's "unavailable"
+    if response.status == 503 and "retry-after" in response.headers:  # noqa: PLR2004 - HTTP's "unavailable"
         return "Maintenance is on, or the service is overloaded."
     return ""
 
 
-def json_object(answer: Response) -> CheckResult:
+def json_object(response: Response) -> CheckResult:
     """Pass for a JSON object with status 200. Raises BadAnswer."""
-    wrong = status_failure(answer)
+    wrong = status_failure(response)
     if wrong:
         return wrong
-    body = answer.json()
+    body = response.json()
     if not isinstance(body, Mapping):
         return failed(f"a JSON {type(body).__name__}", "a JSON object")
     return passed(f"{len(body)} fields")
 
 
-def critical_path(name: str, answer: Response, *, token: bool) -> CheckResult:
+def critical_path(name: str, response: Response, *, token: bool) -> CheckResult:
     """A critical path works, as the monitor judges it. Raises BadAnswer."""
-    ok, observed = judge_path(name, answer, token=token)
-    return passed(observed) if ok else failed(observed, "working", _meaning(answer))
+    ok, observed = judge_path(name, response, token=token)
+    return passed(observed) if ok else failed(observed, "working", _meaning(response))
 
 
 def company_of(session: Any) -> str | None:

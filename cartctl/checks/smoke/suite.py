@@ -61,20 +61,20 @@ class Smoke(Check):
         names = [BUILT_IN, *(suite.name for suite in own)]
         if self._only is not None and self._only not in names:
             raise UsageError(f"There is no suite {self._only!r}.", hint=f"Known suites: {', '.join(names)}.")
-        found: list[CheckResult] = []
+        results: list[CheckResult] = []
         if self._only in {None, BUILT_IN}:
-            found += self._built_in(pulse)
+            results += self._built_in(pulse)
         for suite in own:
             if self._only in {None, suite.name}:
-                found += self._own(suite, pulse)
-        return Checks.of(found)
+                results += self._own(suite, pulse)
+        return Checks.of(results)
 
     def _built_in(self, pulse: Pulse) -> list[CheckResult]:
-        found = [self._critical(name, path, pulse) for name, path in CRITICAL_PATHS.items()]
+        results = [self._critical(name, path, pulse) for name, path in CRITICAL_PATHS.items()]
         if self._critical_only:
-            return _under("critical", found)
+            return _under("critical", results)
         return [
-            *_under("critical", found),
+            *_under("critical", results),
             *_under("health", Health("health", self._api, attempts=1).judge(pulse).checks),
             *_under("endpoints", Endpoints("endpoints", self._api, self._database).judge(pulse).checks),
             *_under("closed", self._closed(pulse)),
@@ -93,8 +93,8 @@ class Smoke(Check):
             yield ask(path, partial(self._shopper.get, path), _refused)
 
     def _own(self, suite: Suite, pulse: Pulse) -> list[CheckResult]:
-        wanted = [one for one in suite.request if one.critical or not self._critical_only]
-        return _under(suite.name, [self._request(one, pulse) for one in wanted])
+        requests = [one for one in suite.request if one.critical or not self._critical_only]
+        return _under(suite.name, [self._request(one, pulse) for one in requests])
 
     def _request(self, request: Request, pulse: Pulse) -> CheckResult:
         target = self._target(request)
@@ -104,8 +104,8 @@ class Smoke(Check):
             )
         headers = {name: value.reveal() for name, value in request.headers.items()}
         send = partial(target.send, request.method, request.path, json=request.body, headers=headers)
-        look: Callable[[], CheckResult] = partial(ask, request.name, send, partial(answered, request))
-        result = persist(look, pulse, attempts=request.attempts)
+        attempt: Callable[[], CheckResult] = partial(ask, request.name, send, partial(answered, request))
+        result = persist(attempt, pulse, attempts=request.attempts)
         if result.verdict is Verdict.PASS and result.attempts:
             late = f"{result.observed}, at attempt {len(result.attempts)}"
             return replace(result, verdict=Verdict.WARN, observed=late, expected="at the first attempt")
@@ -113,8 +113,8 @@ class Smoke(Check):
 
     def _target(self, request: Request) -> Http | None:
         if request.base == "dashboard":
-            found = self._dashboard
-            return found if request.token or found is None else found.without_token()
+            dashboard = self._dashboard
+            return dashboard if request.token or dashboard is None else dashboard.without_token()
         return self._api if request.token else self._shopper
 
 
@@ -122,11 +122,11 @@ def _under(group: str, results: Iterable[CheckResult]) -> list[CheckResult]:
     return [replace(result, name=f"{group}: {result.name}") for result in results]
 
 
-def _refused(answer: Response) -> CheckResult:
-    if answer.status == UNAUTHORIZED:
+def _refused(response: Response) -> CheckResult:
+    if response.status == UNAUTHORIZED:
         return passed("HTTP 401 without a token")
-    hint = "Anybody may read what only admins should." if answer.ok else ""
-    return failed(f"HTTP {answer.status} without a token", "HTTP 401", hint)
+    hint = "Anybody may read what only admins should." if response.ok else ""
+    return failed(f"HTTP {response.status} without a token", "HTTP 401", hint)
 
 
 _KINDS: Mapping[str, tuple[type, ...]] = {
@@ -139,28 +139,28 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
 }
 
 
-def answered(request: Request, answer: Response) -> CheckResult:
+def answered(request: Request, response: Response) -> CheckResult:
     """What a request of a suite answered against all it must. Raises BadAnswer."""
-    wrong = status_failure(answer, request.status)
+    wrong = status_failure(response, request.status)
     if wrong:
         return wrong
-    if request.contains is not None and request.contains not in answer.body:
-        return failed(answer.excerpt, f"a body with {request.contains!r}")
+    if request.contains is not None and request.contains not in response.body:
+        return failed(response.excerpt, f"a body with {request.contains!r}")
     if request.json_ or request.shape:
-        body = answer.json()
+        body = response.json()
         faults = [*_values(request, body), *_shapes(request, body)]
         if faults:
             return failed("; ".join(faults), "the suite's values")
-    return passed(f"HTTP {answer.status}")
+    return passed(f"HTTP {response.status}")
 
 
 def _values(request: Request, body: Any) -> Iterable[str]:
     for path, value in request.json_.items():
-        there, found = _at(body, path)
+        there, actual = _at(body, path)
         if not there:
             yield f"no {path}"
-        elif found != value or isinstance(found, bool) is not isinstance(value, bool):
-            yield f"{path} is {_shown(found)}, not {value!r}"
+        elif actual != value or isinstance(actual, bool) is not isinstance(value, bool):
+            yield f"{path} is {_shown(actual)}, not {value!r}"
 
 
 def _shown(value: Any) -> str:
@@ -170,21 +170,21 @@ def _shown(value: Any) -> str:
 
 def _shapes(request: Request, body: Any) -> Iterable[str]:
     for path, kind in request.shape.items():
-        there, found = _at(body, path)
+        there, actual = _at(body, path)
         if not there:
             yield f"no {path}"
-        elif not isinstance(found, _KINDS[kind]) or (kind == "number" and isinstance(found, bool)):
+        elif not isinstance(actual, _KINDS[kind]) or (kind == "number" and isinstance(actual, bool)):
             yield f"{path} is no {kind}"
 
 
 def _at(body: Any, path: str) -> tuple[bool, Any]:
     """What stands at a dotted path, numbers counting into arrays; an empty path or `.` is the body itself."""
-    found = body
+    node = body
     for part in path.strip(".").split(".") if path.strip(".") else ():
-        if isinstance(found, Mapping) and part in found:
-            found = found[part]
-        elif isinstance(found, list) and _POSITION.fullmatch(part) and int(part) < len(found):
-            found = found[int(part)]
+        if isinstance(node, Mapping) and part in node:
+            node = node[part]
+        elif isinstance(node, list) and _POSITION.fullmatch(part) and int(part) < len(node):
+            node = node[int(part)]
         else:
             return False, None
-    return True, found
+    return True, node

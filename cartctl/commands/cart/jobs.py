@@ -57,8 +57,8 @@ def show_stats(
     options: Options = ctx.obj
     now, pulse = datetime.now(UTC), Pulse()
     with Ports(options.environment()) as ports, interruptible(pulse):
-        found = company_stats(ports.database, company, Period(now - timedelta(days=days), now), pulse)
-    options.show(found)
+        stats = company_stats(ports.database, company, Period(now - timedelta(days=days), now), pulse)
+    options.show(stats)
 
 
 def claim_recovery(

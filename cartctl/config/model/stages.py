@@ -51,18 +51,18 @@ def read_percent(text: str) -> Decimal:
 
 def read_stage(text: str) -> Stage:
     """One stage. Raises ValueError saying what is wrong."""
-    found = _FORM.fullmatch(text.strip())
-    if found is None:
+    match = _FORM.fullmatch(text.strip())
+    if match is None:
         raise ValueError(f'is no stage: {quoted(text)}; write "6-10 beta 10%", "11-13 25%" or "3-5 shadow"')
-    first, last = int(found["first"]), int(found["last"] or found["first"])
+    first, last = int(match["first"]), int(match["last"] or match["first"])
     if last < first:
         raise ValueError(f"ends before it begins: {quoted(text)}")
-    if found["percent"] is None and found["name"] not in NOBODY:
+    if match["percent"] is None and match["name"] not in NOBODY:
         raise ValueError(f"has no percentage: {quoted(text)}")
-    percent = read_percent(found["percent"] or "0")
-    beta = found["beta"] is not None
-    name = found["name"] or f"{'beta ' if beta else ''}{percent.normalize():f}%"
-    return Stage(first, last, name, percent, beta, found["signoff"] is not None)
+    percent = read_percent(match["percent"] or "0")
+    beta = match["beta"] is not None
+    name = match["name"] or f"{'beta ' if beta else ''}{percent.normalize():f}%"
+    return Stage(first, last, name, percent, beta, match["signoff"] is not None)
 
 
 def read_stages(texts: Sequence[str]) -> tuple[Stage, ...]:

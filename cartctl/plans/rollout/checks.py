@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cartctl.checks.flag_responses import FlagsAsked
+from cartctl.checks.flag_responses import FlagResponses
 from cartctl.checks.gates import Gates, Past
 from cartctl.engine.model import CheckResult
 from cartctl.plans.execution import step_factories
@@ -18,11 +18,11 @@ LOGS_BACK = timedelta(
 )  # that a gate reads at most: a day of every replica's log is too much to ask for
 
 
-def flags_asked(ports: Ports, expected: Mapping[str, Mapping[str, bool]], *, optional: bool) -> FlagsAsked:
+def flags_asked(ports: Ports, expected: Mapping[str, Mapping[str, bool]], *, optional: bool) -> FlagResponses:
     """Every replica of the API confirms who is on."""
     timeout = step_factories.ARRIVES.total_seconds()
-    return FlagsAsked(
-        "flags.asked", ports.cluster, ports.flags_door, expected, timeout=timeout, optional=optional
+    return FlagResponses(
+        "flags.asked", ports.cluster, ports.flags_endpoint, expected, timeout=timeout, optional=optional
     )
 
 

@@ -136,10 +136,10 @@ class Board:
             self._end(row, Mark.UNDONE, event)
 
     def _end(self, row: Row, mark: Mark, event: Event) -> None:
-        told = event.data.get("message") or event.data.get("reason") or _warnings(event)
+        note = event.data.get("message") or event.data.get("reason") or _warnings(event)
         row.seconds = float(event.data["seconds"]) if "seconds" in event.data else self.elapsed(row)
         row.mark, row.progress = mark, None
-        row.note = str(told)
+        row.note = str(note)
         row.failed = row.note if mark is Mark.FAILED else None
 
 

@@ -26,8 +26,8 @@ def _job(result: CartJob) -> RenderableType:
         table.add_row(
             Text(str(count), "bold"), Text(_TOLD[outcome]), Text("done" if result.applied else "due")
         )
-    told = f"{result.batches} batches in {result.seconds:.2f} s." if result.applied else "--apply writes."
-    return Group(table, Text(told, "dim"))
+    summary = f"{result.batches} batches in {result.seconds:.2f} s." if result.applied else "--apply writes."
+    return Group(table, Text(summary, "dim"))
 
 
 @renderable.register
@@ -57,11 +57,11 @@ def _overviews(rows: list[OverviewRow]) -> Table:
     for name in ("carts", "converted", "abandoned", "recovered", "by mail", "average order"):
         table.add_column(name, justify="right")
     for row in rows:
-        found = row.overview
-        ratios = (found.conversion, found.abandonment, found.recovery, found.attributed_recovery)
-        told = "-" if found.aov is None else f"{found.aov:,}"
+        overview = row.overview
+        ratios = (overview.conversion, overview.abandonment, overview.recovery, overview.attributed_recovery)
+        order_value = "-" if overview.aov is None else f"{overview.aov:,}"
         kind = "all" if row.site_type is None else row.site_type.value.lower()
-        table.add_row(Text(row.currency), kind, f"{found.carts:,}", *map(_percent, ratios), told)
+        table.add_row(Text(row.currency), kind, f"{overview.carts:,}", *map(_percent, ratios), order_value)
     return table
 
 

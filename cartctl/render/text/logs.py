@@ -13,10 +13,10 @@ def _hit(hit: Hit) -> RenderableType:
 
 @renderable.register
 def _summary(summary: LogSummary) -> RenderableType:
-    found = (
+    matches = (
         ", ".join(f"{count} {pattern}" for pattern, count in sorted(summary.matches.items())) or "no match"
     )
-    line = Text(f"{summary.lines} lines read, {found}")
+    line = Text(f"{summary.lines} lines read, {matches}")
     if summary.most:
         style = "bold yellow" if summary.warned else ""
         line.append(

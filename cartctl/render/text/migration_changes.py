@@ -19,8 +19,8 @@ def _dry_run(result: DryRun) -> RenderableType:
         return Text("Nothing is pending; nothing was executed.")
     done = Table.grid(padding=(0, 2))
     for migration in result.migrations:
-        told = f"{migration.seconds * 1000:.0f} ms, {len(migration.statements)} statements"
-        done.add_row(Text("executed", "green"), Text(migration.name), Text(told))
+        detail = f"{migration.seconds * 1000:.0f} ms, {len(migration.statements)} statements"
+        done.add_row(Text("executed", "green"), Text(migration.name), Text(detail))
         for slow in sorted(migration.statements, key=lambda each: -each.seconds)[:SLOWEST]:
             done.add_row("", Text(f"  {slow.makes}", "dim"), Text(f"{slow.seconds * 1000:.1f} ms", "dim"))
     for lock in result.locks:
@@ -28,8 +28,8 @@ def _dry_run(result: DryRun) -> RenderableType:
     for name in result.kept:
         done.add_row(Text("kept", "dim"), Text(name), Text("there already"))
     for name in result.not_executed:
-        told = "not executed: cartctl migrate index --concurrently"
-        done.add_row(Text("index", "yellow"), Text(name), Text(told))
+        detail = "not executed: cartctl migrate index --concurrently"
+        done.add_row(Text("index", "yellow"), Text(name), Text(detail))
     return Group(done, Text("Rolled back; nothing was kept."))
 
 
@@ -57,8 +57,8 @@ def _exported(result: Exported) -> RenderableType:
 def _preview(result: MigrationPreview) -> RenderableType:
     if not result.pending:
         return Text("Nothing is pending.")
-    kept = [Text(f"-- kept as it is: {name}", "dim") for name in result.kept]
-    parts: list[RenderableType] = [*kept]
+    unchanged = [Text(f"-- kept as it is: {name}", "dim") for name in result.kept]
+    parts: list[RenderableType] = [*unchanged]
     for each in result.pending:
         parts += [
             Text(f"-- {each.name}", "bold"),
@@ -73,7 +73,7 @@ def _migrated(result: Migrated) -> RenderableType:
         return Text(f"Nothing was pending; the database is at {', '.join(result.heads)}.")
     table = Table.grid(padding=(0, 2))
     for name in result.applied:
-        told = "adopted" if name in result.adopted else "applied"
-        table.add_row(Text(told, "green"), Text(name))
+        status = "adopted" if name in result.adopted else "applied"
+        table.add_row(Text(status, "green"), Text(name))
     warned = [Text(f"warning: {each}", "yellow") for each in result.warnings]
     return Group(table, *warned, Text(f"Done in {result.seconds:.2f} s, verified."))

@@ -41,14 +41,14 @@ def _table(rows: list[PlanRow]) -> Table:
 
 
 def _told(row: PlanRow) -> Text:
-    told = Text(row.does)
+    text = Text(row.does)
     if row.note:
-        told.append(f" ({row.note})" if row.does else row.note, "dim")
+        text.append(f" ({row.note})" if row.does else row.note, "dim")
     for line in row.moves or differences(row.before or {}, row.after or {}):
-        told.append(f"\n{line}", "cyan")
+        text.append(f"\n{line}", "cyan")
     if row.refused:
-        told.append(f"\nrefused: {row.refused}", "bold red")
-    return told
+        text.append(f"\nrefused: {row.refused}", "bold red")
+    return text
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

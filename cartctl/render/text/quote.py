@@ -59,12 +59,12 @@ def _promotions(quote: Quote, *classes: PromotionClass) -> Iterator[_Row]:
     """The promotions of some classes: what each gives, and what it took off or why it did not."""
     money = quote.request.currency
     outcomes = quote.priced.promotions
-    for promotion, found in zip(quote.request.promotions, outcomes, strict=True):
+    for promotion, outcome in zip(quote.request.promotions, outcomes, strict=True):
         if promotion.group in classes:
-            told = Text(f"{promotion.code}: {promotion_terms(promotion, money)}")
-            if found.reason:
-                told.append_text(Text(f"; not applied: {why_not(promotion, found.reason, money)}", "dim"))
-            yield _detail(told), f"-{found.amount:f}" if found.amount else ""
+            terms = Text(f"{promotion.code}: {promotion_terms(promotion, money)}")
+            if outcome.reason:
+                terms.append_text(Text(f"; not applied: {why_not(promotion, outcome.reason, money)}", "dim"))
+            yield _detail(terms), f"-{outcome.amount:f}" if outcome.amount else ""
 
 
 def _shipping(quote: Quote) -> Iterator[_Row]:
@@ -85,8 +85,8 @@ def _taxes(quote: Quote) -> Iterator[_Row]:
     if quote.priced.tax_status is TaxStatus.UNRESOLVED:
         why = "The tax is not known" if request.ship_to else "Without an address the tax is not known"
         yield _detail(Text(f"{why}; the cart cannot be converted.", "yellow")), ""
-    for found in quote.priced.taxes:
-        yield _detail(Text(f"{found.rate.name}: {rate_terms(found.rate)}")), f"{found.amount:f}"
+    for tax in quote.priced.taxes:
+        yield _detail(Text(f"{tax.rate.name}: {rate_terms(tax.rate)}")), f"{tax.amount:f}"
     where = "each line" if request.tax_rounding is TaxRounding.PER_LINE else "each rate's sum"
     rounded = f", rounded at {where}" if quote.priced.taxes else ""
     within = ", within the prices" if request.tax_mode is TaxMode.INCLUSIVE else ""
@@ -99,9 +99,9 @@ def _total(quote: Quote) -> Iterator[_Row]:
         yield Text(f"Warning: {warning}", "yellow"), ""
 
 
-def _sum(words: str) -> Text:
-    return Text(words, "bold")
+def _sum(label: str) -> Text:
+    return Text(label, "bold")
 
 
-def _detail(words: Text) -> RenderableType:
-    return Padding(words, _INDENT)
+def _detail(text: Text) -> RenderableType:
+    return Padding(text, _INDENT)

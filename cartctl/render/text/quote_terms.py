@@ -46,14 +46,14 @@ def why_not(promotion: Promotion, reason: Reason, money: Currency) -> str:
 
 def promotion_terms(promotion: Promotion, money: Currency) -> str:
     """What a promotion gives: `10 % off the cart, at most 30.00, stackable`."""
-    words = [_gives(promotion, money)]
+    terms = [_gives(promotion, money)]
     if promotion.maximum_discount is not None:
-        words.append(f"at most {amount(promotion.maximum_discount, money)}")
+        terms.append(f"at most {amount(promotion.maximum_discount, money)}")
     if promotion.minimum_order_amount is not None:
-        words.append(f"from {amount(promotion.minimum_order_amount, money)}")
+        terms.append(f"from {amount(promotion.minimum_order_amount, money)}")
     if promotion.stackable:
-        words.append("stackable")
-    return ", ".join(words)
+        terms.append("stackable")
+    return ", ".join(terms)
 
 
 def _gives(promotion: Promotion, money: Currency) -> str:
@@ -74,10 +74,10 @@ def _gives(promotion: Promotion, money: Currency) -> str:
 
 def rate_terms(rate: TaxRate) -> str:
     """How a rate is taken: `8 % compound, not on food`."""
-    words = [f"{plain(rate.rate * 100)} %{' compound' if rate.is_compound else ''}"]
+    terms = [f"{plain(rate.rate * 100)} %{' compound' if rate.is_compound else ''}"]
     if rate.exempt_categories:
-        words.append(f"not on {', '.join(sorted(rate.exempt_categories))}")
-    return ", ".join(words)
+        terms.append(f"not on {', '.join(sorted(rate.exempt_categories))}")
+    return ", ".join(terms)
 
 
 def rule_terms(rule: ShippingRule, price: Decimal, money: Currency) -> str:

@@ -15,8 +15,8 @@ from cartctl.snapshots.storage.retention import Pruned
 def _plan(result: RestorePlan) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     table.add_row(Text("database", "bold"), Text(result.database))
-    taken = f"{result.taken_at:%Y-%m-%d %H:%M:%S} UTC, {result.minutes} minutes ago"
-    table.add_row(Text("snapshot", "bold"), Text(f"{result.snapshot}, taken {taken}"))
+    age = f"{result.taken_at:%Y-%m-%d %H:%M:%S} UTC, {result.minutes} minutes ago"
+    table.add_row(Text("snapshot", "bold"), Text(f"{result.snapshot}, taken {age}"))
     for line in result.loss.lines():
         table.add_row(Text("lost", "yellow"), Text(line))
     for line in result.loss.unknown:
@@ -54,9 +54,9 @@ def _add_refusal(table: Table, refused: tuple[str, ...], hint: str) -> None:
 
 @renderable.register
 def _restored(result: Restored) -> RenderableType:
-    told = f"{result.database} is the snapshot {result.snapshot} now: {result.rows} rows, {result.seconds:.1f} s."
-    kept = f" The former one is kept as {result.kept_as}." if result.kept_as else ""
-    return Text("\n".join([told + kept, *(f"warning: {each}" for each in result.warnings)]))
+    summary = f"{result.database} is the snapshot {result.snapshot} now: {result.rows} rows, {result.seconds:.1f} s."
+    previous = f" The former one is kept as {result.kept_as}." if result.kept_as else ""
+    return Text("\n".join([summary + previous, *(f"warning: {each}" for each in result.warnings)]))
 
 
 @renderable.register

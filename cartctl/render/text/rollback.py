@@ -25,8 +25,8 @@ def shown(result: Shown) -> RenderableType:
 
 
 def _check(result: CheckResult) -> Text:
-    told = Text(f"{result.verdict.value:<9} {result.name}: {result.observed}", STYLE[result.verdict])
-    return told.append(f"\n          {result.hint}", "dim") if result.hint else told
+    line = Text(f"{result.verdict.value:<9} {result.name}: {result.observed}", STYLE[result.verdict])
+    return line.append(f"\n          {result.hint}", "dim") if result.hint else line
 
 
 @renderable.register
@@ -37,17 +37,17 @@ def drop_plan(result: DropPlan) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for verb, what, told in (*_going(result), *_staying(result)):
-        table.add_row(Text(verb, _STYLE.get(verb, "")), Text(what), Text(told))
-    minded = [Text(f"warning   {line}", "yellow") for line in result.warnings]
-    minded += [Text(f"stops it  {line}", "bold red") for line in (*result.dependents, *result.irreversible)]
-    return Group(table, *minded)
+    for verb, what, detail in (*_going(result), *_staying(result)):
+        table.add_row(Text(verb, _STYLE.get(verb, "")), Text(what), Text(detail))
+    notes = [Text(f"warning   {line}", "yellow") for line in result.warnings]
+    notes += [Text(f"stops it  {line}", "bold red") for line in (*result.dependents, *result.irreversible)]
+    return Group(table, *notes)
 
 
 def _going(result: DropPlan) -> Iterator[tuple[str, str, str]]:
     for table in result.tables:
-        told = f"{table.rows} rows, {table.bytes / 1024:,.0f} KiB" + (", saved first" if table.rows else "")
-        yield "drop", f"table {table.name}", told
+        detail = f"{table.rows} rows, {table.bytes / 1024:,.0f} KiB" + (", saved first" if table.rows else "")
+        yield "drop", f"table {table.name}", detail
     for part in result.parts:
         yield "drop", f"{part.kind} {part.name}", f"of {part.table}, which stays"
     for enum in result.enums:

@@ -48,8 +48,8 @@ def _days(result: RolloutStatus) -> RenderableType:
         pointer += "".join(
             "^" if row.first + timedelta(days=day) == result.today else " " for day in range(days)
         )
-    told = f"{pointer.rstrip()} today, {result.today}" if "^" in pointer else f"  today is {result.today}"
-    return Group(line, Text(told))
+    today = f"{pointer.rstrip()} today, {result.today}" if "^" in pointer else f"  today is {result.today}"
+    return Group(line, Text(today))
 
 
 def _timeline(rows: tuple[StageRow, ...]) -> RenderableType:

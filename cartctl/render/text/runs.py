@@ -85,16 +85,16 @@ def summary(result: Summary) -> RenderableType:
     return Group(Text(), table)
 
 
-def _rolled(asked: Mapping[str, Any]) -> str:
+def _rolled(request: Mapping[str, Any]) -> str:
     """What a change of the rollout was: the stage, the percentages, the companies, the reason."""
-    told = f"{asked.get('action', '')} {asked.get('name', '')}".strip()
-    if "after" in asked:
-        before = f"{asked['before']} % " if asked.get("before") else ""
-        told += f", {before}to {asked['after']} %"
-    if "eligible" in asked:
-        on, added, removed = (asked.get(name, 0) for name in ("enabled", "added", "removed"))
-        told += f", {on} of {asked['eligible']} companies on ({added} added, {removed} removed)"
-    return told + (f": {asked['why']}" if asked.get("why") else "")
+    text = f"{request.get('action', '')} {request.get('name', '')}".strip()
+    if "after" in request:
+        before = f"{request['before']} % " if request.get("before") else ""
+        text += f", {before}to {request['after']} %"
+    if "eligible" in request:
+        on, added, removed = (request.get(name, 0) for name in ("enabled", "added", "removed"))
+        text += f", {on} of {request['eligible']} companies on ({added} added, {removed} removed)"
+    return text + (f": {request['why']}" if request.get("why") else "")
 
 
 @renderable.register

@@ -35,11 +35,11 @@ def _seeded(result: Seeded) -> RenderableType:
     table.add_column(justify="right")
     for count, what in ((result.carts, "carts"), (result.items, "lines"), (result.companies, "companies")):
         table.add_row(Text(f"{count:,}", "bold"), Text(what))
-    told = (
+    summary = (
         f"Seed {result.seed}, up to {result.until:%Y-%m-%d %H:%M} UTC. Rows {result.copy_seconds:.1f} s "
         f"({result.carts_per_second:,} carts/s), with indexes and statistics {result.seconds:.1f} s."
     )
-    return Group(table, Text(told, "dim"))
+    return Group(table, Text(summary, "dim"))
 
 
 @renderable.register
@@ -48,13 +48,13 @@ def _loaded(result: Loaded) -> RenderableType:
     table.add_column("")
     for name in ("p50", "p95", "p99", "max"):
         table.add_column(name, justify="right")
-    for who, found in {"all": result.latency, **result.by_visitor}.items():
-        table.add_row(who, *map(_milliseconds, (found.p50, found.p95, found.p99, found.max)))
+    for who, latency in {"all": result.latency, **result.by_visitor}.items():
+        table.add_row(who, *map(_milliseconds, (latency.p50, latency.p95, latency.p99, latency.max)))
     share = f"{result.error_rate * 100:.2f} % errors"
-    told = Text(f"{result.requests:,} requests in {result.seconds:.1f} s, {result.rps:g} a second, ")
-    told.append(share, "bold red" if result.errors else "green")
+    summary = Text(f"{result.requests:,} requests in {result.seconds:.1f} s, {result.rps:g} a second, ")
+    summary.append(share, "bold red" if result.errors else "green")
     wrong = ", ".join(f"{count} x {status}" for status, count in result.statuses.items() if status != "200")
-    return Group(told, *([Text(wrong, "red")] if wrong else []), table)
+    return Group(summary, *([Text(wrong, "red")] if wrong else []), table)
 
 
 def _milliseconds(seconds: float | None) -> str:
@@ -65,6 +65,11 @@ def _deployments(result: SandboxStatus) -> Table:
     table = Table(box=None, pad_edge=False)
     for heading in ("deployment", "image", "revision", "ready"):
         table.add_column(heading)
-    for found in result.deployments:
-        table.add_row(found.name, found.image, found.revision, f"{found.ready}/{found.replicas}")
+    for deployment in result.deployments:
+        table.add_row(
+            deployment.name,
+            deployment.image,
+            deployment.revision,
+            f"{deployment.ready}/{deployment.replicas}",
+        )
     return table

@@ -52,5 +52,5 @@ def make_platform(connection: Connection) -> None:
 
 
 def _exists(connection: Connection, query: str, name: str) -> bool:
-    found = connection.execute(query.encode(), (name,)).fetchone()
-    return found is not None and found[0] is not None
+    row = connection.execute(query.encode(), (name,)).fetchone()
+    return row is not None and row[0] is not None

@@ -147,17 +147,17 @@ def _tenants(connection: Connection, chosen: list[str], customers: dict[str, int
     sites: dict[str, list[str]] = {company: [] for company in chosen}
     products: dict[str, list[Product]] = {company: [] for company in chosen}
     ask = {"ids": chosen}
-    found: Iterable[Any] = connection.execute(
+    rows: Iterable[Any] = connection.execute(
         'SELECT "companyId", id FROM sites WHERE "companyId" = ANY(%(ids)s) ORDER BY id DESC', ask
     )
-    for company, site in found:
+    for company, site in rows:
         sites[company].append(site)
-    found = connection.execute(
+    rows = connection.execute(
         """SELECT "companyId", id, name, category, (price * 100)::int FROM products
            WHERE "companyId" = ANY(%(ids)s) ORDER BY id""",
         ask,
     )
-    for company, *product in found:
+    for company, *product in rows:
         products[company].append(Product(*product))
     for company in chosen:
         yield Tenant(company, tuple(sites[company]), tuple(products[company]), customers[company])

@@ -119,8 +119,8 @@ def _failures(app: FastAPI) -> None:
         return JSONResponse({"error": "database_unavailable"}, status_code=503, headers={"Retry-After": "1"})
 
     async def refused(request: Request, error: Exception) -> JSONResponse:
-        told = str(error).partition("\n")[0]
-        log("ERROR", "request failed", path=request.url.path, error=f"{type(error).__name__}: {told}")
+        reason = str(error).partition("\n")[0]
+        log("ERROR", "request failed", path=request.url.path, error=f"{type(error).__name__}: {reason}")
         return JSONResponse({"error": "internal"}, status_code=500)
 
     for kind in Unavailable:

@@ -26,8 +26,8 @@ JOBS: dict[str, Callable[..., int]] = {
 class CartWork:
     """One round of all jobs, batch by batch; recovery only for companies that have the feature."""
 
-    def __init__(self, data: Data, flags: Flags, told: Callable[[], bool] = lambda: False) -> None:
-        self._data, self._flags, self._told = data, flags, told
+    def __init__(self, data: Data, flags: Flags, stopping: Callable[[], bool] = lambda: False) -> None:
+        self._data, self._flags, self._told = data, flags, stopping
 
     def __call__(self) -> None:
         """Do what is due, until nothing is left or the worker is told to stop. Without the cart's tables: nothing."""

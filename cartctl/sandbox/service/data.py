@@ -67,17 +67,17 @@ class Data:
     def transaction(self, wait: float = WAIT) -> Iterator[psycopg.Connection[TupleRow]]:
         """A connection for one transaction, timed."""
         with self._experience(), self._pool.connection(timeout=wait) as connection:
-            begun = time.monotonic()
+            started = time.monotonic()
             yield connection
-            QUERY_SECONDS.observe(time.monotonic() - begun)
+            QUERY_SECONDS.observe(time.monotonic() - started)
 
     @contextmanager
     def session(self) -> "Iterator[Connection]":
         """A connection for one transaction of the repositories, timed."""
         with self._experience(), self._engine.begin() as connection:
-            begun = time.monotonic()
+            started = time.monotonic()
             yield connection
-            QUERY_SECONDS.observe(time.monotonic() - begun)
+            QUERY_SECONDS.observe(time.monotonic() - started)
 
     @cached_property
     def _engine(self) -> "Engine":

@@ -24,19 +24,19 @@ class Watched(Generic[T]):
 
     def get(self) -> T:
         """The present value."""
-        seen = self._look()
+        signature = self._look()
         with self._guard:
-            if seen != self._seen:
-                self._value = self._read() if seen else self._missing
-                self._seen = seen
+            if signature != self._seen:
+                self._value = self._read() if signature else self._missing
+                self._seen = signature
             return self._value
 
     def _look(self) -> tuple[int, int, int] | None:
         try:
-            found = self._path.stat()
+            status = self._path.stat()
         except OSError:
             return None
-        return found.st_mtime_ns, found.st_ino, found.st_size
+        return status.st_mtime_ns, status.st_ino, status.st_size
 
     def _read(self) -> T:
         try:

@@ -40,8 +40,8 @@ def _supervise(layout: Layout) -> None:
     _on_signals(controller)
     controller.open()
     server = _serve(layout, controller)
-    told = {"pid": os.getpid(), "port": server.port}
-    write_private(layout.supervisor, json.dumps(told))
+    address = {"pid": os.getpid(), "port": server.port}
+    write_private(layout.supervisor, json.dumps(address))
     controller.run()
     server.shutdown()
     server.server_close()
@@ -51,9 +51,9 @@ def _serve(layout: Layout, controller: Controller) -> ControlServer:
     if not layout.secret.exists():
         write_private(layout.secret, secrets.token_urlsafe(32))
     secret = layout.secret.read_text(encoding="utf-8").strip()
-    former = (read_json(layout.supervisor) or {}).get("port", 0)
+    previous = (read_json(layout.supervisor) or {}).get("port", 0)
     try:
-        server = ControlServer(Control(controller), secret, former)
+        server = ControlServer(Control(controller), secret, previous)
     except OSError:
         server = ControlServer(Control(controller), secret, 0)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True).start()

@@ -62,11 +62,11 @@ class Control:
                 if resolve(ref) is None:
                     there = f"The sandbox has: {', '.join(IMAGES)}."
                     raise Bad(400, f"There is no image {ref[:200]}.", there, code=UNKNOWN)
-            wanted = {**spec.images, **images}
-            if wanted != spec.images:
-                spec.images = wanted
+            target = {**spec.images, **images}
+            if target != spec.images:
+                spec.images = target
                 at = datetime.now(UTC).isoformat()
-                spec.history = [*spec.history, Revision(spec.revision + 1, wanted, cause, at)][
+                spec.history = [*spec.history, Revision(spec.revision + 1, target, cause, at)][
                     -KEPT_REVISIONS:
                 ]
                 self._asked(spec)
@@ -104,12 +104,14 @@ class Control:
             data, version = self._settings.read(name)
         return {"data": data, "version": version}
 
-    def put_settings(self, name: str, changes: Mapping[str, str | None], seen: int | None) -> dict[str, Any]:
-        """Write or remove keys; refused (409) when somebody else wrote since version `seen`."""
+    def put_settings(
+        self, name: str, changes: Mapping[str, str | None], version: int | None
+    ) -> dict[str, Any]:
+        """Write or remove keys; refused (409) when somebody else wrote since `version`."""
         for word in (name, *changes):
             _plain(word)
         with self._controller.guard:
-            if not self._settings.write(name, changes, seen):
+            if not self._settings.write(name, changes, version):
                 raise Bad(409, f"{name} was changed in the meantime.", "Read it again.")
         return self.settings(name)
 

@@ -153,16 +153,16 @@ class Controller:
 
     def _probe(self, pod: Pod) -> None:
         port = pod.port
-        answered = port is not None and processes.probe(port)
+        healthy = port is not None and processes.probe(port)
         with self.guard:
             pod.probing, pod.probed = False, time.monotonic()
             if port is None or port != pod.port:
                 return
-            pod.misses = 0 if answered else pod.misses + 1
+            pod.misses = 0 if healthy else pod.misses + 1
             was = pod.ready
-            pod.ready = answered or (was and pod.misses < MISSES)
+            pod.ready = healthy or (was and pod.misses < MISSES)
             pod.reason = None if pod.ready else pod.reason
-        if was != pod.ready or not answered:
+        if was != pod.ready or not healthy:
             self.woken.set()
 
     def _close(self) -> None:

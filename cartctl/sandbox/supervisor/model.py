@@ -106,7 +106,7 @@ class Pod:
 
 def first_specs(at: str) -> dict[str, Spec]:
     """The three deployments of a new sandbox, at the version before the cart. `at` is ISO 8601."""
-    wanted: tuple[tuple[str, Role, str, int], ...] = (
+    rows: tuple[tuple[str, Role, str, int], ...] = (
         ("payment-api", "api", "api", 2),
         ("admin-dashboard", "web", "web", 1),
         ("job-worker", "worker", "worker", 1),
@@ -120,5 +120,5 @@ def first_specs(at: str) -> dict[str, Spec]:
             images={container: FIRST},
             history=[Revision(1, {container: FIRST}, "first start", at)],
         )
-        for name, role, container, replicas in wanted
+        for name, role, container, replicas in rows
     }

@@ -29,15 +29,15 @@ def listen(port: int | None) -> socket.socket:
 
 
 def _bound(port: int) -> socket.socket:
-    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind(("127.0.0.1", port))
-        made.listen(BACKLOG)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen(BACKLOG)
     except OSError:
-        made.close()
+        listener.close()
         raise
-    return made
+    return listener
 
 
 def spawn(layout: Layout, spec: Spec, pod: Pod, version: str, shared: socket.socket | None) -> None:
@@ -71,12 +71,12 @@ def command(layout: Layout, spec: Spec, pod: str, version: str) -> list[str]:
 
 def environment(sockets: list[int]) -> dict[str, str]:
     """A replica's environment: what it needs to run, and the numbers of its sockets."""
-    kept = {
+    inherited = {
         name: os.environ[name]
         for name in ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH")
         if name in os.environ
     }
-    return {**kept, "SERVICE_SOCKETS": ",".join(map(str, sockets)), "PYTHONUNBUFFERED": "1", "TZ": "UTC"}
+    return {**inherited, "SERVICE_SOCKETS": ",".join(map(str, sockets)), "PYTHONUNBUFFERED": "1", "TZ": "UTC"}
 
 
 def end(pod: Pod, *, at_once: bool = False) -> None:
@@ -122,10 +122,10 @@ def tail(path: Path, lines: int) -> list[str]:
         return []
 
 
-def forget_old_logs(layout: Layout, deployment: str, living: Collection[str]) -> None:
+def forget_old_logs(layout: Layout, deployment: str, running: Collection[str]) -> None:
     """Remove the oldest logs of a deployment's pods that are gone."""
-    gone = [path for path in layout.logs.glob(f"{deployment}-*.log") if path.stem not in living]
-    for path in sorted(gone, key=_modified)[:-KEPT_LOGS]:
+    obsolete = [path for path in layout.logs.glob(f"{deployment}-*.log") if path.stem not in running]
+    for path in sorted(obsolete, key=_modified)[:-KEPT_LOGS]:
         path.unlink(missing_ok=True)
 
 

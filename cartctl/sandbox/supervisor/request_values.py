@@ -19,14 +19,14 @@ class Bad(Exception):
 def read_object(content: bytes) -> dict[str, Any]:
     """A JSON object. Raises Bad 400 for anything else."""
     try:
-        found = json.loads(content)
+        document = json.loads(content)
     except RecursionError:
         raise Bad(400, DEEPEST) from None
     except ValueError as wrong:
         raise Bad(400, f"invalid JSON: {wrong}") from None
-    if not isinstance(found, dict):
-        raise Bad(400, f"the body must be a JSON object, not {_kind(found)}")
-    return found
+    if not isinstance(document, dict):
+        raise Bad(400, f"the body must be a JSON object, not {_kind(document)}")
+    return document
 
 
 def only(body: Mapping[str, Any], *names: str) -> None:
@@ -62,16 +62,16 @@ def text(body: Mapping[str, Any], name: str) -> str:
 
 def texts(body: Mapping[str, Any], name: str) -> dict[str, str]:
     """An object of texts, with at least one."""
-    found = _object(body, name)
-    if not found:
+    values = _object(body, name)
+    if not values:
         raise Bad(400, f"{name} must not be empty")
-    return {key: _text(f"{name}.{key}", value) for key, value in found.items()}
+    return {key: _text(f"{name}.{key}", value) for key, value in values.items()}
 
 
 def changes(body: Mapping[str, Any], name: str) -> dict[str, str | None]:
     """An object of texts and nulls."""
-    found = _object(body, name)
-    return {key: None if value is None else _text(f"{name}.{key}", value) for key, value in found.items()}
+    values = _object(body, name)
+    return {key: None if value is None else _text(f"{name}.{key}", value) for key, value in values.items()}
 
 
 def _object(body: Mapping[str, Any], name: str) -> dict[str, Any]:

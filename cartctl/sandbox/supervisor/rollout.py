@@ -23,12 +23,12 @@ class Moves:
 
 def decide(spec: Spec, pods: Sequence[Pod]) -> Moves:
     """The next moves towards the spec. Pods that are ending no longer count."""
-    living = [pod for pod in pods if pod.ending is None]
-    new = [pod for pod in living if pod.revision == spec.revision]
-    old = [pod for pod in living if pod.revision != spec.revision]
+    running = [pod for pod in pods if pod.ending is None]
+    new = [pod for pod in running if pod.revision == spec.revision]
+    old = [pod for pod in running if pod.revision != spec.revision]
     if spec.paused and old:
-        return _size_only(spec, living)
-    room = spec.replicas + max(1, ceil(spec.replicas * SURGE)) - len(living) if old else spec.replicas
+        return _size_only(spec, running)
+    room = spec.replicas + max(1, ceil(spec.replicas * SURGE)) - len(running) if old else spec.replicas
     make = max(0, min(spec.replicas - len(new), room))
     surplus = _worst_first(new)[: max(0, len(new) - spec.replicas)]
     return Moves(make, (*surplus, *_dispensable(spec, new, old)))
@@ -45,9 +45,9 @@ def _dispensable(spec: Spec, new: list[Pod], old: list[Pod]) -> list[Pod]:
     return going
 
 
-def _size_only(spec: Spec, living: list[Pod]) -> Moves:
+def _size_only(spec: Spec, running: list[Pod]) -> Moves:
     """A paused deployment keeps its templates: only surplus pods go."""
-    return Moves(0, tuple(_worst_first(living)[: max(0, len(living) - spec.replicas)]))
+    return Moves(0, tuple(_worst_first(running)[: max(0, len(running) - spec.replicas)]))
 
 
 def _worst_first(pods: list[Pod]) -> list[Pod]:

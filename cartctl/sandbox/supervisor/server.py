@@ -37,8 +37,8 @@ def _logs(control: Control, name: str, body: Body) -> dict[str, Any]:
 
 
 def _put_settings(control: Control, name: str, body: Body) -> dict[str, Any]:
-    seen = integer(body, "seen", 0, NEWEST) if body.get("seen") is not None else None
-    return control.put_settings(name, changes(body, "changes"), seen)
+    version = integer(body, "seen", 0, NEWEST) if body.get("seen") is not None else None
+    return control.put_settings(name, changes(body, "changes"), version)
 
 
 ROUTES: tuple[tuple[str, re.Pattern[str], tuple[str, ...], Verb], ...] = (  # method, path, fields, verb
@@ -97,8 +97,8 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             self._answer(200, self._result())
         except Bad as bad:
-            told = {"message": bad.message, "hint": bad.hint, **({"code": bad.code} if bad.code else {})}
-            self._answer(bad.status, told)
+            problem = {"message": bad.message, "hint": bad.hint, **({"code": bad.code} if bad.code else {})}
+            self._answer(bad.status, problem)
 
     do_GET = do_HEAD = do_PUT = do_PATCH = do_POST = do_DELETE = do_OPTIONS = _serve  # noqa: N815 - the base class names them
 
@@ -110,16 +110,16 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(content, Bad):
             raise content
         url = urlsplit(self.path)
-        found = [(route, match) for route in ROUTES if (match := route[1].fullmatch(url.path))]
-        if not found:
+        routes = [(route, match) for route in ROUTES if (match := route[1].fullmatch(url.path))]
+        if not routes:
             raise Bad(404, f"The control API has no {url.path[:100]}.")
-        for (method, _, fields, verb), match in found:
+        for (method, _, fields, verb), match in routes:
             if method == self.command:
                 body = {key: values[-1] for key, values in parse_qs(url.query).items()}
                 body |= read_object(content) if content or method != "GET" else {}
                 only(body, *fields)
                 return verb(self.server.control, "".join(match.groups()), body)
-        self._allowed = ", ".join(route[0] for route, _ in found)
+        self._allowed = ", ".join(route[0] for route, _ in routes)
         raise Bad(405, f"{self.command} is not allowed for {url.path[:100]}.", f"Allowed: {self._allowed}.")
 
     def _content(self) -> bytes | Bad:

@@ -22,11 +22,11 @@ class Settings:
         files = [path for path in folder.iterdir() if not path.name.startswith(".")]
         return {path.name: path.read_text(encoding="utf-8") for path in sorted(files)}, self._version(folder)
 
-    def write(self, name: str, changes: Mapping[str, str | None], seen: int | None) -> bool:
+    def write(self, name: str, changes: Mapping[str, str | None], expected: int | None) -> bool:
         """Write or (None) remove keys; False, and nothing changed, when the version is no longer the one `seen`."""
         folder = self._directory / name
         version = self._version(folder)
-        if seen is not None and seen != version:
+        if expected is not None and expected != version:
             return False
         private_directory(folder)
         for key, text in changes.items():

@@ -28,11 +28,11 @@ class State:
     @classmethod
     def load(cls, layout: Layout) -> "State":
         """What was kept, or a new sandbox's."""
-        kept = read_json(layout.state)
-        if kept is None:
+        stored = read_json(layout.state)
+        if stored is None:
             return cls(layout, first_specs(datetime.now(UTC).isoformat()))
-        specs = {name: Spec.load(document) for name, document in kept["specs"].items()}
-        return cls(layout, specs, kept["processes"])
+        specs = {name: Spec.load(document) for name, document in stored["specs"].items()}
+        return cls(layout, specs, stored["processes"])
 
     def save(self, processes: Mapping[str, int]) -> None:
         """Keep the specs and the running processes; nothing is written when nothing changed."""
@@ -65,4 +65,4 @@ class State:
     def _replica(self, pod: str, pid: int) -> "psutil.Process | None":
         from cartctl.adapters.local_process import living
 
-        return living(pid, lambda words: list(words[-2:]) == [pod, str(self.layout.directory)])
+        return living(pid, lambda arguments: list(arguments[-2:]) == [pod, str(self.layout.directory)])

@@ -53,6 +53,6 @@ class SecurityHeaders:
 def style_digest(templates: "Environment") -> str:
     """The SHA-256 of the layout's style sheet, which is inline, in base64."""
     source = templates.loader.get_source(templates, LAYOUT)[0] if templates.loader else ""
-    found = STYLE.search(source)
-    text = found.group(1) if found else ""
+    match = STYLE.search(source)
+    text = match.group(1) if match else ""
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

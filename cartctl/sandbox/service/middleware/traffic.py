@@ -40,7 +40,7 @@ class Traffic:
         if scope["type"] != "http" or scope["path"] in PROBES:
             await self._app(scope, receive, send)
             return
-        begun, status = time.monotonic(), SERVER_ERROR
+        started, status = time.monotonic(), SERVER_ERROR
 
         async def watched(message: Message) -> None:
             nonlocal status
@@ -51,7 +51,7 @@ class Traffic:
         try:
             await self._pass(scope, receive, watched)
         finally:
-            self._count(scope, status, time.monotonic() - begun)
+            self._count(scope, status, time.monotonic() - started)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         number = next(self._number)

@@ -57,8 +57,8 @@ class Entry:
 
 
 def _data(request: Request) -> Data:
-    found: Data = request.app.state.data
-    return found
+    data: Data = request.app.state.data
+    return data
 
 
 Database = Annotated[Data, Depends(_data)]

@@ -35,11 +35,11 @@ def features(request: Request, authorization: Authorization = "", company: Text 
     tokens: Tokens = request.app.state.tokens
     flags: Flags = request.app.state.flags
     bearer = tokens.bearer(authorization)
-    asked = company or (bearer.company if bearer else "")
-    if bearer is None or not bearer.admin or bearer.company not in {asked, INTERNAL[0]}:
+    requested = company or (bearer.company if bearer else "")
+    if bearer is None or not bearer.admin or bearer.company not in {requested, INTERNAL[0]}:
         raise Denied(UNAUTHORIZED, "unauthorized")
-    told = {flag: flags.on(flag, asked) for flag in (CARTS, RECOVERY, ANALYTICS)}
-    return JSONResponse({"company": asked, "flags": told})
+    states = {flag: flags.on(flag, requested) for flag in (CARTS, RECOVERY, ANALYTICS)}
+    return JSONResponse({"company": requested, "flags": states})
 
 
 def overview(data: Data, company: str, days: int = DAYS) -> OverviewAnswer:

@@ -56,23 +56,23 @@ def routes(settings: Settings, data: Data, tokens: Tokens, flags: Flags) -> APIR
 
 def _carts(data: Data, company: str) -> dict[str, Any]:
     with data.session() as connection:
-        found = Carts(connection, company).page(CartFilter())
+        carts = Carts(connection, company).page(CartFilter())
         stats = stats_answer(cart_statistics.stats(connection, company))
-    return {"carts": _told(found), "stats": _shown(stats)}
+    return {"carts": _told(carts), "stats": _shown(stats)}
 
 
 def _abandoned(data: Data, company: str) -> dict[str, Any]:
     with data.session() as connection:
         carts = Carts(connection, company)
-        found = carts.page(ABANDONED)
-        due = carts.candidates(datetime.now(UTC), [row["id"] for row in found])
-    return {"carts": [{**row, "due": row["id"] in due} for row in _told(found)]}
+        rows = carts.page(ABANDONED)
+        due = carts.candidates(datetime.now(UTC), [row["id"] for row in rows])
+    return {"carts": [{**row, "due": row["id"] in due} for row in _told(rows)]}
 
 
 def _cart(data: Data, company: str, cart_id: str) -> dict[str, Any]:
     with data.session() as connection:
-        found = Carts(connection, company).detail(cart_id)
-    whole = {**found.cart, "items": found.items, "promotions": found.promotions}
+        detail = Carts(connection, company).detail(cart_id)
+    whole = {**detail.cart, "items": detail.items, "promotions": detail.promotions}
     return {"cart": _shown(CartAnswer.model_validate(whole))}
 
 
@@ -84,7 +84,7 @@ def _told(rows: Any) -> list[dict[str, Any]]:
     return [_shown(CartLine.model_validate(row)) for row in rows]
 
 
-def _shown(answer: Any) -> dict[str, Any]:
+def _shown(model: Any) -> dict[str, Any]:
     """What the API would tell, for a template."""
-    found: dict[str, Any] = answer.model_dump(mode="json", by_alias=True)
-    return found
+    fields: dict[str, Any] = model.model_dump(mode="json", by_alias=True)
+    return fields

@@ -39,16 +39,16 @@ def list_carts(
     response: Response,
     bearer: CartAdmin,
     data: Database,
-    wanted: Annotated[CartFilter, Depends(_filter)],
+    criteria: Annotated[CartFilter, Depends(_filter)],
     after: After = None,
     size: Size = 50,
 ) -> list[Mapping[str, Any]]:
     """The company's carts, newest activity first; the Link header names the next page."""
     key = read_cursor(after)
     with data.session() as connection:
-        found = Carts(connection, bearer.company).page(wanted, key, size=size)
-    say_next(request, response, found, size)
-    return found
+        carts = Carts(connection, bearer.company).page(criteria, key, size=size)
+    say_next(request, response, carts, size)
+    return carts
 
 
 @router.get("/stats")
@@ -62,5 +62,5 @@ def tell_stats(bearer: CartAdmin, data: Database) -> StatsAnswer:
 def show_cart(cart_id: CartId, bearer: CartAdmin, data: Database) -> dict[str, Any]:
     """One cart with its lines and the promotions applied to it."""
     with data.session() as connection:
-        found = Carts(connection, bearer.company).detail(cart_id)
-    return {**found.cart, "items": found.items, "promotions": found.promotions}
+        detail = Carts(connection, bearer.company).detail(cart_id)
+    return {**detail.cart, "items": detail.items, "promotions": detail.promotions}

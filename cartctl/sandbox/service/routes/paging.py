@@ -27,10 +27,10 @@ def read_cursor(text: str | None) -> PageKey | None:
 
 def _key(text: str) -> PageKey:
     moment, _, cart = text.partition(" ")
-    found = PageKey(datetime.fromisoformat(moment), cart)
-    if not cart or "\0" in cart or found.last_activity_at.tzinfo is not None:
+    page_key = PageKey(datetime.fromisoformat(moment), cart)
+    if not cart or "\0" in cart or page_key.last_activity_at.tzinfo is not None:
         raise ValueError("no key")
-    return found
+    return page_key
 
 
 def say_next(request: Request, response: Response, rows: Sequence[Mapping[str, Any]], size: int) -> None:

@@ -39,17 +39,17 @@ def routes(settings: Settings, data: Data, tokens: Tokens) -> APIRouter:
 
     @router.get("/api/orders/health")
     def orders() -> dict[str, Any]:
-        [found] = data.rows("SELECT count(*) AS pending FROM orders WHERE status = 'PENDING'")
-        return {"status": "ok", "pending": found["pending"]}
+        [rows] = data.rows("SELECT count(*) AS pending FROM orders WHERE status = 'PENDING'")
+        return {"status": "ok", "pending": rows["pending"]}
 
     @router.get("/api/products")
     def products(company: Text = "avnz") -> list[dict[str, Any]]:
-        found = data.rows(
+        rows = data.rows(
             """SELECT id, name, category, price, stock FROM products
                WHERE "companyId" = %(company)s ORDER BY name, id LIMIT 24""",
             {"company": company},
         )
-        return [{**row, "price": str(row["price"])} for row in found]
+        return [{**row, "price": str(row["price"])} for row in rows]
 
     return router
 

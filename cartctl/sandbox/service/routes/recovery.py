@@ -38,10 +38,10 @@ def list_abandoned(
     key, now = read_cursor(after), datetime.now(UTC)
     with data.session() as connection:
         carts = Carts(connection, bearer.company)
-        found = carts.page(ABANDONED, key, size=size)
-        due = carts.candidates(now, [row["id"] for row in found])
-    say_next(request, response, found, size)
-    return [{**row, "candidate": row["id"] in due} for row in found]
+        rows = carts.page(ABANDONED, key, size=size)
+        due = carts.candidates(now, [row["id"] for row in rows])
+    say_next(request, response, rows, size)
+    return [{**row, "candidate": row["id"] in due} for row in rows]
 
 
 @router.post("/{cart_id}/recovery", responses=CONFLICT)

@@ -163,11 +163,11 @@ class RecoveryAnswer(Answer):
     sent_at: Moment
 
 
-def stats_answer(found: Stats) -> StatsAnswer:
+def stats_answer(stats: Stats) -> StatsAnswer:
     """Stats as they are told."""
-    counts = {status.value.lower(): count for status, count in found.counts.items()}
-    worth = sum(found.values.values(), Decimal("0.00"))
-    return StatsAnswer(total=found.total, total_value=worth, values=found.values, **counts)
+    counts = {status.value.lower(): count for status, count in stats.counts.items()}
+    worth = sum(stats.values.values(), Decimal("0.00"))
+    return StatsAnswer(total=stats.total, total_value=worth, values=stats.values, **counts)
 
 
 def overview_answer(begin: datetime, end: datetime, rows: list[OverviewRow]) -> OverviewAnswer:
@@ -181,14 +181,14 @@ def overview_answer(begin: datetime, end: datetime, rows: list[OverviewRow]) -> 
 
 
 def _ratios(row: OverviewRow) -> dict[str, Any]:
-    found = row.overview
+    overview = row.overview
     return {
         "currency": row.currency,
-        "carts": found.carts,
-        "orders": found.orders,
-        "conversion_rate": found.conversion,
-        "abandonment_rate": found.abandonment,
-        "recovery_rate": found.recovery,
-        "attributed_recovery_rate": found.attributed_recovery,
-        "average_order_value": found.aov,
+        "carts": overview.carts,
+        "orders": overview.orders,
+        "conversion_rate": overview.conversion,
+        "abandonment_rate": overview.abandonment,
+        "recovery_rate": overview.recovery,
+        "attributed_recovery_rate": overview.attributed_recovery,
+        "average_order_value": overview.aov,
     }
