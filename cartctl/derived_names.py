@@ -33,17 +33,17 @@ POD = NameRule("pod", 63, re.compile(r"[^a-z0-9-]|^-+|-+$"))
 
 
 def derive_name(
-    base: str, suffix: str, rule: NameRule = IDENTIFIER, *, taken: Callable[[str], bool] = lambda _: False
+    base: str, suffix: str, rule: NameRule = IDENTIFIER, *, in_use: Callable[[str], bool] = lambda _: False
 ) -> str:
-    """A new name that begins like `base` and ends in `suffix`, which is numbered while the name is `taken`.
+    """A new name that begins like `base` and ends in `suffix`, which is numbered while the name is `in_use`.
 
-    Never returns `base` nor a name that is taken. Raises Refused when every attempt was taken.
+    Never returns `base` nor a name in use. Raises Refused when every attempt was in use.
     """
     end = _within(suffix, rule)
     for number in _numbers():
         ending = _joint(rule).join(["", end, *number])
         name = _joined(base, ending, rule, f"{base}\0{suffix}", whole=end == suffix)
-        if name != base and not taken(name):
+        if name != base and not in_use(name):
             return name
     raise Refused(
         f"no free {rule.what} name ending in {suffix} for {base}",

@@ -28,8 +28,8 @@ def private_directory(path: Path) -> Path:
 def open_private(path: Path, flags: int) -> int:
     """A descriptor of a file for this user alone, made where it is missing. One that an older version left open is closed."""
     descriptor = os.open(path, flags | os.O_CREAT | os.O_CLOEXEC, FILE)
-    found = os.fstat(descriptor)
-    if found.st_mode & 0o777 != FILE and found.st_uid == os.geteuid():
+    status = os.fstat(descriptor)
+    if status.st_mode & 0o777 != FILE and status.st_uid == os.geteuid():
         os.fchmod(descriptor, FILE)
     return descriptor
 

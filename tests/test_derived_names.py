@@ -28,9 +28,9 @@ def test_a_derived_name_is_new_and_fits(base: str, suffix: str, rule: NameRule, 
     """Whatever it is made from, and however many are taken: a valid name that is neither taken nor its own base."""
     taken = {base}
     for _ in range(busy):
-        taken.add(derive_name(base, suffix, rule, taken=taken.__contains__))
+        taken.add(derive_name(base, suffix, rule, in_use=taken.__contains__))
     assert len(taken) == busy + 1
-    name = derive_name(base, suffix, rule, taken=taken.__contains__)
+    name = derive_name(base, suffix, rule, in_use=taken.__contains__)
     assert name not in taken
     assert valid(name, rule)
 
@@ -74,10 +74,10 @@ def test_a_file_name_stays_in_its_directory(text: str) -> None:
 def test_it_ends_when_every_name_is_taken() -> None:
     """A server that has them all is an error, no loop."""
     with pytest.raises(Refused, match="no free database object name ending in restoring for shop"):
-        derive_name("shop", "restoring", taken=lambda _: True)
+        derive_name("shop", "restoring", in_use=lambda _: True)
 
 
 def test_a_short_name_is_readable() -> None:
     """Without need there is no digest; a second one gets a number."""
     assert derive_name("shop", "restoring") == "shop_restoring"
-    assert derive_name("shop", "restoring", taken={"shop_restoring"}.__contains__) == "shop_restoring_2"
+    assert derive_name("shop", "restoring", in_use={"shop_restoring"}.__contains__) == "shop_restoring_2"

@@ -90,12 +90,12 @@ def find_holder(connection: Connection, journal: Journal) -> Holder | None:
         return None
     backend, application, since, heartbeat = row
     run = application.removeprefix("cartctl run ")
-    told = [
+    acquisitions = [
         event.data
         for event in journal.events(run)
         if event.key == "lock" and event.data.get("backend") == backend
     ]
-    owner = told[-1] if told else {}
+    owner = acquisitions[-1] if acquisitions else {}
     user, host = str(owner.get("user", "unknown")), str(owner.get("host", "unknown"))
     return Holder(run, backend, since, heartbeat, user, host, owner.get("pid"))
 
@@ -159,10 +159,10 @@ class RunLock:
             self._connection = self._take(time.monotonic() + 2 * HEARTBEAT)
             with translated():
                 others = self._connection.execute(_SINCE, {"run": self._run, "stop": STOP}).fetchone()
-        except (Locked, DatabaseUnreachable, SqlFailed) as gone:
+        except (Locked, DatabaseUnreachable, SqlFailed) as error:
             raise LockLost(
-                f"The lock of run {self._run} was lost: {gone.message}", hint="Look with: cartctl history"
-            ) from gone
+                f"The lock of run {self._run} was lost: {error.message}", hint="Look with: cartctl history"
+            ) from error
         if others:
             self._connection.close()
             raise LockLost(
@@ -209,12 +209,12 @@ class RunLock:
         """Heartbeat on the lock's connection, and listen for stop requests on it."""
         heard = self._requests()
         while not self._ended.wait(HEARTBEAT):
-            asked = self._requests()
+            count = self._requests()
             if (
-                heard is None or asked is None
+                heard is None or count is None
             ):  # a connection that was lost: confirm() decides, in the main thread
-                heard = asked if heard is None else heard
-            elif asked > heard:
+                heard = count if heard is None else heard
+            elif count > heard:
                 self._pulse.alarm(StopRequested(f"Run {self._run} was asked to stop by another process."))
                 self._journal.append(Event(self._run, datetime.now(UTC), STOP, "acknowledged", whoami()))
                 return

@@ -65,8 +65,8 @@ class Checks:
     @property
     def verdict(self) -> Verdict:
         """The worst verdict: fail, then unknown, warn, pass."""
-        found = {check.verdict for check in self.checks}
-        return next((verdict for verdict in _WORST if verdict in found), Verdict.UNKNOWN)
+        verdicts = {check.verdict for check in self.checks}
+        return next((verdict for verdict in _WORST if verdict in verdicts), Verdict.UNKNOWN)
 
     def bad(self) -> list[CheckResult]:
         """Those that failed or could not be known, failures first."""

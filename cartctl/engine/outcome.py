@@ -29,8 +29,8 @@ class Outcome:
 
     def to_json(self) -> dict[str, Any]:
         """As the run's last event holds it."""
-        told = {"outcome": self.word, "exit_code": self.exit_code, "message": self.message}
-        return {**told, "next_command": self.next_command}
+        fields = {"outcome": self.word, "exit_code": self.exit_code, "message": self.message}
+        return {**fields, "next_command": self.next_command}
 
 
 def told_of(failure: CartctlError) -> str:
@@ -53,21 +53,25 @@ def after_bug(outcome: Outcome, *, not_reverted: bool) -> Outcome:
     return replace(outcome, exit_code=1)
 
 
-def passed(key: str, found: Checks) -> dict[str, Any]:
+def passed(key: str, results: Checks) -> dict[str, Any]:
     """The summary of a check that passed or warned. Raises CheckFailed and Inconclusive for any other verdict."""
-    if found.verdict in {Verdict.FAIL, Verdict.UNKNOWN}:
-        bad = "; ".join(f"{one.name}: {one.observed}" for one in found.bad()) or "nothing could be looked at"
-        kind = CheckFailed if found.verdict is Verdict.FAIL else Inconclusive
-        raise kind(f"{key}: {bad}", hint=next((one.hint for one in found.bad() if one.hint), ""))
-    return summary(found)
+    if results.verdict in {Verdict.FAIL, Verdict.UNKNOWN}:
+        bad = (
+            "; ".join(f"{one.name}: {one.observed}" for one in results.bad()) or "nothing could be looked at"
+        )
+        kind = CheckFailed if results.verdict is Verdict.FAIL else Inconclusive
+        raise kind(f"{key}: {bad}", hint=next((one.hint for one in results.bad() if one.hint), ""))
+    return summary(results)
 
 
-def summary(found: Checks) -> dict[str, Any]:
+def summary(results: Checks) -> dict[str, Any]:
     """What a journal keeps of a check that passed: the verdict, how many of each, and the warnings."""
-    counted = {verdict.value: sum(check.verdict is verdict for check in found.checks) for verdict in Verdict}
-    warned = [f"{check.name}: {check.observed}" for check in found.checks if check.verdict is Verdict.WARN]
+    counted = {
+        verdict.value: sum(check.verdict is verdict for check in results.checks) for verdict in Verdict
+    }
+    warned = [f"{check.name}: {check.observed}" for check in results.checks if check.verdict is Verdict.WARN]
     return {
-        "verdict": found.verdict.value,
+        "verdict": results.verdict.value,
         "counts": {name: n for name, n in counted.items() if n},
         "warnings": warned,
     }

@@ -106,8 +106,8 @@ class Pulse:
         end = self._clock() + timeout
         while True:
             self.check()
-            if found := until():
-                return found
+            if result := until():
+                return result
             if self._clock() >= end:
                 raise TimedOut(f"{what} took longer than {timeout:g} s")
             self._sleep(every)

@@ -60,20 +60,23 @@ class Stopping:
         self.journal.append(Event(self.state.run, datetime.now(UTC), RUN, end, outcome.to_json()))
 
 
-def describe_remaining(state: State, words: Mapping[str, str]) -> str:
-    """The changes of a run that are not reverted, newest last: `words` says what each step's change means. Pure."""
-    left = [_one(held, words.get(key, key)) for key, held in state.evidence.items()]
+def describe_remaining(state: State, descriptions: Mapping[str, str]) -> str:
+    """The changes of a run that are not reverted, newest last: `descriptions` says what each step's change means. Pure."""
+    left = [_one(evidence, descriptions.get(key, key)) for key, evidence in state.evidence.items()]
     return f"Still in place: {'; '.join(left)}." if left else "Nothing that it changed is in place."
 
 
-def _one(held: Evidence, word: str) -> str:
-    moves = ", ".join(_moves(held))
+def _one(evidence: Evidence, word: str) -> str:
+    moves = ", ".join(_moves(evidence))
     return f"{word} ({moves})" if moves else word
 
 
-def _moves(held: Evidence) -> Iterator[str]:
-    for name in held.names:
-        before, now = _text(held.before.get(name)), _text(held.to[-1].get(name) if held.to else None)
+def _moves(evidence: Evidence) -> Iterator[str]:
+    for name in evidence.names:
+        before, now = (
+            _text(evidence.before.get(name)),
+            _text(evidence.to[-1].get(name) if evidence.to else None),
+        )
         if before != now and max(len(before), len(now)) <= LONGEST:
             yield f"{name} {before} → {now}"
 

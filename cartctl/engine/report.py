@@ -84,20 +84,20 @@ def _report(events: list[Event]) -> RunReport:
     state = fold(events[0].run, events)
     end = next((event for event in reversed(events) if (event.key, event.event) == (RUN, "finished")), None)
     started = state.started or events[0]
-    told = end.data if end else {}
+    data = end.data if end else {}
     return RunReport(
         run=state.run,
         env=str(started.data.get("env", "")),
         outcome=state.outcome or "unfinished",
-        exit_code=int(told.get("exit_code", 5)),
+        exit_code=int(data.get("exit_code", 5)),
         seconds=round(((end or events[-1]).at - started.at).total_seconds(), 3),
         downtime_seconds=downtime(events),
         steps=tuple(_steps(events)),
         plan=state.plan,
         started_at=started.at,
-        message=str(told.get("message", "")),
-        next_command=str(told.get("next_command", "" if end else _ways_on(state))),
-        warnings=tuple(dict.fromkeys((*_remarks(events), *told.get("warnings", ())))),
+        message=str(data.get("message", "")),
+        next_command=str(data.get("next_command", "" if end else _ways_on(state))),
+        warnings=tuple(dict.fromkeys((*_remarks(events), *data.get("warnings", ())))),
         asked=dict(started.data.get("asked", {})),
         not_notified=tuple(_not_notified(events)),
         saved_rows=saved_rows(state.results),
@@ -120,9 +120,9 @@ def saved_rows(results: Mapping[str, Any]) -> str | None:
 def _remarks(events: Iterable[Event]) -> Iterator[str]:
     """What reverts said about the changes of others that they kept, and what Actions say of what they did."""
     for event in events:
-        made = event.data.get("result")
-        if event.event == "applied" and isinstance(made, Mapping) and "verdict" not in made:
-            yield from (f"{event.key}: {each}" for each in made.get("warnings", ()))
+        result = event.data.get("result")
+        if event.event == "applied" and isinstance(result, Mapping) and "verdict" not in result:
+            yield from (f"{event.key}: {each}" for each in result.get("warnings", ()))
         if event.event == "restored" and event.data.get("message"):
             yield str(event.data["message"])
 

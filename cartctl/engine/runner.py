@@ -110,11 +110,11 @@ class Runner:
         except (StopRequested, LockLost) as stop:
             return Outcome("interrupted", stop.exit_code, stop.message, ended=False)
         except Interrupted as stop:
-            told = with_undo_failures(
+            outcome = with_undo_failures(
                 Outcome("interrupted", stop.exit_code, stop.message), self.state.undo_failed
             )
             return replace(
-                told, word="interrupted", exit_code=stop.exit_code, ended=not self.has_changed(plan)
+                outcome, word="interrupted", exit_code=stop.exit_code, ended=not self.has_changed(plan)
             )
         except Inconclusive as unknown:
             return self._settle(plan, Outcome("inconclusive", unknown.exit_code, told_of(unknown)))
@@ -163,8 +163,8 @@ class Runner:
                 self._apply(step)
                 self._tell(step.key, "applied", _took(started))
             case Action():
-                found = step.find(self.run)
-                result = step.perform(self.run, self._pulse) if found is None else found
+                earlier = step.find(self.run)
+                result = step.perform(self.run, self._pulse) if earlier is None else earlier
                 self._tell(step.key, "applied", {**_took(started), "result": result})
                 self.run = replace(self.run, results=dict(self.state.results))
             case Check() if step.follows and step.follows not in self.state.done:
@@ -178,9 +178,9 @@ class Runner:
                     {"result": passed(step.key, step.judge(self._pulse)), **_took(started)},
                 )
             case Restore():
-                kept = self._put_back(step.of, self._pulse) if step.of in self.state.evidence else {}
+                remarks = self._put_back(step.of, self._pulse) if step.of in self.state.evidence else {}
                 again = {"again": True} if step.again else {}
-                self._tell(step.key, "restored", {"of": step.of, **again, **kept, **_took(started)})
+                self._tell(step.key, "restored", {"of": step.of, **again, **remarks, **_took(started)})
             case Skip():
                 self._tell(step.key, "skipped", {"reason": step.reason})
             case _:
@@ -221,12 +221,12 @@ class Runner:
         started = time.monotonic()
         self._telling.begin(key, "reverting")
         try:
-            kept = self._put_back(key, pulse)
+            remarks = self._put_back(key, pulse)
         except Exception as failed:  # noqa: BLE001 - see above
             failure = self._telling.expect(failed)
             self._tell(key, "undo_failed", {"message": failure.message, "hint": failure.hint})
         else:
-            self._tell(key, "restored", {**kept, **_took(started)})
+            self._tell(key, "restored", {**remarks, **_took(started)})
 
     def _fail(self, plan: Sequence[Step], failure: CartctlError) -> Outcome:
         """Exit codes that promise that nothing was changed are for a run that has changed nothing."""
@@ -242,9 +242,9 @@ class Runner:
 
     def has_changed(self, plan: Sequence[Step], *, at_work: bool = False) -> bool:
         """Whether this run has moved or made anything that counts; `at_work`: the step that failed may have."""
-        made = {step.key for step in plan if isinstance(step, Action) and not step.harmless}
+        effective = {step.key for step in plan if isinstance(step, Action) and not step.harmless}
         done = self.state.done.keys() | ({self._at} if at_work else set())
-        return bool(self.state.touched or made & done)
+        return bool(self.state.touched or effective & done)
 
     def _turn_back(self, cause: str) -> Outcome:
         """Undo what is not put back yet, newest first; a failed undo does not stop the others."""
@@ -269,10 +269,10 @@ class Runner:
 
     def _arrive(self) -> Outcome:
         """The end of the plan; in a rollback with the failures that did not stop it."""
-        told = " ".join(told_of(failure) for failure in self._failures)
+        message = " ".join(told_of(failure) for failure in self._failures)
         if any(not isinstance(failure, Inconclusive) for failure in self._failures):
-            return Outcome("failed", 5, told)
-        return Outcome("inconclusive", 6, told) if self._failures else Outcome("succeeded", 0)
+            return Outcome("failed", 5, message)
+        return Outcome("inconclusive", 6, message) if self._failures else Outcome("succeeded", 0)
 
     def _announce(self, plan: Sequence[Step], outcome: Outcome) -> None:
         """Tell the outcome also when the plan did not get there; a failure of that changes nothing any more."""

@@ -71,9 +71,9 @@ class Signals:
 
     def reported(self) -> bool:
         """Whether the end was told already; from now on it counts as told."""
-        told = self._reported.is_set()
+        reported = self._reported.is_set()
         self._reported.set()
-        return told
+        return reported
 
     @contextmanager
     def shielded(self) -> Iterator[None]:

@@ -49,7 +49,7 @@ class State:
         """The evidence that a rollback began with, also of what it has reverted since; before it begins, what it holds."""
         if self.started is None:
             return dict(self.evidence)
-        return {key: _kept(held) for key, held in self.started.data.get("evidence", {}).items()}
+        return {key: _kept(values) for key, values in self.started.data.get("evidence", {}).items()}
 
     @property
     def finished(self) -> bool:
@@ -63,7 +63,9 @@ class State:
                 return
             case "run", "started":
                 self.started = event
-                self.evidence |= {key: _kept(held) for key, held in event.data.get("evidence", {}).items()}
+                self.evidence |= {
+                    key: _kept(values) for key, values in event.data.get("evidence", {}).items()
+                }
             case "run", "undoing":
                 self.undoing, self.failed = True, str(event.data.get("cause", ""))
             case "run", "finished":
@@ -107,14 +109,14 @@ class State:
             self.done[event.key] = event.event
 
 
-def _kept(held: Mapping[str, Any]) -> Evidence:
+def _kept(values: Mapping[str, Any]) -> Evidence:
     """Evidence from JSON. Raises KeyError or TypeError where it is none: an undo reads nothing else."""
-    evidence = Evidence(held["kind"], tuple(held["names"]), held["before"], tuple(held["to"]))
+    evidence = Evidence(values["kind"], tuple(values["names"]), values["before"], tuple(values["to"]))
     texts, objects = (evidence.kind, *evidence.names), (evidence.before, *evidence.to)
     if not all(isinstance(each, str) for each in texts) or not all(
         isinstance(each, Mapping) for each in objects
     ):
-        raise TypeError(held)
+        raise TypeError(values)
     return evidence
 
 

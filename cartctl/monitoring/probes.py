@@ -76,13 +76,13 @@ class Probes:
             return Probe(name, ok=False, observed=error.message)
 
 
-def judge_path(name: str, answer: Response, *, token: bool) -> tuple[bool, str]:
+def judge_path(name: str, response: Response, *, token: bool) -> tuple[bool, str]:
     """Whether a critical path works, and what it answered. Raises BadAnswer for a body that is no JSON."""
     if name == "auth" and not token:
-        return answer.status == UNAUTHORIZED, f"HTTP {answer.status} without a token"
-    if not answer.ok:
-        return False, f"HTTP {answer.status}"
-    body: Any = answer.json()
+        return response.status == UNAUTHORIZED, f"HTTP {response.status} without a token"
+    if not response.ok:
+        return False, f"HTTP {response.status}"
+    body: Any = response.json()
     if not isinstance(body, dict):
         return False, "no JSON object"
     if name == "auth":

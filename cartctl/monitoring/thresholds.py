@@ -84,19 +84,22 @@ def judge(reading: Reading, rules: Rules) -> tuple[Judged, str]:
             f"the newest sample is {reading.age:.0f} s old, {rules.staleness:g} s are allowed",
         )
     limits = rules.limits[reading.metric]
-    if limits.rate and (found := _traffic(reading, rules)):
-        return found
+    if limits.rate and (low := _traffic(reading, rules)):
+        return low
     return _value(reading, limits)
 
 
 def _traffic(reading: Reading, rules: Rules) -> tuple[Judged, str] | None:
-    asked = reading.requests
-    if asked is None or not math.isfinite(asked):
+    requests = reading.requests
+    if requests is None or not math.isfinite(requests):
         if rules.minimum_requests == 0:
             return None
         return Judged.NO_DATA, "the number of requests is not known"
-    if asked < rules.minimum_requests:
-        return Judged.LOW_TRAFFIC, f"{asked:.0f} requests in the window, {rules.minimum_requests} are needed"
+    if requests < rules.minimum_requests:
+        return (
+            Judged.LOW_TRAFFIC,
+            f"{requests:.0f} requests in the window, {rules.minimum_requests} are needed",
+        )
     return None
 
 

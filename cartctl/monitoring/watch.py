@@ -179,11 +179,11 @@ class Watch:
     def _run(self, pulse: Pulse, stop: threading.Event, tell: Callable[[Tick], None]) -> None:
         try:
             while not stop.is_set():
-                begun = time.monotonic()
+                started = time.monotonic()
                 tick = self.tick()
                 tell(tick)
                 self._raise_alarm(tick, pulse)
-                stop.wait(max(0.0, self._every - (time.monotonic() - begun)))
+                stop.wait(max(0.0, self._every - (time.monotonic() - started)))
         except Exception as bug:  # noqa: BLE001 - ends the run: a monitor that died must not look like a quiet one
             error = as_error(bug)
             broken = MonitorBroke(f"The monitor failed: {error.message}", hint=error.hint)
@@ -218,8 +218,8 @@ class Watch:
     def _sample(self, reading: Reading, verdict: Judged) -> None:
         if reading.at is None:
             return
-        kept = [sample for sample in self._samples if sample.at > reading.at - horizon(self._rule)]
-        self._samples = [*kept, Sample(reading.at, SIGNS.get(verdict, Sign.NEITHER), reading.value)]
+        recent = [sample for sample in self._samples if sample.at > reading.at - horizon(self._rule)]
+        self._samples = [*recent, Sample(reading.at, SIGNS.get(verdict, Sign.NEITHER), reading.value)]
 
     def _error_rate(self) -> TriggerState:
         with self._guard:
@@ -246,8 +246,8 @@ class Watch:
         rates = [reading for metric, reading in readings.items() if self._rules.limits[metric].rate]
         least = min((reading.requests or 0.0 for reading in rates), default=0.0)
         if self._probes and minimum and least < 1.5 * minimum and not self._sending():
-            wanted = max(2 * (minimum - least), 1.5 * minimum * self._every / self._window)
-            arguments = (math.ceil(wanted),)
+            target = max(2 * (minimum - least), 1.5 * minimum * self._every / self._window)
+            arguments = (math.ceil(target),)
             self._traffic = threading.Thread(target=self._probes.traffic, args=arguments, daemon=True)
             self._traffic.start()
 

@@ -32,9 +32,9 @@ def credentials_of(text: str) -> Parts:
         return _of_address(scheme.lower(), rest)
     pairs = {name.lower(): _unquoted(value) for name, value in _CONNINFO.findall(text)}
     if {"host", "dbname", "user", "password", "service", "port"} & pairs.keys():
-        found = tuple(value for name, value in pairs.items() if _SECRET_NAME.search(name))
+        secrets = tuple(value for name, value in pairs.items() if _SECRET_NAME.search(name))
         return Parts(
-            found, frozenset(value for name, value in pairs.items() if not _SECRET_NAME.search(name))
+            secrets, frozenset(value for name, value in pairs.items() if not _SECRET_NAME.search(name))
         )
     if bare := _BARE.fullmatch(text):
         return Parts(tuple(_spellings(bare[2])), frozenset({bare[1]}))

@@ -55,16 +55,16 @@ def mask_names(text: str) -> str:
     return _NAMED.sub(rf"\1\2{MASK}", text)
 
 
-def _without_password(found: re.Match[str]) -> str:
-    scheme, reach = found[1], found[2]
+def _without_password(match: re.Match[str]) -> str:
+    scheme, reach = match[1], match[2]
     user_info, rest = split_user_info(scheme, reach)
     if user_info is None:
-        return found[0]
+        return match[0]
     user, colon, password = user_info.partition(":")
     if password == "password":  # noqa: S105 - an example, as our own hints write it
-        return found[0]
+        return match[0]
     if not colon and scheme.lower() not in _WEB:
-        return found[0]  # a user's name alone
+        return match[0]  # a user's name alone
     shown = f"{user}:{MASK}" if colon else MASK
     return f"{scheme}://{shown}@{rest}"
 

@@ -34,7 +34,7 @@ class Spelling:
 
     def _found(self, text: str) -> Iterator[tuple[int, int]]:
         if self.pattern is not None:
-            yield from (found.span() for found in self.pattern.finditer(text))
+            yield from (match.span() for match in self.pattern.finditer(text))
             return
         at = text.find(self.text)
         while at >= 0:

@@ -30,27 +30,33 @@ class Announce(Action[dict[str, Any]]):
         return self._tell(f"cartctl: run {run.id} begins in {run.env}.", pulse)
 
     def _tell(self, text: str, pulse: Pulse) -> dict[str, Any]:
-        told: list[str] = []
+        notified: list[str] = []
         missed: list[dict[str, str]] = []
         for name, notifier in self._named():
             pulse.check()
             try:
                 notifier.post(text, pulse.pause)
-                told.append(name)
+                notified.append(name)
             except Exception as failure:
                 if _is_alarm(failure, pulse):
                     raise
                 missed.append({"name": name, "reason": _reason(failure)})
         warnings = [f"{one['name']} was not notified: {one['reason']}" for one in missed]
         failed = [one["reason"] for one in missed]
-        return {"text": text, "told": told, "failed": failed, "not_notified": missed, "warnings": warnings}
+        return {
+            "text": text,
+            "told": notified,
+            "failed": failed,
+            "not_notified": missed,
+            "warnings": warnings,
+        }
 
     def _named(self) -> list[tuple[str, Webhook]]:
         """Each by its host; several at one host are numbered."""
-        many, seen, named = Counter(one.name for one in self._notifiers), Counter[str](), []
+        many, numbers, named = Counter(one.name for one in self._notifiers), Counter[str](), []
         for one in self._notifiers:
-            seen[one.name] += 1
-            named.append((f"{one.name} #{seen[one.name]}" if many[one.name] > 1 else one.name, one))
+            numbers[one.name] += 1
+            named.append((f"{one.name} #{numbers[one.name]}" if many[one.name] > 1 else one.name, one))
         return named
 
 

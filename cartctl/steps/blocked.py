@@ -17,9 +17,9 @@ def refuse_blocked(cluster: Cluster, deployments: Iterable[str]) -> None:
     refuse_obstacles(cluster.obstacles(sorted(set(deployments))))
 
 
-def refuse_obstacles(found: Iterable[Obstacle]) -> None:
+def refuse_obstacles(candidates: Iterable[Obstacle]) -> None:
     """Raise Blocked when there are any; the hints are those of the obstacles, each once."""
-    obstacles = list(found)
+    obstacles = list(candidates)
     if obstacles:
         message = "; ".join(dict.fromkeys(str(one) for one in obstacles))
         hints = dict.fromkeys(one.hint for one in obstacles if one.hint)

@@ -35,14 +35,14 @@ class InvalidateCache(Action[dict[str, Any]]):
 
         Keys of the second look were written since by the application that runs: they are `rewritten`, and correct.
         """
-        found = removed = 0
+        matched = removed = 0
         for pattern in self._patterns:
-            for seen, gone in self._cache.unlink(pattern):
-                found, removed = found + seen, removed + gone
-                pulse.progress(found, found, "keys")
+            for matches, deleted in self._cache.unlink(pattern):
+                matched, removed = matched + matches, removed + deleted
+                pulse.progress(matched, matched, "keys")
                 pulse.check()
         left = sum(self._cache.count(pattern) for pattern in self._patterns)
         self._cache.close()
-        if found and not removed and left >= found:
+        if matched and not removed and left >= matched:
             raise StepFailed(f"{left} cached keys stay although Redis was asked to remove them.")
         return {"keys": removed, "rewritten": left}

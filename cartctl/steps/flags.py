@@ -21,17 +21,17 @@ Target = Callable[[Mapping[str, Any]], dict[str, Any]]
 class Flags(Change[Any]):
     """Flag definitions by name (`$evaluators/…` and `plain/KEY` too), null where there is none.
 
-    `wanted` gives the values to move to from those that are there.
+    `new_values` computes the new values from the current ones.
     """
 
     kind: ClassVar[str] = "flags"
     value: ClassVar[Any] = Any
 
-    def __init__(self, key: str, names: tuple[str, ...], store: FlagStore, wanted: Target) -> None:
+    def __init__(self, key: str, names: tuple[str, ...], store: FlagStore, new_values: Target) -> None:
         self.key = key
         self.names = names
         self._store = store
-        self._wanted = wanted
+        self._new_values = new_values
 
     def observe(self, names: tuple[str, ...]) -> dict[str, Any]:
         """The values now. Read-only. Raises BrokenDocument."""
@@ -39,8 +39,8 @@ class Flags(Change[Any]):
         return values_in(parse(stored.text, self._store.place), stored.plain, names)
 
     def target(self, before: Mapping[str, Any]) -> dict[str, Any]:
-        """The values that are wanted."""
-        return self._wanted(before)
+        """The new values."""
+        return self._new_values(before)
 
     def move(self, to: Mapping[str, Any], pulse: Pulse) -> None:
         """Write in one write what differs, on a fresh reading whenever somebody else wrote to another part in between.
@@ -103,15 +103,15 @@ def _off(name: str, value: Any, internal: Sequence[str]) -> Any:
         return "false"
     variants = value.get("variants") if isinstance(value, Mapping) else None
     known = variants if isinstance(variants, Mapping) else {}
-    names = {answer: variant for variant, answer in known.items() if isinstance(answer, bool)}
+    names = {result: variant for variant, result in known.items() if isinstance(result, bool)}
     if not {True, False} <= set(names):
         raise StepFailed(
             f"The flag {name} has no on and off variants.", hint="Give it variants true and false."
         )
     chosen = {"if": [{"in": [{"var": "targetingKey"}, list(internal)]}, names[True], names[False]]}
-    kept = {part: told for part, told in value.items() if part != "metadata"}
+    rest = {part: setting for part, setting in value.items() if part != "metadata"}
     return {
-        **kept,
+        **rest,
         "state": "ENABLED",
         "defaultVariant": names[False],
         "targeting": chosen if internal else {},

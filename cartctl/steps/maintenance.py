@@ -101,8 +101,8 @@ class Maintenance(Change[str | None]):
         if value is None:
             return False
         try:
-            told = parse_json(value)
-            return bool(told.get("on")) and datetime.fromisoformat(told["until"]) > self._clock()
+            document = parse_json(value)
+            return bool(document.get("on")) and datetime.fromisoformat(document["until"]) > self._clock()
         except MALFORMED:  # somebody else's value: no replica reads a mode from it
             return False
 
@@ -145,6 +145,6 @@ class Maintenance(Change[str | None]):
             return False
 
 
-def _closed(answer: Answer) -> bool:
+def _closed(response: Answer) -> bool:
     """A 503 of maintenance says when to come back; that of a database outage does not."""
-    return answer.status == UNAVAILABLE and "retry-after" in answer.headers
+    return response.status == UNAVAILABLE and "retry-after" in response.headers

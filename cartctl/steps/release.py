@@ -53,15 +53,15 @@ class Release(Change[Image]):
     def remarks(self, evidence: Evidence) -> list[str]:
         """What else of the pod templates was changed since the release, field by field. Read-only."""
         known = self._cluster.deployments(fresh=True)
-        told = []
+        changes = []
         for deployment, names in _by_deployment(evidence.names).items():
-            found, recorded = known.get(deployment), evidence.before[names[0]].get("rest", "")
-            if found is None or not recorded:
+            deployed, recorded = known.get(deployment), evidence.before[names[0]].get("rest", "")
+            if deployed is None or not recorded:
                 continue
-            images = {container: image.ref for container, image in found.images.items()}
-            if _rest(deployment, found.shape, images, evidence.names) != recorded:
-                told += self._changes(deployment, evidence, recorded)
-        return [f"{change} changed since the release; kept" for change in told]
+            images = {container: image.ref for container, image in deployed.images.items()}
+            if _rest(deployment, deployed.shape, images, evidence.names) != recorded:
+                changes += self._changes(deployment, evidence, recorded)
+        return [f"{change} changed since the release; kept" for change in changes]
 
     def _changes(self, deployment: str, evidence: Evidence, recorded: str) -> list[str]:
         """Compared with the template that the release made or found, by its hash, or else by its images."""
@@ -78,20 +78,20 @@ class Release(Change[Image]):
             return [f"{deployment}: the pod template"]
         return [f"{deployment}: {change}" for change in changes]
 
-    def _other_images(self, deployment: str, former: TemplateRevision, evidence: Evidence) -> list[str]:
+    def _other_images(self, deployment: str, previous: TemplateRevision, evidence: Evidence) -> list[str]:
         """Containers that the release did not touch and that have another image now."""
         now = self._cluster.deployments()[deployment].images
         released = {name.partition(".")[2] for name in evidence.names if name.startswith(f"{deployment}.")}
         return [
             f"image of container {container}"
             for container, image in now.items()
-            if container not in released and former.images.get(container, image.ref) != image.ref
+            if container not in released and previous.images.get(container, image.ref) != image.ref
         ]
 
     def observe(self, names: tuple[str, ...]) -> dict[str, Image]:
         """The images requested now, with the digest where one runs. Read-only."""
         known = self._cluster.deployments(fresh=True)
-        found = {}
+        observed = {}
         for name in names:
             deployment, _, container = name.partition(".")
             one = require_deployment(known, deployment)
@@ -102,8 +102,8 @@ class Release(Change[Image]):
                 )
             images = {each: image.ref for each, image in one.images.items()}
             rest = _rest(deployment, one.shape, images, names)
-            found[name] = self._with_digest(name, replace(one.images[container], rest=rest))
-        return found
+            observed[name] = self._with_digest(name, replace(one.images[container], rest=rest))
+        return observed
 
     def target(self, before: Mapping[str, Image]) -> dict[str, Image]:
         """Each image as wanted."""
@@ -140,8 +140,8 @@ class Release(Change[Image]):
     def _with_digest(self, name: str, image: Image) -> Image:
         deployment, _, container = name.partition(".")
         running = [pod.images.get(container) for pod in self._cluster.pods(deployment) if not pod.ending]
-        found = next((runs for runs in running if runs and runs.same_as(image) and runs.digest), image)
-        return replace(image, digest=found.digest or self._ran().get(name, {}).get(image.ref))
+        match = next((runs for runs in running if runs and runs.same_as(image) and runs.digest), image)
+        return replace(image, digest=match.digest or self._ran().get(name, {}).get(image.ref))
 
     def _strangers(self, name: str, image: Image) -> list[tuple[str, Image | None]]:
         """Pods that run something else than the image asked for, by its digest where one is known."""
@@ -161,10 +161,10 @@ class Release(Change[Image]):
 
 def _by_deployment(names: Iterable[str]) -> dict[str, list[str]]:
     """Names by the deployment before their dot."""
-    found: dict[str, list[str]] = defaultdict(list)
+    groups: dict[str, list[str]] = defaultdict(list)
     for name in names:
-        found[name.partition(".")[0]].append(name)
-    return found
+        groups[name.partition(".")[0]].append(name)
+    return groups
 
 
 def _rest(deployment: str, shape: str, images: Mapping[str, str], names: Iterable[str]) -> str:

@@ -14,7 +14,7 @@ DEPLOYMENT, CRONJOB, HPA = "deployment/", "cronjob/", "hpa/"
 class Replicas(Change[int]):
     """Replicas by `deployment/NAME`, `hpa/NAME` (minReplicas) or `cronjob/NAME` (0 is suspended).
 
-    `wanted` gives the new size of a name from its old one; `timeout` and `drain` are seconds.
+    `new_size` computes the new size from the name and the current size; `timeout` and `drain` are seconds.
     """
 
     kind: ClassVar[str] = "replicas"
@@ -28,22 +28,22 @@ class Replicas(Change[int]):
         *,
         timeout: float,
         drain: float,
-        wanted: Callable[[str, int], int] = lambda _name, size: size,
+        new_size: Callable[[str, int], int] = lambda _name, size: size,
     ) -> None:
         self.key = key
         self.names = names
         self._cluster = cluster
         self._timeout = timeout
         self._drain = drain
-        self._wanted = wanted
+        self._new_size = new_size
 
     def observe(self, names: tuple[str, ...]) -> dict[str, int]:
         """The sizes asked for now. Read-only."""
         return self._cluster.capacity(names)
 
     def target(self, before: Mapping[str, int]) -> dict[str, int]:
-        """Each size as wanted."""
-        return {name: self._wanted(name, size) for name, size in before.items()}
+        """The new size of each name."""
+        return {name: self._new_size(name, size) for name, size in before.items()}
 
     def move(self, to: Mapping[str, int], pulse: Pulse) -> None:
         """Ask for the sizes that differ; return when pods are available, or gone with their work done."""

@@ -14,7 +14,7 @@ from cartctl.steps.rollout import await_rollout
 
 
 class Revision(Change[str]):
-    """Template hashes by deployment; `wanted` is the target, `timeout` the seconds a release may take."""
+    """Template hashes by deployment; `targets` are the template hashes to release, `timeout` the seconds a release may take."""
 
     kind: ClassVar[str] = "revision"
     value: ClassVar[Any] = str
@@ -26,13 +26,13 @@ class Revision(Change[str]):
         cluster: Cluster,
         *,
         timeout: float,
-        wanted: Mapping[str, str] | None = None,
+        targets: Mapping[str, str] | None = None,
     ) -> None:
         self.key = key
         self.names = names
         self._cluster = cluster
         self._timeout = timeout
-        self._wanted = wanted or {}
+        self._targets = targets or {}
 
     def show(self, name: str, value: str) -> str:
         """The revision's number, images and cause, as far as the cluster still has it."""
@@ -51,8 +51,8 @@ class Revision(Change[str]):
         return {name: self._cluster.template(name) for name in names}
 
     def target(self, before: Mapping[str, str]) -> dict[str, str]:
-        """Each template as wanted."""
-        return {name: self._wanted[name] for name in before}
+        """The target template of each deployment."""
+        return {name: self._targets[name] for name in before}
 
     def move(self, to: Mapping[str, str], pulse: Pulse) -> None:
         """Put the templates back that differ and return when the rollouts are complete."""

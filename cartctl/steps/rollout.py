@@ -72,16 +72,16 @@ def _refuse_stuck(cluster: Cluster, deployment: Deployment) -> None:
 
 def _unfinished(cluster: Cluster, names: Iterable[str]) -> str:
     """How far each deployment is that is not complete, its pods that are not ready, and their last log lines."""
-    told = ""
+    message = ""
     try:
         for one in _current(cluster, names):
             if not one.complete:
-                told += f": {one.name} has {one.available} of {one.replicas} replicas of the new revision available"
-                told += "".join(f"\n  {mask(line)}" for line in cluster.unready(one.name))
-                told += _log_lines(cluster, one.name)
+                message += f": {one.name} has {one.available} of {one.replicas} replicas of the new revision available"
+                message += "".join(f"\n  {mask(line)}" for line in cluster.unready(one.name))
+                message += _log_lines(cluster, one.name)
     except CartctlError:
-        return told  # the time limit is the failure, not that its reasons could not be read
-    return told
+        return message  # the time limit is the failure, not that its reasons could not be read
+    return message
 
 
 def _log_lines(cluster: Cluster, name: str) -> str:

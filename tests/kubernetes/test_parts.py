@@ -47,7 +47,7 @@ def cronjob() -> dict[str, Any]:
 def sizes(namespace: Namespace, names: tuple[str, ...], size: int, *, drain: float = 60.0) -> Replicas:
     """A step that asks for one size of all."""
     return Replicas(
-        "sizes", names, namespace.cluster, timeout=namespace.seconds, drain=drain, wanted=lambda *_: size
+        "sizes", names, namespace.cluster, timeout=namespace.seconds, drain=drain, new_size=lambda *_: size
     )
 
 

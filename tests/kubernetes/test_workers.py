@@ -38,7 +38,7 @@ def size(played: Played, wanted: int | None = None) -> Replicas:
         played.cluster,
         timeout=played.seconds,
         drain=played.seconds,
-        wanted=lambda _, now: now if wanted is None else wanted,
+        new_size=lambda _, now: now if wanted is None else wanted,
     )
 
 

@@ -32,11 +32,11 @@ class ClusterJournal:
         """Rewrite the run's key with one more line; what no code rollback reads is left out."""
         if event.event not in KEPT:
             return
-        kept = self._kept()
+        runs = self._kept()
         key = fit_name(event.run, CONFIGMAP_KEY)
-        changes: dict[str, str | None] = {key: kept.get(key, "") + to_line(event) + "\n"}
-        if key not in kept:
-            changes |= dict.fromkeys(_oldest(kept, len(kept) + 1 - KEPT_RUNS))
+        changes: dict[str, str | None] = {key: runs.get(key, "") + to_line(event) + "\n"}
+        if key not in runs:
+            changes |= dict.fromkeys(_oldest(runs, len(runs) + 1 - KEPT_RUNS))
         self._cluster.put_settings(CONFIGMAP, changes)
 
     def belong_to(self, identity: str) -> None:
@@ -64,6 +64,6 @@ class ClusterJournal:
         return {run: lines for run, lines in self._cluster.settings(CONFIGMAP).items() if run != MARK}
 
 
-def _oldest(kept: Mapping[str, str], many: int) -> list[str]:
+def _oldest(runs: Mapping[str, str], many: int) -> list[str]:
     """Which runs make room."""
-    return sorted(kept, key=lambda run: (RELEASE in kept[run], run))[: max(0, many)]
+    return sorted(runs, key=lambda run: (RELEASE in runs[run], run))[: max(0, many)]

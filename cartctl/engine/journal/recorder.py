@@ -38,15 +38,15 @@ class Telling:
 
     def tell(self, key: str, event: str, data: Mapping[str, Any]) -> None:
         """Journal an event, fold it into the state, and show it."""
-        told = self._event(key, event, data)
+        entry = self._event(key, event, data)
         try:
-            self._journal.append(told)
+            self._journal.append(entry)
         except Exception as failed:
             if not self.calm:
                 raise
             self.unwritten = failed
-        self._state.take(told)
-        self.show(told)
+        self._state.take(entry)
+        self.show(entry)
 
     def begin(self, key: str, event: str) -> None:
         """Show the beginning of something, which no journal keeps."""

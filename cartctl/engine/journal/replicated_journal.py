@@ -17,9 +17,9 @@ class KeptJournal:
     (`may_miss`) the keepers are enough, and `catch_up` brings the database up to date later.
     """
 
-    def __init__(self, main: Journal | None, keepers: list[Journal]) -> None:
+    def __init__(self, main: Journal | None, replicas: list[Journal]) -> None:
         self._main = main
-        self._keepers = keepers
+        self._keepers = replicas
         self._must = main is not None
         self.behind = main is None
         self._lost: Exception | None = None  # why the database takes no more
@@ -30,15 +30,15 @@ class KeptJournal:
 
     def append(self, event: Event) -> None:
         """To the database, then to every keeper; a keeper that fails while another journal took it is no loss."""
-        kept = self._append_to_main(event)
+        written = self._append_to_main(event)
         lost = self._lost
-        for keeper in self._keepers:
+        for replica in self._keepers:
             try:
-                keeper.append(event)
-                kept = True
+                replica.append(event)
+                written = True
             except Exception as failed:  # noqa: BLE001 - whatever it is, the other journals have the event
                 lost = failed
-        if not kept:
+        if not written:
             raise StepFailed(f"No journal took the event {event.key} {event.event}: {lost}") from lost
 
     def _append_to_main(self, event: Event) -> bool:
@@ -71,7 +71,7 @@ class KeptJournal:
         """Newest first: the database's, or those of all keepers together when it is gone."""
         if self._main is not None and not self.behind:
             return self._main.runs()
-        return sorted({run for keeper in self._keepers for run in keeper.runs()}, reverse=True)
+        return sorted({run for replica in self._keepers for run in replica.runs()}, reverse=True)
 
     def open_runs(self) -> list[str]:
         """Those that have no end, newest first."""
@@ -80,18 +80,18 @@ class KeptJournal:
         return open_among(self, self.runs()[:RECENT])
 
 
-def catch_up(main: Journal, keeper: Journal) -> int:
+def catch_up(main: Journal, replica: Journal) -> int:
     """Copy what only the keeper knows of the newest runs into `main`; returns the number of events it lacked.
 
     A run that is damaged in one of them stays as it is in `main`.
     """
     settled = set(main.runs()) - set(main.open_runs())
     lacked = []
-    for run in [run for run in keeper.runs()[:RECENT] if run not in settled]:
+    for run in [run for run in replica.runs()[:RECENT] if run not in settled]:
         with suppress(DamagedJournal):
             known = {(event.at, event.key, event.event) for event in main.events(run)}
             lacked += [
-                event for event in keeper.events(run) if (event.at, event.key, event.event) not in known
+                event for event in replica.events(run) if (event.at, event.key, event.event) not in known
             ]
     for event in lacked:
         main.append(event)
@@ -100,7 +100,7 @@ def catch_up(main: Journal, keeper: Journal) -> int:
 
 def _merged(journals: Iterable[Journal], run: str) -> list[Event]:
     """A run's events from several journals, each once, by their time: every one of them may lack some."""
-    found = {
+    events = {
         (event.at, event.key, event.event): event for journal in journals for event in journal.events(run)
     }
-    return [found[known] for known in sorted(found)]
+    return [events[known] for known in sorted(events)]

@@ -115,11 +115,11 @@ class PostgresJournal:
 
     def identity(self) -> str:
         """Which journal this is, whatever its address: given to it when it is first asked for."""
-        found = self.events(ITSELF)
-        if not found:
+        events = self.events(ITSELF)
+        if not events:
             self.append(Event(ITSELF, datetime.now(UTC), ITSELF, "made", {"id": str(uuid.uuid4())}))
-            found = self.events(ITSELF)
-        return str(found[0].data["id"])
+            events = self.events(ITSELF)
+        return str(events[0].data["id"])
 
     def append(self, event: Event) -> None:
         """Insert; a connection that was lost is opened once more."""
@@ -213,23 +213,23 @@ class FileJournal:
 
     def runs(self) -> list[str]:
         """Newest first, damaged ones included; one that only tried the lock never began."""
-        found = sorted((path.stem for path in self.directory.glob("*.ndjson")), reverse=True)
-        return [run for run in found if _began(self.path(run))]
+        names = sorted((path.stem for path in self.directory.glob("*.ndjson")), reverse=True)
+        return [run for run in names if _began(self.path(run))]
 
     def belong_to(self, identity: str) -> None:
         """Keep what belongs to another journal (a database made anew at the same address) out of this one, aside."""
         mark = self.directory / "journal.id"
-        former = mark.read_text(encoding="utf-8") if mark.exists() else identity
-        if former != identity:
+        previous = mark.read_text(encoding="utf-8") if mark.exists() else identity
+        if previous != identity:
             with effect("journal.file.aside"):
-                self.directory.rename(self._aside(former))
+                self.directory.rename(self._aside(previous))
         if not mark.exists():
             write_private(mark, identity)
 
-    def _aside(self, former: str) -> Path:
+    def _aside(self, previous: str) -> Path:
         """A name beside the directory that is free."""
         name, beside = self.directory.name, self.directory.with_name
-        return beside(derive_name(name, former[:8], LOCAL_FILE, taken=lambda free: beside(free).exists()))
+        return beside(derive_name(name, previous[:8], LOCAL_FILE, in_use=lambda free: beside(free).exists()))
 
 
 def open_among(journal: Journal, runs: Iterable[str]) -> list[str]:

@@ -87,7 +87,7 @@ def replicas(
         ports.cluster,
         timeout=ports.env.release.timeout.total_seconds(),
         drain=ports.env.cluster.workers.drain.total_seconds(),
-        wanted=(lambda name, size: size + more[name]) if more else (lambda _name, _size: 0),
+        new_size=(lambda name, size: size + more[name]) if more else (lambda _name, _size: 0),
     )
 
 
@@ -219,7 +219,7 @@ def revision(
 ) -> Revision:
     """Earlier templates, or (without `wanted`) those of the evidence."""
     timeout = ports.env.release.timeout.total_seconds()
-    return Revision(key, names, ports.cluster, timeout=timeout, wanted=templates)
+    return Revision(key, names, ports.cluster, timeout=timeout, targets=templates)
 
 
 def old_health(ports: Ports, recorded: Callable[[], Mapping[str, Image]]) -> OldHealth:

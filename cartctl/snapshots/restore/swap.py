@@ -39,7 +39,7 @@ def exists(connection: Connection, name: str) -> bool:
 
 def free_name(connection: Connection, base: str, suffix: str) -> str:
     """A name for a database beside `base` that no database of the server has. Read-only."""
-    return derive_name(base, suffix, taken=lambda name: exists(connection, name))
+    return derive_name(base, suffix, in_use=lambda name: exists(connection, name))
 
 
 def unfinished(connection: Connection, live: str) -> list[str]:

@@ -23,6 +23,10 @@ class Adopt(Action[dict[str, Any]]):
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
         """`applied` and `adopted` names, `heads`, `seconds`. Raises what `adopt` raises."""
-        made = adopt(self._postgres, self._settings, run.id, pulse)
-        names = {"applied": list(made.applied), "adopted": list(made.adopted), "heads": list(made.heads)}
-        return {**names, "seconds": made.seconds}
+        result = adopt(self._postgres, self._settings, run.id, pulse)
+        names = {
+            "applied": list(result.applied),
+            "adopted": list(result.adopted),
+            "heads": list(result.heads),
+        }
+        return {**names, "seconds": result.seconds}

@@ -18,19 +18,19 @@ class Backup(Action[dict[str, Any]]):
 
     def find(self, run: Run) -> dict[str, Any] | None:
         """The run's backup, where the tool remembers what it was asked for. Read-only."""
-        found = self._provider.find(snapshot_id(run), Pulse())
-        return None if found is None else self._result(found)
+        backup = self._provider.find(snapshot_id(run), Pulse())
+        return None if backup is None else self._result(backup)
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
         """`id`, `provider`, `bytes`, `wal_lsn`, `at`; `verified` is the tool's own word."""
         return self._result(self._provider.create(snapshot_id(run), pulse))
 
-    def _result(self, told: Told) -> dict[str, Any]:
+    def _result(self, backup: Told) -> dict[str, Any]:
         return {
-            "id": told.id,
+            "id": backup.id,
             "provider": self._provider.name,
-            "bytes": told.bytes,
-            "wal_lsn": told.lsn,
-            "at": told.at.isoformat(),
+            "bytes": backup.bytes,
+            "wal_lsn": backup.lsn,
+            "at": backup.at.isoformat(),
             "verified": True,
         }

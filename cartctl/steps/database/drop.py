@@ -27,8 +27,8 @@ class Drop(Action[dict[str, Any]]):
         plan = plan_drop(
             self._postgres, self._settings, run.results, keep_dependents=self._allowed.keep_dependents
         )
-        found = found_dropped(plan, run.directory / "rows")
-        return None if found is None else _json(found)
+        dropped = found_dropped(plan, run.directory / "rows")
+        return None if dropped is None else _json(dropped)
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
         """Drop: names of `tables`, `enums`, `kept_enums` and `migrations`, `ledger_rows`, `rows`, and where they are `saved`.

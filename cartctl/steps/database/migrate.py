@@ -32,8 +32,8 @@ class Migrate(Action[dict[str, Any]]):
         now, checks = self._look()
         if checks.bad():
             return None
-        made = Migrated(applied=(), adopted=(), heads=(MIGRATIONS[-1].revision,), seconds=0.0)
-        return _result(made, attributed(_fingerprint(run, now), now, now))
+        migrated = Migrated(applied=(), adopted=(), heads=(MIGRATIONS[-1].revision,), seconds=0.0)
+        return _result(migrated, attributed(_fingerprint(run, now), now, now))
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
         """Apply and verify: `applied` and `adopted` names, `heads`, `seconds` of wall time, and the catalogues' `difference`.
@@ -41,11 +41,11 @@ class Migrate(Action[dict[str, Any]]):
         The difference, between before and after, is what a database rollback takes back. Raises what `deploy` raises, and CheckFailed naming the first thing that is not as it must be.
         """
         with migrator(self._postgres, self._settings) as connection:
-            begun = read_catalogue(connection)
-            made = deploy_on(connection, self._postgres, self._settings, run.id, pulse)
+            before = read_catalogue(connection)
+            migrated = deploy_on(connection, self._postgres, self._settings, run.id, pulse)
             after = read_catalogue(connection)  # over the same connection, whose caches know what it made
             require(verify_with(connection, after, self._settings))
-        return _result(made, attributed(_fingerprint(run, begun), begun, after))
+        return _result(migrated, attributed(_fingerprint(run, before), before, after))
 
     def _look(self) -> tuple[Catalogue, Checks]:
         with (
@@ -61,14 +61,14 @@ def _fingerprint(run: Run, otherwise: Catalogue) -> Catalogue:
     return before(run.results) if "fingerprint" in run.results else otherwise
 
 
-def _result(made: Migrated, found: Difference) -> dict[str, Any]:
+def _result(migrated: Migrated, difference: Difference) -> dict[str, Any]:
     return {
-        "applied": list(made.applied),
-        "adopted": list(made.adopted),
-        "heads": list(made.heads),
-        "seconds": made.seconds,
-        "warnings": list(made.warnings),
-        "difference": to_json(found),
+        "applied": list(migrated.applied),
+        "adopted": list(migrated.adopted),
+        "heads": list(migrated.heads),
+        "seconds": migrated.seconds,
+        "warnings": list(migrated.warnings),
+        "difference": to_json(difference),
     }
 
 

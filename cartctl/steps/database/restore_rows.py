@@ -32,16 +32,16 @@ class RestoreCarts(Action[dict[str, Any]]):
 
     def find(self, run: Run) -> dict[str, Any] | None:
         """What an attempt that was killed, or an earlier run that was given the same `name`, has restored already. Read-only."""
-        found = find_put_back(self._postgres, self._settings, run.id, self._name)
-        return None if found is None else _json(found)
+        restored = find_put_back(self._postgres, self._settings, run.id, self._name)
+        return None if restored is None else _json(restored)
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
         """Put them back: `source`, `rows` by table, and where rows that were there are (`replaced`)."""
         place: Path | None = run.directory / "rows" if self._replacing else None
-        with self._source() as kept:
-            return _json(put_back(self._postgres, self._settings, kept, run.id, pulse, replacing=place))
+        with self._source() as rows:
+            return _json(put_back(self._postgres, self._settings, rows, run.id, pulse, replacing=place))
 
 
 def _json(result: PutBack) -> dict[str, Any]:
-    made = {"source": result.source, "rows": dict(result.rows), "replaced": result.replaced}
-    return {**made, "warnings": list(result.warnings)}
+    fields = {"source": result.source, "rows": dict(result.rows), "replaced": result.replaced}
+    return {**fields, "warnings": list(result.warnings)}

@@ -33,8 +33,8 @@ class Snapshot(Action[dict[str, Any]]):
         except DamagedSnapshot:
             return None
         entries = self._store.list().snapshots
-        kept = any(entry.id == snapshot and entry.verified and entry.pinned for entry in entries)
-        return self._result(manifest) if manifest and kept else None
+        retained = any(entry.id == snapshot and entry.verified and entry.pinned for entry in entries)
+        return self._result(manifest) if manifest and retained else None
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
         """Make, verify and pin it. Raises StepFailed when what was written does not verify."""
