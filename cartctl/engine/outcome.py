@@ -1,4 +1,4 @@
-"""What may come of a run, and how a step's findings are told in its journal."""
+"""Outcomes of a run, and the journal's summary of check results."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,42 +12,42 @@ from cartctl.errors import CartctlError, CheckFailed, Inconclusive
 class OnFailure(Enum):
     """What a failed step means for the rest."""
 
-    UNDO = "undo"  # put everything back
-    SETTLE = "settle"  # leave the code for a person to look at, but no maintenance and no stopped workers
-    GO_ON = "go on"  # a rollback: one failed undo does not stop the others
+    UNDO = "undo"  # revert everything
+    SETTLE = "settle"  # keep the released code for inspection, but end maintenance and restart workers
+    CONTINUE = "continue"  # a rollback: one failed undo does not stop the others
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended: its word in the journal, the process's exit code, the cause in a sentence, what to run next."""
+    """How a run ended: outcome word in the journal, exit code of the process, cause in one sentence, next command."""
 
     word: str
     exit_code: int
     message: str = ""
     next_command: str = ""
-    ended: bool = True  # False: the run can be resumed, and blocks others until it has an end
+    ended: bool = True  # False: the run can be resumed, and blocks other runs until it has ended
 
     def to_json(self) -> dict[str, Any]:
-        """As the run's last event holds it."""
+        """The data of the run's last event."""
         fields = {"outcome": self.word, "exit_code": self.exit_code, "message": self.message}
         return {**fields, "next_command": self.next_command}
 
 
-def told_of(failure: CartctlError) -> str:
-    """A failure's sentence and hint."""
+def describe_failure(failure: CartctlError) -> str:
+    """A failure's message and hint."""
     return f"{failure.message} {failure.hint}".strip()
 
 
 def with_undo_failures(outcome: Outcome, undo_failed: Mapping[str, str]) -> Outcome:
-    """The outcome of a run some of whose undos failed: their causes too, exit code 5."""
+    """The outcome, extended by the failed undos and their causes, with exit code 5."""
     if not undo_failed:
         return outcome
     failed = "; ".join(f"{key}: {message}" for key, message in undo_failed.items())
-    return replace(outcome, word="failed", exit_code=5, message=f"{outcome.message} Not undone: {failed}")
+    return replace(outcome, word="failed", exit_code=5, message=f"{outcome.message} Not reverted: {failed}")
 
 
 def after_bug(outcome: Outcome, *, not_reverted: bool) -> Outcome:
-    """Exit code 1 after a bug; with a revert that failed as well, 5, and the run stays open for an operator."""
+    """Exit code 1 after a bug; if a revert failed as well, 5, and the run stays open for an operator."""
     if not_reverted:
         return replace(outcome, word="failed", exit_code=5, ended=False)
     return replace(outcome, exit_code=1)
@@ -57,7 +57,7 @@ def passed(key: str, results: Checks) -> dict[str, Any]:
     """The summary of a check that passed or warned. Raises CheckFailed and Inconclusive for any other verdict."""
     if results.verdict in {Verdict.FAIL, Verdict.UNKNOWN}:
         bad = (
-            "; ".join(f"{one.name}: {one.observed}" for one in results.bad()) or "nothing could be looked at"
+            "; ".join(f"{one.name}: {one.observed}" for one in results.bad()) or "no check returned a result"
         )
         kind = CheckFailed if results.verdict is Verdict.FAIL else Inconclusive
         raise kind(f"{key}: {bad}", hint=next((one.hint for one in results.bad() if one.hint), ""))
@@ -65,13 +65,13 @@ def passed(key: str, results: Checks) -> dict[str, Any]:
 
 
 def summary(results: Checks) -> dict[str, Any]:
-    """What a journal keeps of a check that passed: the verdict, how many of each, and the warnings."""
-    counted = {
-        verdict.value: sum(check.verdict is verdict for check in results.checks) for verdict in Verdict
-    }
-    warned = [f"{check.name}: {check.observed}" for check in results.checks if check.verdict is Verdict.WARN]
+    """The journal's summary of a check that passed: verdict, counts by verdict, and warnings."""
+    counts = {verdict.value: sum(check.verdict is verdict for check in results.checks) for verdict in Verdict}
+    warnings = [
+        f"{check.name}: {check.observed}" for check in results.checks if check.verdict is Verdict.WARN
+    ]
     return {
         "verdict": results.verdict.value,
-        "counts": {name: n for name, n in counted.items() if n},
-        "warnings": warned,
+        "counts": {name: n for name, n in counts.items() if n},
+        "warnings": warnings,
     }

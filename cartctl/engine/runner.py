@@ -1,6 +1,6 @@
-"""Runs a plan: journals before it acts, turns back when a step fails, and can be killed anywhere.
+"""Runs a plan: journals before it acts, rolls back when a step fails, and survives being killed at any point.
 
-The order is the safety: evidence is durable before the first effect, "undoing" before the first undo.
+The order makes it safe: evidence is durable before the first effect, "undoing" before the first undo.
 """
 
 import time
@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias, assert_never
 
 from cartctl.engine.evidence import ChangedBySomebodyElse, dump, load, refuse_foreign, refuse_secrets, revert
-from cartctl.engine.journal.recorder import Observer, Telling
+from cartctl.engine.journal.recorder import EventRecorder, Observer
 from cartctl.engine.journal.replicated_journal import KeptJournal
 from cartctl.engine.lock import Lock, StopRequested
 from cartctl.engine.model import (
@@ -25,8 +25,8 @@ from cartctl.engine.model import (
 from cartctl.engine.outcome import (
     OnFailure,
     Outcome,
+    describe_failure,
     passed,
-    told_of,
     with_undo_failures,
 )
 from cartctl.engine.pulse import Pulse
@@ -41,7 +41,7 @@ from cartctl.errors import (
     as_error,
 )
 
-REFUSALS = {2, 3, 8}  # exit codes of a step that looked and did nothing
+REFUSALS = {2, 3, 8}  # exit codes of a step that checked something and changed nothing
 
 NextCommands: TypeAlias = Mapping[str, str | Callable[[], str]]
 Kinds: TypeAlias = Mapping[
@@ -50,9 +50,9 @@ Kinds: TypeAlias = Mapping[
 
 
 class Runner:
-    """Carries one run through its plan, or on through it, or on back.
+    """Executes one run's plan, resumes it, or continues its rollback.
 
-    `kinds` rebuilds a Change from its evidence; `observe` sees every event once it is durable, and each step's beginning.
+    `kinds` rebuilds a Change from its evidence; `observe` receives every event once it is durable, and the start of each step.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Runner:
         self.run = run
         self.state = state
         self._journal = journal
-        self._telling = Telling(state, journal, observe)
+        self._recorder = EventRecorder(state, journal, observe)
         self._kinds = kinds
         self._lock = lock
         self._pulse = pulse
@@ -82,31 +82,31 @@ class Runner:
     def execute(
         self, plan: Sequence[Step], next_commands: NextCommands, first: Event | None = None
     ) -> Outcome:
-        """The run to its end, whatever is raised on the way; only a kill, or being told to stop at once, prevents it.
+        """Run the plan to its end, whatever it raises; only a kill or a second signal prevents that.
 
-        `next_commands` says what to run after each outcome word, and after `unchanged`: an end before anything was moved;
-        one that depends on what the run did is a function. `first`, already journalled, is shown before the first step.
+        `next_commands` maps each outcome word to the command to run next, and `unchanged` to the one for a run that moved
+        nothing; a function if it depends on what the run did. `first`, already in the journal, is shown before the first step.
         """
-        if self._on_failure is OnFailure.GO_ON:
+        if self._on_failure is OnFailure.CONTINUE:
             self._journal.may_miss()
-        outcome = self._telling.conclude(self._travel(plan, first), left=self._left())
-        self._telling.go_calm()
+        outcome = self._recorder.conclude(self._run_plan(plan, first), left=self._left())
+        self._recorder.be_best_effort()
         if outcome.ended:
             self._announce(plan, outcome)
         changed = outcome.word == "succeeded" or self.has_changed(plan)
         following = next_commands.get(outcome.word if changed else "unchanged", "")
         next_command = following() if callable(following) else following
         ended = replace(outcome, next_command=next_command)
-        self._tell(RUN, "finished" if ended.ended else "interrupted", ended.to_json())
-        return self._telling.confirm_written(ended)
+        self._record(RUN, "finished" if ended.ended else "interrupted", ended.to_json())
+        return self._recorder.confirm_written(ended)
 
-    def _travel(self, plan: Sequence[Step], first: Event | None) -> Outcome:
+    def _run_plan(self, plan: Sequence[Step], first: Event | None) -> Outcome:
         if self.state.undoing:
-            return self._turn_back(self.state.failed or "it was turning back when it died")
+            return self._roll_back(self.state.failed or "the process crashed during the rollback")
         try:
             if first:
-                self._telling.show(first)
-            self._forward(plan)
+                self._recorder.show(first)
+            self._run_steps(plan)
         except (StopRequested, LockLost) as stop:
             return Outcome("interrupted", stop.exit_code, stop.message, ended=False)
         except Interrupted as stop:
@@ -117,77 +117,77 @@ class Runner:
                 outcome, word="interrupted", exit_code=stop.exit_code, ended=not self.has_changed(plan)
             )
         except Inconclusive as unknown:
-            return self._settle(plan, Outcome("inconclusive", unknown.exit_code, told_of(unknown)))
-        except Exception as failure:  # noqa: BLE001 - also what no code expected ends the run, and is reverted
-            return self._fail(plan, self._telling.expect(failure))
-        return self._arrive()
+            return self._settle(plan, Outcome("inconclusive", unknown.exit_code, describe_failure(unknown)))
+        except Exception as failure:  # noqa: BLE001 - an unexpected exception also ends the run and is reverted
+            return self._fail(plan, self._recorder.to_error(failure))
+        return self._finish()
 
     def _left(self) -> bool:
-        """Whether a rollback has not reverted everything that it was to."""
-        return self._on_failure is OnFailure.GO_ON and bool(self.state.evidence.keys() & self._reverts)
+        """Whether a rollback has reverts left to do."""
+        return self._on_failure is OnFailure.CONTINUE and bool(self.state.evidence.keys() & self._reverts)
 
-    def _forward(self, plan: Sequence[Step]) -> None:
+    def _run_steps(self, plan: Sequence[Step]) -> None:
         self._reverts = {step.of for step in plan if isinstance(step, Restore)}
         for step in plan:
             if step.key in self.state.done:
                 continue
             self._at = step.key
             self._pulse.doing = step.key
-            self._telling.begin(step.key, "began")
+            self._recorder.begin(step.key, "began")
             try:
                 self._lock.confirm()
                 self._pulse.check()
-                self._refuse_careless(step)
-                self._take(step)
+                self._require_no_failures(step)
+                self._execute_step(step)
             except (Interrupted, LockLost):
                 raise
             except Exception as failure:
                 late = isinstance(step, Restore) and isinstance(failure, ChangedBySomebodyElse)
-                if self._on_failure is not OnFailure.GO_ON and not late:
+                if self._on_failure is not OnFailure.CONTINUE and not late:
                     raise
-                error = self._telling.expect(failure)
-                self._record(error)  # somebody's own scaling, say, is no reason to take a release back
+                error = self._recorder.to_error(failure)
+                self._record_failure(
+                    error
+                )  # someone scaling a deployment, for example, must not cause a rollback
                 self._failures.append(error)
 
-    def _refuse_careless(self, step: Step) -> None:
+    def _require_no_failures(self, step: Step) -> None:
         if isinstance(step, Action) and step.careful and self._failures:
             raise StepFailed(
-                f"{step.key} was left alone, since a step before it failed.",
-                hint="Put that right, then run the command again.",
+                f"{step.key} was not executed because an earlier step failed.",
+                hint="Fix that, then run the command again.",
             )
 
-    def _take(self, step: Step) -> None:
+    def _execute_step(self, step: Step) -> None:
         started = time.monotonic()
         match step:
             case Change():
                 self._apply(step)
-                self._tell(step.key, "applied", _took(started))
+                self._record(step.key, "applied", _took(started))
             case Action():
                 earlier = step.find(self.run)
                 result = step.perform(self.run, self._pulse) if earlier is None else earlier
-                self._tell(step.key, "applied", {**_took(started), "result": result})
+                self._record(step.key, "applied", {**_took(started), "result": result})
                 self.run = replace(self.run, results=dict(self.state.results))
             case Check() if step.follows and step.follows not in self.state.done:
-                self._tell(
-                    step.key, "skipped", {"reason": f"{step.follows} failed: there is nothing to compare"}
-                )
+                self._record(step.key, "skipped", {"reason": f"{step.follows} failed: nothing to compare"})
             case Check():
-                self._tell(
+                self._record(
                     step.key,
                     "applied",
                     {"result": passed(step.key, step.judge(self._pulse)), **_took(started)},
                 )
             case Restore():
-                remarks = self._put_back(step.of, self._pulse) if step.of in self.state.evidence else {}
+                remarks = self._revert(step.of, self._pulse) if step.of in self.state.evidence else {}
                 again = {"again": True} if step.again else {}
-                self._tell(step.key, "restored", {"of": step.of, **again, **remarks, **_took(started)})
+                self._record(step.key, "restored", {"of": step.of, **again, **remarks, **_took(started)})
             case Skip():
-                self._tell(step.key, "skipped", {"reason": step.reason})
+                self._record(step.key, "skipped", {"reason": step.reason})
             case _:
                 assert_never(step)
 
     def _apply(self, change: Change[Any]) -> None:
-        """Intend durably, then move. On Ctrl-C this one step is undone, so that the run stops between steps."""
+        """Journal the intent, then move. On Ctrl-C this step is undone, so that the run stops between steps."""
         change.run = self.run.id
         known = self.state.evidence.get(change.key)
         if known:
@@ -196,20 +196,20 @@ class Runner:
         to = change.target(before)
         if known is None or dump(change, to) not in known.to:
             values = {"before": dump(change, before), "to": dump(change, to)}
-            if self._on_failure is not OnFailure.GO_ON:  # a rollback in need is not refused for it
+            if self._on_failure is not OnFailure.CONTINUE:  # never a reason to refuse a rollback
                 refuse_secrets(change, *values.values())
-            self._tell(change.key, "intended", {"kind": change.kind, "names": list(change.names), **values})
+            self._record(change.key, "intended", {"kind": change.kind, "names": list(change.names), **values})
         try:
             change.move(to, self._pulse)
         except StopRequested:
-            raise  # whoever asked takes this step back, from its evidence
+            raise  # the process that requested the stop reverts this step from its evidence
         except Interrupted:
-            self._telling.go_calm()
+            self._recorder.be_best_effort()
             self._undo(change.key, self._pulse.calm())
             raise
 
-    def _put_back(self, key: str, pulse: Pulse) -> dict[str, str]:
-        """Move a Change's values back to what they were, from its evidence alone. Returns what to say about it."""
+    def _revert(self, key: str, pulse: Pulse) -> dict[str, str]:
+        """Move a Change's values back to their previous state, from its evidence alone. Returns remarks for the event."""
         evidence = self.state.evidence[key]
         change = self._kinds[evidence.kind](key, evidence.names)
         change.run = self.run.id
@@ -217,49 +217,49 @@ class Runner:
         return {"message": "; ".join(remarks)} if remarks else {}
 
     def _undo(self, key: str, pulse: Pulse) -> None:
-        """Revert one Change; what fails is journalled, whatever it is, and stops no other undo."""
+        """Revert one Change; any failure is journalled and does not stop the other undos."""
         started = time.monotonic()
-        self._telling.begin(key, "reverting")
+        self._recorder.begin(key, "reverting")
         try:
-            remarks = self._put_back(key, pulse)
+            remarks = self._revert(key, pulse)
         except Exception as failed:  # noqa: BLE001 - see above
-            failure = self._telling.expect(failed)
-            self._tell(key, "undo_failed", {"message": failure.message, "hint": failure.hint})
+            failure = self._recorder.to_error(failed)
+            self._record(key, "undo_failed", {"message": failure.message, "hint": failure.hint})
         else:
-            self._tell(key, "restored", {**remarks, **_took(started)})
+            self._record(key, "restored", {**remarks, **_took(started)})
 
     def _fail(self, plan: Sequence[Step], failure: CartctlError) -> Outcome:
-        """Exit codes that promise that nothing was changed are for a run that has changed nothing."""
-        self._telling.go_calm()
-        self._record(failure)
+        """End a failed run; exit codes that promise "nothing changed" are used only if that is true."""
+        self._recorder.be_best_effort()
+        self._record_failure(failure)
         refused = failure.exit_code in REFUSALS
         if not self.has_changed(plan, at_work=not refused):
             code = failure.exit_code if refused or failure.exit_code == 1 else Refused.exit_code
-            return Outcome("failed", code, told_of(failure))
+            return Outcome("failed", code, describe_failure(failure))
         if self._on_failure is OnFailure.UNDO:
-            return self._turn_back(told_of(failure))
-        return self._settle(plan, Outcome("failed", 5, told_of(failure)))
+            return self._roll_back(describe_failure(failure))
+        return self._settle(plan, Outcome("failed", 5, describe_failure(failure)))
 
     def has_changed(self, plan: Sequence[Step], *, at_work: bool = False) -> bool:
-        """Whether this run has moved or made anything that counts; `at_work`: the step that failed may have."""
+        """Whether this run has changed anything that counts; with `at_work` also if the current step may have."""
         effective = {step.key for step in plan if isinstance(step, Action) and not step.harmless}
         done = self.state.done.keys() | ({self._at} if at_work else set())
         return bool(self.state.touched or effective & done)
 
-    def _turn_back(self, cause: str) -> Outcome:
-        """Undo what is not put back yet, newest first; a failed undo does not stop the others."""
-        self._telling.go_calm()
+    def _roll_back(self, cause: str) -> Outcome:
+        """Undo every open change, newest first; a failed undo does not stop the others."""
+        self._recorder.be_best_effort()
         self._pulse.doing = "the revert"
         if not self.state.undoing:
-            self._tell(RUN, "undoing", {"cause": cause})
+            self._record(RUN, "undoing", {"cause": cause})
         calm = self._pulse.calm()
         for key in reversed(list(self.state.evidence)):
             self._undo(key, calm)
         return with_undo_failures(Outcome("rolled_back", 4, cause), self.state.undo_failed)
 
     def _settle(self, plan: Sequence[Step], outcome: Outcome) -> Outcome:
-        """Leave the code, but end what must not stay: maintenance off, workers running, replicas as they were."""
-        self._telling.go_calm()
+        """Keep the released code but revert temporary changes: maintenance off, workers running, previous replica counts."""
+        self._recorder.be_best_effort()
         self._pulse.doing = "the revert"
         calm = self._pulse.calm()
         for step in plan:
@@ -267,30 +267,30 @@ class Runner:
                 self._undo(step.of, calm)
         return with_undo_failures(outcome, self.state.undo_failed)
 
-    def _arrive(self) -> Outcome:
-        """The end of the plan; in a rollback with the failures that did not stop it."""
-        message = " ".join(told_of(failure) for failure in self._failures)
+    def _finish(self) -> Outcome:
+        """The outcome at the end of the plan; in a rollback it lists the failures that did not stop it."""
+        message = " ".join(describe_failure(failure) for failure in self._failures)
         if any(not isinstance(failure, Inconclusive) for failure in self._failures):
             return Outcome("failed", 5, message)
         return Outcome("inconclusive", 6, message) if self._failures else Outcome("succeeded", 0)
 
     def _announce(self, plan: Sequence[Step], outcome: Outcome) -> None:
-        """Tell the outcome also when the plan did not get there; a failure of that changes nothing any more."""
+        """Send announcements of the outcome even if the plan did not reach them; their failures do not change it."""
         self.run = replace(self.run, outcome=outcome.word)
         for step in plan:
             if isinstance(step, Action) and step.always and step.key not in self.state.done:
                 self._at = step.key
                 try:
                     result = step.perform(self.run, self._pulse.calm())
-                    self._tell(step.key, "applied", {"result": result})
-                except Exception as failure:  # noqa: BLE001 - the outcome stands already
-                    self._record(as_error(failure))
+                    self._record(step.key, "applied", {"result": result})
+                except Exception as failure:  # noqa: BLE001 - the outcome is already decided
+                    self._record_failure(as_error(failure))
 
-    def _record(self, failure: CartctlError) -> None:
-        self._telling.record(self._at, failure)
+    def _record_failure(self, failure: CartctlError) -> None:
+        self._recorder.record_failure(self._at, failure)
 
-    def _tell(self, key: str, event: str, data: Mapping[str, Any]) -> None:
-        self._telling.tell(key, event, data)
+    def _record(self, key: str, event: str, data: Mapping[str, Any]) -> None:
+        self._recorder.record(key, event, data)
 
 
 def _took(started: float) -> dict[str, Any]:

@@ -234,7 +234,7 @@ def test_a_bug_in_a_rollback_stops_no_other_step(bench: Bench) -> None:
     state = State("r2")
     state.inherit(fold("r1", bench.file.events("r1")))
     plan = backward(bench.world)
-    outcome = bench.run((*plan[:2], Breaks(BUGS[0]), *plan[3:]), OnFailure.GO_ON, state=state)
+    outcome = bench.run((*plan[:2], Breaks(BUGS[0]), *plan[3:]), OnFailure.CONTINUE, state=state)
     assert (outcome.word, outcome.exit_code, bench.finished("r2")) == ("failed", 1, "failed")
     assert bench.world.read() == {**BEGINNING, "migrated": 1}
 

@@ -114,5 +114,5 @@ def test_a_rollback_is_not_refused_for_it(place: Path) -> None:
     """In need, putting things right goes first."""
     register("AlphaBravo")
     place.write_text(json.dumps({"text": "AlphaBravo"}))
-    outcome, _ = run(place, Words("words", ("text",), place, "x"), on_failure=OnFailure.GO_ON)
+    outcome, _ = run(place, Words("words", ("text",), place, "x"), on_failure=OnFailure.CONTINUE)
     assert (outcome.word, json.loads(place.read_text())) == ("succeeded", {"text": "x"})

@@ -165,7 +165,7 @@ def travel(
             at,
             "run",
             "started",
-            {"plan": "rollback" if on_failure is OnFailure.GO_ON else "deploy"},
+            {"plan": "rollback" if on_failure is OnFailure.CONTINUE else "deploy"},
         )
         journal.append(told)
         state.take(told)
@@ -196,7 +196,7 @@ def go(dsn: str, home: Path, verb: str) -> int:
         state.take(event)
     plan = backward(world) if verb == "rollback" else forward(world, 3 if verb == "fail" else 2)
     with RunLock(Postgres(dsn), journal, state.run, pulse, wait=5) as lock:
-        on_failure = OnFailure.GO_ON if verb == "rollback" else OnFailure.UNDO
+        on_failure = OnFailure.CONTINUE if verb == "rollback" else OnFailure.UNDO
         outcome = travel(plan, state, journal, lock, pulse=pulse, on_failure=on_failure)
     main.close()
     return outcome.exit_code

@@ -57,7 +57,7 @@ def travel(played: Played, home: Path, run: str, *plan: Step, of: State | None =
         lock=Free(),
         pulse=Pulse(),
         observe=lambda _: None,
-        on_failure=OnFailure.GO_ON,
+        on_failure=OnFailure.CONTINUE,
     )
     assert runner.execute(plan, {}).word == "succeeded"
     return state

@@ -1,4 +1,4 @@
-"""Telling of a run: to its journal, which must hold an event before anything acts on it, and to whoever watches."""
+"""Records the events of a run: durable in its journal before anything acts on them, then shown to the observer."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -17,59 +17,59 @@ Observer: TypeAlias = Callable[[Event], None]
 _log = logging.getLogger("cartctl")
 
 
-class Telling:
-    """The journal and the observer of one run; its state is folded from what is told.
+class EventRecorder:
+    """The journal and the observer of one run; the state is folded from the recorded events.
 
-    Once `calm` (the run reverts, settles or ends) nothing here raises: neither a journal nor a display may stop an undo.
+    In best-effort mode (the run reverts, settles or ends) nothing here raises: a failing journal or display must not stop an undo.
     """
 
     def __init__(self, state: State, journal: KeptJournal, observe: Observer) -> None:
         self._state = state
         self._journal = journal
         self._observe: Observer | None = observe
-        self.calm = False
-        self.bug: CartctlError | None = None  # the first exception that no code expected
-        self.unwritten: Exception | None = None  # why an event of a calm run is in no journal
+        self.best_effort = False
+        self.bug: CartctlError | None = None  # the first unexpected exception
+        self.unwritten: Exception | None = None  # why an event could not be written in best-effort mode
 
-    def go_calm(self) -> None:
-        """From here on the way back goes first: a journal that takes nothing and a broken display stop nothing."""
+    def be_best_effort(self) -> None:
+        """Enter best-effort mode: from here on, failures of the journal or the display are recorded but not raised."""
         self._journal.may_miss()
-        self.calm = True
+        self.best_effort = True
 
-    def tell(self, key: str, event: str, data: Mapping[str, Any]) -> None:
+    def record(self, key: str, event: str, data: Mapping[str, Any]) -> None:
         """Journal an event, fold it into the state, and show it."""
         entry = self._event(key, event, data)
         try:
             self._journal.append(entry)
         except Exception as failed:
-            if not self.calm:
+            if not self.best_effort:
                 raise
             self.unwritten = failed
         self._state.take(entry)
         self.show(entry)
 
     def begin(self, key: str, event: str) -> None:
-        """Show the beginning of something, which no journal keeps."""
+        """Show that something begins; the journal does not record it."""
         self.show(self._event(key, event, {}))
 
     def show(self, event: Event) -> None:
-        """Tell the observer; one that has raised is told nothing any more."""
+        """Pass the event to the observer; after its first exception it is not called again."""
         if self._observe is None:
             return
         try:
             self._observe(event)
         except Exception as bug:
             self._observe = None
-            if not self.calm:
+            if not self.best_effort:
                 raise
-            self.expect(bug)
+            self.to_error(bug)
 
-    def record(self, key: str, failure: CartctlError) -> None:
-        """Journal what failed."""
-        self.tell(key, "failed", {"code": failure.code, "message": failure.message, "hint": failure.hint})
+    def record_failure(self, key: str, failure: CartctlError) -> None:
+        """Record a failure."""
+        self.record(key, "failed", {"code": failure.code, "message": failure.message, "hint": failure.hint})
 
-    def expect(self, failure: Exception) -> CartctlError:
-        """A failure as one that has a sentence; the first that is a bug is kept, its traceback shown with --debug alone."""
+    def to_error(self, failure: Exception) -> CartctlError:
+        """Convert any exception to a CartctlError; remember the first bug and log its traceback (shown with --debug)."""
         error = as_error(failure)
         if error is not failure and error.exit_code == 1:
             self.bug = self.bug or error
@@ -77,16 +77,16 @@ class Telling:
         return error
 
     def conclude(self, outcome: Outcome, *, left: bool) -> Outcome:
-        """After a bug exit code 1; where a revert failed as well (or `left` something), 5, and the run stays open."""
+        """Exit code 1 after a bug; 5 and an open run if a revert failed as well, or if something is `left` to revert."""
         if self.bug is None:
             return outcome
         return after_bug(outcome, not_reverted=left or bool(self._state.undo_failed))
 
     def confirm_written(self, outcome: Outcome) -> Outcome:
-        """The outcome, unless no journal has taken its end: that needs an operator."""
+        """The outcome, with exit code 5 if its last events are in no journal."""
         if self.unwritten is None:
             return outcome
-        lost = self.expect(self.unwritten).message
+        lost = self.to_error(self.unwritten).message
         return replace(
             outcome, exit_code=5, message=f"{outcome.message} The journal is incomplete: {lost}".strip()
         )

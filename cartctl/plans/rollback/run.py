@@ -58,7 +58,7 @@ def take_back(ports: Ports, options: Wanted, view: View, say: Callable[[str], No
                 phases,
                 facts={"database": options.database},
                 of=deployment.run,
-                on_failure=OnFailure.GO_ON,
+                on_failure=OnFailure.CONTINUE,
                 next_commands=_next_commands(ports.env.name, state),
             )
             report = carry_out(journey, state, ports, journals, lock=lock, pulse=pulse, view=view)
