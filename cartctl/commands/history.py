@@ -7,7 +7,7 @@ import typer
 from cartctl.commands.options import Options
 
 if TYPE_CHECKING:
-    from cartctl.engine.journal.replicated_journal import KeptJournal
+    from cartctl.engine.journal.replicated_journal import ReplicatedJournal
     from cartctl.engine.report import RunReport
 
 
@@ -34,7 +34,7 @@ def history(
     options.show(History(tuple(runs)))
 
 
-def _report(journal: "KeptJournal", run: str) -> "RunReport":
+def _report(journal: "ReplicatedJournal", run: str) -> "RunReport":
     """One run's report; a damaged one hides no other."""
     from cartctl.engine.journal.lines import DamagedJournal
     from cartctl.engine.report import report, unreadable

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from cartctl.engine.journal.replicated_journal import KeptJournal
+from cartctl.engine.journal.replicated_journal import ReplicatedJournal
 from cartctl.engine.model import Event, Evidence
 from cartctl.engine.outcome import Outcome
 from cartctl.engine.pulse import Pulse
@@ -26,7 +26,7 @@ class Stopping:
     """
 
     state: State
-    journal: KeptJournal
+    journal: ReplicatedJournal
     words: Mapping[str, str]
     next_command: str
     changed: Callable[[], bool]

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, assert_never
 
 from cartctl.engine.evidence import ChangedBySomebodyElse, dump, load, refuse_foreign, refuse_secrets, revert
 from cartctl.engine.journal.recorder import EventRecorder, Observer
-from cartctl.engine.journal.replicated_journal import KeptJournal
+from cartctl.engine.journal.replicated_journal import ReplicatedJournal
 from cartctl.engine.lock import Lock, StopRequested
 from cartctl.engine.model import (
     Action,
@@ -59,7 +59,7 @@ class Runner:
         self,
         run: Run,
         state: State,
-        journal: KeptJournal,
+        journal: ReplicatedJournal,
         *,
         kinds: Kinds,
         lock: Lock,

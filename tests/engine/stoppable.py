@@ -17,7 +17,7 @@ from cartctl import __main__, commands
 from cartctl.adapters import programs
 from cartctl.commands.options import Options
 from cartctl.engine import signals
-from cartctl.engine.journal.replicated_journal import KeptJournal
+from cartctl.engine.journal.replicated_journal import ReplicatedJournal
 from cartctl.engine.journal.stores import FileJournal
 from cartctl.engine.outcome import OnFailure
 from cartctl.engine.pulse import Pulse
@@ -94,7 +94,7 @@ def run(home: Path) -> None:
     toy.KINDS["number"] = lambda key, names: (Slow if key == "release" else Set)(key, names, world)
     plan = forward(world)
     plan = (*plan[:5], Slow("release", ("image",), world, 2), *plan[6:])
-    state, journal, pulse = State("r1"), KeptJournal(FileJournal(home / "runs"), []), Pulse()
+    state, journal, pulse = State("r1"), ReplicatedJournal(FileJournal(home / "runs"), []), Pulse()
     words = {"workers.stop": "workers stopped"}
     stopping = Stopping(state, journal, words, "cartctl deploy --resume", lambda: True)
     with signals.interruptible(pulse), stopping.at_once(pulse):

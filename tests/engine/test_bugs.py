@@ -10,7 +10,7 @@ import pytest
 
 from cartctl.adapters.postgres import Postgres
 from cartctl.config.model.environment import Monitor, Thresholds
-from cartctl.engine.journal.replicated_journal import KeptJournal
+from cartctl.engine.journal.replicated_journal import ReplicatedJournal
 from cartctl.engine.journal.stores import FileJournal, PostgresJournal
 from cartctl.engine.lock import RunLock
 from cartctl.engine.model import Action, Check, Checks, Event, Run, Step
@@ -102,7 +102,7 @@ class Bench:
         """One run of a plan as r1, or of a given state."""
         state = more.pop("state", None) or State("r1")
         more.setdefault("observe", self.seen.append)
-        return travel(plan, state, KeptJournal(self.file, []), Free(), on_failure=on_failure, **more)
+        return travel(plan, state, ReplicatedJournal(self.file, []), Free(), on_failure=on_failure, **more)
 
     def finished(self, run: str = "r1") -> str | None:
         """The run's outcome in the journal, also as its history."""
@@ -269,7 +269,7 @@ def test_a_journal_that_takes_nothing_stops_no_undo(bench: Bench, event: str) ->
     outcome = travel(
         (*forward(bench.world)[:4], *forward(bench.world, wanted_health=3)[5:]),
         state,
-        KeptJournal(full, []),
+        ReplicatedJournal(full, []),
         Free(),
         on_failure=OnFailure.UNDO,
     )

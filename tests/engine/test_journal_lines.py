@@ -8,7 +8,7 @@ import pytest
 
 from cartctl.adapters.postgres import Postgres, sql
 from cartctl.engine.journal.lines import DamagedJournal, is_cut_short, to_line
-from cartctl.engine.journal.replicated_journal import KeptJournal, catch_up
+from cartctl.engine.journal.replicated_journal import ReplicatedJournal, catch_up
 from cartctl.engine.journal.stores import FileJournal, PostgresJournal
 from cartctl.engine.model import Event
 from cartctl.errors import ConfigError
@@ -94,7 +94,7 @@ def test_a_damaged_row_is_named(empty_database: Postgres, change: str) -> None:
         with empty_database.session("test") as connection:
             connection.execute(sql.SQL(f"UPDATE cartctl_journal.event SET {change}"))
         with pytest.raises(DamagedJournal, match="run r1 in the database, event 1: "):
-            KeptJournal(main, []).events("r1")
+            ReplicatedJournal(main, []).events("r1")
         assert main.runs() == ["r1"]
 
 

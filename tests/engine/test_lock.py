@@ -10,7 +10,7 @@ import pytest
 
 from cartctl.adapters.postgres import Postgres
 from cartctl.engine.journal.cluster_copy import KEPT_RUNS, ClusterJournal
-from cartctl.engine.journal.replicated_journal import KeptJournal, catch_up
+from cartctl.engine.journal.replicated_journal import ReplicatedJournal, catch_up
 from cartctl.engine.journal.stores import FileJournal, PostgresJournal
 from cartctl.engine.lock import RunLock, StopRequested, find_holder, hand_over
 from cartctl.engine.model import Event
@@ -111,7 +111,7 @@ def test_what_was_written_without_the_database_is_copied_back_once(
 ) -> None:
     """Events kept locally reach the database later, in order and without repetition."""
     file = FileJournal(tmp_path_factory.mktemp("runs"))
-    kept = KeptJournal(None, [file])
+    kept = ReplicatedJournal(None, [file])
     for name in ("started", "undoing", "finished"):
         kept.append(Event("r1", datetime.now(UTC), "run", name, {"plan": "rollback", "outcome": "succeeded"}))
     assert (catch_up(journal, file), catch_up(journal, file)) == (3, 0)
@@ -180,7 +180,7 @@ def test_without_the_database_the_keepers_know_together(tmp_path_factory: pytest
     old, new = (FileJournal(tmp_path_factory.mktemp(name)) for name in ("old", "new"))
     for keeper, run in ((old, "20260101"), (new, "20260101"), (new, "20260102")):
         keeper.append(Event(run, datetime(2026, 1, 1, tzinfo=UTC), "run", "started", {"plan": "deploy"}))
-    kept = KeptJournal(None, [old, new])
+    kept = ReplicatedJournal(None, [old, new])
     assert (kept.runs(), len(kept.events("20260101"))) == (["20260102", "20260101"], 1)
     assert kept.open_runs() == ["20260102", "20260101"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cartctl.engine.evidence import ChangedBySomebodyElse, refuse_foreign
-from cartctl.engine.journal.replicated_journal import KeptJournal
+from cartctl.engine.journal.replicated_journal import ReplicatedJournal
 from cartctl.engine.journal.stores import FileJournal
 from cartctl.engine.model import Change, Check, CheckResult, Checks, Evidence, Verdict
 from cartctl.engine.outcome import OnFailure
@@ -72,7 +72,7 @@ def test_changes_are_undone_newest_first(memory: type[Memory], tmp_path: Path) -
     """A later change may rest on an earlier one: a release on the maintenance mode that hides it."""
     plan = (Memory("one", ("a",), 2), Memory("two", ("b",), 2), Memory("three", ("c",), 2), Fails())
     journal = FileJournal(tmp_path / "runs")
-    outcome = toy.travel(plan, State("r1"), KeptJournal(journal, []), Held(), on_failure=OnFailure.UNDO)
+    outcome = toy.travel(plan, State("r1"), ReplicatedJournal(journal, []), Held(), on_failure=OnFailure.UNDO)
     assert outcome.word == "rolled_back"
     assert memory.moves[3:] == [("c", 1), ("b", 1), ("a", 1)]
     assert [event.key for event in journal.events("r1") if event.event == "restored"] == [

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cartctl.adapters.effects import effect
-from cartctl.engine.journal.replicated_journal import KeptJournal
+from cartctl.engine.journal.replicated_journal import ReplicatedJournal
 from cartctl.engine.journal.stores import FileJournal
 from cartctl.engine.lock import Lock, StopRequested
 from cartctl.engine.model import Check, CheckResult, Checks, Restore, Skip, Step, Verdict
@@ -72,7 +72,7 @@ def _travel(
     lock: Lock | None = None,
 ) -> tuple[Outcome, FileJournal]:
     file = FileJournal(world.path.parent / "runs")
-    kept = KeptJournal(file, [])
+    kept = ReplicatedJournal(file, [])
     outcome = toy.travel(plan, state or State("r1"), kept, lock or Free(), pulse=pulse, on_failure=on_failure)
     return outcome, file
 

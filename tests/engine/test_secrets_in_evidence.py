@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from cartctl.engine.journal.replicated_journal import KeptJournal
+from cartctl.engine.journal.replicated_journal import ReplicatedJournal
 from cartctl.engine.journal.stores import FileJournal
 from cartctl.engine.model import Change
 from cartctl.engine.outcome import OnFailure, Outcome
@@ -68,7 +68,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run(place: Path, *plan: Words, on_failure: OnFailure = OnFailure.UNDO) -> tuple[Outcome, FileJournal]:
     """A run of these steps, and its journal."""
     file = FileJournal(place.parent / "runs")
-    outcome = toy.travel(plan, State("r1"), KeptJournal(file, []), Free(), on_failure=on_failure)
+    outcome = toy.travel(plan, State("r1"), ReplicatedJournal(file, []), Free(), on_failure=on_failure)
     return outcome, file
 
 

@@ -16,7 +16,7 @@ from cartctl.adapters import effects
 from cartctl.adapters.effects import effect
 from cartctl.adapters.postgres import Postgres
 from cartctl.engine.journal.recorder import Observer
-from cartctl.engine.journal.replicated_journal import KeptJournal
+from cartctl.engine.journal.replicated_journal import ReplicatedJournal
 from cartctl.engine.journal.stores import FileJournal, PostgresJournal
 from cartctl.engine.lock import Lock, RunLock
 from cartctl.engine.model import (
@@ -150,7 +150,7 @@ def backward(world: World) -> tuple[Step, ...]:
 def travel(
     plan: tuple[Step, ...],
     state: State,
-    journal: KeptJournal,
+    journal: ReplicatedJournal,
     lock: Lock,
     *,
     pulse: Pulse | None = None,
@@ -188,7 +188,7 @@ def go(dsn: str, home: Path, verb: str) -> int:
     World.here = world = World(home / "world.json")
     main, file, pulse = PostgresJournal(Postgres(dsn)), FileJournal(home / "runs"), Pulse()
     main.prepare()
-    journal = KeptJournal(main, [file])
+    journal = ReplicatedJournal(main, [file])
     state = State("r2") if verb == "rollback" else State("r1")
     if verb == "rollback":
         state.inherit(fold("r1", journal.events("r1")))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cartctl.adapters.cluster import Image
-from cartctl.engine.journal.replicated_journal import KeptJournal
+from cartctl.engine.journal.replicated_journal import ReplicatedJournal
 from cartctl.engine.journal.stores import FileJournal
 from cartctl.engine.model import Restore, Run, Step
 from cartctl.engine.outcome import OnFailure
@@ -52,7 +52,7 @@ def travel(played: Played, home: Path, run: str, *plan: Step, of: State | None =
     runner = Runner(
         now,
         state,
-        KeptJournal(file, []),
+        ReplicatedJournal(file, []),
         kinds=kinds,
         lock=Free(),
         pulse=Pulse(),

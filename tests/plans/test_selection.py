@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cartctl.engine.journal.replicated_journal import KeptJournal
+from cartctl.engine.journal.replicated_journal import ReplicatedJournal
 from cartctl.engine.journal.stores import FileJournal
 from cartctl.engine.model import Event
 from cartctl.errors import Refused
@@ -24,7 +24,7 @@ class Story:
     def __init__(self, directory: Path) -> None:
         self._file = FileJournal(directory)
         self._told = 0
-        self.journals = Journals(KeptJournal(None, [self._file]), None)
+        self.journals = Journals(ReplicatedJournal(None, [self._file]), None)
 
     def tell(self, run: str, key: str, event: str, **data: Any) -> None:
         """One event."""

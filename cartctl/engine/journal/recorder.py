@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
-from cartctl.engine.journal.replicated_journal import KeptJournal
+from cartctl.engine.journal.replicated_journal import ReplicatedJournal
 from cartctl.engine.model import Event
 from cartctl.engine.outcome import Outcome, after_bug
 from cartctl.engine.state import State
@@ -23,7 +23,7 @@ class EventRecorder:
     In best-effort mode (the run reverts, settles or ends) nothing here raises: a failing journal or display must not stop an undo.
     """
 
-    def __init__(self, state: State, journal: KeptJournal, observe: Observer) -> None:
+    def __init__(self, state: State, journal: ReplicatedJournal, observe: Observer) -> None:
         self._state = state
         self._journal = journal
         self._observe: Observer | None = observe

@@ -10,7 +10,7 @@ from cartctl.engine.model import Event
 from cartctl.errors import StepFailed
 
 
-class KeptJournal:
+class ReplicatedJournal:
     """The database's journal with every event repeated in the keepers, so that one of them survives it.
 
     While `must` holds an event that the database does not take is an error; once a run has turned back

@@ -17,7 +17,7 @@ from cartctl.database.drop.drop import Allowed
 from cartctl.database.migrations.application_files import read_application
 from cartctl.database.migrations.ledger import read_ledger
 from cartctl.database.migrations.status import status
-from cartctl.engine.journal.replicated_journal import KeptJournal
+from cartctl.engine.journal.replicated_journal import ReplicatedJournal
 from cartctl.engine.journal.stores import FileJournal, PostgresJournal
 from cartctl.engine.lock import whoami
 from cartctl.engine.model import CheckResult, Checks, Event, Run, Verdict
@@ -201,6 +201,6 @@ def _record(ports: Ports, began: datetime, fingerprint: str, outcome: str, code:
     started = {"plan": PLAN, "env": ports.env.name, "version": __version__, **whoami()}
     end = {"outcome": outcome, "exit_code": code, "message": message}
     with closing(PostgresJournal(ports.state)) as main:
-        journal = KeptJournal(main, [FileJournal(ports.directory / "runs")])
+        journal = ReplicatedJournal(main, [FileJournal(ports.directory / "runs")])
         journal.append(Event(run, began, RUN, "started", {**started, "of_what": _identity(fingerprint)}))
         journal.append(Event(run, datetime.now(UTC), RUN, "finished", end))

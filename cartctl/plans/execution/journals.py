@@ -9,7 +9,7 @@ from cartctl.adapters.cluster import ClusterUnreachable
 from cartctl.adapters.postgres import DatabaseUnreachable, SqlFailed
 from cartctl.database.drop.differences import NOTHING, is_ours
 from cartctl.engine.journal.cluster_copy import ClusterJournal
-from cartctl.engine.journal.replicated_journal import KeptJournal, catch_up
+from cartctl.engine.journal.replicated_journal import ReplicatedJournal, catch_up
 from cartctl.engine.journal.stores import FileJournal, JournalRefused, PostgresJournal
 from cartctl.engine.model import Evidence
 from cartctl.engine.state import State, fold
@@ -34,7 +34,7 @@ MIGRATING = ("deploy", "migrate")  # plans that make the cart's tables
 class Journals:
     """All journals as one, and the database's own (None while it is gone)."""
 
-    kept: KeptJournal
+    kept: ReplicatedJournal
     main: PostgresJournal | None
 
     @property
@@ -145,6 +145,6 @@ def open_journals(
         except (DatabaseUnreachable, SqlFailed, JournalRefused):
             if not without_database:
                 raise
-            yield Journals(KeptJournal(None, [*replicas]), None)
+            yield Journals(ReplicatedJournal(None, [*replicas]), None)
         else:
-            yield Journals(KeptJournal(main, [*replicas]), main)
+            yield Journals(ReplicatedJournal(main, [*replicas]), main)

@@ -9,7 +9,7 @@ from typing import Any
 
 from cartctl.adapters.flag_store import Stored
 from cartctl.config.model.stages import Stage, read_stages
-from cartctl.engine.journal.replicated_journal import KeptJournal
+from cartctl.engine.journal.replicated_journal import ReplicatedJournal
 from cartctl.engine.journal.stores import FileJournal
 from cartctl.errors import Refused
 from cartctl.plans.execution import step_factories
@@ -140,7 +140,7 @@ def open_desk(
     """
     with open_journals(ports, read_only=read_only, without_database=without_database) as journals:
         file = FileJournal(ports.directory / "runs")
-        rollout_journals = Journals(KeptJournal(journals.main, [file]), journals.main)
+        rollout_journals = Journals(ReplicatedJournal(journals.main, [file]), journals.main)
         yield Desk(ports, rollout_journals, clock or _clock_of(ports, journals), file)
 
 

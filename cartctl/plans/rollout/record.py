@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from cartctl.engine.journal.replicated_journal import KeptJournal
+from cartctl.engine.journal.replicated_journal import ReplicatedJournal
 from cartctl.engine.journal.stores import FileJournal
 from cartctl.engine.model import Event
 from cartctl.plans.execution.journals import open_journals
@@ -13,7 +13,7 @@ from cartctl.ports import Ports
 from cartctl.rollout.record import Record, Step, fold, read_step
 
 
-def read_record(journal: KeptJournal, file: FileJournal) -> Record:
+def read_record(journal: ReplicatedJournal, file: FileJournal) -> Record:
     """What the runs tell, also those that the database missed and the file has."""
     return fold(sorted(_steps(journal, file), key=lambda step: step.at or datetime.min.replace(tzinfo=UTC)))
 
@@ -28,7 +28,7 @@ def began_with(ports: Ports) -> Mapping[str, Any]:
     return record.frozen if record.begun else {}
 
 
-def _steps(journal: KeptJournal, file: FileJournal) -> Iterator[Step]:
+def _steps(journal: ReplicatedJournal, file: FileJournal) -> Iterator[Step]:
     for run in dict.fromkeys([*journal.runs(), *file.runs()]):
         events = journal.events(run)
         step = read_step(events) or _taken_back(events)

@@ -10,7 +10,7 @@ from cartctl.adapters.postgres import DatabaseUnreachable, NamedServer
 from cartctl.adapters.postgres_server.scratch import scratch_server
 from cartctl.database.catalogue import fingerprint_hash
 from cartctl.database.drop.restore_rows import PutBack
-from cartctl.engine.journal.replicated_journal import KeptJournal
+from cartctl.engine.journal.replicated_journal import ReplicatedJournal
 from cartctl.engine.journal.stores import FileJournal, PostgresJournal
 from cartctl.engine.lock import RunLock, whoami
 from cartctl.engine.model import CheckResult, Checks, Event, Verdict
@@ -103,7 +103,7 @@ def _tell(ports: Ports, run: str, began: datetime, result: dict[str, Any]) -> No
     end = {"outcome": "succeeded", "exit_code": 0, "message": ""}
     with closing(PostgresJournal(ports.state)) as main:
         main.prepare()
-        journal = KeptJournal(main, [FileJournal(ports.directory / "runs")])
+        journal = ReplicatedJournal(main, [FileJournal(ports.directory / "runs")])
         for event in (
             started,
             replace(started, at=datetime.now(UTC), key="restore", event="applied", data={"result": result}),
