@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cartctl.engine.pulse import Pulse
 
 
-class ChangedBySomebodyElse(Refused):
+class ModifiedExternally(Refused):
     """A value is neither what it was nor what this run asked for."""
 
     code = "changed_by_somebody_else"
@@ -58,31 +58,31 @@ def guard_revert(change: Change[Any], evidence: Evidence) -> list[str]:
     """Refuse a revert that could not be done, before anything is reverted. Read-only.
 
     `change` is rebuilt from `evidence`. Returns remarks about changes of others that the revert keeps. Raises
-    ChangedBySomebodyElse, and Refused for what could not take effect now. A plan's preview and its run both call it.
+    ModifiedExternally, and Refused for what could not take effect now. A plan's preview and its run both call it.
     """
     change.guard(load(change, evidence.before))
-    refuse_foreign(change, evidence)
+    refuse_modified(change, evidence)
     return change.remarks(evidence)
 
 
 def revert(change: Change[Any], evidence: Evidence, pulse: "Pulse") -> list[str]:
     """Move a Change's values back to what they were. Returns remarks about changes of others that were kept.
 
-    Raises ChangedBySomebodyElse before anything is moved, and what `move` raises.
+    Raises ModifiedExternally before anything is moved, and what `move` raises.
     """
-    refuse_foreign(change, evidence)
+    refuse_modified(change, evidence)
     remarks = change.remarks(evidence)
     change.move(load(change, evidence.before), pulse)
     return remarks
 
 
-def refuse_foreign(change: Change[Any], evidence: Evidence) -> None:
-    """Raise ChangedBySomebodyElse, with the difference, when a value is none that the run knows. Read-only."""
+def refuse_modified(change: Change[Any], evidence: Evidence) -> None:
+    """Raise ModifiedExternally, with the difference, when a value is none that the run knows. Read-only."""
     ours = [load(change, values) for values in (evidence.before, *evidence.to)]
     for name, now in change.observe(evidence.names).items():
         if all(now != values.get(name) for values in ours):
             known = dict.fromkeys(change.show(name, values[name]) for values in ours if name in values)
-            raise ChangedBySomebodyElse(
+            raise ModifiedExternally(
                 f"{name} is {change.show(name, now)}, which this run neither found nor set ({', '.join(known)}):"
                 " it was changed by somebody else.",
                 hint="Set it to one of these by hand, then run the command again.",

@@ -54,7 +54,7 @@ class Stopping:
         return stopped(f"Stopped at once{during}. {left}", hint=f"Next: {self.next_command}")
 
     def _journal_end(self, stop: Interrupted) -> None:
-        self.journal.may_miss()
+        self.journal.make_database_optional()
         outcome = Outcome("interrupted", stop.exit_code, stop.message, self.next_command)
         end = "interrupted" if self.changed() else "finished"
         self.journal.append(Event(self.state.run, datetime.now(UTC), RUN, end, outcome.to_json()))

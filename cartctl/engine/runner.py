@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias, assert_never
 
-from cartctl.engine.evidence import ChangedBySomebodyElse, dump, load, refuse_foreign, refuse_secrets, revert
+from cartctl.engine.evidence import ModifiedExternally, dump, load, refuse_modified, refuse_secrets, revert
 from cartctl.engine.journal.recorder import EventRecorder, Observer
 from cartctl.engine.journal.replicated_journal import ReplicatedJournal
 from cartctl.engine.lock import Lock, StopRequested
@@ -88,7 +88,7 @@ class Runner:
         nothing; a function if it depends on what the run did. `first`, already in the journal, is shown before the first step.
         """
         if self._on_failure is OnFailure.CONTINUE:
-            self._journal.may_miss()
+            self._journal.make_database_optional()
         outcome = self._recorder.conclude(self._run_plan(plan, first), left=self._left())
         self._recorder.be_best_effort()
         if outcome.ended:
@@ -142,7 +142,7 @@ class Runner:
             except (Interrupted, LockLost):
                 raise
             except Exception as failure:
-                late = isinstance(step, Restore) and isinstance(failure, ChangedBySomebodyElse)
+                late = isinstance(step, Restore) and isinstance(failure, ModifiedExternally)
                 if self._on_failure is not OnFailure.CONTINUE and not late:
                     raise
                 error = self._recorder.to_error(failure)
@@ -191,7 +191,7 @@ class Runner:
         change.run = self.run.id
         known = self.state.evidence.get(change.key)
         if known:
-            refuse_foreign(change, known)
+            refuse_modified(change, known)
         before = load(change, known.before) if known else change.observe(change.names)
         to = change.target(before)
         if known is None or dump(change, to) not in known.to:

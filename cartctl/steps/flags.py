@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from cartctl.adapters.cluster import SettingsChanged
 from cartctl.adapters.flag_store import FlagStore, Stored
-from cartctl.engine.evidence import ChangedBySomebodyElse
+from cartctl.engine.evidence import ModifiedExternally
 from cartctl.engine.model import Change
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import StepFailed
@@ -45,7 +45,7 @@ class Flags(Change[Any]):
     def move(self, to: Mapping[str, Any], pulse: Pulse) -> None:
         """Write in one write what differs, on a fresh reading whenever somebody else wrote to another part in between.
 
-        Raises ChangedBySomebodyElse when it was one of these values.
+        Raises ModifiedExternally when it was one of these values.
         """
         first: dict[str, Any] | None = None
         for left in reversed(range(ATTEMPTS)):
@@ -67,7 +67,7 @@ class Flags(Change[Any]):
     def _refuse_changed(self, first: Mapping[str, Any] | None, now: Mapping[str, Any]) -> None:
         changed = [name for name in now if first is not None and now[name] != first.get(name)]
         if changed:
-            raise ChangedBySomebodyElse(
+            raise ModifiedExternally(
                 f"{self._store.place}: {', '.join(changed)} was changed by somebody else in the meantime.",
                 hint="Look at it with cartctl flags list, then run the command again.",
             )

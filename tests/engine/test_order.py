@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cartctl.engine.evidence import ChangedBySomebodyElse, refuse_foreign
+from cartctl.engine.evidence import ModifiedExternally, refuse_modified
 from cartctl.engine.journal.replicated_journal import ReplicatedJournal
 from cartctl.engine.journal.stores import FileJournal
 from cartctl.engine.model import Change, Check, CheckResult, Checks, Evidence, Verdict
@@ -86,11 +86,11 @@ def test_changes_are_undone_newest_first(memory: type[Memory], tmp_path: Path) -
 def test_every_target_of_a_run_is_its_own(memory: type[Memory], now: int) -> None:
     """A resumed run may have journalled a second target; a kill may have left the value at the first."""
     memory.numbers["a"] = now
-    refuse_foreign(Memory("one", ("a",)), Evidence("memory", ("a",), {"a": 1}, ({"a": 2}, {"a": 3})))
+    refuse_modified(Memory("one", ("a",)), Evidence("memory", ("a",), {"a": 1}, ({"a": 2}, {"a": 3})))
 
 
 def test_a_value_that_is_no_target_was_changed_externally(memory: type[Memory]) -> None:
     """Neither the previous value nor a target: the undo is refused."""
     memory.numbers["a"] = 4
-    with pytest.raises(ChangedBySomebodyElse, match="4"):
-        refuse_foreign(Memory("one", ("a",)), Evidence("memory", ("a",), {"a": 1}, ({"a": 2}, {"a": 3})))
+    with pytest.raises(ModifiedExternally, match="4"):
+        refuse_modified(Memory("one", ("a",)), Evidence("memory", ("a",), {"a": 1}, ({"a": 2}, {"a": 3})))

@@ -15,7 +15,7 @@ from cartctl.adapters.kubernetes.client.api import Api
 from cartctl.adapters.kubernetes.client.responses import ClusterForbidden, ClusterRefused
 from cartctl.adapters.kubernetes.client.watch import Collection
 from cartctl.adapters.kubernetes.cluster import Kubernetes
-from cartctl.engine.evidence import ChangedBySomebodyElse
+from cartctl.engine.evidence import ModifiedExternally
 from cartctl.engine.pulse import Pulse
 from cartctl.steps.rollout import RolloutFailed
 from tests.kubernetes.fixture import Played, Small, wait_until
@@ -226,7 +226,7 @@ def test_an_undo_decides_on_what_stands_in_the_cluster_now(
     played.patch(
         "apps/v1", "deployments", "payment-api", {"spec": {"template": {"spec": {"containers": [container]}}}}
     )
-    with pytest.raises(ChangedBySomebodyElse):
+    with pytest.raises(ModifiedExternally):
         take_back(played, evidence)
 
 
@@ -326,6 +326,6 @@ def test_somebody_releasing_at_the_same_time_is_seen(played: Played) -> None:
     evidence = carry_out(release(played, {API: "acme/api:2"}))
     played.cluster.set_images("payment-api", {"api": "acme/api:theirs"}, cause="somebody")
     played.settle()
-    with pytest.raises(ChangedBySomebodyElse, match="acme/api:theirs"):
+    with pytest.raises(ModifiedExternally, match="acme/api:theirs"):
         take_back(played, evidence)
     assert played.refs() == {"api": "acme/api:theirs"}

@@ -9,7 +9,7 @@ import pytest
 
 from cartctl.adapters.flag_store import ConfigMapFlags
 from cartctl.adapters.kubernetes.client.responses import ClusterForbidden
-from cartctl.engine.evidence import ChangedBySomebodyElse
+from cartctl.engine.evidence import ModifiedExternally
 from cartctl.engine.pulse import Pulse
 from cartctl.rollout.document import FLAGS, Setting, read_setting, render
 from cartctl.rollout.evaluation import Evaluation
@@ -79,6 +79,6 @@ def test_our_own_flag_changed_in_between_is_not_written_over(small: Small) -> No
     once(small, lambda: put(small, {FLAGS[1]: OTHER}))
     change = step(small)
     to = change.target(change.observe(change.names))
-    with pytest.raises(ChangedBySomebodyElse, match=FLAGS[1]):
+    with pytest.raises(ModifiedExternally, match=FLAGS[1]):
         change.move(to, Pulse())
     assert json.loads(small.cluster.settings("cart-flags")["flags.json"]) == {"flags": {FLAGS[1]: OTHER}}

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cartctl.adapters.cluster import Image
-from cartctl.engine.evidence import ChangedBySomebodyElse, guard_revert
+from cartctl.engine.evidence import ModifiedExternally, guard_revert
 from cartctl.engine.model import Evidence
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused
@@ -67,7 +67,7 @@ def test_an_image_that_somebody_else_released_is_refused_by_its_name(small: Smal
     evidence = carry_out(release(small, {API: small.images.second}))
     change_container(small, env=ENVIRONMENT, image="acme/api:3")
     small.settle()
-    with pytest.raises(ChangedBySomebodyElse) as refused:
+    with pytest.raises(ModifiedExternally) as refused:
         take_back(small, evidence)
     assert refused.value.message == (
         "payment-api.api is acme/api:3, which this run neither found nor set (acme/api:1, acme/api:2):"

@@ -12,7 +12,7 @@ import pytest
 
 from cartctl.adapters.cluster import SettingsChanged
 from cartctl.adapters.flag_store import FileFlags, FlagsUnwritable
-from cartctl.engine.evidence import ChangedBySomebodyElse
+from cartctl.engine.evidence import ModifiedExternally
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import StepFailed
 from cartctl.rollout.document import (
@@ -100,7 +100,7 @@ def test_a_change_of_ours_in_between_is_refused(tmp_path: Path, monkeypatch: pyt
         raise SettingsChanged("changed")
 
     monkeypatch.setattr(FileFlags, "write", late)
-    with pytest.raises(ChangedBySomebodyElse, match=FLAGS[1]):
+    with pytest.raises(ModifiedExternally, match=FLAGS[1]):
         step.move(step.target(step.observe(step.names)), Pulse())
     assert path.read_text() == theirs
 

@@ -13,7 +13,7 @@ import pytest
 
 from cartctl.adapters.cluster import Image, UnknownDeployment
 from cartctl.config.load import load_environment
-from cartctl.engine.evidence import ChangedBySomebodyElse, dump, load, refuse_foreign
+from cartctl.engine.evidence import ModifiedExternally, dump, load, refuse_modified
 from cartctl.engine.model import Change, Evidence
 from cartctl.engine.pulse import Pulse, TimedOut
 from cartctl.errors import CartctlError
@@ -56,7 +56,7 @@ def test_a_change_goes_there_and_back_and_each_twice_is_once(
     change.move(to, Pulse())
     assert (change.observe(change.names), _revisions(sandbox)) == (to, revisions)
     back = kinds(ports)[evidence.kind](key, evidence.names)
-    refuse_foreign(back, evidence)
+    refuse_modified(back, evidence)
     back.move(load(back, evidence.before), Pulse())
     assert back.observe(evidence.names) == before
     wait_for(sandbox.settled)
@@ -93,8 +93,8 @@ def test_a_value_of_somebody_else_is_refused_with_the_difference(ports: Ports, s
         change.kind, change.names, dump(change, before), (dump(change, change.target(before)),)
     )
     sandbox.cluster.set_capacity("deployment/payment-api", 1)
-    with pytest.raises(ChangedBySomebodyElse, match="deployment/payment-api is 1"):
-        refuse_foreign(change, evidence)
+    with pytest.raises(ModifiedExternally, match="deployment/payment-api is 1"):
+        refuse_modified(change, evidence)
 
 
 def test_a_digest_that_moved_turns_a_release_red(ports: Ports) -> None:

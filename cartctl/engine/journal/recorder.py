@@ -33,7 +33,7 @@ class EventRecorder:
 
     def be_best_effort(self) -> None:
         """Enter best-effort mode: from here on, failures of the journal or the display are recorded but not raised."""
-        self._journal.may_miss()
+        self._journal.make_database_optional()
         self.best_effort = True
 
     def record(self, key: str, event: str, data: Mapping[str, Any]) -> None:

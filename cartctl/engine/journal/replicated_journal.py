@@ -1,4 +1,4 @@
-"""Several journals as one: the database is the authority, the keepers survive it."""
+"""Several journals as one: the database is the authority, the replicas survive it."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -11,20 +11,20 @@ from cartctl.errors import StepFailed
 
 
 class ReplicatedJournal:
-    """The database's journal with every event repeated in the keepers, so that one of them survives it.
+    """The database's journal with every event repeated in the replicas, so that one of them survives it.
 
     While `must` holds an event that the database does not take is an error; once a run has turned back
-    (`may_miss`) the keepers are enough, and `catch_up` brings the database up to date later.
+    (`make_database_optional`) the replicas are enough, and `catch_up` brings the database up to date later.
     """
 
     def __init__(self, main: Journal | None, replicas: list[Journal]) -> None:
         self._main = main
-        self._keepers = replicas
+        self._replicas = replicas
         self._must = main is not None
         self.behind = main is None
         self._lost: Exception | None = None  # why the database takes no more
 
-    def may_miss(self) -> None:
+    def make_database_optional(self) -> None:
         """From here on an undo goes first: a database that is gone stops nothing."""
         self._must = False
 
@@ -32,7 +32,7 @@ class ReplicatedJournal:
         """To the database, then to every keeper; a keeper that fails while another journal took it is no loss."""
         written = self._append_to_main(event)
         lost = self._lost
-        for replica in self._keepers:
+        for replica in self._replicas:
             try:
                 replica.append(event)
                 written = True
@@ -53,8 +53,8 @@ class ReplicatedJournal:
         return not self.behind
 
     def events(self, run: str) -> list[Event]:
-        """From the database; from all keepers together when it is gone or does not know the run."""
-        return self._events_of_main(run) or _merged(self._keepers, run)
+        """From the database; from all replicas together when it is gone or does not know the run."""
+        return self._events_of_main(run) or _merged(self._replicas, run)
 
     def _events_of_main(self, run: str) -> list[Event]:
         if self._main is None or self.behind:
@@ -68,10 +68,10 @@ class ReplicatedJournal:
             return []
 
     def runs(self) -> list[str]:
-        """Newest first: the database's, or those of all keepers together when it is gone."""
+        """Newest first: the database's, or those of all replicas together when it is gone."""
         if self._main is not None and not self.behind:
             return self._main.runs()
-        return sorted({run for replica in self._keepers for run in replica.runs()}, reverse=True)
+        return sorted({run for replica in self._replicas for run in replica.runs()}, reverse=True)
 
     def open_runs(self) -> list[str]:
         """Those that have no end, newest first."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, ClassVar, Literal
 
-from cartctl.engine.evidence import ChangedBySomebodyElse
+from cartctl.engine.evidence import ModifiedExternally
 from cartctl.engine.report import RunReport
 from cartctl.engine.state import State
 from cartctl.engine.view import View
@@ -120,7 +120,7 @@ def _undoing(inputs: Desk, options: Told) -> Proposal:
     moved = [name for name in evidence.names if evidence.to[-1].get(name) != evidence.before.get(name)]
     other = [name for name in moved if inputs.values.get(name) != evidence.to[-1].get(name)]
     if other:
-        raise ChangedBySomebodyElse(
+        raise ModifiedExternally(
             f"{', '.join(other)} has been changed since run {state.run}.",
             hint="Look at it with: cartctl flags list",
         )
