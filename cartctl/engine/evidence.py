@@ -1,4 +1,4 @@
-"""Evidence in and out of JSON, and the guard that no undo overwrites somebody else's change."""
+"""Evidence as JSON, and the guard that keeps an undo from overwriting external modifications."""
 
 import json
 from collections.abc import Mapping
@@ -17,48 +17,46 @@ if TYPE_CHECKING:
 
 
 class ModifiedExternally(Refused):
-    """A value is neither what it was nor what this run asked for."""
+    """A value is neither the previous one nor one that this run set."""
 
     code = "changed_by_somebody_else"
 
 
 def load(change: Change[Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON values as the Change's own type. Raises DamagedJournal for values of another."""
+    """Convert JSON values to the Change's value type. Raises DamagedJournal for any other values."""
     adapter: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, change.value])  # type: ignore[name-defined]
     try:
         return adapter.validate_python(values)
     except MALFORMED as wrong:
-        raise DamagedJournal(
-            f"What was recorded of {change.key}", "its values have an unknown form"
-        ) from wrong
+        raise DamagedJournal(f"The evidence of {change.key}", "its values have an unknown format") from wrong
 
 
 def dump(change: Change[Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """The Change's own values as JSON."""
+    """Convert the Change's values to JSON."""
     adapter: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, change.value])  # type: ignore[name-defined]
     dumped: dict[str, Any] = adapter.dump_python(dict(values), mode="json")
     return dumped
 
 
 def refuse_secrets(change: Change[Any], *values: Mapping[str, Any]) -> None:
-    """Raise Refused when JSON values that are about to become evidence hold a registered secret.
+    """Raise Refused if JSON values that are about to become evidence contain a registered secret.
 
-    Evidence is never masked afterwards, since an undo needs it as it is: a secret is kept out when it is made.
+    Evidence is never redacted, because an undo needs the exact values; so a secret must not get into it.
     """
     for named in values:
         for name, value in named.items():
             if contains_secret(json.dumps(value, ensure_ascii=False)):
                 raise Refused(
-                    f"{change.key}: the value of {name} holds a secret of this configuration, and the journal would keep it.",
-                    hint="Keep the secret out of that value, or choose another secret; then run the command again.",
+                    f"{change.key}: the value of {name} contains a secret of this configuration, which would be stored in the journal.",
+                    hint="Remove the secret from that value, or change the secret; then run the command again.",
                 )
 
 
 def guard_revert(change: Change[Any], evidence: Evidence) -> list[str]:
-    """Refuse a revert that could not be done, before anything is reverted. Read-only.
+    """Refuse a revert that would not succeed, before anything is reverted. Read-only.
 
-    `change` is rebuilt from `evidence`. Returns remarks about changes of others that the revert keeps. Raises
-    ModifiedExternally, and Refused for what could not take effect now. A plan's preview and its run both call it.
+    `change` is rebuilt from `evidence`. Returns remarks about external modifications that the revert keeps. Raises
+    ModifiedExternally, and Refused if the revert could not take effect now. Called by the preview and by the run.
     """
     change.guard(load(change, evidence.before))
     refuse_modified(change, evidence)
@@ -66,9 +64,9 @@ def guard_revert(change: Change[Any], evidence: Evidence) -> list[str]:
 
 
 def revert(change: Change[Any], evidence: Evidence, pulse: "Pulse") -> list[str]:
-    """Move a Change's values back to what they were. Returns remarks about changes of others that were kept.
+    """Move a Change's values back to their previous state. Returns remarks about external modifications that were kept.
 
-    Raises ModifiedExternally before anything is moved, and what `move` raises.
+    Raises ModifiedExternally before anything is moved, and whatever `move` raises.
     """
     refuse_modified(change, evidence)
     remarks = change.remarks(evidence)
@@ -77,13 +75,13 @@ def revert(change: Change[Any], evidence: Evidence, pulse: "Pulse") -> list[str]
 
 
 def refuse_modified(change: Change[Any], evidence: Evidence) -> None:
-    """Raise ModifiedExternally, with the difference, when a value is none that the run knows. Read-only."""
+    """Raise ModifiedExternally, with the difference, if a current value is unknown to the run. Read-only."""
     ours = [load(change, values) for values in (evidence.before, *evidence.to)]
     for name, now in change.observe(evidence.names).items():
         if all(now != values.get(name) for values in ours):
             known = dict.fromkeys(change.show(name, values[name]) for values in ours if name in values)
             raise ModifiedExternally(
-                f"{name} is {change.show(name, now)}, which this run neither found nor set ({', '.join(known)}):"
-                " it was changed by somebody else.",
-                hint="Set it to one of these by hand, then run the command again.",
+                f"{name} is {change.show(name, now)}, which is neither the previous value nor one set by this run ({', '.join(known)}):"
+                " it was modified externally.",
+                hint="Set it to one of these values, then run the command again.",
             )

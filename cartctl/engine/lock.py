@@ -1,7 +1,7 @@
-"""One run at a time: an advisory lock of the target database, with an owner that can be named.
+"""One run at a time: an advisory lock of the target database, with an identifiable holder.
 
-The lock lives and dies with a connection of its own, so a dead owner frees it within seconds and a living one keeps it.
-The same connection's thread hears the stop requests of other processes.
+The lock belongs to a dedicated connection, so the crash of its holder releases it within seconds.
+A thread on the same connection listens for stop requests of other processes.
 """
 
 import getpass
@@ -29,27 +29,27 @@ SELECT run FROM cartctl_journal.event
 WHERE id > (SELECT max(id) FROM cartctl_journal.event WHERE run = %(run)s AND key = 'lock' AND event = 'acquired')
   AND ((key = 'lock' AND (run <> %(run)s OR event = 'forced')) OR (run = %(run)s AND key = %(stop)s)
        OR (run = %(run)s AND event = 'finished'))
-LIMIT 1"""  # who else held the lock since we took it, or wants it
+LIMIT 1"""  # other runs that have held the lock, or stop requests, since this run acquired it
 KEY = (0x63617274, 0x63746C)  # "cart", "ctl"
 HEARTBEAT = 1.0  # seconds
 
 
 class StopRequested(Interrupted):
-    """Another process asked this run to stop and hand over."""
+    """Another process requested that this run stop and release the lock."""
 
     code = "stop_requested"
 
 
 class Lock(Protocol):
-    """What the runner asks before each step."""
+    """The lock as the runner uses it, before each step."""
 
     def confirm(self) -> None:
-        """Raise LockLost unless the lock is still held."""
+        """Raise LockLost if this run no longer holds the lock."""
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds the lock. Times from the server's own view of the backend."""
+    """The lock's holder. Times are the server's, from the backend's activity."""
 
     run: str
     backend: int
@@ -60,25 +60,25 @@ class Holder:
     pid: int | None
 
     def __str__(self) -> str:
-        silent = (datetime.now(UTC) - self.heartbeat).total_seconds()
+        age = (datetime.now(UTC) - self.heartbeat).total_seconds()
         return (
             f"run {self.run} of {self.user}@{self.host} (pid {self.pid or 'unknown'}), "
-            f"since {self.since:%Y-%m-%d %H:%M:%S} UTC, last heartbeat {max(0.0, silent):.0f} s ago"
+            f"since {self.since:%Y-%m-%d %H:%M:%S} UTC, last heartbeat {max(0.0, age):.0f} s ago"
         )
 
 
 def whoami() -> dict[str, str | int]:
-    """The owner's part of a lock event."""
+    """User, host and process id of this process, for a lock event."""
     return {"user": getpass.getuser(), "host": socket.gethostname(), "pid": os.getpid()}
 
 
 def holder_of(run: str) -> str:
-    """Name this process as the holder of the cluster's lease: two that go on with the same run are not one."""
+    """The holder identity for the cluster's lease; it includes the process, since two processes may resume the same run."""
     return "run {} of {user}@{host} (pid {pid})".format(run, **whoami())
 
 
 def find_holder(connection: Connection, journal: Journal) -> Holder | None:
-    """Who holds the lock of this database, if anybody does. Read-only."""
+    """The holder of this database's lock, or None. Read-only."""
     row = connection.execute(
         """SELECT a.pid, a.application_name, a.backend_start, COALESCE(a.state_change, a.backend_start)
            FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
@@ -114,10 +114,10 @@ class RunLock:
         self._connection: Connection | None = None
         self._using = threading.Lock()
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="lock", daemon=True)
+        self._thread = threading.Thread(target=self._heartbeat, name="lock", daemon=True)
 
     def __enter__(self) -> Self:
-        self._connection = self._take(time.monotonic() + self._wait)
+        self._connection = self._acquire(time.monotonic() + self._wait)
         self._record()
         self._thread.start()
         return self
@@ -132,12 +132,12 @@ class RunLock:
                 self._connection.close()
 
     def confirm(self) -> None:
-        """Ask `pg_locks`; a connection lost by a restart of the server is replaced when the lock is still free."""
+        """Check `pg_locks`; after a lost connection (server restart) acquire the lock again if it is free."""
         with self._using:
-            if not self._held():
-                self._retake()
+            if not self._is_held():
+                self._reacquire()
 
-    def _held(self) -> bool:
+    def _is_held(self) -> bool:
         query = (
             "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid() "
             "AND (classid, objid, objsubid) = (%s, %s, 2)"
@@ -151,34 +151,34 @@ class RunLock:
         except SqlFailed:
             return False
 
-    def _retake(self) -> None:
-        """Only when nobody was at work in between, and nobody asked us to stop: their work must not be gone over."""
+    def _reacquire(self) -> None:
+        """Acquire a lost lock again, unless another run has held it or requested a stop meanwhile."""
         if self._connection is not None:
             self._connection.close()
         try:
-            self._connection = self._take(time.monotonic() + 2 * HEARTBEAT)
+            self._connection = self._acquire(time.monotonic() + 2 * HEARTBEAT)
             with translated():
                 others = self._connection.execute(_SINCE, {"run": self._run, "stop": STOP}).fetchone()
         except (Locked, DatabaseUnreachable, SqlFailed) as error:
             raise LockLost(
-                f"The lock of run {self._run} was lost: {error.message}", hint="Look with: cartctl history"
+                f"The lock of run {self._run} was lost: {error.message}", hint="See: cartctl history"
             ) from error
         if others:
             self._connection.close()
             raise LockLost(
-                f"Run {self._run} lost its lock, and {others[0]} has been at work since.",
-                hint="Look with: cartctl history",
+                f"Run {self._run} lost its lock, and run {others[0]} has been active since.",
+                hint="See: cartctl history",
             )
         self._record()
 
-    def _take(self, end: float) -> Connection:
+    def _acquire(self, end: float) -> Connection:
         connection = self._postgres.connect(
             f"run {self._run}", idle_session_timeout="0", idle_in_transaction_session_timeout="0"
         )
         try:
             with translated():
                 _refuse_standby(connection)
-                while not self._try(connection):
+                while not self._try_lock(connection):
                     if time.monotonic() >= end:
                         _refuse(connection, self._journal)
                     self._pulse.pause(random.uniform(0.1, 0.3))  # noqa: S311 - jitter, not a secret
@@ -188,7 +188,7 @@ class RunLock:
         return connection
 
     @staticmethod
-    def _try(connection: Connection) -> bool:
+    def _try_lock(connection: Connection) -> bool:
         with effect("lock.take"):
             return connection.execute("SELECT pg_try_advisory_lock(%s, %s)", KEY).fetchone() == (True,)
 
@@ -198,29 +198,29 @@ class RunLock:
             Event(self._run, datetime.now(UTC), "lock", "acquired", {"backend": backend, **whoami()})
         )
 
-    def _beat(self) -> None:
-        """Heartbeat and listen; a thread that breaks ends the run, which could no longer be asked to stop."""
+    def _heartbeat(self) -> None:
+        """Send heartbeats and listen for stop requests; if this thread fails, the run must end, as it could not be stopped."""
         try:
             self._listen()
-        except Exception as bug:  # noqa: BLE001 - told to the main thread
+        except Exception as bug:  # noqa: BLE001 - raised in the main thread
             self._pulse.alarm(as_error(bug))
 
     def _listen(self) -> None:
         """Heartbeat on the lock's connection, and listen for stop requests on it."""
-        heard = self._requests()
+        initial = self._requests()
         while not self._ended.wait(HEARTBEAT):
             count = self._requests()
             if (
-                heard is None or count is None
-            ):  # a connection that was lost: confirm() decides, in the main thread
-                heard = count if heard is None else heard
-            elif count > heard:
-                self._pulse.alarm(StopRequested(f"Run {self._run} was asked to stop by another process."))
+                initial is None or count is None
+            ):  # the connection was lost: confirm() decides, in the main thread
+                initial = count if initial is None else initial
+            elif count > initial:
+                self._pulse.alarm(StopRequested(f"Another process requested that run {self._run} stop."))
                 self._journal.append(Event(self._run, datetime.now(UTC), STOP, "acknowledged", whoami()))
                 return
 
     def _requests(self) -> int | None:
-        """How many stop requests this run has had: a count, since clocks of two machines differ."""
+        """The number of stop requests for this run; a count, because the clocks of two machines differ."""
         query = (
             "SELECT count(*) FROM cartctl_journal.event WHERE run = %s AND key = %s AND event = 'requested'"
         )
@@ -237,16 +237,16 @@ class RunLock:
 
 
 def _refuse_standby(connection: Connection) -> None:
-    """A standby takes no journal."""
+    """Raise Refused on a standby, which cannot store a journal."""
     if connection.execute("SELECT pg_is_in_recovery()").fetchone() == (True,):
-        raise Refused("The database is a standby.", hint="Give the DSN of the primary.")
+        raise Refused("The database is a standby.", hint="Use the DSN of the primary.")
 
 
 def _refuse(connection: Connection, journal: Journal) -> NoReturn:
     holder = find_holder(connection, journal)
     raise Locked(
-        f"The lock is held by {holder or 'somebody who is just leaving'}.",
-        hint="Wait for it, or see: cartctl history",
+        f"The lock is held by {holder or 'a session that is just ending'}.",
+        hint="Wait until that run ends, or see: cartctl history",
     )
 
 
@@ -259,15 +259,15 @@ def hand_over(
     timeout: float,
     say: Callable[[str], None],
 ) -> None:
-    """Ask a living run to stop and wait, up to `timeout` seconds, until its lock is free; `take_over` ends its backend.
+    """Request that the running run stop, and wait up to `timeout` seconds for its lock; `take_over` ends its backend.
 
-    Raises Locked when it does not stop.
+    Raises Locked if it does not stop.
     """
     with postgres.session("hand over") as connection:
         holder = find_holder(connection, journal)
         if holder is None:
             return
-        say(f"Asking {holder} to stop.")
+        say(f"Stopping {holder}.")
         journal.append(Event(holder.run, datetime.now(UTC), STOP, "requested", whoami()))
         if take_over:
             with effect("lock.take_over"):
@@ -277,6 +277,7 @@ def hand_over(
             pulse.check()
             if time.monotonic() >= end:
                 raise Locked(
-                    f"{holder} did not stop within {timeout:g} s.", hint="Use --take-over to end its backend."
+                    f"{holder} did not stop within {timeout:g} s.",
+                    hint="Use --take-over to terminate its database session.",
                 )
             pulse.pause(0.2)

@@ -1,7 +1,7 @@
-"""What a plan is made of: four kinds of step, their evidence and their verdicts.
+"""The parts of a plan: kinds of step, evidence and verdicts.
 
-A plan is a tuple of steps. A Change moves named outside values and can be put back from evidence alone; an Action makes
-one thing and is never taken back; a Check looks and judges; a Restore puts an earlier Change back.
+A plan is a tuple of steps. A Change moves named external values and can be reverted from its evidence alone; an Action
+happens once and cannot be reverted; a Check reads and decides; a Restore reverts an earlier Change.
 """
 
 from abc import ABC, abstractmethod
@@ -22,7 +22,7 @@ E = TypeVar("E")
 
 
 class Verdict(StrEnum):
-    """What a check found. Unknown is never pass."""
+    """The result of a check. Unknown never counts as pass."""
 
     PASS = "pass"  # noqa: S105 - a verdict
     WARN = "warn"
@@ -31,7 +31,7 @@ class Verdict(StrEnum):
 
     @property
     def exit_code(self) -> int:
-        """How a command ends that found this."""
+        """The exit code of a command with this verdict."""
         if self is Verdict.FAIL:
             return CheckFailed.exit_code
         return Inconclusive.exit_code if self is Verdict.UNKNOWN else 0
@@ -69,13 +69,13 @@ class Checks:
         return next((verdict for verdict in _WORST if verdict in verdicts), Verdict.UNKNOWN)
 
     def bad(self) -> list[CheckResult]:
-        """Those that failed or could not be known, failures first."""
+        """The failed and unknown results, failures first."""
         bad = [check for check in self.checks if check.verdict in {Verdict.FAIL, Verdict.UNKNOWN}]
         return sorted(bad, key=lambda check: _WORST.index(check.verdict))
 
     @classmethod
     def of(cls, checks: Iterable[CheckResult]) -> "Checks":
-        """Checks from any iterable of results."""
+        """Build from any iterable of results."""
         return cls(tuple(checks))
 
 
@@ -94,9 +94,9 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a Change will move and from where, as JSON values: all that an undo may read.
+    """The previous and intended values of a Change, as JSON values; an undo reads nothing else.
 
-    `to` holds every target ever intended, since a resumed step may ask for a newer one.
+    `to` holds every target ever intended, since a resumed step may have a newer one.
     """
 
     kind: str
@@ -107,91 +107,89 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What an Action may know of the run it belongs to."""
+    """The run as an Action sees it."""
 
     id: str
     env: str
     started: datetime
-    directory: Path  # local, of this run alone
-    outcome: str  # "running" until the run has an end to tell of
+    directory: Path  # local, used by this run only
+    outcome: str  # "running" until the run has ended
     results: Mapping[
         str, Any
-    ]  # Action key → what it made, as JSON; an earlier run's are under this one's when it is taken back
+    ]  # Action key → its result, as JSON; a rollback also has those of the reverted run
 
 
 class Change(ABC, Generic[V]):
-    """Named outside values, moved and put back. Apply is `move(target(before))`, undo is `move(before)`."""
+    """Named external values that can be changed and reverted. Apply is `move(target(before))`, undo is `move(before)`."""
 
     key: str
     names: tuple[str, ...]
     kind: ClassVar[str]  # stable: the journal finds the class by it
     value: ClassVar[Any]  # V, for pydantic's TypeAdapter
-    run: str = (
-        ""  # the id of the run that moves it, set by the runner: for what others read, never for a decision
-    )
+    run: str = ""  # id of the run that moves it, set by the runner; for annotations only, never for decisions
 
-    def show(self, name: str, value: V) -> str:  # noqa: ARG002 - for those whose values need their name
-        """A value in words, for messages."""
+    def show(self, name: str, value: V) -> str:  # noqa: ARG002 - some kinds need the name
+        """A value as text, for messages."""
         return str(value)
 
     def guard(self, to: Mapping[str, V]) -> None:
-        """Raise Refused when `move(to)` could not take effect now, whatever its values are. Read-only.
+        """Raise Refused if `move(to)` could not take effect now, whatever its values are. Read-only.
 
-        Called before the first step of a plan, so that it does not stop in the middle.
+        Called before the first step of a plan, so that the plan does not fail halfway.
         """
 
-    def remarks(self, evidence: "Evidence") -> list[str]:  # noqa: ARG002 - most change nothing beside their values
-        """What others have changed beside the values since, which a revert keeps, in words. Read-only."""
+    def remarks(self, evidence: "Evidence") -> list[str]:  # noqa: ARG002 - most kinds have none
+        """Describe external modifications next to the values, which a revert keeps. Read-only."""
         return []
 
     @abstractmethod
     def observe(self, names: tuple[str, ...]) -> dict[str, V]:
-        """What is asked for now, not what has happened yet. Read-only."""
+        """The currently requested values (the specification, not the status). Read-only."""
 
     @abstractmethod
     def target(self, before: Mapping[str, V]) -> dict[str, V]:
-        """What to move to. Pure, and the only verb that reads what is wanted."""
+        """The values to move to. Pure; the only method that reads the requested configuration."""
 
     @abstractmethod
     def move(self, to: Mapping[str, V], pulse: "Pulse") -> None:
-        """Make it so and return when it is in effect. Idempotent; reads adapters and `to`, nothing else."""
+        """Set the values and return when they are in effect. Idempotent; reads adapters and `to`, nothing else."""
 
 
 class Action(ABC, Generic[E]):
-    """Makes one thing that is never taken back; its id derives from the run's, so that it is found again."""
+    """A step that happens once and cannot be reverted; its id derives from the run's id, so that a resume can find it."""
 
     key: str
-    always: ClassVar[bool] = False  # also performed when the run has failed: announcements of the outcome
-    harmless: ClassVar[bool] = False  # a run that has done no more than this has changed nothing
+    always: ClassVar[bool] = False  # also performed if the run has failed: announcements of the outcome
+    harmless: ClassVar[bool] = False  # does not count as a change of the run
     careful: ClassVar[bool] = (
-        False  # only when every step before it has succeeded, also in a plan that goes on
+        False  # only if every earlier step has succeeded, even in a plan that continues after failures
     )
 
     @abstractmethod
     def find(self, run: Run) -> E | None:
-        """What an earlier attempt of this run made already, or None. Read-only."""
+        """The result of an earlier attempt in this run, or None. Read-only."""
 
     @abstractmethod
     def perform(self, run: Run, pulse: "Pulse") -> E:
-        """Make it. The result must be JSON."""
+        """Perform the action. The result must be JSON."""
 
 
 class Check(ABC):
-    """Looks and judges; changes nothing."""
+    """A step that reads and decides; it changes nothing."""
 
     key: str
-    follows: ClassVar[str] = ""  # the step whose work it judges: skipped where that one failed
+    follows: ClassVar[str] = ""  # the step that it verifies; skipped if that step failed
 
     @abstractmethod
     def judge(self, pulse: "Pulse") -> Checks:
-        """What was found. Read-only."""
+        """Run the check. Read-only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Restore:
-    """Puts an earlier Change back: `key` is this step, `of` the Change's key.
+    """Reverts an earlier Change: `key` is this step, `of` the Change's key.
 
-    With `again` a later Restore moves it once more, since it will see what this one cannot; until then it is not done with.
+    With `again`, a later Restore of the same Change runs too; its evidence stays open until then.
     """
 
     key: str
@@ -201,7 +199,7 @@ class Restore:
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """A part of the plan that does not take place, and why: "not configured", or asked for with --skip."""
+    """A part of the plan that is skipped, with the reason: not configured, or --skip."""
 
     key: str
     reason: str

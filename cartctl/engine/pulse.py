@@ -1,7 +1,7 @@
-"""The only wait there is: short, interruptible, armed.
+"""Interruptible waits, deadlines and alarms; everything that takes time receives a Pulse.
 
-Everything that takes time takes a Pulse. An alarm (a trigger that fired, Ctrl-C, a stop request) is raised by another
-thread; it surfaces in the main thread at the next `check` or inside `wait`, and ends what `cancelling` guards.
+Another thread raises an alarm (a trigger that fired, Ctrl-C, a stop request); it surfaces in the main thread at the
+next `check` or inside `wait`, and cancels the call that `cancelling` guards.
 """
 
 import threading
@@ -17,16 +17,16 @@ T = TypeVar("T")
 Progress = Callable[[float, float, str], None]  # done, total, unit
 
 
-def unseen(_done: float, _total: float, _unit: str) -> None:
-    """Progress that nobody watches."""
+def no_progress(_done: float, _total: float, _unit: str) -> None:
+    """A progress callback that does nothing."""
 
 
-def _harmless(progress: Progress) -> Progress:
-    def tell(done: float, total: float, unit: str) -> None:
+def _without_errors(progress: Progress) -> Progress:
+    def report(done: float, total: float, unit: str) -> None:
         with suppress(Exception):
             progress(done, total, unit)
 
-    return tell
+    return report
 
 
 class TimedOut(StepFailed):
@@ -46,7 +46,7 @@ class Pulse:
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] | None = None,
-        progress: Progress = unseen,
+        progress: Progress = no_progress,
     ) -> None:
         self._clock = clock
         self._woken = threading.Event()
@@ -55,15 +55,17 @@ class Pulse:
         self._cancels: list[Callable[[], object]] = []
         self._guard = threading.Lock()
         self.progress = progress
-        self.doing = ""  # the step that a stop would come after, for people
-        self.remaining: Callable[[], Interrupted] | None = None  # what a stop at once would leave in place
+        self.doing = ""  # the current step, shown when a stop is requested
+        self.remaining: Callable[[], Interrupted] | None = (
+            None  # describes what an immediate stop would leave in place
+        )
 
-    def calm(self) -> "Pulse":
-        """A pulse without this one's alarms, for undoing: deadlines hold, triggers do not, and a broken display stops nothing."""
-        return Pulse(clock=self._clock, sleep=self._given_sleep(), progress=_harmless(self.progress))
+    def without_alarms(self) -> "Pulse":
+        """A pulse without this one's alarms, for undoing: deadlines apply, alarms do not, progress errors are ignored."""
+        return Pulse(clock=self._clock, sleep=self._given_sleep(), progress=_without_errors(self.progress))
 
     def alarm(self, cause: CartctlError) -> None:
-        """Raise `cause` in whoever waits on this pulse. The first one counts. Thread-safe."""
+        """Raise `cause` in the thread that waits on this pulse. Only the first alarm counts. Thread-safe."""
         with self._guard:
             if self._alarm is not None:
                 return
@@ -71,9 +73,7 @@ class Pulse:
             cancels = list(self._cancels)
         self._woken.set()
         for cancel in cancels:
-            with suppress(
-                Exception
-            ):  # a call that cannot be cancelled ends by its own limits; the others are
+            with suppress(Exception):  # a call that cannot be cancelled ends at its own limit
                 cancel()
 
     @property
@@ -91,7 +91,7 @@ class Pulse:
         return self._clock()
 
     def pause(self, seconds: float) -> None:
-        """Wait, armed, without a condition."""
+        """Wait for a time in seconds; an alarm ends the wait."""
         end = self._clock() + seconds
         self.check()
         while (left := end - self._clock()) > 0:
@@ -99,7 +99,7 @@ class Pulse:
             self.check()
 
     def wait(self, until: Callable[[], T | None], timeout: float, *, what: str, every: float = 0.1) -> T:
-        """Ask `until` about every `every` seconds until it gives something true; `timeout` is in seconds.
+        """Call `until` about every `every` seconds until its result is true, and return that; `timeout` is in seconds.
 
         Raises TimedOut naming `what`, or the alarm.
         """
@@ -114,9 +114,9 @@ class Pulse:
 
     @contextmanager
     def cancelling(self, cancel: Callable[[], object]) -> Iterator[None]:
-        """Around a call that blocks (SQL, a subprocess, a stream): an alarm calls `cancel` from its own thread.
+        """Guard a call that blocks (SQL, a subprocess, a stream): an alarm calls `cancel` from its own thread.
 
-        What the cancelled call raises gives way to the alarm.
+        The alarm replaces the exception of the cancelled call.
         """
         with self._guard:
             self._cancels.append(cancel)
@@ -124,7 +124,7 @@ class Pulse:
             self.check()
             yield
         except Exception:
-            self.check()  # what a cancelled call raises is the alarm's doing
+            self.check()  # the exception of a cancelled call is a consequence of the alarm
             raise
         finally:
             with self._guard:

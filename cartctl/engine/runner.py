@@ -205,7 +205,7 @@ class Runner:
             raise  # the process that requested the stop reverts this step from its evidence
         except Interrupted:
             self._recorder.be_best_effort()
-            self._undo(change.key, self._pulse.calm())
+            self._undo(change.key, self._pulse.without_alarms())
             raise
 
     def _revert(self, key: str, pulse: Pulse) -> dict[str, str]:
@@ -252,7 +252,7 @@ class Runner:
         self._pulse.doing = "the revert"
         if not self.state.undoing:
             self._record(RUN, "undoing", {"cause": cause})
-        calm = self._pulse.calm()
+        calm = self._pulse.without_alarms()
         for key in reversed(list(self.state.evidence)):
             self._undo(key, calm)
         return with_undo_failures(Outcome("rolled_back", 4, cause), self.state.undo_failed)
@@ -261,7 +261,7 @@ class Runner:
         """Keep the released code but revert temporary changes: maintenance off, workers running, previous replica counts."""
         self._recorder.be_best_effort()
         self._pulse.doing = "the revert"
-        calm = self._pulse.calm()
+        calm = self._pulse.without_alarms()
         for step in plan:
             if isinstance(step, Restore) and step.of in self.state.evidence:
                 self._undo(step.of, calm)
@@ -281,7 +281,7 @@ class Runner:
             if isinstance(step, Action) and step.always and step.key not in self.state.done:
                 self._at = step.key
                 try:
-                    result = step.perform(self.run, self._pulse.calm())
+                    result = step.perform(self.run, self._pulse.without_alarms())
                     self._record(step.key, "applied", {"result": result})
                 except Exception as failure:  # noqa: BLE001 - the outcome is already decided
                     self._record_failure(as_error(failure))

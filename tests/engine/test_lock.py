@@ -139,7 +139,7 @@ def test_an_alarm_cancels_what_blocks_and_hides_what_that_raises() -> None:
 
     with pytest.raises(StepFailed, match="trigger"), pulse.cancelling(cancelled.set):
         block()
-    pulse.calm().check()
+    pulse.without_alarms().check()
 
 
 def test_runs_of_a_database_that_was_made_anew_stay_aside(
@@ -170,7 +170,7 @@ def test_a_lost_lock_is_not_taken_up_again_over_somebody_elses_work(
         connection.execute("SELECT pg_terminate_backend(%s)", (holder.backend,))
         with RunLock(empty_database, journal, "r2", Pulse(), wait=5):
             pass
-        with pytest.raises(LockLost, match="r2 has been at work since"):
+        with pytest.raises(LockLost, match="r2 has been active since"):
             lost.confirm()
     journal.close()
 

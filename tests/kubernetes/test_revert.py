@@ -70,8 +70,8 @@ def test_an_image_that_somebody_else_released_is_refused_by_its_name(small: Smal
     with pytest.raises(ModifiedExternally) as refused:
         take_back(small, evidence)
     assert refused.value.message == (
-        "payment-api.api is acme/api:3, which this run neither found nor set (acme/api:1, acme/api:2):"
-        " it was changed by somebody else."
+        "payment-api.api is acme/api:3, which is neither the previous value nor one set by this run (acme/api:1, acme/api:2):"
+        " it was modified externally."
     )
     assert small.refs() == {"api": "acme/api:3"}
 
