@@ -16,6 +16,7 @@ from cartctl.database.migrations.application_files import read_application
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.errors import CartctlError, ConfigError
 from cartctl.inputs import InvalidInput, MissingInput, read_text
+from cartctl.migrations.frozen import NAMES
 from cartctl.rollout.companies import read_companies
 from cartctl.rollout.document import parse
 
@@ -144,7 +145,9 @@ def _lines(path: Path) -> list[tuple[int, str]]:
 
 
 def _migrations(env: Environment) -> str:
-    application = read_application(env.database.migrations)
+    application = read_application(env.database.migrations, ledger=False)
+    if application.run:
+        application.require(NAMES)
     return f"{len(application.files)} of our migrations in the application's files"
 
 

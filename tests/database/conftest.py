@@ -1,6 +1,7 @@
 """The database part of a configuration, and a pulse."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from cartctl.adapters.postgres import Postgres
 from cartctl.config.model.environment import Database
 from cartctl.config.values import Secret
 from cartctl.engine.pulse import Pulse
+from cartctl.migrations.frozen import MIGRATIONS
 
 Settings = Callable[..., Database]
 
@@ -22,6 +24,20 @@ def settings() -> Settings:
         )
 
     return make
+
+
+def application_files(directory: Path) -> Path:
+    """An application's repository whose migrations are the same as ours; its Prisma directory."""
+    for migration in MIGRATIONS:
+        (directory / migration.name).mkdir(parents=True, exist_ok=True)
+        (directory / migration.name / "migration.sql").write_bytes(migration.up)
+    return directory
+
+
+@pytest.fixture
+def prisma_dir(tmp_path: Path) -> str:
+    """The directory of `application_files`."""
+    return str(application_files(tmp_path / "prisma" / "migrations"))
 
 
 @pytest.fixture

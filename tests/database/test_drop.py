@@ -262,11 +262,13 @@ def test_what_cannot_be_undone_stops_it(
     assert "without --database" in refused.value.hint
 
 
-def test_other_teams_rows_of_the_ledger_stay(platform_database: Postgres, deployed: Deploying) -> None:
+def test_other_teams_rows_of_the_ledger_stay(
+    platform_database: Postgres, deployed: Deploying, prisma_dir: str
+) -> None:
     """Exactly our three records go from Prisma's ledger; one that only sounds like ours stays."""
     theme = "20251201000000_add_cart_theme"
     run_sql(platform_database, LEDGER, ledger_row(theme))
-    done = deployed(platform_database)
+    done = deployed(platform_database, migrations={"prisma_dir": prisma_dir})
     assert run_sql(platform_database, "SELECT count(*) FROM _prisma_migrations") == [(4,)]
     result = done.drop()
     assert result["ledger_rows"] == 3
@@ -274,7 +276,9 @@ def test_other_teams_rows_of_the_ledger_stay(platform_database: Postgres, deploy
     assert done.left() == []
 
 
-def test_a_row_that_prisma_wrote_before_us_stays(platform_database: Postgres, deployed: Deploying) -> None:
+def test_a_row_that_prisma_wrote_before_us_stays(
+    platform_database: Postgres, deployed: Deploying, prisma_dir: str
+) -> None:
     """Where Prisma had applied the first migration and we made an index that it lacked, its row is not ours to remove."""
     first = MIGRATIONS[0]
     run_sql(
@@ -285,7 +289,7 @@ def test_a_row_that_prisma_wrote_before_us_stays(platform_database: Postgres, de
         ledger_row(first.name),
     )
     before = run_sql(platform_database, "SELECT * FROM _prisma_migrations")
-    done = deployed(platform_database)
+    done = deployed(platform_database, migrations={"prisma_dir": prisma_dir, "source": "cartctl"})
     assert done.drop()["ledger_rows"] == 2
     assert run_sql(platform_database, "SELECT * FROM _prisma_migrations") == before
     assert done.left() == []

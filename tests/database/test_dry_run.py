@@ -14,12 +14,13 @@ CATALOGUE = "SELECT count(*) FROM pg_class"
 
 
 def test_it_executes_measures_and_keeps_nothing(
-    platform_database: Postgres, settings: Settings, pulse: Pulse
+    platform_database: Postgres, settings: Settings, pulse: Pulse, prisma_dir: str
 ) -> None:
     """Every statement is timed, the platform's tables show the lock that their writers will wait for, nothing stays."""
     run_sql(platform_database, LEDGER)
     before = run_sql(platform_database, CATALOGUE)
-    found = dry_run(platform_database, settings(platform_database), pulse)
+    asked = settings(platform_database, migrations={"prisma_dir": prisma_dir, "source": "cartctl"})
+    found = dry_run(platform_database, asked, pulse)
     assert tuple(each.name for each in found.migrations) == NAMES
     assert len(found.migrations[0].statements) == len(MIGRATIONS[0].statements(strict=False))
     assert all(each.seconds >= 0 for migration in found.migrations for each in migration.statements)

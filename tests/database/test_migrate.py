@@ -271,11 +271,12 @@ def test_an_index_on_a_full_table_is_not_built_in_the_migration(
 
 
 def test_prismas_ledger_gets_exactly_our_rows(
-    platform_database: Postgres, settings: Settings, pulse: Pulse
+    platform_database: Postgres, settings: Settings, pulse: Pulse, prisma_dir: str
 ) -> None:
     """Our names are recorded with the files' checksums; no strict constraint is made beside a Node application."""
     run_sql(platform_database, LEDGER, ledger_row("20251201000000_add_cart_theme"))
-    deploy(platform_database, settings(platform_database), "run", pulse)
+    asked = settings(platform_database, migrations={"prisma_dir": prisma_dir})
+    deploy(platform_database, asked, "run", pulse)
     rows = run_sql(
         platform_database,
         "SELECT migration_name, checksum, applied_steps_count, finished_at IS NOT NULL, rolled_back_at IS NULL "
@@ -286,7 +287,7 @@ def test_prismas_ledger_gets_exactly_our_rows(
     assert run_sql(
         platform_database, "SELECT count(*) FROM pg_constraint WHERE conname = 'carts_money_check'"
     ) == [(0,)]
-    assert verify(platform_database, settings(platform_database)).verdict is Verdict.PASS
+    assert verify(platform_database, asked).verdict is Verdict.PASS
 
 
 def test_a_failed_row_of_the_ledger_stops_it(

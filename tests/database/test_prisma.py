@@ -17,7 +17,7 @@ from cartctl.errors import ConfigError, Refused
 from cartctl.migrations.frozen import MIGRATIONS, NAMES
 from tests.database.conftest import Settings
 from tests.database.test_command import Cartctl
-from tests.database.test_migrate import LEDGER, run_sql
+from tests.database.test_migrate import LEDGER, ledger_row, run_sql
 
 Files = Callable[..., Path]
 ROWS = "SELECT checksum, finished_at IS NOT NULL, rolled_back_at IS NOT NULL FROM _prisma_migrations WHERE migration_name = '{}' ORDER BY started_at"
@@ -103,6 +103,60 @@ def test_its_failure_is_recorded_and_can_be_mended(
     assert verify(platform_database, asked).verdict is Verdict.PASS
 
 
+def test_without_its_files_nothing_is_executed(
+    platform_database: Postgres, settings: Settings, pulse: Pulse
+) -> None:
+    """A ledger and no files: refused with the setting and an example, before any change; its own choice is carried out."""
+    run_sql(platform_database, LEDGER)
+    unset = settings(platform_database)
+    for act in (
+        lambda: deploy(platform_database, unset, "run", pulse),
+        lambda: preview(platform_database, unset),
+    ):
+        with pytest.raises(Refused, match=NAMES[0]) as refused:
+            act()
+        assert 'migrations = { prisma_dir = "' in refused.value.hint
+    assert run_sql(platform_database, "SELECT to_regnamespace('cartctl')::text") == [(None,)]
+    chosen = settings(platform_database, migrations={"source": "cartctl"})
+    made = deploy(platform_database, chosen, "run", pulse)
+    assert [f"--applied {name}" in warning for name, warning in zip(NAMES, made.warnings, strict=True)] == [
+        True
+    ] * 3
+    assert run_sql(platform_database, "SELECT count(*) FROM _prisma_migrations") == [(0,)]
+
+
+def test_its_name_is_recorded_only_for_its_own_file(
+    platform_database: Postgres, settings: Settings, pulse: Pulse, files: Files
+) -> None:
+    """Ours executed by choice beside files that do more: no row. Rows of an earlier version are named by verify."""
+    directory = files(column='"visitorId" TEXT, "theme" TEXT')
+    run_sql(platform_database, LEDGER)
+    asked = settings(platform_database, migrations={"prisma_dir": str(directory), "source": "cartctl"})
+    made = deploy(platform_database, asked, "run", pulse)
+    assert len(made.warnings) == 3
+    assert run_sql(platform_database, "SELECT count(*) FROM _prisma_migrations") == [(0,)]
+    assert verify(platform_database, asked).verdict is Verdict.PASS
+    run_sql(platform_database, *(ledger_row(name) for name in NAMES))  # as earlier versions did
+    (ledger,) = [each for each in verify(platform_database, asked).checks if each.name == "ledger"]
+    assert (ledger.verdict, NAMES[0] in str(ledger.observed)) == (Verdict.FAIL, True)
+    assert "rollback --database" in ledger.hint
+    unset = settings(platform_database)
+    (ledger,) = [each for each in verify(platform_database, unset).checks if each.name == "ledger"]
+    assert (ledger.verdict, "prisma_dir" in ledger.hint) == (Verdict.WARN, True)
+
+
+def test_what_prisma_lost_is_not_made_again(
+    platform_database: Postgres, settings: Settings, pulse: Pulse, files: Files
+) -> None:
+    """Applied by its ledger, and a table is missing: its file would fail half-way, so it is refused."""
+    directory = files()
+    first = MIGRATIONS[0]
+    run_sql(platform_database, LEDGER, first.up.decode(), ledger_row(first.name), "DROP TABLE wishlist_items")
+    asked = settings(platform_database, migrations={"prisma_dir": str(directory)})
+    with pytest.raises(Refused, match=first.name):
+        deploy(platform_database, asked, "run", pulse)
+
+
 @pytest.mark.parametrize(
     ("break_it", "error", "told"),
     (
@@ -112,7 +166,7 @@ def test_its_failure_is_recorded_and_can_be_mended(
             Refused,
             "controls transactions",
         ),
-        (lambda d: d.rename(d.with_name("gone")), ConfigError, "no directory"),
+        (lambda d: d.rename(d.with_name("gone")), ConfigError, "directory not found"),
     ),
 )
 def test_files_that_cannot_be_run_change_nothing(

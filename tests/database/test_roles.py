@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from cartctl.adapters.postgres import Postgres
+from tests.database.conftest import application_files
 from tests.database.test_command import Cartctl
 from tests.database.test_migrate import LEDGER, run_sql
 from tests.services import Server
@@ -44,7 +45,8 @@ def program(directory: Path, shop: Postgres, user: str) -> Cartctl:
     """The program as one of the roles."""
     directory.mkdir(exist_ok=True)
     cartctl = Cartctl(directory, shop.as_user(user))
-    roles = ', owner_role = "rt_owner", app_role = "rt_app" }\ncluster'
+    files = application_files(directory / "prisma")
+    roles = f', migrations.prisma_dir = "{files}", owner_role = "rt_owner", app_role = "rt_app" }}\ncluster'
     cartctl.file.write_text(cartctl.file.read_text().replace(" }\ncluster", roles))
     return cartctl
 

@@ -18,6 +18,7 @@ from cartctl.errors import ConfigError
 from cartctl.migrations.frozen import MIGRATIONS, NAMES
 from cartctl.plans.database.rehearse import rehearse, rehearsed
 from cartctl.ports import Ports
+from tests.database.conftest import application_files
 from tests.database.test_command import Cartctl
 from tests.database.test_migrate import LEDGER, ledger_row, run_sql
 from tests.services import Server
@@ -59,7 +60,7 @@ def verdicts(env: Environment, server: str | None) -> dict[str, Verdict]:
 
 
 def test_a_good_target_passes_and_is_remembered(
-    platform_database: Postgres, environment: Environments, scratch: str
+    platform_database: Postgres, environment: Environments, scratch: str, tmp_path: Path
 ) -> None:
     """Every stage passes, the target has only a journal more, and the preflight finds the rehearsal until something changes."""
     run_sql(
@@ -68,8 +69,9 @@ def test_a_good_target_passes_and_is_remembered(
         ledger_row("20250101000000_orders"),
         "CREATE VIEW v AS SELECT * FROM companies",
     )
-    env = environment(platform_database)
-    assert verdicts(env, scratch) == dict.fromkeys(PASSED, Verdict.PASS)
+    files = application_files(tmp_path / "files")
+    env = environment(platform_database, migrations={"prisma_dir": str(files)})
+    assert verdicts(env, scratch) == dict.fromkeys((*PASSED[:2], "ledger", *PASSED[2:]), Verdict.PASS)
     assert run_sql(platform_database, "SELECT to_regclass('carts')::text") == [(None,)]
     with Ports(env) as ports:
         assert rehearsed(ports)

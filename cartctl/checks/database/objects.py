@@ -87,7 +87,7 @@ def look_at_ledger(connection: Connection, settings: Database) -> Iterator[Check
         observed = f"triggers run on it: {', '.join(triggers)}"
         yield warned(LEDGER, observed, LEDGER_EXPECTED, "See what they do with our rows.")
     elif not wrong:
-        files = read_application(settings.migrations).files
+        files = read_application(settings.migrations, ledger=True).files
         observed = f"{len(files)} of the application's own files are known" if files else "usable"
         yield passed(LEDGER, observed, LEDGER_EXPECTED)
 

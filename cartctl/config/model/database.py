@@ -21,9 +21,11 @@ ACCEPTED = {  # Squawk's rules that the frozen migrations break on purpose
 class Migrations(Section):
     """Which migration files are run, and which rules of the linter they may break."""
 
-    source: Literal["cartctl", "prisma"] = Field(
-        default="cartctl",
-        description="Whose files are run: cartctl's own, or the application's Prisma folders.",
+    source: Literal["cartctl", "prisma"] | None = Field(
+        default=None,
+        description="Whose files are run: cartctl's own, or the application's Prisma folders. "
+        "Default: the application's where the database has Prisma's ledger, else cartctl's.",
+        examples=["prisma"],
     )
     prisma_dir: LocalPath | None = Field(
         default=None, description="Directory of Prisma's migrations.", examples=["prisma/migrations"]

@@ -25,10 +25,11 @@ def adopt(postgres: Postgres, settings: Database, run_id: str, pulse: Pulse) -> 
         state = read_state(aside)
         refuse(state)
         pending = state.pending
+        warnings: tuple[str, ...] = ()
         if pending:
             _require_whole(aside)
             recorded = Adoption(kept=(), missing={each.revision: () for each in pending})
-            known = read_application(settings.migrations)
+            known = read_application(settings.migrations, ledger=state.ledger.present)
             work = Work(
                 aside,
                 settings,
@@ -40,9 +41,11 @@ def adopt(postgres: Postgres, settings: Database, run_id: str, pulse: Pulse) -> 
             )
             with migrator(postgres, settings) as connection:
                 apply_all(connection, work, state, pulse)
+            warnings = tuple(dict.fromkeys(work.warnings))
         after = read_state(aside)
     names = tuple(each.name for each in pending)
-    return Migrated(applied=names, adopted=names, heads=after.heads, seconds=round(pulse.now() - began, 3))
+    seconds = round(pulse.now() - began, 3)
+    return Migrated(names, adopted=names, heads=after.heads, seconds=seconds, warnings=warnings)
 
 
 def _require_whole(connection: Connection) -> None:

@@ -1,16 +1,20 @@
-"""The application's own migration files for our three names, as its repository has them."""
+"""The application's own migration files for our three names, as its repository has them, and whose files are run.
+
+In a database with Prisma's ledger the application's files are the source: under its names they may do more than ours.
+"""
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cartctl.config.model.environment import Migrations
 from cartctl.errors import ConfigError, Refused
 from cartctl.inputs import InvalidInput, MissingInput, read_bytes
-from cartctl.migrations.frozen import NAMES, Frozen
+from cartctl.migrations.frozen import NAMES, Frozen, checksums
 
+EXAMPLE = 'migrations = { prisma_dir = "apps/api/prisma/migrations" }'
 LIMIT = 4 * 1024 * 1024  # bytes; a migration beyond it is none of these
 _CONTROL = re.compile(
     rb"^\s*(BEGIN|COMMIT|ROLLBACK|START\s+TRANSACTION|END)\s*(WORK|TRANSACTION)?\s*;",
@@ -24,38 +28,63 @@ class ApplicationFiles:
 
     files: Mapping[str, bytes] = field(default_factory=dict)
     run: bool = False
+    configured: bool = False
 
     def checksum(self, migration: Frozen) -> str:
         """What Prisma's ledger keeps: of the application's own file where it has one."""
         own = self.files.get(migration.name)
         return migration.checksum if own is None else hashlib.sha256(own).hexdigest()
 
+    def same_as_ours(self, migration: Frozen) -> bool:
+        """Whether its file is known and has our content: to execute ours is to execute its own. Line endings do not count."""
+        own = self.files.get(migration.name)
+        return own is not None and checksums(own) == checksums(migration.up)
+
+    def require(self, names: Sequence[str]) -> None:
+        """Raise Refused or ConfigError unless every one of these migrations has a file here that can be executed."""
+        if names and not self.configured:
+            raise Refused(
+                f"This database's migrations are Prisma's (public._prisma_migrations), and the application's files are "
+                f"not configured: {', '.join(names)} pending. Nothing was changed.",
+                hint=f"Set [env.NAME.database] {EXAMPLE}",
+            )
+        missing = [name for name in names if name not in self.files]
+        if missing:
+            raise ConfigError(
+                f"The application has no migration {missing[0]}.",
+                hint="Export it (cartctl migrate export --format prisma DIR), or set database.migrations.source = "
+                '"cartctl".',
+            )
+        if own := [name for name in names if _CONTROL.search(self.files[name])]:
+            raise Refused(
+                f"The application's migration {own[0]} controls transactions itself; it could not be reverted whole.",
+                hint="Remove BEGIN and COMMIT from it.",
+            )
+
     def differing(self, migrations: tuple[Frozen, ...]) -> tuple[Frozen, ...]:
         """Migrations of which the application has another file than ours."""
         return tuple(each for each in migrations if self.files.get(each.name, each.up) != each.up)
 
 
-def read_application(settings: Migrations) -> ApplicationFiles:
-    """What is configured. Read-only.
+def read_application(settings: Migrations, *, ledger: bool) -> ApplicationFiles:
+    """What is configured, for a database with or without Prisma's ledger. Read-only.
 
-    Raises ConfigError for a directory or file that is missing where the files are to be run, and for one that cannot be
-    read; Refused for a file to be run that controls transactions itself.
+    Raises ConfigError for a directory that is missing, and for a file that cannot be read; `require` says which must be there.
     """
+    run = settings.source == "prisma" or (settings.source is None and ledger)
     if settings.prisma_dir is None:
         if settings.source == "prisma":
             raise ConfigError(
                 'database.migrations.source = "prisma" needs the application\'s files.',
-                hint="Set database.migrations.prisma_dir to its prisma/migrations directory.",
+                hint=f"Set [env.NAME.database] {EXAMPLE}",
             )
-        return ApplicationFiles()
+        return ApplicationFiles(run=run)
     if not settings.prisma_dir.is_dir():
         raise ConfigError(
-            f"There is no directory {settings.prisma_dir}.", hint="See database.migrations.prisma_dir."
+            f"directory not found: {settings.prisma_dir}", hint="See database.migrations.prisma_dir."
         )
     files = {name: content for name in NAMES if (content := _read(settings.prisma_dir, name)) is not None}
-    if settings.source == "prisma":
-        _require_runnable(files)
-    return ApplicationFiles(files, run=settings.source == "prisma")
+    return ApplicationFiles(files, run=run, configured=True)
 
 
 def _read(directory: Path, name: str) -> bytes | None:
@@ -66,16 +95,3 @@ def _read(directory: Path, name: str) -> bytes | None:
         return None
     except InvalidInput as error:
         raise ConfigError(error.message, hint="See database.migrations.prisma_dir.") from error
-
-
-def _require_runnable(files: Mapping[str, bytes]) -> None:
-    if missing := [name for name in NAMES if name not in files]:
-        raise ConfigError(
-            f"The application has no migration {missing[0]}.",
-            hint='Export it (cartctl migrate export --format prisma DIR), or set source = "cartctl".',
-        )
-    if own := [name for name, content in files.items() if _CONTROL.search(content)]:
-        raise Refused(
-            f"The application's migration {own[0]} controls transactions itself; it could not be taken back whole.",
-            hint="Take BEGIN and COMMIT out of it.",
-        )

@@ -98,7 +98,7 @@ def deploy_on(
             adopted = tuple(migration.name for migration in pending if work.adopts(migration))
             refuse_slow(work.adoption)
             apply_all(connection, work, state, pulse)
-            warnings = tuple(work.warnings)
+            warnings = tuple(dict.fromkeys(work.warnings))
         after = read_state(aside) if pending else state
     return Migrated(
         applied=tuple(migration.name for migration in pending),

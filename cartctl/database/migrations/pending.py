@@ -54,15 +54,21 @@ class Work:
         return self.adoption is not None and self.adoption.whole(migration)
 
     def tell_prisma(self, driver: Connection, migration: Frozen) -> None:
-        """Add the ledger's row for a migration that it lacks.
+        """Add the ledger's row for a migration that it lacks, where the application's own file has run.
 
-        One that is recorded only has changed nothing: whoever made its objects may know it by another name, so its row
-        is added only where the application's files have it under ours.
+        What ours did is recorded only where the application's file is the same: another may do more, and its name in the
+        ledger would keep Prisma from running it. The same holds for one that is recorded only.
         """
         if not self.ledger.present or self.ledger.has(migration.name):
             return
-        if not self.adopts(migration) or migration.name in self.application.files:
+        executed = self.application.run and not self.adopts(migration)
+        if executed or self.application.same_as_ours(migration):
             ledger.record(driver, migration.name, self.application.checksum(migration))
+        else:
+            self.warnings.append(
+                f"{migration.name} is not in Prisma's ledger: the application's own file did not run. Once its whole effect "
+                f"is in place: npx prisma migrate resolve --applied {migration.name}"
+            )
 
 
 def strict_by(settings: Database, known: ledger.Ledger) -> bool:
@@ -78,15 +84,28 @@ def prepare(aside: Connection, settings: Database, run_id: str, state: State) ->
 
 def find_work(aside: Connection, settings: Database, run_id: str, state: State) -> Work:
     """What a deployment would do here. Raises Refused for objects of another shape. Read-only."""
-    application = read_application(settings.migrations)
+    application = read_application(settings.migrations, ledger=state.ledger.present)
     strict = strict_by(settings, state.ledger) and not application.run
     adoption = find_adoption(aside, state.pending, strict=strict)
     if strict and settings.strict_constraints is None and adoption is not None and adoption.tables:
         strict = False  # somebody else writes to those tables: each constraint would be a way to fail
         adoption = find_adoption(aside, state.pending, strict=strict)
-    if application.run and adoption is not None:
-        _refuse_half(adoption, state.pending)
+    if application.run:
+        _require_files(application, adoption, state)
     return Work(aside, settings, run_id, strict, state.ledger, adoption, application)
+
+
+def _require_files(application: ApplicationFiles, adoption: Adoption | None, state: State) -> None:
+    """The application's file is there for every migration that is to be executed, and nothing in the database is in its way."""
+    executed = [each for each in state.pending if adoption is None or not adoption.whole(each)]
+    if adoption is not None:
+        _refuse_half(adoption, state.pending)
+    if lost := [each.name for each in executed if state.ledger.has(each.name)]:
+        raise Refused(
+            f"Prisma's ledger holds {', '.join(lost)} as applied, but objects are missing. Nothing was changed.",
+            hint="cartctl migrate verify names them; create them as the application's file does.",
+        )
+    application.require([each.name for each in executed])
 
 
 def _refuse_half(adoption: Adoption, pending: tuple[Frozen, ...]) -> None:

@@ -98,7 +98,7 @@ def status(postgres: Postgres, settings: Database) -> MigrationStatus:
     """What is applied and what is pending, by cartctl's record, and what Prisma's ledger says. Read-only."""
     with postgres.session("status") as connection, act_as_owner_if_allowed(connection, settings):
         state = read_state(connection)
-    known = read_application(settings.migrations)
+    known = read_application(settings.migrations, ledger=state.ledger.present)
     applied = tuple(migration.name for migration in state.applied) if not state.unknown else ()
     return MigrationStatus(
         current=applied[-1] if applied else next(iter(state.unknown), None),

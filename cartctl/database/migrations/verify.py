@@ -7,10 +7,12 @@ from cartctl.config.model.environment import Database
 from cartctl.database.catalogue import Catalogue, read_catalogue
 from cartctl.database.contract.contract_check import MISSING, Terms, World, judge
 from cartctl.database.contract.definition import SCHEMA, wanted_enums, wanted_tables
+from cartctl.database.migrations.application_files import EXAMPLE, read_application
 from cartctl.database.migrations.status import State, act_as_owner_if_allowed, read_state
 from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.migrations.frozen import MIGRATIONS
 
+LEDGER, LEDGER_EXPECTED = "ledger", "a name in Prisma's ledger only where the application's own file ran"
 RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 
@@ -26,6 +28,7 @@ def verify_with(connection: Connection, catalogue: Catalogue, settings: Database
     own = bool(state.heads) and not state.adopted
     terms = Terms(own=own, strict=own and state.strict)
     results = [_record(state), *judge(catalogue, terms)]
+    results += _names_in_ledger(state, settings)
     if own:
         results += _owners(catalogue, settings.owner_role)
     if settings.app_role:
@@ -42,6 +45,31 @@ def _record(state: State) -> CheckResult:
     required = [MIGRATIONS[-1].revision]
     verdict = Verdict.PASS if list(state.heads) == required else Verdict.FAIL
     return CheckResult("migrations", verdict, list(state.heads), required, hint="cartctl migrate deploy")
+
+
+def _names_in_ledger(state: State, settings: Database) -> Iterator[CheckResult]:
+    """No name in Prisma's ledger without its file having run: earlier versions recorded it for cartctl's own SQL."""
+    ours = [each for each in MIGRATIONS if state.records.get(each.revision) is False]
+    recorded = [each for each in ours if state.ledger.has(each.name)]
+    if not recorded:
+        return
+    application = read_application(settings.migrations, ledger=True)
+    if not application.configured:
+        names = ", ".join(each.name for each in recorded)
+        hint = f"Set [env.NAME.database] {EXAMPLE}, then verify again."
+        told = f"cartctl's own SQL ran for {names}; whether the application's files do more is not known"
+        yield CheckResult(LEDGER, Verdict.WARN, told, LEDGER_EXPECTED, hint)
+        return
+    wrong = [each.name for each in recorded if not application.same_as_ours(each)]
+    if not wrong:
+        yield CheckResult(LEDGER, Verdict.PASS, LEDGER_EXPECTED)
+        return
+    told = f"recorded as applied, but cartctl's own SQL ran instead: {', '.join(wrong)}"
+    hint = (
+        "Execute what the application's files do beyond cartctl's (cartctl migrate export --format prisma DIR, then "
+        "compare), or roll back with cartctl rollback --database and deploy again."
+    )
+    yield CheckResult(LEDGER, Verdict.FAIL, told, LEDGER_EXPECTED, hint)
 
 
 def _owners(catalogue: Catalogue, role: str | None) -> Iterator[CheckResult]:

@@ -24,8 +24,8 @@ def compare_application(ports: Ports, pulse: Pulse) -> CheckResult | None:
     Fails when its files would not make what is required; warns, naming what differs, when they make more or less than
     ours otherwise.
     """
-    own = read_application(ports.env.database.migrations)
     known = status(ports.database, ports.env.database)
+    own = read_application(ports.env.database.migrations, ledger=known.prisma.present)
     pending = tuple(each for each in MIGRATIONS if each.name in known.pending)
     if not own.differing(pending):
         return None
@@ -55,7 +55,7 @@ def _compared(copy: Postgres, own: ApplicationFiles, pending: tuple[Frozen, ...]
     if not lines:
         return CheckResult(NAME, Verdict.PASS, "other files, the same effect")
     more = f" and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
-    hint = 'To run the application\'s files instead: database.migrations.source = "prisma"'
+    hint = "" if own.run else 'To run the application\'s files instead: database.migrations.source = "prisma"'
     return CheckResult(
         NAME, Verdict.WARN, f"theirs against ours: {'; '.join(lines[:SHOWN])}{more}", EXPECTED, hint
     )

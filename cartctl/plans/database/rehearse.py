@@ -68,9 +68,9 @@ class Rehearsal:
 
     def _ledger(self) -> str:
         """What the application's next `migrate deploy` compares: each of its folders applied, from this very file."""
-        own = read_application(self._settings.migrations)
         with self._copy.session("rehearse") as connection:
             rows = read_ledger(connection)
+        own = read_application(self._settings.migrations, ledger=rows.present)
         if not rows.present:
             return "there is none"
         for migration in MIGRATIONS:
