@@ -29,13 +29,13 @@ def list_flags(ctx: typer.Context) -> None:
         cartctl flags list --env production
     """
     from cartctl.plans.rollout.flag_operations import list_flags as listed
-    from cartctl.plans.rollout.inputs import open_desk
+    from cartctl.plans.rollout.inputs import open_inputs
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
     with (
         Ports(options.environment()) as ports,
-        open_desk(ports, read_only=True, without_database=True) as state,
+        open_inputs(ports, read_only=True, without_database=True) as state,
     ):
         options.show(listed(state))
 
@@ -53,11 +53,11 @@ def evaluate_flags(
         cartctl flags eval --env production --company acme
     """
     from cartctl.plans.rollout.flag_operations import evaluate
-    from cartctl.plans.rollout.inputs import open_desk
+    from cartctl.plans.rollout.inputs import open_inputs
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
-    with Ports(options.environment()) as ports, open_desk(ports, read_only=True) as state:
+    with Ports(options.environment()) as ports, open_inputs(ports, read_only=True) as state:
         options.show(evaluate(state, company))
 
 
@@ -85,7 +85,7 @@ def set_flag(
         cartctl flags set FEATURE_CART_MANAGEMENT off --env production
         cartctl flags set FEATURE_CART_MANAGEMENT rollout --env production --yes
     """
-    from cartctl.plans.rollout.decisions import Told
+    from cartctl.plans.rollout.decisions import RolloutOptions
     from cartctl.plans.rollout.flag_operations import set_flag as carry_out
     from cartctl.ports import Ports
 
@@ -93,7 +93,7 @@ def set_flag(
     with Ports(options.environment()) as ports:
         options.confirm(f"Set {flag} to {to} for {ports.env.name}?", yes=yes)
         with options.view() as view:
-            report = carry_out(ports, flag, to.value, Told(why), view)
+            report = carry_out(ports, flag, to.value, RolloutOptions(why), view)
     raise typer.Exit(report.exit_code if report else 0)
 
 
@@ -106,7 +106,7 @@ def undo_flags(ctx: typer.Context, why: Why = "", yes: Yes = False) -> None:
     Examples:
         cartctl flags undo --env production --why "wrong company list"
     """
-    from cartctl.plans.rollout.decisions import Told
+    from cartctl.plans.rollout.decisions import RolloutOptions
     from cartctl.plans.rollout.flag_operations import undo
     from cartctl.ports import Ports
 
@@ -114,5 +114,5 @@ def undo_flags(ctx: typer.Context, why: Why = "", yes: Yes = False) -> None:
     with Ports(options.environment()) as ports:
         options.confirm(f"Put the last change of {ports.env.name}'s flags back?", yes=yes)
         with options.view() as view:
-            report = undo(ports, Told(why), view)
+            report = undo(ports, RolloutOptions(why), view)
     raise typer.Exit(report.exit_code if report else 0)

@@ -64,16 +64,16 @@ def deploy(
     with Ports(env) as ports, interruptible(pulse):
         if plan:
             from cartctl.database.migrations.preview import preview
-            from cartctl.plans.database.checks import for_a_reader, migration_checks, refuse_bad
+            from cartctl.plans.database.checks import migration_checks, refuse_bad, relax_for_read_only
 
             options.show(preview(ports.database, env.database))
-            checks = for_a_reader(ports, migration_checks(ports, pulse))
+            checks = relax_for_read_only(ports, migration_checks(ports, pulse))
             options.guard_shown(lambda: refuse_bad(checks, options.say))
         elif dry_run:
             from cartctl.database.migrations.dry_run import dry_run as execute
-            from cartctl.plans.database.migrate import refuse_careless
+            from cartctl.plans.database.migrate import refuse_unsafe_dry_run
 
-            refuse_careless(env, yes=yes)
+            refuse_unsafe_dry_run(env, yes=yes)
             options.show(execute(ports.database, env.database, pulse))
         else:
             from cartctl.plans.database.migrate import migrate as apply

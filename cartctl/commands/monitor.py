@@ -139,11 +139,11 @@ def _watch(
 
 def _abort(ports: "Ports", why: str, options: Options) -> None:
     """Take the rollout back to 0 %. Raises typer.Exit where that did not come to its end."""
-    from cartctl.plans.rollout.decisions import Told
+    from cartctl.plans.rollout.decisions import RolloutOptions
     from cartctl.plans.rollout.run import abort
 
     with options.view() as view:
-        report = abort(ports, Told(why), view, options.say)
+        report = abort(ports, RolloutOptions(why), view, options.say)
     if report.exit_code:
         raise typer.Exit(report.exit_code)
 

@@ -66,19 +66,19 @@ def rollback(
         cartctl rollback --env production --yes
         cartctl rollback --env production --database --allow-data-loss
     """
-    from cartctl.plans.rollback.plan import Wanted
-    from cartctl.plans.rollback.run import show_plan, take_back
+    from cartctl.plans.rollback.plan import RollbackOptions
+    from cartctl.plans.rollback.run import preview_rollback, roll_back
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
     loss = allow_data_loss or not yes  # typing the database's name agrees to it as well
-    request = Wanted(run, database, loss, keep_dependents, take_over, journal)
+    request = RollbackOptions(run, database, loss, keep_dependents, take_over, journal)
     if to_revision:
         if any((run, database, journal)):
             raise UsageError("--to-revision goes alone.", hint="Leave out --run, --database and --journal.")
         return _to_revision(options, to_revision, plan=plan, yes=yes, force_owned=force_owned)
     with Ports(options.environment(), force_owned=force_owned) as ports:
-        shown = show_plan(ports, request, only_shown=plan)
+        shown = preview_rollback(ports, request, only_shown=plan)
         if plan:
             options.show(shown)
             return options.guard_shown(lambda: shown.refuse_unfit(allow_data_loss=loss))
@@ -92,22 +92,22 @@ def rollback(
         else:
             options.confirm(f"Roll back {shown} in {ports.env.name}?", yes=yes)
         with options.view() as view:
-            report = take_back(ports, request, view, options.say)
+            report = roll_back(ports, request, view, options.say)
     raise typer.Exit(report.exit_code)
 
 
 def _to_revision(options: Options, given: list[str], *, plan: bool, yes: bool, force_owned: bool) -> None:
-    from cartctl.plans.rollback.to_revision import parse_revisions, put_back, show_revisions
+    from cartctl.plans.rollback.to_revision import parse_revisions, preview_revisions, roll_back_to
     from cartctl.ports import Ports
 
     revisions = parse_revisions(given)
     with Ports(options.environment(), force_owned=force_owned) as ports:
-        shown = show_revisions(ports, revisions)
+        shown = preview_revisions(ports, revisions)
         if plan:
             options.show(shown)
             return options.guard_shown(shown.refuse_blocked)
         shown.refuse_blocked()
         options.confirm(f"Put {', '.join(given)} back in {ports.env.name}?", yes=yes)
         with options.view() as view:
-            report = put_back(ports, revisions, view)
+            report = roll_back_to(ports, revisions, view)
     raise typer.Exit(report.exit_code)

@@ -29,7 +29,7 @@ def rollout_status(
     """
     from cartctl.engine.pulse import Pulse
     from cartctl.engine.signals import interruptible
-    from cartctl.plans.rollout.inputs import open_desk
+    from cartctl.plans.rollout.inputs import open_inputs
     from cartctl.plans.rollout.status import status
     from cartctl.ports import Ports
 
@@ -38,7 +38,7 @@ def rollout_status(
     with (
         Ports(options.environment()) as ports,
         interruptible(pulse),
-        open_desk(ports, read_only=True) as state,
+        open_inputs(ports, read_only=True) as state,
     ):
         options.show(status(state, pulse, gates=gates))
 
@@ -52,12 +52,12 @@ def rollout_preview(ctx: typer.Context) -> None:
     Examples:
         cartctl rollout preview --env production
     """
-    from cartctl.plans.rollout.inputs import open_desk
+    from cartctl.plans.rollout.inputs import open_inputs
     from cartctl.plans.rollout.status import preview_all
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
-    with Ports(options.environment()) as ports, open_desk(ports, read_only=True) as state:
+    with Ports(options.environment()) as ports, open_inputs(ports, read_only=True) as state:
         shown = preview_all(state)
     options.show(shown)
     if shown.removed:
@@ -90,7 +90,7 @@ def start_rollout(
         cartctl rollout start --env production
         cartctl rollout start --env production --date 2026-12-01 --yes
     """
-    from cartctl.plans.rollout.decisions import Told
+    from cartctl.plans.rollout.decisions import RolloutOptions
     from cartctl.plans.rollout.operations import start
     from cartctl.ports import Ports
 
@@ -100,7 +100,7 @@ def start_rollout(
             f"Start the rollout of {ports.env.name}, off for everybody but internal companies?", yes=yes
         )
         with options.view() as view:
-            report = start(ports, date.date() if date else None, Told(why), view)
+            report = start(ports, date.date() if date else None, RolloutOptions(why), view)
     raise typer.Exit(report.exit_code if report else 0)
 
 
@@ -132,9 +132,9 @@ def advance_rollout(
         cartctl rollout advance --env production --auto
         cartctl rollout advance --env staging --force --why "test run"
     """
-    from cartctl.plans.rollout.decisions import Told
-    from cartctl.plans.rollout.inputs import open_desk
-    from cartctl.plans.rollout.operations import Unmoved, advance, advance_by_itself, next_stage
+    from cartctl.plans.rollout.decisions import RolloutOptions
+    from cartctl.plans.rollout.inputs import open_inputs
+    from cartctl.plans.rollout.operations import RolloutUnchanged, advance, advance_automatically, next_stage
     from cartctl.ports import Ports
 
     if auto and (force or approved_by):
@@ -146,16 +146,16 @@ def advance_rollout(
         if auto:
             reasons: list[str] = []
             with options.view() as view:
-                report = advance_by_itself(ports, view, reasons.append)
+                report = advance_automatically(ports, view, reasons.append)
             if report is None:
-                options.conclude(Unmoved(" ".join(reasons)), " ".join(reasons))
+                options.conclude(RolloutUnchanged(" ".join(reasons)), " ".join(reasons))
             raise typer.Exit(report.exit_code if report else 0)
-        with open_desk(ports) as state:
+        with open_inputs(ports) as state:
             index = next_stage(state, force=force)
             name = state.stages[index].name
         options.confirm(f"Enter the stage {name} in {ports.env.name}?", yes=yes)
         with options.view() as view:
-            report = advance(ports, Told(why, force, approved_by), view, expected=index)
+            report = advance(ports, RolloutOptions(why, force, approved_by), view, expected=index)
     raise typer.Exit(report.exit_code if report else 0)
 
 
@@ -180,13 +180,13 @@ def resume_rollout(ctx: typer.Context, why: Why = "") -> None:
 
 
 def _say(ctx: typer.Context, action: str, why: str) -> None:
-    from cartctl.plans.rollout.decisions import Told
+    from cartctl.plans.rollout.decisions import RolloutOptions
     from cartctl.plans.rollout.operations import say
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
     with Ports(options.environment()) as ports, options.view() as view:
-        report = say(ports, action, Told(why), view)
+        report = say(ports, action, RolloutOptions(why), view)
     raise typer.Exit(report.exit_code if report else 0)
 
 
@@ -199,7 +199,7 @@ def abort_rollout(ctx: typer.Context, why: Why = "", yes: Yes = False) -> None:
     Examples:
         cartctl rollout abort --env production --why "checkout fails"
     """
-    from cartctl.plans.rollout.decisions import Told
+    from cartctl.plans.rollout.decisions import RolloutOptions
     from cartctl.plans.rollout.run import abort
     from cartctl.ports import Ports
 
@@ -207,7 +207,7 @@ def abort_rollout(ctx: typer.Context, why: Why = "", yes: Yes = False) -> None:
     with Ports(options.environment()) as ports:
         options.confirm(f"Take the feature of {ports.env.name} back to 0 %?", yes=yes)
         with options.view() as view:
-            report = abort(ports, Told(why), view, options.say)
+            report = abort(ports, RolloutOptions(why), view, options.say)
     raise typer.Exit(report.exit_code)
 
 
@@ -229,7 +229,7 @@ def set_rollout(
         cartctl rollout set --env production --percent 25 --force --why "slow start"
     """
     from cartctl.config.model.stages import read_percent
-    from cartctl.plans.rollout.decisions import Told
+    from cartctl.plans.rollout.decisions import RolloutOptions
     from cartctl.plans.rollout.operations import set_percent
     from cartctl.ports import Ports
 
@@ -241,5 +241,5 @@ def set_rollout(
     with Ports(options.environment()) as ports:
         options.confirm(f"Go to {target} % in {ports.env.name}, outside the schedule?", yes=yes)
         with options.view() as view:
-            report = set_percent(ports, target, Told(why, force), view)
+            report = set_percent(ports, target, RolloutOptions(why, force), view)
     raise typer.Exit(report.exit_code if report else 0)

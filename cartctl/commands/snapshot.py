@@ -127,7 +127,7 @@ def restore_snapshot(
     from cartctl.engine.signals import interruptible
     from cartctl.errors import Refused
     from cartctl.plans.snapshots.cart_restore import plan_carts
-    from cartctl.plans.snapshots.restore import plan_whole, restore_carts, restore_whole
+    from cartctl.plans.snapshots.restore import plan_full_restore, restore_carts, restore_database
     from cartctl.ports import Ports
     from cartctl.render.progress import shown
     from cartctl.snapshots.restore.plan import Consent, RestorePlan, accepted_by
@@ -143,7 +143,7 @@ def restore_snapshot(
         before = (
             plan_carts(ports, name, replacing=consent is not Consent.NONE)
             if cart_only
-            else plan_whole(ports, name, pulse, disconnect=disconnect, consent=consent)
+            else plan_full_restore(ports, name, pulse, disconnect=disconnect, consent=consent)
         )
         if plan:
             options.show(before)
@@ -154,7 +154,7 @@ def restore_snapshot(
             options.confirm_by_typing(f"Restore the database {before.database}?", before.database)
         if isinstance(before, RestorePlan):
             accepted = accepted_by(consent, before.loss)
-            done: object = restore_whole(ports, name, pulse, disconnect=disconnect, accepted=accepted)
+            done: object = restore_database(ports, name, pulse, disconnect=disconnect, accepted=accepted)
         else:
             done = restore_carts(ports, name, pulse, replacing=consent is not Consent.NONE)
     return options.show(done)

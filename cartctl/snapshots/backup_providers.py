@@ -25,7 +25,7 @@ ASKING = 60.0  # seconds for an answer
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ProviderBackup:
     """One backup as its tool tells of it; `asked_as` is the id it was asked for under, where the tool keeps it."""
 
     id: str
@@ -35,7 +35,7 @@ class Told:
     asked_as: str = ""
 
 
-def shown(provider: "Provider", backup: Told) -> Snapshot:
+def shown(provider: "Provider", backup: ProviderBackup) -> Snapshot:
     """A backup as the list of snapshots shows it; that it is good is its tool's word."""
     return Snapshot(backup.id, backup.at, provider.name, backup.bytes, verified=True, pinned=False, heads=())
 
@@ -46,18 +46,18 @@ class Provider(ABC):
     name: ClassVar[str]
 
     @abstractmethod
-    def backups(self, pulse: Pulse) -> tuple[Told, ...]:
+    def backups(self, pulse: Pulse) -> tuple[ProviderBackup, ...]:
         """Those there are, whole ones only, oldest first. Read-only. Raises StepFailed, ConfigError."""
 
     @abstractmethod
-    def create(self, snapshot: str, pulse: Pulse) -> Told:
+    def create(self, snapshot: str, pulse: Pulse) -> ProviderBackup:
         """Make one, known as `snapshot`. Raises StepFailed, and the pulse's alarm."""
 
     @abstractmethod
     def lacking(self, pulse: Pulse) -> str:
         """What a recovery to a point in time lacks; empty: nothing. Read-only."""
 
-    def find(self, snapshot: str, pulse: Pulse) -> Told | None:
+    def find(self, snapshot: str, pulse: Pulse) -> ProviderBackup | None:
         """The backup that was asked for under this id. Read-only."""
         return next((backup for backup in self.backups(pulse) if backup.asked_as == snapshot), None)
 
@@ -81,14 +81,14 @@ class FromPgBackRest(Provider):
     def __init__(self, tool: PgBackRest) -> None:
         self._tool = tool
 
-    def backups(self, pulse: Pulse) -> tuple[Told, ...]:
+    def backups(self, pulse: Pulse) -> tuple[ProviderBackup, ...]:
         """From its catalogue."""
         return tuple(
-            Told(each.label, each.stopped, each.bytes, each.lsn, each.annotation)
+            ProviderBackup(each.label, each.stopped, each.bytes, each.lsn, each.annotation)
             for each in self._tool.info(_attended(pulse, ASKING)).backups
         )
 
-    def create(self, snapshot: str, pulse: Pulse) -> Told:
+    def create(self, snapshot: str, pulse: Pulse) -> ProviderBackup:
         """An incremental one where it can be, a full one otherwise: pgBackRest decides."""
         self._tool.backup(snapshot, _attended(pulse, LIMIT))
         if existing := self.find(snapshot, pulse):
@@ -102,7 +102,7 @@ class FromPgBackRest(Provider):
         return self._tool.info(_attended(pulse, ASKING)).lacking
 
 
-class _Answer(BaseModel):
+class _BackupReport(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     id: Line
@@ -114,7 +114,7 @@ class _Answer(BaseModel):
 class _Status(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    backups: tuple[_Answer, ...]
+    backups: tuple[_BackupReport, ...]
     point_in_time: bool = False
 
 
@@ -126,17 +126,17 @@ class FromCommands(Provider):
     def __init__(self, settings: BackupCommands) -> None:
         self._settings = settings
 
-    def backups(self, pulse: Pulse) -> tuple[Told, ...]:
+    def backups(self, pulse: Pulse) -> tuple[ProviderBackup, ...]:
         """`{"backups": [{"id", "created_at", "bytes", "asked_as"}], "point_in_time": bool}` of the status command."""
-        return tuple(sorted(map(_told, self._status(pulse).backups), key=lambda backup: backup.at))
+        return tuple(sorted(map(_provider_backup, self._status(pulse).backups), key=lambda backup: backup.at))
 
-    def create(self, snapshot: str, pulse: Pulse) -> Told:
+    def create(self, snapshot: str, pulse: Pulse) -> ProviderBackup:
         """`{"id", "created_at", "bytes"}` of the create command."""
         limit = self._settings.timeout.total_seconds()
         report = _parsed(
-            _Answer, self._run(self._settings.create, pulse, limit, {"CARTCTL_SNAPSHOT": snapshot})
+            _BackupReport, self._run(self._settings.create, pulse, limit, {"CARTCTL_SNAPSHOT": snapshot})
         )
-        return _told(report)
+        return _provider_backup(report)
 
     def lacking(self, pulse: Pulse) -> str:
         """As the status command says."""
@@ -156,8 +156,8 @@ class FromCommands(Provider):
             ) from error
 
 
-def _told(report: _Answer) -> Told:
-    return Told(report.id, report.created_at, report.bytes, asked_as=report.asked_as)
+def _provider_backup(report: _BackupReport) -> ProviderBackup:
+    return ProviderBackup(report.id, report.created_at, report.bytes, asked_as=report.asked_as)
 
 
 def _parsed(model: type[M], text: str) -> M:
@@ -177,9 +177,9 @@ def _attended(pulse: Pulse, limit: float) -> Attend:
     return attend
 
 
-def newest(provider: Provider, pulse: Pulse) -> Told | None:
+def newest(provider: Provider, pulse: Pulse) -> ProviderBackup | None:
     """The newest backup. Read-only."""
-    backups: Iterator[Told] = iter(
+    backups: Iterator[ProviderBackup] = iter(
         sorted(provider.backups(pulse), key=lambda backup: backup.at, reverse=True)
     )
     return next(backups, None)

@@ -6,7 +6,7 @@ import pytest
 
 from cartctl.adapters import effects
 from cartctl.adapters.postgres import Postgres
-from cartctl.database.drop.restore_rows import Kept, find_put_back, put_back
+from cartctl.database.drop.restore_rows import RowSource, find_restored_rows, restore_rows
 from cartctl.database.drop.saved_rows import read_saved
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused, StepFailed
@@ -42,12 +42,12 @@ def filled(database: Postgres, carts: int) -> str:
     return str(run_sql(database, HASH)[0][0])
 
 
-def saved(done: Deployed) -> Kept:
+def saved(done: Deployed) -> RowSource:
     """The rows that a drop has saved."""
     directory = done.run.directory / "rows"
     found = read_saved(directory)
     assert found is not None
-    return Kept("rollback", directory / "dump", found.files, found.rows)
+    return RowSource("rollback", directory / "dump", found.files, found.rows)
 
 
 @pytest.fixture
@@ -67,11 +67,11 @@ def test_a_hundred_thousand_carts_are_exactly_as_before(
     before = filled(platform_database, 100_000)
     done.drop(data_loss=True)
     again = deployed(platform_database)
-    result = put_back(platform_database, done.settings, saved(done), "run-2", pulse)
+    result = restore_rows(platform_database, done.settings, saved(done), "run-2", pulse)
     assert (result.rows["carts"], result.rows["cart_items"]) == (100_000, 10_000)
     assert run_sql(platform_database, HASH)[0][0] == before
-    assert find_put_back(platform_database, done.settings, "run-2") is not None
-    assert find_put_back(platform_database, done.settings, "run-3") is None
+    assert find_restored_rows(platform_database, done.settings, "run-2") is not None
+    assert find_restored_rows(platform_database, done.settings, "run-3") is None
     again.drop(data_loss=True)
     assert again.left() == []
 
@@ -84,10 +84,10 @@ def test_tables_with_rows_are_left_alone_unless_replaced(
     row = "INSERT INTO carts (id, \"companyId\", \"updatedAt\") VALUES ('new', 'c', now())"
     run_sql(platform_database, row)
     with pytest.raises(Refused, match="hold rows already: carts"):
-        put_back(platform_database, dropped.settings, saved(dropped), "run-2", pulse)
+        restore_rows(platform_database, dropped.settings, saved(dropped), "run-2", pulse)
     assert run_sql(platform_database, "SELECT id FROM carts") == [("new",)]
     place = tmp_path / "replaced"
-    put_back(platform_database, dropped.settings, saved(dropped), "run-2", pulse, replacing=place)
+    restore_rows(platform_database, dropped.settings, saved(dropped), "run-2", pulse, replacing=place)
     assert run_sql(platform_database, "SELECT count(*) FROM carts") == [(20,)]
     kept = read_saved(place)
     assert kept is not None
@@ -101,7 +101,7 @@ def test_a_row_that_refers_to_nothing_stops_all(
     deployed(platform_database)
     run_sql(platform_database, "DELETE FROM products", "DELETE FROM companies")
     with pytest.raises(StepFailed, match=r"refers to what is no longer there.*Nothing was put back"):
-        put_back(platform_database, dropped.settings, saved(dropped), "run-2", pulse)
+        restore_rows(platform_database, dropped.settings, saved(dropped), "run-2", pulse)
     assert run_sql(platform_database, "SELECT count(*) FROM shipping_zones") == [(0,)]
 
 
@@ -111,13 +111,13 @@ def test_a_damaged_dump_is_refused(
     """A flipped bit is found before anything is touched; so are tables that are not there."""
     kept = saved(dropped)
     with pytest.raises(Refused, match="tables are not there"):
-        put_back(platform_database, dropped.settings, kept, "run-2", pulse)
+        restore_rows(platform_database, dropped.settings, kept, "run-2", pulse)
     file = max(kept.dump.iterdir(), key=lambda path: path.stat().st_size)
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
     with pytest.raises(Refused, match="damaged"):
-        put_back(platform_database, dropped.settings, kept, "run-2", pulse)
+        restore_rows(platform_database, dropped.settings, kept, "run-2", pulse)
 
 
 def test_a_kill_before_the_end_leaves_nothing(
@@ -137,7 +137,7 @@ def test_a_kill_before_the_end_leaves_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(effects, "probe", kill)
         with pytest.raises(KeyboardInterrupt):
-            put_back(platform_database, dropped.settings, saved(dropped), "run-2", pulse)
-    assert find_put_back(platform_database, dropped.settings, "run-2") is None
-    put_back(platform_database, dropped.settings, saved(dropped), "run-2", pulse)
+            restore_rows(platform_database, dropped.settings, saved(dropped), "run-2", pulse)
+    assert find_restored_rows(platform_database, dropped.settings, "run-2") is None
+    restore_rows(platform_database, dropped.settings, saved(dropped), "run-2", pulse)
     assert run_sql(platform_database, "SELECT count(*) FROM carts") == [(20,)]

@@ -14,7 +14,7 @@ from cartctl.database import cart_jobs
 from cartctl.database.catalogue import fingerprint_hash
 from cartctl.database.contract.existing_objects import holds_rows
 from cartctl.database.drop.plan import plan_drop
-from cartctl.database.drop.restore_rows import Kept, put_back
+from cartctl.database.drop.restore_rows import RowSource, restore_rows
 from cartctl.database.drop.saved_rows import save_rows
 from cartctl.engine.pulse import Pulse
 from cartctl.rollout.gates import count_carts
@@ -78,8 +78,12 @@ def _save(shop: Deployed, place: Path) -> None:
 def _put_back(shop: Deployed, place: Path) -> None:
     kept = Store(place / "store")
     with kept.opened("before") as dump:
-        put_back(
-            shop.database, shop.settings, Kept("before", dump.path, dump.files, {"carts": 3}), "r", Pulse()
+        restore_rows(
+            shop.database,
+            shop.settings,
+            RowSource("before", dump.path, dump.files, {"carts": 3}),
+            "r",
+            Pulse(),
         )
 
 

@@ -21,7 +21,7 @@ from cartctl.steps.rollout import RolloutFailed
 from tests.kubernetes.fixture import Played, Small, wait_until
 from tests.kubernetes.server import Dropped, Request
 from tests.kubernetes.store import ApiFault
-from tests.kubernetes.test_release import API, carry_out, release, take_back
+from tests.kubernetes.test_release import API, carry_out, release, roll_back
 
 
 def while_rolling_out(small: Small, happen: Callable[[], None]) -> None:
@@ -227,7 +227,7 @@ def test_an_undo_decides_on_what_stands_in_the_cluster_now(
         "apps/v1", "deployments", "payment-api", {"spec": {"template": {"spec": {"containers": [container]}}}}
     )
     with pytest.raises(ModifiedExternally):
-        take_back(played, evidence)
+        roll_back(played, evidence)
 
 
 def test_a_list_that_was_overtaken_hides_no_event(played: Played, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -327,5 +327,5 @@ def test_somebody_releasing_at_the_same_time_is_seen(played: Played) -> None:
     played.cluster.set_images("payment-api", {"api": "acme/api:theirs"}, cause="somebody")
     played.settle()
     with pytest.raises(ModifiedExternally, match="acme/api:theirs"):
-        take_back(played, evidence)
+        roll_back(played, evidence)
     assert played.refs() == {"api": "acme/api:theirs"}

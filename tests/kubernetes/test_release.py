@@ -44,7 +44,7 @@ def carry_out(change: Release) -> Evidence:
     return evidence
 
 
-def take_back(namespace: Namespace, evidence: Evidence) -> list[str]:
+def roll_back(namespace: Namespace, evidence: Evidence) -> list[str]:
     """As the runner reverts: from evidence alone, guarded. Returns the remarks about what is kept."""
     back = Release("release.api", evidence.names, namespace.cluster, timeout=namespace.seconds)
     remarks = guard_revert(back, evidence)
@@ -71,12 +71,12 @@ def test_taken_back_it_runs_what_ran_before_and_twice_changes_nothing(namespace:
     namespace.deploy()
     (first,) = {pod.images["api"].digest for pod in namespace.cluster.pods("payment-api") if not pod.ending}
     evidence = carry_out(release(namespace, {API: namespace.images.second}))
-    take_back(namespace, evidence)
+    roll_back(namespace, evidence)
     running = [pod for pod in namespace.cluster.pods("payment-api") if not pod.ending]
     assert {pod.images["api"] for pod in running} == {Image(namespace.images.first)}
     assert {pod.images["api"].digest for pod in running} == {first}
     generation = namespace.item("apps/v1", "deployments", "payment-api")["metadata"]["generation"]
-    take_back(namespace, evidence)
+    roll_back(namespace, evidence)
     assert namespace.item("apps/v1", "deployments", "payment-api")["metadata"]["generation"] == generation
 
 
@@ -85,7 +85,7 @@ def test_scaling_in_between_is_kept_by_a_revert(namespace: Namespace) -> None:
     namespace.deploy()
     evidence = carry_out(release(namespace, {API: namespace.images.second}))
     namespace.cluster.set_capacity("deployment/payment-api", 3)
-    assert take_back(namespace, evidence) == []
+    assert roll_back(namespace, evidence) == []
     assert namespace.cluster.capacity(["deployment/payment-api"]) == {"deployment/payment-api": 3}
 
 
@@ -96,7 +96,7 @@ def test_a_restart_by_kubectl_stands_in_no_undos_way(namespace: Namespace) -> No
     meta = {"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-01-01T00:00:00Z"}}
     patch = {"spec": {"template": {"metadata": meta}}}
     namespace.patch("apps/v1", "deployments", "payment-api", patch)
-    assert take_back(namespace, evidence) == []
+    assert roll_back(namespace, evidence) == []
     assert namespace.refs() == {"api": namespace.images.first}
 
 
@@ -110,7 +110,7 @@ def test_an_upgrade_of_the_api_server_stands_in_no_undos_way(small: Small) -> No
     patch = [{"op": "remove", "path": "/spec/template/metadata/creationTimestamp"}]
     path = small.cluster.api.path("apps/v1", "deployments", "payment-api")
     small.cluster.api.send("PATCH", path, patch, content=JSON_PATCH)
-    assert take_back(small, evidence) == []
+    assert roll_back(small, evidence) == []
     assert small.refs() == {"api": small.images.first}
 
 
@@ -120,10 +120,10 @@ def test_a_tag_that_moved_is_put_back_by_its_digest(played: Played) -> None:
     digest = played.cluster.pods("payment-api")[0].images["api"].digest
     evidence = carry_out(release(played, {API: "acme/api:2"}))
     played.nodes.digests["acme/api:1"] = "sha256:" + "f" * 64
-    take_back(played, evidence)
+    roll_back(played, evidence)
     assert played.refs() == {"api": f"acme/api@{digest}"}
     generation = played.item("apps/v1", "deployments", "payment-api")["metadata"]["generation"]
-    take_back(played, evidence)
+    roll_back(played, evidence)
     assert played.item("apps/v1", "deployments", "payment-api")["metadata"]["generation"] == generation
 
 

@@ -12,7 +12,7 @@ from cartctl.errors import Refused
 from cartctl.steps.blocked import Blocked
 from cartctl.steps.release import Release
 from tests.kubernetes.fixture import Namespace, Small
-from tests.kubernetes.test_release import API, CAUSE, carry_out, release, take_back
+from tests.kubernetes.test_release import API, CAUSE, carry_out, release, roll_back
 
 NAME = "payment-api"
 APPS = ("apps/v1", "deployments", NAME)
@@ -37,14 +37,14 @@ def test_a_variable_that_was_changed_since_is_kept_and_named(namespace: Namespac
     evidence = carry_out(release(namespace, {API: namespace.images.second}))
     change_container(namespace, env=ENVIRONMENT, imagePullPolicy="Always")
     namespace.settle()
-    assert take_back(namespace, evidence) == [
+    assert roll_back(namespace, evidence) == [
         "payment-api: environment of container api changed since the release; kept",
         "payment-api: image pull policy of container api changed since the release; kept",
     ]
     container = namespace.item(*APPS)["spec"]["template"]["spec"]["containers"][0]
     assert (container["image"], container["env"]) == (namespace.images.first, ENVIRONMENT)
     generation = namespace.item(*APPS)["metadata"]["generation"]
-    take_back(namespace, evidence)
+    roll_back(namespace, evidence)
     assert namespace.item(*APPS)["metadata"]["generation"] == generation
 
 
@@ -55,7 +55,7 @@ def test_a_revert_by_hand_is_accepted_whatever_else_was_changed(namespace: Names
     change_container(namespace, env=ENVIRONMENT, image=namespace.images.first)
     namespace.settle()
     generation = namespace.item(*APPS)["metadata"]["generation"]
-    assert take_back(namespace, evidence) == [
+    assert roll_back(namespace, evidence) == [
         "payment-api: environment of container api changed since the release; kept"
     ]
     assert namespace.item(*APPS)["metadata"]["generation"] == generation
@@ -68,7 +68,7 @@ def test_an_image_that_somebody_else_released_is_refused_by_its_name(small: Smal
     change_container(small, env=ENVIRONMENT, image="acme/api:3")
     small.settle()
     with pytest.raises(ModifiedExternally) as refused:
-        take_back(small, evidence)
+        roll_back(small, evidence)
     assert refused.value.message == (
         "payment-api.api is acme/api:3, which is neither the previous value nor one set by this run (acme/api:1, acme/api:2):"
         " it was modified externally."
@@ -92,7 +92,7 @@ def test_evidence_of_earlier_versions_is_reverted(small: Small, rest: dict[str, 
     remarks = guard_revert(back(small, old), old)
     assert remarks == (["payment-api: the pod template changed since the release; kept"] if rest else [])
     small.controller.start()
-    take_back(small, old)
+    roll_back(small, old)
     assert small.refs() == {"api": "acme/api:1"}
 
 
@@ -118,7 +118,7 @@ def test_another_containers_image_is_named_as_such(small: Small) -> None:
     newer = {**proxy, "image": "acme/proxy:2"}
     small.patch(*APPS, {"spec": {"template": {"spec": {"containers": [now, newer], "hostNetwork": True}}}})
     small.settle()
-    assert take_back(small, evidence) == [
+    assert roll_back(small, evidence) == [
         "payment-api: image of container proxy changed since the release; kept",
         "payment-api: host network of the pod changed since the release; kept",
     ]

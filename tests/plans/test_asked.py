@@ -8,7 +8,7 @@ from cartctl.config.model.environment import Environment
 from cartctl.engine.model import Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.plans.deploy import preflight
-from cartctl.plans.deploy.deploy_options import Asked, parse
+from cartctl.plans.deploy.deploy_options import DeployOptions, parse
 from cartctl.ports import Ports
 
 
@@ -24,15 +24,17 @@ def test_whatever_was_asked_for_is_kept() -> None:
         restore_carts="r1",
         force_owned=True,
     )
-    plain = Asked()
-    same = [one.name for one in fields(Asked) if getattr(given, one.name) == getattr(plain, one.name)]
+    plain = DeployOptions()
+    same = [one.name for one in fields(DeployOptions) if getattr(given, one.name) == getattr(plain, one.name)]
     assert (same, given.monitor_for) == ([], timedelta(seconds=90))
-    assert Asked.from_json(json.loads(json.dumps(given.to_json()))) == given
+    assert DeployOptions.from_json(json.loads(json.dumps(given.to_json()))) == given
 
 
 def test_a_run_of_an_earlier_version_asked_for_no_more_than_it_says() -> None:
     """Options that its journal does not know are at their defaults."""
-    assert Asked.from_json({"images": {"payment-api": "2.0.0"}}) == Asked(images={"payment-api": "2.0.0"})
+    assert DeployOptions.from_json({"images": {"payment-api": "2.0.0"}}) == DeployOptions(
+        images={"payment-api": "2.0.0"}
+    )
 
 
 def test_the_window_is_that_of_the_time_asked_for() -> None:

@@ -11,7 +11,7 @@ from cartctl.adapters.postgres import OwnPostgres, Postgres
 from cartctl.adapters.postgres_server.scratch import scratch_server
 from cartctl.config.model.environment import Environment
 from cartctl.database.catalogue import fingerprint_hash
-from cartctl.database.drop.restore_rows import Kept, put_back
+from cartctl.database.drop.restore_rows import RowSource, restore_rows
 from cartctl.database.drop.saved_rows import read_saved
 from cartctl.database.migrations.verify import verify
 from cartctl.engine.model import Verdict
@@ -88,8 +88,8 @@ def everything(database: Postgres, environment: Environments, scratch: OwnPostgr
     assert len(again.results["migrate"]["applied"]) == 3
     saved = read_saved(Path(gone["saved"]))
     assert saved is not None
-    kept = Kept("rows", Path(gone["saved"]) / "dump", saved.files, saved.rows)
-    assert sum(put_back(database, env.database, kept, "run", pulse).rows.values()) == 4
+    kept = RowSource("rows", Path(gone["saved"]) / "dump", saved.files, saved.rows)
+    assert sum(restore_rows(database, env.database, kept, "run", pulse).rows.values()) == 4
     assert run_sql(database, "SELECT name, (SELECT count(*) FROM carts) FROM companies") == [("Bücher", 3)]
 
 
@@ -172,11 +172,11 @@ def test_a_read_only_default_is_refused(
         statement = whose.format(database=f'"{database.name}"', role=ROLE)
         pg18.execute(f"ALTER {statement} SET default_transaction_read_only = on")
         create(Subject("test", database, fingerprint_hash), store, "one", Pulse())
-        kept = Kept("rows", tmp_path, {}, {"carts": 3})
+        kept = RowSource("rows", tmp_path, {}, {"carts": 3})
         refused: tuple[Callable[[], object], ...] = (
             lambda: done.drop(data_loss=True),
             lambda: Deployed(database, env.database, tmp_path / "second"),
-            lambda: put_back(database, env.database, kept, "run", Pulse()),
+            lambda: restore_rows(database, env.database, kept, "run", Pulse()),
             lambda: rehearse(Ports(env), Pulse(), server=scratch.dsn, with_data=None),
         )
         for act in refused:

@@ -16,9 +16,9 @@ from cartctl.engine.model import Event
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.report import RunReport
 from cartctl.engine.view import PlanRows
-from cartctl.plans.rollout.decisions import Told
-from cartctl.plans.rollout.inputs import Desk, open_desk
-from cartctl.plans.rollout.operations import advance_by_itself, start
+from cartctl.plans.rollout.decisions import RolloutOptions
+from cartctl.plans.rollout.inputs import RolloutInputs, open_inputs
+from cartctl.plans.rollout.operations import advance_automatically, start
 from cartctl.plans.rollout.status import RolloutStatus, status
 from cartctl.ports import Ports
 from cartctl.sandbox.access import make_flags
@@ -72,18 +72,20 @@ class Field:
 
     def status(self) -> RolloutStatus:
         """What `rollout status --no-gates` tells."""
-        with self.ports() as ports, open_desk(ports, self.clock, read_only=True) as desk:
-            return status(desk, Pulse(), gates=False)
+        with self.ports() as ports, open_inputs(ports, self.clock, read_only=True) as inputs:
+            return status(inputs, Pulse(), gates=False)
 
     def on(self) -> frozenset[str]:
         """The companies that are on, as the library evaluates the stored document."""
-        with self.ports() as ports, open_desk(ports, self.clock, read_only=True) as desk:
-            return Desk.on_in(desk, {})
+        with self.ports() as ports, open_inputs(ports, self.clock, read_only=True) as inputs:
+            return RolloutInputs.on_in(inputs, {})
 
     def begin(self) -> RunReport:
         """Start the rollout on the day that it is."""
         with self.ports() as ports:
-            report = start(ports, self.now.date(), Told("the day has come"), self.view(), clock=self.clock)
+            report = start(
+                ports, self.now.date(), RolloutOptions("the day has come"), self.view(), clock=self.clock
+            )
         assert report is not None
         return report
 
@@ -92,7 +94,7 @@ class Field:
         self.day(day)
         told: list[str] = []
         with self.ports() as ports:
-            report = advance_by_itself(ports, self.view(), told.append, clock=self.clock)
+            report = advance_automatically(ports, self.view(), told.append, clock=self.clock)
         return report, " ".join(told)
 
     def view(self) -> Unwatched:

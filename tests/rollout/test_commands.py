@@ -12,7 +12,7 @@ from cartctl.cli import app
 from cartctl.engine.lock import RunLock
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import LockLost
-from cartctl.plans.rollout.inputs import open_desk
+from cartctl.plans.rollout.inputs import open_inputs
 
 
 def run(field: Any, *argv: str, code: int = 0) -> Any:
@@ -173,13 +173,13 @@ def test_the_days_are_the_databases_own(field: Any, monkeypatch: pytest.MonkeyPa
 def test_a_holder_that_hangs_is_named_and_ended_by_force(field: Any) -> None:
     """Nobody, then a name and exit code 8; by force it has lost the lock, which is recorded, and nobody holds it any more."""
     assert run(field, "unlock")["former"] is None
-    with field.ports() as ports, open_desk(ports) as desk:
-        lock = RunLock(ports.state, desk.journals.owned, "20990101-000000-aaaa", Pulse())
+    with field.ports() as ports, open_inputs(ports) as inputs:
+        lock = RunLock(ports.state, inputs.journals.owned, "20990101-000000-aaaa", Pulse())
         with lock:
             assert "20990101-000000-aaaa" in run(field, "unlock", code=8)["message"]
             assert "20990101-000000-aaaa" in run(field, "unlock", "--force")["former"]
             with pytest.raises(LockLost):
                 lock.confirm()
-        kept = desk.journals.kept.events("20990101-000000-aaaa")
+        kept = inputs.journals.kept.events("20990101-000000-aaaa")
     assert "forced" in {event.event for event in kept}
     assert run(field, "unlock")["former"] is None

@@ -15,9 +15,9 @@ import pytest
 
 from cartctl.errors import Refused
 from cartctl.plans.deploy.run import resume
-from cartctl.plans.rollback.plan import Wanted
+from cartctl.plans.rollback.plan import RollbackOptions
 from cartctl.plans.rollback.run import choose
-from cartctl.plans.rollout.inputs import open_desk
+from cartctl.plans.rollout.inputs import open_inputs
 
 SET = ("rollout", "set", "--percent", "25", "--force", "--why", "a test", "--yes")
 POINTS = (
@@ -60,8 +60,8 @@ def begun(field: Any, home: Path) -> None:
 
 def today(field: Any) -> str:
     """The date that the database has: the calendar of production."""
-    with field.ports() as ports, open_desk(ports, read_only=True) as desk:
-        return str(desk.clock().date())
+    with field.ports() as ports, open_inputs(ports, read_only=True) as inputs:
+        return str(inputs.clock().date())
 
 
 @pytest.mark.faults
@@ -70,14 +70,14 @@ def test_a_change_killed_anywhere_is_brought_to_its_end(field: Any, tmp_path: Pa
     """Killed there, the same command again ends where an undisturbed one ends, and no run is left unfinished."""
     begun(field, tmp_path)
     assert drive(field, tmp_path, *SET, point=point)[0] == -signal.SIGKILL
-    with field.ports() as ports, open_desk(ports) as desk:
-        unfinished = desk.journals.unfinished()
+    with field.ports() as ports, open_inputs(ports) as inputs:
+        unfinished = inputs.journals.unfinished()
         assert (unfinished is None) == (point == POINTS[-1])
     code, told = drive(field, tmp_path, *SET, "-o", "json")
     assert code == 0, told
     assert len(field.on()) == 10
-    with field.ports() as ports, open_desk(ports) as desk:
-        assert desk.journals.unfinished() is None
+    with field.ports() as ports, open_inputs(ports) as inputs:
+        assert inputs.journals.unfinished() is None
 
 
 @pytest.mark.faults
@@ -86,17 +86,17 @@ def test_an_abort_ends_a_change_that_was_killed(field: Any, tmp_path: Path, poin
     """Between the journal and the write, or between the write and the journal: back to 0 %, and the dead run has an end."""
     begun(field, tmp_path)
     assert drive(field, tmp_path, *SET, point=point)[0] == -signal.SIGKILL
-    with field.ports() as ports, open_desk(ports) as desk:
+    with field.ports() as ports, open_inputs(ports) as inputs:
         with pytest.raises(Refused, match="No deployment has changed anything"):
-            choose(desk.journals, Wanted())
+            choose(inputs.journals, RollbackOptions())
         with pytest.raises(Refused, match="is a rollout"):
             resume(ports, field.view())
     code, told = drive(field, tmp_path, "rollout", "abort", "--yes", "--why", "a kill", "-o", "json")
     assert code == 0, told
     assert json.loads(told.splitlines()[-1])["outcome"] == "succeeded"
     assert field.on() == frozenset()
-    with field.ports() as ports, open_desk(ports) as desk:
-        assert desk.journals.unfinished() is None
+    with field.ports() as ports, open_inputs(ports) as inputs:
+        assert inputs.journals.unfinished() is None
 
 
 def test_an_abort_killed_after_its_write_is_done(field: Any, tmp_path: Path) -> None:

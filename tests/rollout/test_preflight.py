@@ -10,7 +10,7 @@ import pytest
 from cartctl.checks.preflight.flags import look_at_flags
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.engine.pulse import Pulse
-from cartctl.plans.rollout.decisions import Told
+from cartctl.plans.rollout.decisions import RolloutOptions
 from cartctl.plans.rollout.operations import set_percent, start
 from cartctl.plans.rollout.record import began_with
 from cartctl.rollout import evaluation
@@ -34,14 +34,14 @@ def look(field: Any) -> dict[str, CheckResult]:
 def begun_at_zero(field: Any) -> None:
     """Nobody is on."""
     with field.ports() as ports:
-        start(ports, field.now.date(), Told(), field.view(), clock=field.clock)
+        start(ports, field.now.date(), RolloutOptions(), field.view(), clock=field.clock)
 
 
 def begun(field: Any) -> None:
     """A quarter of the companies are on."""
     begun_at_zero(field)
     with field.ports() as ports:
-        set_percent(ports, Decimal(25), Told("x", force=True), field.view(), clock=field.clock)
+        set_percent(ports, Decimal(25), RolloutOptions("x", force=True), field.view(), clock=field.clock)
 
 
 def test_the_application_agrees(field: Any) -> None:

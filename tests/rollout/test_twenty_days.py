@@ -14,9 +14,9 @@ from cartctl.adapters.postgres_server.embedded import EmbeddedPostgres
 from cartctl.adapters.supervisor.cluster import Processes
 from cartctl.engine.model import Event
 from cartctl.errors import CartctlError, CheckFailed, Locked, Refused, UsageError
-from cartctl.plans.rollout.decisions import Told
+from cartctl.plans.rollout.decisions import RolloutOptions
 from cartctl.plans.rollout.flag_operations import evaluate, list_flags, set_flag, undo
-from cartctl.plans.rollout.inputs import open_desk
+from cartctl.plans.rollout.inputs import open_inputs
 from cartctl.plans.rollout.operations import advance, say, set_percent, start
 from cartctl.plans.rollout.run import abort
 from cartctl.plans.rollout.status import preview_all
@@ -33,7 +33,7 @@ def test_through_to_the_end_and_day_twenty_one(field: Any) -> None:
     for stage in range(1, 7):
         with field.ports() as ports:
             report = advance(
-                ports, Told("no time", force=True), field.view(), expected=stage, clock=field.clock
+                ports, RolloutOptions("no time", force=True), field.view(), expected=stage, clock=field.clock
             )
             assert report is not None
             assert report.exit_code == 0, report.message
@@ -53,7 +53,7 @@ def test_two_operators_at_once_enter_one_stage(field: Any) -> None:
     def operator() -> None:
         with field.ports() as ports:
             try:
-                ended.append(advance(ports, Told(), field.view(), expected=1, clock=field.clock))
+                ended.append(advance(ports, RolloutOptions(), field.view(), expected=1, clock=field.clock))
             except CartctlError as error:
                 ended.append(error)
 
@@ -73,11 +73,11 @@ def test_a_hold_holds_and_a_resume_lets_go(field: Any) -> None:
     field.begin()
     before = field.sandbox.cluster.settings("cart-flags")
     with field.ports() as ports:
-        say(ports, "hold", Told("a question of tax"), field.view(), clock=field.clock)
+        say(ports, "hold", RolloutOptions("a question of tax"), field.view(), clock=field.clock)
         assert field.by_itself(3)[1] == "Nothing is due: it is on hold: a question of tax."
         with pytest.raises(Refused, match="on hold already"):
-            say(ports, "hold", Told(), field.view(), clock=field.clock)
-        say(ports, "resume", Told(), field.view(), clock=field.clock)
+            say(ports, "hold", RolloutOptions(), field.view(), clock=field.clock)
+        say(ports, "resume", RolloutOptions(), field.view(), clock=field.clock)
     assert field.by_itself(4)[0] is not None
     assert field.status().stage == "shadow"
     assert field.sandbox.cluster.settings("cart-flags") == before
@@ -97,32 +97,34 @@ def test_set_undo_and_one_flag_by_hand(field: Any) -> None:
     field.begin()
     with field.ports() as ports:
         with pytest.raises(Refused, match="leaves the schedule aside"):
-            set_percent(ports, Decimal(25), Told(), field.view(), clock=field.clock)
+            set_percent(ports, Decimal(25), RolloutOptions(), field.view(), clock=field.clock)
         before = field.sandbox.cluster.settings("cart-flags")
-        set_percent(ports, Decimal(25), Told("a demo", force=True), field.view(), clock=field.clock)
+        set_percent(ports, Decimal(25), RolloutOptions("a demo", force=True), field.view(), clock=field.clock)
         assert len(quarter := field.on()) == 10
-        set_percent(ports, Decimal(50), Told("a demo", force=True), field.view(), clock=field.clock)
+        set_percent(ports, Decimal(50), RolloutOptions("a demo", force=True), field.view(), clock=field.clock)
         assert quarter < field.on()
-        set_percent(ports, Decimal("12.5"), Told("less", force=True), field.view(), clock=field.clock)
+        set_percent(
+            ports, Decimal("12.5"), RolloutOptions("less", force=True), field.view(), clock=field.clock
+        )
         assert len(field.on()) == 5
         assert field.on() < quarter
         for _ in range(2):  # an undo of an undo
-            undo(ports, Told(), field.view(), clock=field.clock)
-        undo(ports, Told(), field.view(), clock=field.clock)
+            undo(ports, RolloutOptions(), field.view(), clock=field.clock)
+        undo(ports, RolloutOptions(), field.view(), clock=field.clock)
         assert len(field.on()) == 20
-        set_percent(ports, Decimal(0), Told("none", force=True), field.view(), clock=field.clock)
+        set_percent(ports, Decimal(0), RolloutOptions("none", force=True), field.view(), clock=field.clock)
         assert field.sandbox.cluster.settings("cart-flags")[DOCUMENT[1]] == before[DOCUMENT[1]]
-        set_flag(ports, FLAGS[1], "on", Told(), field.view(), clock=field.clock)
-        set_percent(ports, Decimal(25), Told("again", force=True), field.view(), clock=field.clock)
-        with open_desk(ports, field.clock) as desk:
-            assert list_flags(desk).flags[1].decided == "on for everybody, by hand"
-            outsider = min(set(desk.companies.ids) - field.on())
-            assert evaluate(desk, outsider).flags == {FLAGS[0]: False, FLAGS[1]: True, FLAGS[2]: False}
+        set_flag(ports, FLAGS[1], "on", RolloutOptions(), field.view(), clock=field.clock)
+        set_percent(ports, Decimal(25), RolloutOptions("again", force=True), field.view(), clock=field.clock)
+        with open_inputs(ports, field.clock) as inputs:
+            assert list_flags(inputs).flags[1].decided == "on for everybody, by hand"
+            outsider = min(set(inputs.companies.ids) - field.on())
+            assert evaluate(inputs, outsider).flags == {FLAGS[0]: False, FLAGS[1]: True, FLAGS[2]: False}
             with pytest.raises(UsageError, match="no company nobody"):
-                evaluate(desk, "nobody")
+                evaluate(inputs, "nobody")
         with pytest.raises(UsageError, match="no flag FEATURE_X"):
-            set_flag(ports, "FEATURE_X", "on", Told(), field.view())
-        assert abort(ports, Told(), field.view(), lambda _: None, clock=field.clock).exit_code == 0
+            set_flag(ports, "FEATURE_X", "on", RolloutOptions(), field.view())
+        assert abort(ports, RolloutOptions(), field.view(), lambda _: None, clock=field.clock).exit_code == 0
         assert not any(answer["flags"][FLAGS[1]] for answer in [field.ask("alder-goods")])
 
 
@@ -147,12 +149,16 @@ def test_a_configmap_that_cannot_be_written_changes_nothing(
 
     with monkeypatch.context() as patch, field.ports() as ports:
         patch.setattr(Processes, "put_settings", read_only)
-        report = set_percent(ports, Decimal(25), Told("x", force=True), field.view(), clock=field.clock)
+        report = set_percent(
+            ports, Decimal(25), RolloutOptions("x", force=True), field.view(), clock=field.clock
+        )
         assert report is not None
         assert (report.exit_code, field.on()) == (4, frozenset())
         assert "immutable" in report.message
     with field.ports() as ports:
-        report = set_percent(ports, Decimal(25), Told("x", force=True), field.view(), clock=field.clock)
+        report = set_percent(
+            ports, Decimal(25), RolloutOptions("x", force=True), field.view(), clock=field.clock
+        )
     assert len(field.on()) == 10
 
 
@@ -160,19 +166,19 @@ def test_a_list_that_is_empty_or_changes_in_between(field: Any) -> None:
     """No companies: refused, nothing changed. Fewer, then more: those who are on stay on, the counts follow."""
     field.begin()
     with field.ports() as ports, field.sandbox.superuser.session("test") as connection:
-        set_percent(ports, Decimal(25), Told("x", force=True), field.view(), clock=field.clock)
+        set_percent(ports, Decimal(25), RolloutOptions("x", force=True), field.view(), clock=field.clock)
         quarter = field.on()
         connection.execute("CREATE TABLE kept AS TABLE companies")
         gone = sorted(quarter)[:3]
         connection.execute("DELETE FROM companies WHERE id = ANY (%s)", (gone,))
-        set_percent(ports, Decimal(50), Told("x", force=True), field.view(), clock=field.clock)
+        set_percent(ports, Decimal(50), RolloutOptions("x", force=True), field.view(), clock=field.clock)
         assert quarter - set(gone) <= field.on()
         assert len(field.on()) == 18  # half of 36
         connection.execute("INSERT INTO companies SELECT * FROM kept WHERE id = ANY (%s)", (gone,))
         assert quarter <= field.on()
         connection.execute("DELETE FROM companies")
         with pytest.raises(Refused, match="gives no companies"):
-            set_percent(ports, Decimal(75), Told("x", force=True), field.view(), clock=field.clock)
+            set_percent(ports, Decimal(75), RolloutOptions("x", force=True), field.view(), clock=field.clock)
         connection.execute("INSERT INTO companies SELECT * FROM kept")
         connection.execute("DROP TABLE kept")
 
@@ -182,15 +188,15 @@ def test_what_cannot_be_started(field: Any) -> None:
     with field.ports() as ports:
         field.day(1)
         with pytest.raises(UsageError, match="is in the past"):
-            start(ports, field.now.date().replace(day=1), Told(), field.view(), clock=field.clock)
+            start(ports, field.now.date().replace(day=1), RolloutOptions(), field.view(), clock=field.clock)
     field.day(0)
     field.begin()
     with field.ports() as ports, pytest.raises(Refused, match="has been under way"):
-        start(ports, field.now.date(), Told(), field.view(), clock=field.clock)
+        start(ports, field.now.date(), RolloutOptions(), field.view(), clock=field.clock)
     rollout = field.env.rollout.model_copy(update={"seed": "another"})
     field.env = field.env.model_copy(update={"rollout": rollout})
     with field.ports() as ports, pytest.raises(Refused, match="its seed was 'cart', is 'another'"):
-        set_percent(ports, Decimal(25), Told("x", force=True), field.view(), clock=field.clock)
+        set_percent(ports, Decimal(25), RolloutOptions("x", force=True), field.view(), clock=field.clock)
 
 
 def test_an_abort_goes_past_a_run_that_holds_the_lock(field: Any) -> None:
@@ -199,10 +205,10 @@ def test_an_abort_goes_past_a_run_that_holds_the_lock(field: Any) -> None:
     from cartctl.engine.pulse import Pulse
 
     field.begin()
-    with field.ports() as ports, open_desk(ports, field.clock) as desk:
-        set_percent(ports, Decimal(25), Told("x", force=True), field.view(), clock=field.clock)
+    with field.ports() as ports, open_inputs(ports, field.clock) as inputs:
+        set_percent(ports, Decimal(25), RolloutOptions("x", force=True), field.view(), clock=field.clock)
         pulse, released = Pulse(), threading.Event()
-        lock = RunLock(ports.state, desk.journals.owned, "20990101-000000-aaaa", pulse)
+        lock = RunLock(ports.state, inputs.journals.owned, "20990101-000000-aaaa", pulse)
         lock.__enter__()
 
         def hand_over() -> None:
@@ -214,8 +220,8 @@ def test_an_abort_goes_past_a_run_that_holds_the_lock(field: Any) -> None:
         living = threading.Thread(target=hand_over)
         living.start()
         with pytest.raises(Locked):
-            advance(ports, Told("x", force=True), field.view(), clock=field.clock)
-        report = abort(ports, Told("an emergency"), field.view(), lambda _: None, clock=field.clock)
+            advance(ports, RolloutOptions("x", force=True), field.view(), clock=field.clock)
+        report = abort(ports, RolloutOptions("an emergency"), field.view(), lambda _: None, clock=field.clock)
         living.join()
     assert released.is_set()
     assert (report.exit_code, field.on()) == (0, frozenset())
@@ -225,9 +231,9 @@ def test_the_preview_tells_who_comes_next(field: Any) -> None:
     """From the stage that stands, on top of the companies that are on."""
     field.begin()
     with field.ports() as ports:
-        set_percent(ports, Decimal(25), Told("x", force=True), field.view(), clock=field.clock)
-        with open_desk(ports, field.clock, read_only=True) as desk:
-            shown = preview_all(desk)
+        set_percent(ports, Decimal(25), RolloutOptions("x", force=True), field.view(), clock=field.clock)
+        with open_inputs(ports, field.clock, read_only=True) as inputs:
+            shown = preview_all(inputs)
     assert [stage.enabled for stage in shown.stages] == [10, 10, 10, 10, 20, 30, 39]
     assert shown.removed == 0
     assert json.dumps(shown.stages[4].companies).count(",") == 9
@@ -241,11 +247,11 @@ def test_a_stage_that_asks_for_it_waits_for_somebodys_name(field: Any) -> None:
     assert "25% waits for cartctl rollout advance --approved-by" in field.by_itself(3)[1]
     with field.ports() as ports:
         with pytest.raises(Refused, match="25% waits for somebody's approval"):
-            advance(ports, Told(), field.view(), clock=field.clock)
+            advance(ports, RolloutOptions(), field.view(), clock=field.clock)
         with pytest.raises(Refused, match="25% waits for somebody's approval"):
-            advance(ports, Told("no time", force=True), field.view(), clock=field.clock)
+            advance(ports, RolloutOptions("no time", force=True), field.view(), clock=field.clock)
         assert field.on() == frozenset()
-        advance(ports, Told(approved_by="Product Owner"), field.view(), clock=field.clock)
+        advance(ports, RolloutOptions(approved_by="Product Owner"), field.view(), clock=field.clock)
     assert len(field.on()) == 10
     last = field.status().history[-1]
     assert (last.name, last.approved_by) == ("25%", "Product Owner")
@@ -257,9 +263,11 @@ def test_begun_again_after_an_abort_the_same_companies_come_first(field: Any) ->
     for percent in (10, 25, 25):
         field.begin()
         with field.ports() as ports:
-            set_percent(ports, Decimal(percent), Told("x", force=True), field.view(), clock=field.clock)
+            set_percent(
+                ports, Decimal(percent), RolloutOptions("x", force=True), field.view(), clock=field.clock
+            )
             seen.append(field.on())
-            abort(ports, Told("again"), field.view(), lambda _: None, clock=field.clock)
+            abort(ports, RolloutOptions("again"), field.view(), lambda _: None, clock=field.clock)
         assert field.on() == frozenset()
     assert seen[0] < seen[1] == seen[2]
 
@@ -287,13 +295,13 @@ def test_an_abort_with_the_database_gone(field: Any) -> None:
     """PostgreSQL is stopped: the flags go to 0 % under the cluster's lock, and the journal knows of it later."""
     field.begin()
     with field.ports() as ports:
-        set_percent(ports, Decimal(25), Told("x", force=True), field.view(), clock=field.clock)
+        set_percent(ports, Decimal(25), RolloutOptions("x", force=True), field.view(), clock=field.clock)
     server = EmbeddedPostgres(field.sandbox.layout.postgres)
     server.stop()
     try:
         with field.ports() as ports:
             told: list[str] = []
-            report = abort(ports, Told("no database"), field.view(), told.append, clock=field.clock)
+            report = abort(ports, RolloutOptions("no database"), field.view(), told.append, clock=field.clock)
     finally:
         up("default", lambda _: None)
     assert (report.exit_code, report.outcome) == (0, "succeeded"), report.message
@@ -306,15 +314,15 @@ def test_an_abort_with_the_database_gone(field: Any) -> None:
 def test_a_rollback_of_the_code_is_an_abort_to_the_rollout(field: Any) -> None:
     """`cartctl rollback` takes the flags to 0 %; the rollout's record says so, and goes on no more by itself."""
     field.begin()
-    with field.ports() as ports, open_desk(ports, field.clock) as desk:
-        set_percent(ports, Decimal(25), Told("x", force=True), field.view(), clock=field.clock)
+    with field.ports() as ports, open_inputs(ports, field.clock) as inputs:
+        set_percent(ports, Decimal(25), RolloutOptions("x", force=True), field.view(), clock=field.clock)
         now = datetime.now(UTC)
         for key, event, data in (
             ("run", "started", {"plan": "rollback", "user": "ops", "host": "desk"}),
             ("flags", "applied", {}),
             ("run", "finished", {"outcome": "succeeded", "exit_code": 0}),
         ):
-            desk.journals.kept.append(Event(f"{now:%Y%m%d-%H%M%S}-ffff", now, key, event, data))
+            inputs.journals.kept.append(Event(f"{now:%Y%m%d-%H%M%S}-ffff", now, key, event, data))
     assert field.status().state == "aborted"
     assert field.by_itself(3)[1] == "Nothing is done: no rollout is under way."
 
@@ -335,6 +343,6 @@ def test_an_abort_without_a_place_for_its_own_journal(
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("CARTCTL_STATE_DIR", str(tmp_path / "file"))
     with field.ports() as ports:
-        report = abort(ports, Told("an emergency"), field.view(), lambda _: None, clock=field.clock)
+        report = abort(ports, RolloutOptions("an emergency"), field.view(), lambda _: None, clock=field.clock)
     assert report.exit_code == 0
     assert field.status().state == "aborted"

@@ -7,7 +7,7 @@ from cartctl.adapters.postgres import Connection, Postgres
 from cartctl.checks.database.ask import Question, ask_all
 from cartctl.checks.isolation import failed, isolated, passed
 from cartctl.config.model.environment import Database
-from cartctl.database.drop.restore_rows import OpenKept, find_put_back, full_tables, refuse_damaged
+from cartctl.database.drop.restore_rows import OpenRowSource, find_restored_rows, full_tables, refuse_damaged
 from cartctl.database.migrations.status import act_as_owner_if_allowed
 from cartctl.engine.model import CheckResult
 from cartctl.engine.pulse import Pulse
@@ -18,7 +18,7 @@ class Restoring:
     """What `--restore-carts` names: how a restore records it, and how to open it."""
 
     name: str
-    source: OpenKept
+    source: OpenRowSource
 
 
 def look_at_restore(
@@ -28,7 +28,7 @@ def look_at_restore(
     if restoring is None:
         yield passed("restore", "not requested")
         return
-    if done := find_put_back(postgres, settings, "", restoring.name):
+    if done := find_restored_rows(postgres, settings, "", restoring.name):
         yield passed("restore", f"restored already: {sum(done.rows.values())} rows of {done.source}")
         return
     yield from ask_all(postgres, settings, (Question("restore.tables", _tables),), pulse)

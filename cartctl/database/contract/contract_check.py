@@ -39,7 +39,7 @@ class Terms:
     strict: bool
 
 
-class World:
+class CatalogueObjects:
     """A catalogue by unquoted names, for looking up."""
 
     def __init__(self, catalogue: Catalogue) -> None:
@@ -72,14 +72,14 @@ class World:
 
 def judge(catalogue: Catalogue, terms: Terms) -> Iterator[CheckResult]:
     """Every table and enum: one pass, or each thing about it that is not as it must be."""
-    objects = World(catalogue)
+    objects = CatalogueObjects(catalogue)
     for table in wanted_tables():
         yield from judge_table(objects, table, terms)
     for name, labels in wanted_enums().items():
         yield judge_enum(objects, name, labels)
 
 
-def judge_enum(objects: World, name: str, labels: tuple[str, ...]) -> CheckResult:
+def judge_enum(objects: CatalogueObjects, name: str, labels: tuple[str, ...]) -> CheckResult:
     """The labels, exactly these in this order."""
     facts = objects.enums.get(f"{SCHEMA}.{name}")
     observed = MISSING if facts is None else facts.get("labels", [])
@@ -87,7 +87,7 @@ def judge_enum(objects: World, name: str, labels: tuple[str, ...]) -> CheckResul
     return CheckResult(f"enum {name}", verdict, observed=observed, expected=list(labels))
 
 
-def judge_table(objects: World, table: WantedTable, terms: Terms) -> Iterator[CheckResult]:
+def judge_table(objects: CatalogueObjects, table: WantedTable, terms: Terms) -> Iterator[CheckResult]:
     """A table with its columns, indexes, keys and checks."""
     name = f"{SCHEMA}.{table.name}"
     facts = objects.tables.get(name)

@@ -7,8 +7,8 @@ from cartctl.adapters.postgres import Connection, sql
 from cartctl.database.catalogue import Catalogue, read_catalogue
 from cartctl.database.contract.contract_check import (
     MISSING,
+    CatalogueObjects,
     Terms,
-    World,
     index_faults,
     judge_enum,
     judge_table,
@@ -74,7 +74,7 @@ def find_adoption(connection: Connection, pending: tuple[Frozen, ...], *, strict
             f"Objects are there already with another shape: {some_of(conflicts)}. Nothing was changed.",
             hint="Rename or repair them, or see whose they are, then deploy again.",
         )
-    objects = World(catalogue)
+    objects = CatalogueObjects(catalogue)
     adoption = _adopt(objects, pending, strict=strict)
     return replace(adoption, slow=tuple(_slow(connection, objects, adoption)))
 
@@ -96,7 +96,7 @@ def refuse_slow(adoption: Adoption | None) -> None:
 
 
 def _conflicts(catalogue: Catalogue, statements: list[Statement]) -> Iterator[str]:
-    objects = World(catalogue)
+    objects = CatalogueObjects(catalogue)
     for statement in statements:
         name = f"{SCHEMA}.{statement.makes}"
         if statement.kind == "table" and name in objects.tables:
@@ -106,7 +106,7 @@ def _conflicts(catalogue: Catalogue, statements: list[Statement]) -> Iterator[st
             yield from [_told(result)] if result.verdict is Verdict.FAIL else []
 
 
-def _table_conflicts(objects: World, table: WantedTable) -> Iterator[CheckResult]:
+def _table_conflicts(objects: CatalogueObjects, table: WantedTable) -> Iterator[CheckResult]:
     """What cannot be mended by making what is missing: columns, types, and objects of our names with another shape."""
     for result in judge_table(objects, table, AS_REQUIRED):
         can_be_made = result.observed == MISSING and result.name.startswith(("index ", "foreign key "))
@@ -129,7 +129,7 @@ def _table_conflicts(objects: World, table: WantedTable) -> Iterator[CheckResult
             yield CheckResult(f"check {check.name}", Verdict.FAIL, actual, check.expression)
 
 
-def _adopt(objects: World, pending: tuple[Frozen, ...], *, strict: bool) -> Adoption:
+def _adopt(objects: CatalogueObjects, pending: tuple[Frozen, ...], *, strict: bool) -> Adoption:
     there: list[str] = []
     missing: dict[str, tuple[Statement, ...]] = {}
     for migration in pending:
@@ -139,7 +139,7 @@ def _adopt(objects: World, pending: tuple[Frozen, ...], *, strict: bool) -> Adop
     return Adoption(tuple(there), missing)
 
 
-def _is_there(objects: World, statement: Statement) -> bool:
+def _is_there(objects: CatalogueObjects, statement: Statement) -> bool:
     name = f"{SCHEMA}.{statement.makes}"
     if statement.table is None:
         return name in (objects.enums if statement.kind == "type" else objects.tables)
@@ -154,7 +154,7 @@ def _is_there(objects: World, statement: Statement) -> bool:
     )
 
 
-def _slow(connection: Connection, objects: World, adoption: Adoption) -> Iterator[Statement]:
+def _slow(connection: Connection, objects: CatalogueObjects, adoption: Adoption) -> Iterator[Statement]:
     for statement in (each for left in adoption.missing.values() for each in left if each.kind == "index"):
         if f"{SCHEMA}.{statement.table}" in objects.tables and holds_rows(connection, str(statement.table)):
             yield statement

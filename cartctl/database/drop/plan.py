@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from cartctl.adapters.postgres import Connection, Postgres, sql
 from cartctl.config.model.environment import Database
 from cartctl.database.catalogue import Catalogue, Difference, read_catalogue
-from cartctl.database.contract.contract_check import World
+from cartctl.database.contract.contract_check import CatalogueObjects
 from cartctl.database.contract.definition import SCHEMA, wanted_enums, wanted_tables
 from cartctl.database.contract.existing_objects import some_of
 from cartctl.database.drop.dependents import Dependent, find_dependents, find_mentions
@@ -137,7 +137,7 @@ def refuse_nothing(plan: DropPlan) -> None:
 def drop_order(catalogue: Catalogue, tables: Iterable[str]) -> list[str]:
     """Referring tables before those they refer to, by the live foreign keys among them. Pure."""
     chosen = sorted(tables)
-    references = World(catalogue)
+    references = CatalogueObjects(catalogue)
     graph: dict[str, list[str]] = {name: [] for name in chosen}  # lists: the same order every time
     for name in chosen:
         for facts in references.constraints_of(f"{SCHEMA}.{name}").values():

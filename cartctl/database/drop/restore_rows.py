@@ -15,7 +15,7 @@ from cartctl.adapters.postgres.sync_wait import bounded_sync_wait
 from cartctl.adapters.postgres_server.pg_tools import PgTools, find_tools
 from cartctl.config.model.environment import Database
 from cartctl.database.catalogue import read_catalogue
-from cartctl.database.contract.contract_check import World
+from cartctl.database.contract.contract_check import CatalogueObjects
 from cartctl.database.contract.definition import SCHEMA, wanted_tables
 from cartctl.database.contract.existing_objects import holds_rows
 from cartctl.database.drop.plan import drop_order
@@ -32,7 +32,7 @@ MARK = b"""CREATE TABLE IF NOT EXISTS cartctl.put_back (
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class RowSource:
     """Rows that were kept: a dump that can be read, the SHA-256 of its files, and the rows of each of our tables in it."""
 
     name: str
@@ -41,12 +41,12 @@ class Kept:
     rows: Mapping[str, int]
 
 
-OpenKept: TypeAlias = Callable[[], AbstractContextManager[Kept]]
+OpenRowSource: TypeAlias = Callable[[], AbstractContextManager[RowSource]]
 """How rows that were kept are opened, which may fetch and decrypt them."""
 
 
 @dataclass(frozen=True, slots=True)
-class PutBack:
+class RestoredRows:
     """The restored rows, by table."""
 
     kind: ClassVar[str] = "put_back"
@@ -57,9 +57,9 @@ class PutBack:
     warnings: tuple[str, ...] = ()
 
 
-def find_put_back(
+def find_restored_rows(
     postgres: Postgres, settings: Database, run: str, source: str | None = None
-) -> PutBack | None:
+) -> RestoredRows | None:
     """What this run has restored already: recorded in the transaction that did it. Read-only.
 
     With `source` also what an earlier run restored from there, as long as the tables still hold rows.
@@ -77,7 +77,7 @@ def find_put_back(
         ).fetchone()
         if row is None or (row[2] != run and not full_tables(connection)):
             return None
-        return PutBack(row[0], row[1])
+        return RestoredRows(row[0], row[1])
 
 
 def full_tables(connection: Connection) -> list[str]:
@@ -90,15 +90,15 @@ def full_tables(connection: Connection) -> list[str]:
     return [name for name in our_tables() if name in there and holds_rows(connection, name)]
 
 
-def put_back(
+def restore_rows(
     postgres: Postgres,
     settings: Database,
-    source: Kept,
+    source: RowSource,
     run: str,
     pulse: Pulse,
     *,
     replacing: Path | None = None,
-) -> PutBack:
+) -> RestoredRows:
     """Copy the rows of `kept` into the cart's empty tables; with `replacing`, rows that are there are saved there first.
 
     Raises Refused before any change for a damaged dump, missing tables and tables that hold rows; StepFailed, with
@@ -122,7 +122,7 @@ def put_back(
             for table in order:
                 connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(SCHEMA, table)))
     place = str(replacing) if replaced else None
-    return PutBack(source.name, dict(source.rows), place, wait.warnings)
+    return RestoredRows(source.name, dict(source.rows), place, wait.warnings)
 
 
 @contextmanager
@@ -148,7 +148,7 @@ def our_tables() -> tuple[str, ...]:
     return tuple(table.name for table in wanted_tables())
 
 
-def refuse_damaged(source: Kept) -> None:
+def refuse_damaged(source: RowSource) -> None:
     """Raise Refused for a dump whose files are not as they were written, or that has none of the cart's tables. Read-only."""
     for name, checksum in source.files.items():
         path = source.dump / name
@@ -168,10 +168,10 @@ def _checksum(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _order(connection: Connection, source: Kept) -> list[str]:
+def _order(connection: Connection, source: RowSource) -> list[str]:
     """Referred tables first, by the live foreign keys."""
     catalogue = read_catalogue(connection)
-    there = World(catalogue).tables
+    there = CatalogueObjects(catalogue).tables
     tables = [name for name in our_tables() if name in source.rows]
     if missing := [name for name in tables if f"{SCHEMA}.{name}" not in there]:
         raise Refused(
@@ -199,7 +199,9 @@ def _clear(
     return bool(full)
 
 
-def _copy_all(connection: Connection, tools: PgTools, source: Kept, order: list[str], pulse: Pulse) -> None:
+def _copy_all(
+    connection: Connection, tools: PgTools, source: RowSource, order: list[str], pulse: Pulse
+) -> None:
     done, total = 0, sum(source.rows[name] for name in order)
     for name in order:
         try:
@@ -241,7 +243,7 @@ def _dangling(name: str, failed: SqlFailed) -> StepFailed:
     )
 
 
-def _record(connection: Connection, source: Kept, run: str) -> None:
+def _record(connection: Connection, source: RowSource, run: str) -> None:
     schema: tuple[Any, ...] | None = connection.execute("SELECT to_regnamespace('cartctl')::text").fetchone()
     if schema == (None,):  # tables of another tool's making that nobody has adopted
         return

@@ -23,7 +23,7 @@ from cartctl.adapters.postgres.blockers import (
 from cartctl.adapters.postgres.sync_wait import bounded_sync_wait
 from cartctl.config.model.environment import Database
 from cartctl.database.catalogue import read_catalogue
-from cartctl.database.contract.contract_check import World, index_faults
+from cartctl.database.contract.contract_check import CatalogueObjects, index_faults
 from cartctl.database.contract.definition import SCHEMA
 from cartctl.database.contract.existing_objects import holds_rows, wanted_index
 from cartctl.database.migrations.guards import refuse_unwritable
@@ -111,7 +111,7 @@ def build_indexes(
 
 
 def _missing(connection: Connection, settings: Database) -> Iterator[Build]:
-    state, objects = read_state(connection), World(read_catalogue(connection))
+    state, objects = read_state(connection), CatalogueObjects(read_catalogue(connection))
     for statement in _wanted(state, settings):
         table = f"{SCHEMA}.{statement.table}"
         if table not in objects.tables:

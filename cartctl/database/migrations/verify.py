@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from cartctl.adapters.postgres import Connection, Postgres
 from cartctl.config.model.environment import Database
 from cartctl.database.catalogue import Catalogue, read_catalogue
-from cartctl.database.contract.contract_check import MISSING, Terms, World, judge
+from cartctl.database.contract.contract_check import MISSING, CatalogueObjects, Terms, judge
 from cartctl.database.contract.definition import SCHEMA, wanted_enums, wanted_tables
 from cartctl.database.migrations.application_files import EXAMPLE, read_application
 from cartctl.database.migrations.status import State, act_as_owner_if_allowed, read_state
@@ -74,7 +74,7 @@ def _names_in_ledger(state: State, settings: Database) -> Iterator[CheckResult]:
 
 def _owners(catalogue: Catalogue, role: str | None) -> Iterator[CheckResult]:
     """One owner for all, the configured one where one is."""
-    objects = World(catalogue)
+    objects = CatalogueObjects(catalogue)
     owned = {f"table {table.name}": objects.tables.get(f"{SCHEMA}.{table.name}") for table in wanted_tables()}
     owned |= {f"enum {name}": objects.enums.get(f"{SCHEMA}.{name}") for name in wanted_enums()}
     owners = {name: facts["owner"] for name, facts in owned.items() if facts is not None}

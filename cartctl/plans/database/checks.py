@@ -32,7 +32,7 @@ def drop_checks(ports: Ports, plan: DropPlan, pulse: Pulse) -> Checks:
     return Checks.of(ask_database(ports.database, ports.env.database, questions, pulse))
 
 
-def for_a_reader(ports: Ports, checks: Checks) -> Checks:
+def relax_for_read_only(ports: Ports, checks: Checks) -> Checks:
     """For a plan that is only shown: a role that may not become the owner is told so, and is not refused for it."""
     if ports.env.database.owner_role is None:
         return checks

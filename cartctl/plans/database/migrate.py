@@ -70,7 +70,7 @@ def adopt(ports: Ports, pulse: Pulse) -> Migrated:
     return _migrated(results["adopt"])
 
 
-def refuse_careless(env: Environment, *, yes: bool) -> None:
+def refuse_unsafe_dry_run(env: Environment, *, yes: bool) -> None:
     """A dry run takes the migration's locks: a protected environment wants a person's word and its window."""
     from cartctl.checks.preflight.people import look_at_window
 

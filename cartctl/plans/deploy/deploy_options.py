@@ -14,7 +14,7 @@ PREFLIGHT = "preflight."
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class DeployOptions:
     """Options of `deploy` that shape its plan. `monitor_for` None is the environment's."""
 
     images: Mapping[str, str] = field(default_factory=dict)
@@ -27,18 +27,18 @@ class Asked:
     force_owned: bool = False  # also what another tool keeps: a person has paused it
 
     @property
-    def looks_left_out(self) -> dict[str, str]:
+    def skipped_checks(self) -> dict[str, str]:
         """Looks of the preflight that `--skip preflight.NAME` leaves out, with the reason that is shown."""
         named = [name for name in self.skip if name.startswith(PREFLIGHT)]
         return {name.removeprefix(PREFLIGHT): f"--skip {name}" for name in named}
 
     def to_json(self) -> dict[str, Any]:
         """As the journal keeps it."""
-        dumped: dict[str, Any] = TypeAdapter(Asked).dump_python(self, mode="json")
+        dumped: dict[str, Any] = TypeAdapter(DeployOptions).dump_python(self, mode="json")
         return dumped
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "Asked":
+    def from_json(cls, data: Mapping[str, Any]) -> "DeployOptions":
         """As the journal kept it."""
         return TypeAdapter(cls).validate_python(dict(data))
 
@@ -53,9 +53,9 @@ def parse(
     auto_rollback: bool,
     restore_carts: str | None = None,
     force_owned: bool = False,
-) -> Asked:
+) -> DeployOptions:
     """Options as typed. Raises UsageError naming the option that is wrong."""
-    return Asked(
+    return DeployOptions(
         images=_images(images),
         at=at and at.replace(tzinfo=at.tzinfo or UTC),
         skip=tuple(skip),

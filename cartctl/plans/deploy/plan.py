@@ -9,7 +9,7 @@ from cartctl.checks.probes.pages import Pages
 from cartctl.checks.wait import Until
 from cartctl.engine.model import Restore, Skip, Step
 from cartctl.monitoring.watch import Watch
-from cartctl.plans.deploy.deploy_options import Asked
+from cartctl.plans.deploy.deploy_options import DeployOptions
 from cartctl.plans.deploy.preflight import preflight_of
 from cartctl.plans.execution import step_factories
 from cartctl.plans.execution.phases import Phase
@@ -20,7 +20,7 @@ NEVER_SKIPPED = ("snapshot", "migrate", "health.api", "maintenance.off", "worker
 
 
 def deployment(
-    ports: Ports, watch: Watch, options: Asked, results: step_factories.Results = step_factories.NONE
+    ports: Ports, watch: Watch, options: DeployOptions, results: step_factories.Results = step_factories.NONE
 ) -> tuple[Phase, ...]:
     """The whole plan of an environment; `results` is what the run has made, as it grows. Reads nothing from outside yet."""
     mode = ports.env.maintenance

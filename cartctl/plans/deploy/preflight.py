@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from cartctl.checks.preflight import Preflight
 from cartctl.checks.preflight.restore import Restoring
 from cartctl.plans.database.rehearse import rehearsed
-from cartctl.plans.deploy.deploy_options import Asked
+from cartctl.plans.deploy.deploy_options import DeployOptions
 from cartctl.plans.deploy.migration_status import pending
-from cartctl.plans.execution.saved_rows import find_kept, kept_name
+from cartctl.plans.execution.saved_rows import find_row_source, row_source_name
 from cartctl.plans.rollout.record import began_with
 from cartctl.ports import Ports
 
@@ -40,17 +40,17 @@ def preflight(
     )
 
 
-def preflight_of(ports: Ports, options: Asked) -> Preflight:
+def preflight_of(ports: Ports, options: DeployOptions) -> Preflight:
     """The checklist of a deployment, as it was asked for."""
     return preflight(
         ports,
         options.images,
         outside_window=options.outside_window,
-        skip=options.looks_left_out,
+        skip=options.skipped_checks,
         at=options.at,
         restore_carts=options.restore_carts,
     )
 
 
 def _restoring(ports: Ports, source: str | None) -> Restoring | None:
-    return Restoring(kept_name(ports, source), find_kept(ports, source)) if source else None
+    return Restoring(row_source_name(ports, source), find_row_source(ports, source)) if source else None

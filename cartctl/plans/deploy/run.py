@@ -15,18 +15,18 @@ from cartctl.engine.view import View
 from cartctl.errors import Refused, UsageError
 from cartctl.migrations.frozen import MIGRATIONS
 from cartctl.monitoring.watch import Watch
-from cartctl.plans.deploy.deploy_options import PREFLIGHT, Asked
+from cartctl.plans.deploy.deploy_options import PREFLIGHT, DeployOptions
 from cartctl.plans.deploy.plan import NEVER_SKIPPED, deployment
 from cartctl.plans.deploy.preflight import preflight
 from cartctl.plans.execution import step_factories
-from cartctl.plans.execution.execute import Journey, carry_out
-from cartctl.plans.execution.journals import WAYS_ON, Journals, open_journals, refuse_unfinished
+from cartctl.plans.execution.execute import RunSpec, execute_plan
+from cartctl.plans.execution.journals import CONTINUE_WITH, Journals, open_journals, refuse_unfinished
 from cartctl.plans.execution.phases import Phase, keys, without
-from cartctl.plans.execution.run_monitor import Watched, hear, new_watch
+from cartctl.plans.execution.run_monitor import MonitoredView, follow_maintenance, new_watch
 from cartctl.ports import Ports
 
 
-def deploy(ports: Ports, options: Asked, view: View) -> RunReport:
+def deploy(ports: Ports, options: DeployOptions, view: View) -> RunReport:
     """Begin a deployment. Raises Refused while a run is unfinished, Locked while one is alive."""
     step_factories.images(ports, options.images)
     pulse = Pulse(progress=view.progress)
@@ -34,7 +34,7 @@ def deploy(ports: Ports, options: Asked, view: View) -> RunReport:
         state = State(new_run_id())
         with RunLock(ports.state, journals.owned, state.run, pulse) as lock:
             refuse_unfinished(journals)
-            return _travel(ports, options, state, journals, lock, pulse, view)
+            return _execute(ports, options, state, journals, lock, pulse, view)
 
 
 def resume(ports: Ports, view: View) -> RunReport:
@@ -46,15 +46,15 @@ def resume(ports: Ports, view: View) -> RunReport:
         RunLock(ports.state, journals.owned, _unfinished_deployment(journals).run, pulse) as lock,
     ):
         state = _unfinished_deployment(journals)
-        options = Asked.from_json(state.started.data["asked"] if state.started else {})
-        with _as_asked(ports, options) as own:
+        options = DeployOptions.from_json(state.started.data["asked"] if state.started else {})
+        with _with_permission(ports, options) as own:
             if not state.undoing:
-                _judge_anew(own, options, state, pulse)
-            return _travel(own, options, state, journals, lock, pulse, view)
+                _recheck_preflight(own, options, state, pulse)
+            return _execute(own, options, state, journals, lock, pulse, view)
 
 
 @contextmanager
-def _as_asked(ports: Ports, options: Asked) -> Iterator[Ports]:
+def _with_permission(ports: Ports, options: DeployOptions) -> Iterator[Ports]:
     """The adapters with the permission that the run was begun with; the journal was read without it."""
     if ports.force_owned or not options.force_owned:
         yield ports
@@ -75,7 +75,7 @@ def abandon(ports: Ports, run: str) -> None:
 
 
 def planned(
-    ports: Ports, options: Asked, watch: Watch, results: step_factories.Results = step_factories.NONE
+    ports: Ports, options: DeployOptions, watch: Watch, results: step_factories.Results = step_factories.NONE
 ) -> tuple[Phase, ...]:
     """The deployment's phases, without the steps that are to be skipped. Raises UsageError for one that cannot be."""
     phases = deployment(ports, watch, options, results)
@@ -89,12 +89,18 @@ def planned(
     return without(phases, options.skip)
 
 
-def _travel(
-    ports: Ports, options: Asked, state: State, journals: Journals, lock: RunLock, pulse: Pulse, view: View
+def _execute(
+    ports: Ports,
+    options: DeployOptions,
+    state: State,
+    journals: Journals,
+    lock: RunLock,
+    pulse: Pulse,
+    view: View,
 ) -> RunReport:
     watch = new_watch(ports)
     phases = planned(ports, options, watch, state.results)
-    journey = Journey(
+    spec = RunSpec(
         "deploy",
         phases,
         facts={
@@ -102,12 +108,14 @@ def _travel(
             "images": step_factories.images(ports, options.images),
             "migrations": [migration.checksum for migration in MIGRATIONS],
         },
-        asked=options.to_json(),
+        options=options.to_json(),
         on_failure=OnFailure.UNDO if options.auto_rollback else OnFailure.SETTLE,
         next_commands=_next_commands(ports.env.name),
     )
     with _armed(watch, pulse, state, journals):
-        return carry_out(journey, state, ports, journals, lock=lock, pulse=pulse, view=Watched(view, watch))
+        return execute_plan(
+            spec, state, ports, journals, lock=lock, pulse=pulse, view=MonitoredView(view, watch)
+        )
 
 
 @contextmanager
@@ -117,7 +125,7 @@ def _armed(watch: Watch, pulse: Pulse, state: State, journals: Journals) -> Iter
         yield
         return
     for event in journals.kept.events(state.run):
-        hear(watch, event)
+        follow_maintenance(watch, event)
     if state.started is not None:
         watch.rebuild(state.started.at)
     with watch.armed(pulse):
@@ -131,17 +139,17 @@ def _unfinished_deployment(journals: Journals) -> State:
     if state.plan != "deploy":
         raise Refused(
             f"The unfinished run {state.run} is a {state.plan}.",
-            hint=f"Go on with it: {WAYS_ON.get(state.plan, 'cartctl rollback')}",
+            hint=f"Go on with it: {CONTINUE_WITH.get(state.plan, 'cartctl rollback')}",
         )
     return state
 
 
-def _judge_anew(ports: Ports, options: Asked, state: State, pulse: Pulse) -> None:
+def _recheck_preflight(ports: Ports, options: DeployOptions, state: State, pulse: Pulse) -> None:
     """The checklist again, but for what the run itself has in its hands. Raises Refused; nothing is undone for it."""
     if "preflight" not in state.done:
         return
     midway = "the run is in the middle of it"
-    skip = options.looks_left_out | dict.fromkeys(("cluster", "metrics", "api", "dashboard", "flags"), midway)
+    skip = options.skipped_checks | dict.fromkeys(("cluster", "metrics", "api", "dashboard", "flags"), midway)
     result = preflight(
         ports,
         options.images,
@@ -155,10 +163,10 @@ def _judge_anew(ports: Ports, options: Asked, state: State, pulse: Pulse) -> Non
         raise Refused(
             f"The run cannot go on: {failures}", hint="Mend it and resume, or go back: cartctl rollback"
         )
-    _forget_old_snapshot(ports, state)
+    _discard_old_snapshot(ports, state)
 
 
-def _forget_old_snapshot(ports: Ports, state: State) -> None:
+def _discard_old_snapshot(ports: Ports, state: State) -> None:
     """Past `resume_max_age`, and before the migration, the snapshot is taken again."""
     snapshot = state.results.get("snapshot")
     if snapshot is None or "migrate" in state.done:

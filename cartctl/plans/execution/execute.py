@@ -23,24 +23,24 @@ from cartctl.ports import Ports
 
 
 @dataclass(frozen=True, slots=True)
-class Journey:
+class RunSpec:
     """A plan about to be carried out: its name and phases, what must not change on resume, and what follows each outcome."""
 
     name: str
     phases: Sequence[Phase]
     facts: Mapping[str, Any] = field(default_factory=dict)
-    asked: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
     of: str | None = None
     on_failure: OnFailure = OnFailure.UNDO
     next_commands: NextCommands = field(default_factory=dict)
 
 
-def carry_out(
-    journey: Journey, state: State, ports: Ports, journals: Journals, *, lock: Lock, pulse: Pulse, view: View
+def execute_plan(
+    spec: RunSpec, state: State, ports: Ports, journals: Journals, *, lock: Lock, pulse: Pulse, view: View
 ) -> RunReport:
     """Begin the run of `state`, or go on with it, and tell `view`. Raises Refused when the plan has changed since."""
-    first = _first_event(journey, state, ports.env.name)
-    rows = [(phase.name, step.key, describe(step)) for phase in journey.phases for step in phase.steps]
+    first = _first_event(spec, state, ports.env.name)
+    rows = [(phase.name, step.key, describe(step)) for phase in spec.phases for step in phase.steps]
     view.started(state.run, rows)
     began = state.started.at if state.started else first.at
     run = Run(
@@ -54,32 +54,32 @@ def carry_out(
         lock=lock,
         pulse=pulse,
         observe=view.event,
-        on_failure=journey.on_failure,
+        on_failure=spec.on_failure,
     )
     journals.kept.append(first)
     state.take(first)
-    steps = [step for phase in journey.phases for step in phase.steps]
-    next_command = journey.next_commands.get("interrupted", "cartctl history")
+    steps = [step for phase in spec.phases for step in phase.steps]
+    next_command = spec.next_commands.get("interrupted", "cartctl history")
     going_on = next_command() if callable(next_command) else next_command
     stopping = Stopping(
         state, journals.kept, IN_PLACE, going_on, lambda: runner.has_changed(steps, at_work=True)
     )
     with stopping.at_once(pulse):
-        outcome = runner.execute(steps, journey.next_commands, first)
+        outcome = runner.execute(steps, spec.next_commands, first)
     ended = _report(journals, state.run, outcome)
     view.finished(ended)
     return ended
 
 
-def _first_event(journey: Journey, state: State, env: str) -> Event:
+def _first_event(spec: RunSpec, state: State, env: str) -> Event:
     at = datetime.now(UTC)
     if state.started is not None:
-        refuse_changed(state, journey.facts)
-        before = {"plan": journey.name, "env": env, "done": sorted(state.done), **whoami()}
+        refuse_changed(state, spec.facts)
+        before = {"plan": spec.name, "env": env, "done": sorted(state.done), **whoami()}
         return Event(state.run, at, RUN, "resumed", before)
-    inputs = {"facts": dict(journey.facts), "asked": dict(journey.asked)}
-    taken_over = {"of": journey.of, "evidence": state.held()}
-    data = {"plan": journey.name, "env": env, **taken_over, **inputs, "version": __version__, **whoami()}
+    inputs = {"facts": dict(spec.facts), "asked": dict(spec.options)}
+    taken_over = {"of": spec.of, "evidence": state.held()}
+    data = {"plan": spec.name, "env": env, **taken_over, **inputs, "version": __version__, **whoami()}
     return Event(state.run, at, RUN, "started", data)
 
 

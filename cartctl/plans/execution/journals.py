@@ -16,7 +16,7 @@ from cartctl.engine.state import State, fold
 from cartctl.errors import OperatorNeeded, Refused
 from cartctl.ports import Ports
 
-WAYS_ON = {  # plan → how an unfinished run of it is ended
+CONTINUE_WITH = {  # plan → how an unfinished run of it is ended
     "deploy": "cartctl deploy --resume, or cartctl rollback",
     "revision": "cartctl rollback --to-revision DEPLOYMENT=N",
     "migrate": "cartctl migrate deploy",
@@ -93,7 +93,7 @@ class Journals:
         )
         return {**deployment.results, **created}
 
-    def left_by(self, deployment: State) -> dict[str, Evidence]:
+    def not_reverted(self, deployment: State) -> dict[str, Evidence]:
         """What the newest rollback of `taken` moved and could not put back; flags stay where they were taken."""
         for run in [known for known in self.kept.runs() if known > deployment.run]:
             state = self.state(run)
@@ -107,7 +107,7 @@ def refuse_unfinished(journals: Journals) -> None:
     unfinished = journals.unfinished()
     if unfinished is None:
         return
-    ways = WAYS_ON.get(unfinished.plan, "cartctl rollback")
+    ways = CONTINUE_WITH.get(unfinished.plan, "cartctl rollback")
     raise Refused(
         f"The {unfinished.plan} run {unfinished.run} is unfinished.",
         hint=f"Go on or back with: {ways}; or give it up with: cartctl deploy --abandon {unfinished.run}",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from cartctl.engine.model import Action, Change, Check, Restore, Skip, Step
 
-DOES = {
+DESCRIPTIONS = {
     "preflight": "every check of the list, before anything changes",
     "snapshot": "dump the database, verified and pinned",
     "announce": "tell that the window opens",
@@ -83,4 +83,4 @@ def describe(step: Step) -> str:
         case Skip():
             return step.reason
         case Change() | Action() | Check():
-            return DOES.get(step.key, "")
+            return DESCRIPTIONS.get(step.key, "")

@@ -20,7 +20,7 @@ def new_watch(ports: Ports) -> Watch:
     )
 
 
-class Watched:
+class MonitoredView:
     """A view that tells the watch when our own maintenance begins and ends: it is no outage."""
 
     def __init__(self, view: View, watch: Watch) -> None:
@@ -33,7 +33,7 @@ class Watched:
 
     def event(self, event: Event) -> None:
         """Passed on, after the watch has heard of it."""
-        hear(self._watch, event)
+        follow_maintenance(self._watch, event)
         self._view.event(event)
 
     def progress(self, done: float, total: float, unit: str) -> None:
@@ -45,7 +45,7 @@ class Watched:
         self._view.finished(report)
 
 
-def hear(watch: Watch, event: Event) -> None:
+def follow_maintenance(watch: Watch, event: Event) -> None:
     """Take a run's event as the beginning or the end of its maintenance."""
     if event.event == "intended" and event.data.get("kind") == "maintenance":
         watch.maintenance_began(event.at)

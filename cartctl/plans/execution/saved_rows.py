@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cartctl.database.contract.definition import SCHEMA
-from cartctl.database.drop.restore_rows import Kept, OpenKept, our_tables
+from cartctl.database.drop.restore_rows import OpenRowSource, RowSource, our_tables
 from cartctl.database.drop.saved_rows import read_saved
 from cartctl.errors import UsageError
 from cartctl.ports import Ports
@@ -16,7 +16,7 @@ from cartctl.snapshots.storage.local import DUMP
 ROWS = "rows"  # in a run's directory
 
 
-def find_kept(ports: Ports, name: str) -> OpenKept:
+def find_row_source(ports: Ports, name: str) -> OpenRowSource:
     """How to open the rows called `name`: a run, a snapshot, or the directory of saved rows.
 
     Raises UsageError when there are none, Refused for a directory whose manifest cannot be read.
@@ -32,21 +32,21 @@ def find_kept(ports: Ports, name: str) -> OpenKept:
         )
 
     @contextmanager
-    def opened() -> Iterator[Kept]:
+    def opened() -> Iterator[RowSource]:
         if saved is not None and directory is not None:
-            yield Kept(kept_name(ports, name), directory / DUMP, saved.files, saved.rows)
+            yield RowSource(row_source_name(ports, name), directory / DUMP, saved.files, saved.rows)
             return
         manifest = store.get(name)
         manifest.refuse_other(ports.env.name, ports.database.name)
         ours = {table.name: table.rows for table in manifest.tables if table.schema_name == SCHEMA}
         with store.opened(name) as dump:
             rows = {table: ours[table] for table in our_tables() if table in ours}
-            yield Kept(name, dump.path, dump.files, rows)
+            yield RowSource(name, dump.path, dump.files, rows)
 
     return opened
 
 
-def kept_name(ports: Ports, name: str) -> str:
+def row_source_name(ports: Ports, name: str) -> str:
     """What a restore records as its source: a run's own directory is that run, whichever way it was given."""
     if not _is_path(name):
         return name

@@ -17,7 +17,7 @@ from cartctl.engine.pulse import Pulse
 from cartctl.engine.signals import stopped
 from cartctl.engine.state import RUN, State, new_run_id
 from cartctl.errors import CartctlError, OperatorNeeded, Refused, as_error
-from cartctl.plans.execution.journals import WAYS_ON, Journals, open_journals, refuse_unfinished
+from cartctl.plans.execution.journals import CONTINUE_WITH, Journals, open_journals, refuse_unfinished
 from cartctl.ports import Ports
 
 
@@ -61,7 +61,7 @@ def short_run(ports: Ports, name: str, actions: Sequence[Action[Any]], pulse: Pu
             except KeyboardInterrupt:
                 raise stopped(
                     f"Stopped at once during {pulse.doing}: it is done as a whole or not at all.",
-                    hint=f"Next: {WAYS_ON.get(name, 'cartctl history')}",
+                    hint=f"Next: {CONTINUE_WITH.get(name, 'cartctl history')}",
                 ) from None
             _tell(journals, state, RUN, "finished", outcome="succeeded", exit_code=0, message="")
         return dict(state.results)

@@ -18,7 +18,7 @@ from cartctl.database.drop.drop import Allowed
 from cartctl.database.drop.plan import DropPlan, plan_drop
 from cartctl.engine.model import Evidence, Skip, Step
 from cartctl.errors import UsageError
-from cartctl.plans.execution.saved_rows import find_kept, kept_name
+from cartctl.plans.execution.saved_rows import find_row_source, row_source_name
 from cartctl.ports import Ports
 from cartctl.snapshots.backup_providers import open_provider
 from cartctl.snapshots.create import Subject
@@ -132,8 +132,8 @@ def migrate(ports: Ports) -> Step:
 
 def restore_carts(ports: Ports, source: str) -> Step:
     """Rows that a rollback saved, or a snapshot's, put back. Raises UsageError when there are none of this name."""
-    rows = find_kept(ports, source)
-    return RestoreCarts(ports.database, ports.env.database, rows, name=kept_name(ports, source))
+    rows = find_row_source(ports, source)
+    return RestoreCarts(ports.database, ports.env.database, rows, name=row_source_name(ports, source))
 
 
 def hook(ports: Ports) -> Step:

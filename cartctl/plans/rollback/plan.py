@@ -14,7 +14,7 @@ from cartctl.ports import Ports
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RollbackOptions:
     """Options of `rollback`. `database`: the tables too; `allow_data_loss`: rows in them may go."""
 
     run: str | None = None
@@ -26,7 +26,7 @@ class Wanted:
 
 
 def rollback(
-    ports: Ports, results: Mapping[str, Any], options: Wanted, evidence: Mapping[str, Evidence]
+    ports: Ports, results: Mapping[str, Any], options: RollbackOptions, evidence: Mapping[str, Evidence]
 ) -> tuple[Phase, ...]:
     """The plan that reverts a run with these `results` and this `evidence`: code always, the cart's tables only on request."""
     before = step_factories.recorded_images(evidence)

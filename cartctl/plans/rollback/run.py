@@ -19,15 +19,15 @@ from cartctl.engine.signals import interruptible
 from cartctl.engine.state import RUN, State, new_run_id
 from cartctl.engine.view import View
 from cartctl.errors import Locked, OperatorNeeded, Refused
-from cartctl.plans.database.checks import drop_checks, for_a_reader, refuse_bad
+from cartctl.plans.database.checks import drop_checks, refuse_bad, relax_for_read_only
 from cartctl.plans.execution import step_factories
 from cartctl.plans.execution.change_registry import kinds as known_kinds
-from cartctl.plans.execution.execute import Journey, carry_out
+from cartctl.plans.execution.execute import RunSpec, execute_plan
 from cartctl.plans.execution.journal_file import read_journal_file
 from cartctl.plans.execution.journals import Journals, open_journals
 from cartctl.plans.execution.phases import Phase
 from cartctl.plans.execution.preview import Plan, preview
-from cartctl.plans.rollback.plan import Wanted, rollback
+from cartctl.plans.rollback.plan import RollbackOptions, rollback
 from cartctl.plans.rollback.selection import newest_change, released, select, with_tables
 from cartctl.ports import Ports
 
@@ -35,7 +35,7 @@ PLAN = "rollback"
 STOPS_WITHIN = 60.0  # seconds; a living run acknowledges within 5 s, then finishes what it holds
 
 
-def take_back(ports: Ports, options: Wanted, view: View, say: Callable[[str], None]) -> RunReport:
+def roll_back(ports: Ports, options: RollbackOptions, view: View, say: Callable[[str], None]) -> RunReport:
     """Roll back, or go on with a rollback that died.
 
     Raises Refused when there is nothing to take back, Locked when another rollback is alive.
@@ -45,7 +45,7 @@ def take_back(ports: Ports, options: Wanted, view: View, say: Callable[[str], No
         if journals.main is None:
             say("The database does not answer: rolling back the code alone, under the cluster's own lock.")
         else:
-            stopped = _stop_living(ports, journals, options, pulse, say)
+            stopped = _stop_running(ports, journals, options, pulse, say)
         state, deployment = choose(journals, options)
         with _locked(ports, journals, state, pulse) as lock:
             results = journals.origin(deployment)
@@ -53,7 +53,7 @@ def take_back(ports: Ports, options: Wanted, view: View, say: Callable[[str], No
             phases = rollback(ports, state.results, options, state.inherited)
             if state.started is None:
                 _refuse_blocked(ports, phases, state, stopped=stopped)
-            journey = Journey(
+            spec = RunSpec(
                 PLAN,
                 phases,
                 facts={"database": options.database},
@@ -61,7 +61,7 @@ def take_back(ports: Ports, options: Wanted, view: View, say: Callable[[str], No
                 on_failure=OnFailure.CONTINUE,
                 next_commands=_next_commands(ports.env.name, state),
             )
-            report = carry_out(journey, state, ports, journals, lock=lock, pulse=pulse, view=view)
+            report = execute_plan(spec, state, ports, journals, lock=lock, pulse=pulse, view=view)
         for run in (deployment, *journals.since(deployment)):
             _end_of(run, report, journals)
     return report
@@ -80,7 +80,7 @@ class ImageMove:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class RollbackPreview:
     """What a rollback would do: the run, its plan and, with `--database`, what it would drop."""
 
     kind: ClassVar[str] = "rollback_plan"
@@ -112,7 +112,7 @@ class Shown:
                 refuse_bad(self.checks)
 
 
-def show_plan(ports: Ports, options: Wanted, *, only_shown: bool = False) -> Shown:
+def preview_rollback(ports: Ports, options: RollbackOptions, *, only_shown: bool = False) -> RollbackPreview:
     """Look at everything a rollback would do. Read-only. Raises what the rollback itself would refuse.
 
     With `only_shown` a role that may only read is not refused for what it may not do.
@@ -136,8 +136,8 @@ def show_plan(ports: Ports, options: Wanted, *, only_shown: bool = False) -> Sho
     )
     began = deployment.started.at if deployment.started else None
     checks = drop_checks(ports, drop, Pulse()) if drop and not drop.empty else Checks()
-    checks = for_a_reader(ports, checks) if only_shown else checks
-    return Shown(deployment.run, plan, drop, began, _images(plan, state.evidence), checks)
+    checks = relax_for_read_only(ports, checks) if only_shown else checks
+    return RollbackPreview(deployment.run, plan, drop, began, _images(plan, state.evidence), checks)
 
 
 def _images(plan: Plan, evidence: Mapping[str, Evidence]) -> tuple[ImageMove, ...]:
@@ -152,7 +152,7 @@ def _images(plan: Plan, evidence: Mapping[str, Evidence]) -> tuple[ImageMove, ..
     return tuple(move for move in moves if move.now != move.then)
 
 
-def choose(journals: Journals, options: Wanted) -> tuple[State, State]:
+def choose(journals: Journals, options: RollbackOptions) -> tuple[State, State]:
     """The rollback's own state, begun or new, and that of the run it takes back. Read-only.
 
     A new one holds what it takes over: what the run moved and did not put back, what an earlier rollback of it left, and
@@ -167,18 +167,18 @@ def choose(journals: Journals, options: Wanted) -> tuple[State, State]:
                 hint="Go on with it: cartctl rollback",
             )
         return unfinished, deployment
-    deployment = _to_take(journals, options)
+    deployment = _select_run(journals, options)
     state = State(new_run_id())
     state.inherit(deployment)
     if options.database and options.run is None and options.journal is None:
         state.evidence = {**deployment.touched, **state.evidence}
         for later in journals.since(deployment):
             state.evidence = chained(state.evidence, later)
-    state.evidence |= journals.left_by(deployment)
+    state.evidence |= journals.not_reverted(deployment)
     return state, deployment
 
 
-def _to_take(journals: Journals, options: Wanted) -> State:
+def _select_run(journals: Journals, options: RollbackOptions) -> State:
     if options.journal:
         return read_journal_file(options.journal)
     if not options.database:
@@ -200,8 +200,8 @@ def chained(evidence: Mapping[str, Evidence], later: State) -> dict[str, Evidenc
     return merged
 
 
-def _stop_living(
-    ports: Ports, journals: Journals, options: Wanted, pulse: Pulse, say: Callable[[str], None]
+def _stop_running(
+    ports: Ports, journals: Journals, options: RollbackOptions, pulse: Pulse, say: Callable[[str], None]
 ) -> bool:
     """A running deployment hands over, and True is returned; a running rollback does not, unless it is taken over."""
     with ports.state.session("look for a living run") as connection:

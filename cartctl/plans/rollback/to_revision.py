@@ -12,7 +12,7 @@ from cartctl.engine.state import State, new_run_id
 from cartctl.engine.view import View
 from cartctl.errors import Refused, UsageError
 from cartctl.plans.execution import step_factories
-from cartctl.plans.execution.execute import Journey, carry_out
+from cartctl.plans.execution.execute import RunSpec, execute_plan
 from cartctl.plans.execution.journals import Journals, open_journals, refuse_unfinished
 from cartctl.plans.execution.phases import Phase
 from cartctl.plans.execution.preview import Plan, PlanRow, preview
@@ -35,8 +35,8 @@ def parse_revisions(given: Sequence[str]) -> dict[str, str]:
     return revisions
 
 
-def show_revisions(ports: Ports, revisions: Mapping[str, str]) -> Plan:
-    """What going to these revisions would change. Read-only. Raises as `put_back`, before anything begins."""
+def preview_revisions(ports: Ports, revisions: Mapping[str, str]) -> Plan:
+    """What going to these revisions would change. Read-only. Raises as `roll_back_to`, before anything begins."""
     with open_journals(ports, read_only=True) as journals:
         unfinished = _begun(journals, revisions)
     phases = _phases(ports, revisions, unfinished)
@@ -59,7 +59,7 @@ def _named(known: Sequence[TemplateRevision], template: str | None) -> str:
     return next((str(one) for one in known if one.template == template), "a revision that is gone")
 
 
-def put_back(ports: Ports, revisions: Mapping[str, str], view: View) -> RunReport:
+def roll_back_to(ports: Ports, revisions: Mapping[str, str], view: View) -> RunReport:
     """Go to these revisions, or go on with it where it died; a rollout that fails puts the templates back.
 
     Raises Refused while another run is unfinished, UnknownDeployment for a revision that is not there.
@@ -71,7 +71,7 @@ def put_back(ports: Ports, revisions: Mapping[str, str], view: View) -> RunRepor
             if state.started is None:
                 refuse_unfinished(journals)
             env = ports.env.name
-            journey = Journey(
+            spec = RunSpec(
                 PLAN,
                 _phases(ports, revisions, state),
                 facts={"revisions": dict(revisions)},
@@ -80,7 +80,7 @@ def put_back(ports: Ports, revisions: Mapping[str, str], view: View) -> RunRepor
                     "failed": f"cartctl history --env {env}",
                 },
             )
-            return carry_out(journey, state, ports, journals, lock=lock, pulse=pulse, view=view)
+            return execute_plan(spec, state, ports, journals, lock=lock, pulse=pulse, view=view)
 
 
 def _phases(ports: Ports, revisions: Mapping[str, str], unfinished: State | None) -> tuple[Phase, ...]:

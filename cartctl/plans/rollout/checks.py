@@ -9,7 +9,7 @@ from cartctl.checks.gates import Gates, Past
 from cartctl.engine.model import CheckResult
 from cartctl.plans.execution import step_factories
 from cartctl.plans.execution.run_monitor import new_watch
-from cartctl.plans.rollout.inputs import Desk
+from cartctl.plans.rollout.inputs import RolloutInputs
 from cartctl.ports import Ports
 from cartctl.rollout.gates import count_carts, judge_conversion
 
@@ -18,7 +18,9 @@ LOGS_BACK = timedelta(
 )  # that a gate reads at most: a day of every replica's log is too much to ask for
 
 
-def flags_asked(ports: Ports, expected: Mapping[str, Mapping[str, bool]], *, optional: bool) -> FlagResponses:
+def confirm_flags(
+    ports: Ports, expected: Mapping[str, Mapping[str, bool]], *, optional: bool
+) -> FlagResponses:
     """Every replica of the API confirms who is on."""
     timeout = step_factories.ARRIVES.total_seconds()
     return FlagResponses(
@@ -26,7 +28,7 @@ def flags_asked(ports: Ports, expected: Mapping[str, Mapping[str, bool]], *, opt
     )
 
 
-def gates(inputs: Desk) -> Gates:
+def gates(inputs: RolloutInputs) -> Gates:
     """What must be so before a stage is entered. Close its watch afterwards."""
     ports = inputs.ports
     env, rate = ports.env, ports.env.thresholds.error_rate
@@ -39,7 +41,7 @@ def gates(inputs: Desk) -> Gates:
     return Gates(new_watch(ports), past, smoke, logs, env.rollout.gate, conversion, every=every)
 
 
-def _conversion(inputs: Desk) -> CheckResult:
+def _conversion(inputs: RolloutInputs) -> CheckResult:
     until = datetime.now(UTC)
     gate = inputs.ports.env.rollout.gate
     on = inputs.already | frozenset(inputs.ports.env.rollout.internal_companies)

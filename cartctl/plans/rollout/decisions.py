@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from cartctl.config.model.stages import HUNDRED, Stage
 from cartctl.engine.model import Checks
 from cartctl.errors import CartctlError, Refused, UsageError
-from cartctl.plans.rollout.inputs import Desk
+from cartctl.plans.rollout.inputs import RolloutInputs
 from cartctl.rollout.allocation import setting_for, target
 from cartctl.rollout.document import FLAGS, Setting, is_by_hand, put_in, render, write
 from cartctl.rollout.evaluation import Evaluation
@@ -39,7 +39,7 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class RolloutOptions:
     """What a person says with a command."""
 
     why: str = ""
@@ -47,7 +47,7 @@ class Told:
     approved_by: str = ""
 
 
-def propose_start(inputs: Desk, start: date | None, options: Told) -> Proposal:
+def propose_start(inputs: RolloutInputs, start: date | None, options: RolloutOptions) -> Proposal:
     """Off for everybody but the internal companies, and the day from which days are counted.
 
     Raises UsageError for a date in the past, Refused while a rollout is under way.
@@ -79,7 +79,9 @@ def propose_start(inputs: Desk, start: date | None, options: Told) -> Proposal:
     return _proposal(inputs, replace(step, name=name, start=begin, frozen=frozen, before=""), setting)
 
 
-def propose_stage(inputs: Desk, index: int, options: Told, gates: Checks | None) -> Proposal:
+def propose_stage(
+    inputs: RolloutInputs, index: int, options: RolloutOptions, gates: Checks | None
+) -> Proposal:
     """Entering a stage. Raises Refused when a company would lose what it has, or a sign-off is missing."""
     stage, now = inputs.stages[index], inputs.clock()
     if stage.signoff and not options.approved_by:
@@ -107,7 +109,7 @@ def propose_stage(inputs: Desk, index: int, options: Told, gates: Checks | None)
     return proposal
 
 
-def propose_percent(inputs: Desk, percent: Decimal, options: Told) -> Proposal:
+def propose_percent(inputs: RolloutInputs, percent: Decimal, options: RolloutOptions) -> Proposal:
     """A percentage outside the schedule. Lowered, it keeps those who come first. Raises Refused without `force`."""
     if not options.force:
         raise Refused("This leaves the schedule aside.", hint="Say --force, and --why; it is recorded.")
@@ -123,7 +125,7 @@ def propose_percent(inputs: Desk, percent: Decimal, options: Told) -> Proposal:
     return _proposal(inputs, _counted(inputs, step, setting, options, stage), setting)
 
 
-def propose_abort(inputs: Desk, options: Told) -> Proposal:
+def propose_abort(inputs: RolloutInputs, options: RolloutOptions) -> Proposal:
     """To 0 %, with those who were on as the companies to ask about, as far as they can be known without the database."""
     internal = inputs.ports.env.rollout.internal_companies
     on: list[str] = []
@@ -139,7 +141,7 @@ def propose_abort(inputs: Desk, options: Told) -> Proposal:
     return Proposal(step, Setting(internal=internal), None, (), tuple(on), expected)
 
 
-def propose_word(inputs: Desk, action: str, options: Told) -> Proposal:
+def propose_hold_or_resume(inputs: RolloutInputs, action: str, options: RolloutOptions) -> Proposal:
     """`hold` or `resume`: recorded, and nothing moved. Raises Refused where it would say what is so already."""
     on_hold = inputs.standing.held is not None
     if not inputs.record.begun or on_hold == (action == "hold"):
@@ -156,17 +158,19 @@ def values_for(setting: Setting, before: Mapping[str, Any]) -> dict[str, Any]:
     return {name: before[name] if name.rpartition("/")[2] in hands else rendered.get(name) for name in before}
 
 
-def _listed(inputs: Desk) -> tuple[str, ...]:
+def _listed(inputs: RolloutInputs) -> tuple[str, ...]:
     """The list as it was written last."""
     return inputs.setting.cohort if inputs.setting is not None and inputs.record.begun else ()
 
 
-def _allocation(inputs: Desk) -> Any:
+def _allocation(inputs: RolloutInputs) -> Any:
     companies = inputs.ports.env.rollout.companies
     return companies.allocation if companies else "exact"
 
 
-def _counted(inputs: Desk, step: Step, setting: Setting, options: Told, stage: Stage | None = None) -> Step:
+def _counted(
+    inputs: RolloutInputs, step: Step, setting: Setting, options: RolloutOptions, stage: Stage | None = None
+) -> Step:
     pool = inputs.companies.pool(beta=stage.beta if stage else False)
     now = setting.members(inputs.companies.ids, inputs.ground.buckets)
     return replace(
@@ -184,7 +188,7 @@ def _counted(inputs: Desk, step: Step, setting: Setting, options: Told, stage: S
     )
 
 
-def _proposal(inputs: Desk, step: Step, setting: Setting) -> Proposal:
+def _proposal(inputs: RolloutInputs, step: Step, setting: Setting) -> Proposal:
     """With its document tried on the library: what it answers is what was counted. Raises StepFailed for one too large."""
     _refuse_unshared(setting, inputs)
     now = setting.members(inputs.companies.ids, inputs.ground.buckets)
@@ -205,14 +209,16 @@ def _proposal(inputs: Desk, step: Step, setting: Setting) -> Proposal:
     return Proposal(step, setting, None, tuple(added), tuple(removed), answers(inputs, values, some))
 
 
-def answers(inputs: Desk, values: Mapping[str, Any], companies: Iterable[str]) -> dict[str, dict[str, bool]]:
+def answers(
+    inputs: RolloutInputs, values: Mapping[str, Any], companies: Iterable[str]
+) -> dict[str, dict[str, bool]]:
     """What the library has for companies when the document holds these values: company → each flag that is defined → on."""
     evaluation = Evaluation(put_in(inputs.document, values))
     defined = [name for name in FLAGS if {**inputs.values, **values}.get(name) is not None]
     return {company: {name: evaluation.on(name, company) for name in defined} for company in companies}
 
 
-def _refuse_unshared(setting: Setting, inputs: Desk) -> None:
+def _refuse_unshared(setting: Setting, inputs: RolloutInputs) -> None:
     """Raise Refused for ids that other languages' libraries hash otherwise: by share, a company would have it here and not there."""
     odd = [one for one in inputs.companies.ids if not one.isascii()]
     if odd and setting.allocation == "fractional" and 0 < setting.percent < HUNDRED:

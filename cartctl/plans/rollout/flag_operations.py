@@ -11,8 +11,8 @@ from cartctl.engine.state import State
 from cartctl.engine.view import View
 from cartctl.errors import Refused, UsageError
 from cartctl.plans.execution import step_factories
-from cartctl.plans.rollout.decisions import NOBODY, Proposal, Told, answers
-from cartctl.plans.rollout.inputs import Clock, Desk
+from cartctl.plans.rollout.decisions import NOBODY, Proposal, RolloutOptions, answers
+from cartctl.plans.rollout.inputs import Clock, RolloutInputs
 from cartctl.plans.rollout.run import change
 from cartctl.ports import Ports
 from cartctl.rollout.document import (
@@ -62,14 +62,14 @@ class FlagList:
     others: int
 
 
-def list_flags(inputs: Desk) -> FlagList:
+def list_flags(inputs: RolloutInputs) -> FlagList:
     """The cart's flags as they stand. Read-only."""
     rows = tuple(FlagRow(name, _decided(inputs, name), inputs.values.get(PLAIN + name)) for name in FLAGS)
     others = sum(name not in FLAGS for name in inputs.document.get("flags", {}))
     return FlagList(step_factories.flag_store(inputs.ports).place, rows, others)
 
 
-def evaluate(inputs: Desk, company: str) -> CompanyFlags:
+def evaluate(inputs: RolloutInputs, company: str) -> CompanyFlags:
     """What the library answers for a company. Read-only. Raises UsageError for one that nobody knows."""
     rollout = inputs.ports.env.rollout
     known = (
@@ -85,7 +85,7 @@ def evaluate(inputs: Desk, company: str) -> CompanyFlags:
 
 
 def set_flag(
-    ports: Ports, flag: str, to: To, options: Told, view: View, *, clock: Clock | None = None
+    ports: Ports, flag: str, to: To, options: RolloutOptions, view: View, *, clock: Clock | None = None
 ) -> RunReport | None:
     """One flag on or off for everybody whatever the rollout does, or following it again. Raises UsageError for an unknown one."""
     if flag not in FLAGS:
@@ -93,12 +93,14 @@ def set_flag(
     return change(ports, lambda inputs, _: _by_hand(inputs, flag, to, options), view, clock=clock)
 
 
-def undo(ports: Ports, options: Told, view: View, *, clock: Clock | None = None) -> RunReport | None:
+def undo(
+    ports: Ports, options: RolloutOptions, view: View, *, clock: Clock | None = None
+) -> RunReport | None:
     """Put back what the newest change of the flags has moved. Raises Refused when somebody has changed them since."""
     return change(ports, lambda inputs, _: _undoing(inputs, options), view, clock=clock)
 
 
-def _by_hand(inputs: Desk, flag: str, to: To, options: Told) -> Proposal:
+def _by_hand(inputs: RolloutInputs, flag: str, to: To, options: RolloutOptions) -> Proposal:
     setting = inputs.setting or Setting(internal=inputs.ports.env.rollout.internal_companies)
     followed = render(setting)
     value = followed[flag] if to == "rollout" else set_by_hand(to == "on")
@@ -114,7 +116,7 @@ def _by_hand(inputs: Desk, flag: str, to: To, options: Told) -> Proposal:
     return Proposal(step, None, values, expected=answers(inputs, values, _asked_about(inputs)))
 
 
-def _undoing(inputs: Desk, options: Told) -> Proposal:
+def _undoing(inputs: RolloutInputs, options: RolloutOptions) -> Proposal:
     state, step = _newest(inputs)
     evidence = state.evidence["flags"]
     moved = [name for name in evidence.names if evidence.to[-1].get(name) != evidence.before.get(name)]
@@ -139,14 +141,14 @@ def _undoing(inputs: Desk, options: Told) -> Proposal:
     return Proposal(undo_step, None, back, expected=answers(inputs, back, _asked_about(inputs)))
 
 
-def _asked_about(inputs: Desk) -> tuple[str, ...]:
+def _asked_about(inputs: RolloutInputs) -> tuple[str, ...]:
     """An internal company, one there is not, and some that there are."""
     rollout = inputs.ports.env.rollout
     some = inputs.companies.ids[:: max(1, len(inputs.companies.ids) // 8)] if rollout.companies else ()
     return (*rollout.internal_companies[:1], NOBODY, *some)
 
 
-def _newest(inputs: Desk) -> tuple[State, Step]:
+def _newest(inputs: RolloutInputs) -> tuple[State, Step]:
     """The newest run of the rollout that moved flags and left them so. Two runs of one second are told apart by their events."""
     for step in reversed(inputs.record.history):
         state = inputs.journals.state(step.run)
@@ -159,7 +161,7 @@ def _newest(inputs: Desk) -> tuple[State, Step]:
     raise Refused("cartctl has changed no flags here.", hint="See: cartctl flags list")
 
 
-def _decided(inputs: Desk, name: str) -> str:
+def _decided(inputs: RolloutInputs, name: str) -> str:
     definition = inputs.values.get(name)
     if definition is None:
         return "not defined"

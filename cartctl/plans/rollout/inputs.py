@@ -29,7 +29,7 @@ Clock = Callable[[], datetime]
 
 
 @dataclass(frozen=True)
-class Desk:
+class RolloutInputs:
     """One environment's rollout as it stands; each part is looked at when it is first asked for.
 
     `clock` is whose calendar counts; without one it is the database's, so that two laptops agree on the day.
@@ -131,17 +131,17 @@ class Desk:
 
 
 @contextmanager
-def open_desk(
+def open_inputs(
     ports: Ports, clock: Clock | None = None, *, read_only: bool = False, without_database: bool = False
-) -> Iterator[Desk]:
-    """The desk of an environment. Raises DatabaseUnreachable, unless the caller can do `without_database`.
+) -> Iterator[RolloutInputs]:
+    """The inputs of an environment. Raises DatabaseUnreachable, unless the caller can do `without_database`.
 
     Its runs stay out of the cluster's small copy of the journal, which is for deployments to be taken back from.
     """
     with open_journals(ports, read_only=read_only, without_database=without_database) as journals:
         file = FileJournal(ports.directory / "runs")
         rollout_journals = Journals(ReplicatedJournal(journals.main, [file]), journals.main)
-        yield Desk(ports, rollout_journals, clock or _clock_of(ports, journals), file)
+        yield RolloutInputs(ports, rollout_journals, clock or _clock_of(ports, journals), file)
 
 
 def _clock_of(ports: Ports, journals: Journals) -> Clock:

@@ -15,14 +15,14 @@ from cartctl.errors import CheckFailed, Inconclusive, Refused
 from cartctl.plans.rollout import checks as rollout_parts
 from cartctl.plans.rollout.decisions import (
     Proposal,
-    Told,
+    RolloutOptions,
     propose_abort,
+    propose_hold_or_resume,
     propose_percent,
     propose_stage,
     propose_start,
-    propose_word,
 )
-from cartctl.plans.rollout.inputs import Clock, Desk
+from cartctl.plans.rollout.inputs import Clock, RolloutInputs
 from cartctl.plans.rollout.run import change
 from cartctl.ports import Ports
 
@@ -30,7 +30,7 @@ PATIENCE = 60.0  # seconds that a second `advance --auto` waits for the first
 
 
 @dataclass(frozen=True, slots=True)
-class Unmoved:
+class RolloutUnchanged:
     """A rollout command that changed nothing, and why."""
 
     kind: ClassVar[str] = "unmoved"
@@ -39,28 +39,33 @@ class Unmoved:
 
 
 def start(
-    ports: Ports, begin: date | None, options: Told, view: View, *, clock: Clock | None = None
+    ports: Ports, begin: date | None, options: RolloutOptions, view: View, *, clock: Clock | None = None
 ) -> RunReport | None:
     """Begin a rollout. Raises as `propose_start` does."""
     return change(ports, lambda inputs, _: propose_start(inputs, begin, options), view, clock=clock)
 
 
 def set_percent(
-    ports: Ports, percent: Decimal, options: Told, view: View, *, clock: Clock | None = None
+    ports: Ports, percent: Decimal, options: RolloutOptions, view: View, *, clock: Clock | None = None
 ) -> RunReport | None:
     """Go to a percentage outside the schedule. Raises as `propose_percent` does."""
     return change(ports, lambda inputs, _: propose_percent(inputs, percent, options), view, clock=clock)
 
 
 def say(
-    ports: Ports, action: str, options: Told, view: View, *, clock: Clock | None = None
+    ports: Ports, action: str, options: RolloutOptions, view: View, *, clock: Clock | None = None
 ) -> RunReport | None:
-    """`hold` or `resume`. Raises as `propose_word` does."""
-    return change(ports, lambda inputs, _: propose_word(inputs, action, options), view, clock=clock)
+    """`hold` or `resume`. Raises as `propose_hold_or_resume` does."""
+    return change(ports, lambda inputs, _: propose_hold_or_resume(inputs, action, options), view, clock=clock)
 
 
 def advance(
-    ports: Ports, options: Told, view: View, *, expected: int | None = None, clock: Clock | None = None
+    ports: Ports,
+    options: RolloutOptions,
+    view: View,
+    *,
+    expected: int | None = None,
+    clock: Clock | None = None,
 ) -> RunReport | None:
     """Enter the stage that is due, or with `force` the next one whatever the calendar and the gates say.
 
@@ -68,7 +73,7 @@ def advance(
     or Inconclusive for a gate.
     """
 
-    def decide(inputs: Desk, pulse: Pulse) -> Proposal:
+    def decide(inputs: RolloutInputs, pulse: Pulse) -> Proposal:
         index = next_stage(inputs, force=options.force)
         if expected is not None and index != expected:
             raise Refused(
@@ -76,7 +81,7 @@ def advance(
             )
         if options.force:
             return propose_stage(inputs, index, options, None)
-        gates, fired = look_at_gates(inputs, pulse)
+        gates, fired = check_gates(inputs, pulse)
         if fired:
             raise CheckFailed(f"The trigger {fired} has fired.", hint="Take it back: cartctl rollout abort")
         _pass(gates)
@@ -85,7 +90,7 @@ def advance(
     return change(ports, decide, view, clock=clock)
 
 
-def advance_by_itself(
+def advance_automatically(
     ports: Ports, view: View, tell: Callable[[str], None], *, clock: Clock | None = None
 ) -> RunReport | None:
     """The one thing that is due, or None and why not: a trigger that has fired aborts, also on a day on which nothing is due.
@@ -93,7 +98,7 @@ def advance_by_itself(
     Safe to run twice and from two places. Raises CheckFailed or Inconclusive where a gate keeps a due stage waiting.
     """
 
-    def decide(inputs: Desk, pulse: Pulse) -> Proposal | None:
+    def decide(inputs: RolloutInputs, pulse: Pulse) -> Proposal | None:
         if not inputs.record.begun:
             tell("Nothing is done: no rollout is under way.")
             return None
@@ -101,9 +106,9 @@ def advance_by_itself(
         if due.stage is None and not inputs.already:
             tell(_not_due(due.why, due.on))
             return None
-        gates, fired = look_at_gates(inputs, pulse, triggers_only=due.stage is None)
+        gates, fired = check_gates(inputs, pulse, triggers_only=due.stage is None)
         if fired and inputs.already:
-            return propose_abort(inputs, Told(f"the trigger {fired} has fired"))
+            return propose_abort(inputs, RolloutOptions(f"the trigger {fired} has fired"))
         if due.stage is None:
             tell(_not_due(due.why, due.on))
             return None
@@ -111,12 +116,12 @@ def advance_by_itself(
             tell(f"Nothing is done: {stage.name} waits for cartctl rollout advance --approved-by NAME.")
             return None
         _pass(gates)
-        return propose_stage(inputs, due.stage, Told("its day has come"), gates)
+        return propose_stage(inputs, due.stage, RolloutOptions("its day has come"), gates)
 
     return change(ports, decide, view, clock=clock, wait=PATIENCE)
 
 
-def next_stage(inputs: Desk, *, force: bool = False) -> int:
+def next_stage(inputs: RolloutInputs, *, force: bool = False) -> int:
     """The stage to enter now. Raises Refused with the reason when there is none; `force` leaves the calendar aside."""
     standing = inputs.standing
     if not force:
@@ -130,7 +135,7 @@ def next_stage(inputs: Desk, *, force: bool = False) -> int:
     return standing.stage + 1
 
 
-def look_at_gates(inputs: Desk, pulse: Pulse, *, triggers_only: bool = False) -> tuple[Checks, str]:
+def check_gates(inputs: RolloutInputs, pulse: Pulse, *, triggers_only: bool = False) -> tuple[Checks, str]:
     """What the gates say, and the trigger that has fired, if one has. Read-only."""
     gates = rollout_parts.gates(inputs)
     with closing(gates):

@@ -16,19 +16,19 @@ from cartctl.engine.signals import interruptible
 from cartctl.engine.state import RUN, State, new_run_id
 from cartctl.engine.view import View
 from cartctl.plans.execution import step_factories
-from cartctl.plans.execution.execute import Journey, carry_out
+from cartctl.plans.execution.execute import RunSpec, execute_plan
 from cartctl.plans.execution.journals import refuse_unfinished
 from cartctl.plans.execution.phases import Phase
 from cartctl.plans.rollback.run import STOPS_WITHIN
 from cartctl.plans.rollout import checks as rollout_parts
-from cartctl.plans.rollout.decisions import Proposal, Told, propose_abort, values_for
-from cartctl.plans.rollout.inputs import Clock, Desk, open_desk
+from cartctl.plans.rollout.decisions import Proposal, RolloutOptions, propose_abort, values_for
+from cartctl.plans.rollout.inputs import Clock, RolloutInputs, open_inputs
 from cartctl.ports import Ports
 from cartctl.rollout.document import render
 from cartctl.rollout.record import PLAN
 from cartctl.steps.flags import Target
 
-Decide = Callable[[Desk, Pulse], Proposal | None]
+Decide = Callable[[RolloutInputs, Pulse], Proposal | None]
 
 
 def change(
@@ -40,7 +40,7 @@ def change(
     `decide` raises; then nothing was changed.
     """
     pulse = Pulse(progress=view.progress)
-    with interruptible(pulse), open_desk(ports, clock) as inputs:
+    with interruptible(pulse), open_inputs(ports, clock) as inputs:
         state = State(new_run_id())
         with RunLock(ports.state, inputs.journals.owned, state.run, pulse, wait=wait) as lock:
             finish_unfinished(inputs, lock, pulse, view)
@@ -52,11 +52,16 @@ def change(
 
 
 def abort(
-    ports: Ports, options: Told, view: View, say: Callable[[str], None], *, clock: Clock | None = None
+    ports: Ports,
+    options: RolloutOptions,
+    view: View,
+    say: Callable[[str], None],
+    *,
+    clock: Clock | None = None,
 ) -> RunReport:
     """Back to 0 % in one write, past a living run, and without the database when it is gone."""
     pulse = Pulse(progress=view.progress)
-    with interruptible(pulse), open_desk(ports, clock, without_database=True) as inputs:
+    with interruptible(pulse), open_inputs(ports, clock, without_database=True) as inputs:
         if inputs.journals.main is None:
             say("The database does not answer: going to 0 % under the cluster's own lock.")
         else:
@@ -70,7 +75,7 @@ def abort(
             return _carry(inputs, state, proposal, OnFailure.SETTLE, lock=lock, pulse=pulse, view=view)
 
 
-def finish_unfinished(inputs: Desk, lock: Lock, pulse: Pulse, view: View) -> None:
+def finish_unfinished(inputs: RolloutInputs, lock: Lock, pulse: Pulse, view: View) -> None:
     """Bring a rollout run that died to its end: what it had begun to write is written, what it had not never will be.
 
     Raises Refused while another plan's run is unfinished.
@@ -86,14 +91,12 @@ def finish_unfinished(inputs: Desk, lock: Lock, pulse: Pulse, view: View) -> Non
         return
     step = (step_factories.flags(inputs.ports, "flags", evidence.names, lambda _: dict(evidence.to[-1])),)
     options = state.started.data.get("asked", {}) if state.started else {}
-    journey = Journey(
-        PLAN, (Phase("1 Flags", "", step),), asked=options, next_commands=_next_commands(inputs)
-    )
-    carry_out(journey, state, inputs.ports, inputs.journals, lock=lock, pulse=pulse, view=view)
+    spec = RunSpec(PLAN, (Phase("1 Flags", "", step),), options=options, next_commands=_next_commands(inputs))
+    execute_plan(spec, state, inputs.ports, inputs.journals, lock=lock, pulse=pulse, view=view)
 
 
 def _carry(
-    inputs: Desk,
+    inputs: RolloutInputs,
     state: State,
     proposal: Proposal,
     on_failure: OnFailure,
@@ -108,17 +111,17 @@ def _carry(
         optional = proposal.step.action == "start"
         steps = (
             step_factories.flags(inputs.ports, "flags", target=target),
-            rollout_parts.flags_asked(inputs.ports, proposal.expected, optional=optional),
+            rollout_parts.confirm_flags(inputs.ports, proposal.expected, optional=optional),
         )
     phases = (Phase("1 Flags", "", steps),) if steps else ()
-    journey = Journey(
+    spec = RunSpec(
         PLAN,
         phases,
-        asked=proposal.step.to_json(),
+        options=proposal.step.to_json(),
         on_failure=on_failure,
         next_commands=_next_commands(inputs),
     )
-    return carry_out(journey, state, inputs.ports, inputs.journals, lock=lock, pulse=pulse, view=view)
+    return execute_plan(spec, state, inputs.ports, inputs.journals, lock=lock, pulse=pulse, view=view)
 
 
 def _target(proposal: Proposal) -> Target | None:
@@ -135,7 +138,7 @@ def _target(proposal: Proposal) -> Target | None:
 
 
 @contextmanager
-def _locked(inputs: Desk, state: State, pulse: Pulse) -> Iterator[Lock]:
+def _locked(inputs: RolloutInputs, state: State, pulse: Pulse) -> Iterator[Lock]:
     if inputs.journals.main is None:
         with inputs.ports.cluster.lease(holder_of(state.run)) as lease:
             yield lease
@@ -144,19 +147,19 @@ def _locked(inputs: Desk, state: State, pulse: Pulse) -> Iterator[Lock]:
         yield lock
 
 
-def _close_unfinished(inputs: Desk, by: str) -> None:
+def _close_unfinished(inputs: RolloutInputs, by: str) -> None:
     """A rollout run that died needs no end of its own any more; another plan's keeps its own way on."""
     state = inputs.journals.unfinished()
     if state is not None and state.plan == PLAN:
         _end(inputs, state.run, "failed", 5, f"aborted by {by}")
 
 
-def _end(inputs: Desk, run: str, outcome: str, code: int, message: str) -> None:
+def _end(inputs: RolloutInputs, run: str, outcome: str, code: int, message: str) -> None:
     data: Mapping[str, Any] = {"outcome": outcome, "exit_code": code, "message": message}
     inputs.journals.kept.append(Event(run, datetime.now(UTC), RUN, "finished", data))
 
 
-def _next_commands(inputs: Desk) -> dict[str, str]:
+def _next_commands(inputs: RolloutInputs) -> dict[str, str]:
     env = inputs.ports.env.name
     return {
         "succeeded": f"cartctl rollout status --env {env}",

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from cartctl.engine.model import CheckResult
 from cartctl.engine.pulse import Pulse
-from cartctl.plans.rollout.inputs import Desk
-from cartctl.plans.rollout.operations import look_at_gates
+from cartctl.plans.rollout.inputs import RolloutInputs
+from cartctl.plans.rollout.operations import check_gates
 from cartctl.rollout.allocation import Preview, preview
 from cartctl.rollout.document import FLAGS, is_by_hand
 from cartctl.rollout.record import Step
@@ -50,12 +50,12 @@ class RolloutStatus:
     history: tuple[Step, ...]
 
 
-def status(inputs: Desk, pulse: Pulse, *, gates: bool) -> RolloutStatus:
+def status(inputs: RolloutInputs, pulse: Pulse, *, gates: bool) -> RolloutStatus:
     """Everything about the rollout; `gates` asks them too, which takes seconds. Raises Refused where there is nothing to tell."""
     record, standing, schedule = inputs.record, inputs.record.standing, inputs.schedule
     now = inputs.clock()
     due = schedule.due(standing, now) if standing and record.begun else None
-    gate_results = look_at_gates(inputs, pulse)[0].checks if gates and record.begun else ()
+    gate_results = check_gates(inputs, pulse)[0].checks if gates and record.begun else ()
     at = standing.stage if standing else -1
     coming = inputs.stages[at + 1].name if record.begun and at + 1 < len(inputs.stages) else ""
     upcoming = (
@@ -84,7 +84,7 @@ def status(inputs: Desk, pulse: Pulse, *, gates: bool) -> RolloutStatus:
     )
 
 
-def _state(inputs: Desk) -> str:
+def _state(inputs: RolloutInputs) -> str:
     standing = inputs.record.standing
     if standing is None:
         return "not started"
@@ -95,7 +95,7 @@ def _state(inputs: Desk) -> str:
     return "complete" if standing.stage == len(inputs.stages) - 1 else "running"
 
 
-def _rows(inputs: Desk) -> list[StageRow]:
+def _rows(inputs: RolloutInputs) -> list[StageRow]:
     standing, schedule = inputs.record.standing, inputs.schedule
     at = standing.stage if standing and inputs.record.begun else -1
     planned = schedule.planned(schedule.day(inputs.clock())) if inputs.record.begun else -1
@@ -114,7 +114,7 @@ def _rows(inputs: Desk) -> list[StageRow]:
     return rows
 
 
-def preview_all(inputs: Desk) -> Preview:
+def preview_all(inputs: RolloutInputs) -> Preview:
     """The stages from now on under both allocations; all of them where no rollout is under way, from nobody being on."""
     companies = inputs.ports.env.rollout.companies
     allocation = companies.allocation if companies else "exact"

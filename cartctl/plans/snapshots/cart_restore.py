@@ -8,7 +8,7 @@ from cartctl.adapters.postgres import Connection, sql
 from cartctl.database.contract.definition import SCHEMA
 from cartctl.database.drop.restore_rows import our_tables
 from cartctl.errors import Refused
-from cartctl.plans.execution.saved_rows import find_kept
+from cartctl.plans.execution.saved_rows import find_row_source
 from cartctl.ports import Ports
 
 
@@ -33,7 +33,7 @@ class CartRestorePlan:
 
 def plan_carts(ports: Ports, name: str, *, replacing: bool) -> CartRestorePlan:
     """What `restore_carts` would do with the rows kept under `name`. Read-only. Raises UsageError for an unknown name."""
-    with find_kept(ports, name)() as source:
+    with find_row_source(ports, name)() as source:
         there = {table: source.rows[table] for table in our_tables() if table in source.rows}
     with ports.database.session("restore plan") as connection:
         rows = {table: (then, _count(connection, table)) for table, then in there.items()}

@@ -9,7 +9,7 @@ from cartctl import __version__
 from cartctl.adapters.postgres import DatabaseUnreachable, NamedServer
 from cartctl.adapters.postgres_server.scratch import scratch_server
 from cartctl.database.catalogue import fingerprint_hash
-from cartctl.database.drop.restore_rows import PutBack
+from cartctl.database.drop.restore_rows import RestoredRows
 from cartctl.engine.journal.replicated_journal import ReplicatedJournal
 from cartctl.engine.journal.stores import FileJournal, PostgresJournal
 from cartctl.engine.lock import RunLock, whoami
@@ -17,7 +17,7 @@ from cartctl.engine.model import CheckResult, Checks, Event, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.state import RUN, new_run_id
 from cartctl.errors import CheckFailed, Inconclusive
-from cartctl.plans.execution.saved_rows import find_kept
+from cartctl.plans.execution.saved_rows import find_row_source
 from cartctl.plans.execution.short_run import short_run
 from cartctl.ports import Ports
 from cartctl.snapshots.create import Subject
@@ -36,7 +36,7 @@ def subject_of(ports: Ports) -> Subject:
     return Subject(ports.env.name, ports.database, fingerprint_hash)
 
 
-def plan_whole(
+def plan_full_restore(
     ports: Ports, snapshot: str, pulse: Pulse, *, disconnect: bool, consent: Consent
 ) -> RestorePlan:
     """What restoring a snapshot in the live database's place would lose, and whether it would be refused. Read-only."""
@@ -44,25 +44,27 @@ def plan_whole(
     return plan_restore(subject_of(ports), store, snapshot, pulse, disconnect=disconnect, consent=consent)
 
 
-def restore_whole(
+def restore_database(
     ports: Ports, snapshot: str, pulse: Pulse, *, disconnect: bool, accepted: Loss | None
 ) -> Restored:
     """Put a snapshot in the live database's place. Raises what `restore` raises; Locked while a run is alive."""
     store, run = open_store(ports.env), new_run_id()
-    require_good(store, snapshot, pulse)
+    require_intact(store, snapshot, pulse)
     began = datetime.now(UTC)
-    _hold_once(ports, run, pulse)
+    _require_no_active_run(ports, run, pulse)
     done = restore(subject_of(ports), store, snapshot, pulse, disconnect=disconnect, accepted=accepted)
     _tell(ports, run, began, asdict(done))
     return done
 
 
-def restore_carts(ports: Ports, snapshot: str, pulse: Pulse, *, replacing: bool) -> PutBack:
+def restore_carts(ports: Ports, snapshot: str, pulse: Pulse, *, replacing: bool) -> RestoredRows:
     """Put a snapshot's cart rows back into the live tables; with `replacing`, those there are saved and go first."""
     settings = ports.env.database
-    step = RestoreCarts(ports.database, settings, find_kept(ports, snapshot), replacing=replacing)
+    step = RestoreCarts(ports.database, settings, find_row_source(ports, snapshot), replacing=replacing)
     result = short_run(ports, "snapshot restore", (step,), pulse)[step.key]
-    return PutBack(result["source"], result["rows"], result["replaced"], tuple(result.get("warnings", ())))
+    return RestoredRows(
+        result["source"], result["rows"], result["replaced"], tuple(result.get("warnings", ()))
+    )
 
 
 def drill_on(store: Store, snapshot: str, server: str | None, pulse: Pulse) -> Checks:
@@ -76,7 +78,7 @@ def drill_on(store: Store, snapshot: str, server: str | None, pulse: Pulse) -> C
         return drill(store, snapshot, scratch, fingerprint_hash, pulse, ours=True)
 
 
-def require_good(store: Store, snapshot: str, pulse: Pulse) -> None:
+def require_intact(store: Store, snapshot: str, pulse: Pulse) -> None:
     """Raise CheckFailed for a snapshot that is not as it was written."""
     checks = verify(store, snapshot, pulse)
     if checks.verdict is Verdict.FAIL:
@@ -86,7 +88,7 @@ def require_good(store: Store, snapshot: str, pulse: Pulse) -> None:
         raise Inconclusive(f"The snapshot {snapshot} could not be verified: {checks.bad()[0].observed}")
 
 
-def _hold_once(ports: Ports, run: str, pulse: Pulse) -> None:
+def _require_no_active_run(ports: Ports, run: str, pulse: Pulse) -> None:
     """See that no run is alive. The lock's connection cannot outlive the swap, which ends every connection anyway."""
     try:
         with closing(PostgresJournal(ports.state)) as main:

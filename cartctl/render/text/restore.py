@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from cartctl.database.drop.restore_rows import PutBack
+from cartctl.database.drop.restore_rows import RestoredRows
 from cartctl.plans.snapshots.cart_restore import CartRestorePlan
 from cartctl.render.drawing import RenderableType, Text
 from cartctl.render.renderers import renderable
@@ -60,7 +60,7 @@ def _restored(result: Restored) -> RenderableType:
 
 
 @renderable.register
-def _put_back(result: PutBack) -> RenderableType:
+def _put_back(result: RestoredRows) -> RenderableType:
     lines = [f"{count:>12,} rows  {name}" for name, count in result.rows.items() if count]
     aside = [f"The rows that were there are in {result.replaced}."] if result.replaced else []
     warned = [f"warning: {each}" for each in result.warnings]

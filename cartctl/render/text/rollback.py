@@ -6,7 +6,7 @@ from rich.table import Table
 
 from cartctl.database.drop.plan import DropPlan
 from cartctl.engine.model import CheckResult, Verdict
-from cartctl.plans.rollback.run import Shown
+from cartctl.plans.rollback.run import RollbackPreview
 from cartctl.render.drawing import Group, RenderableType, Text
 from cartctl.render.renderers import STYLE, renderable
 from cartctl.render.text.plan import plan
@@ -15,7 +15,7 @@ _STYLE = {"drop": "red", "keep": "yellow", "forget": "dim"}
 
 
 @renderable.register
-def shown(result: Shown) -> RenderableType:
+def shown(result: RollbackPreview) -> RenderableType:
     """The run that is rolled back, its time and images, the plan, the drop."""
     parts: list[RenderableType] = [Text(f"rolls back {result}", "bold"), Text(), plan(result.plan)]
     if result.database:

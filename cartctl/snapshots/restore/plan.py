@@ -102,7 +102,7 @@ def accepted_by(consent: Consent, loss: Loss) -> Loss | None:
     return loss if consent is Consent.SHOWN and not loss.unknown else Loss()
 
 
-class LastLook:
+class FinalLossCheck:
     """The loss measured before the restore and again, on a connection from before, when nobody else is connected."""
 
     def __init__(self, database: Postgres, manifest: Manifest, accepted: Loss | None, pulse: Pulse) -> None:

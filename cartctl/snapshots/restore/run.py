@@ -23,7 +23,7 @@ from cartctl.snapshots.manifest.manifest import Manifest
 from cartctl.snapshots.manifest.surroundings import Surroundings, read_surroundings
 from cartctl.snapshots.restore import swap
 from cartctl.snapshots.restore.comparison import compare, fill
-from cartctl.snapshots.restore.plan import LastLook, maintenance, refuse_lacking, refuse_unfit
+from cartctl.snapshots.restore.plan import FinalLossCheck, maintenance, refuse_lacking, refuse_unfit
 from cartctl.snapshots.restore.transfer import carry_over, create_database, try_carry_over
 from cartctl.snapshots.storage.entries import OpenDump
 from cartctl.snapshots.storage.local import Store
@@ -63,7 +63,7 @@ def restore(
         there = swap.exists(connection, live)
         around = read_surroundings(connection, live) if there else manifest.around
         refuse_lacking(connection, manifest, around)
-        final_check = LastLook(subject.database, manifest, accepted, pulse) if there else None
+        final_check = FinalLossCheck(subject.database, manifest, accepted, pulse) if there else None
         if final_check:
             final_check.refuse()
         new = swap.free_name(connection, live, "restoring")

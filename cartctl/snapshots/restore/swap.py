@@ -94,7 +94,7 @@ def refuse_prepared(connection: Connection, live: str) -> None:
         )
 
 
-class LastLook(Protocol):
+class FinalCheck(Protocol):
     """What is looked at when everybody is disconnected, on a connection from before."""
 
     def waiting(self) -> AbstractContextManager[Connection]:
@@ -113,7 +113,7 @@ def swap(
     *,
     disconnect: bool,
     around: Surroundings,
-    final_check: LastLook | None,
+    final_check: FinalCheck | None,
 ) -> None:
     """Close `live` off, end its connections, and rename both in one transaction; opened again when that fails.
 

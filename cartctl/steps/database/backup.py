@@ -4,7 +4,7 @@ from typing import Any
 
 from cartctl.engine.model import Action, Run
 from cartctl.engine.pulse import Pulse
-from cartctl.snapshots.backup_providers import Provider, Told
+from cartctl.snapshots.backup_providers import Provider, ProviderBackup
 from cartctl.steps.database.snapshot import snapshot_id
 
 
@@ -25,7 +25,7 @@ class Backup(Action[dict[str, Any]]):
         """`id`, `provider`, `bytes`, `wal_lsn`, `at`; `verified` is the tool's own word."""
         return self._result(self._provider.create(snapshot_id(run), pulse))
 
-    def _result(self, backup: Told) -> dict[str, Any]:
+    def _result(self, backup: ProviderBackup) -> dict[str, Any]:
         return {
             "id": backup.id,
             "provider": self._provider.name,

@@ -5,7 +5,7 @@ from typing import Any
 
 from cartctl.adapters.postgres import Postgres
 from cartctl.config.model.environment import Database
-from cartctl.database.drop.restore_rows import OpenKept, PutBack, find_put_back, put_back
+from cartctl.database.drop.restore_rows import OpenRowSource, RestoredRows, find_restored_rows, restore_rows
 from cartctl.engine.model import Action, Run
 from cartctl.engine.pulse import Pulse
 
@@ -19,7 +19,7 @@ class RestoreCarts(Action[dict[str, Any]]):
         self,
         postgres: Postgres,
         settings: Database,
-        source: OpenKept,
+        source: OpenRowSource,
         *,
         name: str | None = None,
         replacing: bool = False,
@@ -32,16 +32,16 @@ class RestoreCarts(Action[dict[str, Any]]):
 
     def find(self, run: Run) -> dict[str, Any] | None:
         """What an attempt that was killed, or an earlier run that was given the same `name`, has restored already. Read-only."""
-        restored = find_put_back(self._postgres, self._settings, run.id, self._name)
+        restored = find_restored_rows(self._postgres, self._settings, run.id, self._name)
         return None if restored is None else _json(restored)
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
         """Put them back: `source`, `rows` by table, and where rows that were there are (`replaced`)."""
         place: Path | None = run.directory / "rows" if self._replacing else None
         with self._source() as rows:
-            return _json(put_back(self._postgres, self._settings, rows, run.id, pulse, replacing=place))
+            return _json(restore_rows(self._postgres, self._settings, rows, run.id, pulse, replacing=place))
 
 
-def _json(result: PutBack) -> dict[str, Any]:
+def _json(result: RestoredRows) -> dict[str, Any]:
     fields = {"source": result.source, "rows": dict(result.rows), "replaced": result.replaced}
     return {**fields, "warnings": list(result.warnings)}
