@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from cartctl.cart.pricing.quote import Quote, quote
     from cartctl.cart.pricing.shipping.zones import ShippingRule, ShippingZone
     from cartctl.cart.pricing.tax.rates import TaxMode, TaxRate, TaxRounding
-    from cartctl.cart.quote_document.document_reader import read_quote
+    from cartctl.cart.quote_document.document_reader import quote_schema, read_quote
     from cartctl.cart.store.cart_statistics import StatsReport, report
     from cartctl.cart.store.checkout.payments import end_payment, start_payment
     from cartctl.cart.store.conversion import Converted, cancel, convert
@@ -92,7 +92,7 @@ _MODULES: Final = {
     "pricing.quote": ("Quote", "quote"),
     "pricing.shipping.zones": ("ShippingRule", "ShippingZone"),
     "pricing.tax.rates": ("TaxMode", "TaxRate", "TaxRounding"),
-    "quote_document.document_reader": ("read_quote",),
+    "quote_document.document_reader": ("quote_schema", "read_quote"),
     "store.checkout.payments": ("end_payment", "start_payment"),
     "store.conversion": ("Converted", "cancel", "convert"),
     "store.loading": ("PricingTerms",),
@@ -166,6 +166,7 @@ __all__ = [
     "overview",
     "price",
     "quote",
+    "quote_schema",
     "read_quote",
     "report",
     "scarcity",

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.docs import commands_page, configuration_page, exit_codes_page, json_page, library_page
+from tests.docs import commands_page, configuration_page, exit_codes_page, json_page, library_page, quote_page
 
 DIRECTORY = Path(__file__).parents[2] / "docs"
 
@@ -13,4 +13,6 @@ PAGES: dict[str, Callable[[], str]] = {
     "exit-codes.md": exit_codes_page.page,
     "json.md": json_page.page,
     "library.md": library_page.page,
+    "quote.md": quote_page.page,
+    "quote.schema.json": quote_page.schema_text,
 }

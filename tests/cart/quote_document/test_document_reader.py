@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from cartctl.cart.enums import PromotionType
 from cartctl.cart.errors import InputError
 from cartctl.cart.pricing.calculation import price
-from cartctl.cart.quote_document.document_reader import LARGEST_DOCUMENT, read_quote
+from cartctl.cart.quote_document.document_reader import LARGEST_DOCUMENT, quote_schema, read_quote
 from tests.cart.pricing.cases import completed
 
 LINE = {"unitPrice": "10"}
@@ -262,3 +263,40 @@ def test_every_column_of_the_tables_is_known() -> None:
             createdAt="2026-01-01T00:00:00", updatedAt="2026-01-01T00:00:00",
         )
     )  # fmt: skip
+
+
+def test_the_schema_has_every_field_with_its_meaning() -> None:
+    """The JSON Schema forbids unknown keys, requires what the reader requires, and describes each field."""
+    schema = quote_schema()
+    assert schema["required"] == ["currency", "taxMode", "now", "lines"]
+    assert schema["$defs"]["LinePart"]["required"] == ["id", "productId", "unitPrice", "quantity"]
+    for part in (schema, *schema["$defs"].values()):
+        assert part["additionalProperties"] is False
+        assert all(field["description"].endswith(".") for field in part["properties"].values())
+    kinds = schema["$defs"]["PromotionPart"]["properties"]["type"]["enum"]
+    assert kinds == [kind.value for kind in PromotionType]
+
+
+@pytest.mark.parametrize("path", ("lines", "promotions[0].id", "taxRates[0].country"))
+def test_null_is_missing_where_a_value_is_required(path: str) -> None:
+    """A required field is not there when it is null, whatever its type."""
+    whole = document()
+    if path == "lines":
+        whole["lines"] = None
+    else:
+        part, _, key = path.partition("[0].")
+        whole[part][0][key] = None
+    with pytest.raises(InputError) as refused:
+        read(whole)
+    assert refused.value.message == f"{path}: is missing"
+
+
+def test_an_unknown_key_is_named_before_what_it_left_missing() -> None:
+    """A misspelt key explains why the right one is missing."""
+    whole = line(unitPrice=MISSING, unitprice="1")
+    with pytest.raises(InputError, match=r"^lines\[1\]\.unitprice: unknown key$"):
+        read(whole)
+    rules = rule(baserate="1")
+    with pytest.raises(InputError) as refused:
+        read(rules)
+    assert refused.value.hint == "Did you mean baseRate?"
