@@ -30,7 +30,7 @@ def history(
         Ports(options.environment()) as ports,
         open_journals(ports, without_database=True, read_only=True) as journals,
     ):
-        runs = [_report(journals.kept, run) for run in journals.kept.runs()[:limit]]
+        runs = [_report(journals.replicated, run) for run in journals.replicated.runs()[:limit]]
     options.show(History(tuple(runs)))
 
 
@@ -64,7 +64,7 @@ def report(
         Ports(options.environment()) as ports,
         open_journals(ports, without_database=True, read_only=True) as journals,
     ):
-        events = journals.kept.events(run)
+        events = journals.replicated.events(run)
     if not events:
         raise Refused(f"There is no run {run}.", hint="See: cartctl history")
     options.show(told(events))

@@ -180,6 +180,6 @@ def test_a_holder_that_hangs_is_named_and_ended_by_force(field: Any) -> None:
             assert "20990101-000000-aaaa" in run(field, "unlock", "--force")["former"]
             with pytest.raises(LockLost):
                 lock.confirm()
-        kept = inputs.journals.kept.events("20990101-000000-aaaa")
+        kept = inputs.journals.replicated.events("20990101-000000-aaaa")
     assert "forced" in {event.event for event in kept}
     assert run(field, "unlock")["former"] is None

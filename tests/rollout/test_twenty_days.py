@@ -322,7 +322,7 @@ def test_a_rollback_of_the_code_is_an_abort_to_the_rollout(field: Any) -> None:
             ("flags", "applied", {}),
             ("run", "finished", {"outcome": "succeeded", "exit_code": 0}),
         ):
-            inputs.journals.kept.append(Event(f"{now:%Y%m%d-%H%M%S}-ffff", now, key, event, data))
+            inputs.journals.replicated.append(Event(f"{now:%Y%m%d-%H%M%S}-ffff", now, key, event, data))
     assert field.status().state == "aborted"
     assert field.by_itself(3)[1] == "Nothing is done: no rollout is under way."
 

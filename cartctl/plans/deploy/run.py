@@ -71,7 +71,7 @@ def abandon(ports: Ports, run: str) -> None:
         if state.started is None or state.finished:
             raise Refused(f"There is no unfinished run {run}.", hint="See: cartctl history")
         data = {"outcome": "failed", "exit_code": 5, "message": f"abandoned by {whoami()['user']}"}
-        journals.kept.append(Event(run, datetime.now(UTC), RUN, "finished", data))
+        journals.replicated.append(Event(run, datetime.now(UTC), RUN, "finished", data))
 
 
 def planned(
@@ -124,7 +124,7 @@ def _armed(watch: Watch, pulse: Pulse, state: State, journals: Journals) -> Iter
     if state.undoing:
         yield
         return
-    for event in journals.kept.events(state.run):
+    for event in journals.replicated.events(state.run):
         follow_maintenance(watch, event)
     if state.started is not None:
         watch.rebuild(state.started.at)

@@ -49,20 +49,20 @@ def execute_plan(
     runner = Runner(
         run,
         state,
-        journals.kept,
+        journals.replicated,
         kinds=kinds(ports),
         lock=lock,
         pulse=pulse,
         observe=view.event,
         on_failure=spec.on_failure,
     )
-    journals.kept.append(first)
+    journals.replicated.append(first)
     state.take(first)
     steps = [step for phase in spec.phases for step in phase.steps]
     next_command = spec.next_commands.get("interrupted", "cartctl history")
     going_on = next_command() if callable(next_command) else next_command
     stopping = Stopping(
-        state, journals.kept, IN_PLACE, going_on, lambda: runner.has_changed(steps, at_work=True)
+        state, journals.replicated, IN_PLACE, going_on, lambda: runner.has_changed(steps, at_work=True)
     )
     with stopping.at_once(pulse):
         outcome = runner.execute(steps, spec.next_commands, first)
@@ -85,7 +85,7 @@ def _first_event(spec: RunSpec, state: State, env: str) -> Event:
 
 def _report(journals: Journals, run: str, outcome: Outcome) -> RunReport:
     return replace(
-        report(journals.kept.events(run)),
+        report(journals.replicated.events(run)),
         outcome=outcome.word,
         exit_code=outcome.exit_code,
         message=outcome.message,

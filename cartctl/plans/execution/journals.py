@@ -34,7 +34,7 @@ MIGRATING = ("deploy", "migrate")  # plans that make the cart's tables
 class Journals:
     """All journals as one, and the database's own (None while it is gone)."""
 
-    kept: ReplicatedJournal
+    replicated: ReplicatedJournal
     main: PostgresJournal | None
 
     @property
@@ -46,14 +46,14 @@ class Journals:
 
     def state(self, run: str) -> State:
         """A run as it stands, with what the run that it takes back has made."""
-        own = fold(run, self.kept.events(run))
+        own = fold(run, self.replicated.events(run))
         if own.of is not None:
-            own.results = {**fold(own.of, self.kept.events(own.of)).results, **own.results}
+            own.results = {**fold(own.of, self.replicated.events(own.of)).results, **own.results}
         return own
 
     def unfinished(self) -> State | None:
         """The newest run that has no end, if there is one."""
-        newest = next(iter(self.kept.open_runs()), None)
+        newest = next(iter(self.replicated.open_runs()), None)
         return None if newest is None else self.state(newest)
 
     def migrating(self, newest: str | None = None) -> State | None:
@@ -61,7 +61,7 @@ class Journals:
 
         One whose tables were dropped since made none of those that are there now.
         """
-        for run in self.kept.runs():
+        for run in self.replicated.runs():
             state = self.state(run) if newest is None or run <= newest else None
             recorded = state.results.get("fingerprint") if state and state.plan in MIGRATING else None
             if state and recorded and not any(is_ours(key) for key in recorded["objects"]):
@@ -71,7 +71,7 @@ class Journals:
     def _dropped_since(self, migration: State) -> bool:
         """Whether a rollback that has ended took back what a run migrated."""
         migrated = set((migration.results.get("migrate") or {}).get("applied", ()))
-        for run in [known for known in self.kept.runs() if known > migration.run]:
+        for run in [known for known in self.replicated.runs() if known > migration.run]:
             state = self.state(run)
             dropped = state.results.get("database") if state.plan == "rollback" and state.finished else None
             if dropped and (state.of == migration.run or migrated & set(dropped["migrations"])):
@@ -80,7 +80,7 @@ class Journals:
 
     def since(self, deployment: State) -> list[State]:
         """The deployments after `taken`, oldest first."""
-        newer = [self.state(run) for run in self.kept.runs() if run > deployment.run]
+        newer = [self.state(run) for run in self.replicated.runs() if run > deployment.run]
         return [state for state in reversed(newer) if state.plan == "deploy"]
 
     def origin(self, deployment: State) -> dict[str, Any]:
@@ -95,7 +95,7 @@ class Journals:
 
     def not_reverted(self, deployment: State) -> dict[str, Evidence]:
         """What the newest rollback of `taken` moved and could not put back; flags stay where they were taken."""
-        for run in [known for known in self.kept.runs() if known > deployment.run]:
+        for run in [known for known in self.replicated.runs() if known > deployment.run]:
             state = self.state(run)
             if state.plan == "rollback" and state.of == deployment.run:
                 return {key: evidence for key, evidence in state.evidence.items() if evidence.kind != "flags"}

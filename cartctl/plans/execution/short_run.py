@@ -115,5 +115,5 @@ def _begun(journals: Journals, name: str) -> State | None:
 
 def _tell(journals: Journals, state: State, key: str, event: str, **data: Any) -> None:
     entry = Event(state.run, datetime.now(UTC), key, event, data)
-    journals.kept.append(entry)
+    journals.replicated.append(entry)
     state.take(entry)

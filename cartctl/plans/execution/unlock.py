@@ -27,12 +27,12 @@ class Unlocked:
 def unlock(ports: Ports, *, force: bool) -> Unlocked:
     """What was found, or done. Raises Locked, naming the holder, without `force`."""
     with open_journals(ports, read_only=not force) as journals, ports.state.session("unlock") as connection:
-        holder = find_holder(connection, journals.kept)
+        holder = find_holder(connection, journals.replicated)
         if holder is None:
             return Unlocked(None)
         if not force:
             raise Locked(f"The lock is held by {holder}.", hint="If it hangs: cartctl unlock --force")
-        journals.kept.append(
+        journals.replicated.append(
             Event(holder.run, datetime.now(UTC), "lock", "forced", {"backend": holder.backend, **whoami()})
         )
         with effect("lock.force"):

@@ -208,7 +208,9 @@ def _stop_running(
         holder = find_holder(connection, journals.owned)
     if holder and journals.state(holder.run).plan == PLAN and not options.take_over:
         raise Locked(f"A rollback is at work: {holder}.", hint="Wait for it; one that hangs: --take-over")
-    hand_over(ports.state, journals.kept, pulse, take_over=options.take_over, timeout=STOPS_WITHIN, say=say)
+    hand_over(
+        ports.state, journals.replicated, pulse, take_over=options.take_over, timeout=STOPS_WITHIN, say=say
+    )
     return holder is not None
 
 
@@ -247,7 +249,7 @@ def _end_of(deployment: State, report: RunReport, journals: Journals) -> None:
     ):
         return
     data = {"outcome": "rolled_back", "exit_code": 4, "message": f"taken back by {report.run}"}
-    journals.kept.append(Event(deployment.run, datetime.now(UTC), RUN, "finished", data))
+    journals.replicated.append(Event(deployment.run, datetime.now(UTC), RUN, "finished", data))
 
 
 def _next_commands(env: str, state: State) -> NextCommands:

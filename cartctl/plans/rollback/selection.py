@@ -43,7 +43,7 @@ def with_tables(journals: Journals, run: str) -> State:
     Raises AlreadyReverted where a rollback with `--database` succeeded, and what `named_run` raises.
     """
     named = named_run(journals, run)
-    later = map(journals.state, takewhile(lambda known: known != run, journals.kept.runs()))
+    later = map(journals.state, takewhile(lambda known: known != run, journals.replicated.runs()))
     dropped = (state for state in later if state.plan == "rollback" and _dropped(state))
     by = next((state.run for state in dropped if _reverts(state, named)), None)
     if by is not None:
@@ -119,7 +119,7 @@ def _deployments(journals: Journals) -> Iterator[tuple[State, str | None]]:
 def _reversible(journals: Journals) -> Iterator[tuple[State, str | None]]:
     """Every run that can be rolled back, newest first, with the rollback that reverted it, if one did. Read-only."""
     rollbacks: list[State] = []
-    for run in journals.kept.runs():
+    for run in journals.replicated.runs():
         state = journals.state(run)
         if state.plan == "rollback":
             rollbacks.append(state)

@@ -43,7 +43,7 @@ class RolloutInputs:
     @cached_property
     def record(self) -> Record:
         """What the runs tell."""
-        return read_record(self.journals.kept, self.file)
+        return read_record(self.journals.replicated, self.file)
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:

@@ -24,7 +24,7 @@ def began_with(ports: Ports) -> Mapping[str, Any]:
     Raises DatabaseUnreachable.
     """
     with open_journals(ports, read_only=True) as journals:
-        record = read_record(journals.kept, FileJournal(ports.directory / "runs"))
+        record = read_record(journals.replicated, FileJournal(ports.directory / "runs"))
     return record.frozen if record.begun else {}
 
 

@@ -66,7 +66,7 @@ def abort(
             say("The database does not answer: going to 0 % under the cluster's own lock.")
         else:
             hand_over(
-                ports.state, inputs.journals.kept, pulse, take_over=False, timeout=STOPS_WITHIN, say=say
+                ports.state, inputs.journals.replicated, pulse, take_over=False, timeout=STOPS_WITHIN, say=say
             )
         state = State(new_run_id())
         with _locked(inputs, state, pulse) as lock:
@@ -156,7 +156,7 @@ def _close_unfinished(inputs: RolloutInputs, by: str) -> None:
 
 def _end(inputs: RolloutInputs, run: str, outcome: str, code: int, message: str) -> None:
     data: Mapping[str, Any] = {"outcome": outcome, "exit_code": code, "message": message}
-    inputs.journals.kept.append(Event(run, datetime.now(UTC), RUN, "finished", data))
+    inputs.journals.replicated.append(Event(run, datetime.now(UTC), RUN, "finished", data))
 
 
 def _next_commands(inputs: RolloutInputs) -> dict[str, str]:
