@@ -1,6 +1,7 @@
 """A snapshot in the live database's place: proved first, swapped whole, the former one kept."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -8,7 +9,7 @@ import psycopg
 import pytest
 
 from cartctl.adapters import effects
-from cartctl.adapters.postgres import Postgres
+from cartctl.adapters.postgres import Postgres, SqlFailed
 from cartctl.database.catalogue import fingerprint_hash, read_catalogue
 from cartctl.database.migrations.apply import deploy
 from cartctl.engine.pulse import Pulse
@@ -132,6 +133,37 @@ def test_a_failure_half_way_changes_nothing(
     assert names(pg18) == before
     assert around(pg18, live.database.name) == surrounds
     assert sql(live.database, "SELECT count(*) FROM carts") == [(0,)]
+
+
+@pytest.mark.parametrize(("moment", "carts"), (("before", 0), ("after", 50)))
+def test_a_connection_lost_at_the_swap_is_read_back(
+    pg18: Server,
+    live: Subject,
+    store: Store,
+    taken: str,
+    moment: str,
+    carts: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Lost before the commit nothing was swapped, after it everything was; either way connections are allowed again."""
+    before = names(pg18)
+    sql(live.database, "DELETE FROM carts")
+
+    def end(effect: str, when: str) -> None:
+        if (effect, when) == ("postgres.restore.swap", moment):
+            pg18.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE '%restore%'"
+            )
+
+    with monkeypatch.context() as patch:
+        patch.setattr(effects, "probe", end)
+        with pytest.raises(SqlFailed) if moment == "before" else nullcontext():
+            restore(live, store, taken, Pulse(), disconnect=True, accepted=None)
+    assert sql(live.database, "SELECT count(*) FROM carts") == [(carts,)]
+    (other,) = names(pg18) - before  # kept aside, or unfinished and removed by the next restore
+    assert sql(live.database.database(other), "SELECT count(*) FROM carts") == [(50 - carts,)]
+    restore(live, store, taken, Pulse(), disconnect=True, accepted=None)
+    assert sql(live.database, "SELECT count(*) FROM carts") == [(50,)]
 
 
 def test_what_is_not_as_dumped_never_goes_live(pg18: Server, live: Subject, store: Store, taken: str) -> None:

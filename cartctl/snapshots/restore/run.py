@@ -78,15 +78,15 @@ def restore(
             aside = _aside(connection, live)
             swap.swap(
                 connection,
-                live,
-                new,
-                aside,
+                swap.Names(live, new, aside),
                 pulse,
                 disconnect=disconnect,
                 around=around,
                 final_check=final_check,
+                reconnect=partial(maintenance, subject.database),
             )
             created.append(live)
+    with maintenance(subject.database) as connection:  # the one before may have been lost
         warnings = confirm_commits(partial(maintenance, subject.database), connection)
     rows = sum(table.rows for table in manifest.tables)
     seconds = round(time.monotonic() - began, 3)
@@ -107,7 +107,9 @@ def _new_database(connection: Connection, name: str, live: str, around: Surround
     try:
         yield swapped
     finally:
-        if not swapped:
+        if (
+            not swapped and not connection.closed
+        ):  # without a connection the next restore drops it, by its mark
             connection.execute(statement.format(sql.Identifier(name)))
 
 

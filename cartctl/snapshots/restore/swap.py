@@ -3,16 +3,17 @@
 Everything here runs on a connection to the maintenance database, since neither of the two may have one.
 """
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Protocol
 
 from cartctl.adapters.effects import effect
-from cartctl.adapters.postgres import Connection, sql
+from cartctl.adapters.postgres import Connection, DatabaseUnreachable, sql
 from cartctl.adapters.postgres.blockers import database_users, endings, named
 from cartctl.derived_names import derive_name
 from cartctl.engine.pulse import Pulse
-from cartctl.errors import Locked, Refused
+from cartctl.errors import Locked, Refused, StepFailed
 from cartctl.snapshots.manifest.surroundings import Surroundings
 from cartctl.snapshots.restore.transfer import finish, set_comment
 
@@ -21,6 +22,7 @@ _OTHERS = b"""
 FROM pg_stat_activity WHERE datname = %s AND pid <> %s AND backend_type NOT LIKE 'autovacuum%%'
 """  # autovacuum's workers the server ends itself
 _ENDING = "ending the database's connections"
+RESTARTING = 60.0  # seconds that a server may take until it accepts connections again
 LEAVING = 10.0  # seconds for ended connections to be gone
 
 
@@ -104,25 +106,35 @@ class FinalCheck(Protocol):
         """Raise Refused to leave the live database in place."""
 
 
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The live database, the one that takes its name, and the name that the live one keeps."""
+
+    live: str
+    new: str
+    aside: str
+
+
 def swap(
     connection: Connection,
-    live: str,
-    new: str,
-    aside: str,
+    names: Names,
     pulse: Pulse,
     *,
     disconnect: bool,
     around: Surroundings,
     final_check: FinalCheck | None,
+    reconnect: Callable[[], AbstractContextManager[Connection]],
 ) -> None:
-    """Close `live` off, end its connections, and rename both in one transaction; opened again when that fails.
+    """Close the live database off, end its connections, and rename both in one transaction; opened again when that fails.
 
     `around` is what surrounds the live database; until now the new one's comment said that it was unfinished.
-
-    `look` is taken when nobody else is connected. Raises what it raises, and Refused for connections of others unless
-    they may be ended (`disconnect`).
+    `final_check` runs when nobody else is connected. Where the connection is lost, `reconnect` gives another, and the
+    server says whether the transaction was committed: it is never repeated. Raises what `final_check` raises, and Refused
+    for connections of others unless they may be ended (`disconnect`).
     """
+    live, new, aside = names.live, names.new, names.aside
     there = exists(connection, live)
+    restored = _oid(connection, new)
     try:
         if there and final_check:
             with final_check.waiting() as watcher:
@@ -138,12 +150,46 @@ def swap(
                 _rename(connection, live, aside)
             finish(connection, new, around)
             _rename(connection, new, live)
-    except BaseException:
         if there:
-            _allow(connection, live, allowed=True)
-        raise
-    if there:
-        _allow(connection, aside, allowed=True)
+            _allow(connection, aside, allowed=True)
+    except BaseException:
+        with (
+            nullcontext(connection) if not connection.closed else _again(reconnect, live, pulse) as open_again
+        ):
+            swapped = _oid(open_again, live) == restored
+            if there:
+                _allow(open_again, aside if swapped else live, allowed=True)
+        if not (swapped and connection.closed):
+            raise
+
+
+@contextmanager
+def _again(
+    reconnect: Callable[[], AbstractContextManager[Connection]], live: str, pulse: Pulse
+) -> Iterator[Connection]:
+    """Another connection after one was lost, for as long as a server takes to restart. Raises StepFailed without one."""
+    calm = pulse.without_alarms()
+    end = calm.now() + RESTARTING
+    with ExitStack() as stack:
+        while True:
+            try:
+                connection = stack.enter_context(reconnect())
+                break
+            except DatabaseUnreachable as unreachable:
+                if calm.now() >= end:
+                    raise StepFailed(
+                        f"The connection was lost while {live} was replaced: {unreachable.message} "
+                        f"{live} may refuse connections until this is repaired.",
+                        hint=f"Once the server runs: psql -d postgres -c 'ALTER DATABASE \"{live}\" ALLOW_CONNECTIONS true', "
+                        "then: cartctl migrate status",
+                    ) from unreachable
+                calm.pause(1.0)
+        yield connection
+
+
+def _oid(connection: Connection, name: str) -> int | None:
+    row = connection.execute("SELECT oid::bigint FROM pg_database WHERE datname = %s", (name,)).fetchone()
+    return int(row[0]) if row else None
 
 
 def _left(connection: Connection, name: str, own: int) -> bool:
