@@ -109,7 +109,7 @@ def test_it_is_a_run_with_events_a_report_and_a_place_in_the_history(cli: Cli) -
 
 
 def test_the_plan_names_the_images_and_causes_of_every_revision(cli: Cli) -> None:
-    """For people: numbers, images and change-causes, and no hash. The revision that runs is said to be already so."""
+    """For people: numbers, images and change-causes, and no hash. The revision that runs is marked unchanged."""
     cli.small.cluster.set_images(NAME, {"api": "acme/api:3"}, cause="cartctl run R1: release.api acme/api:3")
     wait_until(lambda: cli.small.cluster.deployments()[NAME].revision == "3")
     argv = ["rollback", "--to-revision", f"{NAME}=1", "--plan", "--config", str(cli.home / "cartctl.toml")]
@@ -118,7 +118,7 @@ def test_the_plan_names_the_images_and_causes_of_every_revision(cli: Cli) -> Non
     assert f"{NAME}: {third} → revision 1 ({FIRST}) revision 2 ({SECOND}, somebody)" in text
     assert cli.small.cluster.template(NAME) not in text
     _, same = cli.back(f"{NAME}=3", "--plan")
-    assert same["rows"][0]["moves"][0] == f"{NAME}: {third}, already so"
+    assert same["rows"][0]["moves"][0] == f"{NAME}: {third}, unchanged"
 
 
 def test_the_plan_shows_and_changes_nothing(cli: Cli) -> None:

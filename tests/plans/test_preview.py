@@ -50,7 +50,7 @@ def test_a_plan_shows_what_is_so_now_and_not_what_the_journal_tells(world: World
     world.write("image", 2)
     undo, off, down = shown(world).rows
     assert (undo.before, undo.after) == ({"image": 2}, {"image": 1})
-    assert (off.before, off.note) == ({"maintenance": 0}, "already so")
+    assert (off.before, off.note) == ({"maintenance": 0}, "unchanged")
     assert (down.before, down.note) == (None, "nothing to revert")
 
 

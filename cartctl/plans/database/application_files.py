@@ -1,4 +1,4 @@
-"""Whether the application's own migration files do what ours do: both run on a scratch copy, their catalogues compared."""
+"""Compare the application's migration files with ours: run both on a scratch copy and compare the catalogues."""
 
 from cartctl.adapters.postgres import Connection, Postgres, translated
 from cartctl.database.catalogue import Catalogue, difference, read_catalogue
@@ -15,14 +15,13 @@ from cartctl.ports import Ports
 
 NAME = "migrations.application"
 SHOWN = 5
-EXPECTED = "files that do what ours do"
+EXPECTED = "migration files with the same effect"
 
 
 def compare_application(ports: Ports, pulse: Pulse) -> CheckResult | None:
-    """One result where the application's files differ from ours, None where there is nothing to compare.
+    """Compare where the application's files differ from ours; None when there is nothing to compare.
 
-    Fails when its files would not make what is required; warns, naming what differs, when they make more or less than
-    ours otherwise.
+    Fails when its files do not create a required object; warns, with the differences, for any other deviation.
     """
     known = status(ports.database, ports.env.database)
     own = read_application(ports.env.database.migrations, ledger=known.prisma.present)
@@ -42,23 +41,19 @@ def _compared(copy: Postgres, own: ApplicationFiles, pending: tuple[Frozen, ...]
         try:
             theirs = _after(connection, [own.files.get(each.name, each.up) for each in pending])
         except CartctlError as failed:
-            return CheckResult(NAME, Verdict.FAIL, f"they fail: {failed.message}", EXPECTED)
+            return CheckResult(NAME, Verdict.FAIL, f"the files failed: {failed.message}", EXPECTED)
     bad = [each for each in judge(theirs, AS_REQUIRED) if each.verdict is Verdict.FAIL]
     if bad:
         problems = "; ".join(
             f"{each.name} is {each.observed}, expected {each.expected}" for each in bad[:SHOWN]
         )
-        return CheckResult(
-            NAME, Verdict.FAIL, problems, EXPECTED, "See which version of the application this is."
-        )
+        return CheckResult(NAME, Verdict.FAIL, problems, EXPECTED, "Check the application's version.")
     lines = difference(ours, theirs).lines()
     if not lines:
-        return CheckResult(NAME, Verdict.PASS, "other files, the same effect")
+        return CheckResult(NAME, Verdict.PASS, "different files, same effect")
     more = f" and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
     hint = "" if own.run else 'To run the application\'s files instead: database.migrations.source = "prisma"'
-    return CheckResult(
-        NAME, Verdict.WARN, f"theirs against ours: {'; '.join(lines[:SHOWN])}{more}", EXPECTED, hint
-    )
+    return CheckResult(NAME, Verdict.WARN, f"differences: {'; '.join(lines[:SHOWN])}{more}", EXPECTED, hint)
 
 
 def _after(connection: Connection, scripts: list[bytes]) -> Catalogue:

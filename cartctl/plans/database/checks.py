@@ -1,4 +1,4 @@
-"""The read-only checks of the target that a command runs by itself before its first change, as preflight does for a deployment."""
+"""The read-only checks of the target that a command runs before its first change, as preflight does for a deployment."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,25 +15,25 @@ from cartctl.ports import Ports
 OF_THE_SESSION = (
     "database.owner_role",
     "database.schemas",
-)  # what a role that only reads need not be able to do
+)  # a read-only role need not have these rights
 
-UNCONFIGURED = ("database.app_role", "not configured")  # preflight says so; not each migration
+UNCONFIGURED = ("database.app_role", "not configured")  # preflight reports it; a migration does not
 
 
 def migration_checks(ports: Ports, pulse: Pulse) -> Checks:
-    """Everything that a read can find before a migration. Read-only."""
+    """Run every check before a migration. Read-only."""
     questions = (*migration_questions(), Question("blockers.locks", migration_locks(pulse)))
     return Checks.of(ask_database(ports.database, ports.env.database, questions, pulse))
 
 
 def drop_checks(ports: Ports, plan: DropPlan, pulse: Pulse) -> Checks:
-    """Everything that a read can find before a database rollback with this plan. Read-only."""
+    """Run every check before a database rollback with this plan. Read-only."""
     questions = drop_questions(plan, ports.directory / "runs", pulse)
     return Checks.of(ask_database(ports.database, ports.env.database, questions, pulse))
 
 
 def relax_for_read_only(ports: Ports, checks: Checks) -> Checks:
-    """For a plan that is only shown: a role that may not become the owner is told so, and is not refused for it."""
+    """Downgrade missing owner rights to a warning, for a plan that is only shown."""
     if ports.env.database.owner_role is None:
         return checks
     return Checks.of(_noted(check) for check in checks.checks)
@@ -45,7 +45,7 @@ def _noted(check: CheckResult) -> CheckResult:
 
 
 def refuse_bad(checks: Checks, say: Callable[[str], None] = lambda _: None) -> None:
-    """Say what is a warning; raise Refused for what failed, Inconclusive for what could not be determined."""
+    """Report warnings; raise Refused for failed checks and Inconclusive for unknown ones."""
     for check in checks.checks:
         if check.verdict is Verdict.WARN and (check.name, check.observed) != UNCONFIGURED:
             say(f"warning: {check.name}: {check.observed}")

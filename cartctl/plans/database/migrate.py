@@ -1,4 +1,4 @@
-"""`migrate`'s changes as short runs, under the lock of all runs and in the journal like them."""
+"""The changes of `migrate` as short runs, with the lock and the journal of every run."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 
 def migrate(ports: Ports, pulse: Pulse, say: Callable[[str], None]) -> Migrated:
-    """Apply what is pending and verify it, with the catalogue before it recorded: what a rollback is measured against."""
+    """Apply and verify pending migrations; first record the catalogue, which a rollback compares with."""
     settings = ports.env.database
     known = status(ports.database, settings)
     if not known.pending and not known.unknown:
         require(verify(ports.database, settings))
         return Migrated(applied=(), adopted=(), heads=(MIGRATIONS[-1].revision,), seconds=0.0)
-    if settings.migrations.prisma_dir:  # loaded late: the comparison needs a server, and all that makes one
+    if settings.migrations.prisma_dir:  # imported here: the comparison needs the modules that start a server
         from cartctl.plans.database.application_files import compare_application
 
         _refuse_other(compare_application(ports, pulse), say)
@@ -42,17 +42,17 @@ def migrate(ports: Ports, pulse: Pulse, say: Callable[[str], None]) -> Migrated:
 
 
 def _refuse_other(compared: CheckResult | None, say: Callable[[str], None]) -> None:
-    """Say in what the application's own files differ, and refuse when it expects other tables than ours."""
+    """Report how the application's migration files differ; refuse when they create other tables."""
     if compared is None or compared.verdict is Verdict.PASS:
         return
-    message = f"The application's own migration files differ from ours: {compared.observed}."
+    message = f"The application's migration files differ from cartctl's: {compared.observed}."
     if compared.verdict is Verdict.FAIL:
         raise Refused(f"{message} Nothing was changed.", hint=compared.hint)
     say(message)
 
 
 def index(ports: Ports, pulse: Pulse) -> "Built":
-    """Build the indexes that are missing on tables which hold rows."""
+    """Build missing indexes on tables that hold rows."""
     from cartctl.database.migrations.indexes import Built
     from cartctl.steps.database.indexes import BuildIndexes
 
@@ -71,7 +71,7 @@ def adopt(ports: Ports, pulse: Pulse) -> Migrated:
 
 
 def refuse_unsafe_dry_run(env: Environment, *, yes: bool) -> None:
-    """A dry run takes the migration's locks: a protected environment wants a person's word and its window."""
+    """Refuse a dry run on a protected environment without `yes` or outside its window: it takes the migration's locks."""
     from cartctl.checks.preflight.people import look_at_window
 
     if not env.protected:
@@ -79,12 +79,12 @@ def refuse_unsafe_dry_run(env: Environment, *, yes: bool) -> None:
     if not yes:
         raise Refused(
             f"A dry run takes the migration's locks on {env.name}, which is protected.",
-            hint="Rehearse on a copy instead: cartctl rehearse; or say --yes within the window.",
+            hint="Rehearse on a copy: cartctl rehearse; or use --yes within the window.",
         )
     for check in look_at_window(env, datetime.now(UTC), outside_allowed=False):
         if check.verdict is Verdict.FAIL:
             raise Refused(
-                f"It is outside the window of {env.name}: {check.observed}, not {check.expected}.",
+                f"Outside the deployment window of {env.name}: {check.observed}, not {check.expected}.",
                 hint="Wait for the window, or rehearse on a copy: cartctl rehearse",
             )
 

@@ -1,4 +1,4 @@
-"""`rehearse`: deploy and roll back on a scratch copy of the target's schema, and see that the catalogue is the same as before."""
+"""`rehearse`: deploy and roll back on a scratch copy of the target's schema, then compare the catalogue."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -37,7 +37,7 @@ _LOCALE = "SELECT datcollate FROM pg_database WHERE datname = current_database()
 
 
 class Rehearsal:
-    """One copy of the target, and what has been found on it so far."""
+    """One copy of the target and the results so far."""
 
     def __init__(self, ports: Ports, copy: Postgres, directory: Path, pulse: Pulse) -> None:
         self._copy = copy
@@ -46,7 +46,7 @@ class Rehearsal:
         self._run = Run("rehearsal", ports.env.name, datetime.now(UTC), directory, "running", {})
 
     def checks(self) -> Iterator[CheckResult]:
-        """Migrate and verify, take it back, compare, migrate and verify again; ends at the first that fails."""
+        """Migrate and verify, roll back, compare, migrate and verify again; stop at the first failure."""
         for name, act in (
             ("migrate and verify", self._migrate),
             *([("ledger", self._ledger)] if self._settings.migrations.prisma_dir else []),
@@ -64,7 +64,7 @@ class Rehearsal:
         self._keep("fingerprint", Fingerprint(self._copy).perform(self._run, self._pulse))
         migrated = Migrate(self._copy, self._settings).perform(self._run, self._pulse)
         self._keep("migrate", migrated)
-        return f"{len(migrated['applied'])} migrations, {len(migrated['difference']['added'])} objects, every one verified"
+        return f"{len(migrated['applied'])} migrations, {len(migrated['difference']['added'])} objects, all verified"
 
     def _ledger(self) -> str:
         """What the application's next `migrate deploy` compares: each of its folders applied, from this very file."""
@@ -72,7 +72,7 @@ class Rehearsal:
             rows = read_ledger(connection)
         own = read_application(self._settings.migrations, ledger=rows.present)
         if not rows.present:
-            return "there is none"
+            return "no ledger"
         for migration in MIGRATIONS:
             if not any(
                 r.applied and r.checksum == own.checksum(migration)
@@ -86,19 +86,19 @@ class Rehearsal:
 
     def _roll_back(self) -> str:
         dropped = Drop(self._copy, self._settings, Allowed(data_loss=True)).perform(self._run, self._pulse)
-        return f"{len(dropped['tables'])} tables and {len(dropped['enums'])} types dropped, nobody depends on them"
+        return f"{len(dropped['tables'])} tables and {len(dropped['enums'])} types dropped, no dependents"
 
     def _compare(self) -> str:
         with self._copy.session("rehearse") as connection:
             checks = taken_back(self._run.results, read_catalogue(connection))
         if bad := checks.bad():
-            raise ConfigError(f"left behind: {bad[0].observed}")
+            raise ConfigError(f"not removed: {bad[0].observed}")
         return str(checks.checks[0].observed)
 
     def _again(self) -> str:
         run = replace(self._run, id="rehearsal-2", results={})
         migrated = Migrate(self._copy, self._settings).perform(run, self._pulse)
-        return f"{len(migrated['applied'])} migrations, every object verified"
+        return f"{len(migrated['applied'])} migrations, all objects verified"
 
     def _keep(self, key: str, result: dict[str, Any]) -> None:
         self._run = replace(self._run, results={**self._run.results, key: result})
@@ -112,17 +112,17 @@ def rehearse(ports: Ports, pulse: Pulse, *, server: str | None, with_data: str |
     """
     began = datetime.now(UTC)
     with closing(PostgresJournal(ports.state)) as journal:
-        journal.prepare()  # where its result could not be kept, nothing is tried
+        journal.prepare()  # without a place for the result, do not start
     with ports.database.session("rehearse") as connection:
         fingerprint = fingerprint_hash(connection)
     if not status(ports.database, ports.env.database).pending:
-        nothing = "nothing is pending: there is nothing to rehearse"
-        return Checks((CheckResult("pending", Verdict.UNKNOWN, nothing, "migrations that are pending"),))
+        nothing = "no pending migrations: nothing to rehearse"
+        return Checks((CheckResult("pending", Verdict.UNKNOWN, nothing, "pending migrations"),))
     try:
         checks = Checks.of(_tried(ports, pulse, server, with_data))
     except Exception as failure:
         end = as_error(failure)
-        with suppress(Exception):  # what ended the rehearsal is what is told
+        with suppress(Exception):  # report the first error, not a failed record of it
             _record(ports, began, fingerprint, "failed", end.exit_code, end.message)
         raise
     reasons = "; ".join(f"{bad.name}: {bad.observed}" for bad in checks.bad())
@@ -138,7 +138,7 @@ def rehearse(ports: Ports, pulse: Pulse, *, server: str | None, with_data: str |
 
 
 def rehearsed(ports: Ports) -> bool:
-    """Whether the newest rehearsal of what the target is now, with these migrations, passed. Read-only."""
+    """Whether the newest rehearsal of the current schema with these migrations passed. Read-only."""
     with ports.database.session("rehearse") as connection:
         identity = _identity(fingerprint_hash(connection))
     with closing(PostgresJournal(ports.state)) as journal:
@@ -158,11 +158,11 @@ def _tried(ports: Ports, pulse: Pulse, server: str | None, with_data: str | None
             yield CheckResult("copy", Verdict.PASS, _describe(ports, copy, with_data))
             yield from Rehearsal(ports, copy.database, directory, pulse).checks()
     except Inconclusive as unknown:
-        yield CheckResult("copy", Verdict.UNKNOWN, unknown.message, "a copy to try it on", unknown.hint)
+        yield CheckResult("copy", Verdict.UNKNOWN, unknown.message, "a scratch copy", unknown.hint)
 
 
 def _describe(ports: Ports, copy: ScratchCopy, with_data: str | None) -> str:
-    """What it is tried on, and how that differs from the target."""
+    """Describe the scratch copy, and how it differs from the target."""
     with copy.database.session("rehearse") as here, ports.database.session("rehearse") as there:
         (ours,), (theirs,) = (
             connection.execute(_LOCALE).fetchone() or ("?",) for connection in (here, there)
@@ -175,7 +175,7 @@ def _describe(ports: Ports, copy: ScratchCopy, with_data: str | None) -> str:
 
 
 def _judged(name: str, act: Callable[[], str]) -> CheckResult:
-    """What would stop the real one, with its hint, is the result."""
+    """Run one stage; its error and hint become the check result."""
     try:
         return CheckResult(name, Verdict.PASS, act())
     except Inconclusive as unknown:
@@ -191,12 +191,12 @@ def _directory() -> Iterator[Path]:
 
 
 def _identity(fingerprint: str) -> list[str]:
-    """What was rehearsed: the structure it began from, and the migrations."""
+    """What was rehearsed: the schema's fingerprint and the migrations' checksums."""
     return [fingerprint, *(migration.checksum for migration in MIGRATIONS)]
 
 
 def _record(ports: Ports, began: datetime, fingerprint: str, outcome: str, code: int, message: str) -> None:
-    """The rehearsal as a run of the journal, once it has an end."""
+    """Record the finished rehearsal as a run in the journal."""
     run = new_run_id()
     started = {"plan": PLAN, "env": ports.env.name, "version": __version__, **whoami()}
     end = {"outcome": outcome, "exit_code": code, "message": message}

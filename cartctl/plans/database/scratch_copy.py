@@ -1,4 +1,4 @@
-"""A copy of the target for trying things: its whole schema, or a snapshot, on a server where nothing can be broken."""
+"""A scratch copy of the target: its schema, or a snapshot, on another server."""
 
 import secrets
 import tempfile
@@ -23,7 +23,7 @@ from cartctl.snapshots.restore.transfer import create_scratch_database
 from cartctl.snapshots.storage.destination import open_store
 from cartctl.snapshots.storage.entries import OpenDump
 
-RECORDS = ("public._prisma_migrations", "cartctl.*")  # tables whose rows say what has been migrated
+RECORDS = ("public._prisma_migrations", "cartctl.*")  # tables that record applied migrations
 _ROLES = """
 SELECT rolname, rolsuper, rolinherit, rolcreatedb, rolcreaterole, rolbypassrls FROM pg_roles
 WHERE rolname !~ '^pg_' ORDER BY 1
@@ -78,7 +78,7 @@ def scratch_copy(
 
 
 def _schema(database: Postgres, target: Connection, place: Path, pulse: Pulse) -> Iterator[OpenDump]:
-    """The structure, then the rows that say what was migrated."""
+    """The schema, then the rows that record applied migrations."""
     tools = find_tools(target.info.server_version)
     tools.dump(database, place / "schema", exclude_schemas=(JOURNAL_SCHEMA,), structure_only=True)
     yield OpenDump(place / "schema", {})
@@ -93,7 +93,7 @@ def _schema(database: Postgres, target: Connection, place: Path, pulse: Pulse) -
 
 
 def _copy_roles(target: Connection, admin: Connection) -> None:
-    """The same roles with the same attributes and memberships, without passwords: rights are rehearsed too."""
+    """The same roles with the same attributes and memberships, without passwords: the rehearsal covers rights."""
     there = {row[0] for row in admin.execute("SELECT rolname FROM pg_roles").fetchall()}
     for name, *flags in target.execute(_ROLES).fetchall():
         if name not in there:
@@ -106,7 +106,7 @@ def _copy_roles(target: Connection, admin: Connection) -> None:
 
 
 def _word(word: str) -> sql.SQL:
-    """A keyword of our own list."""
+    """A keyword of the fixed list, as SQL."""
     return {each: sql.SQL(each) for each in ("LOGIN", "NOINHERIT", *_ATTRIBUTES)}[word]
 
 

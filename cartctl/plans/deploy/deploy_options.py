@@ -1,4 +1,4 @@
-"""What the command line asked of a deployment, kept in the journal so that `--resume` need not be told again."""
+"""The options of a deployment, recorded in the journal for `--resume`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,23 +23,23 @@ class DeployOptions:
     monitor_for: timedelta | None = None
     outside_window: bool = False
     auto_rollback: bool = True
-    restore_carts: str | None = None  # a rollback's run or a snapshot, whose rows are put back
-    force_owned: bool = False  # also what another tool keeps: a person has paused it
+    restore_carts: str | None = None  # a rollback's run or a snapshot: the source of restored rows
+    force_owned: bool = False  # also resources managed by another tool, which was paused first
 
     @property
     def skipped_checks(self) -> dict[str, str]:
-        """Looks of the preflight that `--skip preflight.NAME` leaves out, with the reason that is shown."""
+        """Preflight checks skipped by `--skip preflight.NAME`, with the reason shown."""
         named = [name for name in self.skip if name.startswith(PREFLIGHT)]
         return {name.removeprefix(PREFLIGHT): f"--skip {name}" for name in named}
 
     def to_json(self) -> dict[str, Any]:
-        """As the journal keeps it."""
+        """The options as the journal records them."""
         dumped: dict[str, Any] = TypeAdapter(DeployOptions).dump_python(self, mode="json")
         return dumped
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "DeployOptions":
-        """As the journal kept it."""
+        """Read the options from the journal."""
         return TypeAdapter(cls).validate_python(dict(data))
 
 
@@ -54,7 +54,7 @@ def parse(
     restore_carts: str | None = None,
     force_owned: bool = False,
 ) -> DeployOptions:
-    """Options as typed. Raises UsageError naming the option that is wrong."""
+    """Parse the options of the command line. Raises UsageError, naming the invalid option."""
     return DeployOptions(
         images=_images(images),
         at=at and at.replace(tzinfo=at.tzinfo or UTC),
@@ -73,7 +73,7 @@ def _images(given: Sequence[str]) -> dict[str, str]:
         name, equals, ref = one.partition("=")
         if not (name and equals and ref):
             raise UsageError(
-                f"--image {one} is not DEPLOYMENT=REF.", hint="For example: --image payment-api=2.0.0"
+                f"invalid --image '{one}': use DEPLOYMENT=REF", hint="For example: --image payment-api=2.0.0"
             )
         images[name] = ref
     return images

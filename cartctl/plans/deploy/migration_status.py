@@ -1,4 +1,4 @@
-"""What the preflight asks of the migrations: their status against the names this version knows."""
+"""The status of the migrations, for the preflight."""
 
 from cartctl.checks.preflight import Pending
 from cartctl.database.migrations.status import status

@@ -76,5 +76,5 @@ def deployment(
 
 
 def gate(key: str, at: datetime | None) -> tuple[Step, ...]:
-    """A step that waits for a time, when one is asked for."""
+    """A step that waits for a requested time; no step without one."""
     return (Until(key, at, lambda: datetime.now(UTC)),) if at else ()

@@ -1,4 +1,4 @@
-"""The preflight of a deployment, given what it asks about: the migrations, the rehearsal, the rollout, the rows to restore."""
+"""The preflight of a deployment, with its inputs: migrations, rehearsal, rollout and the rows to restore."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ def preflight(
     at: datetime | None = None,
     restore_carts: str | None = None,
 ) -> Preflight:
-    """The checklist, before anything changes; `asked` are the images of the command line.
+    """The checks before any change; `images` are those of the command line.
 
     The window must be open at `at`, when the migration begins, or now where that is later.
     """
@@ -41,7 +41,7 @@ def preflight(
 
 
 def preflight_of(ports: Ports, options: DeployOptions) -> Preflight:
-    """The checklist of a deployment, as it was asked for."""
+    """The preflight of a deployment with these options."""
     return preflight(
         ports,
         options.images,

@@ -1,4 +1,4 @@
-"""Deploying: which run begins or goes on, under which lock, watched by whom."""
+"""Start, resume and abandon a deployment: its run, its lock and its monitor."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ from cartctl.ports import Ports
 
 
 def deploy(ports: Ports, options: DeployOptions, view: View) -> RunReport:
-    """Begin a deployment. Raises Refused while a run is unfinished, Locked while one is alive."""
+    """Start a deployment. Raises Refused while a run is unfinished, Locked while one is running."""
     step_factories.images(ports, options.images)
     pulse = Pulse(progress=view.progress)
     with interruptible(pulse), open_journals(ports) as journals:
@@ -38,7 +38,7 @@ def deploy(ports: Ports, options: DeployOptions, view: View) -> RunReport:
 
 
 def resume(ports: Ports, view: View) -> RunReport:
-    """Go on with the unfinished deployment, as it was asked for. Raises Refused when there is none."""
+    """Resume the unfinished deployment with its own options. Raises Refused when there is none."""
     pulse = Pulse(progress=view.progress)
     with (
         interruptible(pulse),
@@ -55,7 +55,7 @@ def resume(ports: Ports, view: View) -> RunReport:
 
 @contextmanager
 def _with_permission(ports: Ports, options: DeployOptions) -> Iterator[Ports]:
-    """The adapters with the permission that the run was begun with; the journal was read without it."""
+    """The adapters with the `--force-owned` of the run's own options."""
     if ports.force_owned or not options.force_owned:
         yield ports
         return
@@ -64,12 +64,12 @@ def _with_permission(ports: Ports, options: DeployOptions) -> Iterator[Ports]:
 
 
 def abandon(ports: Ports, run: str) -> None:
-    """Give an unfinished run an end without touching anything. Raises Refused when it is not unfinished."""
+    """Mark an unfinished run as abandoned; change nothing else. Raises Refused for any other run."""
     pulse = Pulse()
     with open_journals(ports) as journals, RunLock(ports.state, journals.owned, new_run_id(), pulse):
         state = journals.state(run)
         if state.started is None or state.finished:
-            raise Refused(f"There is no unfinished run {run}.", hint="See: cartctl history")
+            raise Refused(f"Unfinished run not found: {run}.", hint="See: cartctl history")
         data = {"outcome": "failed", "exit_code": 5, "message": f"abandoned by {whoami()['user']}"}
         journals.replicated.append(Event(run, datetime.now(UTC), RUN, "finished", data))
 
@@ -77,15 +77,15 @@ def abandon(ports: Ports, run: str) -> None:
 def planned(
     ports: Ports, options: DeployOptions, watch: Watch, results: step_factories.Results = step_factories.NONE
 ) -> tuple[Phase, ...]:
-    """The deployment's phases, without the steps that are to be skipped. Raises UsageError for one that cannot be."""
+    """The deployment's phases, without the skipped steps. Raises UsageError for an unknown step or one that can never be skipped."""
     phases = deployment(ports, watch, options, results)
     for name in [name for name in options.skip if not name.startswith(PREFLIGHT)]:
         if name in NEVER_SKIPPED:
             raise UsageError(
-                f"The step {name} can never be skipped.", hint=f"Never skipped: {', '.join(NEVER_SKIPPED)}."
+                f"Step {name} can never be skipped.", hint=f"Never skipped: {', '.join(NEVER_SKIPPED)}."
             )
         if name not in keys(phases):
-            raise UsageError(f"The plan has no step {name}.", hint=f"Its steps: {', '.join(keys(phases))}.")
+            raise UsageError(f"unknown step '{name}' for --skip", hint=f"Steps: {', '.join(keys(phases))}.")
     return without(phases, options.skip)
 
 
@@ -120,7 +120,7 @@ def _execute(
 
 @contextmanager
 def _armed(watch: Watch, pulse: Pulse, state: State, journals: Journals) -> Iterator[None]:
-    """A resumed run takes up the past of its triggers; one that is going back needs none: they would stop its undo."""
+    """Arm the triggers, for a resumed run with their history; not while rolling back, where they would stop the undo."""
     if state.undoing:
         yield
         return
@@ -135,20 +135,20 @@ def _armed(watch: Watch, pulse: Pulse, state: State, journals: Journals) -> Iter
 def _unfinished_deployment(journals: Journals) -> State:
     state = journals.unfinished()
     if state is None:
-        raise Refused("There is no unfinished run to resume.", hint="Begin one with: cartctl deploy")
+        raise Refused("No unfinished run to resume.", hint="Start one with: cartctl deploy")
     if state.plan != "deploy":
         raise Refused(
             f"The unfinished run {state.run} is a {state.plan}.",
-            hint=f"Go on with it: {CONTINUE_WITH.get(state.plan, 'cartctl rollback')}",
+            hint=f"Continue with: {CONTINUE_WITH.get(state.plan, 'cartctl rollback')}",
         )
     return state
 
 
 def _recheck_preflight(ports: Ports, options: DeployOptions, state: State, pulse: Pulse) -> None:
-    """The checklist again, but for what the run itself has in its hands. Raises Refused; nothing is undone for it."""
+    """Repeat the preflight, without the checks of what this run has already changed. Raises Refused; nothing is undone."""
     if "preflight" not in state.done:
         return
-    midway = "the run is in the middle of it"
+    midway = "changed by this run"
     skip = options.skipped_checks | dict.fromkeys(("cluster", "metrics", "api", "dashboard", "flags"), midway)
     result = preflight(
         ports,
@@ -161,13 +161,13 @@ def _recheck_preflight(ports: Ports, options: DeployOptions, state: State, pulse
     if result.verdict in {Verdict.FAIL, Verdict.UNKNOWN}:
         failures = "; ".join(f"{bad.name}: {bad.observed}" for bad in result.bad())
         raise Refused(
-            f"The run cannot go on: {failures}", hint="Mend it and resume, or go back: cartctl rollback"
+            f"Cannot resume the run: {failures}", hint="Fix that and resume, or roll back: cartctl rollback"
         )
     _discard_old_snapshot(ports, state)
 
 
 def _discard_old_snapshot(ports: Ports, state: State) -> None:
-    """Past `resume_max_age`, and before the migration, the snapshot is taken again."""
+    """Take the snapshot again when it is older than `resume_max_age` and nothing was migrated."""
     snapshot = state.results.get("snapshot")
     if snapshot is None or "migrate" in state.done:
         return

@@ -1,4 +1,4 @@
-"""From the kind in the journal to the Change that puts it back. A kind's name never changes."""
+"""Map each kind in the journal to the Change that reverts it. A kind's name never changes."""
 
 from cartctl.engine.runner import Kinds
 from cartctl.plans.execution import step_factories

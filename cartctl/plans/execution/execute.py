@@ -1,4 +1,4 @@
-"""Carrying a plan out as a run: from its first event to its report, whether it begins, goes on or goes back."""
+"""Execute a plan as a run, from its first event to its report; start, resume or undo."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,7 +24,7 @@ from cartctl.ports import Ports
 
 @dataclass(frozen=True, slots=True)
 class RunSpec:
-    """A plan about to be carried out: its name and phases, what must not change on resume, and what follows each outcome."""
+    """A plan to execute: its name and phases, the facts that must not change on resume, and the next command per outcome."""
 
     name: str
     phases: Sequence[Phase]
@@ -38,7 +38,7 @@ class RunSpec:
 def execute_plan(
     spec: RunSpec, state: State, ports: Ports, journals: Journals, *, lock: Lock, pulse: Pulse, view: View
 ) -> RunReport:
-    """Begin the run of `state`, or go on with it, and tell `view`. Raises Refused when the plan has changed since."""
+    """Start or resume the run of `state` and report to `view`. Raises Refused when the plan has changed since."""
     first = _first_event(spec, state, ports.env.name)
     rows = [(phase.name, step.key, describe(step)) for phase in spec.phases for step in phase.steps]
     view.started(state.run, rows)
@@ -94,12 +94,12 @@ def _report(journals: Journals, run: str, outcome: Outcome) -> RunReport:
 
 
 def refuse_changed(state: State, facts: Mapping[str, Any]) -> None:
-    """A run is resumed with the plan it began with. Raises Refused with the difference."""
+    """Raise Refused, with the differences, when the plan is not the one the run began with."""
     previous = state.started.data.get("facts", {}) if state.started else {}
     changed = [name for name in sorted({*previous, *facts}) if previous.get(name) != facts.get(name)]
     if changed:
         differences = "; ".join(f"{name} was {previous.get(name)}, is {facts.get(name)}" for name in changed)
         raise Refused(
             f"The plan has changed since run {state.run} began: {differences}.",
-            hint=f"Put it back as it was, or use: cartctl rollback, or cartctl deploy --abandon {state.run}",
+            hint=f"Restore the previous plan, or use: cartctl rollback, or cartctl deploy --abandon {state.run}",
         )

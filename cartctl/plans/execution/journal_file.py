@@ -1,4 +1,4 @@
-"""A run's journal as a file: what `rollback --journal FILE` reads where the database is gone."""
+"""Read a run's journal from a file (`rollback --journal FILE`), for use without the database."""
 
 from pathlib import Path
 
@@ -10,11 +10,11 @@ _HINT = "Give the run's .ndjson file."
 
 
 def read_journal_file(path: Path) -> State:
-    """The run of a journal file that was copied here. Raises ConfigError, naming the line, when it is none."""
+    """Read the run of a journal file. Raises ConfigError, naming the line, for a damaged one."""
     try:
         events = list(read_file(path))
     except DamagedJournal as wrong:
         raise ConfigError(f"The journal {wrong.reason}.", hint=_HINT) from wrong
     if not events:
-        raise ConfigError(f"The journal {path} holds no events.", hint=_HINT)
+        raise ConfigError(f"The journal {path} has no events.", hint=_HINT)
     return fold(events[0].run, events)

@@ -1,4 +1,4 @@
-"""The journals of an environment together: which runs there are, and which one is unfinished."""
+"""The journals of an environment: its runs, and the unfinished one."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -16,7 +16,7 @@ from cartctl.engine.state import State, fold
 from cartctl.errors import OperatorNeeded, Refused
 from cartctl.ports import Ports
 
-CONTINUE_WITH = {  # plan → how an unfinished run of it is ended
+CONTINUE_WITH = {  # plan → the commands that continue or end an unfinished run
     "deploy": "cartctl deploy --resume, or cartctl rollback",
     "revision": "cartctl rollback --to-revision DEPLOYMENT=N",
     "migrate": "cartctl migrate deploy",
@@ -27,39 +27,39 @@ CONTINUE_WITH = {  # plan → how an unfinished run of it is ended
 }
 
 
-MIGRATING = ("deploy", "migrate")  # plans that make the cart's tables
+MIGRATING = ("deploy", "migrate")  # plans that create the cart's tables
 
 
 @dataclass(frozen=True, slots=True)
 class Journals:
-    """All journals as one, and the database's own (None while it is gone)."""
+    """The journal with its replicas, and the database's own (None while the database is unreachable)."""
 
     replicated: ReplicatedJournal
     main: PostgresJournal | None
 
     @property
     def owned(self) -> PostgresJournal:
-        """The database's own, where the lock's owner is written down."""
+        """The database's own, which records the lock's owner."""
         if self.main is None:
-            raise OperatorNeeded("The database does not answer.", hint="Take the code back: cartctl rollback")
+            raise OperatorNeeded("The database is unreachable.", hint="Roll back the code: cartctl rollback")
         return self.main
 
     def state(self, run: str) -> State:
-        """A run as it stands, with what the run that it takes back has made."""
+        """The state of a run; for a rollback also with the results of the run that it reverts."""
         own = fold(run, self.replicated.events(run))
         if own.of is not None:
             own.results = {**fold(own.of, self.replicated.events(own.of)).results, **own.results}
         return own
 
     def unfinished(self) -> State | None:
-        """The newest run that has no end, if there is one."""
+        """The newest unfinished run, if any."""
         newest = next(iter(self.replicated.open_runs()), None)
         return None if newest is None else self.state(newest)
 
     def migrating(self, newest: str | None = None) -> State | None:
-        """The newest run (not newer than `newest`) that began without the cart's tables and migrated: it made them.
+        """The newest run (not newer than `newest`) that started without the cart's tables and created them.
 
-        One whose tables were dropped since made none of those that are there now.
+        None when its tables were dropped since.
         """
         for run in self.replicated.runs():
             state = self.state(run) if newest is None or run <= newest else None
@@ -69,7 +69,7 @@ class Journals:
         return None
 
     def _dropped_since(self, migration: State) -> bool:
-        """Whether a rollback that has ended took back what a run migrated."""
+        """Whether a finished rollback has dropped what a run migrated."""
         migrated = set((migration.results.get("migrate") or {}).get("applied", ()))
         for run in [known for known in self.replicated.runs() if known > migration.run]:
             state = self.state(run)
@@ -79,12 +79,12 @@ class Journals:
         return False
 
     def since(self, deployment: State) -> list[State]:
-        """The deployments after `taken`, oldest first."""
+        """The deployments after `deployment`, oldest first."""
         newer = [self.state(run) for run in self.replicated.runs() if run > deployment.run]
         return [state for state in reversed(newer) if state.plan == "deploy"]
 
     def origin(self, deployment: State) -> dict[str, Any]:
-        """The results of `taken`, with those of the run that migrated: the tables may be older than the images."""
+        """The results of `deployment`, with those of the run that migrated: the tables may be older than the images."""
         migration = self.migrating(deployment.run)
         if migration is None and "migrate" in deployment.results and self._dropped_since(deployment):
             return {**deployment.results, "migrate": {**deployment.results["migrate"], "difference": NOTHING}}
@@ -94,7 +94,7 @@ class Journals:
         return {**deployment.results, **created}
 
     def not_reverted(self, deployment: State) -> dict[str, Evidence]:
-        """What the newest rollback of `taken` moved and could not put back; flags stay where they were taken."""
+        """What the newest rollback of `deployment` changed and did not revert, without the flags, which stay."""
         for run in [known for known in self.replicated.runs() if known > deployment.run]:
             state = self.state(run)
             if state.plan == "rollback" and state.of == deployment.run:
@@ -103,22 +103,22 @@ class Journals:
 
 
 def refuse_unfinished(journals: Journals) -> None:
-    """Raise Refused while a run has no end: its half-way state would become the state to go back to."""
+    """Raise Refused while a run is unfinished: its partial state must not become the one to revert to."""
     unfinished = journals.unfinished()
     if unfinished is None:
         return
     ways = CONTINUE_WITH.get(unfinished.plan, "cartctl rollback")
     raise Refused(
         f"The {unfinished.plan} run {unfinished.run} is unfinished.",
-        hint=f"Go on or back with: {ways}; or give it up with: cartctl deploy --abandon {unfinished.run}",
+        hint=f"Continue or roll back: {ways}; or abandon it: cartctl deploy --abandon {unfinished.run}",
     )
 
 
 def _bring_up_to_date(main: PostgresJournal, replicas: Iterable[FileJournal | ClusterJournal]) -> None:
-    """What was written while the database was gone, here or (a cluster that answers) from another machine."""
+    """Copy back what was written while the database was unreachable, from here or, by the cluster, from another machine."""
     identity = main.identity()
     for replica in replicas:
-        with suppress(ClusterUnreachable, OSError):  # a disk without rights keeps nobody from an abort
+        with suppress(ClusterUnreachable, OSError):  # a read-only disk must not prevent an abort
             replica.belong_to(identity)
             catch_up(main, replica)
 
@@ -127,9 +127,9 @@ def _bring_up_to_date(main: PostgresJournal, replicas: Iterable[FileJournal | Cl
 def open_journals(
     ports: Ports, *, without_database: bool = False, read_only: bool = False, without_cluster: bool = False
 ) -> Iterator[Journals]:
-    """The database's journal with its keepers; what was written while it was gone is copied back.
+    """Open the database's journal with its replicas; copy back what was written while it was unreachable.
 
-    `without_cluster` is for runs that move nothing there. Raises DatabaseUnreachable, and JournalRefused before any
+    `without_cluster` is for runs that change nothing in the cluster. Raises DatabaseUnreachable, and JournalRefused before any
     change, unless the caller can do `without_database`.
     """
     replicas: list[FileJournal | ClusterJournal] = [FileJournal(ports.directory / "runs")]

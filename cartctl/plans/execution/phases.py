@@ -1,4 +1,4 @@
-"""A plan's steps under their headings, and what each does in a few words."""
+"""A plan's phases, and a short description of each step."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,33 +6,33 @@ from dataclasses import dataclass, replace
 from cartctl.engine.model import Action, Change, Check, Restore, Skip, Step
 
 DESCRIPTIONS = {
-    "preflight": "every check of the list, before anything changes",
-    "snapshot": "dump the database, verified and pinned",
-    "announce": "tell that the window opens",
+    "preflight": "all checks, before any change",
+    "snapshot": "dump the database, verify and pin the dump",
+    "announce": "announce the start of the window",
     "prewarm": "raise the API's replicas",
     "fingerprint": "record the catalogue",
-    "gate.t0": "wait for the time asked for",
+    "gate.t0": "wait for the requested time",
     "workers.stop": "scale the workers to 0 and drain them",
-    "maintenance.on": "shoppers get 503, admins are served",
+    "maintenance.on": "503 for shoppers, access for admins",
     "migrate": "apply and verify the migrations",
-    "carts.restore": "put the saved rows back",
+    "carts.restore": "restore the saved rows",
     "hook.after_migrate": "run the configured command",
     "release.api": "set the API's image",
     "release.workers": "set the workers' image",
-    "health.api": "health of the new version",
-    "endpoints": "answers compared with the database",
+    "health.api": "check the new version's health",
+    "endpoints": "compare responses with the database",
     "release.frontend": "set the dashboard's image",
     "cache": "invalidate the cached keys",
     "cdn": "purge static assets",
-    "pages": "the three pages load",
-    "smoke": "the full suite, critical paths included",
-    "monitor": "thresholds, triggers and the logs",
+    "pages": "load the three pages",
+    "smoke": "all smoke tests, with the critical paths",
+    "monitor": "watch thresholds, triggers and logs",
     "report": "announce the outcome",
-    "revision": "put the named revisions' templates back",
+    "revision": "restore the templates of the named revisions",
     "flags": "write the feature flags",
-    "flags.asked": "every replica says who is on",
-    "health.old": "the old version answers",
-    "cart.gone": "the version that serves knows no cart",
+    "flags.asked": "confirm the flags at every replica",
+    "health.old": "check the previous version's health",
+    "cart.gone": "confirm that the running version has no cart endpoints",
     "database": "drop the cart's tables and types",
     "catalogue": "compare with the fingerprint",
 }
@@ -76,10 +76,10 @@ def without(phases: Sequence[Phase], skipped: Sequence[str]) -> tuple[Phase, ...
 
 
 def describe(step: Step) -> str:
-    """What a step does, in a few words."""
+    """Describe a step briefly."""
     match step:
         case Restore():
-            return f"put {step.of} back"
+            return f"revert {step.of}"
         case Skip():
             return step.reason
         case Change() | Action() | Check():

@@ -1,4 +1,4 @@
-"""What a plan would do now: each step with the live values, what would change, and what a guard would refuse. Read-only."""
+"""Preview a plan: each step with its current values, its changes, and what a guard would refuse. Read-only."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,9 +15,9 @@ CODE = ("release", "revision")  # kinds of Change that decide which code runs
 
 @dataclass(frozen=True, slots=True)
 class PlanRow:
-    """One step: what it does, and for a change its present and its new values.
+    """One step: its description and, for a change, the current and the new values.
 
-    `moves` says the same in words, where the values themselves tell nobody anything. `refused` is why a guard would not let the run move them; empty where none would.
+    `moves` describes the change where the values are not readable, such as hashes. `refused` is a guard's reason against it; empty when allowed.
     """
 
     phase: str
@@ -43,7 +43,7 @@ class Plan:
     blocked: tuple[str, ...] = ()
 
     def refuse_blocked(self) -> None:
-        """Raise Refused, before the first step, where the code could be reverted only in part: it would leave a mix of versions."""
+        """Raise Refused when only part of the code could be reverted: that would leave a mix of versions."""
         if self.blocked:
             raise Refused(" ".join(self.blocked), hint="Fix that, then run the command again.")
 
@@ -55,9 +55,9 @@ def preview(
     evidence: Mapping[str, Evidence] | None = None,
     kinds: Kinds | None = None,
 ) -> Plan:
-    """Observe every Change and say what it would move; `evidence` is what Restores would revert, rebuilt by `kinds`.
+    """Observe every Change and show what it would change; `evidence` is what Restores would revert, rebuilt by `kinds`.
 
-    The guards are those of the run itself. Read-only; what cannot be observed is said in the row.
+    The guards are those of the run. Read-only; a row notes what cannot be observed.
     """
     recorded = evidence or {}
     steps = [(phase, step) for phase in phases for step in phase.steps]
@@ -92,7 +92,7 @@ def _row(phase: Phase, step: Step, recorded: Mapping[str, Evidence], kinds: Kind
 
 
 def _restored(row: tuple[str, str, str, str], step: Restore, evidence: Evidence, kinds: Kinds) -> PlanRow:
-    """What reverting would move, from the values that are there now, behind the guard that an undo has."""
+    """What reverting would change from the current values, after the guard of an undo."""
     change = kinds[evidence.kind](step.of, evidence.names)
     refused, remarks = "", list[str]()
     try:
@@ -112,7 +112,7 @@ def _changed(row: tuple[str, str, str, str], change: Change[Any]) -> PlanRow:
 def _moved(
     row: tuple[str, str, str, str], change: Change[Any], to: Mapping[str, Any] | None, refused: str
 ) -> PlanRow:
-    """A Change from what is so now to `to`, or to its own target."""
+    """A Change from the current values to `to`, or to its own target."""
     try:
         now = change.observe(change.names)
         after = change.target(now) if to is None else to
@@ -127,6 +127,6 @@ def _moved(
         *row,
         before=before,
         after=before if same else dump(change, after),
-        note="already so" if same else "",
+        note="unchanged" if same else "",
         refused=refused,
     )

@@ -1,4 +1,4 @@
-"""The monitor of a run, told of the run's own maintenance by the run's own events."""
+"""The monitor of a run; the run's events mark its own maintenance."""
 
 from cartctl.engine.model import Event
 from cartctl.engine.report import RunReport
@@ -21,7 +21,7 @@ def new_watch(ports: Ports) -> Watch:
 
 
 class MonitoredView:
-    """A view that tells the watch when our own maintenance begins and ends: it is no outage."""
+    """A view that reports the run's maintenance to the watch, so that it does not count as an outage."""
 
     def __init__(self, view: View, watch: Watch) -> None:
         self._view = view
@@ -32,7 +32,7 @@ class MonitoredView:
         self._view.started(run_id, plan_rows)
 
     def event(self, event: Event) -> None:
-        """Passed on, after the watch has heard of it."""
+        """Passed on, after the watch was updated."""
         follow_maintenance(self._watch, event)
         self._view.event(event)
 
@@ -46,7 +46,7 @@ class MonitoredView:
 
 
 def follow_maintenance(watch: Watch, event: Event) -> None:
-    """Take a run's event as the beginning or the end of its maintenance."""
+    """Update the watch when an event starts or ends the run's maintenance."""
     if event.event == "intended" and event.data.get("kind") == "maintenance":
         watch.maintenance_began(event.at)
     elif event.event == "restored" and event.data.get("of", event.key) == "maintenance.on":

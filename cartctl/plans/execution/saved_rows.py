@@ -1,4 +1,4 @@
-"""Where rows to put back are: saved by a rollback, named by its run, or in a snapshot, named by its id."""
+"""Find rows to restore: saved by a rollback (named by its run) or in a snapshot (named by its id)."""
 
 import os
 from collections.abc import Iterator
@@ -19,14 +19,14 @@ ROWS = "rows"  # in a run's directory
 def find_row_source(ports: Ports, name: str) -> OpenRowSource:
     """How to open the rows called `name`: a run, a snapshot, or the directory of saved rows.
 
-    Raises UsageError when there are none, Refused for a directory whose manifest cannot be read.
+    Raises UsageError when there are none, Refused for a directory with an unreadable manifest.
     """
     store = open_store(ports.env)
     directory = _directory(ports, name)
     saved = read_saved(directory) if directory is not None else None
     if saved is None and (_is_path(name) or store.find(name) is None):
         raise UsageError(
-            f"There are no rows called {name}.",
+            f"No saved rows or snapshot named {name}.",
             hint="Give the run of a rollback that saved rows (cartctl history), their directory (cartctl report RUN), "
             "or a snapshot (cartctl snapshot list).",
         )
@@ -47,7 +47,7 @@ def find_row_source(ports: Ports, name: str) -> OpenRowSource:
 
 
 def row_source_name(ports: Ports, name: str) -> str:
-    """What a restore records as its source: a run's own directory is that run, whichever way it was given."""
+    """The source that a restore records: the run for a run's own directory, else the directory or snapshot."""
     if not _is_path(name):
         return name
     directory = Path(name).expanduser().resolve()
@@ -60,7 +60,7 @@ def _is_path(name: str) -> bool:
 
 
 def _directory(ports: Ports, name: str) -> Path | None:
-    """The directory of saved rows that a name means; None for what can only be a snapshot."""
+    """The directory of saved rows of a name; None for a name that can only be a snapshot's."""
     if _is_path(name):
         return Path(name).expanduser().resolve()
     return ports.run_directory(name) / ROWS if open_store(ports.env).path(name) else None

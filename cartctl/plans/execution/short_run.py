@@ -1,6 +1,6 @@
-"""A run of one or two Actions by themselves: under the lock of all runs, journalled like them, taken up when it was killed.
+"""A run of one or two Actions, with the lock and the journal of every run, and resumed after a kill.
 
-Apart from the plans, since it needs neither cluster nor monitor: a DBA runs it with a database alone.
+Separate from the plans: it needs neither cluster nor monitor, so that a DBA can run it with a database alone.
 """
 
 import time
@@ -22,10 +22,10 @@ from cartctl.ports import Ports
 
 
 def short_run(ports: Ports, name: str, actions: Sequence[Action[Any]], pulse: Pulse) -> dict[str, Any]:
-    """Carry `actions` out in order as a run of the plan `name`; gives what each made, by its key.
+    """Execute `actions` in order as a run of the plan `name`; return their results by key.
 
-    Raises Refused while another plan's run is unfinished, Locked while one is alive, and what an Action raises, which
-    then is the run's end.
+    Raises Refused while another plan's run is unfinished, Locked while one is running, and what an Action raises, which
+    ends the run.
     """
     with open_journals(ports, without_cluster=True) as journals:
         state = _begun(journals, name) or State(new_run_id())
@@ -47,7 +47,7 @@ def short_run(ports: Ports, name: str, actions: Sequence[Action[Any]], pulse: Pu
             except Exception as failure:
                 ended = _ended_by(failure, actions, state)
                 reason = {"message": ended.message, "hint": ended.hint}
-                with suppress(Exception):  # what ended the run is what is told
+                with suppress(Exception):  # report the first error, not a failed record of it
                     _tell(
                         journals,
                         state,
@@ -60,7 +60,7 @@ def short_run(ports: Ports, name: str, actions: Sequence[Action[Any]], pulse: Pu
                 raise ended from failure
             except KeyboardInterrupt:
                 raise stopped(
-                    f"Stopped at once during {pulse.doing}: it is done as a whole or not at all.",
+                    f"Stopped during {pulse.doing}, which is atomic: it was applied completely or not at all.",
                     hint=f"Next: {CONTINUE_WITH.get(name, 'cartctl history')}",
                 ) from None
             _tell(journals, state, RUN, "finished", outcome="succeeded", exit_code=0, message="")
@@ -99,7 +99,7 @@ def _take(action: Action[Any], run: Run, pulse: Pulse, journals: Journals, state
 
 
 def _ended_by(failure: Exception, actions: Sequence[Action[Any]], state: State) -> CartctlError:
-    """What ended the run; a refusal promises that nothing was changed, which an earlier Action may have done."""
+    """The error that ended the run; a refusal means that nothing changed, so it is not one after an earlier Action."""
     error = as_error(failure)
     applied = [action.key for action in actions if action.key in state.done and not action.harmless]
     if applied and error.exit_code == Refused.exit_code:
@@ -108,7 +108,7 @@ def _ended_by(failure: Exception, actions: Sequence[Action[Any]], state: State) 
 
 
 def _begun(journals: Journals, name: str) -> State | None:
-    """A run of this plan that was killed: each of its Actions is whole or not there, so it simply goes on."""
+    """An interrupted run of this plan, to resume: each of its Actions is atomic."""
     unfinished = journals.unfinished()
     return unfinished if unfinished is not None and unfinished.plan == name else None
 

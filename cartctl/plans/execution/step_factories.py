@@ -1,4 +1,4 @@
-"""The steps of the plans, each given the adapters it needs and the part of the configuration that concerns it."""
+"""The steps of the plans, each with the adapters and the settings that it needs."""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -42,7 +42,7 @@ from cartctl.steps.revision import Revision
 NOT_CONFIGURED = "not configured"
 ARRIVES = timedelta(minutes=3)  # a mounted ConfigMap reaches pods within two minutes
 GROUPS = ("api", "workers", "frontend")
-Results = Mapping[str, Any]  # what a run's Actions have made by now
+Results = Mapping[str, Any]  # results of a run's Actions so far
 NONE: Results = MappingProxyType({})
 
 
@@ -59,12 +59,12 @@ def snapshot(ports: Ports) -> Step:
 
 
 def announce(ports: Ports, key: str) -> Step:
-    """Stakeholders are told."""
+    """Notify the stakeholders."""
     return Announce(key, ports.notifiers) if ports.notifiers else Skip(key, NOT_CONFIGURED)
 
 
 def announce_outcome(ports: Ports) -> Step:
-    """Stakeholders are told what came of it, whatever that is."""
+    """Notify the stakeholders of the outcome."""
     return AnnounceOutcome("report", ports.notifiers) if ports.notifiers else Skip("report", NOT_CONFIGURED)
 
 
@@ -102,7 +102,7 @@ def workers_stop(ports: Ports) -> Step:
 
 
 def maintenance(ports: Ports, key: str = "maintenance.on", names: tuple[str, ...] = ()) -> Maintenance:
-    """Maintenance mode, obeyed by every replica of the API."""
+    """Maintenance mode, in effect at every replica of the API."""
     where, http = ports.env.cluster.maintenance, ports.env.http
     return Maintenance(
         key,
@@ -115,7 +115,7 @@ def maintenance(ports: Ports, key: str = "maintenance.on", names: tuple[str, ...
 
 
 def fingerprint(ports: Ports, overrides: Mapping[str, str]) -> Step:
-    """The catalogue before the migration, and what the workers run before they are stopped."""
+    """Record the catalogue before the migration, and the workers' images before they stop."""
     workers = tuple(images(ports, overrides)["workers"])
     return Fingerprint(ports.database, lambda: _running(release_of(ports, "release.workers", workers)))
 
@@ -131,7 +131,7 @@ def migrate(ports: Ports) -> Step:
 
 
 def restore_carts(ports: Ports, source: str) -> Step:
-    """Rows that a rollback saved, or a snapshot's, put back. Raises UsageError when there are none of this name."""
+    """Restore rows that a rollback saved, or those of a snapshot. Raises UsageError for an unknown name."""
     rows = find_row_source(ports, source)
     return RestoreCarts(ports.database, ports.env.database, rows, name=row_source_name(ports, source))
 
@@ -146,7 +146,7 @@ def hook(ports: Ports) -> Step:
 
 
 def images(ports: Ports, overrides: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Group → `deployment.container` → image, with those asked for by `DEPLOYMENT[.CONTAINER]=REF` put in.
+    """Group → `deployment.container` → image, with `overrides` of the form `DEPLOYMENT[.CONTAINER]=REF` applied.
 
     Raises UsageError for a deployment that the plan does not release.
     """
@@ -162,7 +162,7 @@ def images(ports: Ports, overrides: Mapping[str, str]) -> dict[str, dict[str, st
         if len(matches) != 1:
             every = ", ".join(known for group in GROUPS for known in groups[group]) or "none"
             raise UsageError(
-                f"--image {name}={ref} names no single container of the plan.",
+                f"--image {name}={ref} does not match exactly one container of the plan.",
                 hint=f"The plan releases: {every}.",
             )
         groups[matches[0][0]][matches[0][1]] = ref
@@ -170,7 +170,7 @@ def images(ports: Ports, overrides: Mapping[str, str]) -> dict[str, dict[str, st
 
 
 def release(ports: Ports, group: str, overrides: Mapping[str, str], results: Results = NONE) -> Step:
-    """The images of one group of deployments; the run's `results` know what stopped ones ran."""
+    """The images of one group of deployments; `results` hold the images of stopped ones."""
     requested = images(ports, overrides)[group]
     key = f"release.{group}"
     return (
@@ -187,7 +187,7 @@ def release_of(
     requested: Mapping[str, str] | None = None,
     results: Results = NONE,
 ) -> Release:
-    """A release, or (without `wanted`) one rebuilt from its evidence."""
+    """A release, or (without `requested`) one rebuilt from its evidence."""
     return Release(
         key,
         names,
@@ -199,7 +199,7 @@ def release_of(
 
 
 def flag_store(ports: Ports) -> FlagStore:
-    """Where the feature flags are kept."""
+    """The store of the feature flags."""
     where = ports.env.rollout.flags
     if where.file is not None:
         return FileFlags(where.file)
@@ -209,7 +209,7 @@ def flag_store(ports: Ports) -> FlagStore:
 def flags(
     ports: Ports, key: str = "flags", names: tuple[str, ...] = (), target: Target | None = None
 ) -> Flags:
-    """The feature flags, moved to what is `wanted`: left out, to 0 % but for the internal companies."""
+    """The feature flags, set to `target`; without one, to 0 % except for the internal companies."""
     store = flag_store(ports)
     return Flags(key, names or names_in(store), store, target or off(ports.env.rollout.internal_companies))
 
@@ -217,7 +217,7 @@ def flags(
 def revision(
     ports: Ports, key: str, names: tuple[str, ...], templates: Mapping[str, str] | None = None
 ) -> Revision:
-    """Earlier templates, or (without `wanted`) those of the evidence."""
+    """Earlier templates, or (without `templates`) those of the evidence."""
     timeout = ports.env.release.timeout.total_seconds()
     return Revision(key, names, ports.cluster, timeout=timeout, targets=templates)
 
@@ -228,7 +228,7 @@ def old_health(ports: Ports, recorded: Callable[[], Mapping[str, Image]]) -> Old
 
 
 def recorded_images(evidence: Mapping[str, Evidence]) -> dict[str, Image]:
-    """The images that releases found, from their evidence alone. Pure."""
+    """The images before each release, from the evidence alone. Pure."""
     return {
         name: Image(value["ref"], value.get("digest"))
         for change in evidence.values()
@@ -250,7 +250,7 @@ def cdn(ports: Ports) -> Step:
 
 
 def log_errors(ports: Ports, *, since: float = 1.0) -> LogErrors:
-    """Errors about carts in the application's logs, from `since` seconds before they are first looked at."""
+    """Errors about carts in the application's logs, from `since` seconds before the first sample."""
     return LogErrors(lambda: ports.log_tail(since=since), ports.env.logs.errors_per_minute)
 
 
@@ -262,7 +262,7 @@ def smoke(ports: Ports) -> Step:
 
 
 def drop_plan(ports: Ports, results: Mapping[str, Any], *, keep_dependents: bool) -> DropPlan:
-    """What a database rollback would drop. Read-only. Raises Refused for a run that recorded no catalogue."""
+    """What a database rollback would drop. Read-only. Raises Refused for a run without a recorded catalogue."""
     return plan_drop(ports.database, ports.env.database, results, keep_dependents=keep_dependents)
 
 

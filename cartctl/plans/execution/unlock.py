@@ -1,4 +1,4 @@
-"""Who holds the lock, and ending a holder that hangs."""
+"""Show who holds the lock, and release a stuck lock."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,24 +14,24 @@ from cartctl.ports import Ports
 
 @dataclass(frozen=True, slots=True)
 class Unlocked:
-    """Who held the lock until it was released by force; null: nobody did."""
+    """The holder of the lock that was released by force; null when the lock was free."""
 
     kind: ClassVar[str] = "unlocked"
 
     former: str | None
 
     def __str__(self) -> str:
-        return f"The lock of {self.former} was ended by force." if self.former else "Nobody holds the lock."
+        return f"Released the lock of {self.former}." if self.former else "The lock is free."
 
 
 def unlock(ports: Ports, *, force: bool) -> Unlocked:
-    """What was found, or done. Raises Locked, naming the holder, without `force`."""
+    """Release a held lock with `force`. Raises Locked, naming the holder, without it."""
     with open_journals(ports, read_only=not force) as journals, ports.state.session("unlock") as connection:
         holder = find_holder(connection, journals.replicated)
         if holder is None:
             return Unlocked(None)
         if not force:
-            raise Locked(f"The lock is held by {holder}.", hint="If it hangs: cartctl unlock --force")
+            raise Locked(f"The lock is held by {holder}.", hint="If it is stuck: cartctl unlock --force")
         journals.replicated.append(
             Event(holder.run, datetime.now(UTC), "lock", "forced", {"backend": holder.backend, **whoami()})
         )

@@ -50,7 +50,7 @@ def _in_words(row: PlanRow, cluster: Cluster) -> PlanRow:
     for name, template in (row.before or {}).items():
         known = cluster.revisions(name)
         now, then = (_named(known, one) for one in (template, (row.after or {}).get(name)))
-        moves.append(f"{name}: {now} → {then}" if now != then else f"{name}: {now}, already so")
+        moves.append(f"{name}: {now} → {then}" if now != then else f"{name}: {now}, unchanged")
         moves += [f"  {one}" for one in known if str(one) not in {now, then}]
     return replace(row, moves=tuple(moves))
 
