@@ -9,7 +9,7 @@ EXAMPLES ?= 2000
 # Which kill points `make faults` takes: all, 7 for every seventh, or 2/3 for the second of three parts.
 FAULTS ?= all
 
-.PHONY: demo test lint docs fuzz faults mutants lock clean
+.PHONY: demo test lint docs fuzz faults wheel mutants lock clean
 
 demo: $(VENV)/.sandbox  ## the whole deployment plan, for real, on this machine
 	@echo "3/3 Deploying in an embedded environment; this takes about 30 seconds"
@@ -36,6 +36,9 @@ docs: $(VENV)/.dev  ## write the generated pages in docs/ anew
 
 faults: $(VENV)/.dev  ## every kill point of a deployment, resumed and rolled back
 	CARTCTL_FAULTS=$(FAULTS) $(BIN)/pytest tests/database tests/plans tests/faults tests/rollout tests/kubernetes -m faults -n $(WORKERS) --timeout=600
+
+wheel: $(VENV)/.dev  ## build the wheel and use it as a library in an empty environment
+	CARTCTL_WHEEL=1 $(BIN)/pytest tests/cart/test_installed_wheel.py -n0
 
 mutants: $(VENV)/.mutants  ## break the code in 300 places, one at a time: do the tests notice? MUTANTS="--sample 50 pricing"
 	$(BIN)/python -m tests.mutants $(MUTANTS)
