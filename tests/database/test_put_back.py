@@ -83,7 +83,7 @@ def test_tables_with_rows_are_left_alone_unless_replaced(
     deployed(platform_database)
     row = "INSERT INTO carts (id, \"companyId\", \"updatedAt\") VALUES ('new', 'c', now())"
     run_sql(platform_database, row)
-    with pytest.raises(Refused, match="hold rows already: carts"):
+    with pytest.raises(Refused, match="already hold rows: carts"):
         restore_rows(platform_database, dropped.settings, saved(dropped), "run-2", pulse)
     assert run_sql(platform_database, "SELECT id FROM carts") == [("new",)]
     place = tmp_path / "replaced"
@@ -100,7 +100,7 @@ def test_a_row_that_refers_to_nothing_stops_all(
     """A company deleted meanwhile is named; no row of any table is kept."""
     deployed(platform_database)
     run_sql(platform_database, "DELETE FROM products", "DELETE FROM companies")
-    with pytest.raises(StepFailed, match=r"refers to what is no longer there.*Nothing was put back"):
+    with pytest.raises(StepFailed, match=r"refers to what is no longer there.*Nothing was restored"):
         restore_rows(platform_database, dropped.settings, saved(dropped), "run-2", pulse)
     assert run_sql(platform_database, "SELECT count(*) FROM shipping_zones") == [(0,)]
 

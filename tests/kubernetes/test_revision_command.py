@@ -136,7 +136,7 @@ def test_the_plan_shows_and_changes_nothing(cli: Cli) -> None:
     (
         ((f"{NAME}=7", "--yes"), 2, "has no revision 7"),
         (("checkout=1", "--yes"), 2, "no deployment checkout"),
-        ((f"{NAME}=0", "--yes"), 2, "is not DEPLOYMENT=N"),
+        ((f"{NAME}=0", "--yes"), 2, "use DEPLOYMENT=N"),
         ((f"{NAME}=1", "--yes", "--run", "r1"), 2, "goes alone"),
         ((f"{NAME}=1", "--yes", "--database"), 2, "goes alone"),
     ),

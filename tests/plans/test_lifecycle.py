@@ -282,10 +282,10 @@ def test_a_rollback_from_a_copy_of_the_journal_needs_no_other_memory(cli: Cli, t
         (("deploy", "--yes", "--skip", "migrate"), 2, "can never be skipped"),
         (("deploy", "--yes", "--skip", "lunch"), 2, "no step lunch"),
         (("deploy", "--yes", "--monitor-for", "long"), 2, "is no duration: 'long'"),
-        (("deploy", "--resume"), 3, "no unfinished run"),
+        (("deploy", "--resume"), 3, "No unfinished run"),
         (("deploy", "--abandon", "r0"), 3, "no unfinished run r0"),
         (("rollback", "--yes"), 3, "nothing to roll back"),
-        (("rollback", "--yes", "--run", "r0"), 3, "no run r0"),
+        (("rollback", "--yes", "--run", "r0"), 3, "Run not found: r0"),
         (("deploy",), 3, "no terminal"),
     ),
 )

@@ -70,5 +70,5 @@ def test_unknown_rows_are_refused_before_anything_begins(cli: Cli, option: str, 
     before = cli.images()
     code, error = cli.run("deploy", option, "--restore-carts", name)
     assert (code, error["code"]) == (2, "usage")
-    assert f"no rows called {name}" in error["message"]
+    assert f"No saved rows or snapshot named {name}" in error["message"]
     assert (cli.images(), cli.run("history")[1]["runs"]) == (before, [])

@@ -189,6 +189,6 @@ def test_what_is_no_deployment_cannot_be_rolled_back(story: Story) -> None:
         select(story.journals, None)
     story.deploy("r1")
     story.rollback("r2", of="r1")
-    for run, said in (("r2", "is a rollback"), ("r9", "no run r9")):
+    for run, said in (("r2", "is a rollback"), ("r9", "Run not found: r9")):
         with pytest.raises(Refused, match=said):
             select(story.journals, run)

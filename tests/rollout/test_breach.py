@@ -61,7 +61,7 @@ def test_twenty_days_with_a_breach_on_day_twelve(field: Any) -> None:
     assert "critical_paths" in last.why
     assert [step.action for step in shown.history] == ["start", "advance", "advance", "advance", "abort"]
     assert all(step.by for step in shown.history)
-    assert field.by_itself(13) == (None, "Nothing is done: no rollout is under way.")
+    assert field.by_itself(13) == (None, "Nothing to do: no rollout has started.")
 
 
 def test_a_monitor_aborts_when_a_trigger_fires(field: Any) -> None:

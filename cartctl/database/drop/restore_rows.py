@@ -189,7 +189,7 @@ def _clear(
     full = [name for name in order if holds_rows(connection, name)]
     if full and replacing is None:
         raise Refused(
-            f"The tables hold rows already: {', '.join(full)}. Nothing was put back.",
+            f"The tables already hold rows: {', '.join(full)}. Nothing was restored.",
             hint="To replace them: cartctl snapshot restore --cart-only --allow-data-loss; they are saved first.",
         )
     if full and replacing is not None:
@@ -238,7 +238,7 @@ def _feed(connection: Connection, statement: bytes, blocks: Iterator[bytes]) -> 
 
 def _dangling(name: str, failed: SqlFailed) -> StepFailed:
     return StepFailed(
-        f"A row of {name} refers to what is no longer there: {failed.message}. Nothing was put back.",
+        f"A row of {name} refers to what is no longer there: {failed.message}. Nothing was restored.",
         hint="Bring the platform's row back, or restore the whole snapshot: cartctl snapshot restore",
     )
 

@@ -1,4 +1,4 @@
-"""The way back, in order, on one screen."""
+"""The rollback, in order, on one screen."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from cartctl.ports import Ports
 
 @dataclass(frozen=True, slots=True)
 class RollbackOptions:
-    """Options of `rollback`. `database`: the tables too; `allow_data_loss`: rows in them may go."""
+    """Options of `rollback`. `database`: also drop the tables; `allow_data_loss`: even if they hold rows."""
 
     run: str | None = None
     database: bool = False
@@ -37,7 +37,7 @@ def rollback(
             step_factories.catalogue(ports, results),
         )
     else:
-        tables = (Skip("database", "not asked for: the tables stay"),)
+        tables = (Skip("database", "not requested: the tables stay"),)
     return (
         Phase("1 Stop", "", (
             step_factories.workers_stop(ports),
@@ -46,7 +46,7 @@ def rollback(
         Phase("2 Code", "", (
             Restore("undo.frontend", of="release.frontend"),
             Restore("undo.api", of="release.api"),
-            Restore("undo.workers", of="release.workers", again=True),  # none runs whose digest could be compared
+            Restore("undo.workers", of="release.workers", again=True),  # stopped: no running digest to compare
             step_factories.old_health(ports, lambda: before),
             step_factories.cache(ports),
             step_factories.cdn(ports),

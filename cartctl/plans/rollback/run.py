@@ -1,4 +1,4 @@
-"""Taking a deployment back: which run, past whom, and without the database when it is gone."""
+"""Roll back a deployment: select its run, stop a running one, and work without the database if necessary."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -32,18 +32,18 @@ from cartctl.plans.rollback.selection import newest_change, released, select, wi
 from cartctl.ports import Ports
 
 PLAN = "rollback"
-STOPS_WITHIN = 60.0  # seconds; a living run acknowledges within 5 s, then finishes what it holds
+STOPS_WITHIN = 60.0  # seconds; a running deployment acknowledges within 5 s, then finishes its step
 
 
 def roll_back(ports: Ports, options: RollbackOptions, view: View, say: Callable[[str], None]) -> RunReport:
-    """Roll back, or go on with a rollback that died.
+    """Roll back, or resume an interrupted rollback.
 
-    Raises Refused when there is nothing to take back, Locked when another rollback is alive.
+    Raises Refused when there is nothing to roll back, Locked while another rollback is running.
     """
     pulse, stopped = Pulse(progress=view.progress), False
     with interruptible(pulse), open_journals(ports, without_database=not options.database) as journals:
         if journals.main is None:
-            say("The database does not answer: rolling back the code alone, under the cluster's own lock.")
+            say("The database is unreachable: rolling back only the code, with the lock of the cluster.")
         else:
             stopped = _stop_running(ports, journals, options, pulse, say)
         state, deployment = choose(journals, options)
@@ -104,7 +104,7 @@ class RollbackPreview:
         return self.database.rows if self.database else 0
 
     def refuse_unfit(self, *, allow_data_loss: bool) -> None:
-        """Raise Refused, before anything begins, for what would leave a mix of versions or stop the drop."""
+        """Raise Refused, before the first step, for what would leave a mix of versions or stop the drop."""
         self.plan.refuse_blocked()
         if self.database:
             require(self.database, allow_data_loss=allow_data_loss)
@@ -113,9 +113,9 @@ class RollbackPreview:
 
 
 def preview_rollback(ports: Ports, options: RollbackOptions, *, only_shown: bool = False) -> RollbackPreview:
-    """Look at everything a rollback would do. Read-only. Raises what the rollback itself would refuse.
+    """Preview a rollback. Read-only. Raises what the rollback itself would refuse.
 
-    With `only_shown` a role that may only read is not refused for what it may not do.
+    With `only_shown`, missing write rights are warnings.
     """
     with open_journals(ports, without_database=not options.database, read_only=True) as journals:
         state, deployment = choose(journals, options)
@@ -141,7 +141,7 @@ def preview_rollback(ports: Ports, options: RollbackOptions, *, only_shown: bool
 
 
 def _images(plan: Plan, evidence: Mapping[str, Evidence]) -> tuple[ImageMove, ...]:
-    """From what is asked for now (or was, where that cannot be observed) to what the evidence holds."""
+    """From the image requested now (or then, when that cannot be observed) to the image of the evidence."""
     now = {
         name: str(value["ref"])
         for row in plan.rows
@@ -153,18 +153,18 @@ def _images(plan: Plan, evidence: Mapping[str, Evidence]) -> tuple[ImageMove, ..
 
 
 def choose(journals: Journals, options: RollbackOptions) -> tuple[State, State]:
-    """The rollback's own state, begun or new, and that of the run it takes back. Read-only.
+    """The state of the rollback, unfinished or new, and that of the run it reverts. Read-only.
 
-    A new one holds what it takes over: what the run moved and did not put back, what an earlier rollback of it left, and
-    with `--database` the images of every deployment since the tables were made.
+    A new one inherits what the run changed and did not revert, what an earlier rollback left, and with `--database`
+    the images of every deployment since the tables were created.
     """
     unfinished = journals.unfinished()
     if unfinished is not None and unfinished.plan == PLAN:
         deployment = journals.state(str(unfinished.of))
         if options.run not in {None, deployment.run}:
             raise Refused(
-                f"The rollback {unfinished.run} of {deployment.run} is unfinished.",
-                hint="Go on with it: cartctl rollback",
+                f"Rollback {unfinished.run} of {deployment.run} is unfinished.",
+                hint="Continue it: cartctl rollback",
             )
         return unfinished, deployment
     deployment = _select_run(journals, options)
@@ -189,7 +189,7 @@ def _select_run(journals: Journals, options: RollbackOptions) -> State:
 
 
 def chained(evidence: Mapping[str, Evidence], later: State) -> dict[str, Evidence]:
-    """Releases on top of releases: what was before the first, and every image asked for since. Pure."""
+    """Combine successive releases: the images before the first, and every image requested since. Pure."""
     merged = {**later.evidence, **evidence}
     for key, newer in later.touched.items():
         older = evidence.get(key)
@@ -203,11 +203,13 @@ def chained(evidence: Mapping[str, Evidence], later: State) -> dict[str, Evidenc
 def _stop_running(
     ports: Ports, journals: Journals, options: RollbackOptions, pulse: Pulse, say: Callable[[str], None]
 ) -> bool:
-    """A running deployment hands over, and True is returned; a running rollback does not, unless it is taken over."""
-    with ports.state.session("look for a living run") as connection:
+    """Stop a running deployment and return True; a running rollback stops only for `--take-over`."""
+    with ports.state.session("find a running deployment") as connection:
         holder = find_holder(connection, journals.owned)
     if holder and journals.state(holder.run).plan == PLAN and not options.take_over:
-        raise Locked(f"A rollback is at work: {holder}.", hint="Wait for it; one that hangs: --take-over")
+        raise Locked(
+            f"A rollback is running: {holder}.", hint="Wait for it; if it is stuck, use --take-over."
+        )
     hand_over(
         ports.state, journals.replicated, pulse, take_over=options.take_over, timeout=STOPS_WITHIN, say=say
     )
@@ -215,9 +217,9 @@ def _stop_running(
 
 
 def _refuse_blocked(ports: Ports, phases: Sequence[Phase], state: State, *, stopped: bool) -> None:
-    """The guards of every release once more, under the lock and before the first step.
+    """Repeat the guards of every release with the lock held, before the first step.
 
-    Raises Refused, or OperatorNeeded where a running deployment has been stopped for this rollback.
+    Raises Refused, or OperatorNeeded after a running deployment was stopped for this rollback.
     """
     try:
         preview(PLAN, ports.env.name, phases, state.evidence, known_kinds(ports)).refuse_blocked()
@@ -225,7 +227,7 @@ def _refuse_blocked(ports: Ports, phases: Sequence[Phase], state: State, *, stop
         if not stopped:
             raise
         raise OperatorNeeded(
-            f"{blocked.message} The deployment that was running is stopped between two steps.",
+            f"{blocked.message} The running deployment was stopped between two steps.",
             hint=f"{blocked.hint} Next: cartctl rollback --env {ports.env.name}",
         ) from blocked
 
@@ -235,20 +237,20 @@ def _locked(ports: Ports, journals: Journals, state: State, pulse: Pulse) -> Ite
     with ExitStack() as stack:
         lock: Lock | None = None
         if journals.main is not None:
-            with suppress(SqlFailed):  # a database that answers and takes no writes keeps no lock's owner
+            with suppress(SqlFailed):  # a read-only database cannot record the lock's owner
                 lock = stack.enter_context(RunLock(ports.state, journals.owned, state.run, pulse, wait=2))
         yield lock or stack.enter_context(ports.cluster.lease(holder_of(state.run)))
 
 
 def _end_of(deployment: State, report: RunReport, journals: Journals) -> None:
-    """A run that was unfinished has its end now: it was rolled back, by this one."""
+    """Mark the unfinished run as rolled back by this rollback."""
     if (
         deployment.finished
         or deployment.started is None
         or report.outcome not in {"succeeded", "inconclusive"}
     ):
         return
-    data = {"outcome": "rolled_back", "exit_code": 4, "message": f"taken back by {report.run}"}
+    data = {"outcome": "rolled_back", "exit_code": 4, "message": f"rolled back by {report.run}"}
     journals.replicated.append(Event(deployment.run, datetime.now(UTC), RUN, "finished", data))
 
 
@@ -262,7 +264,7 @@ def _next_commands(env: str, state: State) -> NextCommands:
 
 
 def _after(env: str, state: State) -> str:
-    """Rows that were saved come back with a later deployment, which is given their directory."""
+    """The next command; with saved rows also the deployment that restores them."""
     place = saved_rows(state.results)
     later = (
         f"; to restore the rows: cartctl deploy --env {env} --restore-carts {quote(place)}" if place else ""

@@ -1,4 +1,4 @@
-"""Which run a rollback takes: the newest deployment that changed something, and never one further back unless it is named."""
+"""Select the run to roll back: the newest deployment that changed something, or the named one."""
 
 from collections.abc import Iterator, Mapping
 from itertools import takewhile
@@ -21,7 +21,7 @@ class AlreadyReverted(Refused):
 def select(journals: Journals, run: str | None) -> State:
     """The run named, or the newest deployment that changed something. Read-only.
 
-    Raises AlreadyReverted, naming the run that is still in effect, and Refused where there is nothing to roll back.
+    Raises AlreadyReverted, naming the run that is still in effect, and Refused when there is nothing to roll back.
     """
     if run is not None:
         named = named_run(journals, run)
@@ -38,7 +38,7 @@ def select(journals: Journals, run: str | None) -> State:
 
 
 def with_tables(journals: Journals, run: str) -> State:
-    """The run of this id, whose tables no rollback has dropped yet; its code may be reverted already. Read-only.
+    """The run with this id, for a rollback with its tables; its code may already be reverted. Read-only.
 
     Raises AlreadyReverted where a rollback with `--database` succeeded, and what `named_run` raises.
     """
@@ -52,10 +52,10 @@ def with_tables(journals: Journals, run: str) -> State:
 
 
 def named_run(journals: Journals, run: str) -> State:
-    """The run of this id. Raises Refused when there is none, or none that can be rolled back."""
+    """The run with this id. Raises Refused when it is missing or cannot be rolled back."""
     state = journals.state(run)
     if state.started is None:
-        raise Refused(f"There is no run {run}.", hint="See: cartctl history")
+        raise Refused(f"Run not found: {run}.", hint="See: cartctl history")
     if state.plan not in PLANS:
         raise Refused(
             f"Run {run} is a {state.plan}: only a deployment can be rolled back.", hint="See: cartctl history"
@@ -72,12 +72,12 @@ def newest_change(journals: Journals) -> State:
 
 
 def of_time(state: State) -> str:
-    """` of 2026-12-01 02:00 UTC`, or nothing where the beginning is not known."""
+    """` of 2026-12-01 02:00 UTC`, or empty when the start time is unknown."""
     return f" of {state.started.at:%Y-%m-%d %H:%M} UTC" if state.started else ""
 
 
 def released(evidence: Mapping[str, Evidence]) -> dict[str, tuple[str, str]]:
-    """Container → the image before and the one asked for, of every release that changed it. Pure."""
+    """Container → the previous and the requested image, of every release that changed it. Pure."""
     moves: dict[str, tuple[str, str]] = {}
     for change in evidence.values():
         if change.kind == "release" and change.to:
@@ -128,7 +128,7 @@ def _reversible(journals: Journals) -> Iterator[tuple[State, str | None]]:
 
 
 def _reverts(rollback: State, deployment: State) -> bool:
-    """One that ended well and left no code where it was; with the database it took every deployment since its own."""
+    """Whether a rollback succeeded and reverted this deployment; with the database it reverts every deployment since its own."""
     if rollback.outcome not in {"succeeded", "inconclusive"}:
         return False
     if any(change.kind == "release" for change in rollback.evidence.values()):
@@ -138,13 +138,13 @@ def _reverts(rollback: State, deployment: State) -> bool:
 
 
 def _dropped(rollback: State) -> bool:
-    """Whether it was to drop the cart's tables."""
+    """Whether the rollback included the cart's tables."""
     facts: Mapping[str, Any] = rollback.started.data.get("facts", {}) if rollback.started else {}
     return bool(facts.get("database"))
 
 
 def _changed_something(state: State, by: str | None) -> bool:
-    """A run that left everything as it was never counts: the one before it is what serves."""
+    """Whether a run changed anything that is still in effect; without that, the deployment before it is the running one."""
     if by is not None or not state.finished:
         return True
     if state.outcome == "rolled_back":
@@ -153,7 +153,7 @@ def _changed_something(state: State, by: str | None) -> bool:
 
 
 def _moved(change: Evidence) -> bool:
-    """Images are compared by reference: a digest is learnt later."""
+    """Compare images by reference, since the digest is recorded later."""
     before = {name: _ref(value) for name, value in change.before.items()}
     return any({name: _ref(value) for name, value in to.items()} != before for to in change.to)
 

@@ -1,4 +1,4 @@
-"""`rollback --to-revision`: deployments that other tools released go back to a revision that is named, never "the former"."""
+"""`rollback --to-revision`: return deployments that other tools released to a named revision."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -22,13 +22,13 @@ PLAN = "revision"
 
 
 def parse_revisions(given: Sequence[str]) -> dict[str, str]:
-    """DEPLOYMENT=N as typed. Raises UsageError."""
+    """Parse DEPLOYMENT=N values. Raises UsageError."""
     revisions = {}
     for one in given:
         name, _, revision = one.partition("=")
         if not name or not revision.isdecimal() or int(revision) < 1:
             raise UsageError(
-                f"--to-revision {one} is not DEPLOYMENT=N.",
+                f"invalid --to-revision '{one}': use DEPLOYMENT=N",
                 hint="For example: --to-revision payment-api=3; see kubectl rollout history deployment/payment-api -n NAMESPACE",
             )
         revisions[name] = str(int(revision))
@@ -36,7 +36,7 @@ def parse_revisions(given: Sequence[str]) -> dict[str, str]:
 
 
 def preview_revisions(ports: Ports, revisions: Mapping[str, str]) -> Plan:
-    """What going to these revisions would change. Read-only. Raises as `roll_back_to`, before anything begins."""
+    """Preview a rollback to these revisions. Read-only. Raises what `roll_back_to` raises before its first step."""
     with open_journals(ports, read_only=True) as journals:
         unfinished = _begun(journals, revisions)
     phases = _phases(ports, revisions, unfinished)
@@ -45,7 +45,7 @@ def preview_revisions(ports: Ports, revisions: Mapping[str, str]) -> Plan:
 
 
 def _in_words(row: PlanRow, cluster: Cluster) -> PlanRow:
-    """A row about templates, with the number, images and change-cause of each revision: their hashes tell nobody anything."""
+    """Show the number, images and change-cause of each revision in place of template hashes."""
     moves = []
     for name, template in (row.before or {}).items():
         known = cluster.revisions(name)
@@ -56,13 +56,13 @@ def _in_words(row: PlanRow, cluster: Cluster) -> PlanRow:
 
 
 def _named(known: Sequence[TemplateRevision], template: str | None) -> str:
-    return next((str(one) for one in known if one.template == template), "a revision that is gone")
+    return next((str(one) for one in known if one.template == template), "a deleted revision")
 
 
 def roll_back_to(ports: Ports, revisions: Mapping[str, str], view: View) -> RunReport:
-    """Go to these revisions, or go on with it where it died; a rollout that fails puts the templates back.
+    """Roll back to these revisions, or resume an interrupted rollback; a failed release restores the templates.
 
-    Raises Refused while another run is unfinished, UnknownDeployment for a revision that is not there.
+    Raises Refused while another run is unfinished, UnknownDeployment for a missing revision.
     """
     pulse = Pulse(progress=view.progress)
     with interruptible(pulse), open_journals(ports) as journals:
@@ -85,7 +85,7 @@ def roll_back_to(ports: Ports, revisions: Mapping[str, str], view: View) -> RunR
 
 def _phases(ports: Ports, revisions: Mapping[str, str], unfinished: State | None) -> tuple[Phase, ...]:
     evidence = unfinished.touched.get(PLAN) if unfinished else None
-    templates = {  # a revision that a cluster has gone to has another number there: once begun, the journal knows the template
+    templates = {  # the cluster renumbers the revision in use: after the start, take the template from the journal
         name: evidence.to[-1][name] if evidence else ports.cluster.template_of(name, number)
         for name, number in revisions.items()
     }
@@ -97,7 +97,7 @@ def _phases(ports: Ports, revisions: Mapping[str, str], unfinished: State | None
 
 
 def _images(cluster: Cluster, templates: Mapping[str, str]) -> dict[str, Image]:
-    """The images of the wanted templates, by `deployment.container`. Read-only."""
+    """The images of the templates, by `deployment.container`. Read-only."""
     return {
         f"{name}.{container}": Image(ref)
         for name, template in templates.items()
@@ -115,7 +115,7 @@ def _begun(journals: Journals, revisions: Mapping[str, str]) -> State | None:
     if previous != dict(revisions):
         targets = ", ".join(f"{name}={revision}" for name, revision in (previous or {}).items())
         raise Refused(
-            f"The run {unfinished.run} to {targets} is unfinished.",
-            hint=f"Go on with it: cartctl rollback --to-revision {targets.replace(', ', ' --to-revision ')}",
+            f"Run {unfinished.run} to {targets} is unfinished.",
+            hint=f"Continue it: cartctl rollback --to-revision {targets.replace(', ', ' --to-revision ')}",
         )
     return unfinished

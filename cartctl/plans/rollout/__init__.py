@@ -1,1 +1,1 @@
-"""The staged release by company: what is in effect, what a command would do, and doing it."""
+"""The staged release by company: its status, its decisions and its runs."""

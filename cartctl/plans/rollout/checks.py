@@ -13,15 +13,13 @@ from cartctl.plans.rollout.inputs import RolloutInputs
 from cartctl.ports import Ports
 from cartctl.rollout.gates import count_carts, judge_conversion
 
-LOGS_BACK = timedelta(
-    hours=1
-)  # that a gate reads at most: a day of every replica's log is too much to ask for
+LOGS_BACK = timedelta(hours=1)  # a gate reads at most this much: a day of every replica's log is too large
 
 
 def confirm_flags(
     ports: Ports, expected: Mapping[str, Mapping[str, bool]], *, optional: bool
 ) -> FlagResponses:
-    """Every replica of the API confirms who is on."""
+    """Confirm the flags at every replica of the API."""
     timeout = step_factories.ARRIVES.total_seconds()
     return FlagResponses(
         "flags.asked", ports.cluster, ports.flags_endpoint, expected, timeout=timeout, optional=optional
@@ -29,7 +27,7 @@ def confirm_flags(
 
 
 def gates(inputs: RolloutInputs) -> Gates:
-    """What must be so before a stage is entered. Close its watch afterwards."""
+    """The gates of a stage. Close their watch afterwards."""
     ports = inputs.ports
     env, rate = ports.env, ports.env.thresholds.error_rate
     interval = env.metrics.scrape_interval.total_seconds() if env.metrics else 15.0

@@ -1,4 +1,4 @@
-"""What a rollout command would do, worked out and refused before anything is done. Read-only."""
+"""Work out, or refuse, what a rollout command would do. Read-only."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -17,20 +17,20 @@ from cartctl.rollout.evaluation import Evaluation
 from cartctl.rollout.frozen import BucketingChanged, freeze, refuse_other_library
 from cartctl.rollout.record import Step
 
-ASKED = 5  # companies of each kind that the application is asked about
+ASKED = 5  # companies of each kind to confirm with the application
 TRIED = 500  # companies that the library evaluates before a document is written
-NOBODY = "cartctl-nobody"  # a company there is not: off unless everybody is on
+NOBODY = "cartctl-nobody"  # an unknown company: off unless everybody is on
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """One change of the rollout: the step for the journal, the setting it writes (None: none), and whom it concerns."""
+    """One change of the rollout: the step for the journal, the setting it writes (None: none), and the affected companies."""
 
     kind: ClassVar[str] = "rollout_step"
 
     step: Step
     setting: Setting | None = None
-    values: Mapping[str, Any] | None = None  # written as they are, instead of a setting's
+    values: Mapping[str, Any] | None = None  # written unchanged, instead of a setting
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     expected: Mapping[str, Mapping[str, bool]] = field(
@@ -40,7 +40,7 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class RolloutOptions:
-    """What a person says with a command."""
+    """Options of a rollout command."""
 
     why: str = ""
     force: bool = False
@@ -48,22 +48,22 @@ class RolloutOptions:
 
 
 def propose_start(inputs: RolloutInputs, start: date | None, options: RolloutOptions) -> Proposal:
-    """Off for everybody but the internal companies, and the day from which days are counted.
+    """Start with only the internal companies enabled, and record the start date.
 
-    Raises UsageError for a date in the past, Refused while a rollout is under way.
+    Raises UsageError for a date in the past, Refused while a rollout is running.
     """
     if inputs.record.begun:
         raise Refused(
-            f"A rollout has been under way since {inputs.record.start}.",
-            hint="Stop it first: cartctl rollout abort",
+            f"A rollout has been running since {inputs.record.start}.",
+            hint="Abort it first: cartctl rollout abort",
         )
     begin = start or inputs.ports.env.rollout.start
     if begin is None:
-        raise UsageError("There is no start date.", hint="Say --date YYYY-MM-DD, or set rollout.start.")
+        raise UsageError("missing start date", hint="Use --date YYYY-MM-DD, or set rollout.start.")
     today = inputs.schedule_from(begin).today(inputs.clock())
     if begin < today:
         raise UsageError(
-            f"The start date {begin} is in the past; today is {today}.", hint="Say --date YYYY-MM-DD."
+            f"The start date {begin} is in the past; today is {today}.", hint="Use a later --date YYYY-MM-DD."
         )
     refuse_other_library()
     rollout = inputs.ports.env.rollout
@@ -82,12 +82,10 @@ def propose_start(inputs: RolloutInputs, start: date | None, options: RolloutOpt
 def propose_stage(
     inputs: RolloutInputs, index: int, options: RolloutOptions, gates: Checks | None
 ) -> Proposal:
-    """Entering a stage. Raises Refused when a company would lose what it has, or a sign-off is missing."""
+    """Enter a stage. Raises Refused when a company would lose the feature, or without a required approval."""
     stage, now = inputs.stages[index], inputs.clock()
     if stage.signoff and not options.approved_by:
-        raise Refused(
-            f"{stage.name} waits for somebody's approval.", hint="cartctl rollout advance --approved-by NAME"
-        )
+        raise Refused(f"{stage.name} requires approval.", hint="cartctl rollout advance --approved-by NAME")
     setting = setting_for(inputs.ground, stage, _allocation(inputs), inputs.already, _listed(inputs))
     step = Step(
         "advance",
@@ -103,16 +101,19 @@ def propose_stage(
     proposal = _proposal(inputs, replace(step, gates=gate_lines), setting)
     if proposal.removed:
         raise Refused(
-            f"{len(proposal.removed)} companies would lose what they have: {_some(proposal.removed)}.",
-            hint="Look with: cartctl rollout preview",
+            f"{len(proposal.removed)} companies would lose the feature: {_some(proposal.removed)}.",
+            hint="See: cartctl rollout preview",
         )
     return proposal
 
 
 def propose_percent(inputs: RolloutInputs, percent: Decimal, options: RolloutOptions) -> Proposal:
-    """A percentage outside the schedule. Lowered, it keeps those who come first. Raises Refused without `force`."""
+    """Set a percentage outside the schedule; a lower one keeps the companies that rank first. Raises Refused without `force`."""
     if not options.force:
-        raise Refused("This leaves the schedule aside.", hint="Say --force, and --why; it is recorded.")
+        raise Refused(
+            "A percentage outside the schedule requires --force.",
+            hint="Use --force, with the reason in --why.",
+        )
     stage = Stage(0, 0, f"{percent.normalize():f}%", percent)
     allocation, ground = _allocation(inputs), inputs.ground
     setting = setting_for(ground, stage, allocation, inputs.already, _listed(inputs))
@@ -126,10 +127,10 @@ def propose_percent(inputs: RolloutInputs, percent: Decimal, options: RolloutOpt
 
 
 def propose_abort(inputs: RolloutInputs, options: RolloutOptions) -> Proposal:
-    """To 0 %, with those who were on as the companies to ask about, as far as they can be known without the database."""
+    """Set 0 %; confirm with companies that were enabled, as far as they are known without the database."""
     internal = inputs.ports.env.rollout.internal_companies
     on: list[str] = []
-    with suppress(CartctlError):  # an emergency waits for no list
+    with suppress(CartctlError):  # an abort does not need the list
         on = sorted(inputs.already)
     expected = {one: dict.fromkeys(FLAGS, one in internal) for one in (*internal[:1], *on[:8], NOBODY)}
     now = inputs.clock()
@@ -142,24 +143,24 @@ def propose_abort(inputs: RolloutInputs, options: RolloutOptions) -> Proposal:
 
 
 def propose_hold_or_resume(inputs: RolloutInputs, action: str, options: RolloutOptions) -> Proposal:
-    """`hold` or `resume`: recorded, and nothing moved. Raises Refused where it would say what is so already."""
+    """Record `hold` or `resume`; no flag changes. Raises Refused when that is already the state."""
     on_hold = inputs.standing.held is not None
     if not inputs.record.begun or on_hold == (action == "hold"):
-        state = "aborted" if not inputs.record.begun else "on hold already" if on_hold else "not on hold"
+        state = "aborted" if not inputs.record.begun else "already on hold" if on_hold else "not on hold"
         raise Refused(f"The rollout is {state}.", hint="See: cartctl rollout status")
     now = inputs.clock()
     return Proposal(Step(action, options.why, inputs.schedule.day(now), inputs.schedule.today(now)))
 
 
 def values_for(setting: Setting, before: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a setting, but for flags that were set by hand."""
+    """The values of a setting, except for flags that were set manually."""
     rendered = render(setting)
     hands = {name for name in FLAGS if is_by_hand(before.get(name))}
     return {name: before[name] if name.rpartition("/")[2] in hands else rendered.get(name) for name in before}
 
 
 def _listed(inputs: RolloutInputs) -> tuple[str, ...]:
-    """The list as it was written last."""
+    """The cohort as last written."""
     return inputs.setting.cohort if inputs.setting is not None and inputs.record.begun else ()
 
 
@@ -189,7 +190,7 @@ def _counted(
 
 
 def _proposal(inputs: RolloutInputs, step: Step, setting: Setting) -> Proposal:
-    """With its document tried on the library: what it answers is what was counted. Raises StepFailed for one too large."""
+    """A proposal whose document was evaluated with the library first. Raises StepFailed for a document that is too large."""
     _refuse_unshared(setting, inputs)
     now = setting.members(inputs.companies.ids, inputs.ground.buckets)
     added, removed = sorted(now - inputs.already), sorted(inputs.already - now)
@@ -201,8 +202,8 @@ def _proposal(inputs: RolloutInputs, step: Step, setting: Setting) -> Proposal:
     for one in _first(TRIED, [*added, *removed, *rest, *now]):
         if evaluation.on(inputs.flag, one) is not (one in now):
             raise BucketingChanged(
-                f"The flags' library answers otherwise than was counted, for example for {one}.",
-                hint="Nothing was written. Install the version of openfeature-flagd-core that cartctl was released with.",
+                f"The flag library evaluates differently than expected, for example for {one}.",
+                hint="Nothing was written. Install the openfeature-flagd-core version that cartctl requires.",
             )
     outside = [one for one in inputs.companies.ids if one not in now]
     some = [*setting.internal[:1], *added[:ASKED], *_first(ASKED, [*removed, *outside])]
@@ -212,18 +213,18 @@ def _proposal(inputs: RolloutInputs, step: Step, setting: Setting) -> Proposal:
 def answers(
     inputs: RolloutInputs, values: Mapping[str, Any], companies: Iterable[str]
 ) -> dict[str, dict[str, bool]]:
-    """What the library has for companies when the document holds these values: company → each flag that is defined → on."""
+    """Evaluate companies with these values: company → each defined flag → on."""
     evaluation = Evaluation(put_in(inputs.document, values))
     defined = [name for name in FLAGS if {**inputs.values, **values}.get(name) is not None]
     return {company: {name: evaluation.on(name, company) for name in defined} for company in companies}
 
 
 def _refuse_unshared(setting: Setting, inputs: RolloutInputs) -> None:
-    """Raise Refused for ids that other languages' libraries hash otherwise: by share, a company would have it here and not there."""
+    """Raise Refused for ids that libraries in other languages hash differently: with a share, results would differ."""
     odd = [one for one in inputs.companies.ids if not one.isascii()]
     if odd and setting.allocation == "fractional" and 0 < setting.percent < HUNDRED:
         raise Refused(
-            f"{len(odd)} companies have ids beyond ASCII, which applications in other languages put elsewhere: {_some(odd)}.",
+            f"{len(odd)} companies have non-ASCII ids, which other languages hash differently: {_some(odd)}.",
             hint='Set rollout.companies.allocation = "exact".',
         )
 

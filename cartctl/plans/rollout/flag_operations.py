@@ -1,4 +1,4 @@
-"""The verbs of `cartctl flags`: one flag by hand, and the last change taken back."""
+"""The commands of `cartctl flags`: list, evaluate, set one flag manually, undo the last change."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -44,7 +44,7 @@ class CompanyFlags:
 
 @dataclass(frozen=True, slots=True)
 class FlagRow:
-    """One of the cart's flags: what controls it, and its value for a company on no list."""
+    """One of the cart's flags: what controls it, and its value for a company that is not listed."""
 
     name: str
     decided: str
@@ -63,20 +63,20 @@ class FlagList:
 
 
 def list_flags(inputs: RolloutInputs) -> FlagList:
-    """The cart's flags as they stand. Read-only."""
+    """List the cart's flags. Read-only."""
     rows = tuple(FlagRow(name, _decided(inputs, name), inputs.values.get(PLAIN + name)) for name in FLAGS)
     others = sum(name not in FLAGS for name in inputs.document.get("flags", {}))
     return FlagList(step_factories.flag_store(inputs.ports).place, rows, others)
 
 
 def evaluate(inputs: RolloutInputs, company: str) -> CompanyFlags:
-    """What the library answers for a company. Read-only. Raises UsageError for one that nobody knows."""
+    """Evaluate the flags for a company. Read-only. Raises UsageError for an unknown company."""
     rollout = inputs.ports.env.rollout
     known = (
         rollout.companies is None or company in rollout.internal_companies or company in inputs.companies.ids
     )
     if not known:
-        raise UsageError(f"There is no company {company}.", hint="Its id as rollout.companies gives it.")
+        raise UsageError(f"unknown company '{company}'", hint="Use an id from rollout.companies.")
     evaluation = Evaluation(inputs.document)
     flags = {name: evaluation.on(name, company) for name in FLAGS}
     return CompanyFlags(
@@ -87,16 +87,16 @@ def evaluate(inputs: RolloutInputs, company: str) -> CompanyFlags:
 def set_flag(
     ports: Ports, flag: str, to: To, options: RolloutOptions, view: View, *, clock: Clock | None = None
 ) -> RunReport | None:
-    """One flag on or off for everybody whatever the rollout does, or following it again. Raises UsageError for an unknown one."""
+    """Set one flag on or off for all companies, or back to the rollout. Raises UsageError for an unknown flag."""
     if flag not in FLAGS:
-        raise UsageError(f"There is no flag {flag}.", hint=f"The cart's flags: {', '.join(FLAGS)}.")
+        raise UsageError(f"unknown flag '{flag}'", hint=f"Flags: {', '.join(FLAGS)}.")
     return change(ports, lambda inputs, _: _by_hand(inputs, flag, to, options), view, clock=clock)
 
 
 def undo(
     ports: Ports, options: RolloutOptions, view: View, *, clock: Clock | None = None
 ) -> RunReport | None:
-    """Put back what the newest change of the flags has moved. Raises Refused when somebody has changed them since."""
+    """Revert the newest change of the flags. Raises Refused when they were modified externally since."""
     return change(ports, lambda inputs, _: _undoing(inputs, options), view, clock=clock)
 
 
@@ -123,8 +123,8 @@ def _undoing(inputs: RolloutInputs, options: RolloutOptions) -> Proposal:
     other = [name for name in moved if inputs.values.get(name) != evidence.to[-1].get(name)]
     if other:
         raise ModifiedExternally(
-            f"{', '.join(other)} has been changed since run {state.run}.",
-            hint="Look at it with: cartctl flags list",
+            f"{', '.join(other)} was modified externally since run {state.run}.",
+            hint="See: cartctl flags list",
         )
     back: dict[str, Any] = {name: evidence.before.get(name) for name in moved}
     setting = read_setting({**inputs.values, **back})
@@ -142,23 +142,24 @@ def _undoing(inputs: RolloutInputs, options: RolloutOptions) -> Proposal:
 
 
 def _asked_about(inputs: RolloutInputs) -> tuple[str, ...]:
-    """An internal company, one there is not, and some that there are."""
+    """Sample companies: an internal one, an unknown one and some known ones."""
     rollout = inputs.ports.env.rollout
     some = inputs.companies.ids[:: max(1, len(inputs.companies.ids) // 8)] if rollout.companies else ()
     return (*rollout.internal_companies[:1], NOBODY, *some)
 
 
 def _newest(inputs: RolloutInputs) -> tuple[State, Step]:
-    """The newest run of the rollout that moved flags and left them so. Two runs of one second are told apart by their events."""
+    """The newest run of the rollout whose flag changes are in effect."""
     for step in reversed(inputs.record.history):
         state = inputs.journals.state(step.run)
         if state.plan == PLAN and state.finished and "flags" in state.evidence:
             if step.action == "start":
                 raise Refused(
-                    "The newest change is the rollout's start.", hint="Stop it with: cartctl rollout abort"
+                    "The newest change is the start of the rollout.",
+                    hint="Stop the rollout: cartctl rollout abort",
                 )
             return state, step
-    raise Refused("cartctl has changed no flags here.", hint="See: cartctl flags list")
+    raise Refused("No flag changes by cartctl to undo.", hint="See: cartctl flags list")
 
 
 def _decided(inputs: RolloutInputs, name: str) -> str:
@@ -166,7 +167,7 @@ def _decided(inputs: RolloutInputs, name: str) -> str:
     if definition is None:
         return "not defined"
     if not isinstance(definition, Mapping):
-        return f"nothing: it is no definition ({definition!r})"
+        return f"nothing: invalid definition ({definition!r})"
     if is_by_hand(definition):
         return f"{definition.get('defaultVariant')} for everybody, by hand"
     setting = inputs.setting

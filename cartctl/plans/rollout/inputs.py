@@ -1,4 +1,4 @@
-"""All that a rollout command looks at: the record of its runs, the calendar, the companies, and who is on now. Read-only."""
+"""The inputs of a rollout command: run record, schedule, companies and enabled companies. Read-only."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -30,9 +30,9 @@ Clock = Callable[[], datetime]
 
 @dataclass(frozen=True)
 class RolloutInputs:
-    """One environment's rollout as it stands; each part is looked at when it is first asked for.
+    """One environment's rollout; each part is read on first use.
 
-    `clock` is whose calendar counts; without one it is the database's, so that two laptops agree on the day.
+    `clock` gives the current time; by default it is the database's, so that two machines agree on the day.
     """
 
     ports: Ports
@@ -42,24 +42,24 @@ class RolloutInputs:
 
     @cached_property
     def record(self) -> Record:
-        """What the runs tell."""
+        """The record of the rollout's runs."""
         return read_record(self.journals.replicated, self.file)
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
-        """The stages of the file."""
+        """The configured stages."""
         return read_stages(self.ports.env.rollout.stages)
 
     @property
     def standing(self) -> Standing:
-        """Where the rollout stands. Raises Refused when there is none."""
+        """The current stage. Raises Refused without a rollout."""
         if self.record.standing is None:
             raise Refused("No rollout has been started.", hint="Start one with: cartctl rollout start")
         return self.record.standing
 
     @property
     def schedule(self) -> Schedule:
-        """The calendar of the rollout that has begun, or of the one that the file has. Raises Refused without a start date."""
+        """The schedule of the current rollout, or of the configured one. Raises Refused without a start date."""
         start = self.record.start or self.ports.env.rollout.start
         if start is None:
             raise Refused(
@@ -68,20 +68,20 @@ class RolloutInputs:
         return self.schedule_from(start)
 
     def schedule_from(self, start: date) -> Schedule:
-        """The calendar of a rollout from a date on."""
+        """The schedule of a rollout that starts on a date."""
         rollout, window = self.ports.env.rollout, self.ports.env.window
         frozen = frozen_days(rollout.calendar.freeze, window.freeze if window else ())
         return Schedule(start, self.stages, rollout.calendar, frozen, rollout.soak_days)
 
     @cached_property
     def companies(self) -> Companies:
-        """Those a stage is counted over."""
+        """The companies that a stage's percentage refers to."""
         rollout = self.ports.env.rollout
         return read_companies(rollout.companies, self.ports.database).without(rollout.internal_companies)
 
     @cached_property
     def ground(self) -> Ground:
-        """What every stage is allocated on. Raises BucketingChanged when it is not what the rollout began with."""
+        """The input of every stage's allocation. Raises BucketingChanged when it has changed since the start."""
         rollout = self.ports.env.rollout
         if self.record.begun:
             refuse_changed(self.record.frozen, rollout.seed)
@@ -89,7 +89,7 @@ class RolloutInputs:
 
     @cached_property
     def stored(self) -> Stored:
-        """The document's text and the plain keys, in one reading."""
+        """The document's text and the plain keys, read together."""
         return step_factories.flag_store(self.ports).read()
 
     @property
@@ -99,33 +99,34 @@ class RolloutInputs:
 
     @cached_property
     def values(self) -> dict[str, Any]:
-        """The cart's own values in it."""
+        """The cart's values in the document."""
         return values_in(self.document, self.stored.plain, names_in(step_factories.flag_store(self.ports)))
 
     @cached_property
     def setting(self) -> Setting | None:
-        """What cartctl has written; None where it was somebody else."""
+        """The setting that cartctl wrote; None when the values were written by something else."""
         return read_setting(self.values)
 
     @cached_property
     def flag(self) -> str:
-        """The flag that stands for the feature: the first that follows the rollout. Raises Refused when none does."""
+        """The flag to evaluate: the first that follows the rollout. Raises Refused when none does."""
         for name in FLAGS:
             if not is_by_hand(self.values.get(name)):
                 return name
         raise Refused(
-            "All three flags are set by hand.", hint="cartctl flags set FLAG rollout lets one follow again."
+            "All three flags are set manually.",
+            hint="Return one to the rollout: cartctl flags set FLAG rollout",
         )
 
     @cached_property
     def already(self) -> frozenset[str]:
-        """The companies that are on now, the internal ones not counted."""
+        """The enabled companies, without the internal ones."""
         if self.setting is not None and self.setting.seed == self.ground.seed:
             return self.setting.members(self.companies.ids, self.ground.buckets)
         return self.on_in(self.values)
 
     def on_in(self, values: Mapping[str, Any]) -> frozenset[str]:
-        """The companies that the library has on when the document holds these values. Raises NotEvaluated."""
+        """The companies that the library enables for these values. Raises NotEvaluated."""
         evaluation = Evaluation(put_in(self.document, values))
         return frozenset(one for one in self.companies.ids if evaluation.on(self.flag, one))
 
@@ -134,9 +135,9 @@ class RolloutInputs:
 def open_inputs(
     ports: Ports, clock: Clock | None = None, *, read_only: bool = False, without_database: bool = False
 ) -> Iterator[RolloutInputs]:
-    """The inputs of an environment. Raises DatabaseUnreachable, unless the caller can do `without_database`.
+    """Open the inputs of an environment. Raises DatabaseUnreachable, unless `without_database` is allowed.
 
-    Its runs stay out of the cluster's small copy of the journal, which is for deployments to be taken back from.
+    The runs are not copied to the cluster's small replica of the journal, which serves rollbacks of deployments.
     """
     with open_journals(ports, read_only=read_only, without_database=without_database) as journals:
         file = FileJournal(ports.directory / "runs")

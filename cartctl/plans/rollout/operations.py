@@ -1,4 +1,4 @@
-"""The verbs of `cartctl rollout`, each deciding under the lock on what is there then."""
+"""The commands of `cartctl rollout`; each decides with the lock held, from the current state."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -31,7 +31,7 @@ PATIENCE = 60.0  # seconds that a second `advance --auto` waits for the first
 
 @dataclass(frozen=True, slots=True)
 class RolloutUnchanged:
-    """A rollout command that changed nothing, and why."""
+    """A rollout command that changed nothing, with the reason."""
 
     kind: ClassVar[str] = "unmoved"
 
@@ -41,21 +41,21 @@ class RolloutUnchanged:
 def start(
     ports: Ports, begin: date | None, options: RolloutOptions, view: View, *, clock: Clock | None = None
 ) -> RunReport | None:
-    """Begin a rollout. Raises as `propose_start` does."""
+    """Start a rollout. Raises what `propose_start` raises."""
     return change(ports, lambda inputs, _: propose_start(inputs, begin, options), view, clock=clock)
 
 
 def set_percent(
     ports: Ports, percent: Decimal, options: RolloutOptions, view: View, *, clock: Clock | None = None
 ) -> RunReport | None:
-    """Go to a percentage outside the schedule. Raises as `propose_percent` does."""
+    """Set a percentage outside the schedule. Raises what `propose_percent` raises."""
     return change(ports, lambda inputs, _: propose_percent(inputs, percent, options), view, clock=clock)
 
 
 def say(
     ports: Ports, action: str, options: RolloutOptions, view: View, *, clock: Clock | None = None
 ) -> RunReport | None:
-    """`hold` or `resume`. Raises as `propose_hold_or_resume` does."""
+    """Hold or resume the rollout. Raises what `propose_hold_or_resume` raises."""
     return change(ports, lambda inputs, _: propose_hold_or_resume(inputs, action, options), view, clock=clock)
 
 
@@ -67,9 +67,9 @@ def advance(
     expected: int | None = None,
     clock: Clock | None = None,
 ) -> RunReport | None:
-    """Enter the stage that is due, or with `force` the next one whatever the calendar and the gates say.
+    """Enter the stage that is due, or with `force` the next one, ignoring schedule and gates.
 
-    `expected` is the stage that was agreed to. Raises Refused with the reason and the date when nothing is due, CheckFailed
+    `expected` is the confirmed stage. Raises Refused with the reason and the date when nothing is due, CheckFailed
     or Inconclusive for a gate.
     """
 
@@ -77,13 +77,13 @@ def advance(
         index = next_stage(inputs, force=options.force)
         if expected is not None and index != expected:
             raise Refused(
-                "Somebody else has advanced it in the meantime.", hint="See: cartctl rollout status"
+                "Another run has advanced the rollout in the meantime.", hint="See: cartctl rollout status"
             )
         if options.force:
             return propose_stage(inputs, index, options, None)
         gates, fired = check_gates(inputs, pulse)
         if fired:
-            raise CheckFailed(f"The trigger {fired} has fired.", hint="Take it back: cartctl rollout abort")
+            raise CheckFailed(f"Trigger {fired} has fired.", hint="Abort the rollout: cartctl rollout abort")
         _pass(gates)
         return propose_stage(inputs, index, options, gates)
 
@@ -93,14 +93,14 @@ def advance(
 def advance_automatically(
     ports: Ports, view: View, tell: Callable[[str], None], *, clock: Clock | None = None
 ) -> RunReport | None:
-    """The one thing that is due, or None and why not: a trigger that has fired aborts, also on a day on which nothing is due.
+    """Do what is due, or return None and report why not; a fired trigger aborts the rollout on any day.
 
-    Safe to run twice and from two places. Raises CheckFailed or Inconclusive where a gate keeps a due stage waiting.
+    Safe to run twice and from two places. Raises CheckFailed or Inconclusive when a gate blocks a due stage.
     """
 
     def decide(inputs: RolloutInputs, pulse: Pulse) -> Proposal | None:
         if not inputs.record.begun:
-            tell("Nothing is done: no rollout is under way.")
+            tell("Nothing to do: no rollout has started.")
             return None
         due = inputs.schedule.due(inputs.standing, inputs.clock())
         if due.stage is None and not inputs.already:
@@ -113,7 +113,7 @@ def advance_automatically(
             tell(_not_due(due.why, due.on))
             return None
         if (stage := inputs.stages[due.stage]).signoff:
-            tell(f"Nothing is done: {stage.name} waits for cartctl rollout advance --approved-by NAME.")
+            tell(f"Nothing done: {stage.name} requires approval: cartctl rollout advance --approved-by NAME")
             return None
         _pass(gates)
         return propose_stage(inputs, due.stage, RolloutOptions("its day has come"), gates)
@@ -122,21 +122,21 @@ def advance_automatically(
 
 
 def next_stage(inputs: RolloutInputs, *, force: bool = False) -> int:
-    """The stage to enter now. Raises Refused with the reason when there is none; `force` leaves the calendar aside."""
+    """The stage to enter now; `force` ignores the schedule. Raises Refused with the reason when there is none."""
     standing = inputs.standing
     if not force:
         due = inputs.schedule.due(standing, inputs.clock())
         if due.stage is None:
-            raise Refused(_not_due(due.why, due.on), hint="cartctl rollout status shows the calendar.")
+            raise Refused(_not_due(due.why, due.on), hint="See the schedule: cartctl rollout status")
         return due.stage
     if standing.aborted or standing.stage + 1 >= len(inputs.stages):
         why = "the rollout was aborted" if standing.aborted else "every stage has been entered"
-        raise Refused(f"There is no next stage: {why}.", hint="See: cartctl rollout status")
+        raise Refused(f"No next stage: {why}.", hint="See: cartctl rollout status")
     return standing.stage + 1
 
 
 def check_gates(inputs: RolloutInputs, pulse: Pulse, *, triggers_only: bool = False) -> tuple[Checks, str]:
-    """What the gates say, and the trigger that has fired, if one has. Read-only."""
+    """Check the gates; return their results and the fired trigger, if any. Read-only."""
     gates = rollout_parts.gates(inputs)
     with closing(gates):
         if triggers_only:
@@ -153,9 +153,9 @@ def _pass(checks: Checks) -> None:
     kind = CheckFailed if checks.verdict is Verdict.FAIL else Inconclusive
     hint = (
         next((one.hint for one in bad if one.hint), "")
-        or "Mend it and advance again, or: cartctl rollout hold"
+        or "Fix that and advance again, or: cartctl rollout hold"
     )
-    raise kind(f"The next stage waits: {reasons}.", hint=hint)
+    raise kind(f"A gate blocks the next stage: {reasons}.", hint=hint)
 
 
 def _not_due(why: str, on: date | None) -> str:

@@ -1,4 +1,4 @@
-"""The rollout's record, gathered from its runs wherever they are kept. Read-only."""
+"""The rollout's record, from its runs in the journal and the local files. Read-only."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -14,12 +14,12 @@ from cartctl.rollout.record import Record, Step, fold, read_step
 
 
 def read_record(journal: ReplicatedJournal, file: FileJournal) -> Record:
-    """What the runs tell, also those that the database missed and the file has."""
+    """Fold the runs, also those that only the local file has."""
     return fold(sorted(_steps(journal, file), key=lambda step: step.at or datetime.min.replace(tzinfo=UTC)))
 
 
 def began_with(ports: Ports) -> Mapping[str, Any]:
-    """What decides who comes first in the rollout that is under way, as its start recorded it; empty when none is.
+    """The allocation inputs that the start of the current rollout recorded; empty without one.
 
     Raises DatabaseUnreachable.
     """
@@ -37,7 +37,7 @@ def _steps(journal: ReplicatedJournal, file: FileJournal) -> Iterator[Step]:
 
 
 def _taken_back(events: list[Event]) -> Step | None:
-    """A `cartctl rollback` has taken the flags to 0 %: to the rollout that is an abort."""
+    """A `cartctl rollback` that set the flags to 0 %: for the rollout this is an abort."""
     first = next((event for event in events if event.event == "started"), None)
     moved = any((event.key, event.event) == ("flags", "applied") for event in events)
     if first is None or first.data.get("plan") != "rollback" or not moved:

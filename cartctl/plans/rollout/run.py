@@ -1,4 +1,4 @@
-"""Carrying out one change of the rollout: a short run under the lock, after whatever died before it was brought to its end."""
+"""Execute one change of the rollout as a short run with the lock, after finishing an interrupted one."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -34,9 +34,9 @@ Decide = Callable[[RolloutInputs, Pulse], Proposal | None]
 def change(
     ports: Ports, decide: Decide, view: View, *, clock: Clock | None = None, wait: float = 2.0
 ) -> RunReport | None:
-    """Take the lock, decide on what is there now, and do it; None when there is nothing to do.
+    """Take the lock, decide from the current state, and execute; None when there is nothing to do.
 
-    `wait` is how long another run may go on before this one gives up, in seconds. Raises Locked, Refused, and whatever
+    `wait` is how long to wait for another run, in seconds. Raises Locked, Refused, and whatever
     `decide` raises; then nothing was changed.
     """
     pulse = Pulse(progress=view.progress)
@@ -44,7 +44,7 @@ def change(
         state = State(new_run_id())
         with RunLock(ports.state, inputs.journals.owned, state.run, pulse, wait=wait) as lock:
             finish_unfinished(inputs, lock, pulse, view)
-            now = replace(inputs)  # looked at anew: what was there before the lock was is old
+            now = replace(inputs)  # read again: earlier values may be outdated
             proposal = decide(now, pulse)
             if proposal is None:
                 return None
@@ -59,11 +59,11 @@ def abort(
     *,
     clock: Clock | None = None,
 ) -> RunReport:
-    """Back to 0 % in one write, past a living run, and without the database when it is gone."""
+    """Set the rollout to 0 % in one write; stops a running run, and works without the database."""
     pulse = Pulse(progress=view.progress)
     with interruptible(pulse), open_inputs(ports, clock, without_database=True) as inputs:
         if inputs.journals.main is None:
-            say("The database does not answer: going to 0 % under the cluster's own lock.")
+            say("The database is unreachable: setting 0 % with the lock of the cluster.")
         else:
             hand_over(
                 ports.state, inputs.journals.replicated, pulse, take_over=False, timeout=STOPS_WITHIN, say=say
@@ -76,7 +76,7 @@ def abort(
 
 
 def finish_unfinished(inputs: RolloutInputs, lock: Lock, pulse: Pulse, view: View) -> None:
-    """Bring a rollout run that died to its end: what it had begun to write is written, what it had not never will be.
+    """Finish an interrupted rollout run: complete a write that had begun, and nothing else.
 
     Raises Refused while another plan's run is unfinished.
     """
@@ -87,7 +87,7 @@ def finish_unfinished(inputs: RolloutInputs, lock: Lock, pulse: Pulse, view: Vie
         refuse_unfinished(inputs.journals)
     evidence = state.evidence.get("flags")
     if evidence is None:
-        _end(inputs, state.run, "failed", 3, "it died before it changed anything")
+        _end(inputs, state.run, "failed", 3, "interrupted before any change")
         return
     step = (step_factories.flags(inputs.ports, "flags", evidence.names, lambda _: dict(evidence.to[-1])),)
     options = state.started.data.get("asked", {}) if state.started else {}
@@ -130,9 +130,7 @@ def _target(proposal: Proposal) -> Target | None:
         return lambda before: {**before, **values}
     if setting is None:
         return None
-    if (
-        proposal.step.action == "abort"
-    ):  # also flags that were set by hand, or that an application would default to on
+    if proposal.step.action == "abort":  # also flags that were set manually or that default to on
         return lambda before: {name: render(setting).get(name) for name in before}
     return lambda before: values_for(setting, before)
 
@@ -148,7 +146,7 @@ def _locked(inputs: RolloutInputs, state: State, pulse: Pulse) -> Iterator[Lock]
 
 
 def _close_unfinished(inputs: RolloutInputs, by: str) -> None:
-    """A rollout run that died needs no end of its own any more; another plan's keeps its own way on."""
+    """Close an interrupted rollout run; a run of another plan stays unfinished."""
     state = inputs.journals.unfinished()
     if state is not None and state.plan == PLAN:
         _end(inputs, state.run, "failed", 5, f"aborted by {by}")

@@ -1,4 +1,4 @@
-"""What `rollout status` and `rollout preview` tell. Read-only."""
+"""The results of `rollout status` and `rollout preview`. Read-only."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -51,7 +51,7 @@ class RolloutStatus:
 
 
 def status(inputs: RolloutInputs, pulse: Pulse, *, gates: bool) -> RolloutStatus:
-    """Everything about the rollout; `gates` asks them too, which takes seconds. Raises Refused where there is nothing to tell."""
+    """The status of the rollout; `gates` also checks the gates, which takes seconds. Raises Refused without a start date."""
     record, standing, schedule = inputs.record, inputs.record.standing, inputs.schedule
     now = inputs.clock()
     due = schedule.due(standing, now) if standing and record.begun else None
@@ -115,7 +115,7 @@ def _rows(inputs: RolloutInputs) -> list[StageRow]:
 
 
 def preview_all(inputs: RolloutInputs) -> Preview:
-    """The stages from now on under both allocations; all of them where no rollout is under way, from nobody being on."""
+    """Preview the remaining stages with both allocations; all stages before a rollout has started."""
     companies = inputs.ports.env.rollout.companies
     allocation = companies.allocation if companies else "exact"
     standing = inputs.record.standing if inputs.record.begun else None

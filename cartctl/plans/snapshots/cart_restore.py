@@ -1,4 +1,4 @@
-"""`snapshot restore --cart-only --plan`: which rows would go into the cart's tables, and which are there."""
+"""`snapshot restore --cart-only --plan`: the rows to restore, and the rows in the tables now."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,18 +21,18 @@ class CartRestorePlan:
     snapshot: str
     database: str
     rows: Mapping[str, tuple[int, int | None]]
-    replacing: bool  # rows that are there are saved first, and replaced
+    replacing: bool  # save and replace existing rows
     refused: tuple[str, ...] = ()
     hint: str = ""
 
     def refuse(self) -> None:
-        """Raise Refused where the run would be."""
+        """Raise Refused when the run would."""
         if self.refused:
             raise Refused("; ".join(self.refused), hint=self.hint)
 
 
 def plan_carts(ports: Ports, name: str, *, replacing: bool) -> CartRestorePlan:
-    """What `restore_carts` would do with the rows kept under `name`. Read-only. Raises UsageError for an unknown name."""
+    """Preview `restore_carts` for the saved rows or snapshot `name`. Read-only. Raises UsageError for an unknown name."""
     with find_row_source(ports, name)() as source:
         there = {table: source.rows[table] for table in our_tables() if table in source.rows}
     with ports.database.session("restore plan") as connection:
@@ -52,12 +52,12 @@ def _refusals(
     name: str, rows: Mapping[str, tuple[int, int | None]], *, replacing: bool
 ) -> Iterator[tuple[str, str]]:
     if not rows:
-        yield f"{name} holds none of the cart's tables", "Choose one taken while they were there."
+        yield f"{name} has none of the cart's tables", "Choose a snapshot that includes them."
     if missing := [table for table, (_, now) in rows.items() if now is None]:
         yield f"missing tables: {', '.join(missing)}", "cartctl migrate deploy"
     if not replacing and (full := [table for table, (_, now) in rows.items() if now]):
         yield (
-            f"the tables hold rows already: {', '.join(full)}",
+            f"the tables already hold rows: {', '.join(full)}",
             "To replace them: cartctl snapshot restore --cart-only --allow-data-loss; they are saved first.",
         )
 

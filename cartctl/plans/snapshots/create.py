@@ -1,4 +1,4 @@
-"""Taking a snapshot by itself, and listing those there are, whichever tool makes them."""
+"""Take a snapshot, and list snapshots and backups."""
 
 from cartctl.config.model.environment import Environment
 from cartctl.database.catalogue import fingerprint_hash
@@ -13,7 +13,7 @@ from cartctl.snapshots.verify import verify
 
 
 def take(ports: Ports, pulse: Pulse, *, pin: bool) -> Snapshot:
-    """A verified dump, or another tool's backup.
+    """Take a verified dump, or another tool's backup.
 
     Raises Refused for a plain dump of a protected environment, CheckFailed for a dump that does not verify.
     """
@@ -21,7 +21,8 @@ def take(ports: Ports, pulse: Pulse, *, pin: bool) -> Snapshot:
     if provider := open_provider(env.database.snapshots):
         if pin:
             raise UsageError(
-                f"{provider.name} keeps its backups by rules of its own.", hint="Leave --pin out."
+                f"--pin is not supported with {provider.name}, which has its own retention.",
+                hint="Omit --pin.",
             )
         return shown(provider, provider.create(new_id(), pulse))
     refuse_plain(env)
@@ -35,7 +36,7 @@ def take(ports: Ports, pulse: Pulse, *, pin: bool) -> Snapshot:
 
 
 def known(env: Environment, pulse: Pulse) -> Snapshots:
-    """Dumps of our own and another tool's backups together, newest first. Read-only."""
+    """List our dumps and another tool's backups, newest first. Read-only."""
     snapshots = list(open_store(env).list().snapshots)
     if provider := open_provider(env.database.snapshots):
         snapshots += [shown(provider, backup) for backup in provider.backups(pulse)]

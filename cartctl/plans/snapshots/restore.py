@@ -1,4 +1,4 @@
-"""Restoring a snapshot as a run: under the lock of all runs until the swap, journalled in the database that is live then."""
+"""Restore a snapshot as a run: locked until the swap, journalled in the live database after it."""
 
 from contextlib import closing
 from dataclasses import asdict, replace
@@ -32,14 +32,14 @@ from cartctl.steps.database.restore_rows import RestoreCarts
 
 
 def subject_of(ports: Ports) -> Subject:
-    """What is dumped and restored: the target, with its structure's fingerprint."""
+    """The target to dump and restore, with the fingerprint of its schema."""
     return Subject(ports.env.name, ports.database, fingerprint_hash)
 
 
 def plan_full_restore(
     ports: Ports, snapshot: str, pulse: Pulse, *, disconnect: bool, consent: Consent
 ) -> RestorePlan:
-    """What restoring a snapshot in the live database's place would lose, and whether it would be refused. Read-only."""
+    """Preview a full restore: the data it would lose, and whether it would be refused. Read-only."""
     store = open_store(ports.env)
     return plan_restore(subject_of(ports), store, snapshot, pulse, disconnect=disconnect, consent=consent)
 
@@ -47,7 +47,7 @@ def plan_full_restore(
 def restore_database(
     ports: Ports, snapshot: str, pulse: Pulse, *, disconnect: bool, accepted: Loss | None
 ) -> Restored:
-    """Put a snapshot in the live database's place. Raises what `restore` raises; Locked while a run is alive."""
+    """Replace the live database with a snapshot. Raises what `restore` raises; Locked while a run is running."""
     store, run = open_store(ports.env), new_run_id()
     require_intact(store, snapshot, pulse)
     began = datetime.now(UTC)
@@ -58,7 +58,7 @@ def restore_database(
 
 
 def restore_carts(ports: Ports, snapshot: str, pulse: Pulse, *, replacing: bool) -> RestoredRows:
-    """Put a snapshot's cart rows back into the live tables; with `replacing`, those there are saved and go first."""
+    """Restore a snapshot's cart rows into the live tables; with `replacing`, save and remove existing rows first."""
     settings = ports.env.database
     step = RestoreCarts(ports.database, settings, find_row_source(ports, snapshot), replacing=replacing)
     result = short_run(ports, "snapshot restore", (step,), pulse)[step.key]
@@ -68,9 +68,9 @@ def restore_carts(ports: Ports, snapshot: str, pulse: Pulse, *, replacing: bool)
 
 
 def drill_on(store: Store, snapshot: str, server: str | None, pulse: Pulse) -> Checks:
-    """Restore a snapshot on the server of a DSN, or on one of our own, and compare.
+    """Restore a snapshot on the server of a DSN, or on a temporary one, and compare.
 
-    Raises Inconclusive where there is no server to do it on.
+    Raises Inconclusive without a server.
     """
     if server is not None:
         return drill(store, snapshot, NamedServer(server), fingerprint_hash, pulse, ours=False)
@@ -79,7 +79,7 @@ def drill_on(store: Store, snapshot: str, server: str | None, pulse: Pulse) -> C
 
 
 def require_intact(store: Store, snapshot: str, pulse: Pulse) -> None:
-    """Raise CheckFailed for a snapshot that is not as it was written."""
+    """Raise CheckFailed for a damaged snapshot."""
     checks = verify(store, snapshot, pulse)
     if checks.verdict is Verdict.FAIL:
         bad: CheckResult = checks.bad()[0]
@@ -89,14 +89,14 @@ def require_intact(store: Store, snapshot: str, pulse: Pulse) -> None:
 
 
 def _require_no_active_run(ports: Ports, run: str, pulse: Pulse) -> None:
-    """See that no run is alive. The lock's connection cannot outlive the swap, which ends every connection anyway."""
+    """Raise Locked while a run is running. The lock is not held longer: the swap ends its connection."""
     try:
         with closing(PostgresJournal(ports.state)) as main:
             main.prepare()
             with RunLock(ports.state, main, run, pulse):
                 return
     except DatabaseUnreachable:
-        return  # it may be the very database that is to be brought back
+        return  # the database to restore may be the unreachable one
 
 
 def _tell(ports: Ports, run: str, began: datetime, result: dict[str, Any]) -> None:
@@ -115,5 +115,5 @@ def _tell(ports: Ports, run: str, began: datetime, result: dict[str, Any]) -> No
 
 
 def checks_of(*parts: Checks) -> Checks:
-    """Several looks as one."""
+    """Combine the results of several checks."""
     return Checks.of(check for part in parts for check in part.checks)
