@@ -12,6 +12,7 @@ from cartctl.snapshots.manifest.manifest import Manifest
 from cartctl.snapshots.manifest.recorded_state import Origin
 
 FARTHEST = 2**31 - 2  # transactions: age() of a frozen row is one more
+LONGEST_HISTORY = 1 << 20  # bytes of a timeline's history
 MOST_VISIBLE = 10_000  # transaction ids recorded
 
 
@@ -116,7 +117,7 @@ def _switched_before(connection: Connection, timeline: int, manifest: Manifest) 
     try:
         with translated(), connection.transaction():
             row = connection.execute(
-                "SELECT pg_read_file(%s, true)", (f"pg_wal/{timeline:08X}.history",)
+                "SELECT pg_read_file(%s, 0, %s, true)", (f"pg_wal/{timeline:08X}.history", LONGEST_HISTORY)
             ).fetchone()
     except SqlFailed:
         row = None

@@ -3,26 +3,26 @@
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from cartctl.adapters.postgres import Connection, Postgres, sql
+from cartctl.adapters.postgres import Connection, Postgres, SqlFailed, sql, translated
 from cartctl.adapters.postgres.sync_wait import confirm_commits
 from cartctl.adapters.postgres_server.pg_tools import find_tools
 from cartctl.engine.model import Checks, Verdict
 from cartctl.engine.pulse import Pulse
-from cartctl.errors import CheckFailed, StepFailed
+from cartctl.errors import CheckFailed, Refused, StepFailed
 from cartctl.snapshots.create import Subject, jobs_for
 from cartctl.snapshots.data_loss.assessment import Loss
 from cartctl.snapshots.data_loss.database_state import JOURNAL_SCHEMA
 from cartctl.snapshots.manifest.manifest import Manifest
 from cartctl.snapshots.manifest.surroundings import Surroundings, read_surroundings
 from cartctl.snapshots.restore import swap
-from cartctl.snapshots.restore.comparison import compare, fill
+from cartctl.snapshots.restore.comparison import compare, fill, rows_not_dumped
 from cartctl.snapshots.restore.plan import FinalLossCheck, maintenance, refuse_lacking, refuse_unfit
 from cartctl.snapshots.restore.transfer import carry_over, create_database, try_carry_over
 from cartctl.snapshots.storage.entries import OpenDump
@@ -72,6 +72,7 @@ def restore(
             target = subject.database.database(new)
             _fill(target, dump, manifest, pulse, as_role=None if superuser else around.owner)
             _require(target, subject, manifest, pulse, superuser=superuser)
+            not_dumped = _not_dumped(target, manifest, accepted) if there else ()
             if there:
                 _carry_journal(subject.database, target, pulse)
             carry_over(connection, new, around)  # last: its settings would hold for the sessions that restore
@@ -87,7 +88,7 @@ def restore(
             )
             created.append(live)
     with maintenance(subject.database) as connection:  # the one before may have been lost
-        warnings = confirm_commits(partial(maintenance, subject.database), connection)
+        warnings = not_dumped + confirm_commits(partial(maintenance, subject.database), connection)
     rows = sum(table.rows for table in manifest.tables)
     seconds = round(time.monotonic() - began, 3)
     loss = final_check.loss if final_check else Loss()
@@ -106,11 +107,14 @@ def _new_database(connection: Connection, name: str, live: str, around: Surround
     swapped: list[str] = []
     try:
         yield swapped
-    finally:
-        if (
-            not swapped and not connection.closed
-        ):  # without a connection the next restore drops it, by its mark
-            connection.execute(statement.format(sql.Identifier(name)))
+    except BaseException:
+        if not swapped and not connection.closed:
+            with (
+                suppress(SqlFailed),
+                translated(),
+            ):  # a full disk may stop it; then the next restore drops it, by its mark
+                connection.execute(statement.format(sql.Identifier(name)))
+        raise
 
 
 def _fill(target: Postgres, dump: OpenDump, manifest: Manifest, pulse: Pulse, *, as_role: str | None) -> None:
@@ -121,7 +125,7 @@ def _fill(target: Postgres, dump: OpenDump, manifest: Manifest, pulse: Pulse, *,
         if not is_full(failed.message):
             raise
         raise DiskFull(
-            "no space left on the server's disk; the live database is unchanged, the new one was removed",
+            "no space left on the server's disk; the live database is unchanged; the unfinished one is removed, at the latest by the next restore",
             hint=f"Free some space there, then: cartctl snapshot restore {manifest.id}",
         ) from failed
 
@@ -142,6 +146,18 @@ def _require(
             f"What was restored is not what was dumped: {check.name}: {check.observed}, expected {check.expected}.",
             hint="The live database is as it was. Use another snapshot: cartctl snapshot list",
         )
+
+
+def _not_dumped(target: Postgres, manifest: Manifest, accepted: Loss | None) -> tuple[str, ...]:
+    """Rows of extensions' tables that are in no dump. Raises Refused for any, unless every loss is accepted."""
+    with target.session("restore") as connection:
+        lines = tuple(rows_not_dumped(connection, manifest))
+    if lines and accepted is not None:
+        raise Refused(
+            f"rows of extensions' tables are in no dump and would be lost: {'; '.join(lines)}",
+            hint="Accept it with --allow-data-loss: the live database is kept under another name.",
+        )
+    return lines
 
 
 def _carry_journal(live: Postgres, target: Postgres, pulse: Pulse) -> None:
