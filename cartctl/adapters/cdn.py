@@ -27,16 +27,16 @@ class Cloudflare:
     def purge(self) -> str:
         """Purge every cached asset of the zone; the purge's id. Raises PurgeFailed or HttpUnreachable."""
         with effect("cdn.purge"):
-            answer = self._http.send(
+            response = self._http.send(
                 "POST", f"zones/{self._zone}/purge_cache", json={"purge_everything": True}
             )
         try:
-            body = answer.json()
+            body = response.json()
         except BadAnswer as error:
-            raise PurgeFailed(f"Cloudflare answers HTTP {answer.status} and no JSON.") from error
-        if not answer.ok or not isinstance(body, dict) or body.get("success") is not True:
+            raise PurgeFailed(f"Cloudflare answers HTTP {response.status} and no JSON.") from error
+        if not response.ok or not isinstance(body, dict) or body.get("success") is not True:
             raise PurgeFailed(
-                f"Cloudflare refuses the purge (HTTP {answer.status}): {answer.excerpt}",
+                f"Cloudflare refuses the purge (HTTP {response.status}): {response.excerpt}",
                 hint="Check cache.cdn.zone, and that the token may purge its cache.",
             )
         result = body.get("result")

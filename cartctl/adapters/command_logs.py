@@ -54,13 +54,13 @@ class CommandTail:
             self._start()
             self._settle()
         code = self._ended()
-        told = [self._lines.popleft() for _ in range(len(self._lines))]
+        lines = [self._lines.popleft() for _ in range(len(self._lines))]
         if code:
-            last = cut_beginning(b"\n".join(line for _, line in told).decode(errors="replace").strip(), TAIL)
+            last = cut_beginning(b"\n".join(line for _, line in lines).decode(errors="replace").strip(), TAIL)
             raise ProgramFailed(
                 f"{self._name} failed (exit code {code}): {last or 'no message'}", hint="Check logs.command."
             )
-        return [line for line in map(self._line, told) if line is not None]
+        return [line for line in map(self._line, lines) if line is not None]
 
     def close(self) -> None:
         """End the program: asked first, ended after GRACE seconds."""
@@ -106,20 +106,20 @@ class CommandTail:
             self._lines.append((datetime.now(UTC), line.rstrip(b"\r\n")))
 
     def _settle(self) -> None:
-        begun = self._came = time.monotonic()
-        while self._thread.is_alive() and time.monotonic() - begun < self._patience:
+        started = self._came = time.monotonic()
+        while self._thread.is_alive() and time.monotonic() - started < self._patience:
             if time.monotonic() - self._came >= SILENCE:
                 return
             self._thread.join(0.05)
 
-    def _line(self, told: tuple[datetime, bytes]) -> LogLine | None:
+    def _line(self, received: tuple[datetime, bytes]) -> LogLine | None:
         """None for one that was written before the beginning."""
-        came, line = told
-        found = _TIME.match(line)
-        at = _moment(found[0].decode(errors="replace")) if found else None
+        came, line = received
+        match = _TIME.match(line)
+        at = _moment(match[0].decode(errors="replace")) if match else None
         if at is not None and at < self._since:
             return None
-        text = line[found.end() :] if found and at is not None else line
+        text = line[match.end() :] if match and at is not None else line
         stamp = (at or came).astimezone(UTC).isoformat().replace("+00:00", "Z")
         return LogLine(stamp, self._name, "", text.decode(errors="replace").strip())
 

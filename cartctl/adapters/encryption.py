@@ -43,10 +43,10 @@ class Cipher(ABC):
         self._run(self._decrypting(sealed, plain), attend)
 
     def _run(self, arguments: list[str], attend: Attend | None) -> None:
-        found = shutil.which(self.program)
-        if found is None:
+        program = shutil.which(self.program)
+        if program is None:
             raise ConfigError(f"{self.program} is not installed.", hint=f"Debian: apt install {self.package}")
-        run([found, *arguments], {**inherited(), **self._keys()}, attend or for_at_most(LIMIT), umask=UMASK)
+        run([program, *arguments], {**inherited(), **self._keys()}, attend or for_at_most(LIMIT), umask=UMASK)
 
     @property
     def package(self) -> str:

@@ -66,8 +66,8 @@ class ConfigMapFlags:
 
     def read(self) -> Stored:
         """The ConfigMap's keys. Read-only."""
-        kept = self._cluster.settings(self._configmap)
-        return Stored(kept.pop(self._key, None), kept)
+        values = self._cluster.settings(self._configmap)
+        return Stored(values.pop(self._key, None), values)
 
     def write(self, text: str, plain: Mapping[str, str | None], *, expected: str | None) -> None:
         """One write of the ConfigMap. Raises SettingsChanged."""
@@ -110,10 +110,10 @@ class FileFlags:
                     )
                 with effect("flags.write"):
                     self._replace(text)
-        except Timeout as held:
+        except Timeout as timeout:
             raise FlagsUnwritable(
                 f"Somebody else has held {self._path}.lock for {LOCK_SECONDS:g} s.", hint="Try again."
-            ) from held
+            ) from timeout
         except OSError as wrong:
             raise self._failed(wrong) from wrong
 

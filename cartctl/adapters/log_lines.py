@@ -41,15 +41,15 @@ class FileTail:
 
     def read(self) -> list[LogLine]:
         """The lines written since the last reading, by time. Read-only."""
-        found: list[LogLine] = []
+        result: list[LogLine] = []
         for deployment in self._deployments:
             for pod, lines in self._read_all(deployment).items():
                 for line in _after(self._last.get(pod, []), lines):
                     at, _, text = line.partition(" ")
                     if at >= self._begin:
-                        found.append(LogLine(at, pod, deployment, text))
+                        result.append(LogLine(at, pod, deployment, text))
                 self._last[pod] = lines
-        return sorted(found, key=lambda line: line.at)
+        return sorted(result, key=lambda line: line.at)
 
 
 def _after(known: list[str], lines: list[str]) -> list[str]:

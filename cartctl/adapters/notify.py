@@ -93,26 +93,26 @@ class Webhook:
     def _attempt(self, text: str, timeout: float) -> Rejection | None:
         try:
             with effect("notify.post"):
-                answer = self._http.send("POST", self._path, json={"text": text}, timeout=timeout)
+                response = self._http.send("POST", self._path, json={"text": text}, timeout=timeout)
         except HttpUnreachable:  # its sentence holds the address
             return Rejection(f"no response within {timeout:g} s, or no connection", retry=True)
         except HttpRedirected:
             return Rejection("it redirects to another host")
-        return judge(answer)
+        return judge(response)
 
 
-def judge(answer: Response) -> Rejection | None:
+def judge(response: Response) -> Rejection | None:
     """What a response says about the message; None: accepted. Pure.
 
     A status of 2xx is not enough: Teams, Slack's API and others report a failure in the body.
     """
-    if answer.status == TOO_MANY or answer.status >= SERVER_ERROR:
-        after = retry_after(answer.headers.get("retry-after", ""), answer.headers.get("date", ""))
+    if response.status == TOO_MANY or response.status >= SERVER_ERROR:
+        after = retry_after(response.headers.get("retry-after", ""), response.headers.get("date", ""))
         asks = f", asks to wait {after:g} s" if after is not None else ""
-        return Rejection(f"HTTP {answer.status}{asks}", retry=True, after=after)
-    if not answer.ok:
-        return Rejection(f"HTTP {answer.status}{_code_in(answer.body)}")
-    return _failure_in(answer.body)
+        return Rejection(f"HTTP {response.status}{asks}", retry=True, after=after)
+    if not response.ok:
+        return Rejection(f"HTTP {response.status}{_code_in(response.body)}")
+    return _failure_in(response.body)
 
 
 def retry_after(value: str, date: str = "") -> float | None:
@@ -136,18 +136,18 @@ def _failure_in(body: str) -> Rejection | None:
     if text.lower().startswith(_UNDELIVERED):
         status = _STATUS.search(text)
         code = int(status[1]) if status else 0
-        told = f": HTTP error {code}" if code else ""
-        return Rejection(f"message delivery failed{told}", retry=code == TOO_MANY or code >= SERVER_ERROR)
+        detail = f": HTTP error {code}" if code else ""
+        return Rejection(f"message delivery failed{detail}", retry=code == TOO_MANY or code >= SERVER_ERROR)
     if _CODE.fullmatch(text):
         return Rejection(text[:60])
     try:
-        found = json.loads(text) if text.startswith("{") else None
+        document = json.loads(text) if text.startswith("{") else None
     except (ValueError, RecursionError):
         return None
-    if not isinstance(found, dict):
+    if not isinstance(document, dict):
         return None
-    failed = any(found.get(name) is False for name in ("ok", "success")) or bool(found.get("error"))
-    return Rejection(f"the response reports a failure{_code_in(found.get('error'))}") if failed else None
+    failed = any(document.get(name) is False for name in ("ok", "success")) or bool(document.get("error"))
+    return Rejection(f"the response reports a failure{_code_in(document.get('error'))}") if failed else None
 
 
 def _code_in(text: object) -> str:

@@ -93,10 +93,10 @@ class ObjectStore:
         """The names of directories directly below, and of links. Raises StepFailed. Read-only."""
         with self._translated(""):
             try:
-                found = _bounded(LOOK, lambda: self._files.ls(self._root, detail=True, refresh=True))
+                entries = _bounded(LOOK, lambda: self._files.ls(self._root, detail=True, refresh=True))
             except FileNotFoundError:
                 return []
-            names = (str(each["name"]) for each in found if each["type"] != "file" or each.get("islink"))
+            names = (str(each["name"]) for each in entries if each["type"] != "file" or each.get("islink"))
             return sorted(name.rstrip("/").rpartition("/")[2] for name in names)
 
     def is_link(self, name: str) -> bool:

@@ -46,8 +46,8 @@ class PgBackRest:
 
     def info(self, attend: Attend) -> Catalogue:
         """The catalogue. Read-only. Raises ConfigError for a stanza that is not there, StepFailed for no answer."""
-        told = self._run(["info", "--output=json"], attend)
-        return read_catalogue(told, self._stanza)
+        output = self._run(["info", "--output=json"], attend)
+        return read_catalogue(output, self._stanza)
 
     def _run(self, arguments: list[str], attend: Attend) -> str:
         program = shutil.which("pgbackrest")
@@ -58,10 +58,10 @@ class PgBackRest:
         return run([*argv, *arguments], {**inherited(), **own}, attend)
 
 
-def read_catalogue(told: str, name: str) -> Catalogue:
+def read_catalogue(output: str, name: str) -> Catalogue:
     """The catalogue of a stanza in the JSON of `info`. Pure. Raises as `PgBackRest.info`."""
     try:
-        stanza = next((each for each in parse_json(told) if each["name"] == name), None)
+        stanza = next((each for each in parse_json(output) if each["name"] == name), None)
         if stanza is None or stanza["status"]["code"] == 1:  # missing stanza path
             raise ConfigError(
                 f"pgBackRest knows no stanza {name}.",
@@ -75,13 +75,13 @@ def read_catalogue(told: str, name: str) -> Catalogue:
         ) from wrong
 
 
-def _backup(told: dict[str, Any]) -> Backup:
+def _backup(entry: dict[str, Any]) -> Backup:
     return Backup(
-        label=told["label"],
-        stopped=datetime.fromtimestamp(told["timestamp"]["stop"], UTC),
-        bytes=int(told["info"]["size"]),
-        lsn=str((told.get("lsn") or {}).get("stop") or ""),
-        annotation=str((told.get("annotation") or {}).get(ANNOTATION, "")),
+        label=entry["label"],
+        stopped=datetime.fromtimestamp(entry["timestamp"]["stop"], UTC),
+        bytes=int(entry["info"]["size"]),
+        lsn=str((entry.get("lsn") or {}).get("stop") or ""),
+        annotation=str((entry.get("annotation") or {}).get(ANNOTATION, "")),
     )
 
 

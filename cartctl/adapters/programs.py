@@ -84,9 +84,9 @@ class Program:
     def output(self, accepted: Sequence[int] = (0,)) -> str:
         """What it wrote, once it has ended with an `accepted` exit code. Raises ProgramFailed with the end of its stderr."""
         if self._process.returncode not in accepted:
-            told = cut_beginning(_read(self._err).strip(), TAIL)
+            message = cut_beginning(_read(self._err).strip(), TAIL)
             raise ProgramFailed(
-                f"{self.name} failed ({_ending(self._process.returncode)}): {told or 'no message'}"
+                f"{self.name} failed ({_ending(self._process.returncode)}): {message or 'no message'}"
             )
         return _read(self._out)
 
@@ -147,12 +147,12 @@ def running(argv: Sequence[str], environment: Mapping[str, str], *, umask: int =
 @contextmanager
 def streaming(argv: Sequence[str], environment: Mapping[str, str]) -> Iterator[Iterator[bytes]]:
     """The lines a program writes, as it writes them. Raises ProgramFailed at the block's end when it ended badly."""
-    with tempfile.TemporaryFile() as told:
+    with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
             list(argv),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=told,
+            stderr=errors,
             env=dict(environment),
             start_new_session=True,
         )
@@ -164,7 +164,7 @@ def streaming(argv: Sequence[str], environment: Mapping[str, str]) -> Iterator[I
                 process.kill()
                 raise
         if process.returncode != 0:
-            reason = cut_beginning(_read(told).strip(), TAIL) or "no message"
+            reason = cut_beginning(_read(errors).strip(), TAIL) or "no message"
             raise ProgramFailed(f"{Path(argv[0]).name} failed ({_ending(process.returncode)}): {reason}")
 
 

@@ -91,8 +91,8 @@ class RedisCache:
                 return
 
     def _scan(self, cursor: Any, pattern: str) -> tuple[Any, list[bytes]]:
-        found: Any = self._client.scan(cursor, match=pattern, count=SCANNED)
-        following, keys = found
+        reply: Any = self._client.scan(cursor, match=pattern, count=SCANNED)
+        following, keys = reply
         return following, list(keys)
 
     def _refuse_cluster(self) -> None:
@@ -106,8 +106,8 @@ class RedisCache:
     def _is_clustered(self) -> bool:
         """False, too, where the user may not ask."""
         with suppress(NoPermissionError):
-            told: Any = self._client.info("cluster")
-            return bool(told.get("cluster_enabled"))
+            info: Any = self._client.info("cluster")
+            return bool(info.get("cluster_enabled"))
         return False
 
     def _do(self, command: Callable[[], T]) -> T:

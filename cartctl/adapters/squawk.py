@@ -49,10 +49,10 @@ def lint(files: Mapping[str, bytes]) -> list[Finding]:
 
 def _findings(program: Program, paths: Mapping[str, str]) -> list[Finding]:
     try:
-        told = parse_json(program.output(accepted=(0, FOUND)) or "[]")
+        entries = parse_json(program.output(accepted=(0, FOUND)) or "[]")
         return [
             Finding(paths[one["file"]], one["line"] + 1, one["rule_name"], one["message"], one["help"] or "")
-            for one in told
+            for one in entries
         ]
     except MALFORMED as wrong:
         raise StepFailed(

@@ -149,22 +149,22 @@ class Http:
         url = self.base_url + path.lstrip("/") if path else self.base_url.rstrip("/")  # never another host
         if params:
             url = f"{url}{'&' if '?' in url else '?'}{httpx.QueryParams(dict(params))}"
-        begun = time.monotonic()
+        started = time.monotonic()
         limit = self._timeout if timeout is None else timeout
         sent = self._headers(headers or {})
         try:
-            return within(limit, lambda line: self._follow(method, url, json, sent, begun, line))
+            return within(limit, lambda line: self._follow(method, url, json, sent, started, line))
         except DeadlineExceeded as overdue:
             raise _unreachable(url, f"it took longer than {limit:g} s") from overdue
 
     def _follow(
-        self, method: str, url: str, json: Any, headers: Mapping[str, str], begun: float, line: Lifeline
+        self, method: str, url: str, json: Any, headers: Mapping[str, str], started: float, line: Lifeline
     ) -> Response:
         for _ in range(REDIRECTS + 1):
-            answer = self._once(method, url, json, headers, begun, line)
-            target = answer.headers.get("location")
-            if not (300 <= answer.status < 400 and target and method in {"GET", "HEAD"}):  # noqa: PLR2004 - redirects
-                return answer
+            response = self._once(method, url, json, headers, started, line)
+            target = response.headers.get("location")
+            if not (300 <= response.status < 400 and target and method in {"GET", "HEAD"}):  # noqa: PLR2004 - redirects
+                return response
             url = self._same_host(url, target)
         raise HttpUnreachable(f"{mask(url)} redirects more than {REDIRECTS} times.")
 
@@ -194,25 +194,25 @@ class Http:
         )
 
     def _once(
-        self, method: str, url: str, json: Any, headers: Mapping[str, str], begun: float, line: Lifeline
+        self, method: str, url: str, json: Any, headers: Mapping[str, str], started: float, line: Lifeline
     ) -> Response:
         try:
             with (
                 self._client(url) as client,
                 client.stream(
                     method, url, json=json, headers=headers, extensions={"trace": _holding(line)}
-                ) as answer,
+                ) as response,
             ):
-                found = {name.lower(): value for name, value in answer.headers.items()}
-                body = read_body(answer.iter_raw(), found.get("content-encoding", ""), BODY_LIMIT)
+                received = {name.lower(): value for name, value in response.headers.items()}
+                body = read_body(response.iter_raw(), received.get("content-encoding", ""), BODY_LIMIT)
         except BodyTooLarge as error:
             raise HttpUnreachable(f"{mask(url)} answers with more than {BODY_LIMIT // 2**20} MB.") from error
         except BodyInvalid as error:
             raise _unreachable(url, str(error)) from error
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:
             raise _unreachable(url, mask(_reason(error))) from error
-        text = decode(body, found.get("content-type", ""))
-        return Response(answer.status_code, found, text, time.monotonic() - begun)
+        text = decode(body, received.get("content-type", ""))
+        return Response(response.status_code, received, text, time.monotonic() - started)
 
     def _client(self, url: str) -> httpx.Client:
         host = urlsplit(self.base_url).hostname or ""
@@ -253,8 +253,8 @@ def _is_web_address(url: str) -> bool:
 def _holding(line: Lifeline) -> Callable[[str, Mapping[str, Any]], None]:
     """Take every connection that the client opens, as its trace tells, so that a deadline can cut it."""
 
-    def trace(name: str, told: Mapping[str, Any]) -> None:
-        stream = told.get("return_value")
+    def trace(name: str, info: Mapping[str, Any]) -> None:
+        stream = info.get("return_value")
         if name.endswith(("connect_tcp.complete", "start_tls.complete")) and stream is not None:
             line.hold(stream.get_extra_info("socket"))
 

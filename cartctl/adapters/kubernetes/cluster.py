@@ -114,11 +114,11 @@ class Kubernetes:
 
     def ask(self, pod: Pod, path: str, headers: Mapping[str, str]) -> Answer:
         """GET a path of one pod through the API server. Raises ClusterUnreachable."""
-        found: dict[str, Any] | None = self._port_of(pod)
-        port = f":{found['containerPort']}" if found else ""
+        port_entry: dict[str, Any] | None = self._port_of(pod)
+        port = f":{port_entry['containerPort']}" if port_entry else ""
         below = f"proxy/{path.lstrip('/')}"
-        kept = {name: value for name, value in headers.items() if name.lower() != "authorization"}
-        return self.api.ask(self.api.path("", "pods", pod.name + port, below), kept)
+        forwarded = {name: value for name, value in headers.items() if name.lower() != "authorization"}
+        return self.api.ask(self.api.path("", "pods", pod.name + port, below), forwarded)
 
     def logs(self, deployment: str, *, lines: int, failing: bool = False) -> list[str]:
         """The last lines of every pod of a deployment, previous ones of a crashed container included. Read-only."""

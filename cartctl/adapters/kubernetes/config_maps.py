@@ -26,8 +26,8 @@ class Settings:
 
     def get(self, name: str) -> dict[str, str]:
         """The keys; empty when there is no such ConfigMap. Read-only."""
-        found = self._api.find(self._api.path("", "configmaps", name))
-        return dict((found or {}).get("data") or {})
+        item = self._api.find(self._api.path("", "configmaps", name))
+        return dict((item or {}).get("data") or {})
 
     def put(
         self,
@@ -76,33 +76,33 @@ class Settings:
         What holds already when it is tried `again` was written by the attempt whose answer was lost.
         """
         path = self._api.path("", "configmaps", name)
-        found = self._api.find(path)
-        data = (found or {}).get("data") or {}
-        wanted = {key: value for key, value in changes.items() if data.get(key) != value}
-        if not (again and not wanted):
+        item = self._api.find(path)
+        data = (item or {}).get("data") or {}
+        pending = {key: value for key, value in changes.items() if data.get(key) != value}
+        if not (again and not pending):
             _refuse_changed(name, data, expected)
-        if not wanted:
+        if not pending:
             return True
         try:
             with effect("cluster.put_settings"):
-                if found is None:
-                    self._create(name, wanted)
+                if item is None:
+                    self._create(name, pending)
                 else:
-                    meta = {"resourceVersion": found["metadata"]["resourceVersion"]}
-                    self._api.send("PATCH", path, {"metadata": meta, "data": wanted}, content=MERGE_PATCH)
+                    meta = {"resourceVersion": item["metadata"]["resourceVersion"]}
+                    self._api.send("PATCH", path, {"metadata": meta, "data": pending}, content=MERGE_PATCH)
         except ClusterRefused as refused:
-            passing = {CONFLICT} if found is None else {CONFLICT, NOT_FOUND}
+            passing = {CONFLICT} if item is None else {CONFLICT, NOT_FOUND}
             if last or refused.status not in passing:
                 raise
             return False
         return True
 
-    def _create(self, name: str, wanted: Mapping[str, str | None]) -> None:
+    def _create(self, name: str, data: Mapping[str, str | None]) -> None:
         body = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {"name": name, "labels": {"app.kubernetes.io/managed-by": "cartctl"}},
-            "data": wanted,
+            "data": data,
         }
         self._api.send("POST", self._api.path("", "configmaps"), body)
 

@@ -25,9 +25,9 @@ def unready_pods(api: Api, pods: list[dict[str, Any]], template: str) -> list[st
 
 def _reasons(api: Api, pod: Item) -> list[str]:
     status = pod.get("status") or {}
-    found = [*_unscheduled(status), *_containers(status)]
+    reasons = [*_unscheduled(status), *_containers(status)]
     probe = _failed_probe(api, pod)
-    return [*found, *([probe] if probe else [])] or [f"not ready, phase {status.get('phase', 'unknown')}"]
+    return [*reasons, *([probe] if probe else [])] or [f"not ready, phase {status.get('phase', 'unknown')}"]
 
 
 def _unscheduled(status: Item) -> Iterator[str]:

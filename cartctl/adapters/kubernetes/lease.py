@@ -129,7 +129,7 @@ class Lease:
         except CartctlError:
             return  # it falls by itself, after its duration
 
-    def _write(self, seen: Item | None, holder: str) -> bool:
+    def _write(self, current: Item | None, holder: str) -> bool:
         """Write the record on the version that was seen; False when somebody else was quicker."""
         began, stamp = self._clock(), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         spec: dict[str, Any] = {
@@ -137,17 +137,17 @@ class Lease:
             "leaseDurationSeconds": max(1, int(self._duration)),
             "renewTime": stamp,
         }
-        if seen is None or seen["spec"].get("holderIdentity") != holder:
+        if current is None or current["spec"].get("holderIdentity") != holder:
             spec["acquireTime"] = stamp
-            spec["leaseTransitions"] = (seen["spec"].get("leaseTransitions") or 0) + 1 if seen else 0
+            spec["leaseTransitions"] = (current["spec"].get("leaseTransitions") or 0) + 1 if current else 0
         try:
             with effect("cluster.lease"):
-                if seen is None:
+                if current is None:
                     meta = {"name": NAME}
                     body = {"apiVersion": GROUP, "kind": "Lease", "metadata": meta, "spec": spec}
                     self._api.send("POST", self._api.path(GROUP, "leases"), body)
                 else:
-                    version = {"resourceVersion": seen["metadata"]["resourceVersion"]}
+                    version = {"resourceVersion": current["metadata"]["resourceVersion"]}
                     self._api.send(
                         "PATCH", self._path, {"metadata": version, "spec": spec}, content=MERGE_PATCH
                     )

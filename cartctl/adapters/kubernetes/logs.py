@@ -26,15 +26,15 @@ def last_lines(api: Api, pods: list[dict[str, Any]], *, lines: int, failing: boo
     """
     unready = [pod for pod in pods if not is_ready(pod) and not is_ending(pod)]
     chosen = unready[:FAILING_PODS] if failing else pods
-    found: list[str] = []
+    result: list[str] = []
     for pod in chosen:
         for container in _containers(pod):
             if failing and container.ready:
                 continue
             for previous in (True, False) if container.restarts and not container.ready else (False,):
                 query = {"tailLines": str(lines)}
-                found += _text(api, pod["metadata"]["name"], container.name, query, previous=previous)
-    return found
+                result += _text(api, pod["metadata"]["name"], container.name, query, previous=previous)
+    return result
 
 
 class Tail:
@@ -81,8 +81,8 @@ class _Container:
 def _containers(pod: Item) -> list[_Container]:
     """Those that have begun at least once, or tried to."""
     status = pod.get("status") or {}
-    found = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
-    return [_Container(one["name"], one.get("restartCount", 0), bool(one.get("ready"))) for one in found]
+    statuses = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+    return [_Container(one["name"], one.get("restartCount", 0), bool(one.get("ready"))) for one in statuses]
 
 
 def _text(api: Api, pod: str, container: str, query: Mapping[str, str], *, previous: bool) -> list[str]:
@@ -90,9 +90,9 @@ def _text(api: Api, pod: str, container: str, query: Mapping[str, str], *, previ
 
     Where it is the API server itself that is gone, the list that comes next says so.
     """
-    asked = {"container": container, **query, **({"previous": "true"} if previous else {})}
+    parameters = {"container": container, **query, **({"previous": "true"} if previous else {})}
     try:
-        return api.text(api.path("", "pods", pod, "log"), asked).splitlines()
+        return api.text(api.path("", "pods", pod, "log"), parameters).splitlines()
     except (ClusterRefused, ClusterUnreachable):
         return []
 

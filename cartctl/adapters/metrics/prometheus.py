@@ -123,10 +123,10 @@ class PrometheusSource:
         """
         end = time.monotonic() + self._timeout
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="cartctl query") as pool:
-            answers = pool.submit(self._answers, end, pool)
+            results = pool.submit(self._answers, end, pool)
             connections = measured(Metric.DB_CONNECTIONS, self._read_connections)
             try:
-                vectors = answers.result()
+                vectors = results.result()
             except MetricsFailed as failure:
                 vectors = dict.fromkeys(self.queries, failure)
         return {metric: self._reading(metric, vectors, connections) for metric in Metric}
@@ -137,11 +137,11 @@ class PrometheusSource:
         moment = now.at if now else None
         if moment is None:
             raise self._failure("it does not tell its time")
-        asked = {
+        futures = {
             name: pool.submit(_caught, partial(self._query, query, end, moment))
             for name, query in self.queries.items()
         }
-        return {name: answer.result() for name, answer in asked.items()}
+        return {name: result.result() for name, result in futures.items()}
 
     def past_error_rates(self, since: float, until: float) -> list[PastReading]:
         """The error rate between two times (seconds since 1970), oldest first. Raises MetricsFailed."""
@@ -150,11 +150,11 @@ class PrometheusSource:
         names = ("error_rate", "error_rate.requests", "error_rate.timestamp")
         with ThreadPoolExecutor(len(names), thread_name_prefix="cartctl query") as pool:
             ranges = [pool.submit(self._range, self.queries[name], since, until, step, end) for name in names]
-            values, asked, stamps = (one.result() for one in ranges)
+            values, requests, stamps = (one.result() for one in ranges)
         past: dict[float, PastReading] = {}
         for moment, stamp in stamps.items():
             if moment - stamp <= self.window and since <= stamp <= until:
-                past[stamp] = PastReading(stamp, values.get(moment), asked.get(moment))
+                past[stamp] = PastReading(stamp, values.get(moment), requests.get(moment))
         return [past[stamp] for stamp in sorted(past)]
 
     def close(self) -> None:
@@ -178,25 +178,25 @@ class PrometheusSource:
             return connections
 
         def series(name: str) -> list[Series]:
-            found = vectors.get(name, [])
-            if isinstance(found, MetricsFailed):
-                raise found
-            return found
+            vector = vectors.get(name, [])
+            if isinstance(vector, MetricsFailed):
+                raise vector
+            return vector
 
         return measured(metric, lambda: self._measured(metric, series))
 
     def _measured(self, metric: Metric, series: Callable[[str], list[Series]]) -> Reading:
-        found, stamp = series(metric), _single(series(f"{metric}.timestamp"))
-        only, asked = _single(found), _single(series(f"{metric}.requests"))
-        taken = stamp.value if stamp and math.isfinite(stamp.value) else None
+        vector, stamp = series(metric), _single(series(f"{metric}.timestamp"))
+        only, requests = _single(vector), _single(series(f"{metric}.requests"))
+        sampled = stamp.value if stamp and math.isfinite(stamp.value) else None
         at = only.at if only else None
         return Reading(
             metric,
             value=only.value if only else None,
-            at=taken,
-            age=None if taken is None or at is None else at - taken,
-            series=len(found),
-            requests=asked.value if asked else None,
+            at=sampled,
+            age=None if sampled is None or at is None else at - sampled,
+            series=len(vector),
+            requests=requests.value if requests else None,
             top_bucket=self._translated(lambda: top_boundary(series(f"{metric}.buckets"))),
         )
 
@@ -255,24 +255,24 @@ class _OverHttp(requests.adapters.BaseAdapter):
         parts = urlsplit(str(request.url))
         base = urlsplit(self._http.base_url).path
         path = parts.path.removeprefix(base) + (f"?{parts.query}" if parts.query else "")
-        answer = self._http.send(str(request.method), path, timeout=options["timeout"])
+        received = self._http.send(str(request.method), path, timeout=options["timeout"])
         response = requests.Response()
-        response.status_code, response.url, response.request = answer.status, str(request.url), request
+        response.status_code, response.url, response.request = received.status, str(request.url), request
         response.encoding = "utf-8"
-        response.raw = io.BytesIO(answer.body.encode(errors="replace"))
+        response.raw = io.BytesIO(received.body.encode(errors="replace"))
         return response
 
     def close(self) -> None:
         """Nothing is held open."""
 
 
-def _refuse_doubtful(answer: requests.Response, **_: Any) -> None:
+def _refuse_doubtful(response: requests.Response, **_: Any) -> None:
     """The client reads no status, no warning and no partial response, and trusts the shape: here each ends the query."""
     try:
-        body = parse_json(answer.text)
+        body = parse_json(response.text)
     except InvalidInput as error:
-        raise ResponseInvalid(f"HTTP {answer.status_code} without JSON") from error
-    result_of(answer.status_code, body)
+        raise ResponseInvalid(f"HTTP {response.status_code} without JSON") from error
+    result_of(response.status_code, body)
 
 
 def _limit(left: float) -> dict[str, str]:

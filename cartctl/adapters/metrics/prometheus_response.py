@@ -29,8 +29,8 @@ def result_of(status: int, body: Any) -> Any:
     if status != 200 or body.get("status") != "success":  # noqa: PLR2004 - HTTP's OK
         raise ResponseInvalid(f"HTTP {status}: {_words(body.get('error') or body.get('status'))}")
     if warnings := body.get("warnings"):
-        told = "; ".join(map(str, warnings)) if isinstance(warnings, list) else str(warnings)
-        raise ResponseInvalid(f"it warns: {_words(told)}")
+        text = "; ".join(map(str, warnings)) if isinstance(warnings, list) else str(warnings)
+        raise ResponseInvalid(f"it warns: {_words(text)}")
     data = body.get("data")
     if body.get("isPartial") or (isinstance(data, dict) and data.get("isPartial")):
         raise ResponseInvalid("the response is partial")

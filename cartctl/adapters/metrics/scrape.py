@@ -46,12 +46,12 @@ def parse(text: str) -> dict[Key, float]:
     Only their lines are parsed, since a service may export hundreds of thousands of others; without any, the beginning
     is, since a page of HTML is not an empty set of counters.
     """
-    wanted = "\n".join(line for line in text.split("\n") if line.lstrip().startswith(_PREFIXES))
-    wanted = wanted or text[:BEGINNING].rpartition("\n")[0] or text[:BEGINNING]
+    relevant = "\n".join(line for line in text.split("\n") if line.lstrip().startswith(_PREFIXES))
+    relevant = relevant or text[:BEGINNING].rpartition("\n")[0] or text[:BEGINNING]
     try:
         return {
             (sample.name, tuple(sorted(sample.labels.items()))): _counted(sample)
-            for family in text_string_to_metric_families(wanted + "\n")
+            for family in text_string_to_metric_families(relevant + "\n")
             for sample in family.samples
             if sample.name in _WANTED
         }
@@ -170,13 +170,13 @@ class ScrapeSource:
         return age > self.window and (len(self._scrapes) > 2 or age > 2 * self.window)  # noqa: PLR2004 - a pair
 
     def _counters(self, pod: Pod) -> dict[Key, float]:
-        answer = self._cluster.ask(pod, "/metrics", {})
-        if answer.status != 200:  # noqa: PLR2004 - HTTP's OK
-            raise MetricsFailed(f"/metrics answers {answer.status}")
-        return parse(answer.body)
+        response = self._cluster.ask(pod, "/metrics", {})
+        if response.status != 200:  # noqa: PLR2004 - HTTP's OK
+            raise MetricsFailed(f"/metrics answers {response.status}")
+        return parse(response.body)
 
     def _reading(
-        self, metric: Metric, value: float | None, asked: float, top: float | None = None
+        self, metric: Metric, value: float | None, requests: float, top: float | None = None
     ) -> Reading:
         newest = self._scrapes[-1].at
         known = len(self._scrapes) > 1 and value is not None
@@ -186,7 +186,7 @@ class ScrapeSource:
             at=newest,
             age=self._clock() - newest,
             series=1 if known else 0,
-            requests=asked if known else None,
+            requests=requests if known else None,
             top_bucket=top,
         )
 

@@ -62,9 +62,9 @@ def _of_uri(text: str, scheme: re.Match[str]) -> "dict[str, str] | ConfigError":
         return ConfigError(
             "The database's DSN has a % in its user or password that escapes nothing.", hint=ESCAPES
         )
-    kept = without_prisma(query)
-    _require_known(kept)
-    joined = "&".join(f"{key}={value}" for key, value in kept)
+    parameters = without_prisma(query)
+    _require_known(parameters)
+    joined = "&".join(f"{key}={value}" for key, value in parameters)
     plain = f"postgresql://{credentials}{place}{'?' if joined else ''}{joined}"
     return _parsed(plain, f"{FORMS} {ESCAPES}")
 
@@ -73,12 +73,12 @@ def _require_scheme(name: str) -> None:
     if name in _OURS:
         return
     if name.startswith("jdbc:"):
-        told = "The database's DSN is a JDBC address (jdbc:)."
+        message = "The database's DSN is a JDBC address (jdbc:)."
     elif name.partition("+")[0] in _OURS:
-        told = f"The database's DSN names a driver: +{name.partition('+')[2]}."
+        message = f"The database's DSN names a driver: +{name.partition('+')[2]}."
     else:
-        told = f"The database's DSN has the scheme {name}:, which is not PostgreSQL's."
-    raise ConfigError(told, hint="Write postgresql://user:password@host/name.")
+        message = f"The database's DSN has the scheme {name}:, which is not PostgreSQL's."
+    raise ConfigError(message, hint="Write postgresql://user:password@host/name.")
 
 
 def _split(rest: str) -> tuple[str, str]:

@@ -50,14 +50,14 @@ def translated() -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        told = _sentence(error)
+        message = _sentence(error)
         if error.diag.source_function == RLS_CHECK:
             raise RowsHidden(
-                f"Row-level security hides rows from this role, so they cannot be counted or saved: {told}.",
+                f"Row-level security hides rows from this role, so they cannot be counted or saved: {message}.",
                 hint="Connect as a role with BYPASSRLS (ALTER ROLE … BYPASSRLS) or as the table's owner; "
                 "with FORCE ROW LEVEL SECURITY the owner needs BYPASSRLS too.",
             ) from error
-        raise SqlFailed(told, hint=error.diag.message_hint or "", sqlstate=error.sqlstate or "") from error
+        raise SqlFailed(message, hint=error.diag.message_hint or "", sqlstate=error.sqlstate or "") from error
     except UnicodeEncodeError as wrong:
         raise UsageError(f"{wrong.object!a} is not valid UTF-8 text.") from wrong
     except UnicodeDecodeError as wrong:

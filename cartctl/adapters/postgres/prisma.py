@@ -24,8 +24,8 @@ def without_prisma(query: str) -> list[tuple[str, str]]:
     pairs = [(key, value) for key, _, value in (each.partition("=") for each in query.split("&") if each)]
     prisma = any(key in _OWN for key, _ in pairs)
     for key, value in pairs:
-        if told := _refusal(key, unquote(value), prisma=prisma):
-            raise ConfigError(told[0], hint=told[1])
+        if refusal := _refusal(key, unquote(value), prisma=prisma):
+            raise ConfigError(refusal[0], hint=refusal[1])
     return [(key, value) for key, value in pairs if key not in _OWN]
 
 

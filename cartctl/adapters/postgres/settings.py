@@ -58,12 +58,12 @@ def settle(connection: Connection, settings: Mapping[str, str]) -> None:
     A pooler's sessions are the application's too: a setting would stay there, and a lock might be anybody's.
     Raises Refused then.
     """
-    wanted = {**pinned(connection.info.server_version), **settings}
-    each = [_EACH] * len(wanted) + ([] if "synchronous_commit" in settings else [_DURABLE])
+    effective = {**pinned(connection.info.server_version), **settings}
+    each = [_EACH] * len(effective) + ([] if "synchronous_commit" in settings else [_DURABLE])
     query = sql.SQL("SELECT direct, {} FROM (SELECT pg_backend_pid() = %s AS direct) AS server").format(
         sql.SQL(", ").join(each)
     )
-    values = [part for pair in wanted.items() for part in pair]
+    values = [part for pair in effective.items() for part in pair]
     row = connection.execute(query, [*values, connection.info.backend_pid]).fetchone()
     if row is None or not row[0]:
         raise Refused(

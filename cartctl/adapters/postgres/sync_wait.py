@@ -49,16 +49,18 @@ class SyncWait:
 
 
 @contextmanager
-def bounded_sync_wait(look: Look, connection: Connection, limit: float = LIMIT) -> Iterator[SyncWait]:
+def bounded_sync_wait(open_session: Look, connection: Connection, limit: float = LIMIT) -> Iterator[SyncWait]:
     """Around commits on `connection`: their wait for a synchronous standby is cancelled after about `limit` seconds (default LIMIT).
 
-    Once it was, later commits of this session do not wait for a standby any more. `look` is used from another thread;
+    Once it was, later commits of this session do not wait for a standby any more. `open_session` is used from another thread;
     nothing but such a wait is ever cancelled.
     """
     wait = SyncWait(LIMIT if limit is None else limit)
     connection.add_notice_handler(wait.hear)
     pid = connection.info.backend_pid
-    watch = threading.Thread(target=_watch, args=(look, connection, pid, wait), name="sync wait", daemon=True)
+    watch = threading.Thread(
+        target=_watch, args=(open_session, connection, pid, wait), name="sync wait", daemon=True
+    )
     watch.start()
     try:
         yield wait
@@ -85,16 +87,16 @@ def confirm_commits(look: Look, connection: Connection) -> tuple[str, ...]:
     return wait.warnings
 
 
-def _watch(look: Look, connection: Connection, pid: int, wait: SyncWait) -> None:
+def _watch(open_session: Look, connection: Connection, pid: int, wait: SyncWait) -> None:
     """Cancel only what was seen waiting twice, half the limit apart: a commit may have ended in between."""
-    seen = False
+    waited = False
     while not wait._ended.wait(wait.limit / 2):  # noqa: SLF001
-        with suppress(CartctlError), translated(), look() as aside:
+        with suppress(CartctlError), translated(), open_session() as aside:
             waits = aside.execute(_WAITS, (pid,)).fetchone() is not None
-            if waits and seen:
+            if waits and waited:
                 wait.unconfirmed = True
                 connection.cancel_safe()
-            seen = waits
+            waited = waits
 
 
 def _stop_waiting(connection: Connection) -> None:

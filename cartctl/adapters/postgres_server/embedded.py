@@ -118,7 +118,7 @@ class EmbeddedPostgres:
         lines = self._pidfile()
         if not lines or not lines[0].isdigit():
             return None
-        return living(int(lines[0]), lambda words: str(self.data) in words)
+        return living(int(lines[0]), lambda arguments: str(self.data) in arguments)
 
     def _forget_the_dead(self) -> None:
         """Remove the pid file of a server that is gone; its number may belong to somebody else by now."""
@@ -140,8 +140,8 @@ def _without_libpq(command: str, args: Sequence[str], bin_path: Path, **more: An
 
     from cartctl.adapters.postgres.surroundings import without_libpq
 
-    told: str = pgexec(command, args, bin_path, env=without_libpq(os.environ), **more)
-    return told
+    output: str = pgexec(command, args, bin_path, env=without_libpq(os.environ), **more)
+    return output
 
 
 def _own_runtime_directory() -> None:

@@ -122,8 +122,8 @@ class PgTools:
         with streaming([*argv, str(directory)], _environment()) as lines:
             encoding = "UTF8"
             for line in lines:
-                if said := _ENCODING.match(line):
-                    encoding = said[1].decode("ascii")
+                if match := _ENCODING.match(line):
+                    encoding = match[1].decode("ascii")
                 if line.startswith(b"COPY "):
                     yield Rows(line.strip().removesuffix(b";"), lines, encoding)
                     break
@@ -163,14 +163,14 @@ def find_tools(server_version_num: int) -> PgTools:
     Raises ConfigError naming what is needed and what was found. Read-only.
     """
     major = server_version_num // 10000
-    found: dict[str, Path] = {}
+    installed: dict[str, Path] = {}
     for directory in _places(major):
         version = _version(directory)
         if version and version.partition(".")[0] == str(major):
             return PgTools(directory, version)
         if version:
-            found.setdefault(version, directory)
-    names = ", ".join(f"{version} in {place}" for version, place in found.items()) or "none"
+            installed.setdefault(version, directory)
+    names = ", ".join(f"{version} in {place}" for version, place in installed.items()) or "none"
     raise ConfigError(
         f"pg_dump of PostgreSQL {major} is needed for this server; found: {names}.",
         hint=f"Install the client tools of version {major} (Debian: postgresql-client-{major}) or put them on PATH.",
@@ -179,7 +179,7 @@ def find_tools(server_version_num: int) -> PgTools:
 
 def _places(major: int) -> Iterator[Path]:
     """Where tools may be, the likeliest first; distributions keep versions side by side outside PATH."""
-    seen: set[Path] = set()
+    visited: set[Path] = set()
     for place in (
         Path(f"/usr/lib/postgresql/{major}/bin"),
         Path(f"/usr/pgsql-{major}/bin"),
@@ -187,8 +187,8 @@ def _places(major: int) -> Iterator[Path]:
         *_embedded(),
         *_others(),
     ):
-        if place not in seen and all(os.access(place / name, os.X_OK) for name in _NEEDED):
-            seen.add(place)
+        if place not in visited and all(os.access(place / name, os.X_OK) for name in _NEEDED):
+            visited.add(place)
             yield place
 
 
@@ -212,10 +212,10 @@ def _version(directory: Path) -> str | None:
     try:
         with running([str(directory / "pg_dump"), "--version"], _environment()) as program:
             program.wait(ANSWER)
-            words = program.output().split()
+            fields = program.output().split()
     except (OSError, ProgramFailed):
         return None
-    return words[2] if len(words) > 2 else None  # noqa: PLR2004 - pg_dump (PostgreSQL) 15.8
+    return fields[2] if len(fields) > 2 else None  # noqa: PLR2004 - pg_dump (PostgreSQL) 15.8
 
 
 def _environment() -> dict[str, str]:

@@ -56,4 +56,4 @@ def _installed() -> list[int]:
     spec = importlib.util.find_spec(EMBEDDED)
     roots = [Path(root) for root in (spec.submodule_search_locations or ())] if spec else []
     named = (re.fullmatch(r"pginstall(\d*)", path.name) for root in roots for path in root.glob("pginstall*"))
-    return sorted(int(found[1] or UNNUMBERED) for found in named if found)
+    return sorted(int(match[1] or UNNUMBERED) for match in named if match)

@@ -51,8 +51,8 @@ class Processes:
     @reading()
     def deployments(self, *, fresh: bool = False) -> dict[str, Deployment]:  # noqa: ARG002 - always is
         """Every deployment by name. Read-only."""
-        found = self._call("GET", "/deployments")["deployments"]
-        return {name: deployment_of(told) for name, told in found.items()}
+        entries = self._call("GET", "/deployments")["deployments"]
+        return {name: deployment_of(entry) for name, entry in entries.items()}
 
     @reading()
     def images(self) -> list[str]:
@@ -62,7 +62,7 @@ class Processes:
     @reading()
     def pods(self, deployment: str) -> list[Pod]:
         """The pods of a deployment, those that are ending included. Read-only."""
-        return [pod_of(told) for told in self._pods(deployment)]
+        return [pod_of(entry) for entry in self._pods(deployment)]
 
     def set_images(self, deployment: str, images: Mapping[str, str], *, cause: str) -> None:
         """Ask for images by container. Raises UnknownDeployment before anything changes."""
@@ -112,12 +112,12 @@ class Processes:
         """
         path = f"/settings/{quote(name)}"
         for left in reversed(range(ATTEMPTS)):
-            found = self._call("GET", path)
-            _refuse_changed(name, found["data"], expected or {})
+            stored = self._call("GET", path)
+            _refuse_changed(name, stored["data"], expected or {})
             with effect("cluster.put_settings"):
-                answer = self._send("PATCH", path, {"changes": dict(changes), "seen": found["version"]})
-            if answer.status != CONFLICT or not left:
-                checked(answer)
+                response = self._send("PATCH", path, {"changes": dict(changes), "seen": stored["version"]})
+            if response.status != CONFLICT or not left:
+                checked(response)
                 return
 
     def hasten(self, name: str) -> None:
@@ -126,31 +126,33 @@ class Processes:
     @reading()
     def ask(self, pod: Pod, path: str, headers: Mapping[str, str]) -> Answer:
         """GET a path of one pod on its own port. Raises ClusterUnreachable."""
-        port = next((told["port"] for told in self._pods(pod.deployment) if told["name"] == pod.name), None)
+        port = next(
+            (entry["port"] for entry in self._pods(pod.deployment) if entry["name"] == pod.name), None
+        )
         if port is None:
             raise ClusterUnreachable(
                 f"The pod {pod.name} does not run.", hint="Look again: pods come and go."
             )
         try:
-            answer = Http(f"http://127.0.0.1:{port}", timeout=ASK_SECONDS).get(path, headers=dict(headers))
+            response = Http(f"http://127.0.0.1:{port}", timeout=ASK_SECONDS).get(path, headers=dict(headers))
         except HttpUnreachable as error:
             raise ClusterUnreachable(f"The pod {pod.name} does not answer: {error.message}") from error
-        return Answer(answer.status, answer.headers, answer.body)
+        return Answer(response.status, response.headers, response.body)
 
     @reading()
     def logs(self, deployment: str, *, lines: int, failing: bool = False) -> list[str]:
         """The last lines of every pod's log, or of those that are not ready, pod after pod. Read-only."""
-        ready = {told["name"] for told in self._pods(deployment) if told["ready"]} if failing else set()
-        found = self._call("GET", f"/deployments/{quote(deployment)}/logs?lines={lines}")["logs"]
-        return [line for pod, told in found.items() if pod not in ready for line in told]
+        ready = {entry["name"] for entry in self._pods(deployment) if entry["ready"]} if failing else set()
+        logs = self._call("GET", f"/deployments/{quote(deployment)}/logs?lines={lines}")["logs"]
+        return [line for pod, entry in logs.items() if pod not in ready for line in entry]
 
     @reading()
     def unready(self, deployment: str) -> list[str]:
         """Each pod that is neither ready nor ending, with its reason. Read-only."""
         return [
-            f"pod {told['name']}: {told['reason'] or 'not ready'}"
-            for told in self._pods(deployment)
-            if not told["ready"] and not told["ending"]
+            f"pod {entry['name']}: {entry['reason'] or 'not ready'}"
+            for entry in self._pods(deployment)
+            if not entry["ready"] and not entry["ending"]
         ]
 
     def tail(self, selector: str, *, since: float) -> Tail:
@@ -161,11 +163,11 @@ class Processes:
     def obstacles(self, deployments: Iterable[str]) -> list[Obstacle]:
         """Deployments that are paused or do not exist. Read-only."""
         known = self.deployments()
-        found: list[Obstacle] = []
+        obstacles: list[Obstacle] = []
         for name in deployments:
             missing = Obstacle(name, "does not exist", f"there are: {', '.join(known)}")
-            found += known[name].obstacles if name in known else [missing]
-        return found
+            obstacles += known[name].obstacles if name in known else [missing]
+        return obstacles
 
     @reading()
     def revisions(self, deployment: str) -> list[TemplateRevision]:
@@ -210,9 +212,9 @@ class Processes:
         lock = FileLock(path.with_suffix(".lock"), timeout=0, mode=FILE)
         try:
             lock.acquire()
-        except Timeout as held:
+        except Timeout as timeout:
             who = path.read_text(encoding="utf-8") if path.exists() else "another run"
-            raise Locked(f"{who} holds the sandbox's lease.", hint="Wait for it, or end it.") from held
+            raise Locked(f"{who} holds the sandbox's lease.", hint="Wait for it, or end it.") from timeout
         try:
             write_private(path, holder)
             yield HeldByFile()

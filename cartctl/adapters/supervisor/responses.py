@@ -25,47 +25,47 @@ def reading() -> Iterator[None]:
         ) from wrong
 
 
-def checked(answer: Response) -> Any:
+def checked(response: Response) -> Any:
     """The JSON of a success. Raises UnknownDeployment, or ClusterUnreachable with what the supervisor says."""
-    if answer.ok:
-        return answer.json()
-    told = answer.json()
-    if not isinstance(told, dict) or not isinstance(told.get("message"), str):
-        raise ClusterUnreachable(f"The sandbox's supervisor refused: {answer.excerpt}", hint=START)
-    if answer.status == NOT_FOUND or told.get("code") == UNKNOWN:
-        raise UnknownDeployment(told["message"], hint=str(told.get("hint") or ""))
+    if response.ok:
+        return response.json()
+    document = response.json()
+    if not isinstance(document, dict) or not isinstance(document.get("message"), str):
+        raise ClusterUnreachable(f"The sandbox's supervisor refused: {response.excerpt}", hint=START)
+    if response.status == NOT_FOUND or document.get("code") == UNKNOWN:
+        raise UnknownDeployment(document["message"], hint=str(document.get("hint") or ""))
     raise ClusterUnreachable(
-        f"The sandbox's supervisor refused: {told['message']}", hint=str(told.get("hint") or START)
+        f"The sandbox's supervisor refused: {document['message']}", hint=str(document.get("hint") or START)
     )
 
 
-def deployment_of(told: Mapping[str, Any]) -> Deployment:
+def deployment_of(entry: Mapping[str, Any]) -> Deployment:
     """A deployment as the control API describes it."""
     return Deployment(
-        name=told["name"],
-        replicas=told["replicas"],
-        images={container: Image(ref) for container, ref in told["images"].items()},
-        revision=told["revision"],
-        paused=told["paused"],
-        observed=told["observed"],
-        total=told["total"],
-        updated=told["updated"],
-        available=told["available"],
-        failure=told["failure"],
-        obstacles=(Obstacle(told["name"], "is paused", RESUME),) if told["paused"] else (),
+        name=entry["name"],
+        replicas=entry["replicas"],
+        images={container: Image(ref) for container, ref in entry["images"].items()},
+        revision=entry["revision"],
+        paused=entry["paused"],
+        observed=entry["observed"],
+        total=entry["total"],
+        updated=entry["updated"],
+        available=entry["available"],
+        failure=entry["failure"],
+        obstacles=(Obstacle(entry["name"], "is paused", RESUME),) if entry["paused"] else (),
     )
 
 
-def pod_of(told: Mapping[str, Any]) -> Pod:
+def pod_of(entry: Mapping[str, Any]) -> Pod:
     """A pod as the control API describes it."""
     return Pod(
-        name=told["name"],
-        deployment=told["deployment"],
-        ready=told["ready"],
+        name=entry["name"],
+        deployment=entry["deployment"],
+        ready=entry["ready"],
         images={
-            container: Image(image["ref"], image["digest"]) for container, image in told["images"].items()
+            container: Image(image["ref"], image["digest"]) for container, image in entry["images"].items()
         },
-        ending=told["ending"],
-        restarts=told["restarts"],
-        reason=told["reason"],
+        ending=entry["ending"],
+        restarts=entry["restarts"],
+        reason=entry["reason"],
     )

@@ -62,10 +62,10 @@ class Access:
     def headers(self) -> dict[str, str]:
         """What authenticates a request; a token of short life is fetched anew when its time has come."""
         settings: dict[str, Any] = self._configuration.auth_settings()
-        found = {str(each["key"]): str(each["value"]) for each in settings.values() if each["value"]}
-        for value in found.values():
+        headers = {str(each["key"]): str(each["value"]) for each in settings.values() if each["value"]}
+        for value in headers.values():
             register(value.partition(" ")[2] or value)  # without Bearer or Basic
-        return found
+        return headers
 
     def renew(self) -> None:
         """Read the credentials again: the server no longer takes those in hand. Raises ConfigError."""
@@ -107,7 +107,7 @@ def _told(files: str, context: str | None, *, there: bool, wrong: Exception) -> 
         )
     try:
         contexts, _ = list_kube_config_contexts(files)  # type: ignore[no-untyped-call]
-        known = [str(found["name"]) for found in contexts]
+        known = [str(context_entry["name"]) for context_entry in contexts]
     except UNREADABLE:
         return ConfigError(
             f"The kubeconfig {files} cannot be read: {wrong}.", hint="See: kubectl config view"

@@ -91,8 +91,8 @@ class Api:
         items: list[dict[str, Any]] = []
         going = ""
         while True:
-            asked = {**query, "limit": str(PAGE)} | ({"continue": going} if going else {})
-            page = self.get(path, asked)
+            parameters = {**query, "limit": str(PAGE)} | ({"continue": going} if going else {})
+            page = self.get(path, parameters)
             items += page.get("items") or []
             going = page["metadata"].get("continue", "")
             if not going:
@@ -127,10 +127,10 @@ class Api:
             self.access.renew()
             reply = self._transport.once(request)
         if is_status(reply):
-            told = reply.json()
+            status = reply.json()
             if reply.status == FORBIDDEN and not self._is_starting(reply):
-                raise forbidden(told)
-            raise ClusterUnreachable(f"The pod does not answer: {told.get('message', reply.status)}.")
+                raise forbidden(status)
+            raise ClusterUnreachable(f"The pod does not answer: {status.get('message', reply.status)}.")
         return Answer(reply.status, reply.headers, reply.body.decode(errors="replace"))
 
     def stream(

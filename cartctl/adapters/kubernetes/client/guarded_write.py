@@ -54,14 +54,14 @@ def change(
 
 def read(api: Api, path: str) -> dict[str, Any]:
     """An object. Raises UnknownDeployment when there is none."""
-    found: dict[str, Any] | None = api.find(path)
-    if found is None:
+    item: dict[str, Any] | None = api.find(path)
+    if item is None:
         *_, kind, name = path.split("/")
         raise UnknownDeployment(
             f"There is no {kind.removesuffix('s')} {name} in the namespace {api.namespace}.",
             hint=f"See: kubectl get {kind} -n {api.namespace}",
         )
-    return found
+    return item
 
 
 def at_version(item: Item) -> dict[str, Any]:
@@ -79,10 +79,10 @@ def refuse_paused(item: Item) -> None:
         )
 
 
-def _overtaken(api: Api, path: str, seen: Item, refused: ClusterRefused) -> bool:
+def _overtaken(api: Api, path: str, previous: Item, refused: ClusterRefused) -> bool:
     if refused.status == NOT_FOUND:
         return True  # deleted in between: the next reading says so
     if refused.status not in {CONFLICT, INVALID}:
         return False
     newest = api.find(path)
-    return newest is None or newest["metadata"]["resourceVersion"] != seen["metadata"]["resourceVersion"]
+    return newest is None or newest["metadata"]["resourceVersion"] != previous["metadata"]["resourceVersion"]

@@ -57,16 +57,18 @@ def checked(reply: Reply) -> Reply:
     """A success. Raises ClusterForbidden, Unauthorized, ClusterRefused."""
     if reply.status < 300:  # noqa: PLR2004 - HTTP's successes
         return reply
-    told = reply.json() if reply.body.startswith(b"{") else {}
+    status = reply.json() if reply.body.startswith(b"{") else {}
     if is_forbidden(reply):
-        raise forbidden(told)
+        raise forbidden(status)
     if reply.status == UNAUTHORIZED:
         raise Unauthorized(
             "The API server does not take the credentials.",
             hint="Log in again, or look at: kubectl auth whoami",
         )
     raise ClusterRefused(
-        reply.status, str(told.get("reason", "")), f"The API server says {reply.status}: {message_of(reply)}"
+        reply.status,
+        str(status.get("reason", "")),
+        f"The API server says {reply.status}: {message_of(reply)}",
     )
 
 
@@ -74,8 +76,8 @@ def is_forbidden(reply: Reply) -> bool:
     """Whether the user lacks a verb, in the API server's own words."""
     if reply.status != FORBIDDEN or not reply.body.startswith(b"{"):
         return False
-    told = reply.json()
-    return told.get("reason") == "Forbidden" and not _is_quota(told)
+    status = reply.json()
+    return status.get("reason") == "Forbidden" and not _is_quota(status)
 
 
 def is_status(reply: Reply) -> bool:
@@ -83,10 +85,10 @@ def is_status(reply: Reply) -> bool:
     if reply.status < 400 or not reply.body.startswith(b"{"):  # noqa: PLR2004 - HTTP's errors
         return False
     try:
-        told = json.loads(reply.body)
+        document = json.loads(reply.body)
     except ValueError:
         return False
-    return (told.get("kind"), told.get("apiVersion")) == ("Status", "v1")
+    return (document.get("kind"), document.get("apiVersion")) == ("Status", "v1")
 
 
 def message_of(reply: Reply) -> str:
@@ -97,20 +99,20 @@ def message_of(reply: Reply) -> str:
     return text.strip()[:500] or "nothing"
 
 
-def _is_quota(told: Mapping[str, Any]) -> bool:
+def _is_quota(status: Mapping[str, Any]) -> bool:
     """Admission answers 403 too, but says so of the object, not of the user."""
-    return "cannot " not in str(told.get("message", ""))
+    return "cannot " not in str(status.get("message", ""))
 
 
-def forbidden(told: Mapping[str, Any]) -> ClusterForbidden:
+def forbidden(status: Mapping[str, Any]) -> ClusterForbidden:
     """The error for a verb that the role lacks."""
     return ClusterForbidden(
-        f"The cluster forbids it: {told.get('message', 'no reason given')}",
+        f"The cluster forbids it: {status.get('message', 'no reason given')}",
         hint="The Role in runbooks/kubernetes lists every verb that is needed.",
     )
 
 
 def retry_after(reply: Reply) -> float:
     """Seconds the server asks to be left alone; 0.0 when it does not say."""
-    told = reply.headers.get("retry-after", "")
-    return float(told) if told.isdigit() else 0.0
+    value = reply.headers.get("retry-after", "")
+    return float(value) if value.isdigit() else 0.0

@@ -58,28 +58,28 @@ class Transport:
 
     def once(self, request: Request) -> Reply:
         """Ask once. Raises ClusterUnreachable when no answer came whole within its time."""
-        answer = self._open(request, READ)
+        response = self._open(request, READ)
         try:
-            return _reply(answer, answer.read())
+            return _reply(response, response.read())
         except BROKEN as broken:
             raise self._silent(broken) from broken
         finally:
-            answer.release_conn()
+            response.release_conn()
 
     @contextmanager
     def stream(self, request: Request, *, silence: float) -> Iterator[Stream]:
         """An answer as it arrives; `silence` is for how many seconds nothing may come. Raises as `once`, and what `checked` raises."""
-        answer = self._open(request, silence)
+        response = self._open(request, silence)
         try:
-            if answer.status >= 400:  # noqa: PLR2004 - HTTP's errors
-                checked(_reply(answer, answer.read()))
-            yield Stream(answer.stream(2**16, decode_content=True), lambda: _end(answer))
+            if response.status >= 400:  # noqa: PLR2004 - HTTP's errors
+                checked(_reply(response, response.read()))
+            yield Stream(response.stream(2**16, decode_content=True), lambda: _end(response))
         except BROKEN as broken:
             self._gone = self._clock()
             raise ClusterUnreachable(f"The API server's stream broke: {broken}") from broken
         finally:
-            answer.close()
-            answer.release_conn()
+            response.close()
+            response.release_conn()
 
     def _open(self, request: Request, read: float) -> urllib3.BaseHTTPResponse:
         query = f"?{urlencode(request.query)}" if request.query else ""
@@ -108,11 +108,11 @@ class Transport:
         )
 
 
-def _reply(answer: urllib3.BaseHTTPResponse, body: bytes) -> Reply:
-    return Reply(answer.status, {name.lower(): value for name, value in answer.headers.items()}, body)
+def _reply(response: urllib3.BaseHTTPResponse, body: bytes) -> Reply:
+    return Reply(response.status, {name.lower(): value for name, value in response.headers.items()}, body)
 
 
-def _end(answer: urllib3.BaseHTTPResponse) -> None:
+def _end(response: urllib3.BaseHTTPResponse) -> None:
     """A stream that has ended by itself, or that its server has closed, is past ending."""
     with suppress(OSError, ValueError, RuntimeError):
-        answer.shutdown()
+        response.shutdown()

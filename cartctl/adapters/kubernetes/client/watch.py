@@ -130,9 +130,11 @@ class Collection:
                     return
                 event = json.loads(line)
                 if event["type"] == "ERROR":
-                    told = event["object"]
+                    status = event["object"]
                     raise ClusterRefused(
-                        int(told.get("code", 0)), str(told.get("reason", "")), str(told.get("message", ""))
+                        int(status.get("code", 0)),
+                        str(status.get("reason", "")),
+                        str(status.get("message", "")),
                     )
                 self._take(event["type"], event["object"])
 

@@ -25,12 +25,12 @@ class Capacity:
 
     def scalers(self, deployments: Iterable[str]) -> list[str]:
         """`hpa/NAME` where an autoscaler decides a deployment's size, else `deployment/NAME`. Read-only."""
-        known, found = self._autoscalers(), []
+        known, scalers = self._autoscalers(), []
         for name in deployments:
             size = self._workloads.size(name)
             kind = HPA if size and any(scales(one, name) for one in known) else DEPLOYMENT
-            found.append(f"{kind}/{name}")  # an autoscaler leaves a deployment of 0 replicas alone
-        return found
+            scalers.append(f"{kind}/{name}")  # an autoscaler leaves a deployment of 0 replicas alone
+        return scalers
 
     def get(self, name: str) -> int:
         """The size asked for. Raises UnknownDeployment. Read-only."""
@@ -46,8 +46,8 @@ class Capacity:
         kind, bare = _split(name)
         if kind != HPA:
             return None
-        found = self._autoscaler(bare)
-        return str(found["metadata"]["name"]), int(found["spec"]["maxReplicas"])
+        autoscaler = self._autoscaler(bare)
+        return str(autoscaler["metadata"]["name"]), int(autoscaler["spec"]["maxReplicas"])
 
     def set(self, name: str, size: int) -> None:
         """Ask for a size. Raises UnknownDeployment, and Refused for more than an autoscaler allows."""
@@ -69,16 +69,16 @@ class Capacity:
         return sum(owned_by(job, owner) and not _finished(job) for job in jobs)
 
     def _set_minimum(self, deployment: str, size: int) -> None:
-        found = self._autoscaler(deployment)
-        most = int(found["spec"]["maxReplicas"])
+        autoscaler = self._autoscaler(deployment)
+        most = int(autoscaler["spec"]["maxReplicas"])
         if size > most:
             raise Refused(
-                f"The autoscaler {found['metadata']['name']} allows at most {most} replicas, not {size}.",
-                hint=f"Raise its maxReplicas (kubectl edit hpa {found['metadata']['name']}"
+                f"The autoscaler {autoscaler['metadata']['name']} allows at most {most} replicas, not {size}.",
+                hint=f"Raise its maxReplicas (kubectl edit hpa {autoscaler['metadata']['name']}"
                 f" -n {self._api.namespace}), or lower cluster.prewarm.",
             )
         patch = [{"op": "add", "path": "/spec/minReplicas", "value": size}]
-        path = self._api.path(AUTOSCALING, "horizontalpodautoscalers", found["metadata"]["name"])
+        path = self._api.path(AUTOSCALING, "horizontalpodautoscalers", autoscaler["metadata"]["name"])
         change(
             self._api,
             path,
@@ -99,13 +99,13 @@ class Capacity:
         return self._api.path(BATCH, "cronjobs", name)
 
     def _autoscaler(self, deployment: str) -> dict[str, Any]:
-        found = next((one for one in self._autoscalers() if scales(one, deployment)), None)
-        if found is None:
+        autoscaler = next((one for one in self._autoscalers() if scales(one, deployment)), None)
+        if autoscaler is None:
             raise UnknownDeployment(
                 f"No autoscaler scales the deployment {deployment}.",
                 hint=f"See: kubectl get hpa -n {self._api.namespace}",
             )
-        return found
+        return autoscaler
 
     def _autoscalers(self) -> list[dict[str, Any]]:
         return self._api.listing(self._api.path(AUTOSCALING, "horizontalpodautoscalers"))[0]

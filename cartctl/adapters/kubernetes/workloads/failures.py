@@ -36,8 +36,8 @@ class Failures:
         progressing = conditions.get("Progressing", {})
         if progressing.get("reason") == "ProgressDeadlineExceeded":
             return f"ProgressDeadlineExceeded: {progressing.get('message', '')}"
-        found = newest(deployment, replica_sets)
-        own = [pod for pod in pods if found and owned_by(pod, found) and not is_ending(pod)]
+        newest_set = newest(deployment, replica_sets)
+        own = [pod for pod in pods if newest_set and owned_by(pod, newest_set) and not is_ending(pod)]
         return self._of_pods(own) or self._of_creation(meta["uid"], conditions.get("ReplicaFailure", {}))
 
     def _of_pods(self, pods: Iterable[Item]) -> str | None:
@@ -47,8 +47,8 @@ class Failures:
                 reason = waiting(container)
                 if reason in FATAL:
                     return _told(container, str(reason))
-            if told := self._unscheduled(pod["metadata"]["uid"], status):
-                return told
+            if unscheduled := self._unscheduled(pod["metadata"]["uid"], status):
+                return unscheduled
         return None
 
     def _unscheduled(self, uid: str, status: Item) -> str | None:
@@ -59,8 +59,8 @@ class Failures:
 
     def _of_creation(self, uid: str, failure: Item) -> str | None:
         stuck = failure.get("status") == "True"
-        told = f"{failure.get('reason', 'ReplicaFailure')}: {failure.get('message', '')}"
-        return told if self._lasts(uid, stuck=stuck) else None
+        message = f"{failure.get('reason', 'ReplicaFailure')}: {failure.get('message', '')}"
+        return message if self._lasts(uid, stuck=stuck) else None
 
     def _lasts(self, uid: str, *, stuck: bool) -> bool:
         """Whether it has been so for longer than the grace, on our own clock: the cluster's may be another."""

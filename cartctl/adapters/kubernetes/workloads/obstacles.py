@@ -18,25 +18,25 @@ def own_obstacles(item: Item, owner: tuple[str, str] | None) -> tuple[Obstacle, 
     """What is in the way in the deployment itself; `owner` is who keeps it, and the command that pauses that. Pure."""
     meta = item["metadata"]
     name, namespace = meta["name"], meta["namespace"]
-    found = []
+    obstacles = []
     if is_ending(item):
         hint = f"see: kubectl get deployment {name} -n {namespace} -o yaml; apply it again once it is gone"
-        found.append(Obstacle(name, "is being deleted", hint))
+        obstacles.append(Obstacle(name, "is being deleted", hint))
     if item["spec"].get("paused"):
         resume = f"kubectl rollout resume deployment/{name} -n {namespace}"
-        found.append(Obstacle(name, "is paused", resume))
+        obstacles.append(Obstacle(name, "is paused", resume))
     if owner:
-        found.append(Obstacle(name, f"belongs to {owner[0]}, which would revert the change", owner[1]))
-    return tuple(found)
+        obstacles.append(Obstacle(name, f"belongs to {owner[0]}, which would revert the change", owner[1]))
+    return tuple(obstacles)
 
 
 def find_obstacles(api: Api, known: Mapping[str, Deployment], names: Iterable[str]) -> list[Obstacle]:
     """Everything in the way of a change of these deployments. Read-only."""
-    wanted = list(names)
-    found = [*namespace_obstacles(api), *_forbidden(api)]
-    for name in wanted:
-        found += known[name].obstacles if name in known else [_missing(api, name)]
-    return found
+    deployments = list(names)
+    obstacles = [*namespace_obstacles(api), *_forbidden(api)]
+    for name in deployments:
+        obstacles += known[name].obstacles if name in known else [_missing(api, name)]
+    return obstacles
 
 
 def namespace_obstacles(api: Api) -> list[Obstacle]:

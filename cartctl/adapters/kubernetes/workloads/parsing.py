@@ -17,8 +17,8 @@ Item = Mapping[str, Any]
 def containers(template: Item) -> dict[str, str]:
     """Container → image reference, as a pod template or a pod asks for it; the containers that start first included."""
     spec = template["spec"]
-    found = [*(spec.get("initContainers") or []), *spec["containers"]]
-    return {one["name"]: one.get("image", "") for one in found}
+    entries = [*(spec.get("initContainers") or []), *spec["containers"]]
+    return {one["name"]: one.get("image", "") for one in entries}
 
 
 def read_deployment(
@@ -103,19 +103,19 @@ def newest(deployment: Item, replica_sets: Iterable[Item]) -> Item | None:
 
 def available_of_newest(deployment: Item, replica_sets: Iterable[Item]) -> int:
     """Available pods of the deployment's own template; a deployment's status counts those of every template."""
-    found = newest(deployment, replica_sets)
-    return int((found.get("status") or {}).get("availableReplicas", 0)) if found else 0
+    replica_set = newest(deployment, replica_sets)
+    return int((replica_set.get("status") or {}).get("availableReplicas", 0)) if replica_set else 0
 
 
-def read_pod(item: Item, deployment: str, asked: Mapping[str, str]) -> Pod:
+def read_pod(item: Item, deployment: str, requested: Mapping[str, str]) -> Pod:
     """One replica as it runs; `asked` are the references its replica set asks for.
 
     A cluster may rewrite the reference of a pod, for a mirror of its own: what was asked for is what counts.
     """
     status = item.get("status") or {}
-    told = _statuses(status)
+    statuses = _statuses(status)
     images = {
-        name: Image(asked.get(name, ref), _digest(told.get(name, {}).get("imageID", "")))
+        name: Image(requested.get(name, ref), _digest(statuses.get(name, {}).get("imageID", "")))
         for name, ref in containers(item).items()
     }
     return Pod(
@@ -125,7 +125,7 @@ def read_pod(item: Item, deployment: str, asked: Mapping[str, str]) -> Pod:
         images=images,
         ending=is_ending(item),
         restarts=sum(one.get("restartCount", 0) for one in status.get("containerStatuses") or []),
-        reason=next((reason for reason in map(waiting, told.values()) if reason), None),
+        reason=next((reason for reason in map(waiting, statuses.values()) if reason), None),
     )
 
 
@@ -161,5 +161,5 @@ def _statuses(status: Item) -> dict[str, Item]:
 def _digest(image_id: str) -> str | None:
     """The digest of what runs: registries' images end in @sha256:…, those loaded onto a node are sha256:… alone."""
     _, at, digest = image_id.rpartition("@")
-    found = digest if at else image_id.rpartition("://")[2]
-    return found if found.startswith("sha256:") else None
+    candidate = digest if at else image_id.rpartition("://")[2]
+    return candidate if candidate.startswith("sha256:") else None

@@ -30,17 +30,17 @@ def image_patch(item: Item, images: Mapping[str, str], cause: str) -> list[dict[
             f"Deployment {name} has no container {', '.join(missing)}.",
             hint=f"It has {', '.join(sorted(there))}.",
         )
-    wanted = {container: ref for container, ref in images.items() if there[container] != ref}
-    if not wanted:
+    changed = {container: ref for container, ref in images.items() if there[container] != ref}
+    if not changed:
         return None
     operations = [at_version(item)]
     for kind in KINDS:
         for at, container in enumerate(item["spec"]["template"]["spec"].get(kind) or []):
-            if container["name"] in wanted:
+            if container["name"] in changed:
                 place = f"/spec/template/spec/{kind}/{at}"
                 operations += [
                     {"op": "test", "path": f"{place}/name", "value": container["name"]},
-                    {"op": "replace", "path": f"{place}/image", "value": wanted[container["name"]]},
+                    {"op": "replace", "path": f"{place}/image", "value": changed[container["name"]]},
                 ]
     return [*operations, _cause(item, cause)]
 

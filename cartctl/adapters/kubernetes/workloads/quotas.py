@@ -62,16 +62,16 @@ def _needs(deployments: Iterable[tuple[Item, int]]) -> Needs:
 
 def _of_pod(spec: Item) -> Needs:
     """What one pod counts for. A request that is missing is the limit, as the server defaults it."""
-    found: Needs = {"pods": Decimal(1), "count/pods": Decimal(1)}
+    needs: Needs = {"pods": Decimal(1), "count/pods": Decimal(1)}
     for kind in ("requests", "limits"):
         own = _sum(spec["containers"], kind)
         first = [_amounts(one, kind) for one in spec.get("initContainers") or []]
         for resource in {*own, *(name for one in first for name in one)}:
             amount = max([own.get(resource, Decimal(0)), *(one.get(resource, Decimal(0)) for one in first)])
-            found[f"{kind}.{resource}"] = amount
+            needs[f"{kind}.{resource}"] = amount
             if kind == "requests":
-                found[resource] = amount
-    return found
+                needs[resource] = amount
+    return needs
 
 
 def _sum(containers: Iterable[Item], kind: str) -> dict[str, Decimal]:

@@ -44,8 +44,8 @@ class Templates:
     def current(self, deployment: str) -> str:
         """The hash of the template requested now, as its replica set is named; "" before there is one. Read-only."""
         item = read(self._api, self._path(deployment))
-        found = newest(item, self._sets())
-        return _hash(found) if found else ""
+        replica_set = newest(item, self._sets())
+        return _hash(replica_set) if replica_set else ""
 
     def revisions(self, deployment: str) -> list[TemplateRevision]:
         """Every template that a replica set still has, oldest first. Raises UnknownDeployment. Read-only."""
@@ -69,11 +69,13 @@ class Templates:
     def changes(self, deployment: str, template: str) -> list[str]:
         """What the current template has otherwise than that one, images left out, in words. Read-only."""
         item = read(self._api, self._path(deployment))
-        found = next((one for one in self._sets() if owned_by(one, item) and _hash(one) == template), None)
-        if found is None:
+        replica_set = next(
+            (one for one in self._sets() if owned_by(one, item) and _hash(one) == template), None
+        )
+        if replica_set is None:
             return ["the pod template"]
         return changed_fields(
-            bare_template(found["spec"]["template"]), bare_template(item["spec"]["template"])
+            bare_template(replica_set["spec"]["template"]), bare_template(item["spec"]["template"])
         )
 
     def go_to(self, deployment: str, template: str) -> None:
@@ -81,16 +83,16 @@ class Templates:
 
         def decide(item: Item) -> Any:
             own = (one for one in self._sets() if owned_by(one, item))
-            found = next((one for one in own if _hash(one) == template), None)
-            if found is None:
+            replica_set = next((one for one in own if _hash(one) == template), None)
+            if replica_set is None:
                 raise UnknownDeployment(
                     f"Deployment {deployment} no longer has the pod template to go back to.",
                     hint="Its revisionHistoryLimit has removed it: set the image by name, with"
                     f" kubectl set image deployment/{deployment} CONTAINER=IMAGE -n {self._api.namespace}",
                 )
             refuse_paused(item)
-            same = same_template(found["spec"]["template"], item["spec"]["template"])
-            return None if same else revision_patch(item, found)
+            same = same_template(replica_set["spec"]["template"], item["spec"]["template"])
+            return None if same else revision_patch(item, replica_set)
 
         self._put(
             change(self._api, self._path(deployment), decide, name="cluster.set_template", clock=self._clock)

@@ -54,10 +54,10 @@ class Workloads:
 
     def deployments(self, *, fresh: bool = False) -> dict[str, Deployment]:
         """Every deployment by name. Raises ConfigError for a namespace that does not exist. Read-only."""
-        found = self._deployments.items(fresh=fresh)
-        if not found:
+        items = self._deployments.items(fresh=fresh)
+        if not items:
             self._require_namespace()
-        return {name: self._told(item) for name, item in found.items()}
+        return {name: self._told(item) for name, item in items.items()}
 
     def pods(self, deployment: str) -> list[Pod]:
         """A deployment's pods as they are at this moment, ending ones included. Read-only."""
@@ -76,8 +76,8 @@ class Workloads:
         """Pods that are not gone; at least 1 while the controller has not seen the newest size. Read-only."""
         item = read(self._api, self._path(deployment))
         status = item.get("status") or {}
-        seen = status.get("observedGeneration", 0) >= item["metadata"].get("generation", 0)
-        return max(len(self.raw_pods(item)), int(status.get("replicas", 0)), 0 if seen else 1)
+        observed = status.get("observedGeneration", 0) >= item["metadata"].get("generation", 0)
+        return max(len(self.raw_pods(item)), int(status.get("replicas", 0)), 0 if observed else 1)
 
     def set_images(self, deployment: str, images: Mapping[str, str], *, cause: str) -> None:
         """Ask for images. Raises UnknownDeployment, and Refused for a paused deployment."""
@@ -129,12 +129,12 @@ class Workloads:
 
     def _told(self, item: Item) -> Deployment:
         owner = self._owner(item)
-        told = read_deployment(item, failure=None, owner=owner, obstacles=own_obstacles(item, owner))
-        if told.complete:
-            return told
+        deployment = read_deployment(item, failure=None, owner=owner, obstacles=own_obstacles(item, owner))
+        if deployment.complete:
+            return deployment
         sets = self._replica_sets.items().values()
         failure = self._failures.find(item, sets, self._pods.items().values())
-        return replace(told, failure=failure, available=available_of_newest(item, sets))
+        return replace(deployment, failure=failure, available=available_of_newest(item, sets))
 
     def _owner(self, item: Item) -> tuple[str, str] | None:
         return None if self._force_owned else find_owner(item, self._known_autoscalers())
@@ -152,10 +152,10 @@ class Workloads:
     def _require_namespace(self) -> None:
         """A list in a namespace that does not exist is empty, and no error."""
         try:
-            found = self._api.find(f"/api/v1/namespaces/{self._api.namespace}")
+            namespace = self._api.find(f"/api/v1/namespaces/{self._api.namespace}")
         except ClusterForbidden:
             return
-        if found is None:
+        if namespace is None:
             raise ConfigError(
                 f"There is no namespace {self._api.namespace}.",
                 hint="Set cluster.namespace to one that exists.",
@@ -166,10 +166,10 @@ class Workloads:
         return read_pod(item, deployment["metadata"]["name"], containers(replica_set["spec"]["template"]))
 
 
-def selector(told: Item) -> str:
+def selector(specification: Item) -> str:
     """A label selector as a query takes it."""
-    parts = [f"{key}={value}" for key, value in (told.get("matchLabels") or {}).items()]
-    for one in told.get("matchExpressions") or []:
+    parts = [f"{key}={value}" for key, value in (specification.get("matchLabels") or {}).items()]
+    for one in specification.get("matchExpressions") or []:
         key, values = one["key"], ",".join(one.get("values") or [])
         written = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key}
         parts.append(written.get(one["operator"], f"!{key}"))
