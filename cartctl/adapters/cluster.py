@@ -63,8 +63,8 @@ class Image:
         return self.same_as(requested) and (not digests or self.digest in {None, *digests})
 
     @property
-    def told(self) -> str:
-        """The reference, with the digest where it is known."""
+    def detailed(self) -> str:
+        """The reference, with the digest if known."""
         return f"{self.ref} ({self.digest})" if self.digest else self.ref
 
     @property

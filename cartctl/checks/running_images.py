@@ -39,6 +39,6 @@ def _running(pods: Mapping[str, Image | None], recorded: Image) -> CheckResult:
     if not others:
         return passed(f"{recorded.ref} in {len(pods)} pods")
     observed = ", ".join(
-        f"{pod} runs {runs.told if runs else 'no such container'}" for pod, runs in others.items()
+        f"{pod} runs {runs.detailed if runs else 'no such container'}" for pod, runs in others.items()
     )
-    return failed(observed, recorded.told, "Roll back again, or see why the release was not reverted.")
+    return failed(observed, recorded.detailed, "Roll back again, or see why the release was not reverted.")

@@ -1,4 +1,4 @@
-"""Stopping a run at once, on a second signal: what it leaves in place is told in words, and it can be resumed."""
+"""Immediate stop of a run, on a second signal: reports what stays in place; the run can be resumed."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -14,15 +14,15 @@ from cartctl.engine.signals import stopped
 from cartctl.engine.state import RUN, State
 from cartctl.errors import Interrupted
 
-LONGEST = 40  # characters of one value; a longer one is left to the journal
+LONGEST = 40  # characters of one value; longer values are only in the journal
 
 
 @dataclass(frozen=True, slots=True)
 class Stopping:
-    """A run that may be stopped at once.
+    """A run that can be stopped immediately.
 
-    `words` says by a step's key what its change means while it is in place, `next_command` how to go on or back, and
-    `changed` whether the run has changed anything.
+    `words` describes each step's change by its key, `next_command` resumes the run or rolls it back, and `changed` tells
+    whether the run has changed anything.
     """
 
     state: State
@@ -33,7 +33,7 @@ class Stopping:
 
     @contextmanager
     def at_once(self, pulse: Pulse) -> Iterator[None]:
-        """Around the run. Raises Interrupted, with what remains and the next command, when a second signal ends the block.
+        """Guard a run. On a second signal, raise Interrupted with what stays in place and the next command.
 
         The run stays open then, unless it has changed nothing.
         """
@@ -42,7 +42,7 @@ class Stopping:
             yield
         except KeyboardInterrupt:
             stop = self._stop(pulse)
-            with suppress(Exception):  # what remains is told also where no journal takes it
+            with suppress(Exception):  # report what stays in place even if no journal is writable
                 self._journal_end(stop)
             raise stop from None
         finally:
@@ -63,7 +63,7 @@ class Stopping:
 def describe_remaining(state: State, descriptions: Mapping[str, str]) -> str:
     """The changes of a run that are not reverted, newest last: `descriptions` says what each step's change means. Pure."""
     left = [_one(evidence, descriptions.get(key, key)) for key, evidence in state.evidence.items()]
-    return f"Still in place: {'; '.join(left)}." if left else "Nothing that it changed is in place."
+    return f"Still in place: {'; '.join(left)}." if left else "None of its changes is in place."
 
 
 def _one(evidence: Evidence, word: str) -> str:

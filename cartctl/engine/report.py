@@ -1,4 +1,4 @@
-"""What a run came to, from its events alone: the last line of NDJSON, the summary, the history."""
+"""The report of a run, computed from its events alone: last NDJSON line, summary, history."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -49,9 +49,9 @@ class RunReport:
     message: str = ""
     next_command: str = ""
     warnings: tuple[str, ...] = field(default=())
-    asked: Mapping[str, Any] = field(default_factory=dict)  # what the run was asked for, as its plan keeps it
+    asked: Mapping[str, Any] = field(default_factory=dict)  # the run's options, as its plan stores them
     not_notified: tuple[NotNotified, ...] = ()
-    saved_rows: str | None = None  # the directory of the rows that it saved before they went
+    saved_rows: str | None = None  # the directory of the rows that it saved before deleting them
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +66,17 @@ class History:
 def report(events: list[Event]) -> RunReport:
     """The report of one run; an unfinished one has the outcome `unfinished` and exit code 5. Raises DamagedJournal."""
     if not events:
-        raise DamagedJournal("The journal", "it holds no events")
+        raise DamagedJournal("The journal", "it has no events")
     try:
         return _report(events)
     except MALFORMED as wrong:
         raise DamagedJournal(
-            f"The journal of run {events[0].run}", "its events have an unknown form"
+            f"The journal of run {events[0].run}", "its events have an unknown format"
         ) from wrong
 
 
 def unreadable(run: str, damage: DamagedJournal) -> RunReport:
-    """What stands for a run in the history whose events cannot be read; `message` says why."""
+    """The history entry of a run whose events cannot be read; `message` says why."""
     return RunReport(run, "", "unreadable", damage.exit_code, 0.0, None, (), message=damage.message)
 
 
@@ -96,7 +96,7 @@ def _report(events: list[Event]) -> RunReport:
         plan=state.plan,
         started_at=started.at,
         message=str(data.get("message", "")),
-        next_command=str(data.get("next_command", "" if end else _ways_on(state))),
+        next_command=str(data.get("next_command", "" if end else _next_commands(state))),
         warnings=tuple(dict.fromkeys((*_remarks(events), *data.get("warnings", ())))),
         asked=dict(started.data.get("asked", {})),
         not_notified=tuple(_not_notified(events)),
@@ -112,13 +112,13 @@ def _not_notified(events: Iterable[Event]) -> Iterator[NotNotified]:
 
 
 def saved_rows(results: Mapping[str, Any]) -> str | None:
-    """Where a run's Actions saved rows before they dropped or replaced them; None where they saved none. Pure."""
+    """The directory in which a run's Actions saved rows before dropping or replacing them, or None. Pure."""
     dropped, restored = results.get("database") or {}, results.get("carts.restore") or {}
     return dropped.get("saved") or restored.get("replaced")
 
 
 def _remarks(events: Iterable[Event]) -> Iterator[str]:
-    """What reverts said about the changes of others that they kept, and what Actions say of what they did."""
+    """Remarks of reverts about external modifications that they kept, and warnings of Actions."""
     for event in events:
         result = event.data.get("result")
         if event.event == "applied" and isinstance(result, Mapping) and "verdict" not in result:
@@ -128,7 +128,7 @@ def _remarks(events: Iterable[Event]) -> Iterator[str]:
 
 
 def downtime(events: Iterable[Event]) -> float | None:
-    """Seconds between asking for maintenance and its proven end, summed; None when there was none."""
+    """Total seconds from requesting maintenance until it was verified to be off; None without maintenance."""
     total, since = None, None
     for event in events:
         if event.event == "intended" and event.data.get("kind") == "maintenance":
@@ -145,12 +145,12 @@ def _steps(events: Iterable[Event]) -> Iterator[StepReport]:
         if event.key not in {RUN, "stop", "lock"} and event.event in _ENDS:
             before = last.get(event.key)
             undone = before is not None and before.outcome == "failed" and event.event == "restored"
-            outcome = "failed" if undone else event.event  # that it was put back is the run's outcome
+            outcome = "failed" if undone else event.event  # that it was reverted is part of the run's outcome
             last[event.key] = StepReport(event.key, outcome, float(event.data.get("seconds", 0.0)))
     yield from last.values()
 
 
-def _ways_on(state: State) -> str:
+def _next_commands(state: State) -> str:
     if state.plan == "rollback":
         return "cartctl rollback"
     if state.plan == "rollout":

@@ -1,7 +1,7 @@
-"""Ctrl-C, SIGTERM and SIGHUP, the same in every command: the first stops at a safe point, the second at once.
+"""Ctrl-C, SIGTERM and SIGHUP, the same in every command: the first stops at a safe point, the second immediately.
 
-Within `interruptible` the first signal alarms the pulse; elsewhere (a prompt, loading, a short command) it ends the command. A
-thread hears signals through a pipe that the operating system writes to, so that also a command that is busy in a library
+Within `interruptible` the first signal raises an alarm on the pulse; elsewhere (a prompt, loading, a short command) it ends
+the command. A thread receives signals through the wakeup pipe, so that even a command that is busy in a library
 acknowledges one within a second. A signal that was ignored at start (`nohup`, a background job) stays ignored.
 """
 
@@ -22,12 +22,8 @@ ENDS: dict[int, type[Interrupted]] = {
     signal.SIGTERM: Terminated,
     signal.SIGHUP: HungUp,
 }
-PATIENCE = (
-    1.0  # seconds after which a command that does not end at once is told about by the listening thread
-)
-GRACE = (
-    10.0  # seconds that such a command has to give back what it holds (a scratch server) before it is ended
-)
+PATIENCE = 1.0  # seconds until the listening thread reports a command that has not ended
+GRACE = 10.0  # seconds that such a command has to clean up (a scratch server) before it is terminated
 
 Report = Callable[[Interrupted], None]
 
@@ -37,11 +33,11 @@ class StopNow(KeyboardInterrupt):
 
 
 class Signals:
-    """The signals of one process. `report` tells why a command ends; the main thread installs and restores."""
+    """The signal handlers of one process. `report` shows why a command ends; the main thread installs and restores."""
 
     def __init__(self, report: Report) -> None:
         self.pulses: list[Pulse] = []
-        self.received: int | None = None  # the signal that counts: the first
+        self.received: int | None = None  # the first signal
         self._report = report
         self._count = 0
         self._shields = 0
@@ -56,7 +52,7 @@ class Signals:
         threading.Thread(target=self._listen, name="signals", daemon=True).start()
 
     def restore(self) -> None:
-        """Leave signals to whoever had them; the listening thread ends."""
+        """Restore the previous handlers; the listening thread ends."""
         for number, handler in self._restore.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(self._wakeup)
@@ -64,20 +60,20 @@ class Signals:
         self._restored = True
 
     def cause(self) -> Interrupted | None:
-        """Why the command ends, once a signal came: its exit code is 128 + the signal's number."""
+        """Why the command ends, once a signal has arrived: its exit code is 128 + the signal's number."""
         if self.received is None:
             return None
         return ENDS[self.received](f"Stopped by {signal.Signals(self.received).name}.")
 
     def reported(self) -> bool:
-        """Whether the end was told already; from now on it counts as told."""
+        """Whether the end has already been reported; marks it as reported."""
         reported = self._reported.is_set()
         self._reported.set()
         return reported
 
     @contextmanager
     def shielded(self) -> Iterator[None]:
-        """A block that StopNow does not cut in two; it is raised at the block's end."""
+        """A block that StopNow does not interrupt; it is raised at the end of the block."""
         self._shields += 1
         try:
             yield
@@ -88,24 +84,24 @@ class Signals:
                 raise StopNow
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
-        """In the main thread, between two of its instructions."""
+        """Runs in the main thread, between two of its instructions."""
         self.received = self.received or number
         self._count += 1
         if self._count == 1 and self.pulses:
-            return  # the listening thread raises the alarm: this one may hold the pulse's own locks
+            return  # the listening thread raises the alarm: this thread may hold the pulse's lock
         if self._shields:
             self._postponed = True
             return
         raise StopNow
 
     def _listen(self) -> None:
-        heard = 0
+        count = 0
         while number := os.read(self._reading, 1):
             if number[0] not in self._restore:
                 continue  # a child that ended
-            heard += 1
+            count += 1
             self.received = self.received or number[0]
-            if heard == 1 and self.pulses:
+            if count == 1 and self.pulses:
                 self._stop_soon(self.pulses[-1], number[0])
             else:
                 threading.Thread(target=self._end, name="signals end", daemon=True).start()
@@ -116,13 +112,13 @@ class Signals:
         again = (
             "press Ctrl-C again" if number == signal.SIGINT else f"send {signal.Signals(number).name} again"
         )
-        with suppress(Exception):  # a terminal that is gone
+        with suppress(Exception):  # the terminal may be closed
             sys.stderr.write(f"stopping{after}; {again} to stop now\n")
             sys.stderr.flush()
         pulse.alarm(ENDS[number](f"Stopped by {signal.Signals(number).name}."))
 
     def _end(self) -> None:
-        """Tell what remains when the main thread does not; end the process when it does not end."""
+        """Report what stays in place if the main thread does not; terminate the process if it does not end."""
         remaining = self.pulses[-1].remaining if self.pulses else None
         cause = remaining() if remaining else self.cause()
         time.sleep(PATIENCE)
@@ -136,18 +132,18 @@ class Signals:
 
 
 def stopped(message: str, *, hint: str = "") -> Interrupted:
-    """The error of a command that ends now, with the exit code of the signal that came (130 where none is known)."""
+    """The error of a command that ends now, with the exit code of the received signal (130 if unknown)."""
     number = _installed.received if _installed else None
     return ENDS[number or signal.SIGINT](message, hint=hint)
 
 
 def stop_cause() -> Interrupted | None:
-    """Why a command that was stopped ends; None where no signal came."""
+    """Why a stopped command ends; None without a signal."""
     return _installed.cause() if _installed else None
 
 
 def already_reported() -> bool:
-    """Whether the end of a stopped command was told by the listening thread; from now on it counts as told."""
+    """Whether the listening thread has already reported the end of a stopped command; marks it as reported."""
     return _installed is not None and _installed.reported()
 
 
@@ -155,7 +151,7 @@ _installed: Signals | None = None
 
 
 def install(report: Report) -> Signals:
-    """Take the signals for the whole process. Main thread only."""
+    """Install the signal handlers for the whole process. Main thread only."""
     global _installed  # noqa: PLW0603 - signals are the process's
     _installed = Signals(report)
     return _installed
@@ -185,7 +181,7 @@ def interruptible(pulse: Pulse) -> Iterator[None]:
 
 @contextmanager
 def unstoppable() -> Iterator[None]:
-    """A block that a second signal does not cut in two: what was committed is also told."""
+    """A block that a second signal does not interrupt: what was committed is also reported."""
     if _installed is None:
         yield
         return
@@ -194,7 +190,7 @@ def unstoppable() -> Iterator[None]:
 
 
 def _end_children() -> None:
-    """Programs run in sessions of their own: nobody else would end them."""
+    """Terminate child programs; they run in their own sessions, so nothing else would."""
     if "cartctl.adapters.programs" in sys.modules:
         from cartctl.adapters.programs import end_all
 

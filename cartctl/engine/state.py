@@ -1,4 +1,4 @@
-"""A run's state: the fold of its events, and nothing else."""
+"""A run's state, folded from its events."""
 
 import secrets
 from collections.abc import Iterable, Mapping
@@ -19,19 +19,19 @@ def new_run_id() -> str:
 
 @dataclass(slots=True)
 class State:
-    """What is known of a run. Build it with `fold`."""
+    """The state of a run. Build it with `fold`."""
 
     run: str
     started: Event | None = None
-    evidence: dict[str, Evidence] = field(default_factory=dict)  # Changes intended and not put back, in order
+    evidence: dict[str, Evidence] = field(default_factory=dict)  # Changes intended and not reverted, in order
     done: dict[str, str] = field(default_factory=dict)  # step key → the event that ended it
-    results: dict[str, Any] = field(default_factory=dict)  # Action key → what it made
+    results: dict[str, Any] = field(default_factory=dict)  # Action key → its result
     touched: dict[str, Evidence] = field(
         default_factory=dict
-    )  # its own Changes ever intended, put back or not
+    )  # all of its own intended Changes, reverted or not
     undoing: bool = False
     undo_failed: dict[str, str] = field(default_factory=dict)
-    failed: str | None = None  # what turned the run back
+    failed: str | None = None  # why the run rolled back
     outcome: str | None = None
 
     @property
@@ -41,30 +41,30 @@ class State:
 
     @property
     def of(self) -> str | None:
-        """The run that this one takes back."""
+        """The run that this one rolls back."""
         return self.started.data.get("of") if self.started else None
 
     @property
     def inherited(self) -> dict[str, Evidence]:
-        """The evidence that a rollback began with, also of what it has reverted since; before it begins, what it holds."""
+        """The evidence that a rollback started with, including what it has reverted since; before it starts, its current evidence."""
         if self.started is None:
             return dict(self.evidence)
-        return {key: _kept(values) for key, values in self.started.data.get("evidence", {}).items()}
+        return {key: _to_evidence(values) for key, values in self.started.data.get("evidence", {}).items()}
 
     @property
     def finished(self) -> bool:
-        """A final state never changes."""
+        """Whether the run has ended; its state no longer changes then."""
         return self.outcome is not None
 
     def take(self, event: Event) -> None:
-        """Fold one more event in."""
+        """Apply one more event."""
         match event.key, event.event:
             case _ if self.finished:
                 return
             case "run", "started":
                 self.started = event
                 self.evidence |= {
-                    key: _kept(values) for key, values in event.data.get("evidence", {}).items()
+                    key: _to_evidence(values) for key, values in event.data.get("evidence", {}).items()
                 }
             case "run", "undoing":
                 self.undoing, self.failed = True, str(event.data.get("cause", ""))
@@ -81,19 +81,19 @@ class State:
                 self.undo_failed[event.key] = str(event.data.get("message", ""))
 
     def inherit(self, earlier: "State") -> None:
-        """Take over what another run has moved and not put back, and what it has made."""
+        """Take over another run's open evidence and results."""
         self.evidence = {**earlier.evidence, **self.evidence}
         self.results = {**earlier.results, **self.results}
 
     def held(self) -> dict[str, Any]:
-        """The open evidence as JSON, as the first event of a run that takes it over keeps it."""
+        """The open evidence as JSON, for the first event of the run that inherits it."""
         return {key: asdict(evidence) for key, evidence in self.evidence.items()}
 
     def _intend(self, key: str, data: Mapping[str, Any]) -> None:
         known = self.evidence.get(key)
         targets = (*(known.to if known else ()), data["to"])
         before = known.before if known else data["before"]
-        self.touched[key] = _kept({**data, "before": before, "to": targets})
+        self.touched[key] = _to_evidence({**data, "before": before, "to": targets})
         self.evidence[key] = self.touched[key]
 
     def _restore(self, event: Event) -> None:
@@ -104,13 +104,13 @@ class State:
         self.evidence.pop(of, None)
         self.undo_failed.pop(of, None)
         if of == event.key:
-            self.done.pop(of, None)  # an undone step may be taken again
+            self.done.pop(of, None)  # an undone step may run again
         else:
             self.done[event.key] = event.event
 
 
-def _kept(values: Mapping[str, Any]) -> Evidence:
-    """Evidence from JSON. Raises KeyError or TypeError where it is none: an undo reads nothing else."""
+def _to_evidence(values: Mapping[str, Any]) -> Evidence:
+    """Evidence from JSON. Raises KeyError or TypeError if malformed, because an undo depends on it."""
     evidence = Evidence(values["kind"], tuple(values["names"]), values["before"], tuple(values["to"]))
     texts, objects = (evidence.kind, *evidence.names), (evidence.before, *evidence.to)
     if not all(isinstance(each, str) for each in texts) or not all(

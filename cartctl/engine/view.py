@@ -1,4 +1,4 @@
-"""What a run needs of whatever watches it. How it is drawn is `render`'s."""
+"""The interface through which a run reports to its display; `render` implements it."""
 
 from collections.abc import Sequence
 from typing import Protocol, TypeAlias
@@ -10,16 +10,16 @@ PlanRows: TypeAlias = Sequence[tuple[str, str, str]]  # (phase, key, what it doe
 
 
 class View(Protocol):
-    """Sees a run from its beginning to its report."""
+    """Receives a run's start, events, progress and report."""
 
     def started(self, run_id: str, plan_rows: PlanRows) -> None:
-        """A run begins or goes on; the rows are its plan, in order."""
+        """A run starts or resumes; the rows are its plan, in order."""
 
     def event(self, event: Event) -> None:
-        """Something happened; `began`, which no journal keeps, is told too. Called from the thread that runs the plan."""
+        """An event of the run, including `began`, which is not in the journal. Called from the thread that runs the plan."""
 
     def progress(self, done: float, total: float, unit: str) -> None:
-        """How far the current step is. Any thread may call it."""
+        """Progress of the current step. Any thread may call it."""
 
     def finished(self, report: RunReport) -> None:
         """The run has ended."""

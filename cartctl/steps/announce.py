@@ -1,4 +1,4 @@
-"""Notifies stakeholders that the window opens, and how it ended. A notifier that fails never stops a run."""
+"""Notifications about the start and the outcome of a run. A failing notifier never stops a run."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ from cartctl.engine.model import Action, Run
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Interrupted, as_error
 
-RUNNING = "running"  # what a run still is when it reaches the report at the end of its plan
+RUNNING = "running"  # the outcome of a run that reaches the notification at the end of its plan
 
 
 class Announce(Action[dict[str, Any]]):
-    """Notifies everybody that the window opens."""
+    """Notifies that the run starts."""
 
     harmless: ClassVar[bool] = True
 
@@ -21,18 +21,18 @@ class Announce(Action[dict[str, Any]]):
         self.key = key
         self._notifiers = tuple(notifiers)
 
-    def find(self, run: Run) -> dict[str, Any] | None:  # noqa: ARG002 - a chat cannot be asked
-        """Nothing: a message that is sent twice does less harm than one that is never sent."""
+    def find(self, run: Run) -> dict[str, Any] | None:  # noqa: ARG002 - a chat cannot be queried
+        """None: a duplicate message does less harm than a missing one."""
         return None
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
-        """Notify all of them; who was not notified, and why, is in `not_notified` and in `warnings`."""
-        return self._tell(f"cartctl: run {run.id} begins in {run.env}.", pulse)
+        """Notify all; failures are in `not_notified` and in `warnings`."""
+        return self._notify(f"cartctl: run {run.id} begins in {run.env}.", pulse)
 
-    def _tell(self, text: str, pulse: Pulse) -> dict[str, Any]:
+    def _notify(self, text: str, pulse: Pulse) -> dict[str, Any]:
         notified: list[str] = []
         missed: list[dict[str, str]] = []
-        for name, notifier in self._named():
+        for name, notifier in self._with_names():
             pulse.check()
             try:
                 notifier.post(text, pulse.pause)
@@ -51,17 +51,17 @@ class Announce(Action[dict[str, Any]]):
             "warnings": warnings,
         }
 
-    def _named(self) -> list[tuple[str, Webhook]]:
-        """Each by its host; several at one host are numbered."""
-        many, numbers, named = Counter(one.name for one in self._notifiers), Counter[str](), []
+    def _with_names(self) -> list[tuple[str, Webhook]]:
+        """Notifiers with their host names; several on one host are numbered."""
+        totals, numbers, named = Counter(one.name for one in self._notifiers), Counter[str](), []
         for one in self._notifiers:
             numbers[one.name] += 1
-            named.append((f"{one.name} #{numbers[one.name]}" if many[one.name] > 1 else one.name, one))
+            named.append((f"{one.name} #{numbers[one.name]}" if totals[one.name] > 1 else one.name, one))
         return named
 
 
 def _is_alarm(failure: Exception, pulse: Pulse) -> bool:
-    """Whether it is the run's own: Ctrl-C or a trigger, which surfaced while a notifier was waited for."""
+    """Whether the failure is the run's own alarm (Ctrl-C or a trigger), raised while waiting for a notifier."""
     return isinstance(failure, Interrupted) or failure is pulse.cause
 
 
@@ -70,11 +70,11 @@ def _reason(failure: Exception) -> str:
 
 
 class AnnounceOutcome(Announce):
-    """Notifies everybody how the run ended, also when it failed."""
+    """Notifies of the run's outcome, also if it failed."""
 
     always: ClassVar[bool] = True
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
-        """Notify all of them, as at the beginning."""
+        """Notify all, as `Announce` does."""
         outcome = "succeeded" if run.outcome == RUNNING else run.outcome.replace("_", " ")
-        return self._tell(f"cartctl: run {run.id} in {run.env}: {outcome}.", pulse)
+        return self._notify(f"cartctl: run {run.id} in {run.env}: {outcome}.", pulse)

@@ -1,4 +1,4 @@
-"""Invalidates the cached keys, so that no old version's entry is served by the new one."""
+"""Cache invalidation, so that the new version serves no entries of the old one."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -8,7 +8,7 @@ from cartctl.engine.pulse import Pulse
 from cartctl.errors import ConfigError, StepFailed
 
 if TYPE_CHECKING:
-    from cartctl.adapters.redis import RedisCache  # whose library most deployments do without
+    from cartctl.adapters.redis import RedisCache  # an optional dependency
 
 
 class InvalidateCache(Action[dict[str, Any]]):
@@ -22,18 +22,18 @@ class InvalidateCache(Action[dict[str, Any]]):
         for pattern in self._patterns:
             if not pattern.strip("*?"):
                 raise ConfigError(
-                    f"The pattern {pattern!r} in cache.keys would empty the whole Redis.",
-                    hint='Begin it with the prefix of the keys that are meant, for example "cart:*".',
+                    f"The pattern {pattern!r} in cache.keys would delete every key in Redis.",
+                    hint='Start it with the prefix of the keys, for example "cart:*".',
                 )
 
-    def find(self, run: Run) -> dict[str, Any] | None:  # noqa: ARG002 - keys come back by themselves
-        """Nothing: invalidating again is harmless."""
+    def find(self, run: Run) -> dict[str, Any] | None:  # noqa: ARG002 - keys reappear by themselves
+        """None: invalidating again is harmless."""
         return None
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:  # noqa: ARG002 - the same for every run
-        """Remove every key there is, then look again. Raises StepFailed when found keys stay.
+        """Delete every matching key, then count again. Raises StepFailed if no key was deleted.
 
-        Keys of the second look were written since by the application that runs: they are `rewritten`, and correct.
+        Keys in the second count were written since by the running application: they are `rewritten`, and correct.
         """
         matched = removed = 0
         for pattern in self._patterns:
@@ -44,5 +44,5 @@ class InvalidateCache(Action[dict[str, Any]]):
         left = sum(self._cache.count(pattern) for pattern in self._patterns)
         self._cache.close()
         if matched and not removed and left >= matched:
-            raise StepFailed(f"{left} cached keys stay although Redis was asked to remove them.")
+            raise StepFailed(f"Redis deleted none of {left} cached keys.")
         return {"keys": removed, "rewritten": left}

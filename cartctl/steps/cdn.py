@@ -1,4 +1,4 @@
-"""Purges static assets at the CDN, so that the new dashboard's pages do not load the old one's scripts."""
+"""CDN purge of static assets, so that the new dashboard does not load old scripts."""
 
 from typing import Any
 
@@ -15,10 +15,10 @@ class PurgeCdn(Action[dict[str, Any]]):
     def __init__(self, cdn: Cloudflare) -> None:
         self._cdn = cdn
 
-    def find(self, run: Run) -> dict[str, Any] | None:  # noqa: ARG002 - a purge leaves no trace
-        """Nothing: purging again is harmless."""
+    def find(self, run: Run) -> dict[str, Any] | None:  # noqa: ARG002 - a purge cannot be queried
+        """None: purging again is harmless."""
         return None
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:  # noqa: ARG002 - one request, bounded in time
-        """Ask for the purge; its id. Raises PurgeFailed."""
+        """Request the purge; the result is its id. Raises PurgeFailed."""
         return {"purge": self._cdn.purge()}

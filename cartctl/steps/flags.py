@@ -1,4 +1,4 @@
-"""The feature flags' definitions in a flagd document, moved by name; everything else in it stays as it is."""
+"""Feature flag definitions in a flagd document, changed by name; the rest of the document is not touched."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
@@ -13,13 +13,13 @@ from cartctl.rollout.document import EVALUATOR, FLAGS, PLAIN, names_of, parse, p
 
 __all__ = ["FLAGS", "Flags", "names_in", "off"]
 
-ATTEMPTS = 5  # of a write that somebody else's write came before
+ATTEMPTS = 5  # attempts of a write that conflicts with others
 
 Target = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
 class Flags(Change[Any]):
-    """Flag definitions by name (`$evaluators/…` and `plain/KEY` too), null where there is none.
+    """Flag definitions by name (`$evaluators/…` and `plain/KEY` too), null if not defined.
 
     `new_values` computes the new values from the current ones.
     """
@@ -43,9 +43,9 @@ class Flags(Change[Any]):
         return self._new_values(before)
 
     def move(self, to: Mapping[str, Any], pulse: Pulse) -> None:
-        """Write in one write what differs, on a fresh reading whenever somebody else wrote to another part in between.
+        """Write all differences at once; after a conflicting write to other parts, read again and retry.
 
-        Raises ModifiedExternally when it was one of these values.
+        Raises ModifiedExternally if one of these values was modified meanwhile.
         """
         first: dict[str, Any] | None = None
         for left in reversed(range(ATTEMPTS)):
@@ -68,8 +68,8 @@ class Flags(Change[Any]):
         changed = [name for name in now if first is not None and now[name] != first.get(name)]
         if changed:
             raise ModifiedExternally(
-                f"{self._store.place}: {', '.join(changed)} was changed by somebody else in the meantime.",
-                hint="Look at it with cartctl flags list, then run the command again.",
+                f"{self._store.place}: {', '.join(changed)} was modified externally in the meantime.",
+                hint="Check it with cartctl flags list, then run the command again.",
             )
 
     def _write(self, stored: Stored, to: Mapping[str, Any]) -> None:
@@ -80,14 +80,14 @@ class Flags(Change[Any]):
 
 
 def names_in(store: FlagStore) -> tuple[str, ...]:
-    """Every value of the cart's flags that a place keeps."""
+    """The names of all cart flag values in a store."""
     return names_of(plain=store.keeps_plain)
 
 
 def off(internal: Sequence[str]) -> Target:
-    """To 0 %: every flag that is defined is off for everybody but the internal companies.
+    """The 0 % target: every defined flag is off except for the internal companies.
 
-    Each flag carries the rule itself, so that evidence of any version of cartctl can be put back around it.
+    Each flag contains the rule itself, so that evidence of any version of cartctl can be restored next to it.
     """
 
     def target(before: Mapping[str, Any]) -> dict[str, Any]:

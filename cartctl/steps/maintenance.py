@@ -1,4 +1,4 @@
-"""Maintenance mode: shoppers get 503 with Retry-After, admins are served, and a killed laptop leaves no 503 for ever."""
+"""Maintenance mode: shoppers get 503 with Retry-After, admins are served; it expires even if cartctl is killed."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -13,7 +13,9 @@ from cartctl.engine.pulse import Pulse
 from cartctl.inputs import MALFORMED, parse_json
 
 OK, UNAVAILABLE = 200, 503
-HASTEN_EVERY = 5.0  # seconds: a kubelet that was touched before the setting had reached it is touched again
+SYNC_INTERVAL = (
+    5.0  # seconds between triggers of a kubelet sync; one before the setting arrived has no effect
+)
 
 
 def now_utc() -> datetime:
@@ -22,10 +24,10 @@ def now_utc() -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class Doors:
-    """Whose pods must obey, and the paths a shopper and an admin with the token come in by.
+class MaintenanceProbe:
+    """The deployments whose pods must apply maintenance, and the paths requested as shopper and as admin with the token.
 
-    `front` is the API itself, for a cluster that cannot bring a token to one pod: there the admin's way is asked through it.
+    `front` is the API itself, for a cluster that cannot forward a token to a pod: the admin path is requested there.
     """
 
     deployments: tuple[str, ...]
@@ -38,7 +40,7 @@ class Doors:
 class Maintenance(Change[str | None]):
     """One key of a ConfigMap, named `CONFIGMAP/KEY`; its value is JSON with an `until`, null without the key.
 
-    Every pod behind `doors` must obey; `timeout` and `limit` are how long it may take to arrive (seconds) and to last.
+    Every pod of `probe` must apply it within `timeout` (seconds); it expires after `limit`.
     """
 
     kind: ClassVar[str] = "maintenance"
@@ -50,7 +52,7 @@ class Maintenance(Change[str | None]):
         names: tuple[str, ...],
         cluster: Cluster,
         *,
-        doors: Doors,
+        probe: MaintenanceProbe,
         timeout: float,
         limit: timedelta = timedelta(minutes=30),
         clock: Callable[[], datetime] = now_utc,
@@ -58,7 +60,7 @@ class Maintenance(Change[str | None]):
         self.key = key
         self.names = names
         self._cluster = cluster
-        self._doors = doors
+        self._probe = probe
         self._timeout = timeout
         self._limit = limit
         self._clock = clock
@@ -69,82 +71,82 @@ class Maintenance(Change[str | None]):
         return {name: self._cluster.settings(configmap).get(key) for name, configmap, key in split}
 
     def target(self, before: Mapping[str, str | None]) -> dict[str, str | None]:
-        """On, until the limit has passed."""
+        """On, until the limit."""
         until = (self._clock() + self._limit).isoformat(timespec="seconds")
         return dict.fromkeys(before, json.dumps({"on": True, "until": until}))
 
     def move(self, to: Mapping[str, str | None], pulse: Pulse) -> None:
-        """Write the keys and return when every pod of every asked deployment obeys."""
+        """Write the keys and return when every pod has applied them."""
         for name, value in to.items():
             configmap, key = name.split("/", 1)
             if self._cluster.settings(configmap).get(key) != value:
                 self._cluster.put_settings(configmap, {key: value})
-        on = any(self._holds(value) for value in to.values())
+        on = any(self._is_on(value) for value in to.values())
         configmaps = {name.split("/", 1)[0] for name in to}
-        hastened = float("-inf")
+        synced = float("-inf")
 
-        def obeyed() -> bool:
-            nonlocal hastened
-            if self._obeyed(pulse, on=on):
+        def applied() -> bool:
+            nonlocal synced
+            if self._all_applied(pulse, on=on):
                 return True
-            if pulse.now() - hastened >= HASTEN_EVERY:
-                hastened = pulse.now()
+            if pulse.now() - synced >= SYNC_INTERVAL:
+                synced = pulse.now()
                 for configmap in configmaps:
                     self._cluster.hasten(configmap)
             return False
 
         what = f"Maintenance {'on' if on else 'off'} in every pod"
-        pulse.wait(obeyed, self._timeout, what=what, every=0.05)
+        pulse.wait(applied, self._timeout, what=what, every=0.05)
 
-    def _holds(self, value: str | None) -> bool:
-        """Whether the application obeys this value now: past its `until` it does not."""
+    def _is_on(self, value: str | None) -> bool:
+        """Whether this value turns maintenance on now: not after its `until`."""
         if value is None:
             return False
         try:
             document = parse_json(value)
             return bool(document.get("on")) and datetime.fromisoformat(document["until"]) > self._clock()
-        except MALFORMED:  # somebody else's value: no replica reads a mode from it
+        except MALFORMED:  # not written by cartctl: no replica accepts it
             return False
 
-    def _obeyed(self, pulse: Pulse, *, on: bool) -> bool:
+    def _all_applied(self, pulse: Pulse, *, on: bool) -> bool:
         pods = [
             pod
-            for deployment in self._doors.deployments
+            for deployment in self._probe.deployments
             for pod in self._cluster.pods(deployment)
             if pod.ready
         ]
-        obeying = [pod for pod in pods if self._obeys(pod, on=on)]
-        pulse.progress(len(obeying), len(pods), "pods")
-        return len(obeying) == len(pods) and bool(pods)
+        done = [pod for pod in pods if self._has_applied(pod, on=on)]
+        pulse.progress(len(done), len(pods), "pods")
+        return len(done) == len(pods) and bool(pods)
 
-    def _obeys(self, pod: Pod, *, on: bool) -> bool:
+    def _has_applied(self, pod: Pod, *, on: bool) -> bool:
         try:
-            shopper = self._cluster.ask(pod, self._doors.shopper, {})
+            shopper = self._cluster.ask(pod, self._probe.shopper, {})
             if not on:
-                return not _closed(shopper)
-            return _closed(shopper) and self._serves_admins(pod)
+                return not _in_maintenance(shopper)
+            return _in_maintenance(shopper) and self._serves_admins(pod)
         except ClusterUnreachable:
-            return False  # a pod on its way out; the next reading does not list it
+            return False  # a pod that is terminating; the next list does not include it
 
     def _serves_admins(self, pod: Pod) -> bool:
-        if self._doors.token is None:
+        if self._probe.token is None:
             return True
         if not self._cluster.bears_tokens:
             return self._front_serves_admins()
         return (
-            self._cluster.ask(pod, self._doors.admin, {"authorization": f"Bearer {self._doors.token}"}).status
+            self._cluster.ask(pod, self._probe.admin, {"authorization": f"Bearer {self._probe.token}"}).status
             == OK
         )
 
     def _front_serves_admins(self) -> bool:
-        if self._doors.front is None:
+        if self._probe.front is None:
             return True
         try:
-            return self._doors.front.get(self._doors.admin).status == OK
+            return self._probe.front.get(self._probe.admin).status == OK
         except HttpUnreachable:
             return False
 
 
-def _closed(response: Answer) -> bool:
-    """A 503 of maintenance says when to come back; that of a database outage does not."""
+def _in_maintenance(response: Answer) -> bool:
+    """Whether a response is a 503 of maintenance, which has Retry-After; that of a database outage has not."""
     return response.status == UNAVAILABLE and "retry-after" in response.headers

@@ -1,4 +1,4 @@
-"""Which image runs: a release sets images and nothing else, and is reverted to the images recorded before it."""
+"""Releases: set the images of deployments, and revert to the recorded previous images."""
 
 import json
 from collections import defaultdict
@@ -18,8 +18,8 @@ from cartctl.steps.rollout import await_rollout
 class Release(Change[Image]):
     """Images by `deployment.container`; `images` is what is requested, `timeout` the seconds a release may take.
 
-    Without `images` it is rebuilt from evidence, to revert. `ran` gives name → reference → digest of what is stopped now: no
-    pod of it can be asked any more.
+    Without `images` it is rebuilt from evidence, to revert. `ran` maps name → reference → digest for deployments that are
+    stopped now and have no pods to read the digest from.
     """
 
     kind: ClassVar[str] = "release"
@@ -42,16 +42,16 @@ class Release(Change[Image]):
         self._images = images or {}
         self._ran = ran
 
-    def show(self, name: str, value: Image) -> str:  # noqa: ARG002 - an image says it all
-        """The reference, as people know it."""
+    def show(self, name: str, value: Image) -> str:  # noqa: ARG002 - the image is enough
+        """The image reference."""
         return value.ref
 
     def guard(self, to: Mapping[str, Image]) -> None:
-        """Raise Blocked for deployments that would not roll an image out now. Read-only."""
+        """Raise Blocked for deployments that would not release an image now. Read-only."""
         refuse_blocked(self._cluster, _by_deployment(to))
 
     def remarks(self, evidence: Evidence) -> list[str]:
-        """What else of the pod templates was changed since the release, field by field. Read-only."""
+        """Other changes to the pod templates since the release, field by field. Read-only."""
         known = self._cluster.deployments(fresh=True)
         changes = []
         for deployment, names in _by_deployment(evidence.names).items():
@@ -64,7 +64,7 @@ class Release(Change[Image]):
         return [f"{change} changed since the release; kept" for change in changes]
 
     def _changes(self, deployment: str, evidence: Evidence, recorded: str) -> list[str]:
-        """Compared with the template that the release made or found, by its hash, or else by its images."""
+        """Differences from the template before or after the release, identified by its hash, or else by its images."""
         revisions = self._cluster.revisions(deployment)
         exact = [
             one for one in revisions if _rest(deployment, one.shape, one.images, evidence.names) == recorded
@@ -79,7 +79,7 @@ class Release(Change[Image]):
         return [f"{deployment}: {change}" for change in changes]
 
     def _other_images(self, deployment: str, previous: TemplateRevision, evidence: Evidence) -> list[str]:
-        """Containers that the release did not touch and that have another image now."""
+        """Containers that the release did not change and that have another image now."""
         now = self._cluster.deployments()[deployment].images
         released = {name.partition(".")[2] for name in evidence.names if name.startswith(f"{deployment}.")}
         return [
@@ -89,7 +89,7 @@ class Release(Change[Image]):
         ]
 
     def observe(self, names: tuple[str, ...]) -> dict[str, Image]:
-        """The images requested now, with the digest where one runs. Read-only."""
+        """The currently requested images, with the digest if one runs. Read-only."""
         known = self._cluster.deployments(fresh=True)
         observed = {}
         for name in names:
@@ -106,24 +106,24 @@ class Release(Change[Image]):
         return observed
 
     def target(self, before: Mapping[str, Image]) -> dict[str, Image]:
-        """Each image as wanted."""
+        """The requested images."""
         return {name: Image(self._images[name], rest=image.rest) for name, image in before.items()}
 
     def move(self, to: Mapping[str, Image], pulse: Pulse) -> None:
-        """Set the images that differ and return when the rollouts are complete and run what was asked for.
+        """Set the images that differ and return when the releases are complete and run the requested images.
 
-        A tag that no longer stands for the recorded digest is reverted by the digest.
+        If a tag no longer resolves to the recorded digest, the revert uses the digest.
         """
         now = self.observe(tuple(to))
-        self._ask({name: image.ref for name, image in to.items() if not now[name].same_as(image)})
+        self._set_images({name: image.ref for name, image in to.items() if not now[name].same_as(image)})
         self._await(to, pulse)
-        moved = [name for name, image in to.items() if image.digest and self._strangers(name, image)]
+        moved = [name for name, image in to.items() if image.digest and self._mismatches(name, image)]
         if moved:
-            self._ask({name: to[name].pinned or to[name].ref for name in moved})
+            self._set_images({name: to[name].pinned or to[name].ref for name in moved})
             self._await(to, pulse)
         self._verify(to)
 
-    def _ask(self, refs: Mapping[str, str]) -> None:
+    def _set_images(self, refs: Mapping[str, str]) -> None:
         for deployment, names in _by_deployment(refs).items():
             images = {name.partition(".")[2]: refs[name] for name in names}
             self._cluster.set_images(deployment, images, cause=self._cause(images.values()))
@@ -143,8 +143,8 @@ class Release(Change[Image]):
         match = next((runs for runs in running if runs and runs.same_as(image) and runs.digest), image)
         return replace(image, digest=match.digest or self._ran().get(name, {}).get(image.ref))
 
-    def _strangers(self, name: str, image: Image) -> list[tuple[str, Image | None]]:
-        """Pods that run something else than the image asked for, by its digest where one is known."""
+    def _mismatches(self, name: str, image: Image) -> list[tuple[str, Image | None]]:
+        """Pods that do not run the requested image, compared by digest if known."""
         deployment, _, container = name.partition(".")
         pods = [pod for pod in self._cluster.pods(deployment) if not pod.ending]
         running = [(pod.name, pod.images.get(container)) for pod in pods]
@@ -152,10 +152,10 @@ class Release(Change[Image]):
 
     def _verify(self, to: Mapping[str, Image]) -> None:
         for name, image in to.items():
-            for pod, runs in self._strangers(name, image):
+            for pod, runs in self._mismatches(name, image):
                 raise StepFailed(
-                    f"Pod {pod} runs {runs.told if runs else 'no such container'}, not {image.told}.",
-                    hint="Has the tag moved? Release by digest.",
+                    f"Pod {pod} runs {runs.detailed if runs else 'no such container'}, not {image.detailed}.",
+                    hint="The tag may have moved; release by digest.",
                 )
 
 
@@ -168,7 +168,7 @@ def _by_deployment(names: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _rest(deployment: str, shape: str, images: Mapping[str, str], names: Iterable[str]) -> str:
-    """A hash of everything in a template but the images that are released together; "" where a cluster has no templates."""
+    """A hash of a template without the images that are released together; "" if the cluster has no templates."""
     if not shape:
         return ""
     released = set(names)
@@ -177,7 +177,7 @@ def _rest(deployment: str, shape: str, images: Mapping[str, str], names: Iterabl
 
 
 def _has_images(deployment: str, revision: TemplateRevision, evidence: Evidence) -> bool:
-    """Whether a template has the images that the release found, or those that it set."""
+    """Whether a template has the images from before the release, or those that it set."""
     own = [name for name in evidence.names if name.startswith(f"{deployment}.")]
     return any(
         all(revision.images.get(name.partition(".")[2]) == values[name]["ref"] for name in own)

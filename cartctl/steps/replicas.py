@@ -1,4 +1,4 @@
-"""How many there are: prewarming the API, stopping and starting the workers."""
+"""Replica counts: prewarming the API, stopping and starting the workers."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -38,7 +38,7 @@ class Replicas(Change[int]):
         self._new_size = new_size
 
     def observe(self, names: tuple[str, ...]) -> dict[str, int]:
-        """The sizes asked for now. Read-only."""
+        """The currently requested sizes. Read-only."""
         return self._cluster.capacity(names)
 
     def target(self, before: Mapping[str, int]) -> dict[str, int]:
@@ -46,7 +46,7 @@ class Replicas(Change[int]):
         return {name: self._new_size(name, size) for name, size in before.items()}
 
     def move(self, to: Mapping[str, int], pulse: Pulse) -> None:
-        """Ask for the sizes that differ; return when pods are available, or gone with their work done."""
+        """Set the sizes that differ; return when pods are available, or drained and terminated."""
         now = self._cluster.capacity(tuple(to))
         for name, size in to.items():
             if now[name] != size:

@@ -1,6 +1,6 @@
-"""The pod template of an earlier revision, for releases that other tools made.
+"""The pod template of an earlier revision, for releases made by other tools.
 
-A template is journalled by its hash alone: it carries secrets, and the cluster keeps it as long as its revision history lasts.
+Only the template's hash is journalled: a template contains secrets, and the cluster retains it in its revision history.
 """
 
 from collections.abc import Mapping
@@ -35,16 +35,16 @@ class Revision(Change[str]):
         self._targets = targets or {}
 
     def show(self, name: str, value: str) -> str:
-        """The revision's number, images and cause, as far as the cluster still has it."""
+        """The revision's number, images and cause, if the cluster still has it."""
         known = {one.template: one for one in self._cluster.revisions(name)}
         return str(known.get(value, "a revision that the cluster no longer has"))
 
     def guard(self, to: Mapping[str, str]) -> None:
-        """Raise Blocked for deployments that would not roll a template out now. Read-only."""
+        """Raise Blocked for deployments that would not release a template now. Read-only."""
         refuse_blocked(self._cluster, to)
 
     def observe(self, names: tuple[str, ...]) -> dict[str, str]:
-        """The hashes of the templates requested now. Raises Blocked for a deployment that is paused or owned. Read-only."""
+        """The hashes of the currently requested templates. Raises Blocked if a deployment is paused or owned. Read-only."""
         known = self._cluster.deployments(fresh=True)
         for name in names:
             require_deployment(known, name)
@@ -55,7 +55,7 @@ class Revision(Change[str]):
         return {name: self._targets[name] for name in before}
 
     def move(self, to: Mapping[str, str], pulse: Pulse) -> None:
-        """Put the templates back that differ and return when the rollouts are complete."""
+        """Restore the templates that differ and return when the releases are complete."""
         now = self.observe(tuple(to))
         for name, template in to.items():
             if now[name] != template:

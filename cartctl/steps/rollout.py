@@ -11,7 +11,7 @@ LOG_LINES = 10
 
 
 class RolloutFailed(StepFailed):
-    """A deployment will not get there: its own reason, with the container's last log lines."""
+    """A deployment will not become ready: its reason, with the container's last log lines."""
 
     code = "rollout_failed"
 
@@ -26,8 +26,8 @@ def await_rollout(
 ) -> None:
     """Return when every deployment is complete, as `kubectl rollout status` decides it; `timeout` in seconds.
 
-    `at_least` are sizes that an autoscaler has to request first, because its minimum was raised. Raises RolloutFailed as soon
-    as one cannot get there or is paused, TimedOut with the pods that are not ready, or the pulse's alarm.
+    `at_least` are sizes that an autoscaler must request first, because its minimum was raised. Raises RolloutFailed as soon
+    as a deployment cannot become ready or is paused, TimedOut with the pods that are not ready, or the pulse's alarm.
     """
     awaited = sorted(set(names))
 
@@ -54,14 +54,14 @@ def _current(cluster: Cluster, names: Iterable[str]) -> list[Deployment]:
 
 
 def _refuse_stuck(cluster: Cluster, deployment: Deployment) -> None:
-    """Raise RolloutFailed for a deployment that cannot get there."""
+    """Raise RolloutFailed for a deployment that cannot become ready."""
     if deployment.failure:
         raise RolloutFailed(
             f"Deployment {deployment.name} will not become ready: {deployment.failure}."
             f"{_log_lines(cluster, deployment.name)}",
-            hint="Look at the image and its configuration.",
+            hint="Check the image and its configuration.",
         )
-    if deployment.paused and deployment.total > deployment.updated:  # sized, it may be while it is paused
+    if deployment.paused and deployment.total > deployment.updated:  # scaling a paused deployment is allowed
         paused = [one.hint for one in deployment.obstacles if one.problem == "is paused"]
         raise RolloutFailed(
             f"Deployment {deployment.name} was paused during its rollout:"
@@ -71,7 +71,7 @@ def _refuse_stuck(cluster: Cluster, deployment: Deployment) -> None:
 
 
 def _unfinished(cluster: Cluster, names: Iterable[str]) -> str:
-    """How far each deployment is that is not complete, its pods that are not ready, and their last log lines."""
+    """The progress of each incomplete deployment, its pods that are not ready, and their last log lines."""
     message = ""
     try:
         for one in _current(cluster, names):
@@ -80,7 +80,7 @@ def _unfinished(cluster: Cluster, names: Iterable[str]) -> str:
                 message += "".join(f"\n  {mask(line)}" for line in cluster.unready(one.name))
                 message += _log_lines(cluster, one.name)
     except CartctlError:
-        return message  # the time limit is the failure, not that its reasons could not be read
+        return message  # report the timeout even if the details could not be read
     return message
 
 
@@ -90,12 +90,12 @@ def _log_lines(cluster: Cluster, name: str) -> str:
 
 
 def await_drained(cluster: Cluster, names: Iterable[str], pulse: Pulse, timeout: float) -> None:
-    """Return when no pod of these is left; `timeout` in seconds. Raises TimedOut or the pulse's alarm."""
+    """Return when none of these has a pod left; `timeout` in seconds. Raises TimedOut or the pulse's alarm."""
     awaited = sorted(set(names))
 
-    def gone() -> bool:
+    def drained() -> bool:
         left = sum(cluster.running(name) for name in awaited)
         pulse.progress(0 if left else 1, 1, "drained")
         return left == 0
 
-    pulse.wait(gone, timeout, what=f"Draining {', '.join(awaited)}")
+    pulse.wait(drained, timeout, what=f"Draining {', '.join(awaited)}")

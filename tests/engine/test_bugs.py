@@ -275,7 +275,7 @@ def test_a_journal_that_takes_nothing_stops_no_undo(bench: Bench, event: str) ->
     )
     assert full.lost
     assert (bench.world.read(), outcome.exit_code) == ({**BEGINNING, "migrated": 1}, 5)
-    assert "journal is incomplete: No journal took the event" in outcome.message
+    assert "journal is incomplete: No journal accepted the event" in outcome.message
     assert outcome.message.endswith("No space left on device")
 
 

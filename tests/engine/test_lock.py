@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from cartctl.adapters.postgres import Postgres
-from cartctl.engine.journal.cluster_copy import KEPT_RUNS, ClusterJournal
+from cartctl.engine.journal.cluster_copy import MAX_RUNS, ClusterJournal
 from cartctl.engine.journal.replicated_journal import ReplicatedJournal, catch_up
 from cartctl.engine.journal.stores import FileJournal, PostgresJournal
 from cartctl.engine.lock import RunLock, StopRequested, find_holder, hand_over
@@ -213,7 +213,7 @@ def test_runs_that_released_nothing_make_room_in_the_cluster_first() -> None:
         if number == 3:
             keeper.append(Event(run, at, "release.api", "intended", {"kind": "release"}))
     assert "r03" in keeper.runs()
-    assert len(keeper.runs()) == KEPT_RUNS
+    assert len(keeper.runs()) == MAX_RUNS
     keeper.belong_to("one")
     keeper.belong_to("one")
     assert "r03" in keeper.runs()

@@ -302,7 +302,7 @@ def test_a_progress_deadline_that_is_over_is_told(small: Small) -> None:
     ("name", "error", "said"),
     (
         ("payment-api.sidecar", UnknownDeployment, "no container sidecar"),
-        ("checkout.api", UnknownDeployment, "no deployment checkout"),
+        ("checkout.api", UnknownDeployment, "Deployment checkout not found"),
     ),
 )
 def test_what_does_not_exist_is_named(
@@ -384,7 +384,7 @@ def test_fifty_deployments_are_one_list_and_one_watch(small: Small) -> None:
     _finish(small, names[:40])
     change = release(small, {f"{name}.api": "acme/api:2" for name in names}, timeout=60)
     small.server.requests.clear()
-    change._ask(dict.fromkeys(change.names, "acme/api:2"))
+    change._set_images(dict.fromkeys(change.names, "acme/api:2"))
     rest = threading.Thread(target=_finish, args=(small, names, 0.02))
     rest.start()
     threads = threading.active_count()

@@ -28,7 +28,7 @@ def test_another_version_that_runs_fails_with_the_pods_name(played: Played) -> N
     """A rollback that did not get there: the new version serves. So does a tag that stands for another digest by now."""
     played.deploy(replicas=1)
     (pod,) = played.cluster.pods("payment-api")
-    runs = pod.images["api"].told
+    runs = pod.images["api"].detailed
     assert verdicts(played, api=Image(SECOND)) == [(Verdict.FAIL, f"{pod.name} runs {runs}")]
     moved = Image(FIRST, "sha256:" + "f" * 64)
     assert verdicts(played, api=moved) == [(Verdict.FAIL, f"{pod.name} runs {runs}")]

@@ -11,7 +11,7 @@ from cartctl.checks.preflight.cluster import is_loose, look_at_cluster
 from cartctl.config.model.environment import Environment
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.engine.pulse import Pulse, TimedOut
-from cartctl.steps.maintenance import Doors, Maintenance
+from cartctl.steps.maintenance import Maintenance, MaintenanceProbe
 from tests.kubernetes.fixture import Small
 from tests.kubernetes.test_parts import cronjob
 from tests.web import Reply, serve
@@ -35,12 +35,12 @@ class Application:
 
 def maintenance(small: Small, front: Http | None, *, timeout: float = 5.0) -> Maintenance:
     """Maintenance mode of payment-api."""
-    doors = Doors(("payment-api",), "/api/products", "/api/auth/session", "secret", front)
+    probe = MaintenanceProbe(("payment-api",), "/api/products", "/api/auth/session", "secret", front)
     return Maintenance(
         "maintenance.on",
         ("cart-runtime/MAINTENANCE",),
         small.cluster,
-        doors=doors,
+        probe=probe,
         timeout=timeout,
         limit=timedelta(minutes=5),
     )

@@ -129,6 +129,6 @@ def test_a_replica_that_does_not_obey_keeps_maintenance_from_counting_as_on(port
     """The shopper's door of the deployments asked is the wrong one, so no 503 is seen there: time runs out."""
     change = step_factories.maintenance(ports)
     change._timeout = 0.5
-    change._doors = replace(change._doors, shopper="/health")
+    change._probe = replace(change._probe, shopper="/health")
     with pytest.raises(TimedOut, match="Maintenance on in every pod"):
         change.move(change.target(change.observe(change.names)), Pulse())

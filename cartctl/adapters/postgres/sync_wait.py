@@ -72,14 +72,14 @@ def bounded_sync_wait(open_session: Look, connection: Connection, limit: float =
             _stop_waiting(connection)
 
 
-def confirm_commits(look: Look, connection: Connection) -> tuple[str, ...]:
+def confirm_commits(open_session: Look, connection: Connection) -> tuple[str, ...]:
     """Wait once for a standby to confirm what a session with `synchronous_commit = local` has committed; warnings.
 
     A commit behind all of them waits in their place, as the server's or the role's setting says, and no longer than LIMIT.
     They are in place whatever happens to this one, so that an error here is a warning, too.
     """
     try:
-        with translated(), bounded_sync_wait(look, connection) as wait, connection.transaction():
+        with translated(), bounded_sync_wait(open_session, connection) as wait, connection.transaction():
             connection.execute(_AS_CONFIGURED)
             connection.execute("SELECT pg_logical_emit_message(true, 'cartctl', '')")
     except SqlFailed as failed:

@@ -1,1 +1,1 @@
-"""The journal of events: its stores, its lines, its copies."""
+"""The journal of events: stores, line format, replicas."""

@@ -1,4 +1,4 @@
-"""Events as lines of JSON, written and read back; what is damaged is named by its place and never taken for an event."""
+"""Events as lines of JSON. A damaged line is reported with its position and never read as an event."""
 
 import json
 import re
@@ -13,20 +13,20 @@ from cartctl.engine.state import State
 from cartctl.errors import Inconclusive
 from cartctl.inputs import MALFORMED, MEBIBYTE, InvalidInput, parse_json, read_bytes
 
-LARGEST = 64 * MEBIBYTE  # of a run's file
+LARGEST = 64 * MEBIBYTE  # size of a run's file
 _BEGINNING = b'{"run": "'
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?$)', re.DOTALL)
 
 
 class DamagedJournal(Inconclusive):
-    """What was kept of a run cannot be read, so nothing is done on the strength of it. `reason` is why and where."""
+    """A run's journal is damaged, so that nothing can be decided from it. `reason` says where and why."""
 
     code = "damaged_journal"
 
     def __init__(self, where: str, reason: str) -> None:
         self.reason = f"{where}: {reason}"
         super().__init__(
-            f"{self.reason}.", hint="Move it aside to go on without it, once you know how the run ended."
+            f"{self.reason}.", hint="Move it aside to continue without it, once you know how the run ended."
         )
 
 
@@ -46,10 +46,10 @@ def read_file(path: Path) -> Iterator[Event]:
 
 
 def read_lines(content: bytes, where: str) -> Iterator[Event]:
-    """The events of one run in order, without a line that a kill cut short.
+    """The events of one run in order, without a line that a crash truncated.
 
-    That is the last one while nothing ends it; when the run went on behind it, it still lacks its closing braces.
-    Raises DamagedJournal for any other line that is no event, or another run's.
+    A truncated line is the last one without a line end, or one without its closing braces if the run was resumed.
+    Raises DamagedJournal for any other malformed line, and for an event of another run.
     """
     probe: State | None = None
     *ended, last = content.split(b"\n")
@@ -71,7 +71,7 @@ def read_rows(rows: Iterable[tuple[Any, ...]], where: str) -> list[Event]:
     probe: State | None = None
     for number, (run, at, key, name, data) in enumerate(rows, start=1):
         try:
-            event = _whole(Event(run, at, key, name, parse_json(data)))
+            event = _checked(Event(run, at, key, name, parse_json(data)))
             probe = probe or State(event.run)
             _require_fit(probe, event)
         except MALFORMED as wrong:
@@ -81,7 +81,7 @@ def read_rows(rows: Iterable[tuple[Any, ...]], where: str) -> list[Event]:
 
 
 def is_cut_short(line: bytes) -> bool:
-    """Whether a line is the beginning of an event and no more; also nothing, and what a lost page left: zeros. Pure."""
+    """Whether a line is a truncated event; also true for an empty line and for zeros (a page never written). Pure."""
     line = line.strip(b"\0\r ")
     if not line.startswith(_BEGINNING):
         return _BEGINNING.startswith(line)
@@ -95,11 +95,11 @@ def _from_line(line: bytes) -> Event:
     except UnicodeDecodeError as wrong:
         raise InvalidInput("it is not UTF-8 text") from wrong
     at = datetime.fromisoformat(fields["at"])
-    return _whole(Event(fields["run"], at, fields["key"], fields["event"], fields["data"]))
+    return _checked(Event(fields["run"], at, fields["key"], fields["event"], fields["data"]))
 
 
-def _whole(event: Event) -> Event:
-    """Raise TypeError for an event with parts of other types than an event has."""
+def _checked(event: Event) -> Event:
+    """Return the event; raise TypeError if a field has the wrong type."""
     names = (event.run, event.key, event.event)
     if not all(isinstance(name, str) for name in names) or not isinstance(event.data, Mapping):
         raise TypeError
@@ -109,7 +109,7 @@ def _whole(event: Event) -> Event:
 
 
 def _require_fit(probe: State, event: Event) -> None:
-    """Raise one of MALFORMED for another run's event, and for one that the state of the run cannot take."""
+    """Raise one of MALFORMED for an event of another run, or one that does not apply to the run's state."""
     if event.run != probe.run:
         raise InvalidInput(f"it belongs to another run, {event.run}")
     probe.take(event)

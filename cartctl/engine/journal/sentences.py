@@ -1,6 +1,6 @@
-"""The sentences in an event's data: what people read, and no undo. They are redacted before a journal keeps them.
+"""The human-readable texts in an event's data. They are redacted before a journal stores them.
 
-Everything else is evidence or is read by a resume, and is kept as it is: a secret is kept out of it when it is made.
+Everything else is evidence or is read by a resume, and is stored unchanged; evidence with a secret is refused instead.
 """
 
 from collections.abc import Mapping
@@ -12,18 +12,20 @@ SENTENCES = frozenset({"message", "hint", "cause", "reason", "warnings", "output
 
 
 def recordable(data: Mapping[str, Any]) -> dict[str, Any]:
-    """An event's data as a journal keeps it, its sentences redacted, those in an Action's result included."""
-    return {name: _told(value) if name in SENTENCES else _within(name, value) for name, value in data.items()}
+    """An event's data as a journal stores it: texts redacted, including those in an Action's result."""
+    return {
+        name: _sanitised(value) if name in SENTENCES else _within(name, value) for name, value in data.items()
+    }
 
 
 def _within(name: str, value: Any) -> Any:
     return recordable(value) if name == "result" and isinstance(value, dict) else value
 
 
-def _told(value: Any) -> Any:
-    """Also without what no database's text holds: NUL and half characters."""
+def _sanitised(value: Any) -> Any:
+    """Redact, and escape what PostgreSQL text cannot store: NUL and unpaired surrogates."""
     if isinstance(value, str):
         return redact(value).replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
     if isinstance(value, list | tuple):
-        return [_told(one) for one in value]
+        return [_sanitised(one) for one in value]
     return value

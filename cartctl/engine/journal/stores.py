@@ -1,6 +1,6 @@
-"""Where events go, and where a run is read from: the database, a local file, the cluster.
+"""The journal's stores: the database and a local file.
 
-The database is the authority. The local file and the cluster keep what a code rollback needs when it is gone.
+The database is authoritative. The local file and the cluster's replica serve a code rollback without the database.
 """
 
 import os
@@ -21,8 +21,8 @@ from cartctl.engine.model import Event
 from cartctl.errors import Refused
 from cartctl.private_files import open_private, private_directory, write_private
 
-ITSELF = "journal"  # the journal's own first event, which is no run's
-RECENT = 10  # runs; more are not made while a database is gone
+ITSELF = "journal"  # the run id of the journal's own first event
+RECENT = 10  # runs; more cannot start while the database is unreachable
 
 _TABLE = """
 CREATE SCHEMA IF NOT EXISTS cartctl_journal;
@@ -47,7 +47,7 @@ SELECT to_regclass('cartctl_journal.event') IS NOT NULL, current_setting('transa
 """
 
 
-# A time beyond all dates, infinity for one, is none: the driver could not read it.
+# A time out of range, such as infinity, is read as NULL: the driver could not convert it.
 _EVENTS = """
 SELECT run, CASE WHEN at BETWEEN '0001-01-02' AND '9999-12-30' THEN at END, key, event, data::text
 FROM cartctl_journal.event WHERE run = %s ORDER BY id
@@ -55,7 +55,7 @@ FROM cartctl_journal.event WHERE run = %s ORDER BY id
 
 
 class JournalRefused(Refused):
-    """The database takes no journal from this role, and nothing is changed without one."""
+    """The database does not accept a journal from this role, and nothing is changed without one."""
 
     code = "journal_refused"
 
@@ -64,7 +64,7 @@ class Journal(Protocol):
     """An append-only list of events."""
 
     def append(self, event: Event) -> None:
-        """Durable when it returns. The same event twice is one event."""
+        """Store durably. Appending the same event twice stores it once."""
 
     def events(self, run: str) -> list[Event]:
         """A run's events in order. Read-only."""
@@ -73,48 +73,48 @@ class Journal(Protocol):
         """Every run, newest first: ids sort by time. Read-only."""
 
     def open_runs(self) -> list[str]:
-        """Those that have no end, newest first. Read-only."""
+        """Unfinished runs, newest first. Read-only."""
 
 
 class PostgresJournal:
-    """The table `cartctl_journal.event`, over a connection of its own that is opened anew when it was lost."""
+    """The table `cartctl_journal.event`, over its own connection, which is reopened after a loss."""
 
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
         self._open: Connection | None = None
 
     def prepare(self) -> None:
-        """Make schema and table when they are missing. Raises JournalRefused where the database takes none."""
+        """Create schema and table if missing. Raises JournalRefused if the database does not accept them."""
         with translated():
             there, read_only, allowed, user, name = self._connection().execute(_FIT).fetchone() or (None,) * 5
             if read_only:
                 raise JournalRefused(
-                    f"The database {name} takes no writes. Nothing was changed.",
-                    hint="Is it a standby, or default_transaction_read_only? Give the address of the primary.",
+                    f"The database {name} is read-only. Nothing was changed.",
+                    hint="Use the DSN of the primary; check default_transaction_read_only.",
                 )
             if not allowed:
                 raise JournalRefused(
-                    f"{user} may not write cartctl's journal in database {name}. Nothing was changed.",
+                    f"Role {user} has no permission to write cartctl's journal in database {name}. Nothing was changed.",
                     hint=f"GRANT CREATE ON DATABASE {name} TO {user}, or run runbooks/postgres/roles.sql for it.",
                 )
             if not there:
-                self._make(name)
+                self._create(name)
 
-    def _make(self, database: str) -> None:
+    def _create(self, database: str) -> None:
         try:
             connection = self._connection()
-            with effect("journal.prepare"), translated(), bounded_sync_wait(self._look, connection):
+            with effect("journal.prepare"), translated(), bounded_sync_wait(self._open_session, connection):
                 connection.execute(_TABLE)
         except SqlFailed as failed:
             if not failed.sqlstate:
                 raise
             raise JournalRefused(
-                f"cartctl's journal could not be made in database {database}: {failed.message}. Nothing was changed.",
-                hint="See what refuses it, an event trigger for instance.",
+                f"cartctl's journal could not be created in database {database}: {failed.message}. Nothing was changed.",
+                hint="Check what rejects it, for example an event trigger.",
             ) from failed
 
     def identity(self) -> str:
-        """Which journal this is, whatever its address: given to it when it is first asked for."""
+        """The journal's identity, independent of its address; created on first use."""
         events = self.events(ITSELF)
         if not events:
             self.append(Event(ITSELF, datetime.now(UTC), ITSELF, "made", {"id": str(uuid.uuid4())}))
@@ -122,7 +122,7 @@ class PostgresJournal:
         return str(events[0].data["id"])
 
     def append(self, event: Event) -> None:
-        """Insert; a connection that was lost is opened once more."""
+        """Insert; reopen a lost connection once."""
         with effect(f"journal.{event.event}"):
             try:
                 self._insert(event)
@@ -144,13 +144,13 @@ class PostgresJournal:
         return [run for (run,) in self._rows(query, "run", "started")]
 
     def open_runs(self) -> list[str]:
-        """Asked of the database, since a long history is large."""
+        """Unfinished runs, newest first; filtered by the database, since a long history is large."""
         query = """SELECT DISTINCT run FROM cartctl_journal.event began WHERE key = %s AND event = %s AND NOT EXISTS (
                    SELECT FROM cartctl_journal.event e WHERE e.run = began.run AND e.key = %s AND e.event = %s) ORDER BY run DESC"""
         return [run for (run,) in self._rows(query, "run", "started", "run", "finished")]
 
     def close(self) -> None:
-        """Close the connection, if there is one."""
+        """Close the connection if it is open."""
         if self._open is not None:
             self._open.close()
             self._open = None
@@ -160,12 +160,12 @@ class PostgresJournal:
             self._open = self._postgres.connect("journal")
         return self._open
 
-    def _look(self) -> AbstractContextManager[Connection]:
+    def _open_session(self) -> AbstractContextManager[Connection]:
         return self._postgres.session("sync wait")
 
     def _insert(self, event: Event) -> None:
         connection = self._connection()
-        with translated(), bounded_sync_wait(self._look, connection):
+        with translated(), bounded_sync_wait(self._open_session, connection):
             connection.execute(
                 "INSERT INTO cartctl_journal.event (run, at, key, event, data) VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
                 (event.run, event.at, event.key, event.event, Jsonb(recordable(event.data))),
@@ -191,7 +191,7 @@ class FileJournal:
         return self.directory / fit_name(run, LOCAL_FILE, ".ndjson")
 
     def append(self, event: Event) -> None:
-        """Append and fsync. A line that a kill cut short is ended first, so that it stays alone in its loss."""
+        """Append and fsync. A truncated last line is terminated first, so that the new event has its own line."""
         private_directory(self.directory)
         with effect(f"journal.file.{event.event}"):
             file = open_private(self.path(event.run), os.O_APPEND | os.O_RDWR)
@@ -208,16 +208,16 @@ class FileJournal:
         return list(read_file(self.path(run))) if self.path(run).exists() else []
 
     def open_runs(self) -> list[str]:
-        """Of the newest: an older one would have kept the newer from beginning."""
+        """Unfinished ones among the newest runs: an older unfinished run would have prevented newer ones."""
         return open_among(self, self.runs()[:RECENT])
 
     def runs(self) -> list[str]:
-        """Newest first, damaged ones included; one that only tried the lock never began."""
+        """Newest first, including damaged ones; a run that never acquired the lock does not count."""
         names = sorted((path.stem for path in self.directory.glob("*.ndjson")), reverse=True)
         return [run for run in names if _began(self.path(run))]
 
     def belong_to(self, identity: str) -> None:
-        """Keep what belongs to another journal (a database made anew at the same address) out of this one, aside."""
+        """Move the files of another journal aside (the database at this address was recreated)."""
         mark = self.directory / "journal.id"
         previous = mark.read_text(encoding="utf-8") if mark.exists() else identity
         if previous != identity:
@@ -227,13 +227,13 @@ class FileJournal:
             write_private(mark, identity)
 
     def _aside(self, previous: str) -> Path:
-        """A name beside the directory that is free."""
+        """A free name next to the directory."""
         name, beside = self.directory.name, self.directory.with_name
         return beside(derive_name(name, previous[:8], LOCAL_FILE, in_use=lambda free: beside(free).exists()))
 
 
 def open_among(journal: Journal, runs: Iterable[str]) -> list[str]:
-    """Those of `runs` that have no end, or none that can be read. Read-only."""
+    """The unfinished ones of `runs`, and those whose end cannot be read. Read-only."""
     return [run for run in runs if not _ended(journal, run)]
 
 

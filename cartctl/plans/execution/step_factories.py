@@ -34,7 +34,7 @@ from cartctl.steps.database.migrate import Migrate
 from cartctl.steps.database.restore_rows import RestoreCarts
 from cartctl.steps.database.snapshot import Snapshot
 from cartctl.steps.flags import Flags, Target, names_in, off
-from cartctl.steps.maintenance import Doors, Maintenance
+from cartctl.steps.maintenance import Maintenance, MaintenanceProbe
 from cartctl.steps.release import Release
 from cartctl.steps.replicas import CRONJOB, DEPLOYMENT, Replicas
 from cartctl.steps.revision import Revision
@@ -108,7 +108,9 @@ def maintenance(ports: Ports, key: str = "maintenance.on", names: tuple[str, ...
         key,
         names or (f"{where.configmap}/{where.key}",),
         ports.cluster,
-        doors=Doors(ports.api_deployments, http.shopper_path, http.admin_path, ports.token, ports.api),
+        probe=MaintenanceProbe(
+            ports.api_deployments, http.shopper_path, http.admin_path, ports.token, ports.api
+        ),
         timeout=ARRIVES.total_seconds(),
         limit=where.limit,
     )

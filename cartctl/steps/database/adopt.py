@@ -1,4 +1,4 @@
-"""A database that another tool migrated, recorded as it is."""
+"""Adoption of a database that another tool has migrated."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from cartctl.engine.pulse import Pulse
 
 
 class Adopt(Action[dict[str, Any]]):
-    """Records what is there; changes no table."""
+    """Records existing migrations; changes no table."""
 
     key = "adopt"
 
@@ -19,7 +19,7 @@ class Adopt(Action[dict[str, Any]]):
         self._settings = settings
 
     def find(self, run: Run) -> None:
-        """Never made already: recording twice records nothing more."""
+        """None: recording again is harmless."""
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
         """`applied` and `adopted` names, `heads`, `seconds`. Raises what `adopt` raises."""

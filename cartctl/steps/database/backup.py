@@ -1,4 +1,4 @@
-"""The backup before a deployment, where another tool makes it."""
+"""The backup before a deployment, made by another tool."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from cartctl.steps.database.snapshot import snapshot_id
 
 
 class Backup(Action[dict[str, Any]]):
-    """Has a backup made; what the tool tells of it is the evidence."""
+    """Requests a backup; the tool's report is the evidence."""
 
     key = "snapshot"
 
@@ -17,12 +17,12 @@ class Backup(Action[dict[str, Any]]):
         self._provider = provider
 
     def find(self, run: Run) -> dict[str, Any] | None:
-        """The run's backup, where the tool remembers what it was asked for. Read-only."""
+        """The run's backup, if the tool can find it by its id. Read-only."""
         backup = self._provider.find(snapshot_id(run), Pulse())
         return None if backup is None else self._result(backup)
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
-        """`id`, `provider`, `bytes`, `wal_lsn`, `at`; `verified` is the tool's own word."""
+        """`id`, `provider`, `bytes`, `wal_lsn`, `at`; `verified` is the tool's own statement."""
         return self._result(self._provider.create(snapshot_id(run), pulse))
 
     def _result(self, backup: ProviderBackup) -> dict[str, Any]:

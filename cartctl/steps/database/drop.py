@@ -1,4 +1,4 @@
-"""The cart's tables and types taken back, with their rows saved: the database's part of a rollback."""
+"""The database's part of a rollback: save the cart's rows, then drop its tables and types."""
 
 from dataclasses import asdict
 from typing import Any, ClassVar
@@ -12,7 +12,7 @@ from cartctl.engine.pulse import Pulse
 
 
 class Drop(Action[dict[str, Any]]):
-    """Drops what the run that is taken back has made, known from its `fingerprint` and `migrate` results."""
+    """Drops the objects that the reverted run created, known from its `fingerprint` and `migrate` results."""
 
     key = "database"
     careful: ClassVar[bool] = True
@@ -23,7 +23,7 @@ class Drop(Action[dict[str, Any]]):
         self._allowed = allowed
 
     def find(self, run: Run) -> dict[str, Any] | None:
-        """The result, when nothing is left to drop. Read-only."""
+        """The result, if nothing is left to drop. Read-only."""
         plan = plan_drop(
             self._postgres, self._settings, run.results, keep_dependents=self._allowed.keep_dependents
         )
@@ -31,7 +31,7 @@ class Drop(Action[dict[str, Any]]):
         return None if dropped is None else _json(dropped)
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
-        """Drop: names of `tables`, `enums`, `kept_enums` and `migrations`, `ledger_rows`, `rows`, and where they are `saved`.
+        """Drop: names of `tables`, `enums`, `kept_enums` and `migrations`, `ledger_rows`, `rows`, and the directory in which they are `saved`.
 
         Raises what `drop` raises.
         """

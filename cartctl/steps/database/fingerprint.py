@@ -1,4 +1,4 @@
-"""The state before the migration, recorded: the catalogue whole, which a database rollback is measured against, and what runs."""
+"""The state before the migration: the whole catalogue, with which a database rollback compares, and the running images."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -11,7 +11,7 @@ from cartctl.errors import StepFailed
 
 
 class Fingerprint(Action[dict[str, Any]]):
-    """Reads the catalogue twice; somebody at work on it is no state to go back to."""
+    """Reads the catalogue twice and refuses one that is being changed."""
 
     key = "fingerprint"
     harmless: ClassVar[bool] = True
@@ -23,24 +23,24 @@ class Fingerprint(Action[dict[str, Any]]):
         self._running = running
 
     def find(self, run: Run) -> None:
-        """Never made already: a reading is only worth something when it is fresh."""
+        """None: only a fresh fingerprint is useful."""
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:  # noqa: ARG002 - the same for every run
-        """`hash` (SHA-256), `objects`: every object's facts by `kind qualified-name`, and `running`: what runs.
+        """`hash` (SHA-256), `objects` (definitions by `kind qualified-name`) and `running` (images).
 
-        Raises StepFailed naming what changed between the two readings.
+        Raises StepFailed with the changes between the two readings.
         """
         with self._postgres.session("fingerprint") as connection, pulse.cancelling(connection.cancel_safe):
             first, second = read_catalogue(connection), read_catalogue(connection)
         if first.hash != second.hash:
             changed = "; ".join(difference(first, second).lines()[:5])
             raise StepFailed(
-                f"Somebody is changing the database's structure right now: {changed}.",
-                hint="Let them finish, then deploy again.",
+                f"Another session is changing the database schema: {changed}.",
+                hint="Wait until that has finished, then deploy again.",
             )
         return {"hash": second.hash, "objects": dict(second.objects), "running": dict(self._running())}
 
 
 def recorded(result: dict[str, Any]) -> Catalogue:
-    """The catalogue that a fingerprint's result holds."""
+    """The catalogue in a fingerprint's result."""
     return Catalogue(result["objects"])

@@ -15,7 +15,7 @@ TAIL = 2000  # characters of output kept in the journal
 
 
 class Hook(Action[dict[str, Any]]):
-    """Runs `argv` (never through a shell) with an environment without secrets but those `given`, for at most `timeout`."""
+    """Runs `argv` (never through a shell) without secrets in its environment except those `given`, for at most `timeout`."""
 
     key = "hook.after_migrate"
 
@@ -26,8 +26,8 @@ class Hook(Action[dict[str, Any]]):
         self._given = dict(given or {})
         self._timeout = timeout.total_seconds()
 
-    def find(self, run: Run) -> dict[str, Any] | None:  # noqa: ARG002 - only the command knows
-        """Nothing: a hook must bear to run again, since a kill may come right after it."""
+    def find(self, run: Run) -> dict[str, Any] | None:  # noqa: ARG002 - a hook has no state to read
+        """None: a hook must be safe to run again, since cartctl may be killed right after it."""
         return None
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Indexes on tables that hold rows already, built one at a time without keeping writers out."""
+"""Indexes on tables with rows, built concurrently, one at a time, without blocking writers."""
 
 from dataclasses import asdict
 from typing import Any
@@ -11,7 +11,7 @@ from cartctl.engine.pulse import Pulse
 
 
 class BuildIndexes(Action[dict[str, Any]]):
-    """Builds what is missing; an index that a killed attempt left invalid is built anew."""
+    """Builds missing indexes; rebuilds an index that an interrupted attempt left invalid."""
 
     key = "indexes"
 
@@ -20,7 +20,7 @@ class BuildIndexes(Action[dict[str, Any]]):
         self._settings = settings
 
     def find(self, run: Run) -> None:
-        """Never made already: the catalogue says what is missing, and `perform` reads it."""
+        """None: `perform` reads from the catalogue which indexes are missing."""
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:  # noqa: ARG002 - the same for every run
         """Build: names of `indexes` and of those `rebuilt`, `seconds`. Raises what `build_indexes` raises."""

@@ -1,4 +1,4 @@
-"""The migration itself, with the proof that every object is there as it must be."""
+"""The migration, with the verification of every object."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from cartctl.migrations.frozen import MIGRATIONS
 
 
 class Migrate(Action[dict[str, Any]]):
-    """Applies what is pending; additive, so never taken back by a run that fails later."""
+    """Applies pending migrations; they are additive, so a failing run does not revert them."""
 
     key = "migrate"
 
@@ -25,11 +25,11 @@ class Migrate(Action[dict[str, Any]]):
         self._settings = settings
 
     def find(self, run: Run) -> dict[str, Any] | None:
-        """The result, when every migration is recorded and every object verified. Read-only."""
+        """The result, if every migration is recorded and every object verified. Read-only."""
         known = status(self._postgres, self._settings)
         if known.pending or known.unknown:
             return None
-        now, checks = self._look()
+        now, checks = self._verify()
         if checks.bad():
             return None
         migrated = Migrated(applied=(), adopted=(), heads=(MIGRATIONS[-1].revision,), seconds=0.0)
@@ -38,16 +38,17 @@ class Migrate(Action[dict[str, Any]]):
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
         """Apply and verify: `applied` and `adopted` names, `heads`, `seconds` of wall time, and the catalogues' `difference`.
 
-        The difference, between before and after, is what a database rollback takes back. Raises what `deploy` raises, and CheckFailed naming the first thing that is not as it must be.
+        A database rollback reverts the difference between before and after. Raises what `deploy` raises, and CheckFailed
+        with the first object that does not match.
         """
         with migrator(self._postgres, self._settings) as connection:
             before = read_catalogue(connection)
             migrated = deploy_on(connection, self._postgres, self._settings, run.id, pulse)
-            after = read_catalogue(connection)  # over the same connection, whose caches know what it made
+            after = read_catalogue(connection)  # on the same connection, whose caches are up to date
             require(verify_with(connection, after, self._settings))
         return _result(migrated, attributed(_fingerprint(run, before), before, after))
 
-    def _look(self) -> tuple[Catalogue, Checks]:
+    def _verify(self) -> tuple[Catalogue, Checks]:
         with (
             self._postgres.session("verify") as connection,
             act_as_owner_if_allowed(connection, self._settings),
@@ -57,7 +58,7 @@ class Migrate(Action[dict[str, Any]]):
 
 
 def _fingerprint(run: Run, otherwise: Catalogue) -> Catalogue:
-    """The catalogue that the run recorded before it began, where it did."""
+    """The catalogue that the run recorded at its start, or `otherwise`."""
     return before(run.results) if "fingerprint" in run.results else otherwise
 
 
@@ -79,5 +80,5 @@ def require(checks: Checks) -> None:
         more = f" (and {len(others)} more)" if others else ""
         raise CheckFailed(
             f"{worst.name} is {worst.observed}, expected {worst.expected}{more}.",
-            hint="cartctl migrate verify",
+            hint="See: cartctl migrate verify",
         )

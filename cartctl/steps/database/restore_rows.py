@@ -1,4 +1,4 @@
-"""The cart's rows put back: those a rollback saved, or those of a snapshot."""
+"""Restore of the cart's rows: rows saved by a rollback, or those of a snapshot."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from cartctl.engine.pulse import Pulse
 
 
 class RestoreCarts(Action[dict[str, Any]]):
-    """Copies the rows into the tables; with `replacing`, rows that are there are saved and go first."""
+    """Copies the rows into the tables; with `replacing`, existing rows are saved and deleted first."""
 
     key = "carts.restore"
 
@@ -31,12 +31,12 @@ class RestoreCarts(Action[dict[str, Any]]):
         self._replacing = replacing
 
     def find(self, run: Run) -> dict[str, Any] | None:
-        """What an attempt that was killed, or an earlier run that was given the same `name`, has restored already. Read-only."""
+        """The result of an interrupted attempt, or of an earlier run with the same `name`. Read-only."""
         restored = find_restored_rows(self._postgres, self._settings, run.id, self._name)
         return None if restored is None else _json(restored)
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
-        """Put them back: `source`, `rows` by table, and where rows that were there are (`replaced`)."""
+        """Restore: `source`, `rows` by table, and the directory of the `replaced` rows."""
         place: Path | None = run.directory / "rows" if self._replacing else None
         with self._source() as rows:
             return _json(restore_rows(self._postgres, self._settings, rows, run.id, pulse, replacing=place))

@@ -1,4 +1,4 @@
-"""The snapshot before a deployment: made, verified, pinned; never taken back."""
+"""The snapshot before a deployment: created, verified, pinned; never reverted."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
@@ -11,7 +11,7 @@ from cartctl.snapshots.manifest.manifest import DamagedSnapshot, Manifest
 from cartctl.snapshots.storage.local import Store
 from cartctl.snapshots.verify import verify
 
-MOST_ATTEMPTS = 1000  # snapshots of one run, each taken because the one before had grown too old
+MOST_ATTEMPTS = 1000  # snapshots of one run, each because the previous one was too old
 
 
 class Snapshot(Action[dict[str, Any]]):
@@ -26,7 +26,7 @@ class Snapshot(Action[dict[str, Any]]):
         self._max_age = max_age
 
     def find(self, run: Run) -> dict[str, Any] | None:
-        """The run's snapshot, when it is complete, verified, pinned and not too old. Read-only."""
+        """The run's snapshot, if it is complete, verified, pinned and not too old. Read-only."""
         snapshot = self._id(run)
         try:
             manifest = self._store.find(snapshot)
@@ -37,14 +37,14 @@ class Snapshot(Action[dict[str, Any]]):
         return self._result(manifest) if manifest and retained else None
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
-        """Make, verify and pin it. Raises StepFailed when what was written does not verify."""
+        """Create, verify and pin it. Raises StepFailed if the verification fails."""
         manifest = create(self._subject, self._store, self._id(run), pulse)
         checks = verify(self._store, manifest.id, pulse)
         if checks.verdict is not Verdict.PASS:
             bad = "; ".join(f"{check.name}: {check.observed}" for check in checks.bad())
             raise StepFailed(
-                f"The snapshot {manifest.id} does not verify: {bad}",
-                hint=f"Look at the disk; remove {self._store.where(manifest.id)} to have it taken again.",
+                f"The verification of snapshot {manifest.id} failed: {bad}",
+                hint=f"Check the disk; remove {self._store.where(manifest.id)} to create it again.",
             )
         self._store.pin(manifest.id, f"before run {run.id}")
         return self._result(manifest)
@@ -77,5 +77,5 @@ class Snapshot(Action[dict[str, Any]]):
 
 
 def snapshot_id(run: Run) -> str:
-    """The id of a run's snapshot: an attempt after a kill finds what the one before it made."""
+    """The id of a run's snapshot; a resumed run finds the snapshot by it."""
     return f"run-{run.id}"
