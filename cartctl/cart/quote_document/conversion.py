@@ -120,10 +120,12 @@ def _promotion(part: PromotionPart, heading: Heading, path: str) -> Promotion:
 
 def _value(kind: PromotionType, value: Any, heading: Heading, path: str) -> Decimal:
     """A promotion's value: a percentage or an amount, as its type says."""
-    if value is None and kind in _NO_VALUE:
-        return Decimal(0)
+    if value is None:
+        if kind in _NO_VALUE:
+            return Decimal(0)
+        raise InputError(path, "is missing")
     try:
-        if kind in PERCENTAGES and value is not None:
+        if kind in PERCENTAGES:
             return read_number(value, 2, Decimal(100))
         return read_amount(value, heading.money)
     except FieldError as wrong:

@@ -83,5 +83,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     for name, value in pairs:
         if name in found:
             raise InputError("", f"The document has the key {quoted(name)} twice in one object.")
+        if not name.isascii() and any("\ud800" <= character <= "\udfff" for character in name):
+            raise InputError(
+                "", f"The document has the key {quoted(name)} with a character that no text has."
+            )
         found[name] = value
     return found

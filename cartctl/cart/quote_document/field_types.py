@@ -63,7 +63,7 @@ def quoted(value: Any) -> str:
 def read_remark(value: Any) -> str:
     """Text of any length that no price depends on."""
     if not isinstance(value, str) or isinstance(value, Inexact):
-        raise FieldError("is missing" if value is None else f"must be text, not {quoted(value)}")
+        raise FieldError(f"must be text, not {quoted(value)}")
     return value
 
 
@@ -110,9 +110,7 @@ def _exact(value: Any) -> Decimal:
     if isinstance(value, Inexact):
         raise FieldError(f'must be text such as "12.49": {quoted(value)} is a float')
     if not isinstance(value, str):
-        raise FieldError(
-            "is missing" if value is None else f'must be text such as "12.49", not {quoted(value)}'
-        )
+        raise FieldError(f'must be text such as "12.49", not {quoted(value)}')
     unsigned = value.removeprefix("-")
     digits = unsigned.replace(".", "", 1)
     if not (digits.isascii() and digits.isdigit() and unsigned[0] != "." and unsigned[-1] != "."):
@@ -135,16 +133,14 @@ def _bounded(found: Decimal, places: int, high: Decimal) -> Decimal:
 
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise FieldError("is missing" if value is None else f"must be true or false, not {quoted(value)}")
+        raise FieldError(f"must be true or false, not {quoted(value)}")
     return value
 
 
 def _whole(low: int, high: int = INT4) -> Callable[[Any], int]:
     def read(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
-            raise FieldError(
-                "is missing" if value is None else f"must be a whole number, not {quoted(value)}"
-            )
+            raise FieldError(f"must be a whole number, not {quoted(value)}")
         if not low <= value <= high:
             raise FieldError(f"must be from {low} to {high}")
         return value
@@ -154,8 +150,6 @@ def _whole(low: int, high: int = INT4) -> Callable[[Any], int]:
 
 def _one_of(kinds: type[E]) -> Callable[[Any], E]:
     def read(value: Any) -> E:
-        if value is None:
-            raise FieldError("is missing")
         try:
             return kinds(value)
         except ValueError as unknown:

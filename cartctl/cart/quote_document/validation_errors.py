@@ -21,14 +21,15 @@ def first_error(failed: ValidationError) -> InputError:
     unknown = (one for one in errors if one["type"] == "extra_forbidden" and one["loc"][:-1] == place)
     error = next(unknown, first)
     hint = _hint(error["loc"]) if error["type"] == "extra_forbidden" else ""
-    return InputError(_path(error["loc"]), _reason(error), hint=hint)
+    absent = error["input"] is None and error["loc"][-1] in _keys(error["loc"][:-1])
+    return InputError(_path(error["loc"]), "is missing" if absent else _reason(error), hint=hint)
 
 
 def _reason(error: Any) -> str:
     kind, value = error["type"], error["input"]
     if kind == "value_error":
         return str(error["ctx"]["error"])
-    if kind == "missing" or value is None:
+    if kind == "missing":
         return "is missing"
     if kind == "extra_forbidden":
         return "unknown key"
@@ -51,13 +52,17 @@ def _path(location: tuple[int | str, ...]) -> str:
 
 def _hint(location: tuple[int | str, ...]) -> str:
     """The known key of the same object that was probably meant."""
+    close = get_close_matches(str(location[-1]), _keys(location[:-1]), n=1)
+    return f"Did you mean {close[0]}?" if close else ""
+
+
+def _keys(location: tuple[int | str, ...]) -> list[str]:
+    """The known keys of the object at a location."""
     known: Any = QuoteDocument
-    for part in location[:-1]:
+    for part in location:
         if isinstance(part, str):
             known = _below(known, part)
-    names = [field.alias for field in known.model_fields.values() if field.alias]
-    close = get_close_matches(str(location[-1]), names, n=1)
-    return f"Did you mean {close[0]}?" if close else ""
+    return [field.alias for field in known.model_fields.values() if field.alias]
 
 
 def _below(model: Any, name: str) -> Any:
