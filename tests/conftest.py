@@ -1,6 +1,8 @@
 """What every test may ask for: real PostgreSQL servers, started when first asked for, and databases made from templates."""
 
 import os
+import shlex
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +16,23 @@ __all__ = ["sandbox", "sandbox_session"]
 
 for _name in [name for name in os.environ if name.startswith("PG")]:
     del os.environ[_name]  # the tests' servers are addressed by psycopg and PostgreSQL's own programs, too
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Modules whose tests share one deployed sandbox stay on one worker, which deploys it once."""
+    for item in items:
+        if isinstance(item, pytest.Function) and {"deployed", "sandbox_session"} <= set(item.fixturenames):
+            item.add_marker(pytest.mark.xdist_group(item.module.__name__))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A failing run ends with the command that runs its tests again."""
+    reports = [*terminalreporter.stats.get("failed", ()), *terminalreporter.stats.get("error", ())]
+    names = list(dict.fromkeys(report.nodeid.partition("@")[0] for report in reports))
+    if names:
+        terminalreporter.section("run again")
+        for name in names:
+            terminalreporter.write_line(f"{sys.executable} -m pytest {shlex.quote(name)}")
 
 
 @pytest.fixture(autouse=True)

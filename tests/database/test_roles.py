@@ -11,7 +11,7 @@ from cartctl.adapters.postgres import Postgres
 from tests.database.conftest import application_files
 from tests.database.test_command import Cartctl
 from tests.database.test_migrate import LEDGER, run_sql
-from tests.services import Server
+from tests.services import LONG, Server
 
 SCRIPT = Path(__file__).parents[2] / "runbooks/postgres/roles.sql"
 ROLES = ("rt_deployer", "rt_owner", "rt_reader", "rt_app")
@@ -122,7 +122,7 @@ READ_ONLY = {  # command line → exit codes that say what was found, not that r
 }
 
 
-@pytest.mark.parametrize("migrated", (False, True))
+@pytest.mark.parametrize("migrated", (pytest.param(False, marks=(pytest.mark.faults, LONG)), True))
 def test_the_reader_runs_every_command_that_reads(shop: Postgres, tmp_path: Path, migrated: bool) -> None:
     """With the owner configured, whose member it is not: each command reads, and what it may not do is named as that."""
     if migrated:

@@ -24,7 +24,7 @@ from tests.services import long
 
 ASKED = os.environ.get("CARTCTL_FAULTS", "")
 PART = re.fullmatch(r"(\d+)/(\d+)", ASKED)
-EVERY = 1 if ASKED == "all" else int(PART[2] if PART else ASKED if ASKED.isdecimal() else 61)
+EVERY = 1 if ASKED == "all" else int(PART[2] if PART else ASKED if ASKED.isdecimal() else 131)
 QUICK = {  # scraping knows a new replica at once, Prometheus after seconds
     "CARTCTL_METRICS__KIND": "scrape",
     "CARTCTL_MONITOR__FOR": "2s",

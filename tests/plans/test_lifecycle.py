@@ -140,6 +140,7 @@ def test_a_rollback_with_the_database_leaves_the_catalogue_as_it_was_and_deployi
     assert (code, report["outcome"]) == (0, "succeeded")
 
 
+@long
 def test_rows_stop_a_database_rollback_until_their_loss_is_allowed_and_are_saved(cli: Cli) -> None:
     """A cart in the tables: refused with the count, nothing changed; then dropped, with a dump of the rows."""
     cli.deploy()
@@ -225,6 +226,7 @@ def test_ctrl_c_stops_between_steps_and_the_run_can_be_taken_back(cli: Cli) -> N
     cli.deploy()
 
 
+@long
 def test_a_living_run_hands_over_to_a_rollback(cli: Cli) -> None:
     """A rollback started elsewhere stops the deployment within seconds and takes it back."""
     process = cli.start("deploy", "--yes", CARTCTL_MONITOR__FOR="60s")
@@ -390,6 +392,7 @@ def test_a_rollback_that_failed_can_be_run_again(cli: Cli) -> None:
     )
 
 
+@long
 def test_a_database_that_takes_no_writes_locks_nobody_out(cli: Cli) -> None:
     """The database answers but is read-only: the code goes back under the cluster's lease."""
     cli.deploy()
@@ -403,6 +406,7 @@ def test_a_database_that_takes_no_writes_locks_nobody_out(cli: Cli) -> None:
     assert (code, report["outcome"], set(cli.images().values())) == (0, "succeeded", {"1.0.0"})
 
 
+@long
 def test_the_next_command_after_an_end_before_any_change_is_no_rollback(cli: Cli) -> None:
     """It would take back the deployment before."""
     cli.deploy()

@@ -12,6 +12,7 @@ CARTS = """INSERT INTO carts (id, "companyId", "updatedAt") SELECT 'c' || n, 'av
 REFUSING = """CREATE FUNCTION keep() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
   IF tg_tag = 'DROP TABLE' THEN RAISE EXCEPTION 'tables are kept until Monday'; END IF; END $$;
 CREATE EVENT TRIGGER keep ON sql_drop EXECUTE FUNCTION keep()"""
+from tests.services import long
 
 
 def test_saved_rows_are_named_everywhere_and_restored_once(cli: Cli) -> None:
@@ -36,6 +37,7 @@ def test_saved_rows_are_named_everywhere_and_restored_once(cli: Cli) -> None:
     assert (code, "restore.tables: rows in carts" in refused["message"]) == (3, True)
 
 
+@long
 def test_a_drop_that_fails_leaves_its_cause_readable(cli: Cli) -> None:
     """Nothing is compared with the fingerprint then: the server's own words are the cause, not a list of every object."""
     cli.deploy()

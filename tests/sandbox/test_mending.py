@@ -20,6 +20,7 @@ from cartctl.sandbox.names import APP, socket_directory
 from cartctl.sandbox.status import read_status
 from cartctl.sandbox.up import up
 from tests.sandbox_fixture import Sandbox, wait_for
+from tests.services import long
 
 
 def quiet(_: str) -> None:
@@ -116,6 +117,7 @@ def test_down_stops_everything_and_up_finds_the_data_again(sandbox: Sandbox) -> 
     assert sandbox.layout.token.read_text(encoding="utf-8") == token
 
 
+@long
 def test_two_sandboxes_side_by_side_and_purge_leaves_nothing(sandbox: Sandbox) -> None:
     """A second sandbox has addresses and data of its own; purging it removes every file and process of it alone."""
     before = set(sandbox.layout.directory.parent.iterdir())
@@ -135,6 +137,7 @@ def test_two_sandboxes_side_by_side_and_purge_leaves_nothing(sandbox: Sandbox) -
     assert read_status("default").state == "up"
 
 
+@long
 def test_a_reboot_is_mended(sandbox: Sandbox) -> None:
     """With every process gone at once and all pid files left, the status says down and `up` mends everything."""
     sandbox.cluster.set_images("payment-api", {"api": "2.0.0"}, cause="test")

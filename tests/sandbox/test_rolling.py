@@ -11,6 +11,7 @@ from tests.sandbox.load import load
 from tests.sandbox_fixture import Sandbox, wait_for
 
 API = "deployment/payment-api"
+from tests.services import long
 
 
 def test_rollouts_and_resizing_lose_no_request(sandbox: Sandbox) -> None:
@@ -29,6 +30,7 @@ def test_rollouts_and_resizing_lose_no_request(sandbox: Sandbox) -> None:
     assert seen.seen["200"] > 200
 
 
+@long
 def test_a_kept_connection_is_told_to_close_and_answered(sandbox: Sandbox) -> None:
     """A client that comes back on its open connection while its replica drains is answered, with `Connection: close`."""
     assert sandbox.status.api_url
