@@ -1,6 +1,6 @@
 """A database's structure as a value: every object with its facts, a stable text, a hash, and the difference of two.
 
-Kept apart from what is wanted (`contract`): this only measures. It is read from the server's own catalogue, so it sees
+Separate from the requirements (`contract`): this only measures. It is read from the server's own catalogue, so it sees
 what model comparisons do not: enum labels in their order, index predicates and validity, checks, owners and grants.
 """
 
@@ -76,7 +76,7 @@ class Catalogue:
 def read_catalogue(connection: Connection) -> Catalogue:
     """The structure of every schema but PostgreSQL's and the journal's, in one statement. Read-only.
 
-    Objects that belong to an extension are left out; the extension itself is in.
+    Objects of an extension are omitted; the extension itself is included.
     """
     with translated(), _qualified(connection):
         rows = connection.execute(_query(), prepare=True).fetchall()  # a second reading is not planned anew
@@ -109,7 +109,7 @@ def _query() -> bytes:
 
 @contextmanager
 def _qualified(connection: Connection) -> Iterator[None]:
-    """Without a search path the server spells every name out, whoever asks; compiling the query would only cost."""
+    """Without a search path the server qualifies every name; JIT compilation would only add time."""
     row = connection.execute("SELECT current_setting('search_path'), current_setting('jit')").fetchone()
     connection.execute(
         "SELECT set_config('search_path', 'pg_catalog', false), set_config('jit', 'off', false)"

@@ -31,7 +31,7 @@ def make_home(connection: Connection, owner: str | None, watch_session: Look, *,
 
 
 def _make_schema(connection: Connection, owner: str | None) -> None:
-    """Made by whoever may: the owner itself, or the deployer in its name."""
+    """Created as the owner, or by the deployer on its behalf."""
     row = connection.execute(
         """SELECT has_database_privilege(current_user, current_database(), 'CREATE'),
                   has_database_privilege(session_user, current_database(), 'CREATE'), current_database(), current_user"""

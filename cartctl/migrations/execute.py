@@ -1,7 +1,7 @@
 """What every revision does: execute its frozen file on the driver's own connection.
 
 No parameters are passed, so the driver reads no placeholders and the server takes all statements in one message.
-`config.attributes["script"]` may say what a revision executes instead, where objects are there already, and `["session"]`
+`config.attributes["script"]` may say what a revision executes instead when objects already exist, and `["session"]`
 with which settings. Alembic, which is at work when these are called, is loaded by then.
 """
 

@@ -49,12 +49,12 @@ class Frozen:
 
     @cached_property
     def strict(self) -> bytes:
-        """`strict.sql`, the constraints that only a database of our own gets; empty when there is none."""
+        """`strict.sql`, the constraints for databases that only cartctl migrates; empty when there are none."""
         return self._read("strict.sql", missing=b"")
 
     @cached_property
     def down(self) -> bytes:
-        """`down.sql`: takes back what `migration.sql` made, and nothing else."""
+        """`down.sql`: reverts `migration.sql`, and nothing else."""
         return self._read("down.sql")
 
     @cached_property

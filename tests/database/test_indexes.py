@@ -60,7 +60,7 @@ def test_a_left_over_is_built_anew(migrated: Postgres, settings: Settings, pulse
 def test_another_definition_stops_it(full: Postgres, settings: Settings, pulse: Pulse) -> None:
     """An index of our name with another definition is somebody's: named, not touched."""
     run_sql(full, 'CREATE INDEX idx_carts_expiration ON carts ("companyId")')
-    with pytest.raises(Refused, match="idx_carts_expiration is there with another definition"):
+    with pytest.raises(Refused, match="idx_carts_expiration exists with a different definition"):
         build_indexes(full, settings(full, strict_constraints=False), pulse)
 
 

@@ -100,7 +100,7 @@ def test_a_row_that_refers_to_nothing_stops_all(
     """A company deleted meanwhile is named; no row of any table is kept."""
     deployed(platform_database)
     run_sql(platform_database, "DELETE FROM products", "DELETE FROM companies")
-    with pytest.raises(StepFailed, match=r"refers to what is no longer there.*Nothing was restored"):
+    with pytest.raises(StepFailed, match=r"refers to a missing row.*Nothing was restored"):
         restore_rows(platform_database, dropped.settings, saved(dropped), "run-2", pulse)
     assert run_sql(platform_database, "SELECT count(*) FROM shipping_zones") == [(0,)]
 

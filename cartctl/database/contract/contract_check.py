@@ -1,6 +1,6 @@
-"""A catalogue judged against the contract. Pure: it reads no database, so a broken world is easily made in a test.
+"""Check a catalogue against the contract. Pure: no database is read, so that tests can construct broken catalogues.
 
-An expectation that cannot be looked up is a failure; what is there beyond the contract is reported and passes.
+A missing object is a failure; objects beyond the contract are reported and pass.
 """
 
 import re
@@ -33,14 +33,14 @@ _NUMERIC = re.compile(r"numeric\((\d+),(\d+)\)")
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How much of the contract holds: `own` everything our migrations make, `strict` the strict constraints too."""
+    """Which part of the contract applies: `own` everything that our migrations create, `strict` also the strict constraints."""
 
     own: bool
     strict: bool
 
 
 class CatalogueObjects:
-    """A catalogue by unquoted names, for looking up."""
+    """The objects of a catalogue by unquoted name."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.tables = _unquoted(catalogue.of("table"))
@@ -71,7 +71,7 @@ class CatalogueObjects:
 
 
 def judge(catalogue: Catalogue, terms: Terms) -> Iterator[CheckResult]:
-    """Every table and enum: one pass, or each thing about it that is not as it must be."""
+    """Check every table and enum: one pass, or one failure per deviation."""
     objects = CatalogueObjects(catalogue)
     for table in wanted_tables():
         yield from judge_table(objects, table, terms)
@@ -143,7 +143,7 @@ def _columns(table: WantedTable, columns: Mapping[str, Facts], terms: Terms) -> 
                 f"column {table.name}.{name}",
                 Verdict.WARN,
                 "NOT NULL without a default",
-                "no such column, or one that can be left out",
+                "no such column, or one that is optional",
                 hint="Writers that do not know this column are refused.",
             )
 
@@ -209,7 +209,7 @@ def _index(
 
 
 def index_faults(index: WantedIndex, facts: Facts) -> list[str]:
-    """In what an index that is there differs from the one wanted; its name does not count."""
+    """How an existing index differs from the required one; its name does not matter."""
     predicate = facts.get("predicate")
     same_columns = [plain(each) for each in facts["columns"]] == [plain(each) for each in index.columns]
     same_predicate = plain(predicate or "") == plain(index.predicate or "")

@@ -1,6 +1,6 @@
 """What a cart database must have, as `contract.json` says it; a test holds that to the models.
 
-Required is what the Node application needs, whoever migrated the database; own is what our migrations make beside it
+Required is what the Node application needs, independent of who migrated the database; own is what our migrations create in addition
 (the models' OWN and STRICT marks). Written down, since loading the models takes longer than looking at a database.
 """
 
@@ -16,7 +16,7 @@ SCHEMA = "public"
 
 @dataclass(frozen=True, slots=True)
 class WantedColumn:
-    """A column; `type` and `default` as the server would spell them, casts left out of the default."""
+    """A column; `type` and `default` as the server would spell them, default without casts."""
 
     name: str
     type: str

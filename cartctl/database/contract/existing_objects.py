@@ -1,4 +1,4 @@
-"""Objects that are there before their migration ran: kept where they have our shape, a stop where they have not."""
+"""Objects that exist before their migration: adopted if they match, refused if they conflict."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,7 +33,7 @@ SHOWN = 5  # differences in an error
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """What of the pending migrations is there already and what is still to be made, by revision."""
+    """The existing and the missing objects of the pending migrations, by revision."""
 
     kept: tuple[str, ...]
     missing: Mapping[str, tuple[Statement, ...]]
@@ -42,12 +42,12 @@ class Adoption:
     ] = ()  # of those, indexes on tables that hold rows: not for a migration's transaction
 
     def script(self, migration: Frozen) -> bytes:
-        """The statements of a migration that are still to be executed; empty when all its objects are there."""
+        """The statements of a migration still to execute; empty when all its objects exist."""
         return "\n\n".join(statement.sql for statement in self.missing[migration.revision]).encode()
 
     @property
     def tables(self) -> bool:
-        """Whether any table was there: somebody else writes to it."""
+        """Whether any table existed already, with other writers."""
         return any(name.startswith("table ") for name in self.kept)
 
     def whole(self, migration: Frozen) -> bool:
@@ -56,7 +56,7 @@ class Adoption:
 
 
 def find_adoption(connection: Connection, pending: tuple[Frozen, ...], *, strict: bool) -> Adoption | None:
-    """None when nothing of the pending migrations is there yet, the usual case, found out by one small query.
+    """None when no object of the pending migrations exists yet: the usual case, checked by one small query.
 
     Raises Refused, with the difference, for objects of another shape. Read-only.
     """
@@ -71,7 +71,7 @@ def find_adoption(connection: Connection, pending: tuple[Frozen, ...], *, strict
     catalogue = read_catalogue(connection)
     if conflicts := [*taken_names(connection, statements), *_conflicts(catalogue, statements)]:
         raise Refused(
-            f"Objects are there already with another shape: {some_of(conflicts)}. Nothing was changed.",
+            f"Objects already exist with a different definition: {some_of(conflicts)}. Nothing was changed.",
             hint="Rename or repair them, or see whose they are, then deploy again.",
         )
     objects = CatalogueObjects(catalogue)
@@ -90,7 +90,7 @@ def refuse_slow(adoption: Adoption | None) -> None:
     if adoption is not None and adoption.slow:
         first = adoption.slow[0]
         raise Refused(
-            f"The table {first.table} is there with rows but without the index {first.makes}. Nothing was changed.",
+            f"The table {first.table} holds rows but lacks the index {first.makes}. Nothing was changed.",
             hint="Build it first, outside the migration: cartctl migrate index --concurrently",
         )
 
@@ -107,7 +107,7 @@ def _conflicts(catalogue: Catalogue, statements: list[Statement]) -> Iterator[st
 
 
 def _table_conflicts(objects: CatalogueObjects, table: WantedTable) -> Iterator[CheckResult]:
-    """What cannot be mended by making what is missing: columns, types, and objects of our names with another shape."""
+    """Conflicts that creating missing objects cannot repair: columns, types, and objects of our names with a different definition."""
     for result in judge_table(objects, table, AS_REQUIRED):
         can_be_made = result.observed == MISSING and result.name.startswith(("index ", "foreign key "))
         if result.verdict is Verdict.FAIL and not can_be_made:

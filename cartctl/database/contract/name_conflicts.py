@@ -1,4 +1,4 @@
-"""Names that the migrations use and somebody else has taken: by another kind of object, on another table, by an extension.
+"""Name conflicts of the migrations: with another kind of object, on another table, or with an extension.
 
 Asked of the system tables, since a name space holds more than a catalogue of one's own objects shows: every relation
 shares one with indexes and views, every type one with the row types of tables.
@@ -66,7 +66,7 @@ def taken_names(connection: Connection, statements: Sequence[Statement]) -> Iter
         if extension:
             yield f"{wants} {name}: the {actual} of this name belongs to the extension {extension}"
         elif actual != wants:
-            yield f"{wants} {name}: there is a {actual} of this name"
+            yield f"{wants} {name}: a {actual} of this name exists"
         elif wants == "index" and table != on:
             yield f"index {name}: there is an index of this name on {table}"
     enums = {each.makes for each in statements if each.kind == "type"}

@@ -1,4 +1,4 @@
-"""What a run's migration did to the catalogue, kept in its journal, and whether that has been taken back.
+"""What a run's migration changed in the catalogue, recorded in its journal, and whether it was rolled back.
 
 Known from the catalogues before and after the migration, not from a list: another tool's migration may have changed
 objects outside the cart's.
@@ -15,7 +15,7 @@ from cartctl.errors import Refused
 
 NOTHING: dict[str, Any] = {"added": {}, "removed": {}, "changed": {}}  # a difference as a journal keeps it
 SHOWN = 8  # objects of a difference in a result
-HOME = "cartctl"  # the schema of Alembic's version and of our own record
+HOME = "cartctl"  # the schema of Alembic's version and of cartctl's record
 
 
 def to_json(difference: Difference) -> dict[str, Any]:
@@ -38,14 +38,14 @@ def before(results: Mapping[str, Any]) -> Catalogue:
     recorded = results.get("fingerprint")
     if recorded is None:
         raise Refused(
-            "This run recorded no catalogue before its migration: what to take back is not known.",
-            hint="Take the code back alone: leave out --database.",
+            "This run recorded no catalogue before its migration, so its changes are unknown.",
+            hint="Roll back only the code: omit --database.",
         )
     return Catalogue(recorded["objects"])
 
 
 def own_difference(results: Mapping[str, Any], now: Catalogue) -> Difference:
-    """What a run's migration changed: as recorded with it, or, when it died before that, our objects that are new since."""
+    """What a run's migration changed: as recorded, or for an interrupted run our objects that are new since."""
     migrated = results.get("migrate")
     if migrated is not None:
         return from_json(migrated["difference"])
@@ -83,7 +83,7 @@ def on_ours(facts: Facts) -> bool:
 
 
 def is_ours(key: str) -> bool:
-    """Whether an object is one of the cart's tables and enums, part of one, or of our own schema."""
+    """Whether an object is a cart table or enum, part of one, or in cartctl's schema."""
     kind, _, name = key.replace('"', "").partition(" ")
     path = name.split(".")
     if path[0] == HOME:

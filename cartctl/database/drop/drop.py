@@ -60,7 +60,7 @@ def drop(
 ) -> Dropped:
     """Take back what the run with `results` made; the rows go into `directory` first.
 
-    Raises Refused before any change, naming what stands in the way; StepFailed naming the blockers when the locks were
+    Raises Refused before any change, naming the conflicts; StepFailed naming the blockers when the locks were
     not to be had. All or nothing.
     """
     with migrating(postgres, settings, pulse) as aside:
@@ -154,7 +154,7 @@ def _save(
     directory: Path,
     pulse: Pulse,
 ) -> SavedRows | None:
-    """Keep writers out, then look again: the plan counted rows before the lock."""
+    """Lock out writers, then check again: the plan counted rows before the lock."""
     tables = [sql.Identifier(SCHEMA, table.name) for table in plan.tables]
     if not tables:
         return None

@@ -1,4 +1,4 @@
-"""What taking the cart's tables back would drop, in which order, what is in them, and what stands in the way. Read-only."""
+"""Plan the drop of the cart's tables: order, contents and conflicts. Read-only."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -77,7 +77,7 @@ def plan_drop(
 
 
 def plan_with(connection: Connection, results: Mapping[str, Any], *, keep_dependents: bool) -> DropPlan:
-    """As `plan_drop`, on a connection that is there."""
+    """As `plan_drop`, on an open connection."""
     now = read_catalogue(connection)
     own = own_difference(results, now)
     tables = _made(own, now, "table", [table.name for table in wanted_tables()])
@@ -105,7 +105,7 @@ def plan_with(connection: Connection, results: Mapping[str, Any], *, keep_depend
 
 
 def require(plan: DropPlan, *, allow_data_loss: bool) -> None:
-    """Raise Refused, naming everything that stands in the way, unless the plan may be carried out."""
+    """Raise Refused, naming every conflict, unless the plan can be executed."""
     if plan.irreversible:
         raise Refused(
             f"The migration also changed what cannot be undone here: {some_of(plan.irreversible)}.",
@@ -126,11 +126,11 @@ def require(plan: DropPlan, *, allow_data_loss: bool) -> None:
 
 
 def refuse_nothing(plan: DropPlan) -> None:
-    """Raise Refused where the cart's tables are there and none of them is to go: the operator asked for something else."""
+    """Raise Refused when the cart's tables exist and the plan drops none: the operator expects a drop."""
     if plan.older and not (plan.tables or plan.enums or plan.parts):
         raise Refused(
             f"The cart's tables were there before this run ({', '.join(plan.older)}): they are not cartctl's to drop.",
-            hint="Take the code back alone: leave out --database. What made the tables can take them back.",
+            hint="Roll back only the code: omit --database. Drop the tables with the tool that created them.",
         )
 
 

@@ -1,4 +1,4 @@
-"""The cart's rows put back into their tables from a dump: row for row as they were, in one transaction, or not at all."""
+"""Restore the cart's rows from a dump, unchanged and in one transaction."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
@@ -33,7 +33,7 @@ MARK = b"""CREATE TABLE IF NOT EXISTS cartctl.put_back (
 
 @dataclass(frozen=True, slots=True)
 class RowSource:
-    """Rows that were kept: a dump that can be read, the SHA-256 of its files, and the rows of each of our tables in it."""
+    """Rows to restore: a readable dump, the SHA-256 of its files, and the row count of each cart table in it."""
 
     name: str
     dump: Path
@@ -42,7 +42,7 @@ class RowSource:
 
 
 OpenRowSource: TypeAlias = Callable[[], AbstractContextManager[RowSource]]
-"""How rows that were kept are opened, which may fetch and decrypt them."""
+"""Opens the rows to restore; may fetch and decrypt them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +53,19 @@ class RestoredRows:
 
     source: str
     rows: Mapping[str, int]
-    replaced: str | None = None  # where the rows are that were there before
+    replaced: str | None = None  # the directory of the previous rows
     warnings: tuple[str, ...] = ()
 
 
 def find_restored_rows(
     postgres: Postgres, settings: Database, run: str, source: str | None = None
 ) -> RestoredRows | None:
-    """What this run has restored already: recorded in the transaction that did it. Read-only.
+    """What this run has already restored, recorded in the same transaction. Read-only.
 
-    With `source` also what an earlier run restored from there, as long as the tables still hold rows.
+    With `source` also what an earlier run restored from it, while the tables still hold rows.
     """
     with (
-        postgres.session("put back") as connection,
+        postgres.session("restore rows") as connection,
         act_as_owner_if_allowed(connection, settings),
     ):
         if connection.execute("SELECT to_regclass('cartctl.put_back')::text").fetchone() == (None,):
@@ -81,7 +81,7 @@ def find_restored_rows(
 
 
 def full_tables(connection: Connection) -> list[str]:
-    """Which of the cart's tables hold rows; a table that is missing holds none. Read-only."""
+    """The cart's tables that hold rows; a missing table holds none. Read-only."""
     rows = connection.execute(
         "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND relname = ANY (%s)",
         (list(our_tables()),),
@@ -99,13 +99,13 @@ def restore_rows(
     *,
     replacing: Path | None = None,
 ) -> RestoredRows:
-    """Copy the rows of `kept` into the cart's empty tables; with `replacing`, rows that are there are saved there first.
+    """Copy the rows of `source` into the cart's empty tables; with `replacing`, save existing rows to it first.
 
     Raises Refused before any change for a damaged dump, missing tables and tables that hold rows; StepFailed, with
-    nothing changed, when a row refers to what is no longer there. Counted against `kept` before it is committed.
+    nothing changed, when a row refers to a missing one. Row counts are compared with `source` before the commit.
     """
     refuse_damaged(source)
-    with postgres.session("put back", autocommit=False, lock_timeout="5s") as connection:
+    with postgres.session("restore rows", autocommit=False, lock_timeout="5s") as connection:
         become_owner(connection, settings)
         refuse_unwritable(connection)
         order = _order(connection, source)
@@ -127,7 +127,7 @@ def restore_rows(
 
 @contextmanager
 def _naming_blockers(connection: Connection, tables: list[str]) -> Iterator[None]:
-    """A lock that was waited for in vain: name who holds it. Raises StepFailed."""
+    """Name the blockers of a lock that timed out. Raises StepFailed."""
     try:
         with translated():
             yield
@@ -149,17 +149,17 @@ def our_tables() -> tuple[str, ...]:
 
 
 def refuse_damaged(source: RowSource) -> None:
-    """Raise Refused for a dump whose files are not as they were written, or that has none of the cart's tables. Read-only."""
+    """Raise Refused for a dump with damaged files or without the cart's tables. Read-only."""
     for name, checksum in source.files.items():
         path = source.dump / name
         if not path.is_file() or _checksum(path) != checksum:
             raise Refused(
-                f"The kept rows {source.name} are damaged: {name} is not as it was written.",
+                f"The rows to restore from {source.name} are damaged: checksum mismatch in {name}.",
                 hint="Use another snapshot: cartctl snapshot list",
             )
     if not any(name in source.rows for name in our_tables()):
         raise Refused(
-            f"{source.name} holds none of the cart's tables.", hint="Choose one taken while they were there."
+            f"{source.name} has none of the cart's tables.", hint="Choose a snapshot that includes them."
         )
 
 
@@ -175,7 +175,7 @@ def _order(connection: Connection, source: RowSource) -> list[str]:
     tables = [name for name in our_tables() if name in source.rows]
     if missing := [name for name in tables if f"{SCHEMA}.{name}" not in there]:
         raise Refused(
-            f"The tables are not there: {', '.join(missing)}.", hint="Make them first: cartctl migrate deploy"
+            f"Missing tables: {', '.join(missing)}.", hint="Create them first: cartctl migrate deploy"
         )
     return drop_order(catalogue, tables)[::-1]
 
@@ -183,7 +183,7 @@ def _order(connection: Connection, source: RowSource) -> list[str]:
 def _clear(
     postgres: Postgres, connection: Connection, order: list[str], replacing: Path | None, pulse: Pulse
 ) -> bool:
-    """Keep writers out, and see that the tables are empty; whether rows were saved and removed for it."""
+    """Lock out writers and empty the tables; return whether rows were saved and removed."""
     names = sql.SQL(", ").join(sql.Identifier(SCHEMA, name) for name in order)
     connection.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(names))
     full = [name for name in order if holds_rows(connection, name)]
@@ -215,7 +215,7 @@ def _copy_all(
         ).fetchone()
         if row != (source.rows[name],):
             raise StepFailed(
-                f"{row and row[0]} rows of {name} came back instead of {source.rows[name]}; nothing was kept.",
+                f"{row and row[0]} rows of {name} were restored instead of {source.rows[name]}; nothing was committed.",
                 hint="Verify the snapshot: cartctl snapshot verify",
             )
         done += source.rows[name]
@@ -238,14 +238,14 @@ def _feed(connection: Connection, statement: bytes, blocks: Iterator[bytes]) -> 
 
 def _dangling(name: str, failed: SqlFailed) -> StepFailed:
     return StepFailed(
-        f"A row of {name} refers to what is no longer there: {failed.message}. Nothing was restored.",
+        f"A row of {name} refers to a missing row: {failed.message}. Nothing was restored.",
         hint="Bring the platform's row back, or restore the whole snapshot: cartctl snapshot restore",
     )
 
 
 def _record(connection: Connection, source: RowSource, run: str) -> None:
     schema: tuple[Any, ...] | None = connection.execute("SELECT to_regnamespace('cartctl')::text").fetchone()
-    if schema == (None,):  # tables of another tool's making that nobody has adopted
+    if schema == (None,):  # tables of another tool, not adopted
         return
     connection.execute(MARK)
     connection.execute(

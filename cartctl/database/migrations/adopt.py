@@ -1,4 +1,4 @@
-"""`migrate adopt`: a whole database that somebody else has migrated, looked at and recorded; nothing of it is changed."""
+"""`migrate adopt`: check and record a database that another tool migrated; nothing in it is changed."""
 
 from cartctl.adapters.postgres import Connection, Postgres
 from cartctl.config.model.environment import Database
@@ -16,7 +16,7 @@ from cartctl.errors import Refused
 
 
 def adopt(postgres: Postgres, settings: Database, run_id: str, pulse: Pulse) -> Migrated:
-    """Record the three migrations as had, when every object that is required is there.
+    """Record the three migrations as applied when every required object exists.
 
     Raises Refused before any change, naming what is missing or of another shape.
     """
@@ -54,8 +54,8 @@ def _require_whole(connection: Connection) -> None:
         problems = some_of([f"{each.name} is {each.observed}, expected {each.expected}" for each in bad])
         lacking = all(each.observed == MISSING for each in bad)
         raise Refused(
-            f"This database is not wholly migrated: {problems}. Nothing was recorded.",
-            hint="cartctl migrate deploy makes what is missing and keeps what is there."
+            f"This database is not completely migrated: {problems}. Nothing was recorded.",
+            hint="cartctl migrate deploy creates missing objects and keeps existing ones."
             if lacking
             else "Repair what has another shape, or see whose it is, then adopt again.",
         )

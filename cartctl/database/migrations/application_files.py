@@ -24,7 +24,7 @@ _CONTROL = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ApplicationFiles:
-    """The files by migration name (those that are there), and whether they are run instead of ours."""
+    """The existing files by migration name, and whether they run instead of ours."""
 
     files: Mapping[str, bytes] = field(default_factory=dict)
     run: bool = False

@@ -1,7 +1,7 @@
 """Applying the migrations: one transaction each, bounded in time, with everything that must be true beside it inside.
 
 A transaction holds the DDL as the owner, the grants to the application, Alembic's version, our own record and Prisma's
-ledger row: after a kill all of it is there or none.
+ledger row: after a kill, either all of it exists or none.
 """
 
 import time
@@ -73,7 +73,7 @@ def migrator(postgres: Postgres, settings: Database) -> Iterator[Connection]:
 
 
 def deploy(postgres: Postgres, settings: Database, run_id: str, pulse: Pulse) -> Migrated:
-    """As `deploy_on`, over a connection of its own."""
+    """As `deploy_on`, on its own connection."""
     with migrator(postgres, settings) as connection:
         return deploy_on(connection, postgres, settings, run_id, pulse)
 
@@ -84,7 +84,7 @@ def deploy_on(
     """Apply what is pending, over a connection that `migrator` made; nothing pending is done already.
 
     Raises Refused or Locked before any change; StepFailed naming the blockers when the locks were not to be had;
-    SqlFailed for what a retry cannot mend. A migration that failed leaves nothing behind.
+    SqlFailed for what a retry cannot fix. A migration that failed leaves nothing behind.
     """
     began = time.monotonic()
     with migrating(postgres, settings, pulse) as aside:
@@ -124,7 +124,7 @@ def refuse(state: State) -> None:
 
 
 def apply_all(driver: Connection, work: Work, state: State, pulse: Pulse) -> None:
-    """Apply, or record, every pending migration of `state` in a transaction of its own."""
+    """Apply or record every pending migration of `state`, each in its own transaction."""
     make_home(work.aside, work.settings.owner_role, lambda: nullcontext(driver), missing=not state.schema)
     driver.autocommit = False
     with _translated(), engine_over(driver).connect() as connection:
@@ -164,13 +164,13 @@ def _is_recorded(work: Work, migration: Frozen) -> bool | None:
 def _named(migration: Frozen, failed: SqlFailed, *, in_place: bool | None) -> SqlFailed:
     """The error with the migration's name. A connection that was lost may have committed: it is read back, not repeated."""
     if failed.sqlstate and not failed.sqlstate.startswith(("57P", "08")):
-        message = f"Migration {migration.name} failed, and nothing of it was kept: {failed.message}."
+        message = f"Migration {migration.name} failed and was rolled back: {failed.message}."
         return SqlFailed(
-            message, hint=failed.hint or "Mend that, then deploy again.", sqlstate=failed.sqlstate
+            message, hint=failed.hint or "Fix that, then deploy again.", sqlstate=failed.sqlstate
         )
     message = f"The connection was lost during migration {migration.name}: {failed.message}."
     if in_place is not None:
-        message += " It was committed, and is in place." if in_place else " It was not committed."
+        message += " It was committed." if in_place else " It was not committed."
     hint = "See: cartctl migrate status. Then deploy again."
     return SqlFailed(message, hint=hint, sqlstate=failed.sqlstate)
 
@@ -203,7 +203,7 @@ def _apply(connection: "sqlalchemy.Connection", migration: Frozen, work: Work, p
 
 @contextmanager
 def _transaction(connection: "sqlalchemy.Connection") -> Iterator["sqlalchemy.RootTransaction"]:
-    """The block commits it; an error rolls it back and is the one that is told, also when the connection went with it."""
+    """The block commits; an error rolls back and is the one reported, also after a lost connection."""
     from sqlalchemy.exc import DBAPIError
 
     transaction = connection.begin()
@@ -217,7 +217,7 @@ def _transaction(connection: "sqlalchemy.Connection") -> Iterator["sqlalchemy.Ro
 
 
 def grant(driver: Connection, migration: Frozen, role: str | None) -> None:
-    """Grant what the application needs on tables that somebody else owns."""
+    """Grant the application's rights on tables of another owner."""
     statements = migration.statements(strict=False)
     if role is None or not statements:
         return
@@ -249,7 +249,7 @@ def blocked(migration: Frozen, aside: Connection, failed: SqlFailed, attempts: i
     blocking = lock_holders(aside, sorted(tables), SHARE_ROW_EXCLUSIVE)
     times = "once" if attempts == 1 else f"{attempts} times"
     return StepFailed(
-        f"Migration {migration.name} {RETRIED[failed.sqlstate]}, {times}; nothing of it was kept. "
+        f"Migration {migration.name} {RETRIED[failed.sqlstate]}, {times}; it was rolled back. "
         f"Blocked by: {named(blocking)}.",
         hint=endings(blocking, "Then deploy again."),
     )

@@ -34,13 +34,13 @@ class Exported:
 def export(form: Form, directory: Path) -> Exported:
     """Write the files, each whole or not at all, never over another content.
 
-    Raises Refused naming a file that is there with another content, UsageError for a directory that cannot be written.
+    Raises Refused naming an existing file with different content, UsageError for a directory that is not writable.
     """
     files = dict(_files(form))
     there = {name for name in files if (directory / name).exists()}
     if other := sorted(name for name in there if _read(directory / name) != files[name]):
         raise Refused(
-            f"{directory / other[0]} is there with another content; nothing was written.",
+            f"{directory / other[0]} exists with different content; nothing was written.",
             hint="Give an empty directory, or see whose file it is.",
         )
     if form is Form.PRISMA and (directory / "migration_lock.toml").exists():

@@ -17,7 +17,7 @@ PLATFORM = ("companies", "customers", "products", "sites")
 
 @contextmanager
 def migrating(postgres: Postgres, settings: Database, pulse: Pulse) -> Iterator[Connection]:
-    """Hold the lock that migrators share, on a connection of its own that serves for looking around meanwhile.
+    """Hold the lock that migrators share, on a separate connection that also serves for checks meanwhile.
 
     Raises Locked naming the holder, Refused for a server that cannot be migrated through this connection.
     """
@@ -50,7 +50,7 @@ def refuse_without_rights(connection: Connection, settings: Database) -> None:
     for key, role in (("owner_role", settings.owner_role), ("app_role", settings.app_role)):
         if role and not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone():
             raise ConfigError(
-                f"database.{key}: there is no role {role} on this server.", hint="Create it first."
+                f"database.{key}: role {role} not found on this server.", hint="Create it first."
             )
     row = connection.execute("SELECT current_user").fetchone()
     user = settings.owner_role or str(row[0] if row else "?")
@@ -73,7 +73,7 @@ def refuse_without_rights(connection: Connection, settings: Database) -> None:
         )
     if denied := [name for name, _, granted in rows if not granted]:
         raise Refused(
-            f"{user} may not make foreign keys to {', '.join(denied)}.",
+            f"{user} lacks the right to create foreign keys to {', '.join(denied)}.",
             hint=f"GRANT REFERENCES ON {', '.join(denied)} TO {user}",
         )
 

@@ -73,7 +73,7 @@ class IndexPlan:
 def plan_indexes(postgres: Postgres, settings: Database) -> IndexPlan:
     """Which indexes of ours are missing on tables that hold rows, or are left invalid. Read-only.
 
-    Raises Refused for one that is there with another definition.
+    Raises Refused for an existing one with a different definition.
     """
     with (
         postgres.session("index plan", search_path=SCHEMA) as connection,
@@ -123,7 +123,7 @@ def _missing(connection: Connection, settings: Database) -> Iterator[Build]:
         faults = set() if facts is None else set(index_faults(index, facts))
         if faults - LEFT_OVER:
             raise Refused(
-                f"An index {statement.makes} is there with another definition: {', '.join(sorted(faults))}.",
+                f"Index {statement.makes} exists with a different definition: {', '.join(sorted(faults))}.",
                 hint="See whose it is; rename it or drop it, then build again.",
             )
         if facts is not None or holds_rows(connection, str(statement.table)):
@@ -135,7 +135,7 @@ def _wanted(state: State, settings: Database) -> Iterator[Statement]:
     """The indexes of every migration; of one that is applied, as it was applied."""
     for migration in MIGRATIONS:
         applied = migration in state.applied
-        strict = state.strict if applied else settings.strict_constraints is True  # somebody else's tables
+        strict = state.strict if applied else settings.strict_constraints is True  # tables of another tool
         statements = migration.statements(strict=strict)
         if not (applied and state.records.get(migration.revision)):
             yield from (each for each in statements if each.kind == "index")
@@ -169,7 +169,7 @@ def _drop(connection: Connection, build: Build) -> None:
 
 
 def _try_to_drop(connection: Connection, build: Build) -> str:
-    """Tidy up, but not past whoever held up the build: then the left-over stays invalid, which no query uses."""
+    """Remove the invalid index, unless the same blocker prevents that: no query uses an invalid index."""
     try:
         with translated():
             connection.execute("SELECT set_config('lock_timeout', %s, false)", (milliseconds(TIDYING),))

@@ -64,7 +64,7 @@ class Ledger:
         return self.problems_with({})
 
     def problems_with(self, application: Mapping[str, bytes]) -> tuple[str, ...]:
-        """What somebody should look at, one sentence each; a failed row also stops a deployment.
+        """Problems to report, one sentence each; a failed row also stops a deployment.
 
         `application` gives the application's own files by name.
         """
@@ -81,7 +81,7 @@ class Ledger:
 
     @property
     def failed(self) -> tuple[LedgerRow, ...]:
-        """Rows of migrations that failed and were not resolved, whoever ran them."""
+        """Rows of failed, unresolved migrations of any tool."""
         return tuple(row for row in self.rows if row.failed)
 
     @property
@@ -111,7 +111,9 @@ def read_ledger(connection: Connection) -> Ledger:
         raise Refused(
             "public._prisma_migrations is not the table that Prisma Migrate makes: "
             + (
-                "it is no table." if kind != "r" else f"it lacks {', '.join(sorted(COLUMNS - set(columns)))}."
+                "it is not a table."
+                if kind != "r"
+                else f"it lacks {', '.join(sorted(COLUMNS - set(columns)))}."
             ),
             hint="See whose it is; where no application uses it, rename it.",
         )

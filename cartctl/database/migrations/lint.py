@@ -21,7 +21,7 @@ def lint_migrations(accepted: Mapping[str, str]) -> Checks:
 def judge_findings(
     files: Mapping[str, bytes], findings: list[Finding], accepted: Mapping[str, str]
 ) -> Checks:
-    """A file nobody minds passes; a finding passes when its rule is accepted, with the reason. Pure."""
+    """A file without findings passes; a finding passes when its rule is accepted, with the reason. Pure."""
     counted = Counter((each.file, each.rule) for each in findings)
     first = {(each.file, each.rule): each for each in reversed(findings)}
     clean = [

@@ -72,7 +72,7 @@ class Work:
 
 
 def strict_by(settings: Database, known: ledger.Ledger) -> bool:
-    """Whether the strict constraints are wanted: as configured, else where no Prisma ledger is."""
+    """Whether to apply the strict constraints: as configured, else when there is no Prisma ledger."""
     return not known.present if settings.strict_constraints is None else settings.strict_constraints
 
 
@@ -88,7 +88,7 @@ def find_work(aside: Connection, settings: Database, run_id: str, state: State) 
     strict = strict_by(settings, state.ledger) and not application.run
     adoption = find_adoption(aside, state.pending, strict=strict)
     if strict and settings.strict_constraints is None and adoption is not None and adoption.tables:
-        strict = False  # somebody else writes to those tables: each constraint would be a way to fail
+        strict = False  # other writers use those tables: each constraint could break them
         adoption = find_adoption(aside, state.pending, strict=strict)
     if application.run:
         _require_files(application, adoption, state)
@@ -96,7 +96,7 @@ def find_work(aside: Connection, settings: Database, run_id: str, state: State) 
 
 
 def _require_files(application: ApplicationFiles, adoption: Adoption | None, state: State) -> None:
-    """The application's file is there for every migration that is to be executed, and nothing in the database is in its way."""
+    """Require the application's file for every migration to execute, and no conflicting object in the database."""
     executed = [each for each in state.pending if adoption is None or not adoption.whole(each)]
     if adoption is not None:
         _refuse_half(adoption, state.pending)
@@ -114,6 +114,6 @@ def _refuse_half(adoption: Adoption, pending: tuple[Frozen, ...]) -> None:
         there = {statement.makes for statement in migration.statements(strict=False)}
         if not adoption.whole(migration) and any(name.partition(" ")[2] in there for name in adoption.kept):
             raise Refused(
-                f"Some objects of {migration.name} are there already; the application's file would fail on them.",
+                f"Some objects of {migration.name} already exist; the application's file would fail on them.",
                 hint='Remove them, or set database.migrations.source = "cartctl", which makes only what is missing.',
             )

@@ -26,7 +26,7 @@ def move(
 ) -> None:
     """Run Alembic up or down to `revision`, inside the transaction that `connection` is in.
 
-    `script` gives what each revision executes; left out, its whole file with the strict constraints. `session` is a
+    `script` gives what each revision executes; by default its whole file with the strict constraints. `session` is a
     block around that, given the driver's connection.
     Raises the driver's and SQLAlchemy's own errors.
     """
@@ -46,7 +46,7 @@ def move(
 @cache
 def load() -> "tuple[Config, ScriptDirectory]":
     """What `alembic.command` would make anew at each call, reading every revision's file."""
-    # Alembic's template engine would load Pygments, where others installed it, to colour tracebacks that nobody sees.
+    # Alembic's template engine would load an installed Pygments, only to colour tracebacks.
     sys.modules.setdefault("mako.ext.pygmentplugin", None)  # type: ignore[arg-type]
     from alembic.config import Config
     from alembic.script import ScriptDirectory

@@ -43,13 +43,13 @@ class State:
 
     heads: tuple[str, ...]
     strict: bool  # the strict constraints were made with them
-    records: Mapping[str, bool]  # revision → recorded only, since somebody else had made its objects
+    records: Mapping[str, bool]  # revision → only recorded: another tool created its objects
     ledger: Ledger
     schema: bool  # the schema `cartctl` exists
 
     @property
     def adopted(self) -> bool:
-        """Whether somebody else made the tables, so that only what is required can be expected of them."""
+        """Whether another tool created the tables, so that only the required part of the contract applies."""
         return any(self.records.values())
 
     @property
@@ -125,7 +125,7 @@ def become_owner(connection: Connection, settings: Database) -> None:
 
 @contextmanager
 def act_as_owner_if_allowed(connection: Connection, settings: Database) -> Iterator[None]:
-    """For reading: as the owner where this session may become it, else as itself, since a reader is no member of it.
+    """For reading: as the owner if this session can become it, else as itself, since a read-only role is not a member.
 
     The connection must be in autocommit. Raises ConfigError for a role that does not exist.
     """

@@ -17,13 +17,13 @@ RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 
 def verify(postgres: Postgres, settings: Database) -> Checks:
-    """Everything the contract asks of this database: required by anybody's, all of it of one we migrated. Read-only."""
+    """Check the contract: the required part, or all of it for a database that we migrated. Read-only."""
     with postgres.session("verify") as connection, act_as_owner_if_allowed(connection, settings):
         return verify_with(connection, read_catalogue(connection), settings)
 
 
 def verify_with(connection: Connection, catalogue: Catalogue, settings: Database) -> Checks:
-    """As `verify`, on a connection that is there and the catalogue just read on it."""
+    """As `verify`, on an open connection with the catalogue just read."""
     state = read_state(connection)
     own = bool(state.heads) and not state.adopted
     terms = Terms(own=own, strict=own and state.strict)
@@ -57,19 +57,19 @@ def _names_in_ledger(state: State, settings: Database) -> Iterator[CheckResult]:
     if not application.configured:
         names = ", ".join(each.name for each in recorded)
         hint = f"Set [env.NAME.database] {EXAMPLE}, then verify again."
-        told = f"cartctl's own SQL ran for {names}; whether the application's files do more is not known"
-        yield CheckResult(LEDGER, Verdict.WARN, told, LEDGER_EXPECTED, hint)
+        message = f"cartctl's own SQL ran for {names}; whether the application's files do more is not known"
+        yield CheckResult(LEDGER, Verdict.WARN, message, LEDGER_EXPECTED, hint)
         return
     wrong = [each.name for each in recorded if not application.same_as_ours(each)]
     if not wrong:
         yield CheckResult(LEDGER, Verdict.PASS, LEDGER_EXPECTED)
         return
-    told = f"recorded as applied, but cartctl's own SQL ran instead: {', '.join(wrong)}"
+    message = f"recorded as applied, but cartctl's own SQL ran instead: {', '.join(wrong)}"
     hint = (
         "Execute what the application's files do beyond cartctl's (cartctl migrate export --format prisma DIR, then "
         "compare), or roll back with cartctl rollback --database and deploy again."
     )
-    yield CheckResult(LEDGER, Verdict.FAIL, told, LEDGER_EXPECTED, hint)
+    yield CheckResult(LEDGER, Verdict.FAIL, message, LEDGER_EXPECTED, hint)
 
 
 def _owners(catalogue: Catalogue, role: str | None) -> Iterator[CheckResult]:
