@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.plans.test_lifecycle import Cli, cli
+from tests.services import long
 
 __all__ = ["cli"]
 
@@ -12,7 +13,6 @@ CARTS = """INSERT INTO carts (id, "companyId", "updatedAt") SELECT 'c' || n, 'av
 REFUSING = """CREATE FUNCTION keep() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
   IF tg_tag = 'DROP TABLE' THEN RAISE EXCEPTION 'tables are kept until Monday'; END IF; END $$;
 CREATE EVENT TRIGGER keep ON sql_drop EXECUTE FUNCTION keep()"""
-from tests.services import long
 
 
 def test_saved_rows_are_named_everywhere_and_restored_once(cli: Cli) -> None:

@@ -18,6 +18,7 @@ from cartctl.plans.deploy.run import resume
 from cartctl.plans.rollback.plan import RollbackOptions
 from cartctl.plans.rollback.run import choose
 from cartctl.plans.rollout.inputs import open_inputs
+from tests.services import long
 
 SET = ("rollout", "set", "--percent", "25", "--force", "--why", "a test", "--yes")
 POINTS = (
@@ -33,7 +34,6 @@ POINTS = (
 )
 SAMPLE = ("cluster.put_settings#1:after",)
 CHOSEN = POINTS if os.environ.get("CARTCTL_FAULTS") == "all" else SAMPLE
-from tests.services import long
 
 
 def drive(field: Any, home: Path, *argv: str, point: str = "") -> tuple[int, str]:

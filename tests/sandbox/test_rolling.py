@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 from cartctl.adapters.http.client import Response
 from tests.sandbox.load import load
 from tests.sandbox_fixture import Sandbox, wait_for
+from tests.services import long
 
 API = "deployment/payment-api"
-from tests.services import long
 
 
 def test_rollouts_and_resizing_lose_no_request(sandbox: Sandbox) -> None:
