@@ -1,6 +1,6 @@
-"""One limit by the clock for a whole operation: name resolution, connecting, TLS, waiting, reading and redirects together.
+"""A time limit for a whole operation: name resolution, connecting, TLS, waiting, reading and redirects together.
 
-A client's own timeouts are per read: an answer that arrives byte by byte never reaches them, and looking up a name has none.
+A client's own timeouts apply per read: a response that arrives byte by byte never reaches them, and name resolution has none.
 """
 
 import socket
@@ -14,11 +14,11 @@ T = TypeVar("T")
 
 
 class DeadlineExceeded(Exception):
-    """The operation was not finished in time; its connection is cut."""
+    """The operation did not finish in time; its connection is closed."""
 
 
 class Lifeline:
-    """The connection of an operation, to be cut from another thread. Thread-safe."""
+    """The connection of an operation, which another thread can close. Thread-safe."""
 
     def __init__(self) -> None:
         self._guard = Lock()
@@ -26,14 +26,14 @@ class Lifeline:
         self._is_cut = False
 
     def hold(self, connection: socket.socket | None) -> None:
-        """Take the operation's present connection in place of the one before."""
+        """Set the operation's current connection."""
         with self._guard:
             self._socket = connection
             if self._is_cut:
                 self._shut()
 
     def cut(self) -> None:
-        """End the connection, and those that are still to come: whoever reads or writes there fails at once."""
+        """Close the current connection and any later one; reads and writes on it fail at once."""
         with self._guard:
             self._is_cut = True
             self._shut()
@@ -45,9 +45,9 @@ class Lifeline:
 
 
 def within(seconds: float, operation: Callable[[Lifeline], T]) -> T:
-    """What `operation` returns or raises, run in a thread of its own.
+    """Run `operation` in its own thread; return its result or raise its exception.
 
-    Raises DeadlineExceeded after `seconds`; the operation's connection is then cut, as it is when the wait is interrupted.
+    Raises DeadlineExceeded after `seconds`; the connection is then closed, also if the wait is interrupted.
     """
     result: Future[T] = Future()
     lifeline = Lifeline()
@@ -62,7 +62,7 @@ def within(seconds: float, operation: Callable[[Lifeline], T]) -> T:
     try:
         return result.result(min(max(0.0, seconds), TIMEOUT_MAX))
     except TimeoutError as overdue:
-        if result.done():  # the operation's own
+        if result.done():  # raised by the operation itself
             return result.result()
         raise DeadlineExceeded from overdue
     finally:

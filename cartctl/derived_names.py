@@ -1,7 +1,7 @@
-"""Names made from other names: databases, files, ConfigMap keys, pods. Every derived name of cartctl comes from here.
+"""Names derived from other names: databases, files, ConfigMap keys, pods. Every derived name of cartctl comes from here.
 
-Lengths are counted in bytes, as PostgreSQL and file systems count them, and no character is cut in two. A name that had
-to be shortened or cleaned carries a digest of what it was made from, so that two long names stay two.
+Lengths are in bytes, as in PostgreSQL and file systems, and no character is split. A shortened or cleaned name contains
+a digest of the original, so that different long names stay different.
 """
 
 import hashlib
@@ -12,18 +12,18 @@ from dataclasses import dataclass
 
 from cartctl.errors import Refused
 
-NUMBERED = 100  # names tried with a number before random ones
-RANDOM = 10  # random ones tried before giving up
+NUMBERED = 100  # numbered names to try before random ones
+RANDOM = 10  # random names to try before failing
 DIGEST = 8  # hexadecimal digits
 
 
 @dataclass(frozen=True, slots=True)
 class NameRule:
-    """What a kind of name allows: its length in bytes of UTF-8, and a pattern of what it must not contain."""
+    """The rule for a kind of name: maximum length in bytes of UTF-8, and a pattern of invalid characters."""
 
     what: str
     limit: int
-    unwanted: re.Pattern[str]
+    invalid: re.Pattern[str]
 
 
 IDENTIFIER = NameRule("database object", 63, re.compile("[\x00\ud800-\udfff]"))
@@ -35,7 +35,7 @@ POD = NameRule("pod", 63, re.compile(r"[^a-z0-9-]|^-+|-+$"))
 def derive_name(
     base: str, suffix: str, rule: NameRule = IDENTIFIER, *, in_use: Callable[[str], bool] = lambda _: False
 ) -> str:
-    """A new name that begins like `base` and ends in `suffix`, which is numbered while the name is `in_use`.
+    """A new name with the beginning of `base` and the end `suffix`, numbered while the name is `in_use`.
 
     Never returns `base` nor a name in use. Raises Refused when every attempt was in use.
     """
@@ -52,7 +52,7 @@ def derive_name(
 
 
 def fit_name(text: str, rule: NameRule, ending: str = "") -> str:
-    """`text` with `ending` as a valid name: unchanged where it is one, else cleaned and shortened, with a digest."""
+    """`text` with `ending` as a valid name: unchanged if valid, otherwise cleaned and shortened, with a digest."""
     return _joined(text, ending, rule, text, whole=True)
 
 
@@ -67,13 +67,13 @@ def _joint(rule: NameRule) -> str:
 
 
 def _within(suffix: str, rule: NameRule) -> str:
-    """A suffix leaves at least half of the name to what it belongs to."""
-    return _cut(rule.unwanted.sub("-", suffix), rule.limit // 2).strip("-") or "x"
+    """A suffix that leaves at least half of the length to the base."""
+    return _cut(rule.invalid.sub("-", suffix), rule.limit // 2).strip("-") or "x"
 
 
 def _joined(head: str, tail: str, rule: NameRule, of: str, *, whole: bool) -> str:
     """`head` and `tail`, with a digest of what they are made `of` between them unless both are `whole`."""
-    cleaned = rule.unwanted.sub("-", head)
+    cleaned = rule.invalid.sub("-", head)
     if whole and head and cleaned == head and _size(head + tail) <= rule.limit:
         return head + tail
     tail = _joint(rule) + hashlib.sha256(of.encode("utf-8", "surrogatepass")).hexdigest()[:DIGEST] + tail

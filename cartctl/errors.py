@@ -1,6 +1,6 @@
-"""Every way cartctl can end that is not success, with its exit code.
+"""The errors of cartctl, with their exit codes.
 
-An error says what happened (`message`) and what to do about it (`hint`); the class says how the process ends.
+An error says what happened (`message`) and what to do about it (`hint`); its class sets the exit code.
 
 | code | meaning |
 |---|---|
@@ -24,7 +24,7 @@ QUOTED = 500  # characters of an unexpected exception's own text
 
 
 class CartctlError(Exception):
-    """An error with a message, a hint and an exit code; by itself an unexpected one: a bug."""
+    """An error with a message, a hint and an exit code; the base class itself is an unexpected error: a bug."""
 
     code: ClassVar[str] = "bug"
     exit_code: ClassVar[int] = 1
@@ -78,7 +78,7 @@ class OperatorNeeded(CartctlError):
 
 
 class LockLost(OperatorNeeded):
-    """The run no longer holds its lock; another run may have begun."""
+    """The run no longer holds its lock; another run may have started."""
 
     code = "lock_lost"
 
@@ -126,9 +126,9 @@ class HungUp(Interrupted):
 
 
 def as_error(failure: BaseException) -> CartctlError:
-    """What ended something, as one sentence. A CartctlError stays what it is.
+    """Convert an exception to a CartctlError with a message; a CartctlError is returned unchanged.
 
-    What the machine refuses (a full disk, a directory without permission) is no bug; anything else that no code expected is.
+    An operating system error (full disk, missing permission) is not a bug; any other unexpected exception is.
     """
     if isinstance(failure, CartctlError):
         return failure
@@ -140,7 +140,7 @@ def as_error(failure: BaseException) -> CartctlError:
 
     try:
         text = " ".join(redact(str(failure)).split())[:QUOTED]
-    except Exception:  # noqa: BLE001 - the text of a bug may be one more
+    except Exception:  # noqa: BLE001 - a bug's text may raise as well
         text = ""
     named = f"Unexpected {type(failure).__name__}"
     return CartctlError(

@@ -1,6 +1,6 @@
-"""Read and parse what somebody else wrote - files, TOML, JSON - within bounds on size, kind of file, encoding and nesting.
+"""Read and parse untrusted files, TOML and JSON, with limits on size, file type, encoding and nesting.
 
-Every file that a user or another program supplies is read here, so that a pipe never blocks cartctl, a device never fills
+Every file from a user or another program is read here, so that a pipe never blocks cartctl, a device never fills
 its memory, and a byte order mark or Windows line ends make no difference.
 """
 
@@ -17,7 +17,7 @@ from cartctl.errors import ConfigError
 MEBIBYTE = 2**20
 DEPTH = 100  # levels of nesting in TOML and JSON; a configuration has six
 _MARK = b"\xef\xbb\xbf"  # UTF-8's byte order mark
-_NO_FILE = "there is no such file"
+_NO_FILE = "file not found"
 # tomllib's time is quadratic in the parts of a key.
 _PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+"""
 _LONG_KEY = re.compile(rf"""(?<![\w"'-])(?:{_PART}){{{DEPTH}}}""", re.ASCII)
@@ -39,7 +39,7 @@ class MissingInput(InvalidInput):
     code = "missing_input"
 
 
-# What reading a parsed value as another shape than it has raises: for the translation in an adapter, around the reading alone.
+# The exceptions of reading a parsed value of unexpected shape; an adapter translates them.
 MALFORMED = (
     InvalidInput,
     LookupError,
@@ -54,7 +54,7 @@ MALFORMED = (
 def read_bytes(path: Path, *, limit: int) -> bytes:
     """A regular file's content of at most `limit` bytes. Never blocks on a pipe or a device.
 
-    Raises MissingInput, or InvalidInput for another kind of file, one that is larger, and one that cannot be read.
+    Raises MissingInput, or InvalidInput if it is not a regular file, too large or unreadable.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -77,7 +77,7 @@ def read_bytes(path: Path, *, limit: int) -> bytes:
 
 
 def read_text(path: Path, *, limit: int) -> str:
-    """As `read_bytes`, decoded from UTF-8 without its byte order mark. Raises InvalidInput for another encoding."""
+    """As `read_bytes`, decoded from UTF-8 without its byte order mark. Raises InvalidInput for any other encoding."""
     try:
         return read_bytes(path, limit=limit).removeprefix(_MARK).decode("utf-8")
     except UnicodeDecodeError as wrong:
@@ -85,7 +85,7 @@ def read_text(path: Path, *, limit: int) -> str:
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """A TOML document. Raises InvalidInput for another text, for nesting and for keys beyond any use."""
+    """A TOML document. Raises InvalidInput for invalid TOML, and for excessive nesting or key length."""
     if _LONG_KEY.search(text):
         raise InvalidInput(f"a key has more than {DEPTH} parts")
     try:
@@ -99,12 +99,12 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """A JSON value. Raises InvalidInput for another text, for NaN and Infinity, and for nesting beyond any use."""
+    """A JSON value. Raises InvalidInput for invalid JSON, NaN, Infinity, and excessive nesting."""
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
     except RecursionError as wrong:
         raise InvalidInput(_too_deep()) from wrong
-    except ValueError as wrong:  # also a number of thousands of digits, and bytes in no encoding of JSON's
+    except ValueError as wrong:  # also a number of thousands of digits, or an unsupported encoding
         raise InvalidInput(f"it is not valid JSON: {wrong}") from wrong
     _refuse_deep(value)
     return value
@@ -115,7 +115,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _refuse_deep(value: Any) -> None:
-    """Level by level, since whoever reads the value may walk it recursively."""
+    """Refuse deep nesting, because readers of the value may recurse; checked level by level."""
     level = [value]
     for _ in range(DEPTH + 1):
         level = [inner for outer in level if isinstance(outer, dict | list) for inner in _inner(outer)]

@@ -1,4 +1,4 @@
-"""The adapters of one environment, each made when it is first needed; commands and plans pass single ones on to steps."""
+"""The adapters of one environment, each created on first use; commands and plans pass single adapters to steps."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -30,9 +30,9 @@ T = TypeVar("T")
 
 
 class Ports:
-    """Lazy adapters; as a context manager it closes those that were opened.
+    """Lazily created adapters; as a context manager it closes the opened ones.
 
-    `force_owned` lets deployments be changed that another tool (Argo CD, Flux, Helm, KEDA) keeps.
+    `force_owned` allows changes to deployments that another tool (Argo CD, Flux, Helm, KEDA) manages.
     """
 
     def __init__(self, env: Environment, *, force_owned: bool = False) -> None:
@@ -50,22 +50,22 @@ class Ports:
 
     @property
     def directory(self) -> Path:
-        """What cartctl keeps on this machine about this environment: journals, snapshots."""
+        """The local directory of this environment: journals, snapshots."""
         return environment_directory(self.env)
 
     def run_directory(self, run: str) -> Path:
-        """Where a run keeps its files: saved rows, downloads."""
+        """The directory of a run's files: saved rows, downloads."""
         return self.directory / "runs" / fit_name(run, LOCAL_FILE)
 
     @property
     def api_deployments(self) -> tuple[str, ...]:
-        """The deployments that answer shoppers."""
+        """The deployments that serve shoppers."""
         named = self.env.release.api or self.env.cluster.prewarm
         return tuple(dict.fromkeys(name.partition(".")[0] for name in named))
 
     @cached_property
     def database(self) -> "Postgres":
-        """The target; a sandbox's is a server of our own, wherever `PG*` variables point."""
+        """The target database; a sandbox's own server ignores `PG*` variables."""
         from cartctl.adapters.postgres import OwnPostgres, Postgres
 
         kind = OwnPostgres if self.env.cluster.kind == "sandbox" else Postgres
@@ -73,14 +73,14 @@ class Ports:
 
     @cached_property
     def state(self) -> "Postgres":
-        """The database that keeps the journal and the lock."""
+        """The database with the journal and the lock."""
         from cartctl.adapters.postgres import Postgres
 
         return Postgres(self.env.database.state.reveal()) if self.env.database.state else self.database
 
     @cached_property
     def cluster(self) -> "Cluster":
-        """Where the application runs."""
+        """The cluster that runs the application."""
         cluster = self.env.cluster
         if cluster.kind == "kubernetes":
             from cartctl.adapters.kubernetes.cluster import Kubernetes
@@ -88,7 +88,7 @@ class Ports:
             return self._closing(Kubernetes(cluster.context, cluster.namespace, force_owned=self.force_owned))
         if cluster.control is None or cluster.secret is None:
             raise ConfigError(
-                f"The environment {self.env.name} does not say how its sandbox is reached.",
+                f"cluster.control or cluster.secret is missing in environment {self.env.name}.",
                 hint="Set cluster.control and cluster.secret; cartctl sandbox up writes both.",
             )
         from cartctl.adapters.supervisor.cluster import Processes
@@ -102,12 +102,12 @@ class Ports:
 
     @cached_property
     def api(self) -> "Http":
-        """The API, with the token."""
+        """The API, with the access token."""
         return self._http(self.env.http.api, self.token)
 
     @cached_property
     def shopper(self) -> "Http":
-        """The API, as anybody."""
+        """The API, without a token."""
         return self._http(self.env.http.api, None)
 
     @cached_property
@@ -117,11 +117,11 @@ class Ports:
 
     @cached_property
     def metrics(self) -> "MetricsSource | None":
-        """Where figures come from; None when not configured."""
+        """The metrics source; None if not configured."""
         return self._closing(self.new_metrics()) if self.env.metrics else None
 
     def new_metrics(self) -> "MetricsSource":
-        """A metrics source with connections of its own, for a thread of its own."""
+        """A metrics source with its own connections, for another thread."""
         settings = self.env.metrics
         if settings is None:
             raise ConfigError("No metrics source is configured.", hint="Set metrics.kind and metrics.url.")
@@ -142,9 +142,9 @@ class Ports:
         )
 
     def log_tail(self, *, since: float, selector: str | None = None) -> "Tail | None":
-        """Reads on in the application's logs from `since` seconds ago; None where nobody says whose.
+        """Follows the application's logs from `since` seconds ago; None if no source is configured.
 
-        A `selector` that is given goes before what is configured.
+        A given `selector` takes precedence over the configuration.
         """
         logs, cluster = self.env.logs, self.env.cluster
         if logs.command and not selector:
@@ -159,7 +159,7 @@ class Ports:
 
     @property
     def flags_endpoint(self) -> "FlagsEndpoint":
-        """Where the application says which flags a company has."""
+        """How to query the application for a company's flags."""
         from cartctl.checks.flag_responses import FlagsEndpoint
 
         return FlagsEndpoint(self.api_deployments, self.env.rollout.ask_path, self.token)
@@ -184,7 +184,7 @@ class Ports:
 
     @cached_property
     def notifiers(self) -> "tuple[Webhook, ...]":
-        """Who is told; empty when not configured."""
+        """The notifiers; empty if not configured."""
         if not self.env.notify:
             return ()
         from cartctl.adapters.notify import Webhook
@@ -213,7 +213,7 @@ class Ports:
 
     @property
     def _window(self) -> float:
-        """Seconds rates are taken over: wide enough for four scrapes (plan.md section 3)."""
+        """The period of rates in seconds: at least four scrapes (plan.md section 3)."""
         metrics = self.env.metrics
         if metrics is None:
             return 60.0

@@ -1,6 +1,6 @@
-"""Files and directories that cartctl names: 0600 in 0700, created so and never opened to others for a moment.
+"""Private files and directories of cartctl: created with mode 0600 and 0700, never readable by others.
 
-Journals, snapshots, saved rows, tokens, logs, locks and the sandbox. A file that a user names follows the user's umask.
+For journals, snapshots, saved rows, tokens, logs, locks and the sandbox. A file named by the user follows the umask.
 """
 
 import os
@@ -12,7 +12,7 @@ UMASK = 0o077  # for programs that write such files
 
 
 def private_directory(path: Path) -> Path:
-    """Make a directory, and those above it that are missing, for this user alone; those that exist stay as they are."""
+    """Create a directory and its missing parents for this user only; existing ones are not changed."""
     missing = []
     for each in (path, *path.parents):
         if each.exists():
@@ -21,12 +21,12 @@ def private_directory(path: Path) -> Path:
     for each in reversed(missing):
         each.mkdir(mode=DIRECTORY, exist_ok=True)
         if each.stat().st_mode & DIRECTORY != DIRECTORY:
-            each.chmod(DIRECTORY)  # a umask took the owner's own rights
+            each.chmod(DIRECTORY)  # the umask removed the owner's rights
     return path
 
 
 def open_private(path: Path, flags: int) -> int:
-    """A descriptor of a file for this user alone, made where it is missing. One that an older version left open is closed."""
+    """A descriptor of a file for this user only, created if missing; a file with other permissions is restricted."""
     descriptor = os.open(path, flags | os.O_CREAT | os.O_CLOEXEC, FILE)
     status = os.fstat(descriptor)
     if status.st_mode & 0o777 != FILE and status.st_uid == os.geteuid():
@@ -35,17 +35,17 @@ def open_private(path: Path, flags: int) -> int:
 
 
 def append_private(path: Path) -> int:
-    """A descriptor to append to a file for this user alone, its directory made where it is missing: a log."""
+    """A descriptor to append to a file for this user only, for example a log; its directory is created if missing."""
     private_directory(path.parent)
     return open_private(path, os.O_WRONLY | os.O_APPEND)
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace a file in one move, so that a reader sees the old text or the new one; on the disk when it returns."""
+    """Replace a file atomically and durably: a reader sees either the old or the new text."""
     private_directory(path.parent)
     descriptor, name = tempfile.mkstemp(prefix=".private-", dir=path.parent)
     try:
-        os.fchmod(descriptor, FILE)  # where a umask took the owner's own rights
+        os.fchmod(descriptor, FILE)  # if the umask removed the owner's rights
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.write(text)
             stream.flush()

@@ -15,7 +15,7 @@ UMLAUTS = "ä" * 31 + "x"  # 63 bytes
 def valid(name: str, rule: NameRule) -> bool:
     """Whether a name is one of its kind; whole characters only, or it would not encode and decode."""
     encoded = name.encode("utf-8")
-    return 0 < len(encoded) <= rule.limit and not rule.unwanted.search(name) and encoded.decode() == name
+    return 0 < len(encoded) <= rule.limit and not rule.invalid.search(name) and encoded.decode() == name
 
 
 @settings(deadline=None)

@@ -128,7 +128,7 @@ def _watch(
 
     watch.rebuild(datetime.fromtimestamp(0, UTC))
     try:
-        with watch.armed(pulse, tell=lambda tick: _tell(tick, options)):
+        with watch.armed(pulse, observe=lambda tick: _tell(tick, options)):
             checks = Monitor("monitor", watch, duration, log_errors(ports)).judge(pulse)
     except TriggerFired as fired:
         if auto_abort:

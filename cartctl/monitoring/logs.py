@@ -1,4 +1,4 @@
-"""Which lines of an application's log are worth a look, and how many of them a minute has. Pure."""
+"""Patterns in an application's log, and matches per minute. Pure."""
 
 import re
 from collections import Counter
@@ -54,14 +54,14 @@ class LogSummary:
 
 
 def find(text: str) -> Pattern | None:
-    """The pattern a line matches: the cart's with an error level, or the database client's by itself."""
+    """The pattern that a line matches: the cart with an error level, or the database client alone."""
     if _PRISMA.search(text):
         return Pattern.PRISMA
     return Pattern.CART if _CART.search(text) and _ERROR.search(text) else None
 
 
 class Tally:
-    """Counts matches per minute as lines come. `limit` is errors per minute."""
+    """Counts matches per minute. `limit` is errors per minute."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -70,7 +70,7 @@ class Tally:
         self._minutes: Counter[str] = Counter()
 
     def take(self, lines: Iterable[LogLine]) -> list[Hit]:
-        """The lines as they are shown, each with its pattern."""
+        """Count the lines; return each with its pattern."""
         hits = [Hit(line.at, line.pod, line.container, find(line.text), line.text) for line in lines]
         self._lines += len(hits)
         for hit in hits:
@@ -80,6 +80,6 @@ class Tally:
         return hits
 
     def summary(self) -> LogSummary:
-        """What was read up to now."""
+        """The summary of the lines so far."""
         minute, most = max(self._minutes.items(), key=lambda one: one[1], default=("", 0))
         return LogSummary(self._lines, dict(self._patterns), minute, most, self._limit)

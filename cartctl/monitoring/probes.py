@@ -1,7 +1,7 @@
-"""cartctl's own requests while it watches: the critical paths, and enough traffic to judge a quiet night.
+"""The monitor's own requests: the critical paths, and enough traffic to evaluate the metrics when there are few users.
 
 They carry the admin's token, so that our own maintenance does not fail them. Without a token they pause in maintenance,
-and the auth path is in order when it asks for one.
+and the auth path passes if it requires one.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +25,7 @@ TRAFFIC_PATHS = (
 UNAUTHORIZED = 401
 HEALTHY = frozenset({"ok", "up", "healthy", "pass"})
 AT_ONCE = 8
-MOST = 100  # requests of one round; a higher minimum is met over several rounds
+MOST = 100  # requests per round; a higher minimum takes several rounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Probe:
 
 
 class Probes:
-    """Asks the API at `api`, whose token is an internal company's admin."""
+    """Sends requests to `api`, whose token belongs to an internal company's admin."""
 
     def __init__(self, api: Http) -> None:
         self._api = api
@@ -46,16 +46,16 @@ class Probes:
 
     @property
     def pass_maintenance(self) -> bool:
-        """Whether maintenance lets them through."""
+        """Whether the requests succeed during maintenance."""
         return self._api.has_token
 
     def critical(self) -> list[Probe]:
         """Every critical path once, in order."""
         with ThreadPoolExecutor(len(CRITICAL_PATHS), thread_name_prefix="cartctl probe") as pool:
-            return list(pool.map(self._look, CRITICAL_PATHS, CRITICAL_PATHS.values()))
+            return list(pool.map(self._probe, CRITICAL_PATHS, CRITICAL_PATHS.values()))
 
     def traffic(self, requests: int) -> None:
-        """Send so many ordinary requests; what they answer is for the metrics to tell."""
+        """Send this many ordinary requests; the metrics evaluate their responses."""
         count = min(requests, MOST)
         paths = [TRAFFIC_PATHS[(self._next + i) % len(TRAFFIC_PATHS)] for i in range(count)]
         self._next += count
@@ -67,9 +67,9 @@ class Probes:
         try:
             self._api.get(path)
         except CartctlError:
-            return  # a request that gets no answer is counted by the critical paths
+            return  # the critical paths count requests without a response
 
-    def _look(self, name: str, path: str) -> Probe:
+    def _probe(self, name: str, path: str) -> Probe:
         try:
             return Probe(name, *judge_path(name, self._api.get(path), token=self._api.has_token))
         except CartctlError as error:
@@ -77,14 +77,14 @@ class Probes:
 
 
 def judge_path(name: str, response: Response, *, token: bool) -> tuple[bool, str]:
-    """Whether a critical path works, and what it answered. Raises BadAnswer for a body that is no JSON."""
+    """Whether a critical path works, and a description of its response. Raises BadAnswer if the body is not JSON."""
     if name == "auth" and not token:
         return response.status == UNAUTHORIZED, f"HTTP {response.status} without a token"
     if not response.ok:
         return False, f"HTTP {response.status}"
     body: Any = response.json()
     if not isinstance(body, dict):
-        return False, "no JSON object"
+        return False, "not a JSON object"
     if name == "auth":
         return ("company" in body), ("a session" if "company" in body else "a session without a company")
     status = str(body.get("status", "ok")).lower()

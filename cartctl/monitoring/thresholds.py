@@ -1,4 +1,4 @@
-"""What a reading means: the plan's table of thresholds as a pure function."""
+"""Evaluates a reading against the thresholds: a pure function."""
 
 import math
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from cartctl.config.model.environment import Thresholds
 
 
 class Judged(StrEnum):
-    """What a reading says. Only the first three are judgements; none of the others is ever ok."""
+    """The verdict on a reading. Only the first three are decisions; the others never count as ok."""
 
     OK = "ok"
     WARNING = "warning"
@@ -21,29 +21,29 @@ class Judged(StrEnum):
 
     @property
     def decided(self) -> bool:
-        """Whether the metric could be judged."""
+        """Whether the metric could be evaluated."""
         return self in {Judged.OK, Judged.WARNING, Judged.CRITICAL}
 
     @property
     def blind(self) -> bool:
-        """Whether nothing was seen at all; too little traffic is not blindness."""
+        """Whether there was no usable data; too little traffic is not blindness."""
         return self in {Judged.NO_DATA, Judged.ERROR}
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """One metric's bounds in its own unit (seconds, or a share 0..1); beyond them is strictly above."""
+    """One metric's bounds in its own unit (seconds, or a share 0..1); a breach is strictly above."""
 
     unit: str
     warning: float
     critical: float
-    rate: bool  # taken over requests, so that too few of them decide nothing
+    rate: bool  # computed over requests, so that too few of them decide nothing
     histogram: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """All that judging needs: limits per metric, the oldest sample that counts (seconds) and the fewest requests."""
+    """The evaluation rules: limits per metric, maximum age of a sample (seconds) and minimum requests."""
 
     limits: Mapping[Metric, Limits]
     staleness: float
@@ -68,13 +68,13 @@ def rules_of(thresholds: Thresholds, *, staleness: float, minimum_requests: int)
 
 
 def judge(reading: Reading, rules: Rules) -> tuple[Judged, str]:
-    """The verdict on one reading and, where it is not ok, why."""
+    """The verdict on one reading and, if not ok, the reason."""
     if reading.error:
         return Judged.ERROR, reading.error
     if reading.series != 1:
         return (
             Judged.NO_DATA,
-            "no series" if reading.series == 0 else f"{reading.series} series, one is expected",
+            "no series" if reading.series == 0 else f"{reading.series} series, expected one",
         )
     if reading.age is None or not math.isfinite(reading.age):
         return Judged.NO_DATA, "no fresh sample"
@@ -94,7 +94,7 @@ def _traffic(reading: Reading, rules: Rules) -> tuple[Judged, str] | None:
     if requests is None or not math.isfinite(requests):
         if rules.minimum_requests == 0:
             return None
-        return Judged.NO_DATA, "the number of requests is not known"
+        return Judged.NO_DATA, "the number of requests is unknown"
     if requests < rules.minimum_requests:
         return (
             Judged.LOW_TRAFFIC,
@@ -109,7 +109,7 @@ def _value(reading: Reading, limits: Limits) -> tuple[Judged, str]:
         return Judged.NO_DATA, f"the value is {value}"
     if limits.histogram and (why := cannot_decide(top, limits)):
         return Judged.NO_DATA, why
-    # A p95 beyond the last boundary reads as that boundary: at the critical threshold itself it must not pass for less.
+    # A p95 above the last boundary reads as that boundary: at the critical threshold it must count as critical.
     saturated = limits.histogram and top is not None and top == limits.critical and value >= top
     if saturated or _above(value, limits.critical):
         return Judged.CRITICAL, f"above {limits.critical:g} {limits.unit}"
@@ -119,14 +119,14 @@ def _value(reading: Reading, limits: Limits) -> tuple[Judged, str]:
 
 
 def _above(value: float, bound: float) -> bool:
-    """Strictly above; what only the rounding of a division puts there is not."""
+    """Strictly above, tolerating rounding errors."""
     return value > bound and not math.isclose(value, bound, rel_tol=1e-9)
 
 
 def cannot_decide(top_bucket: float | None, limits: Limits) -> str:
-    """Why a histogram with this highest boundary (seconds) cannot tell a critical value, or an empty string."""
+    """Why a histogram with this highest boundary (seconds) cannot show a critical value, or an empty string."""
     if top_bucket is None:
-        return "the histogram's boundaries are not known"
+        return "the histogram's boundaries are unknown"
     if top_bucket < limits.critical:
         return f"the histogram ends at {top_bucket:g} s, below the critical {limits.critical:g} s"
     return ""

@@ -1,4 +1,4 @@
-"""What one look at everything found: the line that `monitor` prints."""
+"""One sample of the monitor, as `monitor` prints it."""
 
 from dataclasses import dataclass
 from datetime import datetime

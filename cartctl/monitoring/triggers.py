@@ -1,7 +1,7 @@
-"""When a deployment must be taken back: pure functions of samples, probes and maintenance intervals.
+"""When a deployment must be rolled back: pure functions of samples, probes and maintenance intervals.
 
-Trigger 2 is the error rate above its threshold for longer than it may be; trigger 3 a critical path that fails repeatedly.
-Times are seconds since 1970, as the samples carry them.
+Trigger 2 is the error rate above its threshold for longer than allowed; trigger 3 a critical path that fails repeatedly.
+Times are seconds since 1970.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,7 +21,7 @@ class TriggerFired(StepFailed):
 
 
 class Sign(StrEnum):
-    """What one sample of the error rate says about the trigger."""
+    """The meaning of one error-rate sample for the trigger."""
 
     BREACH = "breach"
     GOOD = "good"
@@ -45,7 +45,7 @@ class Interval:
     end: float | None = None
 
     def disturbs(self, since: float, until: float, window: float) -> bool:
-        """Whether a rate taken over `window` at any time from `since` to `until` would have looked into it."""
+        """Whether a rate over `window` at any time from `since` to `until` would include part of it."""
         return self.begin < until and (self.end is None or round(since - window - self.end, 3) < 0)
 
 
@@ -53,7 +53,7 @@ class Interval:
 class SpanRule:
     """Trigger 2: breaching for longer than `limit` seconds, without a gap longer than `max_gap` between samples.
 
-    `window` is what a sample's rate was taken over, in seconds.
+    `window` is the period of a sample's rate in seconds.
     """
 
     limit: float
@@ -74,12 +74,12 @@ class TriggerState:
 def error_rate_trigger(
     samples: Iterable[Sample], maintenance: Iterable[Interval], rule: SpanRule, *, current: Sign = Sign.BREACH
 ) -> TriggerState:
-    """Trigger 2 over the samples of the past, in any order; `current` is what the reading of this tick says.
+    """Trigger 2 over the samples of the past, in any order; `current` is the sign of the current reading.
 
     The state is that at the newest sample. It fires when the time from the first breaching sample to the newest one
     exceeds the limit, every sample between them breaching, and the current reading is a breach too: without data now, the
-    trigger stays pending. A good sample clears. One that says neither is as if it had not been taken. A longer gap starts
-    the span anew, as does maintenance: samples whose window overlaps it say nothing. Limit and gap are strict, to the
+    trigger stays pending. A good sample clears. One that is neither is ignored. A longer gap starts
+    a new span, as does maintenance: samples whose window overlaps it are ignored. Limit and gap are strict, to the
     millisecond of the samples' stamps.
     """
     intervals = tuple(maintenance)
@@ -93,7 +93,7 @@ def error_rate_trigger(
         if disturbed or sample.sign is Sign.GOOD:
             first = newest = None
             continue
-        if first is None or newest is None or _apart(newest, sample, intervals, rule):
+        if first is None or newest is None or _separate(newest, sample, intervals, rule):
             first = sample.at
         newest = sample
     if first is None or newest is None:
@@ -103,7 +103,7 @@ def error_rate_trigger(
     return TriggerState("error_rate", "fired" if fired else "pending", span, _breach(newest))
 
 
-def _apart(before: Sample, after: Sample, intervals: tuple[Interval, ...], rule: SpanRule) -> bool:
+def _separate(before: Sample, after: Sample, intervals: tuple[Interval, ...], rule: SpanRule) -> bool:
     """Whether two samples belong to different spans: a gap, or maintenance that touched neither of them."""
     maintained = any(before.at <= interval.begin < after.at for interval in intervals)
     return maintained or round(after.at - before.at, 3) > rule.max_gap
@@ -114,27 +114,27 @@ def _breach(sample: Sample) -> str:
 
 
 def horizon(rule: SpanRule) -> float:
-    """How many seconds of samples decide; older ones may be forgotten."""
+    """How many seconds of samples are needed; older ones may be discarded."""
     return 2 * rule.limit + rule.max_gap + rule.window
 
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """Trigger 3: how often each critical path failed in a row."""
+    """Trigger 3: consecutive failures of each critical path."""
 
     limit: int
     counts: Mapping[str, int]
 
-    def seen(self, name: str, *, ok: bool) -> "Failures":
-        """After one more look at a path: a success clears it."""
+    def after(self, name: str, *, ok: bool) -> "Failures":
+        """The counts after one more probe of a path; a success clears it."""
         return replace(self, counts={**self.counts, name: 0 if ok else self.counts.get(name, 0) + 1})
 
-    def forget(self) -> "Failures":
-        """After a pause in which nothing was looked at."""
+    def reset(self) -> "Failures":
+        """No failures, after a pause without probes."""
         return replace(self, counts={})
 
     def state(self) -> TriggerState:
-        """Fired when any path reached the limit."""
+        """Fired if any path has reached the limit."""
         name, worst = max(self.counts.items(), key=lambda item: item[1], default=("", 0))
         state: State = "fired" if worst >= self.limit else "pending" if worst else "clear"
         return TriggerState(

@@ -1,4 +1,4 @@
-"""The monitor of a run: a thread that measures, probes and raises the alarm when a rollback trigger fires."""
+"""The monitor of a run: a thread that samples metrics, probes paths and raises an alarm when a rollback trigger fires."""
 
 import math
 import threading
@@ -28,26 +28,26 @@ from cartctl.monitoring.triggers import (
 )
 
 SIGNS = {Judged.CRITICAL: Sign.BREACH, Judged.OK: Sign.GOOD, Judged.WARNING: Sign.GOOD}
-ENDING = 30.0  # seconds that requests under way may take when the watch ends
-MINIMUM_GAP = 60.0  # seconds between samples that are still neighbours, whatever the interval
+ENDING = 30.0  # seconds for requests in progress when the watch ends
+MINIMUM_GAP = 60.0  # seconds between samples that never count as a gap
 
 
 class MonitorBroke(Inconclusive):
-    """The monitor's own thread ended by a bug: nothing is claimed, and the exit code is a bug's."""
+    """The monitor's thread failed because of a bug: no verdict, and the exit code of a bug."""
 
     code = "bug"
     exit_code = 1
 
 
-def _unheard(_tick: Tick) -> None:
-    """Nobody listens to the ticks."""
+def _ignore(_tick: Tick) -> None:
+    """Ignores samples."""
 
 
 class Watch:
     """Watches one environment.
 
-    `scrape_interval` is seconds, `clock` seconds since 1970. Without a source, or without probes, what they would tell is
-    an error or missing, never ok.
+    `scrape_interval` is seconds, `clock` seconds since 1970. Without a source, metrics are errors; without probes, probe
+    results are missing; neither is ever ok.
     """
 
     def __init__(
@@ -76,8 +76,8 @@ class Watch:
         self._guard = threading.Lock()
         self._maintenance: list[Interval] = []
         self._samples: list[Sample] = []
-        self._current = Sign.NEITHER  # what the latest tick's own reading says of the error rate
-        self._past_since: float | None = None  # from when on the next tick reads the past
+        self._current = Sign.NEITHER  # the sign of the latest error-rate reading
+        self._past_since: float | None = None  # start of the history that the next sample reads
         self._failures = Failures(settings.critical_failures, {})
         self._seen = dict.fromkeys(Metric, clock())
         self._fired: float | None = None
@@ -86,40 +86,40 @@ class Watch:
 
     @property
     def blind_for(self) -> float:
-        """Seconds for which the longest unseen metric has been without data; too little traffic is not blindness."""
+        """Seconds without data of the metric that has been missing longest; too little traffic is not blindness."""
         return self._clock() - min(self._seen.values())
 
     @property
     def blind_limit(self) -> float:
-        """Seconds of blindness after which nothing is claimed."""
+        """Seconds of blindness after which the result is inconclusive."""
         return self._settings.blind_limit.total_seconds()
 
     @property
     def sustained(self) -> float:
-        """Seconds after which a critical value is no passing spike: those of the error rate's trigger."""
+        """Seconds after which a critical value is not just a spike: those of the error rate's trigger."""
         return self._rule.limit
 
     def maintenance_began(self, at: datetime | None = None) -> None:
-        """Our own maintenance has begun (now, unless told): its samples say nothing. Thread-safe."""
+        """Our own maintenance has started (default: now): its samples are ignored. Thread-safe."""
         with self._guard:
             if not self._maintenance or self._maintenance[-1].end is not None:
                 self._maintenance.append(Interval(self._moment(at)))
 
     def maintenance_ended(self, at: datetime | None = None) -> None:
-        """Our own maintenance has ended (now, unless told). Thread-safe."""
+        """Our own maintenance has ended (default: now). Thread-safe."""
         with self._guard:
             if self._maintenance and self._maintenance[-1].end is None:
                 self._maintenance[-1] = replace(self._maintenance[-1], end=self._moment(at))
 
     def rebuild(self, since: datetime) -> None:
-        """Read the error rates since then from the source's history with the next tick: a restart loses none of the span.
+        """Read the error rates since then from the source's history with the next sample, so that a restart loses nothing.
 
-        The tick reads both at one evaluation time. History that cannot be read is tried again with the next tick.
+        The sample reads both at one evaluation time. A failed read of the history is retried with the next sample.
         """
         self._past_since = since.timestamp()
 
     def tick(self) -> Tick:
-        """Measure, probe and judge once. Read-only but for the requests it sends."""
+        """Measure, probe and evaluate once. Read-only except for the requests it sends."""
         readings = self._read()
         now = self._clock()
         measures = []
@@ -128,7 +128,7 @@ class Watch:
             if not verdict.blind:
                 self._seen[metric] = now
             if metric is Metric.ERROR_RATE:
-                self._take_up_past(reading, now)
+                self._read_past(reading, now)
                 self._current = SIGNS.get(verdict, Sign.NEITHER)
                 self._sample(reading, verdict)
             measures.append(self._measure(reading, verdict, why))
@@ -138,8 +138,8 @@ class Watch:
         self._make_traffic(readings)
         return self.latest
 
-    def _take_up_past(self, current: Reading, now: float) -> None:
-        """Read what `rebuild` asked for, up to the time at which the current reading was evaluated."""
+    def _read_past(self, current: Reading, now: float) -> None:
+        """Read the history requested by `rebuild`, up to the evaluation time of the current reading."""
         if self._past_since is None or self._source is None or current.error:
             return
         until = now if current.at is None or current.age is None else current.at + current.age
@@ -151,15 +151,15 @@ class Watch:
             self._past_since = None
 
     @contextmanager
-    def armed(self, pulse: Pulse, tell: Callable[[Tick], None] = _unheard) -> Iterator["Watch"]:
-        """Watch in a thread for the time of a block, `tell` every tick, and raise TriggerFired on `pulse`, once.
+    def armed(self, pulse: Pulse, observe: Callable[[Tick], None] = _ignore) -> Iterator["Watch"]:
+        """Watch in a thread during a block, call `observe` with every sample, and raise TriggerFired on `pulse`, once.
 
         The source's connections are closed at the end.
         """
         stop = threading.Event()
         self._seen = dict.fromkeys(Metric, self._clock())
         thread = threading.Thread(
-            target=self._run, args=(pulse, stop, tell), name="cartctl monitor", daemon=True
+            target=self._run, args=(pulse, stop, observe), name="cartctl monitor", daemon=True
         )
         thread.start()
         try:
@@ -170,21 +170,21 @@ class Watch:
             self.close()
 
     def close(self) -> None:
-        """Let the last requests end, and close the source's connections."""
+        """Wait for the last requests, and close the source's connections."""
         if self._traffic is not None:
             self._traffic.join(ENDING)
         if self._source:
             self._source.close()
 
-    def _run(self, pulse: Pulse, stop: threading.Event, tell: Callable[[Tick], None]) -> None:
+    def _run(self, pulse: Pulse, stop: threading.Event, observe: Callable[[Tick], None]) -> None:
         try:
             while not stop.is_set():
                 started = time.monotonic()
                 tick = self.tick()
-                tell(tick)
+                observe(tick)
                 self._raise_alarm(tick, pulse)
                 stop.wait(max(0.0, self._every - (time.monotonic() - started)))
-        except Exception as bug:  # noqa: BLE001 - ends the run: a monitor that died must not look like a quiet one
+        except Exception as bug:  # noqa: BLE001 - ends the run: a failed monitor must not pass for a quiet one
             error = as_error(bug)
             broken = MonitorBroke(f"The monitor failed: {error.message}", hint=error.hint)
             broken.__cause__ = bug
@@ -230,17 +230,17 @@ class Watch:
         with self._guard:
             maintained = bool(self._maintenance) and self._maintenance[-1].end is None
         if self._probes is None or (maintained and not self._probes.pass_maintenance):
-            self._failures = self._failures.forget()
+            self._failures = self._failures.reset()
             return ()
         probes = tuple(self._probes.critical())
         for probe in probes:
-            self._failures = self._failures.seen(probe.name, ok=probe.ok)
+            self._failures = self._failures.after(probe.name, ok=probe.ok)
         return probes
 
     def _make_traffic(self, readings: Mapping[Metric, Reading]) -> None:
-        """So much that a quiet night can be judged: the shortfall at once, then a steady half more than the minimum.
+        """Send enough requests to evaluate the metrics: the shortfall at once, then 1.5 times the minimum.
 
-        Twice the shortfall, because a source does not count the request with which a series begins.
+        Twice the shortfall, because a source does not count the first request of a series.
         """
         minimum = self._settings.minimum_requests
         rates = [reading for metric, reading in readings.items() if self._rules.limits[metric].rate]
@@ -252,7 +252,7 @@ class Watch:
             self._traffic.start()
 
     def _sending(self) -> bool:
-        """Whether the last round is still under way: a slow service must not slow the watch down."""
+        """Whether the last round is still in progress: a slow service must not slow the watch down."""
         return self._traffic is not None and self._traffic.is_alive()
 
     def _moment(self, at: datetime | None) -> float:
@@ -260,9 +260,9 @@ class Watch:
 
 
 def trigger_fired(state: TriggerState) -> TriggerFired:
-    """The alarm for a trigger, with what fired it."""
+    """The alarm for a trigger, with its reason."""
     lasted = f" for {state.for_seconds:.0f} s" if state.for_seconds else ""
     return TriggerFired(
         f"Rollback trigger {state.name} fired: {state.detail or 'above its threshold'}{lasted}.",
-        hint="cartctl monitor --once shows what it sees now.",
+        hint="See the current values: cartctl monitor --once",
     )

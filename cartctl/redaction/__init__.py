@@ -1,4 +1,4 @@
-"""Secrets masked in whatever leaves the process: by value where one is known, by pattern where it cannot be.
+"""Masking of secrets in all output: by value if known, otherwise by pattern.
 
 Every secret is registered when it is resolved; the filter is applied where output is written, not by each caller.
 Imports only the standard library, so that every layer can use it.

@@ -1,12 +1,12 @@
-"""The filter itself: for a text, for JSON values, for a text that is shortened, for a stream that is written in pieces."""
+"""The filters for a text, JSON values, a shortened text, and a stream written in pieces."""
 
 from typing import Any
 
 from cartctl.redaction.patterns import MASK, mask_names, mask_patterns
 from cartctl.redaction.registry import current
 
-TELLING = 4  # characters of a secret's beginning that are not shown before it is known how it goes on
-WINDOW = 4096  # characters beyond a cut that are looked at: as long as a secret may be
+REVEALING = 4  # characters of a possible secret's beginning that are held back
+WINDOW = 4096  # characters examined beyond a cut: the maximum length of a secret
 
 
 def redact(text: str) -> str:
@@ -15,12 +15,12 @@ def redact(text: str) -> str:
 
 
 def mask(text: str) -> str:
-    """As `redact`, and without whatever stands behind a name such as token or secret: for untrusted text."""
+    """As `redact`, and without any value after a name such as token or secret: for untrusted text."""
     return mask_names(redact(text))
 
 
 def cut(text: str, limit: int) -> str:
-    """The first `limit` characters of untrusted text, masked before it is cut: half a secret is known by no filter."""
+    """The first `limit` characters of untrusted text, masked before it is cut: no filter recognises half a secret."""
     window = text[: limit + WINDOW]
     return mask(window[: len(window) - current().held_back(window)] if len(text) > len(window) else text)[
         :limit
@@ -33,7 +33,7 @@ def cut_beginning(text: str, limit: int) -> str:
 
 
 def redact_data(value: Any) -> Any:
-    """JSON values with every text in them redacted; numbers stay, since a figure is no password."""
+    """JSON values with every text redacted; numbers are unchanged."""
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, dict):
@@ -44,14 +44,14 @@ def redact_data(value: Any) -> Any:
 
 
 class Pieces:
-    """Redacts a text that comes in pieces: the beginning of a secret waits until it is known how it goes on."""
+    """Redacts a text that arrives in pieces: a possible beginning of a secret is held back until it is decided."""
 
     def __init__(self) -> None:
-        self._shown = ""  # the first characters of what may become a secret, written already
+        self._shown = ""  # the first characters of a possible secret, already written
         self._waiting = ""
 
     def feed(self, text: str) -> str:
-        """What can be written now of all that came so far."""
+        """The part of the text so far that can be written now."""
         text = self._shown + self._waiting + text
         end = len(text) - current().held_back(text)
         end = next((begin for begin, until in current().spans(text) if begin < end < until), end)
@@ -63,15 +63,15 @@ class Pieces:
         return redact(text[:end]).removeprefix(shown)
 
     def flush(self) -> str:
-        """What waits, unless it is enough of a secret to tell; of one that goes on, the rest will be masked."""
-        if len(self._shown + self._waiting) >= TELLING:
+        """The held-back text, unless it would reveal a secret; if the secret continues, its rest is masked."""
+        if len(self._shown + self._waiting) >= REVEALING:
             return ""
         text, self._waiting = self._waiting, ""
         self._shown += text
         return text
 
     def rest(self) -> str:
-        """What still waits, at the end."""
+        """The rest of the held-back text, at the end."""
         text, shown = self._shown + self._waiting, self._shown
         self._shown, self._waiting = "", ""
         return redact(text).removeprefix(shown)

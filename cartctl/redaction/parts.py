@@ -19,14 +19,14 @@ _LINE = 16  # characters from which one line of a key file is a secret of its ow
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What is secret in a text, and what stands beside it for everybody to see (user, host, database)."""
+    """The secret and the public parts (user, host, database) of a text."""
 
     secrets: tuple[str, ...]
     public: frozenset[str]
 
 
 def credentials_of(text: str) -> Parts:
-    """The credentials in an address, a libpq string or `user:password@host`; nothing where there are none."""
+    """The credentials in an address, a libpq string or `user:password@host`, if any."""
     scheme, separator, rest = text.partition("://")
     if separator and re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
         return _of_address(scheme.lower(), rest)
@@ -76,7 +76,7 @@ def _of_address(scheme: str, rest: str) -> Parts:
 
 
 def _spellings(password: str) -> Iterator[str]:
-    """A password as it is written, as it is meant, and the pieces that a reader makes of one that was not escaped."""
+    """A password as written, decoded, and in the pieces into which a parser splits an unescaped one."""
     yield password
     yield from {unquote(password), unquote_plus(password)} - {password}
     pieces = re.split(r"[@/?#:]", password)

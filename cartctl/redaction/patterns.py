@@ -1,6 +1,6 @@
-"""Secrets recognised by their surroundings: a password in an address, after `password=`, after `Bearer`, after AUTH.
+"""Secrets recognised by their context: a password in an address, after `password=`, after `Bearer`, after AUTH.
 
-A help where the value cannot be known, for example in a server's own message. Each pattern reads a text once.
+Used where the value is unknown, for example in a server's message. Each pattern reads a text once.
 """
 
 import re
@@ -8,23 +8,23 @@ import re
 MASK = "***"
 
 _ADDRESS = re.compile(r"(?<![A-Za-z0-9])([A-Za-z][A-Za-z0-9+.-]{0,30})://([^\s\"'<>`]{1,2000}@)")
-_BARE = re.compile(  # user:password@host without a scheme; an image's tag@sha256: is none
+_BARE = re.compile(  # user:password@host without a scheme; not an image's tag@sha256:
     r"(?<![\w/.@:+-])([\w.+-]{0,64}):(?!//)([^\s\"'<>`:@]{1,200}@)+(?!sha\d+:)(?=[\w\[])"
 )
 _ASSIGNED = re.compile(
     r"(?i)((?<![a-z])(?:ssl)?password|(?<![a-z])passwd|(?<![a-z])passphrase|PGPASSWORD|REDISCLI_AUTH)(\s*=\s*)(?!'?…)"
     r"('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|(?!\{)[^\s&;,'\"]+)"
 )
-_QUOTED = re.compile(  # JSON and what looks like it: "token": "…"
+_QUOTED = re.compile(  # JSON and similar: "token": "…"
     r"""(?i)(["'][\w-]{0,40}(?:token|password|passwd|passphrase|secret|api[_-]?key|authorization)["']\s*[:=]\s*)"""
     r"""("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')"""
 )
-_AUTHORIZATION = re.compile(  # a word such as "Basic authentication" is no token
+_AUTHORIZATION = re.compile(  # but not words such as "Basic authentication"
     r"(?i)\b(bearer|basic)(\s+)(?=[^\s\"',;]*\d|[^\s\"',;]{24})[A-Za-z0-9._~+/=-]{8,}"
 )
 _REDIS_ARGUMENTS = re.compile(r"(?i)(with args beginning with:)[^\n]*")
 _REDIS_AUTH = re.compile(r"""\b(AUTH)["'`]?((?:\s+(?:"[^"\n]*"|'[^'\n]*'|`[^`\n]*`))+)""")
-_NAMED = re.compile(  # in untrusted text: more is masked than must be
+_NAMED = re.compile(  # in untrusted text: masks more than necessary
     r"(?i)((?:token|password|passwd|secret|api[_-]?key|authorization)[\"']?\s*[:=]\s*[\"']?)?"
     r"((?:bearer|basic)\s+)?(?(1)|(?(2)|(?!)))[^\s\"',;&}]+"
 )
@@ -42,7 +42,7 @@ _ALWAYS: tuple[tuple[re.Pattern[str], str], ...] = (
 
 
 def mask_patterns(text: str) -> str:
-    """`text` without what can only be a credential: for all output."""
+    """`text` without everything that can only be a credential: for all output."""
     if "@" in text:
         text = _ADDRESS.sub(_without_password, text)
     for pattern, replacement in _ALWAYS:
@@ -51,7 +51,7 @@ def mask_patterns(text: str) -> str:
 
 
 def mask_names(text: str) -> str:
-    """`text` without whatever stands after a name such as token, secret or api_key: for untrusted text."""
+    """`text` without any value after a name such as token, secret or api_key: for untrusted text."""
     return _NAMED.sub(rf"\1\2{MASK}", text)
 
 
@@ -64,13 +64,13 @@ def _without_password(match: re.Match[str]) -> str:
     if password == "password":  # noqa: S105 - an example, as our own hints write it
         return match[0]
     if not colon and scheme.lower() not in _WEB:
-        return match[0]  # a user's name alone
+        return match[0]  # only a user name
     shown = f"{user}:{MASK}" if colon else MASK
     return f"{scheme}://{shown}@{rest}"
 
 
 def split_user_info(scheme: str, rest: str) -> tuple[str | None, str]:
-    """User information and what follows its `@`, of an address after `scheme://`; None where there is none.
+    """User information and what follows its `@`, of an address after `scheme://`; None without user information.
 
     Passwords are often not escaped, so the last `@` ends them even behind a slash, unless a plain web host comes first.
     """

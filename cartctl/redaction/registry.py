@@ -1,12 +1,12 @@
-"""The secrets this process has resolved, and where a text holds one of them in any of its spellings.
+"""The secrets that this process has resolved, and their occurrences in a text in any spelling.
 
-How much is masked depends on how telling a value is:
+How much is masked depends on the length of the value:
 
 - 8 characters and more: anywhere, also inside a longer word.
-- 4 to 7 characters: as a word of its own, so that a short password does not tear other words apart.
-- fewer than 4 characters, fewer than 6 digits, a word that everybody guesses (`postgres`, `password`), or what is public in
-  the same address (its user, host or database): not by value. Masked everywhere, such a value would make output useless and
-  give itself away by the gaps; behind `password=` or in an address the patterns mask it as any other.
+- 4 to 7 characters: only as a whole word, so that a short password does not mask parts of other words.
+- fewer than 4 characters, fewer than 6 digits, a common word (`postgres`, `password`), or a public part of
+  the same address (its user, host or database): not by value. Masking such a value everywhere would make output useless and
+  reveal it by the gaps; after `password=` or in an address the patterns mask it like any other.
 """
 
 import os
@@ -34,7 +34,7 @@ _VARIABLE = re.compile(
 
 
 class Registry:
-    """Secrets by value. Thread-safe: what is known is replaced as a whole, never changed."""
+    """Secrets by value. Thread-safe: the collections are replaced as a whole, never changed."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -42,7 +42,7 @@ class Registry:
         self._known: tuple[Spelling, ...] = ()
 
     def add(self, value: str, public: frozenset[str] = frozenset()) -> None:
-        """Know one more value, unless it is too weak to be masked by value."""
+        """Add a value, unless it is too weak to be masked by value."""
         if value in self._values or is_weak(value) or value.lower() in {word.lower() for word in public}:
             return
         from cartctl.redaction.spellings import spellings  # its encoders are loaded with the first secret
@@ -52,7 +52,7 @@ class Registry:
             self._known += tuple(spellings(value, anywhere=len(value) >= LONG))
 
     def spans(self, text: str) -> Iterator[tuple[int, int]]:
-        """Where the text holds a secret: begin and end of each place, overlapping ones as one, in order."""
+        """Occurrences of secrets in the text: start and end of each, overlapping ones merged, in order."""
         places = sorted(place for spelling in self._known for place in spelling.places(text))
         begin, end = -1, -1
         for here, until in places:
@@ -65,8 +65,8 @@ class Registry:
             yield begin, end
 
     def held_back(self, text: str) -> int:
-        """How many characters at the end of a text may be the beginning of a secret that goes on in the next piece."""
-        return max((spelling.begun(text) for spelling in self._known), default=0)
+        """How many characters at the end of a text may be the beginning of a secret that continues in the next piece."""
+        return max((spelling.partial_length(text) for spelling in self._known), default=0)
 
 
 _registry = Registry()
@@ -78,7 +78,7 @@ def current() -> Registry:
 
 
 def forget() -> None:
-    """Begin anew; for tests, which share a process."""
+    """Clear the registry; for tests, which share a process."""
     globals()["_registry"] = Registry()
 
 
@@ -93,7 +93,7 @@ def is_weak(value: str) -> bool:
 
 
 def register(secret: str) -> None:
-    """Know a secret that was resolved: a token, a key, a webhook's address, or the DSN of something.
+    """Register a resolved secret: a token, a key, a webhook's address, or a DSN.
 
     Of the address of a database or cache only the credentials are secret; its user, host and database are not.
     """
@@ -105,19 +105,19 @@ def register(secret: str) -> None:
 
 
 def register_address(text: str) -> None:
-    """Know the credentials in a setting that is no secret as a whole, if there are any."""
+    """Register the credentials in a setting that is not secret as a whole, if any."""
     parts = credentials_of(text)
     for value in parts.secrets:
         current().add(value, parts.public)
 
 
 def register_environment() -> None:
-    """Know what stands in this process's own variables for passwords, tokens and keys."""
+    """Register the passwords, tokens and keys in this process's environment variables."""
     for name, value in os.environ.items():
         if _VARIABLE.search(name) and "://" not in value:
             current().add(value.strip())
 
 
 def contains_secret(text: str) -> bool:
-    """Whether a text holds a registered secret."""
+    """Whether a text contains a registered secret."""
     return next(current().spans(text), None) is not None

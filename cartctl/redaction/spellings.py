@@ -8,31 +8,31 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote, quote_plus
 
-_BASE64 = 8  # characters from which a secret's base64 is looked for
+_BASE64 = 8  # minimum length of a secret whose base64 is searched for
 
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
-    """One way to write a secret: `text` as it is, or a `pattern` for many. `anywhere`: also inside a longer word."""
+    """One spelling of a secret: `text` itself, or a `pattern` for many. `anywhere`: also inside a longer word."""
 
     text: str
     anywhere: bool
     pattern: re.Pattern[str] | None = None
 
     def places(self, text: str) -> Iterator[tuple[int, int]]:
-        """Begin and end of each place in a text, overlapping ones too."""
-        for begin, end in self._found(text):
+        """Start and end of each occurrence in a text, overlapping ones included."""
+        for begin, end in self._matches(text):
             if self.anywhere or not (_is_word(text, begin - 1) or _is_word(text, end)):
                 yield begin, end
 
-    def begun(self, text: str) -> int:
+    def partial_length(self, text: str) -> int:
         """How many characters at the end of `text` are the beginning of this spelling."""
         at = text.find(self.text[0], max(0, len(text) - len(self.text) + 1))
         while at >= 0 and not self.text.startswith(text[at:]):
             at = text.find(self.text[0], at + 1)
         return len(text) - at if at >= 0 else 0
 
-    def _found(self, text: str) -> Iterator[tuple[int, int]]:
+    def _matches(self, text: str) -> Iterator[tuple[int, int]]:
         if self.pattern is not None:
             yield from (match.span() for match in self.pattern.finditer(text))
             return
@@ -54,7 +54,9 @@ def spellings(secret: str, *, anywhere: bool) -> Iterator[Spelling]:
 
 
 def _escaped(secret: str) -> Iterator[str]:
-    secret = secret.encode("utf-8", "backslashreplace").decode()  # half a character is written as its escape
+    secret = secret.encode(
+        "utf-8", "backslashreplace"
+    ).decode()  # an unpaired surrogate is written as its escape
     yield json.dumps(secret)[1:-1]
     yield json.dumps(secret, ensure_ascii=False)[1:-1]
     yield repr(secret)[1:-1]
@@ -68,7 +70,7 @@ def _escaped(secret: str) -> Iterator[str]:
 
 
 def _encoded(character: str) -> str:
-    """A character as it is or percent-encoded: encoders differ in what they leave alone, and in the case of their digits."""
+    """A character as it is or percent-encoded: encoders differ in which characters they encode, and in the case of the digits."""
     if character.isascii() and character.isalnum():
         return character
     octets = "".join(f"%{octet:02x}" for octet in character.encode("utf-8", "surrogatepass"))
@@ -77,7 +79,7 @@ def _encoded(character: str) -> str:
 
 
 def _base64(secret: bytes) -> Iterator[str]:
-    """What base64 makes of the secret behind any other text: three alignments, without the characters that are shared."""
+    """The base64 of the secret after any other text: three alignments, without the shared characters."""
     for before in range(3):
         coded = base64.b64encode(b"\0" * before + secret).decode().rstrip("=")
         whole = coded[-(-before * 8 // 6) : len(coded) - (1 if (before + len(secret)) % 3 else 0)]

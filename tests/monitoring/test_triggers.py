@@ -205,7 +205,7 @@ def test_a_critical_path_fires_after_so_many_failures_in_a_row() -> None:
     """Two failures are pending, the third fires."""
     failures = Failures(3, {})
     for expected in ("pending", "pending", "fired"):
-        failures = failures.seen("payments", ok=False)
+        failures = failures.after("payments", ok=False)
         assert failures.state().state == expected
     assert "payments failed 3 times" in failures.state().detail
 
@@ -214,7 +214,7 @@ def test_a_success_in_between_clears_a_critical_path() -> None:
     """Failures count in a row."""
     failures = Failures(3, {})
     for ok in (False, False, True, False, False):
-        failures = failures.seen("auth", ok=ok)
+        failures = failures.after("auth", ok=ok)
     assert failures.state().state == "pending"
 
 
@@ -222,11 +222,11 @@ def test_paths_are_counted_one_by_one() -> None:
     """Three failures of three paths are no three in a row of one."""
     failures = Failures(3, {})
     for name in ("auth", "payments", "orders"):
-        failures = failures.seen(name, ok=False)
+        failures = failures.after(name, ok=False)
     assert failures.state().state == "pending"
 
 
 def test_a_pause_forgets_the_failures_before_it() -> None:
     """After a time in which nothing was looked at the count begins anew."""
-    failures = Failures(2, {}).seen("auth", ok=False).forget().seen("auth", ok=False)
+    failures = Failures(2, {}).after("auth", ok=False).reset().after("auth", ok=False)
     assert failures.state().state == "pending"

@@ -356,12 +356,12 @@ def test_within_the_cooldown_a_trigger_fires_once() -> None:
     sick.source.error_rate = 0.2
     first = Pulse()
     ticks: list[Tick] = []
-    with sick.watch.armed(first, tell=ticks.append):
+    with sick.watch.armed(first, observe=ticks.append):
         while len(ticks) < 2:
             time.sleep(0.005)
     second = Pulse()
     more: list[Tick] = []
-    with sick.watch.armed(second, tell=more.append):
+    with sick.watch.armed(second, observe=more.append):
         while len(more) < 3:
             time.sleep(0.005)
     second.check()
