@@ -20,7 +20,9 @@ class Cloudflare:
 
     def __init__(self, zone: str, token: str, *, base_url: str = CLOUDFLARE) -> None:
         if not re.fullmatch(r"[A-Za-z0-9_-]+", zone):
-            raise ConfigError(f"{zone!r} is no zone of Cloudflare.", hint="cache.cdn.zone is the zone's id.")
+            raise ConfigError(
+                f"invalid Cloudflare zone {zone!r}.", hint="Set cache.cdn.zone to the zone's id."
+            )
         self._zone = zone
         self._http = Http(base_url, token=token)
 
@@ -33,11 +35,11 @@ class Cloudflare:
         try:
             body = response.json()
         except BadAnswer as error:
-            raise PurgeFailed(f"Cloudflare answers HTTP {response.status} and no JSON.") from error
+            raise PurgeFailed(f"Cloudflare's response (HTTP {response.status}) is not JSON.") from error
         if not response.ok or not isinstance(body, dict) or body.get("success") is not True:
             raise PurgeFailed(
-                f"Cloudflare refuses the purge (HTTP {response.status}): {response.excerpt}",
-                hint="Check cache.cdn.zone, and that the token may purge its cache.",
+                f"Cloudflare refused the purge (HTTP {response.status}): {response.excerpt}",
+                hint="Check cache.cdn.zone, and the token's permission Cache Purge.",
             )
         result = body.get("result")
         return str(result.get("id", "")) if isinstance(result, dict) else ""

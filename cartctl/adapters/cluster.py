@@ -1,7 +1,7 @@
-"""The plug point for whatever runs the application: Kubernetes in production, a supervisor in the sandbox.
+"""The extension point for what runs the application: Kubernetes in production, a supervisor in the sandbox.
 
-Its nouns are the cluster's: a deployment has a spec (what is asked for) and a status (what has happened yet),
-pods come and go behind it. Verbs ask; they never wait: waiting belongs to the steps.
+Its terms are Kubernetes': a deployment has a spec (requested) and a status (actual), and pods.
+Methods never wait: waiting is done by the steps.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,7 +26,7 @@ class ClusterUnreachable(StepFailed):
 
 
 class SettingsChanged(StepFailed):
-    """Somebody else has written to a ConfigMap since it was read."""
+    """A ConfigMap was modified externally since it was read."""
 
     code = "settings_changed"
 
@@ -36,8 +36,8 @@ class Image:
     """A container image as requested; the digest is what ran, known only once a pod has started.
 
     Two images are equal when the same would run: the same reference, one naming the digest that the other's tag stood for, or
-    the same known digest. `rest` is a hash of the rest of the pod template: it shows that somebody changed the template, and
-    it is no part of what an image is.
+    the same known digest. `rest` is a hash of the rest of the pod template: it shows that the template was changed, and
+    does not count for equality.
     """
 
     ref: str
@@ -69,7 +69,7 @@ class Image:
 
     @property
     def pinned(self) -> str | None:
-        """The reference by digest, which no tag that moves can change; None while the digest is not known."""
+        """The reference by digest, independent of tags; None while the digest is unknown."""
         return f"{_repository(self.ref)}@{self.digest}" if self.digest else None
 
     def __str__(self) -> str:
@@ -85,7 +85,7 @@ def _repository(ref: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """Why a deployment would not take a change now, and the command or setting that helps."""
+    """Why a deployment would not accept a change now, and the command or setting that helps."""
 
     deployment: str
     problem: str  # a clause about the deployment: "is paused"
@@ -97,22 +97,22 @@ class Obstacle:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A deployment's spec and status in one reading."""
+    """A deployment's spec and status at one time."""
 
     name: str
-    replicas: int  # asked for
-    images: Mapping[str, Image]  # container → image asked for
+    replicas: int  # requested
+    images: Mapping[str, Image]  # container → requested image
     revision: str
     paused: bool
     observed: bool  # the controller has seen the newest spec
     total: int  # pods of any revision that are not gone
     updated: int  # pods of the newest spec
     available: int  # available pods of the newest spec, never those of an earlier one
-    failure: str | None = None  # why it will not get there: CrashLoopBackOff, ImagePullBackOff, …
-    owner: str | None = None  # who would put it back behind our back: Argo CD, Flux, Helm, KEDA
+    failure: str | None = None  # why it will not become ready: CrashLoopBackOff, ImagePullBackOff, …
+    owner: str | None = None  # the tool that would revert a change: Argo CD, Flux, Helm, KEDA
     pause: str = ""  # the command that pauses the owner
-    obstacles: tuple[Obstacle, ...] = ()  # why it would not roll out a change: paused, being deleted, owned
-    shape: str = ""  # a hash of all that the pod template says but its images
+    obstacles: tuple[Obstacle, ...] = ()  # why it would not release a change: paused, being deleted, owned
+    shape: str = ""  # a hash of the pod template without its images
 
     @property
     def complete(self) -> bool:
@@ -123,7 +123,7 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class TemplateRevision:
-    """A pod template that a deployment has had, as far as the cluster still has it."""
+    """An earlier pod template of a deployment that the cluster still has."""
 
     number: str
     template: str  # its hash, as `Cluster.template_of` gives it
@@ -145,14 +145,14 @@ class Pod:
     deployment: str
     ready: bool
     images: Mapping[str, Image]  # container → image with the digest that runs
-    ending: bool = False  # told to end, with requests still in its hands
+    ending: bool = False  # terminating, may still serve requests
     restarts: int = 0
     reason: str | None = None  # why it is not ready
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one pod answered over HTTP. Header names are lower case."""
+    """One pod's HTTP response. Header names are lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -160,28 +160,28 @@ class Answer:
 
 
 class Held(Protocol):
-    """The cluster's own lock, held."""
+    """The cluster's lease, held."""
 
     def confirm(self) -> None:
         """Raise LockLost unless it is still held."""
 
 
 class Cluster(Protocol):
-    """What steps and checks may ask of the place the application runs in."""
+    """The cluster as steps and checks use it."""
 
-    bears_tokens: bool  # whether `ask` brings a request's Authorization to the pod
+    bears_tokens: bool  # whether `ask` forwards a request's Authorization to the pod
 
     def deployments(self, *, fresh: bool = False) -> Mapping[str, Deployment]:
-        """Every deployment by name, in one reading. Read-only.
+        """Every deployment by name, at one time. Read-only.
 
-        It may be a moment old, as whoever waits can bear; `fresh` is asked for by who decides on it.
+        The result may be slightly old, which is enough for waiting; decisions need `fresh`.
         """
 
     def pods(self, deployment: str) -> list[Pod]:
         """The pods of a deployment, those that are ending included. Read-only."""
 
     def set_images(self, deployment: str, images: Mapping[str, str], *, cause: str) -> None:
-        """Ask for images by container name; nothing else of the pod template changes.
+        """Set images by container name; nothing else in the pod template changes.
 
         Raises UnknownDeployment for a deployment, container or image that does not exist.
         """
@@ -190,16 +190,16 @@ class Cluster(Protocol):
         """What decides each deployment's size: `deployment/NAME`, or `hpa/NAME` where one does. Read-only."""
 
     def capacity(self, names: Iterable[str]) -> dict[str, int]:
-        """The size asked for, by `deployment/NAME`, `hpa/NAME` (minReplicas) or `cronjob/NAME` (0 suspended). Read-only."""
+        """The requested size, by `deployment/NAME`, `hpa/NAME` (minReplicas) or `cronjob/NAME` (0 suspended). Read-only."""
 
     def set_capacity(self, name: str, size: int) -> None:
-        """Ask for a size; names as in `capacity`."""
+        """Set a size; names as in `capacity`."""
 
     def running(self, name: str) -> int:
         """Pods that `name` (as in `capacity`) still has, those that are ending and Jobs in flight included. Read-only."""
 
     def settings(self, name: str) -> dict[str, str]:
-        """The keys of a ConfigMap; empty when there is none. Read-only."""
+        """The keys of a ConfigMap; empty if it does not exist. Read-only."""
 
     def put_settings(
         self,
@@ -210,35 +210,35 @@ class Cluster(Protocol):
     ) -> None:
         """Write or (None) remove keys of a ConfigMap, other keys untouched, created when missing.
 
-        With `expected`, only while these keys still hold these texts (None: are absent), decided by the ConfigMap's version.
+        With `expected`, only if these keys still have these values (None: absent), checked by the ConfigMap's version.
         Raises SettingsChanged otherwise, and nothing is written.
         """
 
     def hasten(self, name: str) -> None:
-        """Let the newest keys of a ConfigMap reach the pods that mount it soon. Changes nothing that lasts."""
+        """Speed up the delivery of a ConfigMap to the pods that mount it. No lasting change."""
 
     def ask(self, pod: Pod, path: str, headers: Mapping[str, str]) -> Answer:
-        """GET a path of one pod, whatever the Service in front of it would choose.
+        """GET a path of one pod, bypassing the Service.
 
-        Raises ClusterUnreachable when the pod does not answer.
+        Raises ClusterUnreachable if the pod does not respond.
         """
 
     def logs(self, deployment: str, *, lines: int, failing: bool = False) -> list[str]:
         """The last lines of every pod of a deployment, a crashed container's previous ones included. Read-only.
 
-        `failing`: of the containers that are not ready alone.
+        `failing`: only containers that are not ready.
         """
 
     def unready(self, deployment: str) -> list[str]:
-        """Each pod of the newest template that is not ready, with its reason, in words. Read-only."""
+        """Each pod of the newest template that is not ready, with its reason. Read-only."""
 
     def tail(self, selector: str, *, since: float) -> Tail:
-        """Reads on in the logs of every pod behind a label selector, from `since` seconds ago. Read-only."""
+        """Follows the logs of every pod that matches a label selector, from `since` seconds ago. Read-only."""
 
     def obstacles(self, deployments: Iterable[str]) -> list[Obstacle]:
-        """Everything that would keep a change of these deployments' images from being rolled out. Read-only.
+        """Everything that would prevent a release of these deployments. Read-only.
 
-        Paused, deleted or being deleted, kept by another tool, another kind of workload by that name, a namespace that is
+        Paused, deleted or being deleted, managed by another tool, another kind of workload by that name, a namespace that is
         terminating, a missing permission.
         """
 
@@ -246,19 +246,19 @@ class Cluster(Protocol):
         """The pod templates that a deployment has had, oldest first. Raises UnknownDeployment. Read-only."""
 
     def template_changes(self, deployment: str, template: str) -> list[str]:
-        """What the current pod template has otherwise than that earlier one, images left out, in words. Read-only.
+        """The differences between the current pod template and an earlier one, without images. Read-only.
 
         Names fields, never their values: templates carry secrets.
         """
 
     def template(self, deployment: str) -> str:
-        """The hash of the pod template asked for. Read-only."""
+        """The hash of the requested pod template. Read-only."""
 
     def template_of(self, deployment: str, revision: str) -> str:
         """The hash of an earlier revision's pod template. Raises UnknownDeployment. Read-only."""
 
     def set_template(self, deployment: str, template: str) -> None:
-        """Ask for an earlier pod template by its hash. Raises UnknownDeployment when it is gone."""
+        """Set an earlier pod template by its hash. Raises UnknownDeployment if it no longer exists."""
 
     def lease(self, holder: str) -> AbstractContextManager[Held]:
-        """Hold the cluster's own lock while the database is gone. Raises Locked naming the holder."""
+        """Hold the cluster's lease while the database is unreachable. Raises Locked naming the holder."""

@@ -74,14 +74,14 @@ class Age(Cipher):
     def _encrypting(self, plain: Path, sealed: Path) -> list[str]:
         if not self._recipients.is_file():
             raise ConfigError(
-                f"There is no file {self._recipients}.", hint="See database.snapshots.encrypt.age."
+                f"File {self._recipients} not found.", hint="Check database.snapshots.encrypt.age."
             )
         return ["--encrypt", "--recipients-file", str(self._recipients), "--output", str(sealed), str(plain)]
 
     def _decrypting(self, sealed: Path, plain: Path) -> list[str]:
         if self._identity is None or not self._identity.is_file():
             raise ConfigError(
-                "The snapshot is encrypted and there is no identity to open it with.",
+                "The snapshot is encrypted, and no identity is configured to decrypt it.",
                 hint="Set database.snapshots.encrypt.identity to a file that age-keygen made.",
             )
         return ["--decrypt", "--identity", str(self._identity), "--output", str(plain), str(sealed)]

@@ -20,37 +20,37 @@ _HINT = "Check rollout.flags.file."
 
 
 class FlagsUnwritable(StepFailed):
-    """The place of the flags cannot be read or written."""
+    """The flag store is unreadable or not writable."""
 
     code = "flags_unwritable"
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What is kept: the document's text (None: there is none) and the plain keys beside it."""
+    """The stored values: the document's text (None if missing) and the plain keys next to it."""
 
     text: str | None
     plain: Mapping[str, str] = field(default_factory=dict)
 
 
 class FlagStore(Protocol):
-    """Keeps one document."""
+    """Stores one document."""
 
     keeps_plain: ClassVar[bool]  # whether readers of environment variables find plain keys here
 
     @property
     def place(self) -> str:
-        """Its name, for people."""
+        """Its name, for messages."""
 
     def read(self) -> Stored:
-        """What is there now. Read-only."""
+        """The stored values. Read-only."""
 
     def write(self, text: str, plain: Mapping[str, str | None], *, expected: str | None) -> None:
-        """Replace the document and these plain keys in one write. Raises SettingsChanged unless it still is `expected`."""
+        """Replace the document and these plain keys in one write. Raises SettingsChanged if it is no longer `expected`."""
 
 
 class ConfigMapFlags:
-    """A key of a ConfigMap, the plain keys beside it."""
+    """A key of a ConfigMap, with the plain keys next to it."""
 
     keeps_plain: ClassVar[bool] = True
 
@@ -78,7 +78,7 @@ class ConfigMapFlags:
 
 
 class FileFlags:
-    """A file, replaced in one move under a lock beside it."""
+    """A file, replaced atomically under a lock file next to it."""
 
     keeps_plain: ClassVar[bool] = False
 
@@ -100,19 +100,19 @@ class FileFlags:
             raise FlagsUnwritable(wrong.message, hint=wrong.hint or _HINT) from wrong
 
     def write(self, text: str, plain: Mapping[str, str | None], *, expected: str | None) -> None:  # noqa: ARG002
-        """Replace the file; plain keys have no place here. Raises SettingsChanged, FlagsUnwritable."""
+        """Replace the file; plain keys are not supported. Raises SettingsChanged, FlagsUnwritable."""
         try:
             with FileLock(f"{self._path}.lock", timeout=LOCK_SECONDS):
                 if self.read().text != expected:
                     raise SettingsChanged(
-                        f"{self._path} was changed by somebody else in the meantime.",
-                        hint="Look at it, and try again.",
+                        f"{self._path} was modified externally in the meantime.",
+                        hint="Check it, then try again.",
                     )
                 with effect("flags.write"):
                     self._replace(text)
         except Timeout as timeout:
             raise FlagsUnwritable(
-                f"Somebody else has held {self._path}.lock for {LOCK_SECONDS:g} s.", hint="Try again."
+                f"Another process has held {self._path}.lock for {LOCK_SECONDS:g} s.", hint="Try again."
             ) from timeout
         except OSError as wrong:
             raise self._failed(wrong) from wrong

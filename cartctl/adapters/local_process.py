@@ -1,6 +1,6 @@
-"""Processes of this machine by number: the living one that a number still means, and waiting for its end.
+"""Local processes by PID: find a running one, and wait for its end.
 
-A number alone proves nothing: after a reboot it is somebody else's. The command line does.
+A PID alone is not enough, because PIDs are reused; the command line identifies the process.
 """
 
 import time

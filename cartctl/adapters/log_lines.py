@@ -1,4 +1,4 @@
-"""One line of an application's log, wherever it is read, and reading on in what is told as whole files."""
+"""One line of an application's log, and following logs that are read as whole files."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import ClassVar, Protocol
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """A line, when it was written (ISO 8601, "" where that is not known), and by whom."""
+    """A log line, its time (ISO 8601, "" if unknown), pod and container."""
 
     kind: ClassVar[str] = "log"
 
@@ -19,14 +19,14 @@ class LogLine:
 
 
 class Tail(Protocol):
-    """Reads on in logs."""
+    """Follows logs."""
 
     def read(self) -> list[LogLine]:
-        """The lines written since the last reading. Read-only."""
+        """The lines since the last read. Read-only."""
 
 
 class FileTail:
-    """Reads on in logs whose lines begin with their time; `read_all` gives a deployment's last lines by pod.
+    """Follows logs whose lines begin with their time; `read_all` returns a deployment's last lines by pod.
 
     `since` is seconds back from now.
     """
@@ -40,7 +40,7 @@ class FileTail:
         self._last: dict[str, list[str]] = {}
 
     def read(self) -> list[LogLine]:
-        """The lines written since the last reading, by time. Read-only."""
+        """The lines since the last read, by time. Read-only."""
         result: list[LogLine] = []
         for deployment in self._deployments:
             for pod, lines in self._read_all(deployment).items():
@@ -53,7 +53,7 @@ class FileTail:
 
 
 def _after(known: list[str], lines: list[str]) -> list[str]:
-    """What a file gained: its beginning may have left the window that is told."""
+    """The new lines of a file whose beginning may have been cut off."""
     for start in range(len(known)):
         if lines[: len(known) - start] == known[start:]:
             return lines[len(known) - start :]

@@ -1,6 +1,6 @@
-"""Files at any address that fsspec knows: a bucket, a share, memory. Small verbs, its errors translated.
+"""Files at any address that fsspec supports: a bucket, a share, memory. Errors are translated.
 
-Every operation is bounded as a whole, whatever the client behind the address bounds by itself.
+Every operation has an overall time limit, independent of the client's own.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,14 +15,14 @@ from cartctl.deadline import DeadlineExceeded, within
 from cartctl.errors import ConfigError, StepFailed
 from cartctl.redaction import redact, register_address
 
-LOOK = 60.0  # seconds for one request: is it there, how large, what is below
+LOOK = 60.0  # seconds for one request: existence, size, listing
 TRANSFER = 2 * 3600.0  # seconds for one file
 REMOVE = 600.0  # seconds for one snapshot
-EXTRAS = {"s3": "s3", "gs": "gs", "gcs": "gs"}  # protocol → the extra that brings its package
+EXTRAS = {"s3": "s3", "gs": "gs", "gcs": "gs"}  # protocol → the extra with its package
 
 
 class NotRegular(StepFailed):
-    """A link or a directory where a file must be."""
+    """A link or a directory instead of a regular file."""
 
     code = "not_a_regular_file"
 
@@ -32,17 +32,17 @@ class ObjectStore:
 
     def __init__(self, url: str) -> None:
         register_address(url)
-        self.url = redact(url.rstrip("/"))  # for people
+        self.url = redact(url.rstrip("/"))  # for messages
         protocol = url.partition("://")[0]
         try:
             self._files, self._root = fsspec.core.url_to_fs(url.rstrip("/"))
         except ImportError as missing:
             extra = EXTRAS.get(protocol)
             hint = f"pip install 'cartctl[{extra}]'" if extra else f"Install its package: {missing}"
-            raise ConfigError(f"Addresses of {protocol}:// need another package.", hint=hint) from missing
+            raise ConfigError(f"{protocol}:// addresses need an additional package.", hint=hint) from missing
         except ValueError as wrong:
             raise ConfigError(
-                f"Nothing here speaks {protocol}://.", hint="See database.snapshots.url."
+                f"unsupported protocol {protocol}:// for snapshots.", hint="See database.snapshots.url."
             ) from wrong
 
     def put(self, local: Path, name: str) -> None:
@@ -129,12 +129,12 @@ class ObjectStore:
         except DeadlineExceeded as overdue:
             raise StepFailed(
                 f"{self.url}/{name} did not respond in time.",
-                hint="Check database.snapshots.url and the way there.",
+                hint="Check database.snapshots.url and the network.",
             ) from overdue
         except OSError as error:
             raise StepFailed(
                 f"{self.url}/{name} cannot be used: {error.strerror or error}.",
-                hint="Check database.snapshots.url and the rights there.",
+                hint="Check database.snapshots.url and the permissions there.",
             ) from error
 
 

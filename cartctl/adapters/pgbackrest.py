@@ -1,4 +1,4 @@
-"""pgBackRest: a backup made, its catalogue read. Configured by its own file and its own PGBACKREST_ variables."""
+"""pgBackRest: create a backup, read the catalogue. Configured by its own file and its PGBACKREST_ variables."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ ANNOTATION = "cartctl"
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """One whole backup of a stanza. `annotation` is ours, empty for another's."""
+    """One whole backup of a stanza. `annotation` is cartctl's, empty for other backups."""
 
     label: str
     stopped: datetime
@@ -27,7 +27,7 @@ class Backup:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """A stanza's backups, oldest first, and what a recovery to a point in time lacks (empty: nothing)."""
+    """A stanza's backups, oldest first, and what is missing for point-in-time recovery (empty: nothing)."""
 
     backups: tuple[Backup, ...]
     lacking: str
@@ -40,12 +40,12 @@ class PgBackRest:
         self._stanza = stanza
 
     def backup(self, annotation: str, attend: Attend) -> None:
-        """Make one. Raises ConfigError without the program, ProgramFailed with its words, and what `attend` raises."""
+        """Create one. Raises ConfigError without the program, ProgramFailed with its message, and what `attend` raises."""
         with effect("pgbackrest.backup"):
             self._run(["backup", f"--annotation={ANNOTATION}={annotation}"], attend)
 
     def info(self, attend: Attend) -> Catalogue:
-        """The catalogue. Read-only. Raises ConfigError for a stanza that is not there, StepFailed for no answer."""
+        """The catalogue. Read-only. Raises ConfigError for a missing stanza, StepFailed for malformed output."""
         output = self._run(["info", "--output=json"], attend)
         return read_catalogue(output, self._stanza)
 
@@ -64,14 +64,14 @@ def read_catalogue(output: str, name: str) -> Catalogue:
         stanza = next((each for each in parse_json(output) if each["name"] == name), None)
         if stanza is None or stanza["status"]["code"] == 1:  # missing stanza path
             raise ConfigError(
-                f"pgBackRest knows no stanza {name}.",
-                hint=f"pgbackrest --stanza={name} stanza-create",
+                f"pgBackRest stanza {name} not found.",
+                hint=f"Create it: pgbackrest --stanza={name} stanza-create",
             )
         whole = tuple(_backup(each) for each in stanza["backup"] if not each.get("error"))
         return Catalogue(whole, _lacking(stanza, whole))
     except (*MALFORMED, OSError) as wrong:  # a time beyond all dates is an OSError
         raise StepFailed(
-            "pgBackRest's answer cannot be read.", hint="pgbackrest info --output=json"
+            "pgBackRest's output is malformed.", hint="See: pgbackrest info --output=json"
         ) from wrong
 
 

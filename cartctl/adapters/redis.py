@@ -40,7 +40,7 @@ class RedisCache:
             self._client = redis.Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
         except MALFORMED as error:
             raise ConfigError(
-                f"{self._where!r} is no address of a Redis.",
+                f"invalid Redis address {self._where!r}.",
                 hint="It begins with redis://, rediss:// or unix://.",
             ) from error
 

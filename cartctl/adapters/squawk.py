@@ -55,6 +55,4 @@ def _findings(program: Program, paths: Mapping[str, str]) -> list[Finding]:
             for one in entries
         ]
     except MALFORMED as wrong:
-        raise StepFailed(
-            "Squawk's answer cannot be read.", hint="pip install --upgrade squawk-cli"
-        ) from wrong
+        raise StepFailed("Squawk's output is malformed.", hint="pip install --upgrade squawk-cli") from wrong

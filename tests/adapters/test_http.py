@@ -167,14 +167,14 @@ def test_no_json_is_a_bad_answer_with_a_masked_excerpt() -> None:
 )
 def test_a_wrong_address_is_a_configuration_error(url: str) -> None:
     """What is no web address is refused before anything is sent."""
-    with pytest.raises(ConfigError, match="no web address"):
+    with pytest.raises(ConfigError, match="invalid web address"):
         Http(url)
 
 
 @pytest.mark.parametrize("token", ("a\r\nX-Admin: 1", "tökén", "a\x00b"))
 def test_a_token_no_header_can_hold_is_refused(token: str) -> None:
     """A line break inside a token is a sentence, not a header of its own."""
-    with pytest.raises(ConfigError, match="no HTTP header"):
+    with pytest.raises(ConfigError, match="invalid in an HTTP header"):
         Http("http://127.0.0.1", token=token)
 
 

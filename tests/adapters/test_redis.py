@@ -155,7 +155,7 @@ def test_nobody_there_is_one_sentence() -> None:
 
 def test_what_is_no_address_is_refused() -> None:
     """Another scheme is a configuration error."""
-    with pytest.raises(ConfigError, match="no address"):
+    with pytest.raises(ConfigError, match="invalid Redis address"):
         RedisCache("http://127.0.0.1")
 
 

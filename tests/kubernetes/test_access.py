@@ -18,7 +18,7 @@ from tests.kubernetes.store import ApiFault
 def test_without_a_kubeconfig_nothing_can_be_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit 2, with the path that was looked at; in a pod without a token too."""
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
-    with pytest.raises(ConfigError, match=r"no kubeconfig at .*none"):
+    with pytest.raises(ConfigError, match=r"No kubeconfig found at .*none"):
         Kubernetes(None, "production")
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "1")
@@ -48,7 +48,7 @@ def test_an_unknown_context_names_those_there_are(small: Small) -> None:
 def test_an_unknown_namespace_is_told_though_its_list_is_empty(small: Small) -> None:
     """A list in a namespace that nobody made is no error of the server's."""
     cluster = Kubernetes(None, "staging")
-    with pytest.raises(ConfigError, match="no namespace staging"):
+    with pytest.raises(ConfigError, match="Namespace staging not found"):
         cluster.deployments()
     cluster.close()
     assert small.cluster.deployments() == {}
@@ -131,7 +131,7 @@ def test_what_is_no_api_server_is_told(small: Small) -> None:
     small.server.proxy = lambda *_: (200, {}, "<html>")
     api: Api = small.cluster.api
     small.create("", "pods", {"metadata": {"name": "p"}})
-    with pytest.raises(CartctlError, match="no API server"):
+    with pytest.raises(CartctlError, match="not from an API server"):
         api.get(api.path("", "pods", "p", "proxy/x"))
 
 

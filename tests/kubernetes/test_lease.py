@@ -111,6 +111,6 @@ def test_a_server_that_stays_away_leaves_the_lease_unknown(small: Small) -> None
     with quick(small).hold("R1") as lease:
         small.cluster.api._patience = 0.2
         small.server.stop()
-        with pytest.raises(LockLost, match=r"cannot be known: The API server .* does not answer"):
+        with pytest.raises(LockLost, match=r"It is unknown whether .*: The API server .* does not answer"):
             lease.confirm()
         small.server.start()

@@ -246,7 +246,7 @@ def test_the_last_lines_come_from_the_node_where_it_lives(
 def test_an_unknown_namespace_is_told_though_its_list_is_empty(real: Played) -> None:
     """A list in a namespace that nobody made is no error of the server's."""
     cluster = Kubernetes(None, f"{real.name}-none")
-    with pytest.raises(ConfigError, match="no namespace"):
+    with pytest.raises(ConfigError, match="not found"):
         cluster.deployments()
     cluster.close()
 

@@ -135,7 +135,7 @@ def test_the_plan_shows_and_changes_nothing(cli: Cli) -> None:
     ("argv", "code", "said"),
     (
         ((f"{NAME}=7", "--yes"), 2, "has no revision 7"),
-        (("checkout=1", "--yes"), 2, "no deployment checkout"),
+        (("checkout=1", "--yes"), 2, "deployment checkout not found"),
         ((f"{NAME}=0", "--yes"), 2, "use DEPLOYMENT=N"),
         ((f"{NAME}=1", "--yes", "--run", "r1"), 2, "goes alone"),
         ((f"{NAME}=1", "--yes", "--database"), 2, "goes alone"),

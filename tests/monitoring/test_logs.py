@@ -109,7 +109,7 @@ def test_following_ends_with_ctrl_c_and_the_count(sandbox: Sandbox) -> None:
     ("argv", "env", "said"),
     (
         (["--since", "long"], {}, "is no duration"),
-        (["-l", "app=x"], {"CARTCTL_CLUSTER__KIND": "kubernetes"}, "no kubeconfig"),
+        (["-l", "app=x"], {"CARTCTL_CLUSTER__KIND": "kubernetes"}, "No kubeconfig"),
         ([], {"CARTCTL_CLUSTER__KIND": "kubernetes"}, "does not say whose logs"),
         ([], {"CARTCTL_LOGS__COMMAND": '["no-such-program"]'}, "'no-such-program' cannot start"),
     ),

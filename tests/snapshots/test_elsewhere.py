@@ -77,7 +77,7 @@ def run_of(tmp_path: Path) -> Run:
 def test_a_stanza_backs_up_and_is_asked(stanza: Postgres, tmp_path: Path) -> None:
     """Missing it is a configuration error; made, a backup is found again by its run, is young, and recovery is possible."""
     provider = FromPgBackRest(PgBackRest("shop"))
-    with pytest.raises(ConfigError, match="no stanza shop"):
+    with pytest.raises(ConfigError, match="stanza shop not found"):
         provider.backups(Pulse())
     config = os.environ["PGBACKREST_CONFIG"]
     create = ["pgbackrest", f"--config={config}", "--stanza=shop", "stanza-create"]

@@ -15,7 +15,7 @@ class BodyTooLarge(ValueError):
 
 
 class BodyInvalid(ValueError):
-    """A content encoding that was not asked for, or compressed data that is damaged."""
+    """An unsupported content encoding, or damaged compressed data."""
 
 
 def read_body(chunks: Iterable[bytes], encoding: str, limit: int) -> bytes:
@@ -57,7 +57,7 @@ def _decompressed(chunks: Iterable[bytes], limit: int) -> bytes:
 
 
 def decode(body: bytes, content_type: str) -> str:
-    """The body as text in the charset of its Content-Type, or UTF-8; what does not fit is replaced."""
+    """The body as text in the charset of its Content-Type, or UTF-8; undecodable bytes are replaced."""
     named = _CHARSET.search(content_type)
     try:
         name = codecs.lookup(named[1]).name if named else "utf-8"

@@ -1,6 +1,6 @@
-"""The one place that speaks HTTP: the application's API, the dashboard, webhooks, the CDN and the sandbox's control API.
+"""The HTTP client: the application's API, the dashboard, webhooks, the CDN and the sandbox's control API.
 
-Every request is a connection of its own, as a newly arrived shopper's is: nothing is left open, and a balancer chooses anew.
+Every request uses a new connection, as a new shopper's does: none stays open, and a load balancer chooses again.
 """
 
 import os
@@ -22,35 +22,35 @@ from cartctl.redaction import cut, mask, register, register_address
 
 __all__ = ["BadAnswer", "Http", "HttpRedirected", "HttpUnreachable", "Response"]
 
-BODY_LIMIT = 8 * 1024 * 1024  # bytes read of one answer; a longer one is no answer of this application
-LONGEST = 86400.0  # seconds of one request; a socket takes no limit of centuries
+BODY_LIMIT = 8 * 1024 * 1024  # maximum bytes of a response
+LONGEST = 86400.0  # maximum seconds of one request; sockets do not accept arbitrary limits
 REDIRECTS = 5
-SHOWN = 200  # characters of a body that a person sees
+SHOWN = 200  # characters of a body in messages
 PROXIES = ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 class HttpUnreachable(StepFailed):
-    """No answer: refused, timed out, TLS not verified, or cut off in the middle."""
+    """No response: refused, timed out, TLS not verified, or connection lost."""
 
     code = "http_unreachable"
 
 
 class HttpRedirected(StepFailed):
-    """The answer points to another host; it was not followed, and the token was not sent there."""
+    """A redirect to another host; it was not followed, and the token was not sent there."""
 
     code = "http_redirected"
 
 
 class BadAnswer(StepFailed):
-    """The answer is not what the interface promises: no JSON, or another shape."""
+    """The response is malformed: not JSON, or of an unexpected shape."""
 
     code = "bad_answer"
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer. Header names are lower case; `seconds` is the time until the whole body was read."""
+    """One response. Header names are lower case; `seconds` is the time until the whole body was read."""
 
     status: int
     headers: Mapping[str, str]
@@ -59,7 +59,7 @@ class Response:
 
     @property
     def excerpt(self) -> str:
-        """The beginning of the body on one line, secrets masked, for people."""
+        """The beginning of the body on one line, secrets masked, for messages."""
         line = " ".join(cut(self.body, 4 * SHOWN).split())
         return line if len(line) <= SHOWN else line[:SHOWN] + "…"
 
@@ -73,13 +73,13 @@ class Response:
         try:
             return parse_json(self.body)
         except InvalidInput as error:
-            raise BadAnswer(f"The answer (HTTP {self.status}) is no JSON: {self.excerpt!r}") from error
+            raise BadAnswer(f"The response (HTTP {self.status}) is not JSON: {self.excerpt!r}") from error
 
 
 class Http:
-    """An HTTP service below `base_url`, asked with a bearer `token` where one is given.
+    """An HTTP service at `base_url`, with an optional bearer `token`.
 
-    `timeout` is the limit in seconds of a whole request, from the name's resolution to the body's last byte. TLS is verified unless `verify` is off. Thread-safe; holds nothing open.
+    `timeout` is the limit in seconds of a whole request, from the name's resolution to the body's last byte. TLS is verified unless `verify` is off. Thread-safe; keeps no connection open.
     """
 
     def __init__(
@@ -94,11 +94,11 @@ class Http:
             register(self._token)
         if not _is_web_address(self.base_url):
             raise ConfigError(
-                f"{self.masked!r} is no web address.", hint="It begins with http:// or https://."
+                f"invalid web address {self.masked!r}.", hint="It must begin with http:// or https://."
             )
         if self._token and not (self._token.isascii() and self._token.isprintable()):
             raise ConfigError(
-                "The token holds characters that no HTTP header may hold.",
+                "The token contains characters that are invalid in an HTTP header.",
                 hint="Check the file or variable it comes from.",
             )
 
@@ -107,7 +107,7 @@ class Http:
 
     @property
     def masked(self) -> str:
-        """The base address without credentials, for people."""
+        """The base address without credentials, for messages."""
         return mask(self.base_url.rstrip("/"))
 
     @property
@@ -116,19 +116,19 @@ class Http:
         return self._token is not None
 
     def without_token(self) -> "Http":
-        """The same service, asked as a stranger."""
+        """The same service, without authentication."""
         return Http(self.base_url, timeout=self._timeout, verify=self._verify)
 
     def check_certificates(self) -> None:
-        """Read the CA certificates that a request would be checked against. Raises ConfigError."""
+        """Load the CA certificates. Raises ConfigError."""
         _ = self._tls
 
     def get(
         self, path: str, *, headers: Mapping[str, str] | None = None, params: Mapping[str, str] | None = None
     ) -> Response:
-        """GET `path` below the base address, redirects on the same host followed.
+        """GET `path` below the base address; follow redirects on the same host.
 
-        Raises HttpUnreachable without an answer and HttpRedirected when it points to another host.
+        Raises HttpUnreachable without a response, and HttpRedirected for a redirect to another host.
         """
         return self.send("GET", path, headers=headers, params=params)
 
@@ -144,7 +144,7 @@ class Http:
     ) -> Response:
         """One request, with `json` as its body, in at most `timeout` seconds, redirects included; None: the service's own limit.
 
-        Raises as `get` does; a redirect is followed for GET and HEAD alone.
+        Raises as `get` does; follows redirects for GET and HEAD only.
         """
         url = self.base_url + path.lstrip("/") if path else self.base_url.rstrip("/")  # never another host
         if params:
@@ -182,7 +182,7 @@ class Http:
         except ValueError:
             target = ""
         if not _is_web_address(target):
-            raise HttpRedirected(f"{mask(url)} redirects to what is no web address.")
+            raise HttpRedirected(f"{mask(url)} redirects to an invalid address.")
         here, there = urlsplit(url), urlsplit(target)
         same = (here.scheme, here.hostname, here.port) == (there.scheme, there.hostname, there.port)
         upgraded = (here.scheme, there.scheme) == ("http", "https") and here.hostname == there.hostname
@@ -190,7 +190,7 @@ class Http:
             return target
         raise HttpRedirected(
             f"{mask(url)} redirects to another host, {there.scheme}://{there.netloc.rpartition('@')[2]}.",
-            hint="The token was not sent there. Configure the address that answers itself.",
+            hint="The token was not sent there. Configure the final address.",
         )
 
     def _once(
@@ -206,7 +206,9 @@ class Http:
                 received = {name.lower(): value for name, value in response.headers.items()}
                 body = read_body(response.iter_raw(), received.get("content-encoding", ""), BODY_LIMIT)
         except BodyTooLarge as error:
-            raise HttpUnreachable(f"{mask(url)} answers with more than {BODY_LIMIT // 2**20} MB.") from error
+            raise HttpUnreachable(
+                f"{mask(url)} sent a response of more than {BODY_LIMIT // 2**20} MB."
+            ) from error
         except BodyInvalid as error:
             raise _unreachable(url, str(error)) from error
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:
@@ -224,7 +226,7 @@ class Http:
             httpx.InvalidURL,
             ValueError,
             ImportError,
-        ) as error:  # of proxies; the value may hold a password
+        ) as error:  # from proxies; the value may contain a password
             raise ConfigError(
                 f"The proxy settings cannot be used: {_given(PROXIES)}.",
                 hint="Write http://HOST:PORT, or unset it; SOCKS needs: pip install 'httpx[socks]'",
@@ -232,7 +234,7 @@ class Http:
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
-        """Made once: reading the certificates costs tens of milliseconds."""
+        """Created once: reading the certificates takes tens of milliseconds."""
         try:
             return httpx.create_ssl_context()
         except OSError as error:  # ssl.SSLError is one
@@ -246,12 +248,12 @@ def _is_web_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number, a broken IPv6 address
+    except ValueError:  # an invalid port or IPv6 address
         return False
 
 
 def _holding(line: Lifeline) -> Callable[[str, Mapping[str, Any]], None]:
-    """Take every connection that the client opens, as its trace tells, so that a deadline can cut it."""
+    """A trace callback that registers every new connection, so that a deadline can close it."""
 
     def trace(name: str, info: Mapping[str, Any]) -> None:
         stream = info.get("return_value")

@@ -111,8 +111,8 @@ def _refuse_changed(name: str, now: Mapping[str, str], expected: Mapping[str, st
     changed = [key for key, text in expected.items() if now.get(key) != text]
     if changed:
         raise SettingsChanged(
-            f"{name}/{changed[0]} was changed by somebody else in the meantime.",
-            hint="Look at it, and try again.",
+            f"{name}/{changed[0]} was modified externally in the meantime.",
+            hint="Check it, then try again.",
         )
 
 

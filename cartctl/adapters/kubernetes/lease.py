@@ -75,7 +75,7 @@ class Lease:
             raise
         except CartctlError as silent:
             raise LockLost(
-                f"Whether {self._holder} still holds the cluster's lease cannot be known: {silent.message}",
+                f"It is unknown whether {self._holder} still holds the cluster's lease: {silent.message}",
                 hint=silent.hint,
             ) from silent
 

@@ -55,7 +55,9 @@ class ConnectionShare:
             raise
         pool = self._limit * self._pods() if self._limit else int(allowed or 0)
         if pool <= 0:
-            return Reading(Metric.DB_CONNECTIONS, series=0, error="the pool has no size: no pod is asked for")
+            return Reading(
+                Metric.DB_CONNECTIONS, series=0, error="the pool size is unknown: no pods are requested"
+            )
         return Reading(
             Metric.DB_CONNECTIONS, value=used / pool, at=now, age=0.0, detail=f"{used} of {pool} connections"
         )

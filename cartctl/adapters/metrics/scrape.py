@@ -172,7 +172,7 @@ class ScrapeSource:
     def _counters(self, pod: Pod) -> dict[Key, float]:
         response = self._cluster.ask(pod, "/metrics", {})
         if response.status != 200:  # noqa: PLR2004 - HTTP's OK
-            raise MetricsFailed(f"/metrics answers {response.status}")
+            raise MetricsFailed(f"/metrics responded with HTTP {response.status}")
         return parse(response.body)
 
     def _reading(

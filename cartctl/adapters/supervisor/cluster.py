@@ -214,7 +214,9 @@ class Processes:
             lock.acquire()
         except Timeout as timeout:
             who = path.read_text(encoding="utf-8") if path.exists() else "another run"
-            raise Locked(f"{who} holds the sandbox's lease.", hint="Wait for it, or end it.") from timeout
+            raise Locked(
+                f"{who} holds the sandbox's lease.", hint="Wait until it ends, or stop it."
+            ) from timeout
         try:
             write_private(path, holder)
             yield HeldByFile()
@@ -246,8 +248,8 @@ def _refuse_changed(name: str, now: Mapping[str, str], expected: Mapping[str, st
     changed = [key for key, text in expected.items() if now.get(key) != text]
     if changed:
         raise SettingsChanged(
-            f"{name}/{changed[0]} was changed by somebody else in the meantime.",
-            hint="Look at it, and try again.",
+            f"{name}/{changed[0]} was modified externally in the meantime.",
+            hint="Check it, then try again.",
         )
 
 
@@ -262,5 +264,5 @@ def _bare(name: str) -> str:
 
 def _known(name: str, known: Mapping[str, Any]) -> str:
     if name not in known:
-        raise UnknownDeployment(f"There is no deployment {name}.", hint=f"There are: {', '.join(known)}.")
+        raise UnknownDeployment(f"Deployment {name} not found.", hint=f"Available: {', '.join(known)}.")
     return name

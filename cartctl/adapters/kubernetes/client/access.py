@@ -27,7 +27,7 @@ UNREADABLE = (ConfigException, YAMLError, OSError, ValueError, KeyError, TypeErr
 
 
 class Access:
-    """The way to one API server: its address, a connection pool and the headers that authenticate.
+    """Access to one API server: its address, a connection pool and the authentication headers.
 
     Raises ConfigError for a kubeconfig or context that does not exist or cannot be read.
     """
@@ -60,7 +60,7 @@ class Access:
         return bool(self._configuration.verify_ssl)
 
     def headers(self) -> dict[str, str]:
-        """What authenticates a request; a token of short life is fetched anew when its time has come."""
+        """The headers that authenticate a request; a short-lived token is renewed when it expires."""
         settings: dict[str, Any] = self._configuration.auth_settings()
         headers = {str(each["key"]): str(each["value"]) for each in settings.values() if each["value"]}
         for value in headers.values():
@@ -68,7 +68,7 @@ class Access:
         return headers
 
     def renew(self) -> None:
-        """Read the credentials again: the server no longer takes those in hand. Raises ConfigError."""
+        """Read the credentials again, after the server has rejected them. Raises ConfigError."""
         old = self._rest
         self._load()
         old.pool_manager.clear()
@@ -84,7 +84,7 @@ def _configuration(context: str | None) -> Any:
     there = any(Path(one).expanduser().exists() for one in files.split(os.pathsep) if one)
     if not there and (context is not None or IN_CLUSTER not in os.environ):
         raise ConfigError(
-            f"There is no kubeconfig at {files}.",
+            f"No kubeconfig found at {files}.",
             hint="Set KUBECONFIG, or run cartctl in the cluster under a service account.",
         )
     try:

@@ -1,4 +1,4 @@
-"""Requests to the API server, made again until a deadline while their answers are passing ones."""
+"""Requests to the API server, with retries of transient errors until a deadline."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from cartctl.adapters.kubernetes.client.responses import (
     FORBIDDEN,
     GONE,
     NOT_FOUND,
-    PASSING,
+    TRANSIENT,
     UNAUTHORIZED,
     ClusterRefused,
     Reply,
@@ -26,15 +26,17 @@ from cartctl.adapters.kubernetes.client.responses import (
 from cartctl.adapters.kubernetes.client.transport import JSON, Request, Stream, Transport
 from cartctl.errors import ConfigError
 
-PATIENCE = 60.0  # seconds of trying again with a server that has answered before
-FIRST = 6.0  # and with one that never has: a wrong address should be told soon
-FROM_NODE = 2.0  # and for what the server has to ask a pod's node for: the node may be gone for good
-STARTING = 15.0  # seconds after a server was gone in which it may forbid what it allows: it has not read its roles yet
+PATIENCE = 60.0  # seconds of retries with a server that has responded before
+FIRST = 6.0  # and with one that never has: a wrong address must be reported soon
+FROM_NODE = 2.0  # and for requests that the server forwards to a pod's node, which may be lost
+STARTING = (
+    15.0  # seconds after an outage in which a server may return 403 because it has not loaded its roles yet
+)
 PAGE = 500
 
 
 class Api:
-    """The API server behind `access`, asked about one namespace. Times in seconds; `sleep` and `clock` are a test's."""
+    """The API server at `access`, for one namespace. Times in seconds; tests replace `sleep` and `clock`."""
 
     def __init__(
         self,
@@ -61,7 +63,7 @@ class Api:
         )
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
-        """One object. Raises ClusterRefused (404 when there is none) and the others of `send`."""
+        """One object. Raises ClusterRefused (404 if not found) and the others of `send`."""
         return self.send("GET", path, query=query)
 
     def find(self, path: str) -> Any | None:
@@ -84,7 +86,7 @@ class Api:
             except ClusterRefused as refused:
                 if refused.status == NOT_FOUND:  # a namespace that does not exist has an empty list
                     raise _too_old(path) from refused
-                if refused.status != GONE:  # a list that took longer than the server remembers begins anew
+                if refused.status != GONE:  # the list expired on the server: start again
                     raise
 
     def _pages(self, path: str, query: dict[str, str]) -> tuple[list[dict[str, Any]], str]:
@@ -99,8 +101,8 @@ class Api:
                 return items, str(page["metadata"].get("resourceVersion", ""))
 
     def text(self, path: str, query: Mapping[str, str]) -> str:
-        """A body that is no JSON: a log. It comes from a pod's node, which is not asked for as long as the server itself."""
-        reply = self._persist(Request("GET", path, query), min(FROM_NODE, self._patience))
+        """A text body, such as a log. It comes from a pod's node, with a shorter time limit than the server's own."""
+        reply = self._send_with_retries(Request("GET", path, query), min(FROM_NODE, self._patience))
         return checked(reply).body.decode(errors="replace")
 
     def send(
@@ -112,15 +114,17 @@ class Api:
         content: str = JSON,
         query: Mapping[str, str] | None = None,
     ) -> Any:
-        """One request, made again while its answer is a passing one.
+        """One request, retried after transient errors.
 
         Raises ClusterUnreachable at the deadline, ClusterRefused, ClusterForbidden, Unauthorized.
         """
         given = {"fieldManager": "cartctl", **(query or {})} if method != "GET" else query
-        return checked(self._persist(Request(method, path, given, body, content), self._patience)).json()
+        return checked(
+            self._send_with_retries(Request(method, path, given, body, content), self._patience)
+        ).json()
 
     def ask(self, path: str, headers: Mapping[str, str]) -> Answer:
-        """GET what stands behind a proxy path, once. Raises ClusterUnreachable when the API server answers itself."""
+        """GET a proxy path, once. Raises ClusterUnreachable if the API server itself responds with an error."""
         request = Request("GET", path, headers=headers)
         reply = self._transport.once(request)
         if reply.status == UNAUTHORIZED and is_status(reply):
@@ -136,10 +140,10 @@ class Api:
     def stream(
         self, path: str, query: Mapping[str, str], *, silence: float
     ) -> AbstractContextManager[Stream]:
-        """An answer as it arrives; `silence` is how long nothing may come. Raises as `send`, without retries."""
+        """A streamed response; `silence` is the maximum time without data. Raises as `send`, without retries."""
         return self._transport.stream(Request("GET", path, query), silence=silence)
 
-    def _persist(self, request: Request, patience: float) -> Reply:
+    def _send_with_retries(self, request: Request, patience: float) -> Reply:
         began, wait, renewed = self._clock(), 0.1, False
         end = began + (patience if self._answered else min(FIRST, patience))
         while True:
@@ -156,21 +160,21 @@ class Api:
                     self.access.renew()
                     continue
                 starting = self._is_starting(reply)
-                if reply.status not in PASSING and not starting:
+                if reply.status not in TRANSIENT and not starting:
                     return reply
                 pause = retry_after(reply) or uniform(wait / 2, wait)  # noqa: S311 - jitter, not a secret
                 if self._clock() + pause >= end:
                     if starting:
                         return reply
                     raise ClusterUnreachable(
-                        f"The API server answers with HTTP {reply.status}: {message_of(reply)}",
-                        hint="Look at its health: kubectl get --raw /readyz",
+                        f"The API server responded with HTTP {reply.status}: {message_of(reply)}",
+                        hint="Check its health: kubectl get --raw /readyz",
                     )
                 self._sleep(pause)
             wait = min(2 * wait, 2.0)
 
     def _is_starting(self, reply: Reply) -> bool:
-        """Whether a verb is forbidden by a server that was gone a moment ago, and may only not have read its roles yet."""
+        """Whether a 403 may be due to a server that has just restarted and has not loaded its roles yet."""
         absent = self._transport.absent
         return is_forbidden(reply) and absent is not None and absent < STARTING
 

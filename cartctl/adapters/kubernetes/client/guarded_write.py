@@ -17,7 +17,7 @@ from cartctl.adapters.kubernetes.client.transport import JSON_PATCH
 from cartctl.errors import Refused
 
 Item = Mapping[str, Any]
-PATIENCE = 30.0  # seconds of conflicts after conflicts
+PATIENCE = 30.0  # seconds of retries after conflicts
 
 
 def change(
@@ -53,12 +53,12 @@ def change(
 
 
 def read(api: Api, path: str) -> dict[str, Any]:
-    """An object. Raises UnknownDeployment when there is none."""
+    """Read an object. Raises UnknownDeployment if not found."""
     item: dict[str, Any] | None = api.find(path)
     if item is None:
         *_, kind, name = path.split("/")
         raise UnknownDeployment(
-            f"There is no {kind.removesuffix('s')} {name} in the namespace {api.namespace}.",
+            f"{kind.removesuffix('s')} {name} not found in namespace {api.namespace}.",
             hint=f"See: kubectl get {kind} -n {api.namespace}",
         )
     return item
@@ -70,7 +70,7 @@ def at_version(item: Item) -> dict[str, Any]:
 
 
 def refuse_paused(item: Item) -> None:
-    """Raise Refused for a deployment that would take the change but not roll it out."""
+    """Raise Refused for a deployment that would accept the change but not release it."""
     if item["spec"].get("paused"):
         name = item["metadata"]["name"]
         raise Refused(
@@ -81,7 +81,7 @@ def refuse_paused(item: Item) -> None:
 
 def _overtaken(api: Api, path: str, previous: Item, refused: ClusterRefused) -> bool:
     if refused.status == NOT_FOUND:
-        return True  # deleted in between: the next reading says so
+        return True  # deleted meanwhile: the next read reports it
     if refused.status not in {CONFLICT, INVALID}:
         return False
     newest = api.find(path)

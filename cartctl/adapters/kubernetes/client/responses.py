@@ -1,4 +1,4 @@
-"""What the API server answered, and what it means in cartctl's own words."""
+"""Responses of the API server, translated to cartctl's errors."""
 
 import json
 from collections.abc import Mapping
@@ -9,11 +9,11 @@ from cartctl.adapters.cluster import ClusterUnreachable
 from cartctl.errors import ConfigError, Refused, StepFailed
 
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT, GONE, INVALID = 401, 403, 404, 409, 410, 422
-PASSING = frozenset({429, 500, 502, 503, 504})  # answers that another attempt may mend
+TRANSIENT = frozenset({429, 500, 502, 503, 504})  # transient errors that are retried
 
 
 class ClusterRefused(StepFailed):
-    """The API server understood and said no. `status` is HTTP's, `reason` Kubernetes' own word."""
+    """The API server refused a request. `status` is the HTTP status, `reason` Kubernetes' own reason."""
 
     code = "cluster_refused"
 
@@ -30,26 +30,27 @@ class ClusterForbidden(Refused):
 
 
 class Unauthorized(ConfigError):
-    """The credentials are not taken, also after they were read again."""
+    """The credentials were rejected, even after they were read again."""
 
     code = "cluster_unauthorized"
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer as it came."""
+    """One raw response."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
     def json(self) -> Any:
-        """The body. Raises ClusterUnreachable when it is none of an API server's."""
+        """The body as JSON. Raises ClusterUnreachable if it is not a response of an API server."""
         try:
             return json.loads(self.body)
         except ValueError as broken:
             raise ClusterUnreachable(
-                f"What answered with HTTP {self.status} is no API server.", hint="Look at the proxy between."
+                f"The response (HTTP {self.status}) is not from an API server.",
+                hint="Check the proxy in between.",
             ) from broken
 
 
@@ -62,18 +63,18 @@ def checked(reply: Reply) -> Reply:
         raise forbidden(status)
     if reply.status == UNAUTHORIZED:
         raise Unauthorized(
-            "The API server does not take the credentials.",
-            hint="Log in again, or look at: kubectl auth whoami",
+            "The API server rejected the credentials.",
+            hint="Log in again, or check: kubectl auth whoami",
         )
     raise ClusterRefused(
         reply.status,
         str(status.get("reason", "")),
-        f"The API server says {reply.status}: {message_of(reply)}",
+        f"The API server responded with HTTP {reply.status}: {message_of(reply)}",
     )
 
 
 def is_forbidden(reply: Reply) -> bool:
-    """Whether the user lacks a verb, in the API server's own words."""
+    """Whether the API server denies the user a verb."""
     if reply.status != FORBIDDEN or not reply.body.startswith(b"{"):
         return False
     status = reply.json()
@@ -81,7 +82,7 @@ def is_forbidden(reply: Reply) -> bool:
 
 
 def is_status(reply: Reply) -> bool:
-    """Whether the API server itself answered, not what it stands before."""
+    """Whether the response is the API server's own, not one of a proxied service."""
     if reply.status < 400 or not reply.body.startswith(b"{"):  # noqa: PLR2004 - HTTP's errors
         return False
     try:
@@ -92,7 +93,7 @@ def is_status(reply: Reply) -> bool:
 
 
 def message_of(reply: Reply) -> str:
-    """Its reason, cut."""
+    """The response's message, shortened."""
     text = reply.body.decode(errors="replace")
     if text.startswith("{"):
         text = str(reply.json().get("message", text))
@@ -100,19 +101,19 @@ def message_of(reply: Reply) -> str:
 
 
 def _is_quota(status: Mapping[str, Any]) -> bool:
-    """Admission answers 403 too, but says so of the object, not of the user."""
+    """Whether a 403 comes from admission (a quota) and not from missing permissions."""
     return "cannot " not in str(status.get("message", ""))
 
 
 def forbidden(status: Mapping[str, Any]) -> ClusterForbidden:
     """The error for a verb that the role lacks."""
     return ClusterForbidden(
-        f"The cluster forbids it: {status.get('message', 'no reason given')}",
+        f"The cluster denied the request: {status.get('message', 'no reason given')}",
         hint="The Role in runbooks/kubernetes lists every verb that is needed.",
     )
 
 
 def retry_after(reply: Reply) -> float:
-    """Seconds the server asks to be left alone; 0.0 when it does not say."""
+    """Seconds of Retry-After; 0.0 without it."""
     value = reply.headers.get("retry-after", "")
     return float(value) if value.isdigit() else 0.0

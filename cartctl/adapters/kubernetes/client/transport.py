@@ -1,4 +1,4 @@
-"""One attempt at a request to the API server: a time limit on it, and errors in cartctl's own words."""
+"""One attempt of a request to the API server, with a time limit and translated errors."""
 
 import json
 import time
@@ -14,7 +14,7 @@ from cartctl.adapters.cluster import ClusterUnreachable
 from cartctl.adapters.kubernetes.client.access import Access
 from cartctl.adapters.kubernetes.client.responses import Reply, checked
 
-CONNECT, READ = 5.0, 15.0  # seconds that one attempt may take to connect, and to answer
+CONNECT, READ = 5.0, 15.0  # seconds that one attempt may take to connect, and to respond
 JSON, JSON_PATCH, MERGE_PATCH = (
     "application/json",
     "application/json-patch+json",
@@ -25,7 +25,7 @@ BROKEN = (urllib3.exceptions.HTTPError, OSError)
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked; `body` is sent as JSON of the kind `content`."""
+    """A request; `body` is sent as JSON of the media type `content`."""
 
     method: str
     path: str
@@ -37,14 +37,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """An answer as it arrives; `end` ends it from another thread."""
+    """A streamed response; `end` ends it from another thread."""
 
     chunks: Iterator[bytes]
     end: Callable[[], None]
 
 
 class Transport:
-    """The way to the API server. `clock` is seconds, monotonic."""
+    """Connections to the API server. `clock` is seconds, monotonic."""
 
     def __init__(self, access: Access, clock: Callable[[], float] = time.monotonic) -> None:
         self.access = access
@@ -53,11 +53,11 @@ class Transport:
 
     @property
     def absent(self) -> float | None:
-        """Seconds since the server last did not answer, or broke off; None when it always has."""
+        """Seconds since the last failed or broken connection; None without one."""
         return None if self._gone is None else self._clock() - self._gone
 
     def once(self, request: Request) -> Reply:
-        """Ask once. Raises ClusterUnreachable when no answer came whole within its time."""
+        """Send once. Raises ClusterUnreachable without a complete response within the time limit."""
         response = self._open(request, READ)
         try:
             return _reply(response, response.read())
@@ -68,7 +68,7 @@ class Transport:
 
     @contextmanager
     def stream(self, request: Request, *, silence: float) -> Iterator[Stream]:
-        """An answer as it arrives; `silence` is for how many seconds nothing may come. Raises as `once`, and what `checked` raises."""
+        """A streamed response; `silence` is the maximum seconds without data. Raises as `once`, and what `checked` raises."""
         response = self._open(request, silence)
         try:
             if response.status >= 400:  # noqa: PLR2004 - HTTP's errors
@@ -104,7 +104,7 @@ class Transport:
         reason = getattr(broken, "reason", None) or broken
         return ClusterUnreachable(
             f"The API server {self.access.host} does not answer: {reason}.",
-            hint="Look with: kubectl cluster-info",
+            hint="See: kubectl cluster-info",
         )
 
 

@@ -157,7 +157,7 @@ class Workloads:
             return
         if namespace is None:
             raise ConfigError(
-                f"There is no namespace {self._api.namespace}.",
+                f"Namespace {self._api.namespace} not found.",
                 hint="Set cluster.namespace to one that exists.",
             )
 
