@@ -35,7 +35,7 @@ def names(results: Iterable[CheckResult], verdict: Verdict) -> list[str]:
 
 def test_the_contract_says_what_the_models_say() -> None:
     """`contract.json` equals what the models describe; CARTCTL_UPDATE_GOLDEN=1 writes it anew."""
-    written = Path(contract.__file__).with_name("contract.json")
+    written = Path(contract.__file__).parent.with_name("contract.json")
     if os.environ.get("CARTCTL_UPDATE_GOLDEN") == "1":
         written.write_text(models.as_text(), encoding="utf-8")
     assert written.read_text(encoding="utf-8") == models.as_text()

@@ -141,7 +141,7 @@ def record(connection: Connection, name: str, checksum: str) -> None:
 
 
 def record_failed(connection: Connection, name: str, checksum: str, reason: str) -> None:
-    """Add the row that Prisma would have left of a migration that failed; nothing of it was kept."""
+    """Add the row that Prisma would have left for a failed migration that was rolled back."""
     connection.execute(
         """INSERT INTO public._prisma_migrations
            (id, checksum, migration_name, logs, rolled_back_at, started_at, finished_at, applied_steps_count)
