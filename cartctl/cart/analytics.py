@@ -62,9 +62,13 @@ def overview(carts: Iterable[Cart], company_id: str, code: str, period: Period) 
     """The figures of the carts of a company in a currency.
 
     The cohort are the carts created in the period, not merged, with something in them; the average order value is of
-    the carts converted in it.
+    the carts converted in it. Cancelled orders count nowhere.
     """
-    own = [cart for cart in carts if cart.company_id == company_id and cart.currency == code]
+    own = [
+        cart
+        for cart in carts
+        if cart.company_id == company_id and cart.currency == code and not is_cancelled(cart)
+    ]
     cohort = [cart for cart in own if _counts(cart) and cart.created_at in period]
     orders = [
         cart.grand_total for cart in own if cart.converted_at is not None and cart.converted_at in period
@@ -94,6 +98,16 @@ def by_site_type(
         kind: overview((cart for cart in kept if cart.site_type is kind), company_id, code, period)
         for kind in SiteType
     }
+
+
+def is_cancelled(cart: Cart) -> bool:
+    """Whether a cart became an order that was cancelled."""
+    return _converted(cart) and cart.cancelled_at is not None
+
+
+def has_worth(status: CartStatus) -> bool:
+    """Whether carts of a status are in sums: a merged one is in the cart it went into, an expired one is lost."""
+    return status not in {CartStatus.MERGED, CartStatus.EXPIRED}
 
 
 def recovered(cart: Cart) -> bool:

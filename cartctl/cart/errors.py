@@ -78,6 +78,30 @@ class PaymentInFlight(RuleBroken):
     code = "PAYMENT_IN_FLIGHT"
 
 
+class VersionConflict(RuleBroken):
+    """The cart was changed since it was read."""
+
+    code = "VERSION_CONFLICT"
+
+
+class KeyReused(RuleBroken):
+    """An idempotency key was used for something else."""
+
+    code = "KEY_REUSED"
+
+
+class TryAgain(RuleBroken):
+    """Transactions of others were in the way; nothing was changed, and another attempt may succeed."""
+
+    code = "TRY_AGAIN"
+
+
+class SchemaUnsupported(CartError):
+    """The tables, made by another application, lack what this call needs."""
+
+    code = "SCHEMA_UNSUPPORTED"
+
+
 class SessionNotActive(RuleBroken):
     """The session has ended."""
 

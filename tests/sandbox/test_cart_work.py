@@ -90,7 +90,7 @@ def test_workers_beside_each_other_send_each_mail_once(
     shop: Shop, work: CartWork, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Three workers on the same carts: as many mails as carts."""
-    carts = [left(shop) for _ in range(30)]
+    carts = [left(shop, customerId=customer) for customer in shop.customers(30)]
     workers = [threading.Thread(target=work) for _ in range(3)]
     for worker in workers:
         worker.start()

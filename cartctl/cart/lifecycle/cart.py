@@ -46,7 +46,10 @@ class SavedItem:
 
 @dataclass(frozen=True, slots=True)
 class Cart:
-    """A shopper's cart. Times are UTC; `items` and `saved` may be left empty where a rule looks at the cart alone."""
+    """A shopper's cart. Times are UTC; `items` and `saved` may be left empty where a rule looks at the cart alone.
+
+    `cancelled_at` is when its order was cancelled; the cart stays converted.
+    """
 
     id: str
     company_id: str
@@ -63,6 +66,7 @@ class Cart:
     expires_at: datetime | None = None
     abandoned_at: datetime | None = None
     converted_at: datetime | None = None
+    cancelled_at: datetime | None = None
     order_id: str | None = None
     merged_into_cart_id: str | None = None
     merged_at: datetime | None = None

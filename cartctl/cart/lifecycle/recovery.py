@@ -12,10 +12,18 @@ NOT_AFTER = timedelta(hours=72)
 
 @dataclass(frozen=True, slots=True)
 class Shopper:
-    """What is known of whoever left a cart: `converted_at` is their latest conversion in that company."""
+    """What is known of the customer who left a cart, over all accounts with their e-mail in that company.
+
+    `converted_at` is their latest conversion, `newer_cart` whether another cart of theirs with something in it, active or
+    abandoned, has later activity, `mailed_at` when another cart's recovery mail was sent last.
+    """
 
     contactable: bool
     converted_at: datetime | None = None
+    newer_cart: bool = False
+    mailed_at: datetime | None = None
+    paying: bool = False
+    unsubscribed: bool = False
 
 
 Key = tuple[str, datetime]  # the cart and when it was abandoned: the mailer's idempotency key
@@ -32,9 +40,13 @@ def is_candidate(cart: Cart, shopper: Shopper, now: datetime) -> bool:
     abandoned_at = cart.abandoned_at
     if cart.status is not CartStatus.ABANDONED or abandoned_at is None or cart.recovery_email_sent:
         return False
-    bought_since = shopper.converted_at is not None and shopper.converted_at > abandoned_at
+    if cart.expires_at is not None and cart.expires_at <= now:
+        return False
+    bought_since = shopper.converted_at is not None and shopper.converted_at > cart.last_activity_at
+    mailed = shopper.mailed_at is not None and shopper.mailed_at > after
+    prevented = (bought_since, mailed, shopper.newer_cart, shopper.paying, shopper.unsubscribed)
     in_time = after < abandoned_at <= until
-    return in_time and cart.item_count > 0 and shopper.contactable and not bought_since
+    return in_time and cart.item_count > 0 and shopper.contactable and not any(prevented)
 
 
 def claimed(cart: Cart, now: datetime) -> tuple[Cart, Key]:

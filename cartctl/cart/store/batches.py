@@ -81,19 +81,25 @@ def expiry(abandon_after: timedelta) -> tuple[JobTask, ...]:
 CLEANUP = (JobTask("sessions_expired", jobs.due_sessions, jobs.expire_sessions),)
 
 
-def recovery(publish: Callable[[RecoveryClaim], None]) -> tuple[JobTask, ...]:
-    """The job that claims carts for a recovery mail; `publish` is given each claim as soon as it is committed."""
+def recovery(
+    publish: Callable[[RecoveryClaim], None], *, unsubscribed_sql: str | None = None
+) -> tuple[JobTask, ...]:
+    """The job that claims carts for a recovery mail; `publish` is given each claim as soon as it is committed.
+
+    `unsubscribed_sql` is a SELECT of the ids of customers who do not want such mails.
+    """
     claims: list[RecoveryClaim] = []
+    due = partial(jobs.candidates, unsubscribed_sql=unsubscribed_sql)
 
     def claim(connection: Connection, now: datetime, **options: Any) -> int:
-        claims[:] = jobs.claim_recovery(connection, now, **options)
+        claims[:] = jobs.claim_recovery(connection, now, unsubscribed_sql=unsubscribed_sql, **options)
         return len(claims)
 
     def publish_all() -> None:
         for each in claims:
             publish(each)
 
-    return (JobTask("claimed", jobs.candidates, claim, publish_all),)
+    return (JobTask("claimed", due, claim, publish_all),)
 
 
 def preview_job(connection: Connection, job: str, tasks: tuple[JobTask, ...], options: JobOptions) -> CartJob:

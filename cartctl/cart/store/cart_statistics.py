@@ -1,18 +1,19 @@
 """What a company's carts add up to: by status, and what became of those of a period (D11). Read-only, exact.
 
 Both are counted, not kept: a covering index holds every column they look at, so that the largest company's carts are
-counted from the index alone.
+counted from the index alone. What no index has is whether an order was cancelled: those carts are counted by
+themselves, among the converted ones, and subtracted.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, and_, func, select
 
-from cartctl.cart.analytics import ATTRIBUTED_WITHIN, Overview, Period, average, ratio
+from cartctl.cart.analytics import ATTRIBUTED_WITHIN, Overview, Period, average, has_worth, ratio
 from cartctl.cart.enums import CartStatus, SiteType
 from cartctl.cart.errors import NotFound
 from cartctl.cart.store.sql_engine import Statement, naive
@@ -22,11 +23,17 @@ from cartctl.cart.store.tables.platform import COMPANIES
 ZERO = Decimal(0)
 CONVERTED = CartRow.status == CartStatus.CONVERTED
 LEFT = CartRow.abandoned_at.is_not(None)
+CANCELLED = and_(
+    CONVERTED, CartRow.converted_at.is_not(None), CartRow.metadata_["cancelledAt"].astext.is_not(None)
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """How many carts a company has by status, and what all of them are worth, by currency."""
+    """How many carts a company has by status, and what they are worth, by currency.
+
+    Merged and expired carts and cancelled orders are in no sum; a cancelled order's cart is still counted as converted.
+    """
 
     company_id: str
     counts: dict[CartStatus, int]
@@ -36,6 +43,14 @@ class Stats:
     def total(self) -> int:
         """All carts."""
         return sum(self.counts.values())
+
+
+class Figures(NamedTuple):
+    """Some figures of the carts of a type of site in a currency."""
+
+    site_type: SiteType
+    currency: str
+    numbers: Sequence[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +93,14 @@ def report(connection: Connection, company_id: str, period: Period) -> StatsRepo
 
 def stats(connection: Connection, company_id: str) -> Stats:
     """Carts by status and their worth by currency."""
-    rows = connection.execute(counted(company_id)).all()
     counts = dict.fromkeys(CartStatus, 0)
     values: dict[str, Decimal] = {}
-    for status, code, count, value in rows:
+    for status, code, count, value in connection.execute(counted(company_id)):
         counts[CartStatus(status)] += count
-        values[code] = values.get(code, ZERO) + value
+        if has_worth(CartStatus(status)):
+            values[code] = values.get(code, ZERO) + value
+    for _, code, _, value in connection.execute(counted(company_id).where(CANCELLED)):
+        values[code] -= value
     return Stats(company_id, counts, dict(sorted(values.items())))
 
 
@@ -98,8 +115,8 @@ def counted(company_id: str) -> Statement:
 
 def overviews(connection: Connection, company_id: str, period: Period) -> list[OverviewRow]:
     """The overview of each currency, then the same by type of site; `period` is in UTC."""
-    cohorts = connection.execute(cohort(company_id, period)).all()
-    orders = connection.execute(converted_within(company_id, period)).all()
+    cohorts = _without_cancelled(connection, cohort(company_id, period), period)
+    orders = _without_cancelled(connection, converted_within(company_id, period), period)
     codes = sorted({row.currency for row in (*cohorts, *orders)})
     found = [
         (kind, code, _of(kind, code, cohorts), _of(kind, code, orders))
@@ -111,6 +128,20 @@ def overviews(connection: Connection, company_id: str, period: Period) -> list[O
         for kind, code, ours, bought in found
         if ours or bought
     ]
+
+
+def _without_cancelled(connection: Connection, counted: Statement, period: Period) -> list[Figures]:
+    """Rows of figures by type of site and currency; whoever cancels an order of the period has made it since `begin`."""
+    cancelled = counted.where(CANCELLED, CartRow.converted_at >= naive(period.begin))
+    less = {row[:2]: row[2:] for row in connection.execute(cancelled)}
+    figures = (_figures(row, less.get(row[:2])) for row in connection.execute(counted))
+    return [row for row in figures if row.numbers[0]]
+
+
+def _figures(row: Any, less: Sequence[Any] | None) -> Figures:
+    kind, code, *numbers = row
+    rest = numbers if less is None else [a - b for a, b in zip(numbers, less, strict=True)]
+    return Figures(kind, code, rest)
 
 
 def cohort(company_id: str, period: Period) -> Statement:
@@ -154,8 +185,8 @@ def converted_within(company_id: str, period: Period) -> Statement:
 Counts = list[Sequence[Any]]  # rows without their type of site and currency
 
 
-def _of(kind: SiteType | None, code: str, rows: Iterable[Any]) -> Counts:
-    return [row[2:] for row in rows if row.currency == code and kind in {None, row.siteType}]
+def _of(kind: SiteType | None, code: str, rows: Iterable[Figures]) -> Counts:
+    return [row.numbers for row in rows if row.currency == code and kind in {None, row.site_type}]
 
 
 def _overview(code: str, ours: Counts, bought: Counts) -> Overview:

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from cartctl.cart.pricing.shipping.weights import GRAMS
+from cartctl.cart.store.sql_engine import naive
 
 _HEAVIEST = Decimal(10) ** 7  # as a quote has it
 
@@ -43,6 +45,17 @@ def shipping_rule(metadata: Any) -> str | None:
     """The shipping rule chosen for a cart: `shippingRuleId` in its metadata."""
     found = metadata.get("shippingRuleId") if isinstance(metadata, Mapping) else None
     return found if isinstance(found, str) and found else None
+
+
+def cancelled_at(metadata: Any) -> datetime | None:
+    """When a cart's order was cancelled: `cancelledAt` in its metadata. A time that cannot be read is the earliest one."""
+    found = metadata.get("cancelledAt") if isinstance(metadata, Mapping) else None
+    if found is None:
+        return None
+    try:
+        return naive(datetime.fromisoformat(str(found)))
+    except ValueError:
+        return datetime.min  # noqa: DTZ901 - times of the columns have no zone
 
 
 def unit(value: Any) -> str:

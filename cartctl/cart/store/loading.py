@@ -23,6 +23,7 @@ from cartctl.cart.pricing.promotions.promotion import Promotion
 from cartctl.cart.pricing.shipping.zones import ShippingRule, ShippingZone
 from cartctl.cart.pricing.tax.rates import TaxMode, TaxRate, TaxRounding
 from cartctl.cart.store.json_columns import (
+    cancelled_at,
     declined_gifts,
     names,
     shipping_rule,
@@ -164,6 +165,7 @@ def cart_of(row: Mapping[Any, Any]) -> domain.Cart:
         expires_at=row["expiresAt"],
         abandoned_at=row["abandonedAt"],
         converted_at=row["convertedAt"],
+        cancelled_at=cancelled_at(row["metadata"]),
         order_id=row["orderId"],
         merged_into_cart_id=row["mergedIntoCartId"],
         merged_at=row["mergedAt"],

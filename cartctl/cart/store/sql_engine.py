@@ -7,10 +7,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Engine, ExceptionContext, Select, create_engine, event
+from sqlalchemy import Connection, Engine, ExceptionContext, Select, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
-__all__ = ["Connection", "Engine", "Statement", "aware", "naive", "over"]
+from cartctl.cart.errors import InputError
+
+__all__ = ["Connection", "Engine", "Statement", "aware", "connect", "naive", "over"]
 
 Statement: TypeAlias = "Select[*tuple[Any, ...]]"  # of whatever columns
 
@@ -18,6 +21,22 @@ Statement: TypeAlias = "Select[*tuple[Any, ...]]"  # of whatever columns
 def over(connect: Callable[[], Any]) -> Engine:
     """An engine that asks `connect` for a psycopg connection whenever it needs one, and closes it after use."""
     made = create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
+    event.listen(made, "handle_error", _unwrapped)
+    return made
+
+
+def connect(dsn: str, *, pool_size: int = 5) -> Engine:
+    """An engine with a pool of `pool_size` connections to a database, by its URL: postgresql://user:password@host/name.
+
+    Every connection has the time zone UTC, and is tested before it is used again. Raises InputError for what is no URL.
+    """
+    try:
+        url = make_url(dsn).set(drivername="postgresql+psycopg")
+    except ArgumentError as error:
+        raise InputError("dsn", "is not a URL such as postgresql://user@host/name") from error
+    made = create_engine(
+        url, pool_size=pool_size, pool_pre_ping=True, connect_args={"options": "-c TimeZone=UTC"}
+    )
     event.listen(made, "handle_error", _unwrapped)
     return made
 

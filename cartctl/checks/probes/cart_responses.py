@@ -53,7 +53,7 @@ def _stats_shape(body: Any) -> str:
     wrong = [
         name
         for name in (*expected_responses.STATUSES, "total", "totalValue")
-        if _number(body.get(name)) is None
+        if _number(body.get(name)) is None and (name != "totalValue" or body.get(name, "") is not None)
     ]
     return f"no number in {', '.join(wrong)}" if wrong else ""
 

@@ -1,6 +1,7 @@
 """What the cart's endpoints should answer, by SQL of the checks' own: never by what the service itself uses.
 
-Definitions: `carts` of one company; rates over the carts created in a period, without merged and empty ones.
+Definitions: `carts` of one company; rates over the carts created in a period, without merged and empty ones; no sum mixes
+currencies or has merged or expired carts, and cancelled orders count nowhere.
 """
 
 from collections.abc import Mapping
@@ -22,17 +23,20 @@ def carts(connection: Connection, company: str) -> dict[str, str]:
 
 
 def stats(connection: Connection, company: str) -> dict[str, Decimal]:
-    """Carts by status, their total, and the sum of their grand totals. Read-only."""
-    statement = (
-        'SELECT lower(status::text), count(*), sum("grandTotal") FROM carts WHERE "companyId" = %s GROUP BY 1'
-    )
-    rows = connection.execute(statement, (company,)).fetchall()
-    counted = dict.fromkeys(STATUSES, Decimal(0)) | {status: Decimal(count) for status, count, _ in rows}
-    return {
-        **counted,
-        "total": sum((Decimal(count) for _, count, _ in rows), Decimal(0)),
-        "totalValue": sum((value for *_, value in rows), Decimal(0)),
-    }
+    """Carts by status, their total, and the sum of their grand totals unless it would mix currencies. Read-only."""
+    counts = 'SELECT lower(status::text), count(*) FROM carts WHERE "companyId" = %s GROUP BY 1'
+    rows = connection.execute(counts, (company,)).fetchall()
+    counted = dict.fromkeys(STATUSES, Decimal(0)) | {status: Decimal(count) for status, count in rows}
+    values: dict[str, Decimal] = dict(connection.execute(_WORTH, (company,)).fetchall())
+    worth = {"totalValue": sum(values.values(), Decimal(0))} if len(values) <= 1 else {}
+    return {**counted, "total": sum(counted.values(), Decimal(0)), **worth}
+
+
+_WORTH = """
+SELECT currency, sum(CASE WHEN status::text = 'CONVERTED' AND metadata ->> 'cancelledAt' IS NOT NULL THEN 0
+                          ELSE "grandTotal" END)
+  FROM carts WHERE "companyId" = %s AND status::text NOT IN ('MERGED', 'EXPIRED') GROUP BY currency
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ WITH cohort AS (
     SELECT currency, status::text = 'CONVERTED' AS converted, "abandonedAt" AS left_at, "convertedAt" AS bought_at
       FROM carts
      WHERE "companyId" = %(company)s AND status::text <> 'MERGED' AND "itemCount" > 0
+       AND NOT (status::text = 'CONVERTED' AND metadata ->> 'cancelledAt' IS NOT NULL)
        AND "createdAt" >= %(begin)s AND "createdAt" < %(end)s
 )
 SELECT currency, count(*), sum(converted::int), sum((NOT converted AND left_at IS NOT NULL)::int),
@@ -59,7 +64,7 @@ SELECT currency, count(*), sum(converted::int), sum((NOT converted AND left_at I
 """
 _ORDERS = """
 SELECT currency, count(*), sum("grandTotal") FROM carts
- WHERE "companyId" = %(company)s AND status::text = 'CONVERTED'
+ WHERE "companyId" = %(company)s AND status::text = 'CONVERTED' AND metadata ->> 'cancelledAt' IS NULL
    AND "convertedAt" >= %(begin)s AND "convertedAt" < %(end)s
  GROUP BY currency
 """

@@ -80,9 +80,9 @@ def claim_recovery(
     from cartctl.cart.store.batches import recovery
 
     options: Options = ctx.obj
-    _job(
-        options, "recovery", recovery(lambda claim: _line(options, claim)), company, apply, limit, batch_size
-    )
+    unsubscribed = options.environment().carts.unsubscribed_sql
+    tasks = recovery(lambda claim: _line(options, claim), unsubscribed_sql=unsubscribed)
+    _job(options, "recovery", tasks, company, apply, limit, batch_size)
 
 
 def expire_carts(

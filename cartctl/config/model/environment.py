@@ -19,6 +19,7 @@ from cartctl.config.values import Duration, LocalPath, LocalPathName, Secret
 __all__ = [
     "ACCEPTED",
     "Backup",
+    "Carts",
     "Database",
     "Encrypt",
     "Environment",
@@ -94,6 +95,16 @@ class Preflight(Section):
     )
 
 
+class Carts(Section):
+    """How the cart's jobs work."""
+
+    unsubscribed_sql: str | None = Field(
+        default=None,
+        description="Query of the customers who get no recovery mail: their IDs in the first and only column.",
+        examples=['SELECT "customerId" FROM unsubscribes'],
+    )
+
+
 class Environment(Section):
     """One environment, with `[defaults]` merged in."""
 
@@ -136,3 +147,4 @@ class Environment(Section):
     cache: Cache = Field(default=Cache(), description="What is invalidated after a release.")
     preflight: Preflight = Field(default=Preflight(), description="What must be proved about the code.")
     rollout: Rollout = Field(default=Rollout(), description="The staged rollout by company.")
+    carts: Carts = Field(default=Carts(), description="The cart's jobs.")

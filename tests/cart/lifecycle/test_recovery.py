@@ -33,6 +33,18 @@ SHOPPER = recovery.Shopper(contactable=True)
         (LEFT, recovery.Shopper(contactable=False), False),
         (LEFT, replace(SHOPPER, converted_at=NOW - 2 * DAY), True),
         (LEFT, replace(SHOPPER, converted_at=NOW - HOUR), False),
+        (
+            replace(LEFT, last_activity_at=NOW - 2 * DAY),
+            replace(SHOPPER, converted_at=NOW - 30 * HOUR),
+            False,
+        ),
+        (replace(LEFT, expires_at=NOW), SHOPPER, False),
+        (replace(LEFT, expires_at=NOW + TICK), SHOPPER, True),
+        (LEFT, replace(SHOPPER, newer_cart=True), False),
+        (LEFT, replace(SHOPPER, paying=True), False),
+        (LEFT, replace(SHOPPER, unsubscribed=True), False),
+        (LEFT, replace(SHOPPER, mailed_at=NOW - 72 * HOUR + TICK), False),
+        (LEFT, replace(SHOPPER, mailed_at=NOW - 72 * HOUR), True),
     ),
 )
 def test_who_is_written_to(cart: Cart, shopper: recovery.Shopper, candidate: bool) -> None:

@@ -109,6 +109,14 @@ class Shop:
         }
         return self.cart(**{**known, **given})
 
+    def customers(self, count: int) -> list[str]:
+        """More customers of the shop; gives their ids."""
+        self.run(
+            f"""INSERT INTO customers (id, "companyId", email, "firstName", "lastName")
+                SELECT 'c' || n, 'shop', n || '@shop.example', 'C', 'C' FROM generate_series(1, {count}) AS n"""
+        )
+        return [f"c{number}" for number in range(1, count + 1)]
+
     def promotion(self, name: str, **given: Any) -> None:
         """A promotion of the shop: 10 % off the cart unless told otherwise."""
         known = {

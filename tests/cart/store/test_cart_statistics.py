@@ -12,9 +12,10 @@ from cartctl.cart.analytics import Period, by_site_type, overview
 from cartctl.cart.enums import CartStatus, SiteType
 from cartctl.cart.lifecycle.cart import Cart
 from cartctl.cart.store import cart_statistics
+from cartctl.cart.store.conversion import cancel, convert
 from cartctl.cart.store.loading import load_cart
 from cartctl.cart.store.sql_engine import naive
-from tests.cart.store.shop import HOUR, NOW, Shop
+from tests.cart.store.shop import HOUR, NOW, TERMS, Shop
 
 DAY = 24 * HOUR
 PERIOD = Period(NOW - 10 * DAY, NOW)
@@ -42,6 +43,7 @@ def fill(shop: Shop) -> None:
             orderId=f"o{number}" if bought else None,
             recoveryEmailSent=mailed is not None,
             recoveryEmailSentAt=mailed,
+            metadata='{"cancelledAt": "2026-03-04T12:00:00.000Z"}' if chance.random() < 0.2 else "{}",
         )
 
 
@@ -68,13 +70,40 @@ def test_sql_counts_what_the_rules_count(shop: Shop) -> None:
 
 
 def test_stats_count_every_cart_of_the_company(shop: Shop) -> None:
-    """Counts by status and worth by currency are exact, and no other company's."""
+    """Counts by status are exact, and no other company's; merged, expired and cancelled ones are in no sum of a currency."""
     fill(shop)
     own = [cart for cart in carts(shop) if cart.company_id == "shop"]
     told = shop.do(lambda connection: cart_statistics.stats(connection, "shop"))
     assert {status: count for status, count in told.counts.items() if count} == Counter(c.status for c in own)
     assert told.total == len(own)
-    assert sum(told.values.values()) == sum(cart.grand_total for cart in own)
+    lost = {CartStatus.MERGED, CartStatus.EXPIRED}
+    worth: Counter[str] = Counter()
+    for cart in own:
+        cancelled = cart.status is CartStatus.CONVERTED and cart.cancelled_at is not None
+        worth[cart.currency] += 0 if cart.status in lost or cancelled else int(cart.grand_total * 100)
+    assert {code: int(value * 100) for code, value in told.values.items()} == worth
+
+
+def test_a_cancelled_order_counts_nowhere(shop: Shop) -> None:
+    """D11: neither in orders, nor in the average, nor in conversion and recovery."""
+    made = {"createdAt": NOW - DAY, "abandonedAt": NOW - 20 * HOUR, "customerId": "ada"}
+    totals = [shop.cart(**made), shop.cart(**made)]
+    for number, cart in enumerate(totals):
+        total = shop.total(cart)
+        shop.do(lambda c, n=number, k=cart, t=total: convert(c, "shop", k, f"o{n}", t, NOW, TERMS))  # type: ignore[misc]
+    period = Period(NOW - DAY, NOW + DAY)
+    before = shop.do(lambda c: cart_statistics.overviews(c, "shop", period))[0].overview
+    assert (before.carts, before.converted, before.orders, before.aov) == (2, 2, 2, Decimal("22.00"))
+    shop.do(lambda c: cancel(c, "shop", "o0", NOW))
+    shop.do(lambda c: cancel(c, "shop", "o0", NOW + DAY))
+    assert shop.all("SELECT metadata ->> 'cancelledAt' FROM carts ORDER BY id") == [
+        ("2026-03-04T12:00:00.000Z",),
+        (None,),
+    ]
+    after = shop.do(lambda c: cart_statistics.overviews(c, "shop", period))[0].overview
+    assert (after.carts, after.converted, after.orders, after.aov) == (1, 1, 1, Decimal("22.00"))
+    assert after.recovery == Decimal("1.0000")
+    assert shop.do(lambda c: cart_statistics.stats(c, "shop")).values == {"USD": Decimal("22.00")}
 
 
 OTHERS = """SELECT indexrelid::regclass::text FROM pg_index

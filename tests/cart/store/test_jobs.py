@@ -10,8 +10,7 @@ import pytest
 
 from cartctl.adapters.postgres import Postgres
 from cartctl.cart.enums import CartStatus
-from cartctl.cart.lifecycle import recovery, states
-from cartctl.cart.lifecycle.recovery import Shopper
+from cartctl.cart.lifecycle import states
 from cartctl.cart.store import jobs
 from cartctl.cart.store.loading import load_cart
 from cartctl.cart.store.sql_engine import Connection, naive
@@ -83,52 +82,6 @@ def test_sessions_past_their_time_expire(shop: Shop) -> None:
     }
 
 
-def candidates_of_all_kinds(shop: Shop) -> set[str]:
-    """Carts on both sides of each condition of D10; gives those that are due for a mail."""
-    due = {shop.abandoned(1), shop.abandoned(71.9)}
-    shop.abandoned(0.9)
-    shop.abandoned(72)
-    shop.abandoned(5, recoveryEmailSent=True)
-    shop.abandoned(5, itemCount=0)
-    shop.abandoned(5, customerId=None)
-    shop.abandoned(5, customerId="mute")
-    shop.abandoned(5, customerId="eve")  # another company's, to whom this one does not write (D12)
-    shop.abandoned(5, status="ACTIVE")
-    shop.abandoned(5, customerId="ben")
-    shop.cart(customerId="ben", status="CONVERTED", orderId="o1", convertedAt=NOW - 4 * HOUR)
-    due.add(shop.abandoned(3, customerId="ben"))
-    return due
-
-
-def test_recovery_claims_the_candidates(shop: Shop) -> None:
-    """D10: in the window, unsent, not empty, contactable and without a later conversion; once, with the mailer's key."""
-    due = candidates_of_all_kinds(shop)
-    claimed = shop.do(lambda c: jobs.claim_recovery(c, NOW))
-    assert {claim.cart_id for claim in claimed} == due
-    assert all(claim.company_id == "shop" and claim.abandoned_at.tzinfo for claim in claimed)
-    sent = shop.all('SELECT id FROM carts WHERE "recoveryEmailSentAt" IS NOT NULL')
-    assert {cart for (cart,) in sent} == due
-    assert shop.do(lambda c: jobs.claim_recovery(c, NOW)) == []
-
-
-def test_the_database_and_the_rules_agree_on_candidates(shop: Shop) -> None:
-    """The statement of the job and the domain's own rule name the same carts (D10)."""
-    due = candidates_of_all_kinds(shop)
-    bought = {"ben": NOW - 4 * HOUR}
-
-    def by_rule(connection: Connection) -> set[str]:
-        found = set()
-        for cart_id in shop.statuses():
-            cart = load_cart(connection, "shop", cart_id)
-            assert cart is not None
-            at = bought.get(cart.customer_id or "")
-            shopper = Shopper(cart.customer_id in {"ada", "ben"}, naive(at) if at else None)
-            found |= {cart_id} if recovery.is_candidate(cart, shopper, naive(NOW)) else set()
-        return found
-
-    assert shop.do(by_rule) == due
-
-
 def test_the_database_and_the_rules_agree_on_what_is_due(shop: Shop) -> None:
     """Expiry and abandonment move exactly the carts that the domain's rule moves, to the same state (D1)."""
     for status in CartStatus:
@@ -150,18 +103,6 @@ def test_the_database_and_the_rules_agree_on_what_is_due(shop: Shop) -> None:
     assert shop.statuses() == wanted
 
 
-def test_a_claim_is_taken_back_only_for_the_same_abandonment(shop: Shop) -> None:
-    """D10: a definite rejection resets the flag; one for a cart that came back meanwhile does nothing."""
-    shop.abandoned(5)
-    [claim] = shop.do(lambda c: jobs.claim_recovery(c, NOW))
-    shop.run("UPDATE carts SET status = 'ACTIVE'")
-    assert not shop.do(lambda c: jobs.reject_recovery(c, claim, NOW))
-    shop.run("UPDATE carts SET status = 'ABANDONED'")
-    assert shop.do(lambda c: jobs.reject_recovery(c, claim, NOW))
-    assert not shop.do(lambda c: jobs.reject_recovery(c, claim, NOW))
-    assert shop.do(lambda c: jobs.claim_recovery(c, NOW)) == [claim]
-
-
 @pytest.mark.parametrize(
     "job",
     (
@@ -175,7 +116,7 @@ def test_jobs_stay_within_the_companies_asked_for(shop: Shop, job: Callable[...,
     for company, customer in (("shop", "ada"), ("other", "eve")):
         given: dict[str, Any] = {"companyId": company, "customerId": customer, "itemCount": 0}
         shop.cart(**given, expiresAt=NOW - HOUR)
-        idle = shop.cart(**given, lastActivityAt=NOW - 2 * HOUR)
+        idle = shop.cart(**{**given, "customerId": None}, lastActivityAt=NOW - 2 * HOUR)
         left = shop.abandoned(5, **given)
         shop.run(f"UPDATE carts SET \"itemCount\" = 1 WHERE id IN ('{idle}', '{left}')")
     before = shop.all("SELECT * FROM carts WHERE \"companyId\" = 'other' ORDER BY id")
@@ -197,7 +138,7 @@ def test_a_batch_takes_no_more_than_its_size_and_skips_what_is_locked(shop: Shop
 
 def test_workers_beside_each_other_claim_each_cart_once(shop: Shop) -> None:
     """Six workers on 300 abandoned carts: every cart is claimed by exactly one of them."""
-    carts = {shop.abandoned(5) for _ in range(60)}
+    carts = {shop.abandoned(5, customerId=customer) for customer in shop.customers(60)}
     claimed: Counter[str] = Counter()
     guard = threading.Lock()
 

@@ -22,7 +22,7 @@ def with_entries(entries: dict[str, Any], *removed: str) -> ColumnElement[Any]:
     return known.op("||")(literal(entries, JSONB))
 
 
-def paying(now: datetime) -> ColumnElement[bool]:
+def paying(now: datetime, cart: Any = CartRow) -> ColumnElement[bool]:
     """Whether a payment of the cart is in flight. Never null, and no error whatever others have written."""
-    ends = CartRow.metadata_["payment"]["expiresAt"].astext
+    ends = cart.metadata_["payment"]["expiresAt"].astext
     return func.coalesce(and_(ends.regexp_match(TIME_PATTERN), ends > time_text(now)), false())

@@ -75,7 +75,7 @@ def write_sold_lines(connection: Connection, cart_id: str, quote: AcceptedQuote,
         )
     for line in quote.lines:
         if line.gift:
-            connection.execute(insert(CartItemRow).values(**_gift(cart_id, line), updated_at=now))
+            connection.execute(insert(CartItemRow).values(**gift_columns(cart_id, line), updated_at=now))
 
 
 def _columns(lines: Sequence[AcceptedLine], cart_id: str, now: datetime) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def _columns(lines: Sequence[AcceptedLine], cart_id: str, now: datetime) -> dict
     }
 
 
-def _gift(cart_id: str, line: AcceptedLine) -> dict[str, Any]:
+def gift_columns(cart_id: str, line: AcceptedLine) -> dict[str, Any]:
     """The columns of a gift's line; its id differs from cart to cart."""
     return {
         "id": f"{cart_id}:{line.id}",

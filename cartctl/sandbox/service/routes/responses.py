@@ -110,7 +110,7 @@ class CartAnswer(CartLine):
 
 
 class StatsAnswer(Answer):
-    """Carts by status, and their worth: over all currencies, as one number, and by currency."""
+    """Carts by status, and their worth by currency; `total_value` is null where there is more than one currency."""
 
     total: int
     active: int
@@ -118,7 +118,7 @@ class StatsAnswer(Answer):
     converted: int
     merged: int
     expired: int
-    total_value: Amount
+    total_value: Amount | None
     values: dict[str, Amount]
 
 
@@ -166,7 +166,7 @@ class RecoveryAnswer(Answer):
 def stats_answer(stats: Stats) -> StatsAnswer:
     """Stats as they are told."""
     counts = {status.value.lower(): count for status, count in stats.counts.items()}
-    worth = sum(stats.values.values(), Decimal("0.00"))
+    worth = next(iter(stats.values.values()), Decimal("0.00")) if len(stats.values) <= 1 else None
     return StatsAnswer(total=stats.total, total_value=worth, values=stats.values, **counts)
 
 
