@@ -7,11 +7,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Engine, ExceptionContext, Select, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import Connection, Engine, ExceptionContext, Select, create_engine, event
 from sqlalchemy.pool import NullPool
-
-from cartctl.cart.errors import InputError
 
 __all__ = ["Connection", "Engine", "Statement", "aware", "connect", "naive", "over"]
 
@@ -26,19 +23,25 @@ def over(connect: Callable[[], Any]) -> Engine:
 
 
 def connect(dsn: str, *, pool_size: int = 5) -> Engine:
-    """An engine with a pool of `pool_size` connections to a database, by its URL: postgresql://user:password@host/name.
+    """An engine with a pool of `pool_size` connections to a database.
 
-    Every connection has the time zone UTC, and is tested before it is used again. Raises InputError for what is no URL.
+    `dsn` is what libpq takes: postgresql://user@host/name, or host=… dbname=…. A connection is tested before it is used
+    again, and its time zone is UTC. Connecting happens at the first use.
     """
-    try:
-        url = make_url(dsn).set(drivername="postgresql+psycopg")
-    except ArgumentError as error:
-        raise InputError("dsn", "is not a URL such as postgresql://user@host/name") from error
-    made = create_engine(
-        url, pool_size=pool_size, pool_pre_ping=True, connect_args={"options": "-c TimeZone=UTC"}
-    )
+
+    def use_dsn(_dialect: Any, _record: Any, positional: list[Any], _named: Any) -> None:
+        positional[:] = [dsn]
+
+    made = create_engine("postgresql+psycopg://", pool_size=pool_size, pool_pre_ping=True)
+    event.listen(made, "do_connect", use_dsn)
+    event.listen(made, "connect", _in_utc)
     event.listen(made, "handle_error", _unwrapped)
     return made
+
+
+def _in_utc(connection: Any, _record: Any) -> None:
+    connection.execute("SET TIME ZONE 'UTC'")
+    connection.commit()
 
 
 def _unwrapped(context: ExceptionContext) -> None:
