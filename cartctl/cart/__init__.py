@@ -28,18 +28,31 @@ if TYPE_CHECKING:
     from cartctl.cart.errors import (
         CartChanged,
         CartError,
+        CartNotActive,
+        CodeRequiresLogin,
         ConversionBlocked,
+        CurrencyMismatch,
         DiscountLost,
+        GiftFixed,
         InputError,
+        KeyReused,
         LimitReached,
+        ListFull,
+        MergeRefused,
         NotFound,
         OrderConflict,
         OutOfRange,
         PaymentInFlight,
         RuleBroken,
+        SchemaUnsupported,
+        SessionNotActive,
         TotalChanged,
+        TransitionInvalid,
+        TryAgain,
+        VersionConflict,
     )
     from cartctl.cart.lifecycle.cart import Cart, Item, SavedItem
+    from cartctl.cart.lifecycle.lists import Compared, Wish
     from cartctl.cart.lifecycle.merge import MergeClaim, Merged, Quantities, merge
     from cartctl.cart.lifecycle.payment import (
         AcceptedLine,
@@ -60,12 +73,17 @@ if TYPE_CHECKING:
     from cartctl.cart.pricing.shipping.zones import ShippingRule, ShippingZone
     from cartctl.cart.pricing.tax.rates import TaxMode, TaxRate, TaxRounding
     from cartctl.cart.quote_document.document_reader import quote_schema, read_quote
+    from cartctl.cart.service.changes import CartView
+    from cartctl.cart.service.interoperability import MissingFeature, missing_features
+    from cartctl.cart.service.lines import NewLine
+    from cartctl.cart.service.lists import ListOwner
+    from cartctl.cart.service.service import CartService
     from cartctl.cart.store.cart_statistics import StatsReport, report
     from cartctl.cart.store.checkout.payments import end_payment, start_payment
     from cartctl.cart.store.conversion import Converted, cancel, convert
     from cartctl.cart.store.loading import PricingTerms
     from cartctl.cart.store.repositories import CartFilter, Carts
-    from cartctl.cart.store.sql_engine import over
+    from cartctl.cart.store.sql_engine import connect, over
 
 _MODULES: Final = {
     "analytics": ("Overview", "Period", "by_site_type", "overview"),
@@ -75,10 +93,27 @@ _MODULES: Final = {
         *("ShippingRuleType", "SiteType", "TaxType"),
     ),
     "errors": (
-        *("CartChanged", "CartError", "ConversionBlocked", "DiscountLost", "InputError", "LimitReached"),
-        *("NotFound", "OrderConflict", "OutOfRange", "PaymentInFlight", "RuleBroken", "TotalChanged"),
+        *(
+            "CartChanged",
+            "CartError",
+            "CartNotActive",
+            "CodeRequiresLogin",
+            "ConversionBlocked",
+            "CurrencyMismatch",
+        ),
+        *("DiscountLost", "GiftFixed", "InputError", "KeyReused", "LimitReached", "ListFull"),
+        *("MergeRefused", "NotFound", "OrderConflict", "OutOfRange", "PaymentInFlight", "RuleBroken"),
+        *(
+            "SchemaUnsupported",
+            "SessionNotActive",
+            "TotalChanged",
+            "TransitionInvalid",
+            "TryAgain",
+            "VersionConflict",
+        ),
     ),
     "lifecycle.cart": ("Cart", "Item", "SavedItem"),
+    "lifecycle.lists": ("Compared", "Wish"),
     "lifecycle.merge": ("MergeClaim", "Merged", "Quantities", "merge"),
     "lifecycle.payment": ("AcceptedLine", "AcceptedQuote", "AgreedTotal", "Payment", "accepted_quote"),
     "pricing.calculation": ("price",),
@@ -93,11 +128,16 @@ _MODULES: Final = {
     "pricing.shipping.zones": ("ShippingRule", "ShippingZone"),
     "pricing.tax.rates": ("TaxMode", "TaxRate", "TaxRounding"),
     "quote_document.document_reader": ("quote_schema", "read_quote"),
+    "service.changes": ("CartView",),
+    "service.interoperability": ("MissingFeature", "missing_features"),
+    "service.lines": ("NewLine",),
+    "service.lists": ("ListOwner",),
+    "service.service": ("CartService",),
     "store.checkout.payments": ("end_payment", "start_payment"),
     "store.conversion": ("Converted", "cancel", "convert"),
     "store.loading": ("PricingTerms",),
     "store.repositories": ("CartFilter", "Carts"),
-    "store.sql_engine": ("over",),
+    "store.sql_engine": ("connect", "over"),
     "store.cart_statistics": ("StatsReport", "report"),
 }
 _MODULE_OF: Final = {name: module for module, names in _MODULES.items() for name in names}
@@ -111,19 +151,32 @@ __all__ = [
     "CartChanged",
     "CartError",
     "CartFilter",
+    "CartNotActive",
+    "CartService",
     "CartStatus",
+    "CartView",
     "Carts",
+    "CodeRequiresLogin",
+    "Compared",
     "ConversionBlocked",
     "Converted",
     "CrossSiteSessionStatus",
     "Currency",
+    "CurrencyMismatch",
     "DiscountLost",
+    "GiftFixed",
     "InputError",
     "Item",
+    "KeyReused",
     "LimitReached",
     "Line",
+    "ListFull",
+    "ListOwner",
     "MergeClaim",
+    "MergeRefused",
     "Merged",
+    "MissingFeature",
+    "NewLine",
     "NotFound",
     "OrderConflict",
     "OutOfRange",
@@ -142,6 +195,8 @@ __all__ = [
     "Reason",
     "RuleBroken",
     "SavedItem",
+    "SchemaUnsupported",
+    "SessionNotActive",
     "ShippingProgress",
     "ShippingRule",
     "ShippingRuleType",
@@ -153,15 +208,21 @@ __all__ = [
     "TaxRounding",
     "TaxType",
     "TotalChanged",
+    "TransitionInvalid",
+    "TryAgain",
     "Urgency",
+    "VersionConflict",
+    "Wish",
     "accepted_quote",
     "by_site_type",
     "cancel",
     "canonical_code",
+    "connect",
     "convert",
     "currency",
     "end_payment",
     "merge",
+    "missing_features",
     "over",
     "overview",
     "price",

@@ -1,0 +1,170 @@
+"""Wishlists and comparisons of a customer or a guest's token: one of each, with nothing on it twice."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select, update
+
+from cartctl.cart.errors import InputError
+from cartctl.cart.lifecycle.lists import Compared, Wish, compare, remove, wish
+from cartctl.cart.service.opening import lock_customer
+from cartctl.cart.service.scope import Scope, new_id, storable_json
+from cartctl.cart.store.driver_errors import refuse_unstorable
+from cartctl.cart.store.tables import (
+    ProductComparisonItemRow,
+    ProductComparisonRow,
+    WishlistItemRow,
+    WishlistRow,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ListOwner:
+    """Whose list it is: a customer's, or a guest's who shows this token. Exactly one of them is given."""
+
+    customer_id: str | None = None
+    session_token: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.customer_id is None) == (self.session_token is None):
+            raise InputError("owner", "give either a customer or a session token")
+
+
+def wishes(scope: Scope, owner: ListOwner) -> tuple[Wish, ...]:
+    """The products on the wishlist, most wanted first."""
+    parent = _parent(scope, WishlistRow, owner, make=False)
+    return () if parent is None else _wishes(scope, parent)
+
+
+def add_wish(scope: Scope, owner: ListOwner, new: Wish, snapshot: Mapping[str, Any]) -> tuple[Wish, ...]:
+    """Put a product on the wishlist; one that is on it takes over the new priority and notes."""
+    details = storable_json("snapshot", snapshot)
+    refuse_unstorable(productId=new.product_id, variantId=new.variant_id or "", notes=new.notes or "")
+    scope.refuse_foreign("products", new.product_id)
+    parent = _made(scope, WishlistRow, owner)
+    entries = wish(_wishes(scope, parent), new)
+    entry = next(
+        each for each in entries if (each.product_id, each.variant_id) == (new.product_id, new.variant_id)
+    )
+    _write(scope, WishlistItemRow, WishlistItemRow.wishlist_id == parent, entry, {
+        "wishlist_id": parent, "product_snapshot": details, "priority": entry.priority, "notes": entry.notes,
+    })  # fmt: skip
+    _count_wishes(scope, parent)
+    return _wishes(scope, parent)
+
+
+def remove_wish(scope: Scope, owner: ListOwner, product_id: str, variant_id: str | None) -> tuple[Wish, ...]:
+    """Remove a product from the wishlist. Raises NotFound when it is not on it."""
+    parent = _made(scope, WishlistRow, owner)
+    rest = remove(_wishes(scope, parent), product_id, variant_id)
+    _delete(scope, WishlistItemRow, WishlistItemRow.wishlist_id == parent, product_id, variant_id)
+    _count_wishes(scope, parent)
+    return rest
+
+
+def compared(scope: Scope, owner: ListOwner) -> tuple[Compared, ...]:
+    """The products in the comparison, from left to right."""
+    parent = _parent(scope, ProductComparisonRow, owner, make=False)
+    return () if parent is None else _compared(scope, parent)
+
+
+def add_compared(
+    scope: Scope, owner: ListOwner, product_id: str, variant_id: str | None, snapshot: Mapping[str, Any]
+) -> tuple[Compared, ...]:
+    """Put a product at the end of the comparison. Raises ListFull."""
+    details = storable_json("snapshot", snapshot)
+    refuse_unstorable(productId=product_id, variantId=variant_id or "")
+    scope.refuse_foreign("products", product_id)
+    parent = _made(scope, ProductComparisonRow, owner)
+    entries = compare(_compared(scope, parent), Compared(product_id, variant_id))
+    entry = next(each for each in entries if (each.product_id, each.variant_id) == (product_id, variant_id))
+    own = ProductComparisonItemRow.comparison_id == parent
+    values = {"comparison_id": parent, "product_snapshot": details, "position": entry.position}
+    _write(scope, ProductComparisonItemRow, own, entry, values)
+    return _compared(scope, parent)
+
+
+def remove_compared(
+    scope: Scope, owner: ListOwner, product_id: str, variant_id: str | None
+) -> tuple[Compared, ...]:
+    """Remove a product from the comparison. Raises NotFound when it is not in it."""
+    parent = _made(scope, ProductComparisonRow, owner)
+    rest = remove(_compared(scope, parent), product_id, variant_id)
+    own = ProductComparisonItemRow.comparison_id == parent
+    _delete(scope, ProductComparisonItemRow, own, product_id, variant_id)
+    return rest
+
+
+def _made(scope: Scope, table: Any, owner: ListOwner) -> str:
+    found = _parent(scope, table, owner, make=True)
+    if found is None:
+        raise InputError("owner", "there is no such list")
+    return found
+
+
+def _parent(scope: Scope, table: Any, owner: ListOwner, *, make: bool) -> str | None:
+    """The id of the owner's list, its row locked where it is to be changed; made when there is none."""
+    refuse_unstorable(customerId=owner.customer_id or "", sessionToken=owner.session_token or "")
+    if make:
+        lock_customer(scope, owner.customer_id or f"token:{owner.session_token}")
+    own = (
+        table.customer_id == owner.customer_id
+        if owner.customer_id
+        else table.session_token == owner.session_token
+    )
+    statement = (
+        select(table.id).where(table.company_id == scope.company_id, own).order_by(table.created_at, table.id)
+    )
+    found = scope.connection.scalar(statement.limit(1).with_for_update() if make else statement.limit(1))
+    if found is not None or not make:
+        return None if found is None else str(found)
+    scope.refuse_foreign("customers", owner.customer_id)
+    made = new_id()
+    new = {"id": made, "company_id": scope.company_id, "created_at": scope.now, "updated_at": scope.now}
+    scope.connection.execute(
+        insert(table).values(**new, customer_id=owner.customer_id, session_token=owner.session_token)
+    )
+    return made
+
+
+def _wishes(scope: Scope, parent: str) -> tuple[Wish, ...]:
+    rows = scope.connection.execute(
+        select(WishlistItemRow.__table__)
+        .where(WishlistItemRow.wishlist_id == parent)
+        .order_by(WishlistItemRow.priority, WishlistItemRow.added_at, WishlistItemRow.id)
+    ).mappings()
+    return tuple(Wish(row["productId"], row["variantId"], row["priority"], row["notes"]) for row in rows)
+
+
+def _compared(scope: Scope, parent: str) -> tuple[Compared, ...]:
+    rows = scope.connection.execute(
+        select(ProductComparisonItemRow.__table__)
+        .where(ProductComparisonItemRow.comparison_id == parent)
+        .order_by(ProductComparisonItemRow.position, ProductComparisonItemRow.id)
+    ).mappings()
+    return tuple(Compared(row["productId"], row["variantId"], row["position"]) for row in rows)
+
+
+def _write(scope: Scope, table: Any, own: Any, entry: Wish | Compared, values: dict[str, Any]) -> None:
+    """Write an entry, where there is a row for it or not: a plain unique index takes NULL variants for different ones."""
+    same = (
+        own,
+        table.product_id == entry.product_id,
+        table.variant_id.is_not_distinct_from(entry.variant_id),
+    )
+    stamped = {**values, "updated_at": scope.now}
+    if scope.connection.execute(update(table).where(*same).values(**stamped)).rowcount == 0:
+        key = {"id": new_id(), "product_id": entry.product_id, "variant_id": entry.variant_id}
+        scope.connection.execute(insert(table).values(**key, **stamped, added_at=scope.now))
+
+
+def _delete(scope: Scope, table: Any, own: Any, product_id: str, variant_id: str | None) -> None:
+    same = (own, table.product_id == product_id, table.variant_id.is_not_distinct_from(variant_id))
+    scope.connection.execute(delete(table).where(*same))
+
+
+def _count_wishes(scope: Scope, parent: str) -> None:
+    count = select(func.count()).where(WishlistItemRow.wishlist_id == parent).scalar_subquery()
+    change = update(WishlistRow).where(WishlistRow.id == parent)
+    scope.connection.execute(change.values(item_count=count, updated_at=scope.now))

@@ -1,0 +1,87 @@
+"""What every call of the service works with: a transaction, a company, a time, and the shop's terms."""
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, column, select, table
+
+from cartctl.cart.errors import CartError, InputError, NotFound, OutOfRange, SchemaUnsupported, TryAgain
+from cartctl.cart.store.driver_errors import refuse_unstorable
+from cartctl.cart.store.loading import PricingTerms
+
+_RETRIED = {"40001", "40P01", "55P03"}  # serialization failure, deadlock, lock timeout
+_MISSING = {"42703", "42P01", "42704"}  # column, table, type
+_LONGEST_JSON = 100_000  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One call: `now` is UTC without a zone."""
+
+    connection: Connection
+    company_id: str
+    now: datetime
+    terms: PricingTerms
+    lifetime: timedelta
+    payment_timeout: timedelta
+
+    def refuse_foreign(self, name: str, thing_id: str | None) -> None:
+        """Raises NotFound for a customer, product or site that is not this company's; `name` is its table's, plural."""
+        if thing_id is None:
+            return
+        refuse_unstorable(**{f"{name.removesuffix('s')}Id": thing_id})
+        platform = table(name, column("id"), column("companyId"))
+        own = select(platform.c.id).where(platform.c.id == thing_id, platform.c.companyId == self.company_id)
+        if self.connection.scalar(own) is None:
+            raise NotFound(f"There is no {name.removesuffix('s')} {thing_id}.")
+
+
+def new_id() -> str:
+    """An id for a new row."""
+    return uuid.uuid4().hex
+
+
+def storable_json(name: str, value: Mapping[str, Any]) -> dict[str, Any]:
+    """A JSON object as it can be stored. Raises InputError for what is no JSON, too long or has a NUL."""
+    try:
+        written = json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(name, f"is not JSON: {error}") from error
+    if len(written) > _LONGEST_JSON:
+        raise InputError(name, f"must not have more than {_LONGEST_JSON} characters")
+    if "\\u0000" in written or "\\ud8" in written.lower():
+        raise InputError(name, "contains a character that cannot be stored")
+    return dict(value)
+
+
+def is_retried(error: Exception) -> bool:
+    """Whether a transaction failed only because of others that ran at the same time."""
+    return getattr(error, "sqlstate", None) in _RETRIED
+
+
+@contextmanager
+def named_errors() -> Iterator[None]:
+    """Raises the driver's errors that a rule explains as errors of the library; any other passes."""
+    try:
+        yield
+    except CartError:
+        raise
+    except Exception as error:
+        state = getattr(error, "sqlstate", None)
+        if state == "22003":
+            raise OutOfRange("", "A number is larger than its column holds.") from error
+        if state == "23503":
+            raise NotFound("The cart refers to something that does not exist any more.") from error
+        if state in _RETRIED:
+            raise TryAgain("Other transactions were in the way.", hint="Try again.") from error
+        if state in _MISSING:
+            raise SchemaUnsupported(
+                f"The cart's tables lack something: {str(error).splitlines()[0]}.",
+                hint="See which calls work on these tables with: missing_features(engine).",
+            ) from error
+        raise

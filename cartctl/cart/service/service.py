@@ -1,0 +1,286 @@
+"""`CartService`: everything that a shop does with carts, each call one transaction of one company."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine
+
+from cartctl.cart.analytics import Period
+from cartctl.cart.enums import SiteType
+from cartctl.cart.lifecycle.lists import Compared, Wish
+from cartctl.cart.lifecycle.merge import Quantities
+from cartctl.cart.lifecycle.payment import PAYMENT_TIMEOUT, AgreedTotal, Payment
+from cartctl.cart.lifecycle.states import ABANDON_AFTER, LIFETIME
+from cartctl.cart.pricing.places.address import Address
+from cartctl.cart.service import (
+    lines,
+    lists,
+    merging,
+    opening,
+    saved,
+    sessions,
+    terms_of_cart,
+    transitions,
+)
+from cartctl.cart.service.changes import CartView
+from cartctl.cart.service.lines import NewLine
+from cartctl.cart.service.lists import ListOwner
+from cartctl.cart.service.scope import Scope, is_retried, named_errors
+from cartctl.cart.store import cart_statistics
+from cartctl.cart.store.cart_statistics import StatsReport
+from cartctl.cart.store.checkout import payments
+from cartctl.cart.store.conversion import Converted, cancel, convert
+from cartctl.cart.store.loading import PricingTerms
+
+ATTEMPTS = 3  # of a transaction that others were in the way of
+
+T = TypeVar("T")
+
+
+def utc_now() -> datetime:
+    """The time of a call."""
+    return datetime.now(UTC)
+
+
+class CartService:
+    """The carts of one company.
+
+    Every call is one transaction: when it raises, nothing was changed. It locks the cart's row, so calls that overlap
+    come one after the other, in any number of processes; transactions that others were in the way of are repeated.
+    Ids of other companies are NotFound. Every error is a `CartError` with a `code`; the database's own errors (no
+    connection, missing rights) pass as they are.
+
+    `version` is optional everywhere: the version of the cart that the caller has seen. If the cart has been changed since,
+    the call raises VersionConflict. `terms` is what prices depend on and no table holds; it may be a function, for stock
+    that changes. `clock` gives the time.
+
+    The service is thread-safe. An asynchronous application runs its calls in threads:
+    `await asyncio.to_thread(service.add_line, cart_id, line)`; the engine's pool bounds how many run at once.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        company_id: str,
+        *,
+        terms: PricingTerms | Callable[[], PricingTerms] = PricingTerms(),  # noqa: B008 - frozen
+        lifetime: timedelta = LIFETIME,
+        payment_timeout: timedelta = PAYMENT_TIMEOUT,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._engine, self._company_id = engine, company_id
+        self._terms = terms if callable(terms) else lambda: terms
+        self._lifetime, self._payment_timeout, self._clock = lifetime, payment_timeout, clock
+
+    def open_cart(
+        self,
+        currency: str,
+        *,
+        customer_id: str | None = None,
+        session_token: str | None = None,
+        site_id: str | None = None,
+        site_type: SiteType = SiteType.STOREFRONT,
+        visitor_id: str | None = None,
+    ) -> CartView:
+        """Find the open cart of a customer, or of a guest's token, or open a new one.
+
+        A cart is found by its currency and type of site, so that a funnel has carts of its own. A guest's new cart has a
+        new token, whatever token was given: set it as the browser's cookie. Raises InputError for an unknown currency.
+        """
+        return self._run(
+            lambda s: opening.open_cart(
+                s, currency, customer_id, session_token, site_id, site_type, visitor_id
+            )
+        )
+
+    def find_by_token(self, session_token: str) -> CartView:
+        """The guest's cart with this token, whatever its status. Raises NotFound."""
+        return self._run(lambda s: opening.find_by_token(s, session_token))
+
+    def get_cart(self, cart_id: str) -> CartView:
+        """A cart with its price; nothing is written. Raises NotFound."""
+        return self._run(lambda s: opening.read_cart(s, cart_id))
+
+    def price(self, cart_id: str) -> CartView:
+        """Price a cart, and remember what the shopper is shown: conversion compares with it. Raises NotFound."""
+        return self._run(lambda s: opening.price_cart(s, cart_id))
+
+    def add_line(
+        self, cart_id: str, line: NewLine, *, key: str | None = None, version: int | None = None
+    ) -> CartView:
+        """Add a product; if the cart has the same line already, its units are added up at the new price.
+
+        `key` is an idempotency key: a request that is sent again with its key adds nothing again. A cart remembers its last
+        50 keys. Raises KeyReused for a key with another line, NotFound, OutOfRange, InputError, CartNotActive,
+        PaymentInFlight, VersionConflict.
+        """
+        return self._run(lambda s: lines.add_line(s, cart_id, line, key, version))
+
+    def change_quantity(
+        self, cart_id: str, line_id: str, quantity: int, *, version: int | None = None
+    ) -> CartView:
+        """Set the units of a line; 0 removes it. Raises NotFound, GiftFixed, OutOfRange and what `add_line` raises."""
+        return self._run(lambda s: lines.change_quantity(s, cart_id, line_id, quantity, version))
+
+    def remove_line(self, cart_id: str, line_id: str, *, version: int | None = None) -> CartView:
+        """Remove a line. Raises NotFound and GiftFixed; a gift is declined instead."""
+        return self._run(lambda s: lines.remove_line(s, cart_id, line_id, version))
+
+    def save_for_later(self, cart_id: str, line_id: str, *, version: int | None = None) -> CartView:
+        """Move a line out of the cart, to what is saved for later."""
+        return self._run(lambda s: saved.save_for_later(s, cart_id, line_id, version))
+
+    def move_to_cart(self, cart_id: str, line: NewLine, *, version: int | None = None) -> CartView:
+        """Move a saved product into the cart, in its saved quantity and at the line's price. Raises NotFound."""
+        return self._run(lambda s: saved.move_to_cart(s, cart_id, line, version))
+
+    def apply_code(self, cart_id: str, code: str, *, version: int | None = None) -> CartView:
+        """Apply a promotion code. What it takes off, or why it gives nothing, is in `priced.promotions`. Raises NotFound."""
+        return self._run(lambda s: terms_of_cart.apply_code(s, cart_id, code, version))
+
+    def remove_code(self, cart_id: str, code: str, *, version: int | None = None) -> CartView:
+        """Remove a promotion code. Raises NotFound."""
+        return self._run(lambda s: terms_of_cart.remove_code(s, cart_id, code, version))
+
+    def decline_gift(self, cart_id: str, promotion_id: str, *, version: int | None = None) -> CartView:
+        """Decline the gift of a promotion."""
+        return self._run(lambda s: terms_of_cart.decline_gift(s, cart_id, promotion_id, version))
+
+    def set_address(self, cart_id: str, address: Address | None, *, version: int | None = None) -> CartView:
+        """Set where the cart is shipped to. Raises InputError for a country or state that is not known."""
+        return self._run(lambda s: terms_of_cart.set_address(s, cart_id, address, version))
+
+    def choose_shipping(self, cart_id: str, rule_id: str | None, *, version: int | None = None) -> CartView:
+        """Choose a shipping rule of the zone; None is the cheapest. A rule that is not offered gives a warning."""
+        return self._run(lambda s: terms_of_cart.choose_shipping(s, cart_id, rule_id, version))
+
+    def merge(
+        self, cart_id: str, session_token: str, customer_id: str, *, quantities: Quantities = Quantities.SUM
+    ) -> tuple[CartView, tuple[str, ...]]:
+        """At login: merge a guest's cart into the customer's, or make it the customer's own, with a new token.
+
+        Gives the customer's cart, and warnings about lines that stock has cut. Again it changes nothing. Raises
+        MergeRefused, CurrencyMismatch, NotFound, CartNotActive, PaymentInFlight, OutOfRange.
+        """
+        return self._run(lambda s: merging.merge_cart(s, cart_id, session_token, customer_id, quantities))
+
+    def hand_over(
+        self, cart_id: str, *, visitor_id: str | None = None, lifetime: timedelta = sessions.SESSION_LIFETIME
+    ) -> str:
+        """Begin a session that opens the cart on another site of the company; gives its token, which is a secret."""
+        return self._run(lambda s: sessions.hand_over(s, cart_id, visitor_id, lifetime))
+
+    def continue_session(self, token: str) -> CartView:
+        """The cart of a session. Raises NotFound, and SessionNotActive for one that is over."""
+        return self._run(lambda s: sessions.continue_session(s, token))
+
+    def end_session(self, token: str) -> None:
+        """Revoke a session. Raises NotFound and SessionNotActive."""
+        self._run(lambda s: sessions.end_session(s, token))
+
+    def abandon(self, cart_id: str, *, after: timedelta = ABANDON_AFTER) -> CartView:
+        """Mark a cart without activity for `after` as abandoned; the job `expire` does it for all. Raises TransitionInvalid."""
+        return self._run(lambda s: transitions.abandon(s, cart_id, after))
+
+    def recover(self, cart_id: str) -> CartView:
+        """The shopper follows the link of a recovery mail: the cart is active again. Raises CartNotActive."""
+        return self._run(lambda s: transitions.recover(s, cart_id))
+
+    def start_payment(self, cart_id: str, payment_id: str, agreed: AgreedTotal) -> Payment:
+        """Store the accepted quote before the payment begins: until it ends, nobody changes the cart, and it stays alive.
+
+        With the same `payment_id` the same payment comes back. Raises PaymentInFlight, and what `convert` raises.
+        """
+        return self._run(
+            lambda s: payments.start_payment(
+                *(s.connection, s.company_id, cart_id, payment_id, agreed, s.now, s.terms),
+                timeout=s.payment_timeout,
+            )
+        )
+
+    def end_payment(self, cart_id: str, payment_id: str) -> bool:
+        """End a payment that failed; False where there is no such payment. A conversion ends it as well."""
+        return self._run(
+            lambda s: payments.end_payment(s.connection, s.company_id, cart_id, payment_id, s.now)
+        )
+
+    def convert(self, cart_id: str, order_id: str, agreed: AgreedTotal) -> Converted:
+        """Make the cart an order, for the total that the shopper accepted, and use up its promotions.
+
+        `order_id` is the idempotency key: again with it the same order comes back, with `replayed`. Raises TotalChanged,
+        DiscountLost, LimitReached, CodeRequiresLogin, CartChanged, ConversionBlocked, OrderConflict, CartNotActive,
+        NotFound, OutOfRange, InputError.
+        """
+        return self._run(
+            lambda s: convert(s.connection, s.company_id, cart_id, order_id, agreed, s.now, s.terms)
+        )
+
+    def cancel(self, order_id: str) -> None:
+        """Cancel an order: its promotions are given back once, and it counts in no figure. Raises NotFound."""
+        self._run(lambda s: cancel(s.connection, s.company_id, order_id, s.now))
+
+    def wishes(self, owner: ListOwner) -> tuple[Wish, ...]:
+        """The wishlist, most wanted first."""
+        return self._run(lambda s: lists.wishes(s, owner))
+
+    def add_wish(
+        self, owner: ListOwner, wish: Wish, *, snapshot: Mapping[str, Any] | None = None
+    ) -> tuple[Wish, ...]:
+        """Put a product on the wishlist; on it already, its priority and notes are changed. Raises NotFound."""
+        return self._run(lambda s: lists.add_wish(s, owner, wish, snapshot or {}))
+
+    def remove_wish(
+        self, owner: ListOwner, product_id: str, *, variant_id: str | None = None
+    ) -> tuple[Wish, ...]:
+        """Remove a product from the wishlist. Raises NotFound."""
+        return self._run(lambda s: lists.remove_wish(s, owner, product_id, variant_id))
+
+    def compared(self, owner: ListOwner) -> tuple[Compared, ...]:
+        """The comparison, from left to right."""
+        return self._run(lambda s: lists.compared(s, owner))
+
+    def add_compared(
+        self,
+        owner: ListOwner,
+        product_id: str,
+        *,
+        variant_id: str | None = None,
+        snapshot: Mapping[str, Any] | None = None,
+    ) -> tuple[Compared, ...]:
+        """Put a product into the comparison. Raises ListFull and NotFound."""
+        return self._run(lambda s: lists.add_compared(s, owner, product_id, variant_id, snapshot or {}))
+
+    def remove_compared(
+        self, owner: ListOwner, product_id: str, *, variant_id: str | None = None
+    ) -> tuple[Compared, ...]:
+        """Remove a product from the comparison. Raises NotFound."""
+        return self._run(lambda s: lists.remove_compared(s, owner, product_id, variant_id))
+
+    def stats(self, period: Period) -> StatsReport:
+        """Carts by status and their worth by currency, and what became of those of a period. Raises NotFound."""
+        return self._run(lambda s: cart_statistics.report(s.connection, s.company_id, period))
+
+    def _run(self, call: Callable[[Scope], T]) -> T:
+        """One call in a transaction of its own, repeated where others were in the way."""
+        with named_errors():
+            for attempt in range(1, ATTEMPTS + 1):
+                try:
+                    with self._engine.begin() as connection:
+                        return call(self._scope(connection))
+                except Exception as error:
+                    if attempt == ATTEMPTS or not is_retried(error):
+                        raise
+        raise AssertionError  # the last attempt returns or raises
+
+    def _scope(self, connection: Connection) -> Scope:
+        now = self._clock()
+        moment = now.astimezone(UTC).replace(tzinfo=None) if now.tzinfo else now
+        return Scope(
+            connection=connection,
+            company_id=self._company_id,
+            now=moment.replace(microsecond=moment.microsecond // 1000 * 1000),
+            terms=self._terms(),
+            lifetime=self._lifetime,
+            payment_timeout=self._payment_timeout,
+        )
