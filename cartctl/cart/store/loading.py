@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, bindparam, select, text
 
 from cartctl.cart.enums import (
     CartStatus,
@@ -40,6 +40,10 @@ from cartctl.cart.store.tables import (
 )
 from cartctl.cart.store.tables.platform import PRODUCTS
 from cartctl.cart.store.usages import used_by
+
+_RATES = select(TaxRateRow.__table__).where(  # built once: building a statement costs as much as running it
+    TaxRateRow.company_id == bindparam("company"), TaxRateRow.is_active
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,9 @@ def request_of(
         ship_to=address_of(row),
         stock={**terms.stock, **_gone(connection, promotions)},
         promotions=promotions,
-        tax_rates=tuple(_tax_rate(found) for found in _rows(connection, _active(TaxRateRow, company))),
+        tax_rates=tuple(
+            _tax_rate(found) for found in connection.execute(_RATES, {"company": company}).mappings()
+        ),
         zones=_zones(connection, company) if shipped else (),
         used=used_by(connection, company, customer, limited),
         declined_gifts=declined_gifts(row["metadata"]),
@@ -225,7 +231,7 @@ def promotion_of(row: Mapping[Any, Any]) -> Promotion:
     )
 
 
-def _tax_rate(row: Mapping[str, Any]) -> TaxRate:
+def _tax_rate(row: Mapping[Any, Any]) -> TaxRate:
     return TaxRate(
         id=row["id"],
         country=row["country"],

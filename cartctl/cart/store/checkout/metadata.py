@@ -11,7 +11,7 @@ from cartctl.cart.store.checkout.quote_json import TIME_PATTERN, time_text
 from cartctl.cart.store.tables import CartRow
 
 
-def with_entries(entries: dict[str, Any], *removed: str) -> ColumnElement[Any]:
+def with_entries(entries: dict[str, Any] | ColumnElement[Any], *removed: str) -> ColumnElement[Any]:
     """The metadata with some keys set and others removed; what is not an object is retained as `previous`."""
     known: ColumnElement[Any] = case(
         (func.jsonb_typeof(CartRow.metadata_) == "object", CartRow.metadata_),
@@ -19,7 +19,7 @@ def with_entries(entries: dict[str, Any], *removed: str) -> ColumnElement[Any]:
     )
     if removed:
         known = cast(known.op("-")(cast(list(removed), ARRAY(Text))), JSONB)
-    return known.op("||")(literal(entries, JSONB))
+    return known.op("||")(literal(entries, JSONB) if isinstance(entries, dict) else entries)
 
 
 def paying(now: datetime, cart: Any = CartRow) -> ColumnElement[bool]:

@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from cartctl.cart.lifecycle.cart import Cart, Item
 from cartctl.cart.lifecycle.payment import Payment
@@ -28,6 +28,24 @@ from cartctl.cart.store.loading import (
 )
 from cartctl.cart.store.tables import CartItemRow, CartPromotionRow, CartRow, PromotionRow
 from cartctl.cart.tenancy import of_company
+
+# Built once: building a statement costs as much as running it.
+_CART = select(CartRow.__table__).where(
+    CartRow.company_id == bindparam("company"), CartRow.id == bindparam("cart")
+)
+_LINES = (
+    select(CartItemRow.__table__)
+    .where(CartItemRow.cart_id == bindparam("cart"))
+    .order_by(CartItemRow.added_at, CartItemRow.id)
+)
+_CODES = (
+    select(PromotionRow.__table__, CartPromotionRow.discount_amount.label("shown"))
+    .join(CartPromotionRow, CartPromotionRow.promotion_id == PromotionRow.id)
+    .where(CartPromotionRow.cart_id == bindparam("cart"), PromotionRow.company_id == bindparam("company"))
+    .order_by(PromotionRow.id)
+)
+_READ = (_CART, _LINES, _CODES)
+_LOCK = (_CART.with_for_update(), _LINES.with_for_update(), _CODES.with_for_update(of=CartPromotionRow))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +78,12 @@ def load_stored(connection: Connection, company_id: str, cart_id: str, *, locked
 
     Raises NotFound.
     """
-    own = select(CartRow.__table__).where(CartRow.company_id == company_id, CartRow.id == cart_id)
-    row = connection.execute(own.with_for_update() if locked else own).mappings().one_or_none()
+    statement, lines, applied = _LOCK if locked else _READ
+    ids = {"company": company_id, "cart": cart_id}
+    row = connection.execute(statement, ids).mappings().one_or_none()
     cart = of_company(None if row is None else cart_of(row), company_id, f"cart {cart_id}")
-    lines = select(CartItemRow.__table__).where(CartItemRow.cart_id == cart_id)
-    lines = lines.order_by(CartItemRow.added_at, CartItemRow.id)
-    applied = (
-        select(PromotionRow.__table__, CartPromotionRow.discount_amount.label("shown"))
-        .join(CartPromotionRow, CartPromotionRow.promotion_id == PromotionRow.id)
-        .where(CartPromotionRow.cart_id == cart_id, PromotionRow.company_id == company_id)
-        .order_by(PromotionRow.id)
-    )
-    if locked:
-        lines, applied = lines.with_for_update(), applied.with_for_update(of=CartPromotionRow)
-    items = tuple(item_of(line) for line in connection.execute(lines).mappings())
-    codes = connection.execute(applied).mappings().all()
+    items = tuple(item_of(line) for line in connection.execute(lines, {"cart": cart_id}).mappings())
+    codes = connection.execute(applied, ids).mappings().all()
     return StoredCart(
         cart,
         dict(row or {}),

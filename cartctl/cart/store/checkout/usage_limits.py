@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, insert, or_, select, update
 
 from cartctl.cart.errors import CartChanged, LimitReached
 from cartctl.cart.lifecycle.limits import Usage, refuse_guest, refuse_used_up
@@ -16,6 +16,19 @@ from cartctl.cart.pricing.promotions.promotion import Promotion
 from cartctl.cart.store.loading import promotion_of
 from cartctl.cart.store.tables import PromotionRow, PromotionUsageRow
 from cartctl.cart.store.usages import used_by
+
+# Built once: building a statement costs as much as running it.
+_COUNT = (
+    update(PromotionRow)
+    .where(
+        PromotionRow.id == bindparam("promotion"),
+        PromotionRow.company_id == bindparam("company"),
+        or_(PromotionRow.max_uses_total.is_(None), PromotionRow.current_uses < PromotionRow.max_uses_total),
+    )
+    .values(current_uses=PromotionRow.current_uses + 1, updated_at=bindparam("moment"))
+    .returning(PromotionRow.__table__)
+)
+_RECORD = insert(PromotionUsageRow)
 
 
 def use_promotions(
@@ -42,7 +55,7 @@ def use_promotions(
             by_customer = used_by(connection, company_id, use.customer_id, [promotion.id])
             refuse_used_up(replace(promotion, max_uses_total=None), 0, by_customer.get(promotion.id, 0))
     if used:
-        connection.execute(insert(PromotionUsageRow), [_usage(use, now) for use in used])
+        connection.execute(_RECORD, [_usage(use, now) for use in used])
 
 
 def recorded(connection: Connection, order_id: str) -> tuple[Usage, ...]:
@@ -59,16 +72,8 @@ def recorded(connection: Connection, order_id: str) -> tuple[Usage, ...]:
 
 def _count(connection: Connection, company_id: str, use: Usage, now: datetime) -> Promotion | None:
     """The promotion, with one use more and its row locked; None where its limit is reached or it is gone."""
-    open_still = or_(
-        PromotionRow.max_uses_total.is_(None), PromotionRow.current_uses < PromotionRow.max_uses_total
-    )
-    count = (
-        update(PromotionRow)
-        .where(PromotionRow.id == use.promotion_id, PromotionRow.company_id == company_id, open_still)
-        .values(current_uses=PromotionRow.current_uses + 1, updated_at=now)
-        .returning(PromotionRow.__table__)
-    )
-    row = connection.execute(count).mappings().one_or_none()
+    ids = {"promotion": use.promotion_id, "company": company_id, "moment": now}
+    row = connection.execute(_COUNT, ids).mappings().one_or_none()
     return None if row is None else promotion_of(row)
 
 
