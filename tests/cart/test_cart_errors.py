@@ -6,6 +6,11 @@ from cartctl.cart import errors
 from cartctl.cart.errors import CartError
 from cartctl.commands.cart.errors import translate_cart_error
 
+MORE: dict[type[CartError], dict[str, str]] = {  # what some errors need beside their message
+    errors.DiscountLost: {"promotion_code": "TEN", "total": "9.00"},
+    errors.TotalChanged: {"agreed": "10.00 USD", "total": "9.00 USD"},
+}
+
 
 def descendants(kind: type[CartError]) -> list[type[CartError]]:
     """Every error below another."""
@@ -21,8 +26,7 @@ def test_every_error_has_a_code_of_its_own() -> None:
 @pytest.mark.parametrize("kind", descendants(errors.RuleBroken))
 def test_a_broken_rule_is_a_refusal(kind: type[CartError]) -> None:
     """A rule that does not allow something ends a command with exit code 3."""
-    more = {"promotion_code": "TEN", "total": "9.00"} if kind is errors.DiscountLost else {}
-    error = translate_cart_error(kind("No.", hint="Do this.", **more))
+    error = translate_cart_error(kind("No.", hint="Do this.", **MORE.get(kind, {})))
     assert error is not None
     assert (error.exit_code, error.code, error.message, error.hint) == (3, kind.code, "No.", "Do this.")
 
