@@ -29,9 +29,10 @@ class CartGone(Check):
                 CheckResult(
                     STATS,
                     Verdict.PASS if absent else Verdict.FAIL,
-                    f"HTTP {response.status}" + ("" if absent else ": the version that serves has the cart"),
-                    "HTTP 404, as before the cart",
-                    "Take the code back to a version without the cart first; --run names the deployment that brought it.",
+                    f"HTTP {response.status}"
+                    + ("" if absent else ": the running version has cart endpoints"),
+                    "HTTP 404, as without the cart",
+                    "Roll the code back to a version without the cart first: cartctl rollback --run RUN",
                 ),
             )
         )

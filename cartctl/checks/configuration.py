@@ -19,7 +19,7 @@ DSNS = (("database", "dsn"), ("database", "state"))
 def judge_configuration(config: str | None, env: str | None) -> Checks:
     """Every environment of the file, or the one that is named.
 
-    Raises ConfigError when there is no such file or environment, or the file is no TOML. Read-only.
+    Raises ConfigError when file not found or environment, or the file is no TOML. Read-only.
     """
     source = find_source(config)
     if env is None and source is not None and source.environments:
@@ -61,7 +61,7 @@ def _missing(env: Environment) -> Iterator[CheckResult]:
             hint = (
                 f"Remove it, or deploy with --skip preflight.{'proof' if key == 'proved_on' else 'signoff'}."
             )
-            reason = "preflight cannot look it up yet and says unknown"
+            reason = "preflight cannot check it yet and reports unknown"
             yield CheckResult(f"{env.name} {key}", Verdict.WARN, observed=reason, hint=hint)
 
 

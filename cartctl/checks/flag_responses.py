@@ -13,7 +13,7 @@ from cartctl.inputs import MALFORMED, parse_json
 
 OK, NOT_FOUND = 200, 404
 SAMPLE = 12  # companies asked about
-HINT = "It answers GET with ?company=ID as the runbook rollout.md describes; set rollout.ask_path."
+HINT = "Set rollout.ask_path to the endpoint that the runbook rollout.md describes."
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class FlagResponses(Check):
     def judge(self, pulse: Pulse) -> Checks:
         """One result for the sample, when every replica agrees or at the end of the time. Read-only."""
         if not self._expected:
-            return Checks((self._without(Verdict.UNKNOWN, "there is no company to ask about"),))
+            return Checks((self._without(Verdict.UNKNOWN, "no companies to check"),))
         results: list[CheckResult] = []
 
         def agreed() -> bool:
@@ -59,7 +59,7 @@ class FlagResponses(Check):
             return results[0].verdict is not Verdict.FAIL
 
         with suppress(TimedOut):  # the last look says what is different
-            pulse.wait(agreed, self._timeout, what="The flags' arrival in every pod", every=0.1)
+            pulse.wait(agreed, self._timeout, what="The flags in every pod", every=0.1)
         return Checks.of(results)
 
     def _look(self) -> CheckResult:
@@ -78,10 +78,10 @@ class FlagResponses(Check):
         try:
             response = self._ask(pod, company)
         except ClusterUnreachable as error:
-            return self._failed(error.message, "an answer")
+            return self._failed(error.message, "a response")
         if response.status == NOT_FOUND:
             verdict = Verdict.WARN if self._optional else Verdict.UNKNOWN
-            return self._without(verdict, f"{pod.name} does not know {self._endpoint.path}")
+            return self._without(verdict, f"{pod.name} has no endpoint {self._endpoint.path}")
         if response.status != OK:
             return self._failed(f"HTTP {response.status} from {pod.name}{self._endpoint.path}", f"HTTP {OK}")
         flags = _flags(response)
@@ -98,11 +98,11 @@ class FlagResponses(Check):
         return self._cluster.ask(pod, f"{self._endpoint.path}?company={quote(company, safe='')}", headers)
 
     def _failed(self, observed: str, expected: str) -> CheckResult:
-        result = failed(observed, expected, "See what each company has with: cartctl flags eval --company ID")
+        result = failed(observed, expected, "See a company's flags: cartctl flags eval --company ID")
         return CheckResult(self.key, result.verdict, result.observed, result.expected, result.hint)
 
     def _without(self, verdict: Verdict, observed: str) -> CheckResult:
-        return CheckResult(self.key, verdict, observed, "an answer from every replica", HINT)
+        return CheckResult(self.key, verdict, observed, "a response from every replica", HINT)
 
 
 def _flags(response: Answer) -> Mapping[str, object]:

@@ -136,8 +136,8 @@ def judge_past(samples: Sequence[PastReading], past: Past) -> CheckResult:
     known = [one for one in samples if _is_number(one)]
     expected = f"at most {past.critical:.0%}"
     if not known:
-        why = f"no requests in {len(samples)} samples" if samples else "the source keeps no past"
-        return CheckResult("", Verdict.WARN, f"{why}: judged by what it says now", expected)
+        why = f"no requests in {len(samples)} samples" if samples else "the source has no history"
+        return CheckResult("", Verdict.WARN, f"{why}: the current value is used", expected)
     worst = max(one.value or 0.0 for one in known)
     lasted = max(_breaches(samples, past.critical), default=None)
     if lasted is None:

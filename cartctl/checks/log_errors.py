@@ -38,7 +38,7 @@ class LogErrors:
         except CartctlError as failed:
             self._unread = failed.message
             return
-        self._unread = "" if self._tail else "the environment does not say whose logs to read"
+        self._unread = "" if self._tail else "no logs are configured"
         for hit in self._tally.take(lines):
             self._last = hit if hit.pattern else self._last
 
@@ -58,4 +58,4 @@ class LogErrors:
         )
         observed += f"{self._last.pod} {cut(self._last.text, CUT)}"
         verdict = Verdict.WARN if summary.warned else Verdict.PASS
-        return CheckResult("logs", verdict, observed, expected, "Look at them: cartctl logs --follow")
+        return CheckResult("logs", verdict, observed, expected, "See: cartctl logs --follow")

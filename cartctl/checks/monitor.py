@@ -94,12 +94,12 @@ class Course:
                 metric,
                 Verdict.UNKNOWN,
                 observed=f"{last.verdict}: {last.detail}",
-                expected="a value that can be judged",
+                expected="a usable value",
                 hint="See cartctl monitor --check-queries.",
             )
         lasting = self._at - self._critical[metric] if metric in self._critical else -math.inf
         worst = self._worst[metric]
-        observed = f"{show(last)}, at worst {show(worst)} ({worst.verdict}) in {len(self._ticks)} looks"
+        observed = f"{show(last)}, peak {show(worst)} ({worst.verdict}), {len(self._ticks)} samples"
         if lasting > sustained:
             return CheckResult(
                 metric,

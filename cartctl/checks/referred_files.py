@@ -67,7 +67,7 @@ def _result(name: str, read: Reader) -> CheckResult:
         return CheckResult(name, Verdict.PASS, observed=read())
     except MissingInput as missing:
         return CheckResult(
-            name, Verdict.WARN, observed=missing.message, hint="Write it, or correct the path."
+            name, Verdict.WARN, observed=missing.message, hint="Create it, or correct the path."
         )
     except CartctlError as wrong:
         return CheckResult(name, Verdict.FAIL, observed=wrong.message, hint=wrong.hint)
@@ -76,9 +76,7 @@ def _result(name: str, read: Reader) -> CheckResult:
 def _report(name: str, path: Path) -> CheckResult:
     """A report is written by a later build, so that a missing one warns."""
     if not path.exists():
-        return CheckResult(
-            name, Verdict.WARN, observed=f"{path}: there is no such file yet", hint="Run the tests."
-        )
+        return CheckResult(name, Verdict.WARN, observed=f"{path}: file not found yet", hint="Run the tests.")
     try:
         return CheckResult(name, Verdict.PASS, observed=f"{path}: {read_report(path).ran} tests ran")
     except UnusableReportError as why:
@@ -87,14 +85,14 @@ def _report(name: str, path: Path) -> CheckResult:
 
 def _suite(path: Path) -> str:
     if not path.exists():
-        raise MissingInput("there is no such file", path=path)
+        raise MissingInput("file not found", path=path)
     return f"{path}: {len(load_suite(path).request)} requests"
 
 
 def _companies(env: Environment) -> str:
     settings = env.rollout.companies
     if settings is not None and settings.csv is not None and not settings.csv.exists():
-        raise MissingInput("there is no such file", path=settings.csv)
+        raise MissingInput("file not found", path=settings.csv)
     companies = read_companies(settings, Postgres(""))  # a file needs no database
     return f"{len(companies.ids)} companies, {len(companies.beta)} of them beta"
 
@@ -102,7 +100,7 @@ def _companies(env: Environment) -> str:
 def _flags(path: Path) -> str:
     text = FileFlags(path).read().text
     return (
-        f"{path}: written with the first change"
+        f"{path}: created with the first change"
         if text is None
         else f"{path}: {len(parse(text, str(path)))} keys"
     )
@@ -134,7 +132,7 @@ def _is_base64(fields: list[str]) -> bool:
 
 def _keys(path: Path, marks: tuple[str, ...]) -> str:
     if not any(line.startswith(marks) for _, line in _lines(path)):
-        raise InvalidInput(f"it holds no line that begins with {' or '.join(marks)}", path=path)
+        raise InvalidInput(f"it has no line that begins with {' or '.join(marks)}", path=path)
     return f"{path} can be read"
 
 

@@ -16,7 +16,7 @@ def running_images(cluster: Cluster, recorded: Mapping[str, Image]) -> Iterator[
     for name, image in recorded.items():
         deployment, _, container = name.partition(".")
         if deployment not in known:
-            raise UnknownDeployment(f"There is no deployment {deployment}.")
+            raise UnknownDeployment(f"Deployment {deployment} not found.")
         requested = known[deployment].images.get(container)
         if known[deployment].replicas == 0:
             result = _requested(requested, image)

@@ -98,7 +98,7 @@ def deploy(
     from cartctl.ports import Ports
 
     if sum((plan, resume, abandon is not None)) > 1:
-        raise UsageError("--plan, --resume and --abandon exclude each other.", hint="Give one of them.")
+        raise UsageError("--plan, --resume and --abandon exclude each other.", hint="Use one of them.")
     options: Options = ctx.obj
     requested = deploy_options.parse(
         images=image or (),

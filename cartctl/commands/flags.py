@@ -112,7 +112,7 @@ def undo_flags(ctx: typer.Context, why: Why = "", yes: Yes = False) -> None:
 
     options: Options = ctx.obj
     with Ports(options.environment()) as ports:
-        options.confirm(f"Put the last change of {ports.env.name}'s flags back?", yes=yes)
+        options.confirm(f"Revert the latest flag change in {ports.env.name}?", yes=yes)
         with options.view() as view:
             report = undo(ports, RolloutOptions(why), view)
     raise typer.Exit(report.exit_code if report else 0)

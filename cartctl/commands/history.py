@@ -66,7 +66,7 @@ def report(
     ):
         events = journals.replicated.events(run)
     if not events:
-        raise Refused(f"There is no run {run}.", hint="See: cartctl history")
+        raise Refused(f"Run {run} not found.", hint="See: cartctl history")
     options.show(told(events))
 
 

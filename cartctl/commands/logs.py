@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cartctl.commands.options import Options, Output
-from cartctl.errors import ConfigError, UsageError
+from cartctl.errors import ConfigError
 
 if TYPE_CHECKING:
     from cartctl.monitoring.logs import Hit, LogSummary
@@ -49,8 +49,8 @@ def logs(
         tail = ports.log_tail(since=seconds, selector=selector)
         if tail is None:
             raise ConfigError(
-                f"The environment {ports.env.name} does not say whose logs to read.",
-                hint='Set logs.selector, for example "app=payment-api", or logs.command, or give --selector.',
+                f"The environment {ports.env.name} has no logs configured.",
+                hint='Set logs.selector, for example "app=payment-api", or logs.command, or use --selector.',
             )
         tally, code = Tally(ports.env.logs.errors_per_minute), 0
         try:
@@ -77,9 +77,6 @@ def _tell(line: "Hit | LogSummary", options: Options) -> None:
 
 
 def _seconds(text: str) -> float:
-    from cartctl.config.values import parse_duration
+    from cartctl.config.values import duration_option
 
-    try:
-        return parse_duration(text).total_seconds()
-    except ValueError as wrong:
-        raise UsageError(f"--since {wrong}.", hint="For example --since 10m.") from wrong
+    return duration_option("--since", text).total_seconds()

@@ -57,7 +57,7 @@ def deploy(
     from cartctl.ports import Ports
 
     if plan and dry_run:
-        raise UsageError("--plan and --dry-run exclude each other.", hint="Give one of them.")
+        raise UsageError("--plan and --dry-run exclude each other.", hint="Use one of them.")
     options: Options = ctx.obj
     env = options.environment()
     pulse = Pulse()

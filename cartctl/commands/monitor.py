@@ -55,9 +55,11 @@ def monitor(
     from cartctl.ports import Ports
 
     if auto_abort and (once or check_queries):
-        raise UsageError("--auto-abort needs a watch.", hint="Leave --once and --check-queries out.")
+        raise UsageError(
+            "--auto-abort requires monitoring over time.", hint="Remove --once and --check-queries."
+        )
     if sum((for_ is not None, once, check_queries)) > 1:
-        raise UsageError("--for, --once and --check-queries exclude each other.", hint="Give one of them.")
+        raise UsageError("--for, --once and --check-queries exclude each other.", hint="Use one of them.")
     options: Options = ctx.obj
     duration = _duration(for_)
     pulse = Pulse()
@@ -74,12 +76,9 @@ def monitor(
 
 
 def _duration(text: str | None) -> timedelta | None:
-    from cartctl.config.values import parse_duration
+    from cartctl.config.values import duration_option
 
-    try:
-        return parse_duration(text) if text is not None else None
-    except ValueError as error:
-        raise UsageError(f"--for {error}.", hint="For example --for 30m.") from error
+    return duration_option("--for", text) if text is not None else None
 
 
 def _once(watch: "Watch", pulse: "Pulse", options: Options, settle: float) -> None:
@@ -133,7 +132,9 @@ def _watch(
     except TriggerFired as fired:
         if auto_abort:
             _abort(ports, fired.message, options)
-        raise CheckFailed(fired.message, hint="cartctl rollback --plan shows the way back.") from fired
+        raise CheckFailed(
+            fired.message, hint="See what a rollback would do: cartctl rollback --plan"
+        ) from fired
     _end(checks, options)
 
 
@@ -155,12 +156,10 @@ def _end(checks: "Checks", options: Options) -> None:
     detail = "; ".join(f"{bad.name}: {bad.observed}" for bad in checks.bad()) or "nothing was measured"
     if checks.verdict is Verdict.FAIL:
         raise CheckFailed(
-            f"Not as it should be: {detail}.", hint="cartctl rollback --plan shows the way back."
+            f"Monitoring failed: {detail}.", hint="See what a rollback would do: cartctl rollback --plan"
         )
     if checks.verdict is Verdict.UNKNOWN:
-        raise Inconclusive(
-            f"Not everything could be measured: {detail}.", hint="cartctl monitor --check-queries"
-        )
+        raise Inconclusive(f"Monitoring is inconclusive: {detail}.", hint="cartctl monitor --check-queries")
     for check in checks.checks:
         if check.verdict is Verdict.WARN:
             options.say(f"warning: {check.name}: {check.observed}")

@@ -109,16 +109,16 @@ class Options:
         if yes:
             return
         if not sys.stdin.isatty():
-            raise Refused("There is no terminal to ask on.", hint="Say --yes.")
+            raise Refused("Cannot prompt without a terminal.", hint="Use --yes.")
         if not typer.confirm(question, err=True):
             raise Refused("Not confirmed; nothing was changed.")
 
     def confirm_by_typing(self, question: str, name: str) -> None:
         """Ask for a name to be typed. Raises Refused for anything else, and without a terminal to ask on."""
         if not sys.stdin.isatty():
-            raise Refused("There is no terminal to ask on.", hint="Say --yes --allow-data-loss.")
+            raise Refused("Cannot prompt without a terminal.", hint="Use --yes --allow-data-loss.")
         if typer.prompt(f"{question} Type its name", err=True) != name:
-            raise Refused("That is not its name; nothing was changed.")
+            raise Refused("The name does not match; nothing was changed.")
 
     def view(self) -> "View":
         """What a run is watched with."""
@@ -164,7 +164,7 @@ class Options:
             if self.output is not Output.JSON:  # there the error is tried next
                 silence(sys.stdout)
             raise StepFailed(
-                f"The result cannot be written: {full.strerror}.", hint="Look at where stdout leads."
+                f"Cannot write the result: {full.strerror}.", hint="Check the destination of stdout."
             ) from full
 
 

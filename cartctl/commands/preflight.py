@@ -56,7 +56,7 @@ def preflight(
 
     options: Options = ctx.obj
     if skip and not reason:
-        raise UsageError("--skip needs a reason.", hint="--reason TEXT: why the check may be left out.")
+        raise UsageError("--skip requires --reason.", hint="Use --reason TEXT.")
     with (
         Ports(options.environment(), force_owned=force_owned) as ports,
         shown("preflight", quiet=options.quiet) as progress,

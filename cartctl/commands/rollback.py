@@ -75,7 +75,7 @@ def rollback(
     request = RollbackOptions(run, database, loss, keep_dependents, take_over, journal)
     if to_revision:
         if any((run, database, journal)):
-            raise UsageError("--to-revision goes alone.", hint="Leave out --run, --database and --journal.")
+            raise UsageError("--to-revision excludes --run, --database and --journal.", hint="Remove them.")
         return _to_revision(options, to_revision, plan=plan, yes=yes, force_owned=force_owned)
     with Ports(options.environment(), force_owned=force_owned) as ports:
         shown = preview_rollback(ports, request, only_shown=plan)
@@ -107,7 +107,7 @@ def _to_revision(options: Options, given: list[str], *, plan: bool, yes: bool, f
             options.show(shown)
             return options.guard_shown(shown.refuse_blocked)
         shown.refuse_blocked()
-        options.confirm(f"Put {', '.join(given)} back in {ports.env.name}?", yes=yes)
+        options.confirm(f"Revert {', '.join(given)} in {ports.env.name}?", yes=yes)
         with options.view() as view:
             report = roll_back_to(ports, revisions, view)
     raise typer.Exit(report.exit_code)

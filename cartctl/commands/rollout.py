@@ -62,8 +62,8 @@ def rollout_preview(ctx: typer.Context) -> None:
     options.show(shown)
     if shown.removed:
         raise CheckFailed(
-            f"{shown.removed} companies would lose what they have.",
-            hint="See who: cartctl rollout preview -o json",
+            f"{shown.removed} companies would lose the feature.",
+            hint="List them: cartctl rollout preview -o json",
         )
 
 
@@ -97,7 +97,7 @@ def start_rollout(
     options: Options = ctx.obj
     with Ports(options.environment()) as ports:
         options.confirm(
-            f"Start the rollout of {ports.env.name}, off for everybody but internal companies?", yes=yes
+            f"Start the rollout of {ports.env.name}, off for all but internal companies?", yes=yes
         )
         with options.view() as view:
             report = start(ports, date.date() if date else None, RolloutOptions(why), view)
@@ -138,9 +138,9 @@ def advance_rollout(
     from cartctl.ports import Ports
 
     if auto and (force or approved_by):
-        raise UsageError("--auto excludes --force and --approved-by.", hint="Give one of them.")
+        raise UsageError("--auto excludes --force and --approved-by.", hint="Use one of them.")
     if force and not why:
-        raise UsageError("--force needs a reason.", hint="Say --why; it is recorded.")
+        raise UsageError("--force requires --why.", hint="Use --why TEXT; it is recorded.")
     options: Options = ctx.obj
     with Ports(options.environment()) as ports:
         if auto:
@@ -205,7 +205,7 @@ def abort_rollout(ctx: typer.Context, why: Why = "", yes: Yes = False) -> None:
 
     options: Options = ctx.obj
     with Ports(options.environment()) as ports:
-        options.confirm(f"Take the feature of {ports.env.name} back to 0 %?", yes=yes)
+        options.confirm(f"Abort the rollout of {ports.env.name} and return to 0 %?", yes=yes)
         with options.view() as view:
             report = abort(ports, RolloutOptions(why), view, options.say)
     raise typer.Exit(report.exit_code)
@@ -237,9 +237,11 @@ def set_rollout(
     try:
         target = read_percent(percent)
     except ValueError as wrong:
-        raise UsageError(f"--percent {wrong}.", hint="For example: --percent 25") from wrong
+        raise UsageError(
+            f"Invalid percentage {percent!r} for --percent.", hint="Use a number from 0 to 100, such as 25."
+        ) from wrong
     with Ports(options.environment()) as ports:
-        options.confirm(f"Go to {target} % in {ports.env.name}, outside the schedule?", yes=yes)
+        options.confirm(f"Set {target} % in {ports.env.name}, outside the schedule?", yes=yes)
         with options.view() as view:
             report = set_percent(ports, target, RolloutOptions(why, force), view)
     raise typer.Exit(report.exit_code if report else 0)

@@ -145,17 +145,14 @@ def sandbox_load(
         cartctl sandbox load
         cartctl sandbox load --rps 100 --for 5m
     """
-    from cartctl.config.values import parse_duration
+    from cartctl.config.values import duration_option
     from cartctl.engine.pulse import Pulse
     from cartctl.engine.signals import interruptible
     from cartctl.render.progress import shown
     from cartctl.sandbox.load import load
 
     options: Options = ctx.obj
-    try:
-        seconds = parse_duration(duration).total_seconds()
-    except ValueError as wrong:
-        raise UsageError(f"--for {wrong}.", hint="For example: --for 90s") from wrong
+    seconds = duration_option("--for", duration).total_seconds()
     with shown("load", quiet=options.quiet, no_color=options.no_color) as progress:
         pulse = Pulse(progress=progress)
         with interruptible(pulse):
@@ -171,7 +168,7 @@ def _name(options: Options, name: str) -> str:
         return name or "default"
     if name and name != other:
         raise UsageError(
-            f"--name {name} and --env {options.env} are two sandboxes.", hint="Give one of them."
+            f"--name {name} and --env {options.env} name different sandboxes.", hint="Use one of them."
         )
     return other
 

@@ -48,7 +48,9 @@ def smoke(
 
     options: Options = ctx.obj
     if url is not None and not url.startswith(("http://", "https://")):
-        raise UsageError(f"{url!r} is no web address.", hint="--url begins with http:// or https://.")
+        raise UsageError(
+            f"Invalid URL {url!r} for --url.", hint="Use a URL that begins with http:// or https://."
+        )
     with Ports(options.environment()) as ports:
         http = ports.env.http
         timeout, verify = http.timeout.total_seconds(), http.verify_tls

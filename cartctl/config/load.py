@@ -116,7 +116,7 @@ def choose(config: str | None, env: str | None) -> tuple[Source, str, str]:
         return _sandbox_source(sandbox or "default"), SANDBOX, name
     if source is None:
         raise ConfigError(
-            f"There is no {FILE_NAME} here or above, so there is no environment {name!r}.",
+            f"No {FILE_NAME} in this directory or above; environment {name!r} not found.",
             hint="Name the file with --config, write one with cartctl config init, or use --env sandbox.",
         )
     raise _unknown(source, name)
@@ -148,13 +148,14 @@ def _unknown(source: Source, name: str) -> ConfigError:
 def _sandbox_source(sandbox: str) -> Source:
     if not _SANDBOX_NAME.fullmatch(sandbox):
         raise ConfigError(
-            f"{sandbox!r} is no sandbox name.", hint="Small letters, digits, dashes and underscores."
+            f"Invalid sandbox name {sandbox!r}.",
+            hint="Use lower-case letters, digits, dashes and underscores.",
         )
     path = sandbox_directory(sandbox) / FILE_NAME
     name = "" if sandbox == "default" else f" --name {sandbox}"
     if not path.is_file():
         raise ConfigError(
-            "The sandbox is not up: it has no configuration yet.", hint=f"cartctl sandbox up{name}"
+            "The sandbox is not running: it has no configuration yet.", hint=f"cartctl sandbox up{name}"
         )
     source = read(path)
     if SANDBOX not in source.environments:

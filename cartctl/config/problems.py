@@ -17,7 +17,7 @@ from cartctl.errors import ConfigError
 _REFERENCE = "must be a reference: { env = … }, { file = … } or { keyring = … }"
 _EXPECTED = {
     "missing": "is missing",
-    "string_type": "must be a text in quotes",
+    "string_type": "must be a string in quotes",
     "int_type": "must be a whole number",
     "int_parsing": "must be a whole number",
     "int_from_float": "must be a whole number",
@@ -113,7 +113,7 @@ def _typed(kind: str, detail: Any, path: KeyPath) -> str:
         return message
     if kind == "string_type" and isinstance(detail["input"], dict):
         inner = ".".join((path[-1], *list(detail["input"])[:1]))
-        return f"must be a text; a key with a dot in it stands in quotes: {dotted((inner,))}"
+        return f"must be a string; quote a key that contains a dot: {dotted((inner,))}"
     return f"{message}, not {_shown(detail['input'])}"
 
 

@@ -65,7 +65,7 @@ def _arguments(environment: Environment) -> Iterator[Problem]:
             yield Problem(
                 path,
                 "holds a password or token, which the process list would show",
-                hint="Hand it over in the table `environment` beside it, as a reference.",
+                hint="Pass it in the table `environment` next to it, as a reference.",
             )
 
 
@@ -104,7 +104,7 @@ def _durations(environment: Environment) -> Iterator[Problem]:
             and value <= timedelta(0)
             and path not in {("monitor", "cooldown"), ("monitor", "for")}
         ):
-            yield Problem(path, "must be longer than nothing")
+            yield Problem(path, "must be longer than 0 s")
     monitor = environment.monitor
     if timedelta(0) < monitor.for_ < monitor.every:
         message = f"is shorter than one interval: `for` is {format_duration(monitor.for_)}, `every` {format_duration(monitor.every)}"
@@ -117,7 +117,9 @@ def _window(environment: Environment) -> Iterator[Problem]:
         return
     zoned = [key for key, at in (("from", window.from_), ("to", window.to)) if at.tzinfo]
     for key in zoned:
-        yield Problem(("window", key), "has a time zone of its own", hint="Name it in `zone`, for both.")
+        yield Problem(
+            ("window", key), "must not have a time zone of its own", hint="Name it in `zone`, for both."
+        )
     if not zoned and window.from_ >= window.to:
         yield Problem(
             ("window",),
@@ -130,7 +132,9 @@ def _zone(path: KeyPath, zone: str) -> Iterator[Problem]:
     try:
         ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        yield Problem(path, f"is no time zone: {quoted(zone)}", hint='For example "UTC" or "Europe/Berlin".')
+        yield Problem(
+            path, f"is not a known time zone: {quoted(zone)}", hint='For example "UTC" or "Europe/Berlin".'
+        )
 
 
 def _cluster(environment: Environment) -> Iterator[Problem]:
@@ -138,14 +142,14 @@ def _cluster(environment: Environment) -> Iterator[Problem]:
     if not _LABEL.fullmatch(cluster.namespace):
         yield Problem(
             ("cluster", "namespace"),
-            f"is no namespace: {quoted(cluster.namespace)}",
-            hint="Small letters, digits and dashes.",
+            f"is not a valid namespace: {quoted(cluster.namespace)}",
+            hint="Use lower-case letters, digits and dashes.",
         )
     if cluster.context is not None and not cluster.context.strip():
         yield Problem(
             ("cluster", "context"),
             "is empty",
-            hint="Name a context of kubectl config get-contexts, or leave it out.",
+            hint="Name a context listed by kubectl config get-contexts, or remove the key.",
         )
     if cluster.kind == "sandbox" and cluster.control is None:
         yield Problem(("cluster", "control"), "is missing", hint="cartctl sandbox up writes this file.")
@@ -154,7 +158,7 @@ def _cluster(environment: Environment) -> Iterator[Problem]:
             yield Problem(
                 ("cluster", "prewarm", name),
                 f"must be at least 0, not {more}",
-                hint="It is the number of replicas more.",
+                hint="It is the number of additional replicas.",
             )
 
 
@@ -173,15 +177,15 @@ def _images(environment: Environment) -> Iterator[Problem]:
             if not _IMAGE.fullmatch(image):
                 yield Problem(
                     path,
-                    f"is no image: {quoted(image)}",
+                    f"is not a valid image: {quoted(image)}",
                     hint="For example acme/api:2.0.0 or acme/api@sha256:….",
                 )
     for (one, ones), (other, others) in combinations(groups.items(), 2):
         for key in ones.keys() & others.keys():
             yield Problem(
                 ("release", other, key),
-                f"stands in `release.{one}` too",
-                hint="Each container is released once.",
+                f"is also in `release.{one}`",
+                hint="A container belongs to one group.",
             )
 
 
@@ -218,16 +222,14 @@ def _address(path: KeyPath, url: str) -> Iterator[Problem]:
     elif not valid:
         yield Problem(
             path,
-            f"is no web address: {quoted(url)}",
-            hint="It begins with http:// or https:// and names a host.",
+            f"is not a valid URL: {quoted(url)}",
+            hint="Use http:// or https:// and a host name.",
         )
 
 
 def _logs(environment: Environment) -> Iterator[Problem]:
     if environment.logs.selector and environment.logs.command:
-        yield Problem(
-            ("logs", "command"), "stands beside `logs.selector`", hint="Say one of them: whose logs are read."
-        )
+        yield Problem(("logs", "command"), "excludes `logs.selector`", hint="Set only one of them.")
 
 
 def _rollout(environment: Environment) -> Iterator[Problem]:
@@ -240,7 +242,7 @@ def _rollout(environment: Environment) -> Iterator[Problem]:
     if calendar.from_ >= calendar.to:
         yield Problem(("rollout", "calendar"), "must begin before it ends, on one day")
     if not calendar.days:
-        yield Problem(("rollout", "calendar", "days"), "names no day, so that no stage would ever be entered")
+        yield Problem(("rollout", "calendar", "days"), "names no day, so no stage would ever begin")
     yield from _zone(("rollout", "calendar", "zone"), calendar.zone)
     companies = rollout.companies
     if companies is not None and (companies.sql is None) == (companies.csv is None):

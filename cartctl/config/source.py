@@ -78,7 +78,7 @@ def read(path: Path) -> Source:
         document = parse_toml(text)
     except MissingInput as missing:
         raise ConfigError(
-            f"There is no file {shown(path)}.", hint="Check --config, or write one with cartctl config init."
+            f"File not found: {shown(path)}.", hint="Check --config, or write one with cartctl config init."
         ) from missing
     except InvalidInput as wrong:
         raise ConfigError(f"{shown(path)}: {wrong.reason}.", hint=wrong.hint or _HINT) from wrong
@@ -126,7 +126,7 @@ def _check_top_level(source: Source) -> None:
             raise ConfigError(
                 f"{source.at((key,))}: `{dotted((key,))}` is not a known key"
                 + (f"; did you mean `{meant}`?" if meant else "."),
-                hint="At the top stand default_env, [defaults] and [env.NAME]; settings belong under an environment.",
+                hint="The top level has default_env, [defaults] and [env.NAME]; settings belong under an environment.",
             )
         expected = str if key == "default_env" else dict
         if not isinstance(value, expected):

@@ -35,5 +35,5 @@ def write_starter(path: Path, *, force: bool) -> None:
         raise Refused(f"{shown(path)} exists already.", hint="Use --force to overwrite it.") from there
     except OSError as wrong:
         raise ConfigError(
-            f"{shown(path)} cannot be written: {wrong.strerror}.", hint="Choose another place with --config."
+            f"{shown(path)} cannot be written: {wrong.strerror}.", hint="Choose another path with --config."
         ) from wrong

@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from cartctl.deadline import DeadlineExceeded, within
-from cartctl.errors import ConfigError
+from cartctl.errors import ConfigError, UsageError
 from cartctl.inputs import MissingInput, read_text
 from cartctl.redaction import redact, register, register_address
 from cartctl.redaction.parts import credentials_of
@@ -46,12 +46,22 @@ def parse_duration(text: str) -> timedelta:
     parts = _DURATION.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ValueError(
-            f"is no duration: {quoted(text)}; write a number and a unit ({', '.join(_UNITS)}), for example 90s or 1h30m"
+            f"is not a valid duration: {quoted(text)}; use a number and a unit ({', '.join(_UNITS)}), such as 90s or 1h30m"
         )
     try:
         return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
     except OverflowError as endless:
-        raise ValueError(f"is longer than any duration: {quoted(text)}") from endless
+        raise ValueError(f"is too long a duration: {quoted(text)}") from endless
+
+
+def duration_option(option: str, text: str) -> timedelta:
+    """The duration given to a command-line option. Raises UsageError."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise UsageError(
+            f"Invalid duration {quoted(text)} for {option}.", hint="Use a number and a unit, such as 30m."
+        ) from error
 
 
 def format_duration(value: timedelta) -> str:
@@ -83,7 +93,7 @@ def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
     try:
         path = path.expanduser()
     except RuntimeError as unknown:
-        raise ValueError(f"names the home directory of nobody: {quoted(str(path))}") from unknown
+        raise ValueError(f"names the home directory of an unknown user: {quoted(str(path))}") from unknown
     return path if directory is None else Path(directory) / path
 
 
@@ -105,7 +115,7 @@ class Secret(BaseModel):
     )
     file: LocalPath | None = Field(
         default=None,
-        description="File that holds it; blanks around it are ignored.",
+        description="File that contains it; surrounding white space is ignored.",
         examples=["secrets/token"],
     )
     keyring: str | None = Field(
@@ -115,7 +125,7 @@ class Secret(BaseModel):
     )
     literal: str | None = Field(
         default=None,
-        description="The value itself, as a text would give it; refused in a protected environment.",
+        description="The value itself, like a plain string; refused in a protected environment.",
         examples=["postgresql://localhost/shop"],
     )
 
@@ -211,7 +221,7 @@ def _from_keyring(entry: str) -> str | None:
         secret: str | None = within(KEYRING_SECONDS, lambda _: keyring.get_password(service, user))
     except (DeadlineExceeded, keyring.errors.KeyringError) as error:
         raise ConfigError(
-            f"The keyring does not give the entry {entry}: {str(error) or 'it waits for something'}.",
+            f"Cannot read the keyring entry {entry}: {str(error) or 'it did not respond'}.",
             hint="Unlock it, or use { env = … } or { file = … }.",
         ) from error
     return secret

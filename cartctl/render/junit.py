@@ -23,7 +23,7 @@ def write_junit(checks: Checks, path: Path, *, name: str) -> None:
     for check in checks.checks:
         suite.add_testcase(_case(check, name))
     if not checks.checks:
-        suite.add_testcase(_case(CheckResult("nothing", Verdict.UNKNOWN, "nothing could be looked at"), name))
+        suite.add_testcase(_case(CheckResult("nothing", Verdict.UNKNOWN, "nothing could be checked"), name))
     report = JUnitXml("cartctl")
     report.add_testsuite(suite)
     report.update_statistics()  # type: ignore[no-untyped-call]
@@ -31,8 +31,8 @@ def write_junit(checks: Checks, path: Path, *, name: str) -> None:
         report.write(str(path), pretty=True)
     except OSError as error:
         raise UsageError(
-            f"The report {path} cannot be written: {error.strerror}.",
-            hint="Give --junit a file in a folder that exists.",
+            f"Cannot write the report {path}: {error.strerror}.",
+            hint="Set --junit to a file in an existing directory.",
         ) from error
 
 

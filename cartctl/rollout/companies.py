@@ -50,7 +50,7 @@ def read_companies(settings: Settings | None, database: Postgres) -> Companies:
     companies = checked(rows, settings.beta)
     if not companies.ids:
         place = settings.csv or "The query rollout.companies.sql"
-        raise Refused(f"{place} gives no companies; nothing was changed.", hint="Look at rollout.companies.")
+        raise Refused(f"{place} returns no companies; nothing was changed.", hint="Check rollout.companies.")
     return companies
 
 
@@ -59,7 +59,7 @@ def checked(rows: Iterable[Sequence[Any]], beta: Sequence[str] = ()) -> Companie
     ids: list[str] = []
     marked: set[str] = set()
     wrong: dict[str, list[str]] = {
-        "is no text": [],
+        "is not text": [],
         "is empty": [],
         "has blanks around it": [],
         "is beta or not": [],
@@ -75,14 +75,14 @@ def checked(rows: Iterable[Sequence[Any]], beta: Sequence[str] = ()) -> Companie
             ids.append(one)
             marked |= {one} if mark else set()
     _refuse(wrong)
-    _refuse({"stands there twice": [one for one, count in Counter(ids).items() if count > 1]})
-    _refuse({"is named in rollout.companies.beta and unknown": sorted(set(beta) - set(ids))})
+    _refuse({"is a duplicate": [one for one, count in Counter(ids).items() if count > 1]})
+    _refuse({"is in rollout.companies.beta but is not a company": sorted(set(beta) - set(ids))})
     return Companies(tuple(ids), frozenset(beta) if beta else frozenset(marked))
 
 
 def _problem(one: Any) -> str:
     if not isinstance(one, str):
-        return "is empty" if one is None else "is no text"
+        return "is empty" if one is None else "is not text"
     if not one.strip():
         return "is empty"
     return "has blanks around it" if one != one.strip() else ""
@@ -94,7 +94,7 @@ def _refuse(wrong: dict[str, list[str]]) -> None:
         if names:
             more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
             what = (
-                "it is not said whether a company is beta"
+                "the beta column is neither true nor false"
                 if problem == "is beta or not"
                 else f"an id {problem}"
             )
@@ -129,7 +129,7 @@ def _from_file(path: Path) -> Iterator[tuple[Any, ...]]:
     except csv.Error as broken:
         raise ConfigError(
             f"{path}: not valid CSV, near line {lines.line_num}: {broken}.",
-            hint="An id with a comma or a quote stands in quotes.",
+            hint="Quote an ID that contains a comma or a quote.",
         ) from broken
 
 

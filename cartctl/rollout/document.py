@@ -167,15 +167,15 @@ def parse(text: str | None, place: str) -> dict[str, Any]:
     except InvalidInput as broken:
         raise BrokenDocument(
             f"{place}: {broken.reason}.",
-            hint="Put the flags' document right first; nothing was written over it.",
+            hint="Correct the flags document first; it was not overwritten.",
         ) from broken
     parts = (
         [document.get("flags", {}), document.get("$evaluators", {})] if isinstance(document, dict) else [None]
     )
     if not all(isinstance(part, dict) for part in parts):
         raise BrokenDocument(
-            f"{place} is no document of flags: its flags are no object.",
-            hint='It has the form {"flags": {"NAME": {…}}}.',
+            f"{place} is not a flags document: `flags` is not an object.",
+            hint='The expected form is {"flags": {"NAME": {…}}}.',
         )
     parsed: dict[str, Any] = document
     return parsed
@@ -219,7 +219,7 @@ def write(document: Mapping[str, Any], place: str) -> str:
     size = len(text.encode())
     if size > LARGEST:
         raise StepFailed(
-            f"The document of flags would have {size / LARGEST:.1f} MiB; {place} holds 1 MiB.",
+            f"The flags document would have {size / LARGEST:.1f} MiB; the limit of {place} is 1 MiB.",
             hint='Set rollout.companies.allocation = "fractional", which needs no list.',
         )
     return text

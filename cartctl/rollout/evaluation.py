@@ -45,8 +45,8 @@ class Evaluation:
             self._core.set_flags(json.dumps(document))
         except _WRONG as wrong:
             raise NotEvaluated(
-                f"The flags' document is not understood by the flags' library: {str(wrong) or 'a flag has no variants'}.",
-                hint="Put the document right first; nothing was written over it.",
+                f"The flags library cannot parse the flags document: {str(wrong) or 'a flag has no variants'}.",
+                hint="Correct the document first; it was not overwritten.",
             ) from wrong
 
     def on(self, flag: str, company: str) -> bool:
@@ -59,7 +59,7 @@ class Evaluation:
             return False
         except _WRONG as wrong:
             raise NotEvaluated(
-                f"{flag} cannot be evaluated: {wrong}.", hint="Put the flag right first: cartctl flags list"
+                f"{flag} cannot be evaluated: {wrong}.", hint="Correct the flag first: cartctl flags list"
             ) from wrong
 
     def reason(self, flag: str, company: str) -> str:
@@ -125,7 +125,7 @@ class Buckets:
 def _asked(bucket: Any) -> int:
     if not isinstance(bucket, int):
         raise NotEvaluated(
-            f"The flags' library answered {bucket!r} where a tenth was asked for.",
-            hint="Another version of openfeature-flagd-core is needed.",
+            f"The flags library returned {bucket!r}; a bucket number was expected.",
+            hint="Install the version of openfeature-flagd-core that cartctl was released with.",
         )
     return bucket

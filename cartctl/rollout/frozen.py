@@ -65,7 +65,7 @@ def refuse_other_library() -> None:
     other = [one for one, bucket in table().items() if buckets.bucket(one) != bucket]
     if other:
         raise BucketingChanged(
-            f"The flags' library puts {len(other)} of {len(table())} known ids into other buckets, for example {other[0]!r}.",
+            f"The flags library puts {len(other)} of {len(table())} known IDs into different buckets, for example {other[0]!r}.",
             hint="Install the version of openfeature-flagd-core that cartctl was released with.",
         )
 
@@ -78,9 +78,9 @@ def refuse_changed(recorded: Mapping[str, Any], seed: str) -> None:
     if changed:
         name = "seed" if "seed" in changed else changed[0]
         change = (
-            f"was {recorded.get(name)!r}, is {now[name]!r}" if name != "table" else "is evaluated otherwise"
+            f"was {recorded.get(name)!r}, is {now[name]!r}" if name != "table" else "is evaluated differently"
         )
         raise BucketingChanged(
-            f"The rollout cannot go on: its {name.replace('_', ' ')} {change}.",
-            hint="Put it back as it was: companies would lose what they have.",
+            f"The rollout cannot continue: its {name.replace('_', ' ')} {change}.",
+            hint="Restore the previous value: otherwise companies would lose the feature.",
         )

@@ -52,13 +52,13 @@ def judge_conversion(by_company: dict[str, Conversion], on: frozenset[str], gate
     """
     ours = total(one for company, one in by_company.items() if company in on)
     others = total(one for company, one in by_company.items() if company not in on)
-    comparison = f"{ours} of companies that are on, {others} of the others"
+    comparison = f"{ours} of companies that are on, {others} of the other companies"
     expected = f"at most {gate.conversion_drop:.0%} below the others, over {gate.minimum_carts} carts each"
     if min(ours.carts, others.carts) < gate.minimum_carts:
         verdict = Verdict.UNKNOWN if gate.conversion_required else Verdict.WARN
         return CheckResult("conversion", verdict, f"not enough data: {comparison}", expected)
     allowed = 1 - Fraction(str(gate.conversion_drop))  # a tenth below is a tenth, not a bit more or less
     if Fraction(ours.bought, ours.carts) < Fraction(others.bought, others.carts) * allowed:
-        hint = "Look into it, then: cartctl rollout hold, or cartctl rollout abort"
+        hint = "Investigate, then: cartctl rollout hold, or cartctl rollout abort"
         return CheckResult("conversion", Verdict.FAIL, comparison, expected, hint)
     return CheckResult("conversion", Verdict.PASS, comparison, expected)

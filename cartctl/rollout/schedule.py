@@ -96,7 +96,7 @@ class Schedule:
         if standing.aborted:
             return "the rollout was aborted"
         if standing.stage + 1 >= len(self.stages):
-            return "every stage has been entered"
+            return "every stage is complete"
         return "" if standing.held is None else f"it is on hold: {standing.held}"
 
     def _waits(self, standing: Standing, now: datetime) -> str:
@@ -107,14 +107,14 @@ class Schedule:
         if today < (opens := self.start + timedelta(days=coming.first)):
             return f"{coming.name} is due on {opens}"
         if today < (stood := self.stood(standing)):
-            return f"{self.stages[standing.stage].name} must stand until {stood}"
+            return f"{self.stages[standing.stage].name} must last until {stood}"
         return self.closed(now)
 
     def _shut(self, day: date) -> str:
         if day in self.frozen:
             return f"{day} is a freeze day"
         if WEEKDAYS[day.weekday()] not in self.calendar.days:
-            return f"{day} is a {WEEKDAYS[day.weekday()]}, on which no stage is entered"
+            return f"{day} is a {WEEKDAYS[day.weekday()]}, on which no stage begins"
         return ""
 
 

@@ -102,7 +102,7 @@ def checked_directory(name: str) -> Path:
     """The directory of the sandbox `name`. Raises UsageError for a name that cannot be one."""
     if not NAME.fullmatch(name):
         raise UsageError(
-            f"{name!r} is not a valid sandbox name.",
+            f"Invalid sandbox name {name!r}.",
             hint="Use lower-case letters, digits and dashes, at most 40.",
         )
     return sandbox_directory(name).resolve()

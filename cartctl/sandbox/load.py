@@ -165,7 +165,7 @@ def _places(name: str) -> _Places:
     status = read_status(name)
     if not status.api_url or not status.dashboard_url:
         raise ConfigError(
-            f"The sandbox {name} does not run.", hint=f"Start it with: cartctl sandbox up --name {name}"
+            f"The sandbox {name} is not running.", hint=f"Start it with: cartctl sandbox up --name {name}"
         )
     token = Layout(checked_directory(name)).token.read_text(encoding="utf-8").strip()
     version = str(Http(status.api_url).get("/health").json()["version"])

@@ -135,5 +135,5 @@ def _within(seconds: float, ask: Callable[[], T | None], otherwise: str, layout:
         if result is not None:
             return result
         if time.monotonic() > deadline:
-            raise StepFailed(f"{otherwise} after {seconds:g} s.", hint=f"Look at the files in {layout.logs}.")
+            raise StepFailed(f"{otherwise} after {seconds:g} s.", hint=f"See the logs in {layout.logs}.")
         time.sleep(0.05)

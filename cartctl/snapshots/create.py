@@ -115,7 +115,7 @@ def _require_room(store: Store, size: int) -> None:
     if free < size:
         raise Refused(
             f"No room for a snapshot: it takes up to {_megabytes(size)}, {place} has {_megabytes(free)} free.",
-            hint="Make room there, or set database.snapshots.url to a larger disk.",
+            hint="Free disk space there, or set database.snapshots.url to a larger disk.",
         )
 
 

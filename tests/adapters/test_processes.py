@@ -62,7 +62,7 @@ def test_an_image_may_be_named_by_its_digest(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("deployment", "images", "told"),
     (
-        ("payment-api", {"api": "9.9.9"}, "There is no image 9.9.9"),
+        ("payment-api", {"api": "9.9.9"}, "Unknown image 9.9.9"),
         ("payment-api", {"sidecar": "2.0.0"}, "no container sidecar"),
         ("checkout", {"api": "2.0.0"}, "no deployment checkout"),
     ),
@@ -207,6 +207,6 @@ def test_an_image_that_is_gone_is_told(sandbox: Sandbox) -> None:
     kept["specs"]["job-worker"]["images"] = {"worker": "0.9.0"}
     sandbox.layout.state.write_text(json.dumps(kept), encoding="utf-8")
     assert up("default", lambda _: None).state == "degraded"
-    assert sandbox.cluster.deployments()["job-worker"].failure == "ErrImagePull: there is no image 0.9.0"
+    assert sandbox.cluster.deployments()["job-worker"].failure == "ErrImagePull: image 0.9.0 not found"
     sandbox.cluster.set_images("job-worker", {"worker": "1.0.0"}, cause="test")
     wait_for(sandbox.settled)

@@ -243,5 +243,5 @@ def test_junit_of_nothing_is_an_error(tmp_path: Path) -> None:
 
 def test_junit_into_nowhere_is_a_usage_error(tmp_path: Path) -> None:
     """A folder that does not exist is one sentence."""
-    with pytest.raises(UsageError, match="cannot be written"):
+    with pytest.raises(UsageError, match="Cannot write the report"):
         write_junit(Checks(), tmp_path / "none" / "j.xml", name="smoke")

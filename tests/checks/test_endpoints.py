@@ -324,7 +324,7 @@ def test_values_that_never_stand_still_are_unknown(make: Callable[[int], World])
     world.service.before_answer = meanwhile
     result = world.judge(patience=0.4)[STATS]
     assert result.verdict is Verdict.UNKNOWN
-    assert "changed during every look" in str(result.observed)
+    assert "changed during every attempt" in str(result.observed)
 
 
 def test_without_a_database_only_the_shape_is_judged(make: Callable[[int], World]) -> None:

@@ -60,7 +60,7 @@ def test_logs_that_cannot_be_read_warn_until_they_can() -> None:
     assert judged(Told(None)) == (Verdict.WARN, "not read: The API server does not answer.")
     assert judged(Told(None, []), 2)[0] is Verdict.PASS
     verdict, told = judged(None)
-    assert (verdict, "does not say whose logs" in told) == (Verdict.WARN, True)
+    assert (verdict, "no logs are configured" in told) == (Verdict.WARN, True)
 
 
 def test_logs_are_read_no_more_often_than_needed() -> None:

@@ -121,7 +121,7 @@ def test_the_worst_value_is_told() -> None:
             )
         )
     [result] = course.judge(5).checks
-    assert "700 ms, at worst 900 ms" in str(result.observed)
+    assert "700 ms, peak 900 ms" in str(result.observed)
 
 
 def test_a_critical_value_that_went_warns() -> None:

@@ -85,7 +85,7 @@ def test_a_bad_file_is_named_with_its_key(write: Write, text: str, told: str) ->
 
 def test_a_missing_a_huge_and_a_binary_file_are_refused(tmp_path: Path) -> None:
     """No traceback for what is no suite at all."""
-    with pytest.raises(ConfigError, match="no such file"):
+    with pytest.raises(ConfigError, match="file not found"):
         load_suite(tmp_path / "none.toml")
     huge = tmp_path / "huge.toml"
     huge.write_bytes(b"#" * (2 * 1024 * 1024))
@@ -120,8 +120,8 @@ def test_a_right_answer_passes(write: Write) -> None:
         ("json = { a = 1 }\n", Reply({"a": 2}), "a is 2, not 1"),
         ("json = { a = 1 }\n", Reply({"a": True}), "a is True"),
         ("json = { a = 1 }\n", Reply({}), "no a"),
-        ('shape = { a = "number" }\n', Reply({"a": True}), "a is no number"),
-        ('shape = { "" = "array" }\n', Reply({}), "is no array"),
+        ('shape = { a = "number" }\n', Reply({"a": True}), "a is not of type number"),
+        ('shape = { "" = "array" }\n', Reply({}), "is not of type array"),
         ('shape = { "0.a" = "string" }\n', Reply([]), "no 0.a"),
         ('contains = "hat"\n', Reply("shoes"), "shoes"),
         ("json = { a = 1 }\n", Reply("<html>"), "no JSON"),
@@ -188,6 +188,6 @@ def test_a_page_without_a_dashboard_is_unknown(write: Write) -> None:
 
 def test_an_unknown_suite_is_a_usage_error(write: Write) -> None:
     """The known ones are named."""
-    with pytest.raises(UsageError, match="no suite 'other'") as caught:
+    with pytest.raises(UsageError, match="Unknown suite 'other'") as caught:
         run(write(REQUEST), lambda _: Reply(), only="other")
     assert "own" in caught.value.hint

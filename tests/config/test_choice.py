@@ -104,19 +104,19 @@ def test_a_sandbox_that_is_not_up_says_how(env: str | None, hint: str) -> None:
 
 def test_a_sandbox_name_is_no_path() -> None:
     """A sandbox's name never leads out of the state directory."""
-    assert "no sandbox name" in refusal(None, "sandbox:../../etc").message
+    assert "Invalid sandbox name" in refusal(None, "sandbox:../../etc").message
 
 
 def test_an_environment_without_a_file_names_the_ways(directory: Path) -> None:
     """Asking for production where there is no file is told so."""
     error = refusal(None, "production")
-    assert "no cartctl.toml here or above" in error.message
+    assert "No cartctl.toml in this directory or above" in error.message
     assert "--config" in error.hint
 
 
 def test_a_named_file_must_exist() -> None:
     """`--config` never falls back to another file."""
-    assert refusal("nowhere.toml", None).message == "There is no file nowhere.toml."
+    assert refusal("nowhere.toml", None).message == "File not found: nowhere.toml."
 
 
 @pytest.mark.parametrize(

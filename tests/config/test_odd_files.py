@@ -49,7 +49,7 @@ def test_a_byte_order_mark_and_windows_line_ends_are_accepted(tmp_path: Path) ->
         ("[env.dev.release.api]\n" + "\n".join(f"'d{i}.c' = 'x'" for i in range(6_000)), "valid"),
         ("\n".join(f"[env.dev.x{i}]" for i in range(6_000)), "not a known key"),
         ("'" + "k" * 900_000 + "' = 1", "not a known key"),
-        ("[env.dev.release.api]\n'" + "k" * 900_000 + "' = 1", "must be a text"),
+        ("[env.dev.release.api]\n'" + "k" * 900_000 + "' = 1", "must be a string"),
     ),
     ids=("nested", "parts", "deep tables", "many keys", "many tables", "long key", "long value's key"),
 )

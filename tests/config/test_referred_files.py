@@ -110,7 +110,7 @@ def test_a_file_that_is_missing_warns(files: Path, name: str) -> None:
     (files / name).unlink()
     code, found = check()
     assert (code, found[f"dev {KEYS[name]}"]["verdict"]) == (0, "warn")
-    assert "no such file" in found[f"dev {KEYS[name]}"]["observed"]
+    assert "file not found" in found[f"dev {KEYS[name]}"]["observed"]
 
 
 def test_the_starters_production_says_exactly_what_is_missing(

@@ -13,7 +13,7 @@ WRONG = [
     ('[env.dev.monitor]\nevry = "1s"\n', "cartctl.toml:9: `env.dev.monitor.evry` is not a known key; did you mean `every`?"),
     ('[defaults.monitor]\nevry = "1s"\n', "cartctl.toml:9: `defaults.monitor.evry` is not a known key; did you mean `every`?"),
     ("[env.dev]\nname = 'x'\n", "cartctl.toml:9: `env.dev.name` is not a known key."),
-    ('[env.dev.monitor]\nevery = "1x"\n', "`env.dev.monitor.every` is no duration: '1x'"),
+    ('[env.dev.monitor]\nevery = "1x"\n', "`env.dev.monitor.every` is not a valid duration: '1x'"),
     ("[env.dev.monitor]\nevery = 15\n", '`env.dev.monitor.every` has no unit: write "15s" or "15m"'),
     ("[env.dev.monitor]\nminimum_requests = -1\n", "must be at least 0, not -1"),
     ('[env.dev.monitor]\nminimum_requests = "many"\n', "must be a whole number, not 'many'"),
@@ -28,17 +28,17 @@ WRONG = [
     ("[env.dev.thresholds.db_connections]\nwarning = 80\ncritical = 95\n", "must be a share above 0 and up to 1, not 80"),
     ('[env.dev.window]\nfrom = "04:00"\nto = "02:00"\n', "04:00 is not before 02:00"),
     ('[env.dev.window]\nfrom = "4 am"\n', '`env.dev.window.from` must be a time of day like "02:00"'),
-    ('[env.dev.window]\nfrom = "01:00+02:00"\n', "`env.dev.window.from` has a time zone of its own"),
-    ("[env.dev.preflight]\njunit = { '~nobody-at-all/x.xml' = 3 }\n", "names the home directory of nobody"),
-    ('[env.dev.window]\nzone = "Mars/Base"\n', "`env.dev.window.zone` is no time zone: 'Mars/Base'"),
+    ('[env.dev.window]\nfrom = "01:00+02:00"\n', "`env.dev.window.from` must not have a time zone of its own"),
+    ("[env.dev.preflight]\njunit = { '~nobody-at-all/x.xml' = 3 }\n", "names the home directory of an unknown user"),
+    ('[env.dev.window]\nzone = "Mars/Base"\n', "`env.dev.window.zone` is not a known time zone: 'Mars/Base'"),
     ('[env.dev.window]\nfreeze = ["soon"]\n', "`env.dev.window.freeze.0` must be a date like 2026-12-24"),
     ('[env.dev.monitor]\nfor = "5s"\nevery = "15s"\n', "is shorter than one interval"),
-    ('[env.dev.release]\ntimeout = "0s"\n', "`env.dev.release.timeout` must be longer than nothing"),
-    ('[env.dev.release]\napi = { payment-api.api = "x" }\n', "`env.dev.release.api.payment-api` must be a text; a key with a dot"),
+    ('[env.dev.release]\ntimeout = "0s"\n', "`env.dev.release.timeout` must be longer than 0 s"),
+    ('[env.dev.release]\napi = { payment-api.api = "x" }\n', "`env.dev.release.api.payment-api` must be a string; quote a key that contains a dot"),
     ('[env.dev.release]\napi = { payment-api = "x" }\n', "names no container"),
-    ('[env.dev.release]\napi = { "a.b" = "two words" }\n', '`env.dev.release.api."a.b"` is no image'),
-    ('[env.dev.release]\napi = { "a.b" = "x" }\nworkers = { "a.b" = "x" }\n', "stands in `release.api` too"),
-    ('[env.dev.metrics]\nkind = "prometheus"\nurl = "localhost:9090"\n', "is no web address: 'localhost:9090'"),
+    ('[env.dev.release]\napi = { "a.b" = "two words" }\n', '`env.dev.release.api."a.b"` is not a valid image'),
+    ('[env.dev.release]\napi = { "a.b" = "x" }\nworkers = { "a.b" = "x" }\n', "is also in `release.api`"),
+    ('[env.dev.metrics]\nkind = "prometheus"\nurl = "localhost:9090"\n', "is not a valid URL: 'localhost:9090'"),
 ]  # fmt: skip
 
 
@@ -66,11 +66,15 @@ def test_one_sentence_says_what_and_where(write: Write, text: str, told: str) ->
     (
         ('kind = "kubernetes"', 'kind = "sandbox"', "`env.dev.cluster.control` is missing"),
         ('kind = "kubernetes"', 'kind = "docker"', "must be 'kubernetes' or 'sandbox', not 'docker'"),
-        ('kind = "kubernetes"', 'kind = "kubernetes"\nnamespace = "My Space"', "is no namespace: 'My Space'"),
+        (
+            'kind = "kubernetes"',
+            'kind = "kubernetes"\nnamespace = "My Space"',
+            "is not a valid namespace: 'My Space'",
+        ),
         ('kind = "kubernetes"', 'kind = "kubernetes"\ncontext = ""', "`env.dev.cluster.context` is empty"),
         ('kind = "kubernetes"', 'kind = "kubernetes"\nprewarm = { api = -1 }', "must be at least 0, not -1"),
-        ("https://api.example", "ftp://api.example", "is no web address"),
-        ("https://api.example", "https://api.example:99999", "is no web address"),
+        ("https://api.example", "ftp://api.example", "is not a valid URL"),
+        ("https://api.example", "https://api.example:99999", "is not a valid URL"),
         ('dsn = { env = "DEV_DSN" }', "", "`env.dev.database.dsn` is missing"),
     ),
 )
@@ -119,7 +123,7 @@ def test_a_variable_is_named_when_it_is_wrong(write: Write, monkeypatch: pytest.
     write()
     monkeypatch.setenv("CARTCTL_MONITOR__EVERY", "1x")
     assert refusal().message.startswith(
-        "The environment variable CARTCTL_MONITOR__EVERY: `monitor.every` is no duration"
+        "The environment variable CARTCTL_MONITOR__EVERY: `monitor.every` is not a valid duration"
     )
 
 

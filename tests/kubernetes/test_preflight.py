@@ -200,7 +200,7 @@ def test_each_printed_name_can_be_skipped(small: Small) -> None:
         found = {one.name: one for one in preflight(env, skip={name: "known"}).judge(Pulse()).checks}
         assert (found[name].verdict, found[name].observed) == (Verdict.WARN, "skipped: known")
         assert {one.verdict for key, one in found.items() if key != name} == {Verdict.PASS}
-    with pytest.raises(UsageError, match=r"no preflight check cluster\.nothing") as wrong:
+    with pytest.raises(UsageError, match=r"Unknown preflight check cluster\.nothing") as wrong:
         preflight(env, skip={"cluster.nothing": "?"}).judge(Pulse())
     assert f"cluster.{NAME}" in wrong.value.hint
 

@@ -108,9 +108,9 @@ def test_following_ends_with_ctrl_c_and_the_count(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("argv", "env", "said"),
     (
-        (["--since", "long"], {}, "is no duration"),
+        (["--since", "long"], {}, "Invalid duration 'long' for --since"),
         (["-l", "app=x"], {"CARTCTL_CLUSTER__KIND": "kubernetes"}, "No kubeconfig"),
-        ([], {"CARTCTL_CLUSTER__KIND": "kubernetes"}, "does not say whose logs"),
+        ([], {"CARTCTL_CLUSTER__KIND": "kubernetes"}, "has no logs configured"),
         ([], {"CARTCTL_LOGS__COMMAND": '["no-such-program"]'}, "'no-such-program' cannot start"),
     ),
 )

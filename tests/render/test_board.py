@@ -62,7 +62,7 @@ def test_a_failed_step_that_was_put_back_is_still_the_failed_one() -> None:
         [*half(), failed, at(6, "run", "undoing"), at(7, "release.api", "restored", seconds=1)]
     )
     row = next(row for row in board.rows if row.key == "release.api")
-    assert (row.mark, row.note) == (Mark.FAILED, "put back; it crashes")
+    assert (row.mark, row.note) == (Mark.FAILED, "reverted; it crashes")
 
 
 def test_a_step_that_was_interrupted_is_put_back() -> None:
@@ -115,4 +115,4 @@ def test_a_revert_is_shown_while_it_lasts() -> None:
     assert next(row.mark for row in stopped.rows if row.key == "release.api") is Mark.UNDONE
     failed = at(6, "release.api", "failed", message="it crashes")
     row = next(row for row in board_after([*half(), failed, *events]).rows if row.key == "release.api")
-    assert (row.mark, row.note) == (Mark.FAILED, "put back; it crashes")
+    assert (row.mark, row.note) == (Mark.FAILED, "reverted; it crashes")

@@ -76,9 +76,9 @@ def test_progress_is_a_bar_with_figures() -> None:
 def test_turning_back_tells_its_cause_on_one_line() -> None:
     """The cause stands above the steps, cut to the width."""
     lines = frame(failure(), 80)
-    assert lines[1].startswith("turning back: endpoints: stats: 500")
+    assert lines[1].startswith("rolling back: endpoints: stats: 500")
     assert lines[1].endswith("…")
-    assert any(line.startswith("↩ release.api") and "put back" in line for line in lines)
+    assert any(line.startswith("↩ release.api") and "reverted" in line for line in lines)
     assert any(line.startswith("✗ prewarm") for line in lines)
 
 

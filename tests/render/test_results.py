@@ -97,7 +97,7 @@ def test_a_report_shows_steps_cause_and_next_command() -> None:
         "endpoints",
         "cause",
         "cartctl rollback",
-        "could not be put back",
+        "could not be reverted",
         "downtime",
     ):
         assert part in told

@@ -49,12 +49,12 @@ def test_plain_lines_carry_their_time() -> None:
 
 
 def test_plain_lines_tell_a_failure() -> None:
-    """What failed, why the run turns back, and what could not be put back."""
+    """What failed, why the run rolls back, and what could not be reverted."""
     text = "\n".join(plain(failure()))
     assert "endpoints: failed: endpoints: stats: 500" in text
-    assert "run: turning back: endpoints" in text
-    assert "release.api: put back in 1.0 s" in text
-    assert "prewarm: could not be put back: the cluster does not answer" in text
+    assert "run: rolling back: endpoints" in text
+    assert "release.api: reverted in 1.0 s" in text
+    assert "prewarm: could not be reverted: the cluster does not answer" in text
 
 
 def test_verbose_lines_tell_beginnings() -> None:

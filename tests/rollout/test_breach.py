@@ -76,4 +76,7 @@ def test_a_monitor_aborts_when_a_trigger_fires(field: Any) -> None:
     told = cli(field, "monitor", "--for", "60s", "--auto-abort", code=7)
     assert "critical_paths fired" in told["message"]
     assert field.on() == frozenset()
-    assert cli(field, "monitor", "--once", "--auto-abort", code=2)["message"] == "--auto-abort needs a watch."
+    assert (
+        cli(field, "monitor", "--once", "--auto-abort", code=2)["message"]
+        == "--auto-abort requires monitoring over time."
+    )

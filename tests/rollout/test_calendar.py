@@ -48,17 +48,17 @@ def test_every_stage_on_its_day() -> None:
             entered.append((due.stage, day))
             standing = stood(due.stage, day)
     assert entered == [(1, 3), (2, 6), (3, 11), (4, 14), (5, 17), (6, 19)]
-    assert EVERY_DAY.due(standing, at(21)).why == "every stage has been entered"
+    assert EVERY_DAY.due(standing, at(21)).why == "every stage is complete"
     assert EVERY_DAY.planned(21) == 6
 
 
 def test_a_stage_skipped_over_a_weekend_is_still_entered_first() -> None:
     """A stage whose days lay on closed days is not left out: it is entered late, and stands its days before the next."""
     standing = stood(4, 14)
-    assert OFFICE.due(standing, at(18)).why.endswith("on which no stage is entered")  # a Saturday
+    assert OFFICE.due(standing, at(18)).why.endswith("on which no stage begins")  # a Saturday
     due = OFFICE.due(standing, at(20))  # Monday, when the last stage's day has come too
     assert due.stage == 5
-    assert OFFICE.due(stood(5, 20), at(20)).why == "75% must stand until 2026-12-23"
+    assert OFFICE.due(stood(5, 20), at(20)).why == "75% must last until 2026-12-23"
     assert OFFICE.due(stood(5, 20), at(22)).stage == 6
 
 
@@ -102,12 +102,12 @@ def test_a_start_on_a_freeze_day_waits_for_the_next() -> None:
     due = frozen.due(begun, at(0))
     assert (due.why, due.on) == ("2026-12-01 is a freeze day", START + timedelta(days=2))
     assert frozen.due(begun, at(2)).stage == 0
-    assert frozen.due(stood(0, 2), at(4)).why == "internal must stand until 2026-12-06"
+    assert frozen.due(stood(0, 2), at(4)).why == "internal must last until 2026-12-06"
 
 
 def test_a_stage_must_stand_its_days_also_when_it_was_entered_late() -> None:
     """Entered two days late, the canary stands five days all the same, unless fewer are configured."""
-    assert EVERY_DAY.due(stood(2, 8), at(12)).why == "beta 10% must stand until 2026-12-14"
+    assert EVERY_DAY.due(stood(2, 8), at(12)).why == "beta 10% must last until 2026-12-14"
     assert EVERY_DAY.due(stood(2, 8), at(13)).stage == 3
     assert replace(EVERY_DAY, soak_days=1).due(stood(2, 10), at(11)).stage == 3
 
@@ -150,9 +150,9 @@ def test_what_is_due_is_the_next_stage_or_a_reason(day: int, stage: int, entered
         (("0-5 -1%",), "from 0 to 100"),
         (("5-3 10%",), "ends before it begins"),
         (("0-5",), "no percentage"),
-        (("some day",), "is no stage"),
+        (("some day",), "is not a valid stage"),
         (("0-5 1.234%",), "more than two decimals"),
-        ((), "none"),
+        ((), "is empty"),
         (("0-3 50%", "4-5 beta 60%"), "must ascend"),
     ),
 )

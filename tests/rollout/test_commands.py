@@ -54,7 +54,7 @@ def started(field: Any) -> None:
         (("rollout", "start", "--date", "someday", "--yes"), 2, "someday"),
         (("rollout", "start", "--yes"), 2, "missing start date"),
         (("rollout", "advance", "--yes"), 3, "No rollout has been started"),
-        (("rollout", "advance", "--force", "--yes"), 2, "needs a reason"),
+        (("rollout", "advance", "--force", "--yes"), 2, "--force requires --why"),
         (("rollout", "advance", "--auto", "--force", "--why", "x"), 2, "excludes"),
         (("rollout", "hold"), 3, "No rollout has been started"),
         (("flags", "set", "FEATURE_X", "on", "--yes"), 2, "unknown flag 'FEATURE_X'"),
@@ -81,9 +81,9 @@ def test_bad_input_is_named_and_changes_nothing(
         ('stages = ["0-2 internal", "1-5 10%"]', "overlap"),
         ('stages = ["0-5 50%", "6-9 25%"]', "must ascend"),
         ('stages = ["0-5 150%"]', "from 0 to 100"),
-        ("companies = { sql = 'SELECT id FROM companies', beta = ['stranger'] }", "unknown: stranger"),
+        ("companies = { sql = 'SELECT id FROM companies', beta = ['stranger'] }", "not a company: stranger"),
         ("companies = { allocation = 'exact' }", "needs either"),
-        ('calendar = { zone = "Mars" }', "no time zone"),
+        ('calendar = { zone = "Mars" }', "not a known time zone"),
     ),
 )
 def test_a_file_that_cannot_be_meant(field: Any, tmp_path: Path, value: str, told: str) -> None:

@@ -46,7 +46,7 @@ def begun(field: Any) -> None:
 
 def test_the_application_agrees(field: Any) -> None:
     """Without a rollout there is nothing to compare; with one, every replica answers as the library does."""
-    assert "no rollout is under way" in str(look(field)["flags"].observed)
+    assert "no rollout in progress" in str(look(field)["flags"].observed)
     begun(field)
     found = look(field)
     assert {result.verdict for result in found.values()} == {Verdict.PASS}
@@ -100,4 +100,4 @@ def test_a_document_that_somebody_else_wrote_meanwhile_is_a_warning(field: Any) 
     kept["flags"]["FEATURE_CART_MANAGEMENT"]["defaultVariant"] = "on"
     field.sandbox.cluster.put_settings("cart-flags", {"flags.json": json.dumps(kept)})
     found = look(field)["flags"]
-    assert (found.verdict, "not as it left it" in str(found.observed)) == (Verdict.WARN, True)
+    assert (found.verdict, "modified externally" in str(found.observed)) == (Verdict.WARN, True)

@@ -40,7 +40,7 @@ def test_through_to_the_end_and_day_twenty_one(field: Any) -> None:
     assert len(field.on()) == 39
     assert field.status().state == "complete"
     report, told = field.by_itself(21)
-    assert (report, told) == (None, "Nothing is due: every stage has been entered.")
+    assert (report, told) == (None, "Nothing is due: every stage is complete.")
     assert field.sandbox.cluster.settings("cart-flags")[FLAGS[0]] == "true"
 
 
@@ -177,7 +177,7 @@ def test_a_list_that_is_empty_or_changes_in_between(field: Any) -> None:
         connection.execute("INSERT INTO companies SELECT * FROM kept WHERE id = ANY (%s)", (gone,))
         assert quarter <= field.on()
         connection.execute("DELETE FROM companies")
-        with pytest.raises(Refused, match="gives no companies"):
+        with pytest.raises(Refused, match="returns no companies"):
             set_percent(ports, Decimal(75), RolloutOptions("x", force=True), field.view(), clock=field.clock)
         connection.execute("INSERT INTO companies SELECT * FROM kept")
         connection.execute("DROP TABLE kept")
@@ -285,7 +285,7 @@ def test_two_cronjobs_at_once_do_one_thing(field: Any) -> None:
         for one in both:
             one.join()
     assert sorted(report is None for report, _ in ended) == [False, True]
-    assert "must stand until" in "".join(told for _, told in ended) or "is due on" in "".join(
+    assert "must last until" in "".join(told for _, told in ended) or "is due on" in "".join(
         told for _, told in ended
     )
     assert [step.action for step in field.status().history] == ["start", "advance"]

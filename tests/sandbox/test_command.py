@@ -65,7 +65,7 @@ def test_a_bad_name_is_told(sandbox: Sandbox) -> None:
     for verb in ("up", "down", "status"):
         done = cartctl("sandbox", verb, "--name", "../x")
         assert (done.returncode, done.stdout) == (2, "")
-        assert "not a valid sandbox name" in done.stderr
+        assert "Invalid sandbox name" in done.stderr
 
 
 def test_a_sandbox_is_named_as_its_environment_is(sandbox: Sandbox) -> None:

@@ -76,7 +76,7 @@ INVALID = (
     ("PUT", f"{API}/replicas", b'{"replicas": 3', 400, "invalid JSON"),
     ("PUT", f"{API}/replicas", b"\xff\xfe", 400, "invalid JSON"),
     ("PUT", f"{API}/replicas", b"[" * 200_000, 400, "nested too deeply"),
-    ("PUT", f"{API}/images", b'{"images": {"api": "9.9.9"}, "cause": "x"}', 400, "There is no image 9.9.9"),
+    ("PUT", f"{API}/images", b'{"images": {"api": "9.9.9"}, "cause": "x"}', 400, "Unknown image 9.9.9"),
     ("PUT", f"{API}/images", b'{"images": {"web": "2.0.0"}, "cause": "x"}', 400, "no container web"),
     ("PUT", f"{API}/images", b'{"images": {"api": 2}, "cause": "x"}', 400, "must be a string, not a number"),
     ("PUT", f"{API}/images", b'{"images": {}, "cause": "x"}', 400, "must not be empty"),
@@ -84,7 +84,7 @@ INVALID = (
     ("PUT", f"{API}/images", b'{"images": {"api": "2.0.0"}}', 400, "missing field 'cause'"),
     ("PUT", f"{API}/paused", b'{"paused": "yes"}', 400, "must be true or false, not a string"),
     ("PUT", f"{API}/paused", b'{"paused": 1}', 400, "must be true or false"),
-    ("PUT", "/deployments/checkout/replicas", b'{"replicas": 1}', 404, "There is no deployment checkout"),
+    ("PUT", "/deployments/checkout/replicas", b'{"replicas": 1}', 404, "Unknown deployment checkout"),
     ("GET", f"{API}/logs", None, 400, "missing field 'lines'"),
     ("GET", f"{API}/logs?lines=many", None, 400, "must be a positive integer"),
     ("GET", f"{API}/logs?lines=-5", None, 400, "must be a positive integer"),
@@ -92,7 +92,7 @@ INVALID = (
     ("PATCH", "/settings/cart-runtime", b'{"changes": {"../x": "1"}}', 400, "invalid name '../x'"),
     ("PATCH", "/settings/..", b'{"changes": {"a": "1"}}', 400, "invalid name"),
     ("PATCH", "/settings/cart-runtime", b'{"changes": {"a": {}}}', 400, "must be a string, not an object"),
-    ("PATCH", "/settings/cart-runtime", b'{"changes": {"a": "\\ud800"}}', 400, "no valid Unicode"),
+    ("PATCH", "/settings/cart-runtime", b'{"changes": {"a": "\\ud800"}}', 400, "not valid Unicode"),
     ("PATCH", "/settings/cart-runtime", b'{"changes": {"a": "1"}, "seen": "0"}', 400, "must be an integer"),
     ("PATCH", "/settings/cart-runtime", b'{"changes": {"a": "1"}, "seen": 7}', 409, "was changed"),
     ("GET", "/nothing", None, 404, "has no /nothing"),
@@ -156,7 +156,7 @@ def test_a_body_that_is_too_large_is_413(server: ControlServer) -> None:
 def test_cartctl_names_what_the_sandbox_lacks(server: ControlServer) -> None:
     """An image that does not exist stays a usage error of the command."""
     cluster = Processes(f"http://127.0.0.1:{server.port}", SECRET)
-    with pytest.raises(UnknownDeployment, match=r"no image 9\.9\.9"):
+    with pytest.raises(UnknownDeployment, match=r"Unknown image 9\.9\.9"):
         cluster.set_images("payment-api", {"api": "9.9.9"}, cause="test")
 
 

@@ -84,6 +84,6 @@ def test_interrupted_it_tells_what_it_has_seen(sandbox: Sandbox) -> None:
 
 def test_without_a_sandbox_it_says_what_to_do(sandbox: Sandbox) -> None:
     """A sandbox that does not run is named, with the command that starts it; a wrong duration is refused."""
-    with pytest.raises(ConfigError, match="does not run"):
+    with pytest.raises(ConfigError, match="is not running"):
         load("nobody", rps=1, seconds=1, pulse=Pulse())
     assert CliRunner().invoke(app, ["sandbox", "load", "--for", "long"]).exit_code == 2

@@ -114,7 +114,7 @@ def test_settings_refuse_a_write_on_an_old_reading(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ("", "Big", "a/b", "..", "-x", "x" * 41, "ü"))
 def test_a_bad_name_is_a_usage_error(name: str) -> None:
     """A name that is no plain word is refused before anything is made."""
-    with pytest.raises(UsageError, match="not a valid sandbox name"):
+    with pytest.raises(UsageError, match="Invalid sandbox name"):
         checked_directory(name)
 
 

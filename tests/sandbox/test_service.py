@@ -109,9 +109,7 @@ def test_maintenance_that_is_not_understood_is_off_and_logged(sandbox: Sandbox, 
     sandbox.cluster.put_settings("cart-runtime", {"MAINTENANCE": text})
     assert sandbox.api.without_token().get("/api/products").status == 200
     wait_for(
-        lambda: any(
-            "MAINTENANCE is not understood" in x for x in sandbox.cluster.logs("payment-api", lines=50)
-        )
+        lambda: any("MAINTENANCE is invalid" in x for x in sandbox.cluster.logs("payment-api", lines=50))
     )
 
 

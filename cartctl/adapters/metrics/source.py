@@ -63,7 +63,7 @@ class MetricsSource(Protocol):
         """Every metric; one that could not be measured says why in its `error`. Read-only."""
 
     def past_error_rates(self, since: float, until: float) -> list[PastReading]:
-        """The error rate between two times (seconds since 1970), oldest first; empty when the source keeps no past. Read-only.
+        """The error rate between two times (seconds since 1970), oldest first; empty when the source has no history. Read-only.
 
         Raises MetricsFailed.
         """

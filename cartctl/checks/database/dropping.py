@@ -51,7 +51,7 @@ def ownership(plan: DropPlan) -> Ask:
             hint = f"GRANT {strange[0][1]} TO {role}, or give them to it: ALTER … OWNER TO {role}"
             yield failed(name, observed, f"objects of {role}", hint)
         else:
-            yield passed(name, f"{role} may drop everything that goes")
+            yield passed(name, f"{role} may drop every object in the plan")
         if plan.ledger and connection.execute(_LEDGER.encode(), {"role": role}).fetchone() != (True,):
             hint = f"GRANT SELECT, DELETE ON public._prisma_migrations TO {role}"
             yield failed("database.ledger", f"{role} may not remove our rows", "DELETE", hint)
@@ -102,5 +102,7 @@ def _room(directory: Path, size: int) -> CheckResult:
     free = shutil.disk_usage(place).free
     observed = f"{free / 1e6:,.1f} MB free in {place}"
     if free < size:
-        return failed(name, observed, expected, "Make room there, or set CARTCTL_STATE_DIR to a larger disk.")
+        return failed(
+            name, observed, expected, "Free disk space there, or set CARTCTL_STATE_DIR to a larger disk."
+        )
     return passed(name, observed, expected)

@@ -14,7 +14,7 @@ from cartctl.database.migrations.pending import find_work
 from cartctl.database.migrations.status import act_as_owner_if_allowed, read_state
 from cartctl.engine.model import CheckResult
 
-LEDGER, LEDGER_EXPECTED = "database.ledger", "a ledger as Prisma Migrate makes it, that takes our rows"
+LEDGER, LEDGER_EXPECTED = "database.ledger", "a ledger as Prisma Migrate creates it, writable for us"
 RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 _LEDGER = """
@@ -38,7 +38,7 @@ FROM pg_class c WHERE c.oid = to_regclass('public._prisma_migrations')
 
 def look_at_objects(connection: Connection, settings: Database) -> Iterator[CheckResult]:
     """Nothing of another shape, kind or owner stands where the migrations make theirs. Raises Refused naming it."""
-    name, expected = "database.objects", "nothing that the migrations would fail on"
+    name, expected = "database.objects", "no conflicting objects"
     with act_as_owner_if_allowed(connection, settings):
         state = read_state(connection)
         refuse(state)
@@ -50,7 +50,7 @@ def look_at_objects(connection: Connection, settings: Database) -> Iterator[Chec
     unchanged = len(work.adoption.kept) if work.adoption else 0
     yield passed(
         name,
-        f"{unchanged} objects are there and stay as they are" if unchanged else "none there yet",
+        f"{unchanged} objects exist and stay unchanged" if unchanged else "none there yet",
         expected,
     )
     yield from _encoding(connection, work.application)
@@ -85,7 +85,7 @@ def look_at_ledger(connection: Connection, settings: Database) -> Iterator[Check
     yield from wrong
     if triggers:
         observed = f"triggers run on it: {', '.join(triggers)}"
-        yield warned(LEDGER, observed, LEDGER_EXPECTED, "See what they do with our rows.")
+        yield warned(LEDGER, observed, LEDGER_EXPECTED, "Check what they do with rows of cartctl.")
     elif not wrong:
         files = read_application(settings.migrations, ledger=True).files
         observed = f"{len(files)} of the application's own files are known" if files else "usable"

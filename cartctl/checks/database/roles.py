@@ -82,7 +82,7 @@ def look_at_application_role(connection: Connection, settings: Database) -> Iter
             name,
             f"{role} may not log in and has no members",
             role,
-            "Is it the role that the application uses?",
+            "Check that the application connects as this role.",
         )
     else:
         yield passed(name, role)
@@ -107,9 +107,9 @@ def look_at_rights(connection: Connection, settings: Database) -> Iterator[Check
     name = "database.schemas"
     if there:
         hint = f"GRANT USAGE, CREATE ON SCHEMA cartctl TO {role}"
-        observed = f"{role} may not use the schema cartctl"
+        observed = f"{role} has no rights on the schema cartctl"
         yield (
-            passed(name, "the schema cartctl is there")
+            passed(name, "the schema cartctl exists")
             if may_use
             else failed(name, observed, "USAGE, CREATE", hint)
         )
@@ -127,7 +127,7 @@ def _home(connection: Connection, role: str) -> Iterator[CheckResult]:
         if kind != "r" or lacking:
             observed = "not a table" if kind != "r" else f"no column {', '.join(lacking)}"
             hint = f"See who made cartctl.{table}; where nothing uses it, rename it."
-            yield failed(name, observed, "the table that cartctl makes", hint)
+            yield failed(name, observed, "the table that cartctl creates", hint)
         elif not writable:
             hint = f"GRANT SELECT, INSERT, UPDATE, DELETE ON cartctl.{table} TO {role}"
             yield failed(name, f"{role} may not write it; its owner is {owner}", "writable", hint)

@@ -73,7 +73,7 @@ def look_at_server(connection: Connection, _: Database) -> Iterator[CheckResult]
     expected = "a primary that accepts writes"
     if standby or read_only:
         observed = "a standby" if standby else "default_transaction_read_only is on"
-        yield failed("database.writable", observed, expected, "Point database.dsn at the primary.")
+        yield failed("database.writable", observed, expected, "Set database.dsn to the primary.")
     else:
         yield passed("database.writable", expected)
     yield from _collation(connection, number)
@@ -86,8 +86,8 @@ def _collation(connection: Connection, number: int) -> Iterator[CheckResult]:
     recorded, actual = one(connection, _COLLATION)
     if recorded is not None and recorded != actual:
         hint = "Rebuild indexes on text, then: ALTER DATABASE … REFRESH COLLATION VERSION."
-        observed = f"made with version {recorded}, the server has {actual}"
-        yield warned("database.collation", observed, "the version it was made with", hint)
+        observed = f"created with version {recorded}, the server has {actual}"
+        yield warned("database.collation", observed, "the version it was created with", hint)
 
 
 def _ids(connection: Connection) -> Iterator[CheckResult]:
@@ -129,7 +129,7 @@ def look_at_standbys(connection: Connection, _: Database) -> Iterator[CheckResul
         hint = "GRANT pg_read_all_stats to the deployer, so that pg_stat_replication can be read."
         yield unknown(name, "hidden from this role", expected, hint)
     else:
-        hint = "Bring the standby back, or take it out of synchronous_standby_names: every commit would wait for it."
+        hint = "Restart the standby, or remove it from synchronous_standby_names: every commit would wait for it."
         yield failed(name, f"{connected} connected", expected, hint)
 
 

@@ -46,18 +46,18 @@ def look_at_event_triggers(connection: Connection, settings: Database) -> Iterat
         name = f"database.event_triggers.{trigger}"
         yield _judged(name, f"{function} on {event}", _COMMENT.sub("", source), language, owner, trigger)
     if not rows:
-        yield passed("database.event_triggers", "none react to our statements")
+        yield passed("database.event_triggers", "none react to the migrations")
 
 
 def _judged(name: str, what: str, source: str, language: str, owner: str, trigger: str) -> CheckResult:
     hint = f"See what it does, or for the time of the migration: ALTER EVENT TRIGGER {trigger} DISABLE"
-    expected = f"objects that stay {owner}'s, and statements that are let through"
+    expected = f"{owner} stays the owner, and statements are not refused"
     if language not in {"plpgsql", "sql"}:
-        return warned(name, f"{what}: what it does cannot be read", expected, hint)
+        return warned(name, f"{what}: its source cannot be read", expected, hint)
     if _ANY_OWNER.search(source):
         owners = {quoted or bare.lower() for quoted, bare in _OWNER.findall(source)}
         if owners == {owner}:
-            return passed(name, f"{what}: gives objects to {owner}")
+            return passed(name, f"{what}: changes the owner to {owner}")
         to = f" to {', '.join(sorted(owners))}" if owners else ""
         return failed(name, f"{what}: changes the owner of new objects{to}", expected, hint)
     if _RAISE.search(source):
@@ -68,7 +68,7 @@ def _judged(name: str, what: str, source: str, language: str, owner: str, trigge
         own = _WORDS.search(source)
         message = f": {own[1]}" if own else ""
         return failed(name, f"{what}: refuses every statement{message}", expected, hint)
-    return CheckResult(name, Verdict.WARN, f"{what}: runs with our statements", expected, hint)
+    return CheckResult(name, Verdict.WARN, f"{what}: runs with the migrations", expected, hint)
 
 
 def look_at_publications(connection: Connection, _: Database) -> Iterator[CheckResult]:
@@ -78,5 +78,5 @@ def look_at_publications(connection: Connection, _: Database) -> Iterator[CheckR
     names = [str(row[0]) for row in connection.execute(query.encode()).fetchall()]
     if names:
         observed = f"{', '.join(names)} will publish the cart's tables"
-        hint = "Make the tables on the subscribers first (cartctl migrate export): replication stops at a table that is missing."
+        hint = "Create the tables on the subscribers first (cartctl migrate export): replication stops at a missing table."
         yield warned("database.publications", observed, "no publication of all tables", hint)

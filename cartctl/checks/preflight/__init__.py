@@ -227,7 +227,7 @@ def _skipped(name: str, reason: str) -> Callable[[Pulse], Iterator[CheckResult]]
 def _require_known(names: Iterable[str]) -> None:
     for name in names:
         if name not in NAMES:
-            raise UsageError(f"There is no preflight check {name}.", hint=f"There are: {', '.join(NAMES)}.")
+            raise UsageError(f"Unknown preflight check {name}.", hint=f"There are: {', '.join(NAMES)}.")
 
 
 def _require_skippable(skip: Iterable[str]) -> None:
@@ -252,7 +252,7 @@ def _without(
         whole, dot, _ = name.partition(".")
         if dot and whole in only and whole not in {*skip, *names} and name not in names:
             there = ", ".join(sorted(one for one in names if one.startswith(f"{whole}.")))
-            raise UsageError(f"There is no preflight check {name}.", hint=f"There are: {there}.")
+            raise UsageError(f"Unknown preflight check {name}.", hint=f"There are: {there}.")
     for result in results:
         reason = skip.get(result.name)
         named = reason is not None and result.name not in NAMES

@@ -41,7 +41,7 @@ def look_at_token(api: Http, *, present: bool) -> Iterator[CheckResult]:
 def _reachable(name: str, http: Http, hint: str) -> CheckResult:
     response = _asked(lambda: http.get(HEALTH))
     if isinstance(response, str):
-        return failed(name, response, "an answer", hint)
+        return failed(name, response, "a response", hint)
     if response.status != OK:
         return failed(name, f"HTTP {response.status} from {HEALTH}: {response.excerpt}", f"HTTP {OK}", hint)
     return passed(name, f"HTTP {OK} from {http.masked}{HEALTH}")

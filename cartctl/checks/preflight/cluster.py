@@ -69,8 +69,13 @@ def look_at_cluster(
     if isinstance(cluster, KnowsPermissions):
         yield _permissions(cluster.denied())
         if not cluster.verified:
-            hint = "Leave insecure-skip-tls-verify out of the kubeconfig."
-            yield warned("cluster.tls", "the API server's certificate is not checked", "a checked one", hint)
+            hint = "Remove insecure-skip-tls-verify from the kubeconfig."
+            yield warned(
+                "cluster.tls",
+                "the API server's certificate is not verified",
+                "certificate verification",
+                hint,
+            )
     targets = wanted(environment, images)
     obstacles = cluster.obstacles(targets)
     yield from _namespace(obstacles)
@@ -93,7 +98,7 @@ def _on(environment: Environment) -> str:
 def _namespace(obstacles: Iterable[Obstacle]) -> Iterator[CheckResult]:
     for one in obstacles:
         if one.deployment.startswith("namespace "):
-            yield failed("cluster.namespace", str(one), "a namespace that stays", one.hint)
+            yield failed("cluster.namespace", str(one), "an existing namespace", one.hint)
 
 
 def _room(
@@ -146,16 +151,16 @@ def _cronjob(cluster: Cluster, name: str) -> CheckResult:
     try:
         size = cluster.capacity([f"cronjob/{name}"])[f"cronjob/{name}"]
     except UnknownDeployment as missing:
-        return failed(title, missing.message, "a CronJob that exists", missing.hint)
+        return failed(title, missing.message, "an existing CronJob", missing.hint)
     return passed(title, "scheduled" if size else "suspended")
 
 
 def _pinned(refs: set[str]) -> CheckResult:
     """A reference without tag and digest is whatever is newest, another time for each node."""
     if loose := sorted(ref for ref in refs if is_loose(ref)):
-        hint = "Name a tag, or better a digest: what is newest changes between two pods."
+        hint = "Set a tag, or better a digest: two pods may otherwise run different images."
         return warned("cluster.images", f"no tag or digest: {', '.join(loose)}", "a tag or a digest", hint)
-    return passed("cluster.images", ", ".join(sorted(refs)) or "none asked for")
+    return passed("cluster.images", ", ".join(sorted(refs)) or "none requested")
 
 
 def is_loose(ref: str) -> bool:
@@ -187,7 +192,7 @@ def _deployment(
     if obstacles:
         hints = dict.fromkeys(one.hint for one in obstacles if one.hint)
         problems = "; ".join(one.problem for one in obstacles)
-        return failed(title, problems, "a deployment that rolls out changes", "; ".join(hints))
+        return failed(title, problems, "a deployment that is not paused", "; ".join(hints))
     return _standing(title, deployment_state, on)
 
 
@@ -199,7 +204,7 @@ def _standing(title: str, deployment: Deployment, on: str) -> CheckResult:
             or f"{deployment.available} of {deployment.replicas} available, {deployment.updated} updated, {deployment.total} in all"
         )
         see = f"; see: kubectl rollout status deployment/{deployment.name}{on}" if on else ""
-        return failed(title, observed, expected, f"Let the rollout end, or repair it, first{see}")
+        return failed(title, observed, expected, f"Wait for the release to end, or repair it, first{see}")
     images = ", ".join(image.ref for image in deployment.images.values())
     return passed(title, f"{deployment.replicas} replicas of {images}", expected)
 
@@ -212,5 +217,5 @@ def _images(known: list[str], images: set[str]) -> CheckResult:
     tags = {ref for ref in images if not ref.startswith("sha256:")}  # a bare digest names no tag to look for
     if lacking := sorted(ref for ref in tags if ref.partition("@")[0] not in known):
         hint = f"There are: {', '.join(known)}."
-        return failed("cluster.images", f"no image {', '.join(lacking)}", "images that exist", hint)
-    return passed("cluster.images", ", ".join(sorted(images)) or "none asked for")
+        return failed("cluster.images", f"no image {', '.join(lacking)}", "existing images", hint)
+    return passed("cluster.images", ", ".join(sorted(images)) or "none requested")

@@ -35,9 +35,7 @@ def _report(path: Path, least: int) -> CheckResult:
         observed = f"{report.failed or len(report.bad)} of {report.ran} failed: {', '.join(report.bad)}"
         return failed(name, observed, expected, "Correct what fails.")
     if report.ran < max(least, 1):
-        return failed(
-            name, f"{report.ran} tests ran", expected, "Run all of them: a part proves nothing of the rest."
-        )
+        return failed(name, f"{report.ran} tests ran", expected, "Run all of them, not a selection.")
     return passed(name, f"{report.ran} tests passed", expected)
 
 
@@ -50,5 +48,5 @@ def _command(argv: tuple[str, ...], settings: Preflight, pulse: Pulse) -> CheckR
     try:
         run(argv, {**inherited(), **revealed(settings.environment)}, attend)
     except (ProgramFailed, OSError) as error:
-        return failed(name, str(error), expected, "Mend it, or correct preflight.commands.")
+        return failed(name, str(error), expected, "Fix what it reports, or correct preflight.commands.")
     return passed(name, expected)

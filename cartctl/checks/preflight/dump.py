@@ -89,7 +89,7 @@ def _readable(connection: Connection, _: Database) -> Iterator[CheckResult]:
         hint = "GRANT pg_read_all_data to the deployer."
         yield failed(name, f"no SELECT on {', '.join(closed)}", expected, hint)
     elif hidden := [row[0] for row in connection.execute(_HIDDEN).fetchall()]:
-        hint = "ALTER ROLE … BYPASSRLS for the deployer: a dump that leaves out rows is none."
+        hint = "ALTER ROLE … BYPASSRLS for the deployer: a dump without these rows is incomplete."
         yield failed(name, f"row-level security on {', '.join(hidden)}", expected, hint)
     else:
         yield passed(name, expected)
@@ -100,7 +100,7 @@ def _room(store: Store, size: int) -> CheckResult:
     observed = f"{free / 1e6:,.1f} MB free in {place}"
     expected = f"{size / 1e6:,.1f} MB, at most what the dump takes"
     if free < size:
-        hint = "Make room there, or set database.snapshots.url to a larger disk."
+        hint = "Free disk space there, or set database.snapshots.url to a larger disk."
         return failed("dump.room", observed, expected, hint)
     return passed("dump.room", observed, expected)
 
@@ -116,9 +116,9 @@ def look_at_backup(
     if age is not None and age <= max_age:
         yield passed(name, observed, expected)
     elif follows:
-        yield passed(name, f"{observed}; this run takes one before it changes anything", expected)
+        yield passed(name, f"{observed}; this run takes one before its first change", expected)
     else:
-        yield warned(name, observed, expected, "cartctl snapshot create (a deployment takes one by itself)")
+        yield warned(name, observed, expected, "cartctl snapshot create (a deployment also takes one)")
 
 
 def look_at_provider(
@@ -135,9 +135,9 @@ def look_at_provider(
     if young:
         yield passed("backup", shown, expected)
     elif follows:
-        yield passed("backup", f"{shown}; this run has one made before it changes anything", expected)
+        yield passed("backup", f"{shown}; this run makes one before its first change", expected)
     else:
-        yield warned("backup", shown, expected, "Have one made (a deployment does so by itself).")
+        yield warned("backup", shown, expected, "Make one (a deployment also does).")
 
 
 def look_at_archive(provider: Provider, pulse: Pulse) -> Iterator[CheckResult]:
@@ -156,8 +156,8 @@ def look_at_recovery(postgres: Postgres) -> Iterator[CheckResult]:
     with postgres.session("preflight", statement_timeout=QUERY_LIMIT) as connection:
         row = connection.execute(_ARCHIVER).fetchone()
     missing, archived = not_recoverable(*row) if row else ("nothing told", None)
-    expected = "the write-ahead log archived, nothing failed since"
-    hint = "Until it is, only whole snapshots can be restored; see archive_mode, archive_command and the server's log."
+    expected = "the write-ahead log archived without failures"
+    hint = "Until then, only whole snapshots can be restored; see archive_mode, archive_command and the server's log."
     if missing:
         yield warned("recovery", missing, expected, hint)
     else:

@@ -38,18 +38,19 @@ def look_at_flags(
     values = values_in(document, stored.plain, names_of(plain=store.keeps_plain))
     setting, recorded = read_setting(values), began_with()
     if setting is None and not recorded:
-        state = "is not there yet" if stored.text is None else "can be read"
-        yield passed("flags", f"{store.place} {state}; no rollout is under way")
+        state = "does not exist yet" if stored.text is None else "can be read"
+        yield passed("flags", f"{store.place} {state}; no rollout in progress")
         return
     if wrong := _other_bucketing(rollout, setting, recorded):
         yield wrong
         return
     if setting is None:
-        state = f"a rollout is under way; {store.place} is not as it left it"
-        yield warned("flags", state, "as the rollout wrote it", "Look at it with: cartctl flags list")
+        state = f"a rollout is in progress; {store.place} was modified externally"
+        yield warned("flags", state, "as the rollout wrote it", "See: cartctl flags list")
         return
     yield passed(
-        "flags", f"{setting.percent.normalize():f} %, {setting.allocation}, the library answers as shipped"
+        "flags",
+        f"{setting.percent.normalize():f} %, {setting.allocation}, the flags library evaluates as shipped",
     )
     if rollout.companies is None:
         return
@@ -71,9 +72,9 @@ def _other_bucketing(
     try:
         refuse_other_library()
     except BucketingChanged as other:
-        return failed("flags.library", other.message, "the shipped table of ids", other.hint)
+        return failed("flags.library", other.message, "the shipped table of IDs", other.hint)
     if setting is not None and setting.seed != rollout.seed:
-        hint = "Put rollout.seed back as it was: companies would lose what they have."
+        hint = "Restore rollout.seed: otherwise companies would lose the feature."
         observed = f"written with {setting.seed!r}, configured {rollout.seed!r}"
         return failed("flags.seed", observed, setting.seed, hint)
     try:

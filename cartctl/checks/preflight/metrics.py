@@ -20,8 +20,8 @@ def look_at_metrics(
     `staleness` is the age in seconds above which a sample no longer counts.
     """
     if source is None:
-        hint = "Set metrics.kind: without figures the monitor can only say that it saw nothing."
-        yield warned("metrics", "not configured", "a source of figures", hint)
+        hint = "Set metrics.kind: without metrics every monitoring is inconclusive."
+        yield warned("metrics", "not configured", "a metrics source", hint)
         return
     readings = source.read()
     if any(_quiet(reading) for reading in readings.values()):
@@ -39,11 +39,11 @@ def _judged(name: str, reading: Reading, staleness: float) -> CheckResult:
     if reading.series > 1:
         return failed(name, f"{reading.series} series", expected, "Aggregate the query to one series.")
     if reading.age is not None and reading.age > staleness:
-        hint = "Look whether the source still scrapes the application."
+        hint = "Check that the source still scrapes the application."
         return failed(name, f"the newest sample is {reading.age:.0f} s old", expected, hint)
     if _quiet(reading):
-        hint = "The monitor sends traffic of its own; before that there may be nothing to measure."
-        return warned(name, "low traffic: no figure yet", expected, hint)
+        hint = "The monitor sends its own traffic; without any there may be nothing to measure."
+        return warned(name, "low traffic: no value yet", expected, hint)
     return passed(name, f"{reading.value:.4g}" + (f" ({reading.detail})" if reading.detail else ""), expected)
 
 

@@ -33,12 +33,12 @@ def look_at_migrations(status: Callable[[], Pending]) -> Iterator[CheckResult]:
         yield failed("migrations.ledger", f"failed: {', '.join(state.failed)}", "no failed migration", hint)
     elif state.notes:
         hint = "cartctl migrate status shows the ledger."
-        yield warned("migrations.ledger", "; ".join(state.notes), "a ledger as Prisma wrote it", hint)
+        yield warned("migrations.ledger", "; ".join(state.notes), "an unmodified Prisma ledger", hint)
 
 
 def _ours(state: Pending) -> CheckResult:
     name, expected = "migrations.pending", ", ".join(state.expected)
-    hint = "Use the version of cartctl whose migrations these are."
+    hint = "Use the version of cartctl that has these migrations."
     if state.unknown:
         return failed(name, f"unknown: {', '.join(state.unknown)}", expected, hint)
     if [*state.applied, *state.pending] != list(state.expected):

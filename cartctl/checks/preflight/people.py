@@ -32,9 +32,11 @@ def look_at_window(
     elif outside_allowed:
         yield warned("window", f"{why}, allowed by --outside-window", expected, "")
     elif environment.protected:
-        yield failed("window", why, expected, "Wait for the window, or say --outside-window.")
+        yield failed("window", why, expected, "Wait for the window, or use --outside-window.")
     else:
-        yield warned("window", why, expected, "The environment is not protected: a deployment may go on.")
+        yield warned(
+            "window", why, expected, "The environment is not protected: the deployment may continue."
+        )
 
 
 def look_at_signoffs(environment: Environment) -> Iterator[CheckResult]:
@@ -44,7 +46,7 @@ def look_at_signoffs(environment: Environment) -> Iterator[CheckResult]:
         return
     roles = ", ".join(environment.signoff.roles)
     hint = "This version cannot verify sign-offs: remove signoff.roles from the environment, and record them elsewhere."
-    yield unknown("signoff", "not looked at", roles, hint)
+    yield unknown("signoff", "not checked", roles, hint)
 
 
 def look_at_proof(environment: Environment) -> Iterator[CheckResult]:
@@ -52,8 +54,10 @@ def look_at_proof(environment: Environment) -> Iterator[CheckResult]:
     if environment.proved_on is None:
         yield passed("proof", "not required")
         return
-    hint = "This version cannot ask another environment's journal; --skip proof --reason records it instead."
-    yield unknown("proof", "not looked at", f"the same deployment in {environment.proved_on}", hint)
+    hint = (
+        "This version cannot read another environment's journal; record it with --skip proof --reason TEXT."
+    )
+    yield unknown("proof", "not checked", f"the same deployment in {environment.proved_on}", hint)
 
 
 def _outside(window: Window, now: datetime, zone: ZoneInfo) -> str:

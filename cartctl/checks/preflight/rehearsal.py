@@ -20,4 +20,4 @@ def look_at_rehearsal(
     elif rehearsed():
         yield passed(name, expected)
     else:
-        yield failed(name, "none of this structure passed", expected, "cartctl rehearse")
+        yield failed(name, "no rehearsal of this structure passed", expected, "cartctl rehearse")

@@ -49,4 +49,4 @@ def _tables(connection: Connection, settings: Database) -> Iterator[CheckResult]
 def _rows(restoring: Restoring) -> Iterator[CheckResult]:
     with restoring.source() as saved:
         refuse_damaged(saved)
-        yield passed("restore.rows", f"{sum(saved.rows.values())} rows of {saved.name}, as they were written")
+        yield passed("restore.rows", f"{sum(saved.rows.values())} rows of {saved.name}, intact")

@@ -32,7 +32,7 @@ def _list_differences(body: list[Mapping[str, Any]], truth: Mapping[str, str]) -
     """A page of the list may be shorter than the list: all of it is looked for only where any page must hold it."""
     listed = {str(cart["id"]): str(cart.get("status", "")) for cart in body}
     differences = [
-        f"{len(foreign)} carts of nobody's or another company"
+        f"{len(foreign)} carts of no company or another one"
         for foreign in [listed.keys() - truth.keys()]
         if foreign
     ]
@@ -43,7 +43,7 @@ def _list_differences(body: list[Mapping[str, Any]], truth: Mapping[str, str]) -
         differences.append(f"{len(missing)} of {len(truth)} carts are missing")
     wrong = [cart for cart, status in listed.items() if status and truth.get(cart, status) != status.upper()]
     return differences + (
-        [f"another status than in the database: {', '.join(sorted(wrong)[:3])}"] if wrong else []
+        [f"status differs from the database: {', '.join(sorted(wrong)[:3])}"] if wrong else []
     )
 
 

@@ -69,8 +69,8 @@ class Endpoints(Check):
                 return CheckResult(
                     end.path,
                     Verdict.UNKNOWN,
-                    observed=f"the database changed during every look for {self._patience:g} s",
-                    expected="two equal readings around one answer",
+                    observed=f"the database changed during every attempt for {self._patience:g} s",
+                    expected="equal readings before and after the response",
                 )
             pulse.pause(PAUSE)
 
@@ -104,7 +104,7 @@ def shape_only(end: Endpoint, response: Response) -> CheckResult:
         return wrong
     body = response.json()
     fault = end.shape(body)
-    return failed(fault, "the promised shape") if fault else passed(_told(body))
+    return failed(fault, "the documented shape") if fault else passed(_told(body))
 
 
 def _told(body: Any) -> str:

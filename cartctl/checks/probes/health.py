@@ -102,7 +102,7 @@ def health(response: Response) -> CheckResult:
         return wrong
     body: Any = response.json()
     if not isinstance(body, Mapping):
-        return failed("no JSON object", "a JSON object with a status")
+        return failed("not a JSON object", "a JSON object with a status")
     status = str(body.get("status", "ok")).lower()
     if status not in HEALTHY:
         return failed(f"status {status}", "status ok")

@@ -60,7 +60,7 @@ class Smoke(Check):
         own = [load_suite(path) for path in self._suites]
         names = [BUILT_IN, *(suite.name for suite in own)]
         if self._only is not None and self._only not in names:
-            raise UsageError(f"There is no suite {self._only!r}.", hint=f"Known suites: {', '.join(names)}.")
+            raise UsageError(f"Unknown suite {self._only!r}.", hint=f"Known suites: {', '.join(names)}.")
         results: list[CheckResult] = []
         if self._only in {None, BUILT_IN}:
             results += self._built_in(pulse)
@@ -125,7 +125,7 @@ def _under(group: str, results: Iterable[CheckResult]) -> list[CheckResult]:
 def _refused(response: Response) -> CheckResult:
     if response.status == UNAUTHORIZED:
         return passed("HTTP 401 without a token")
-    hint = "Anybody may read what only admins should." if response.ok else ""
+    hint = "The endpoint must require an admin token." if response.ok else ""
     return failed(f"HTTP {response.status} without a token", "HTTP 401", hint)
 
 
@@ -174,7 +174,7 @@ def _shapes(request: Request, body: Any) -> Iterable[str]:
         if not there:
             yield f"no {path}"
         elif not isinstance(actual, _KINDS[kind]) or (kind == "number" and isinstance(actual, bool)):
-            yield f"{path} is no {kind}"
+            yield f"{path} is not of type {kind}"
 
 
 def _at(body: Any, path: str) -> tuple[bool, Any]:

@@ -109,12 +109,9 @@ def expire_carts(
         cartctl cart expire --env production --apply --abandon-after 2h
     """
     from cartctl.cart.store.batches import expiry
-    from cartctl.config.values import parse_duration
+    from cartctl.config.values import duration_option
 
-    try:
-        idle = parse_duration(abandon_after)
-    except ValueError as wrong:
-        raise UsageError(f"--abandon-after: {wrong}") from wrong
+    idle = duration_option("--abandon-after", abandon_after)
     if not timedelta(0) < idle <= LONGEST_IDLE:
         raise UsageError(f"--abandon-after: {abandon_after} is not between 0 and 10 years.")
     _job(ctx.obj, "expire", expiry(idle), company, apply, limit, batch_size)

@@ -54,7 +54,7 @@ def _read(file: str, limit: int) -> bytes:
             return first + stream.read(limit)
     except OSError as wrong:
         raise UsageError(
-            f"Cannot read {file}: {wrong.strerror}.", hint="Give a JSON file, or - for stdin."
+            f"Cannot read {file}: {wrong.strerror}.", hint="Use a JSON file, or - for stdin."
         ) from wrong
 
 
@@ -69,7 +69,7 @@ def _first(file: str, descriptor: int) -> bytes:
         return b""
     if not first:
         raise UsageError(
-            f"Nobody writes to the pipe {file}.",
-            hint="Start its writer first, or give a file, or - for stdin.",
+            f"The pipe {file} has no writer.",
+            hint="Start its writer first, or use a file, or - for stdin.",
         )
     return first

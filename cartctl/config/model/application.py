@@ -16,7 +16,7 @@ class MaintenanceKey(Section):
     key: str = Field(default="MAINTENANCE", description="Key in the ConfigMap.")
     limit: Duration = Field(
         default=timedelta(minutes=30),
-        description="Time after which the application ignores the mode, so that a lost laptop leaves no permanent 503.",
+        description="Time after which the application ignores the mode, so that an interrupted deployment leaves no permanent 503.",
     )
 
 

@@ -40,7 +40,7 @@ def read_percent(text: str) -> Decimal:
     """A percentage from 0 to 100 in steps of a hundredth, with or without its sign. Raises ValueError."""
     bare = text.strip().removesuffix("%").strip()
     if not re.fullmatch(r"-?\d{1,9}(\.\d{1,9})?", bare):
-        raise ValueError(f"is no percentage: {quoted(text)}; write for example 25%")
+        raise ValueError(f"is not a valid percentage: {quoted(text)}; write for example 25%")
     percent = Decimal(bare)
     if not 0 <= percent <= HUNDRED:
         raise ValueError(f"must be from 0 to 100 percent, not {percent}")
@@ -53,7 +53,9 @@ def read_stage(text: str) -> Stage:
     """One stage. Raises ValueError saying what is wrong."""
     match = _FORM.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f'is no stage: {quoted(text)}; write "6-10 beta 10%", "11-13 25%" or "3-5 shadow"')
+        raise ValueError(
+            f'is not a valid stage: {quoted(text)}; write "6-10 beta 10%", "11-13 25%" or "3-5 shadow"'
+        )
     first, last = int(match["first"]), int(match["last"] or match["first"])
     if last < first:
         raise ValueError(f"ends before it begins: {quoted(text)}")
@@ -69,7 +71,7 @@ def read_stages(texts: Sequence[str]) -> tuple[Stage, ...]:
     """All stages, in order. Raises ValueError for days that overlap and for percentages that do not ascend."""
     stages = tuple(read_stage(text) for text in texts)
     if not stages:
-        raise ValueError("are none; leave the key out for the plan's own twenty days")
+        raise ValueError("is empty; remove the key for the default twenty days")
     for (one, other), text in zip(pairwise(stages), texts[1:], strict=True):
         if other.first <= one.last:
             raise ValueError(

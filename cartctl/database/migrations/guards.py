@@ -36,7 +36,7 @@ def refuse_unwritable(connection: Connection) -> None:
     standby, read_only = row if row is not None else (True, True)
     if standby:
         raise Refused(
-            "This server is a standby: it takes no changes.", hint="Point database.dsn at the primary."
+            "This server is a standby: it takes no changes.", hint="Set database.dsn to the primary."
         )
     if read_only:
         raise Refused(

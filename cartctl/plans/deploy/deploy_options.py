@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from cartctl.config.values import parse_duration
+from cartctl.config.values import duration_option
 from cartctl.errors import UsageError
 
 PREFLIGHT = "preflight."
@@ -80,7 +80,4 @@ def _images(given: Sequence[str]) -> dict[str, str]:
 
 
 def _duration(text: str | None) -> timedelta | None:
-    try:
-        return parse_duration(text) if text else None
-    except ValueError as wrong:
-        raise UsageError(f"--monitor-for {wrong}.", hint="For example: --monitor-for 30m") from wrong
+    return duration_option("--monitor-for", text) if text else None

@@ -17,9 +17,9 @@ PROGRESS_EVERY = 15.0  # seconds between two lines of progress
 _UNTOLD = {"intended", "began"}  # said by --verbose only
 _WORDS = {
     "applied": "done",
-    "restored": "put back",
-    "undo_failed": "could not be put back",
-    "undoing": "turning back",
+    "restored": "reverted",
+    "undo_failed": "could not be reverted",
+    "undoing": "rolling back",
 }
 
 

@@ -110,7 +110,7 @@ def draw(
     frame = _Frame(width, spinner, with_unicode=with_unicode)
     parts: list[RenderableType] = [frame.heading(board)]
     if board.cause:
-        cause = Text(f"turning back: {' '.join(board.cause.split())}", "yellow")
+        cause = Text(f"rolling back: {' '.join(board.cause.split())}", "yellow")
         cause.truncate(width, overflow="ellipsis")
         parts.append(cause)
     phases = list(board.phases())
@@ -193,7 +193,7 @@ class _Frame:
             return _counted(*row.progress)
         bad = row.mark in {Mark.FAILED, Mark.UNDO_FAILED}
         if row.mark is Mark.UNDONE:
-            return Text("put back", "yellow")
+            return Text("reverted", "yellow")
         return Text(" ".join((row.note or row.does).split()), "red" if bad else "dim")
 
 

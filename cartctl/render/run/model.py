@@ -59,7 +59,7 @@ class Board:
     clock: Callable[[], float] = time.monotonic
     run: str = ""
     title: str = ""
-    cause: str = ""  # why the run turns back
+    cause: str = ""  # why the run rolls back
     rows: list[Row] = field(default_factory=list)
     since: float = 0.0
 
@@ -131,7 +131,7 @@ class Board:
         if event.data.get("of", event.key) != event.key:  # a step of the plan that puts another one back
             self._end(row, Mark.DONE, event)
         elif row.failed is not None:
-            row.mark, row.note, row.progress = Mark.FAILED, f"put back; {row.failed}", None
+            row.mark, row.note, row.progress = Mark.FAILED, f"reverted; {row.failed}", None
         else:
             self._end(row, Mark.UNDONE, event)
 

@@ -11,10 +11,10 @@ from cartctl.render.drawing import Group, RenderableType, Text
 from cartctl.render.renderers import renderable
 
 _TOLD = {
-    "expired": "carts past their time",
-    "abandoned": "carts left alone",
-    "claimed": "carts for a recovery mail",
-    "sessions_expired": "sessions past their time",
+    "expired": "expired carts",
+    "abandoned": "inactive carts",
+    "claimed": "carts to send a recovery mail for",
+    "sessions_expired": "expired sessions",
 }
 
 
@@ -45,7 +45,7 @@ def _report(result: StatsReport) -> RenderableType:
         counts.add_row(Text(status.value.lower()), Text(f"{count:,}"))
     counts.add_row(Text("all", "bold"), Text(f"{result.total:,}", "bold"))
     for code, value in result.values.items():
-        counts.add_row(Text(f"worth in {code}"), Text(f"{value:,}"))
+        counts.add_row(Text(f"value in {code}"), Text(f"{value:,}"))
     heading = Text(f"\nCarts created {result.begin:%Y-%m-%d} to {result.end:%Y-%m-%d}", "bold")
     return Group(counts, heading, _overviews(result.overviews)) if result.overviews else counts
 

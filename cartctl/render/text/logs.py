@@ -20,6 +20,7 @@ def _summary(summary: LogSummary) -> RenderableType:
     if summary.most:
         style = "bold yellow" if summary.warned else ""
         line.append(
-            f"; most in one minute {summary.most} ({summary.worst_minute}), {summary.limit} are usual", style
+            f"; most in one minute {summary.most} ({summary.worst_minute}), the limit is {summary.limit}",
+            style,
         )
     return line

@@ -26,17 +26,17 @@ def _dry_run(result: DryRun) -> RenderableType:
     for lock in result.locks:
         done.add_row(Text("lock", "yellow"), Text(lock.relation), Text(lock.mode))
     for name in result.kept:
-        done.add_row(Text("kept", "dim"), Text(name), Text("there already"))
+        done.add_row(Text("kept", "dim"), Text(name), Text("exists already"))
     for name in result.not_executed:
         detail = "not executed: cartctl migrate index --concurrently"
         done.add_row(Text("index", "yellow"), Text(name), Text(detail))
-    return Group(done, Text("Rolled back; nothing was kept."))
+    return Group(done, Text("Rolled back; nothing was changed."))
 
 
 @renderable.register
 def _indexes(result: IndexPlan) -> RenderableType:
     if not result.indexes:
-        return Text("No index is missing on a table that holds rows.")
+        return Text("No index is missing on a table with rows.")
     return Group(*(Text(f"{'rebuild' if each.rebuilt else 'build'}  {each.sql}") for each in result.indexes))
 
 
@@ -57,12 +57,12 @@ def _exported(result: Exported) -> RenderableType:
 def _preview(result: MigrationPreview) -> RenderableType:
     if not result.pending:
         return Text("Nothing is pending.")
-    unchanged = [Text(f"-- kept as it is: {name}", "dim") for name in result.kept]
+    unchanged = [Text(f"-- unchanged: {name}", "dim") for name in result.kept]
     parts: list[RenderableType] = [*unchanged]
     for each in result.pending:
         parts += [
             Text(f"-- {each.name}", "bold"),
-            Text(each.sql or "-- every object is there; recorded only"),
+            Text(each.sql or "-- every object exists; recorded only"),
         ]
     return Group(*parts)
 

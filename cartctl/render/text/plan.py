@@ -64,14 +64,14 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str
 def _moved(before: Any, after: Any) -> str:
     """Two values that begin alike, for as long as they are shown, are not told twice."""
     now, then = _value(before), _value(after)
-    return f"{now} → {then}" if now != then else f"{now} → changed in its details"
+    return f"{now} → {then}" if now != then else f"{now} → details changed"
 
 
 def _value(value: Any) -> str:
     if isinstance(value, Mapping) and "ref" in value:
         value = value["ref"]  # an image: its digest says nothing to a reader
     if isinstance(value, Mapping) and "defaultVariant" in value:  # a flag, whose rule would fill the screen
-        value = f"{'by its rule, else ' if value.get('targeting') else ''}{value['defaultVariant']}"
+        value = f"{'by its rule, otherwise ' if value.get('targeting') else ''}{value['defaultVariant']}"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     text = "nothing" if value is None else text
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

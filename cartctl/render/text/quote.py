@@ -70,7 +70,7 @@ def _promotions(quote: Quote, *classes: PromotionClass) -> Iterator[_Row]:
 def _shipping(quote: Quote) -> Iterator[_Row]:
     status, shipped = quote.priced.shipping_status, quote.priced.shipping
     if status is ShippingStatus.UNAVAILABLE:
-        yield _detail(Text("There is no way to ship this cart there; it cannot be converted.", "red")), ""
+        yield _detail(Text("No shipping to this address; the cart cannot be converted.", "red")), ""
     elif shipped is not None:
         names = f"{shipped.zone.name or shipped.zone.id}, {shipped.rule.name or shipped.rule.id}"
         terms = rule_terms(shipped.rule, shipped.amount, quote.request.currency)
@@ -83,7 +83,7 @@ def _shipping(quote: Quote) -> Iterator[_Row]:
 def _taxes(quote: Quote) -> Iterator[_Row]:
     request = quote.request
     if quote.priced.tax_status is TaxStatus.UNRESOLVED:
-        why = "The tax is not known" if request.ship_to else "Without an address the tax is not known"
+        why = "The tax is unknown" if request.ship_to else "The tax is unknown without an address"
         yield _detail(Text(f"{why}; the cart cannot be converted.", "yellow")), ""
     for tax in quote.priced.taxes:
         yield _detail(Text(f"{tax.rate.name}: {rate_terms(tax.rate)}")), f"{tax.amount:f}"

@@ -15,17 +15,17 @@ _WHERE = {
     PromotionScope.SHIPPING: "shipping",
 }
 _REASONS = {
-    Reason.INVALID_TERMS: "its terms make no sense",
-    Reason.INACTIVE: "it is switched off",
-    Reason.OTHER_COMPANY: "it is another company's",
+    Reason.INVALID_TERMS: "its terms are invalid",
+    Reason.INACTIVE: "it is disabled",
+    Reason.OTHER_COMPANY: "it belongs to another company",
     Reason.INVALID_CODE: "its code is not printable ASCII",
     Reason.DUPLICATE_CODE: "another promotion has the same code",
-    Reason.LIMIT_REACHED: "it has been used as often as it may be",
-    Reason.CODE_REQUIRES_LOGIN: "its limit is per customer, and nobody is logged in",
-    Reason.NO_ELIGIBLE_LINE: "no line is what it is for",
-    Reason.OUTRANKED: "another choice of its class takes off more, or as much at a higher rank",
-    Reason.NOTHING_TO_DISCOUNT: "it leaves nothing to take off",
-    Reason.ANOTHER_GIFT: "a gift of a higher rank is given",
+    Reason.LIMIT_REACHED: "its usage limit is reached",
+    Reason.CODE_REQUIRES_LOGIN: "its limit is per customer, and the shopper is not logged in",
+    Reason.NO_ELIGIBLE_LINE: "it applies to no line of the cart",
+    Reason.OUTRANKED: "another promotion of its class gives a larger discount, or the same at a higher rank",
+    Reason.NOTHING_TO_DISCOUNT: "nothing is left to discount",
+    Reason.ANOTHER_GIFT: "a gift of a higher rank applies",
     Reason.GIFT_DECLINED: "the gift was declined",
     Reason.GIFT_OUT_OF_STOCK: "the gift is out of stock",
 }
@@ -89,7 +89,7 @@ def rule_terms(rule: ShippingRule, price: Decimal, money: Currency) -> str:
         case ShippingRuleType.PER_ITEM:
             return f"{base} + {amount(rule.per_item_rate, money)} per item"
         case ShippingRuleType.WEIGHT_BASED:
-            return f"{base} + {amount(rule.per_weight_unit_rate, money)} per {rule.weight_unit} begun"
+            return f"{base} + {amount(rule.per_weight_unit_rate, money)} per started {rule.weight_unit}"
         case ShippingRuleType.CALCULATED:
             return "the carrier's quote"
         case ShippingRuleType.FREE:

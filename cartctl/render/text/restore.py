@@ -40,7 +40,7 @@ def _cart_plan(result: CartRestorePlan) -> RenderableType:
         here = "no such table" if now is None else f"{now} now"
         table.add_row(Text("rows"), Text(f"{name}: {then} to restore, {here}"))
     if result.replacing and any(now for _, now in result.rows.values()):
-        table.add_row(Text("note", "yellow"), Text("rows that are there are saved first, then replaced"))
+        table.add_row(Text("note", "yellow"), Text("existing rows are saved first, then replaced"))
     _add_refusal(table, result.refused, result.hint)
     return table
 
@@ -54,17 +54,17 @@ def _add_refusal(table: Table, refused: tuple[str, ...], hint: str) -> None:
 
 @renderable.register
 def _restored(result: Restored) -> RenderableType:
-    summary = f"{result.database} is the snapshot {result.snapshot} now: {result.rows} rows, {result.seconds:.1f} s."
-    previous = f" The former one is kept as {result.kept_as}." if result.kept_as else ""
+    summary = f"{result.database} now holds the snapshot {result.snapshot}: {result.rows} rows, {result.seconds:.1f} s."
+    previous = f" The previous database is {result.kept_as}." if result.kept_as else ""
     return Text("\n".join([summary + previous, *(f"warning: {each}" for each in result.warnings)]))
 
 
 @renderable.register
 def _put_back(result: RestoredRows) -> RenderableType:
     lines = [f"{count:>12,} rows  {name}" for name, count in result.rows.items() if count]
-    aside = [f"The rows that were there are in {result.replaced}."] if result.replaced else []
+    aside = [f"The replaced rows are saved in {result.replaced}."] if result.replaced else []
     warned = [f"warning: {each}" for each in result.warnings]
-    return Text("\n".join([f"Put back from {result.source}:", *lines, *aside, *warned]))
+    return Text("\n".join([f"Restored from {result.source}:", *lines, *aside, *warned]))
 
 
 @renderable.register

@@ -33,14 +33,14 @@ def _check(result: CheckResult) -> Text:
 def drop_plan(result: DropPlan) -> RenderableType:
     """What goes, in order, with its rows; then whoever stands in the way."""
     if result.empty:
-        return Text(f"Nothing is left to drop in the database {result.database_name}.")
+        return Text(f"Nothing to drop in the database {result.database_name}.")
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for verb, what, detail in (*_going(result), *_staying(result)):
         table.add_row(Text(verb, _STYLE.get(verb, "")), Text(what), Text(detail))
     notes = [Text(f"warning   {line}", "yellow") for line in result.warnings]
-    notes += [Text(f"stops it  {line}", "bold red") for line in (*result.dependents, *result.irreversible)]
+    notes += [Text(f"blocked   {line}", "bold red") for line in (*result.dependents, *result.irreversible)]
     return Group(table, *notes)
 
 

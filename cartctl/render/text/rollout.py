@@ -124,7 +124,7 @@ def _flags(result: FlagList) -> RenderableType:
         table.add_column(name, no_wrap=name != "decided by")
     for row in result.flags:
         table.add_row(row.name, row.decided, row.plain or "")
-    others = f"{result.others} flags of others in the same document"
+    others = f"{result.others} other flags in the same document"
     return Group(Text(result.place, "bold"), table, Text(others, "dim"))
 
 

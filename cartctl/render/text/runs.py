@@ -19,8 +19,8 @@ OUTCOME_STYLE = {
     "failed": "bold red",
     "inconclusive": "bold magenta",
 }
-_BAD = {"failed": "failed", "undo_failed": "could not be put back"}
-_WORDS = {"applied": "done", "restored": "put back", "skipped": "skipped", **_BAD}
+_BAD = {"failed": "failed", "undo_failed": "could not be reverted"}
+_WORDS = {"applied": "done", "restored": "reverted", "skipped": "skipped", **_BAD}
 
 
 _STEP_STYLE = {

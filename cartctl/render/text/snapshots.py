@@ -13,7 +13,7 @@ _COLUMNS = ("id", "created (UTC)", "size", "verified", "pinned", "migrations")
 @renderable.register
 def _snapshots(result: Snapshots) -> RenderableType:
     if not result.snapshots:
-        return Text("There are no snapshots. cartctl snapshot create takes one.")
+        return Text("No snapshots. To take one: cartctl snapshot create")
     table = Table(box=None, pad_edge=False)
     for name in _COLUMNS:
         table.add_column(name, no_wrap=name != "migrations", justify="right" if name == "size" else "left")

@@ -96,11 +96,11 @@ def _refuse(connection: Connection, *, replace: bool) -> None:
     [there] = connection.execute("SELECT to_regclass('public.carts')").fetchone() or [None]
     if there is None:
         raise Refused(
-            "The cart's tables are not there.", hint="Make them with: cartctl migrate deploy --env sandbox"
+            "The cart tables do not exist.", hint="Create them: cartctl migrate deploy --env sandbox"
         )
     [filled] = connection.execute("SELECT EXISTS (SELECT FROM carts)").fetchone() or [False]
     if filled and not replace:
-        raise Refused("There are carts already.", hint="--replace removes them first.")
+        raise Refused("The database already has carts.", hint="--replace removes them first.")
 
 
 def _clear_and_prepare(connection: Connection, carts: int, count: int) -> tuple[Tenant, ...]:

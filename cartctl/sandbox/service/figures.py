@@ -9,7 +9,7 @@ REGISTRY = CollectorRegistry()
 REQUESTS = Counter("http_requests", "Requests answered.", ["method", "route", "status"], registry=REGISTRY)
 REQUEST_SECONDS = Histogram(
     "http_request_duration_seconds",
-    "Time until the answer began.",
+    "Time to the first byte of the response.",
     ["method", "route"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 2.5, 5, 10),
     registry=REGISTRY,

@@ -42,5 +42,5 @@ class Watched(Generic[T]):
         try:
             return self._parse(self._path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as wrong:
-            self._complain(f"{self._path.name} is not understood and ignored: {wrong}")
+            self._complain(f"{self._path.name} is invalid and ignored: {wrong}")
             return self._missing

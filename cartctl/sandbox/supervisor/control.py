@@ -61,7 +61,7 @@ class Control:
                     )
                 if resolve(ref) is None:
                     there = f"The sandbox has: {', '.join(IMAGES)}."
-                    raise Bad(400, f"There is no image {ref[:200]}.", there, code=UNKNOWN)
+                    raise Bad(400, f"Unknown image {ref[:200]}.", there, code=UNKNOWN)
             target = {**spec.images, **images}
             if target != spec.images:
                 spec.images = target
@@ -123,7 +123,7 @@ class Control:
     def _spec(self, name: str) -> Spec:
         specs = self._controller.specs
         if name not in specs:
-            raise Bad(404, f"There is no deployment {name[:100]}.", f"There are: {', '.join(specs)}.")
+            raise Bad(404, f"Unknown deployment {name[:100]}.", f"There are: {', '.join(specs)}.")
         return specs[name]
 
     def _told(self, spec: Spec) -> dict[str, Any]:

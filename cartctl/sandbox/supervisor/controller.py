@@ -103,7 +103,7 @@ class Controller:
         version = resolve(pod.image)
         if version is None:
             pod.reason, pod.retry_at = (
-                f"ErrImagePull: there is no image {pod.image}",
+                f"ErrImagePull: image {pod.image} not found",
                 pod.started + BACK_OFF[-1],
             )
             return

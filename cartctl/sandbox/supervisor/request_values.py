@@ -89,7 +89,7 @@ def _text(name: str, value: Any) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise Bad(400, f"{name[:100]!r} is no valid Unicode") from None
+        raise Bad(400, f"{name[:100]!r} is not valid Unicode") from None
     return value
 
 

@@ -133,7 +133,7 @@ BROKEN = {
     "a schema of somebody else": (
         "CREATE SCHEMA cartctl",
         "database.schemas",
-        "pf_owner may not use the schema cartctl",
+        "pf_owner has no rights on the schema cartctl",
     ),
     "a record of somebody else": (
         "CREATE SCHEMA cartctl AUTHORIZATION pf_owner; CREATE TABLE cartctl.applied (revision text, adopted boolean, strict boolean, run text, at timestamptz)",
@@ -257,7 +257,7 @@ def test_each_requirement_is_missed(database: Postgres, what: str) -> None:
             "database.event_triggers.watching",
             "may refuse statements",
         ),
-        (TRIGGER.format("NULL;", "sql_drop"), "database.event_triggers.watching", "runs with our statements"),
+        (TRIGGER.format("NULL;", "sql_drop"), "database.event_triggers.watching", "runs with the migrations"),
         ("CREATE PUBLICATION everything FOR ALL TABLES", "database.publications", "everything will publish"),
     ),
 )

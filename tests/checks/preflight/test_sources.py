@@ -368,7 +368,7 @@ def test_a_report_that_is_missing_or_too_large_fails(tmp_path: Path, monkeypatch
     """No file, a directory and an oversized file are failures with the path."""
     (tmp_path / "large.xml").write_text("<testsuite>" + " " * 100 + "</testsuite>")
     monkeypatch.setattr("cartctl.checks.preflight.junit.LARGEST", 50)
-    for name, told in (("none.xml", "no such file"), (".", "directory"), ("large.xml", "larger")):
+    for name, told in (("none.xml", "file not found"), (".", "directory"), ("large.xml", "larger")):
         found = only(look_at_code(Preflight(junit={str(tmp_path / name): 1}), Pulse()))
         assert found.verdict is Verdict.FAIL
         assert told in found.observed

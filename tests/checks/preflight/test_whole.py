@@ -112,7 +112,7 @@ def test_only_and_skip_choose_the_looks(env: Environment) -> None:
             ("redis", Verdict.PASS),
         ]
         assert "known to be down" in found.checks[0].observed
-        with pytest.raises(UsageError, match="no preflight check nothing"):
+        with pytest.raises(UsageError, match="Unknown preflight check nothing"):
             Preflight(ports, status, only=("nothing",))
 
 

@@ -17,8 +17,8 @@ from cartctl.sandbox.service.routes.responses import Failure
 
 UNAUTHORIZED = 401
 REFUSALS: dict[int | str, dict[str, Any]] = {
-    401: {"model": Failure, "description": "No admin's token"},
-    404: {"model": Failure, "description": "The feature is off, or there is no such thing in this company"},
+    401: {"model": Failure, "description": "No admin token"},
+    404: {"model": Failure, "description": "The feature is off, or the company has no such object"},
     503: {"model": Failure, "description": "The database does not answer"},
 }
 
@@ -69,5 +69,9 @@ Analyst = Annotated[Bearer, Depends(Entry(ANALYTICS))]
 
 def admin_router(prefix: str) -> APIRouter:
     """A router whose routes all want a bearer's token, and say so in the OpenAPI document."""
-    known = [Security(HTTPBearer(auto_error=False, description="An admin's token; it names the company."))]
+    known = [
+        Security(
+            HTTPBearer(auto_error=False, description="Access token of an admin; it determines the company.")
+        )
+    ]
     return APIRouter(prefix=prefix, dependencies=known, responses=REFUSALS)

@@ -21,7 +21,7 @@ def read_cursor(text: str | None) -> PageKey | None:
     try:
         return _key(base64.b64decode(text.encode("ascii"), b"-_", validate=True).decode())
     except ValueError as wrong:
-        where = {"type": "value_error", "loc": ("query", "after"), "msg": "This is no cursor.", "input": text}
+        where = {"type": "value_error", "loc": ("query", "after"), "msg": "Invalid cursor.", "input": text}
         raise RequestValidationError([where]) from wrong
 
 

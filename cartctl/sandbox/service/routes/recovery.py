@@ -18,7 +18,7 @@ from cartctl.sandbox.service.routes.paging import read_cursor, say_next
 from cartctl.sandbox.service.routes.responses import AbandonedLine, Failure, RecoveryAnswer
 
 CONFLICT: dict[int | str, dict[str, Any]] = {
-    409: {"model": Failure, "description": "The cart is not due for a mail, or has moved on since"}
+    409: {"model": Failure, "description": "The cart is not due for a mail, or its status has changed"}
 }
 ABANDONED = CartFilter(status=CartStatus.ABANDONED)
 
@@ -62,7 +62,7 @@ def take_mail_back(
     cart_id: CartId,
     bearer: RecoveryAdmin,
     data: Database,
-    abandoned_at: Annotated[datetime, Query(alias="abandonedAt", description="As the claim told it.")],
+    abandoned_at: Annotated[datetime, Query(alias="abandonedAt", description="As in the claim's response.")],
 ) -> None:
     """The mail was definitely refused: the cart is due for one again."""
     try:
