@@ -46,7 +46,7 @@ def begun(field: Any) -> None:
 
 def test_the_application_agrees(field: Any) -> None:
     """Without a rollout there is nothing to compare; with one, every replica answers as the library does."""
-    assert "no rollout in progress" in str(look(field)["flags"].observed)
+    assert "no rollout is in progress" in str(look(field)["flags"].observed)
     begun(field)
     found = look(field)
     assert {result.verdict for result in found.values()} == {Verdict.PASS}

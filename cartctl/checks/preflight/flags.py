@@ -39,7 +39,7 @@ def look_at_flags(
     setting, recorded = read_setting(values), began_with()
     if setting is None and not recorded:
         state = "does not exist yet" if stored.text is None else "can be read"
-        yield passed("flags", f"{store.place} {state}; no rollout in progress")
+        yield passed("flags", f"{store.place} {state}; no rollout is in progress")
         return
     if wrong := _other_bucketing(rollout, setting, recorded):
         yield wrong
