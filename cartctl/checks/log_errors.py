@@ -31,7 +31,7 @@ class LogErrors:
         self.read()
 
     def read(self) -> None:
-        """Read on. What cannot be read is told by the result; it must not end what watches. Read-only."""
+        """Read on. An unreadable log becomes part of the result and does not end the monitoring. Read-only."""
         try:
             self._tail = self._tail or self._find()
             lines = self._tail.read() if self._tail else []

@@ -150,7 +150,7 @@ def _migrations(env: Environment) -> str:
 
 
 def _certificates(env: Environment) -> str:
-    """What libpq would read. A DSN that cannot be resolved here is told by its own check."""
+    """What libpq would read. A DSN that cannot be resolved here fails its own check."""
     try:
         dsn = env.database.dsn.reveal()
     except ConfigError:

@@ -82,9 +82,9 @@ def _duration(text: str | None) -> timedelta | None:
 
 
 def _once(watch: "Watch", pulse: "Pulse", options: Options, settle: float) -> None:
-    """One look; of triggers it can see only the past that the source has kept.
+    """Take one sample; triggers are evaluated over the source's history only.
 
-    Where there is too little to judge yet, it looks again after cartctl's own traffic has been scraped.
+    With too little traffic, take another after cartctl's own traffic has been scraped.
     """
     from cartctl.checks.monitor import Course
 

@@ -162,7 +162,7 @@ def sandbox_load(
 
 
 def _name(options: Options, name: str) -> str:
-    """The sandbox that is meant: by `--name`, or as every other command is told it, by `--env sandbox:NAME`."""
+    """The sandbox named by `--name` or, as with every other command, by `--env sandbox:NAME`."""
     kind, _, other = (options.env or "").partition(":")
     if kind != "sandbox" or not other:
         return name or "default"

@@ -9,7 +9,7 @@ from cartctl.config.model.environment import Environment
 def file_schema() -> dict[str, Any]:
     """The schema of the whole file.
 
-    It requires no key: what an environment leaves out may stand in `[defaults]`, and `cartctl config check` knows.
+    No key is required: a key missing in an environment may be in `[defaults]`; `cartctl config check` reports missing ones.
     """
     environment = Environment.model_json_schema(by_alias=True)
     definitions = {name: _loose(table) for name, table in environment.pop("$defs").items()}

@@ -144,7 +144,7 @@ class Secret(BaseModel):
 
     @property
     def known(self) -> str | None:
-        """What can be told without reading a file or a keyring: the literal, or the variable's value."""
+        """What is known without reading a file or a keyring: the literal, or the variable's value."""
         return self.literal or os.environ.get(self.env or "") or None
 
     def _register(self, secret: str) -> None:

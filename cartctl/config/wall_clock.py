@@ -1,9 +1,9 @@
-"""When a time of day is on a date whose clock changes: the one rule for windows and calendars. Pure.
+"""When a time of day is on a date whose clock changes: the one rule for windows and schedules. Pure.
 
 A window opens at the first moment at which the local clock shows its beginning or later, and closes at the first moment at
 which it shows its end or later. So an hour that comes twice belongs to it both times, without a break. Where the clock jumps
 over its beginning, it opens at the jump; where the clock jumps over all of it, it opens at the jump for its whole length. A
-date that a zone leaves out has no window.
+date that a zone skips has no window.
 """
 
 from datetime import UTC, date, datetime, time, timedelta

@@ -1,4 +1,4 @@
-"""Stdout and stderr as every command writes to them: no secret and no control character of a stranger passes.
+"""Stdout and stderr as every command writes to them: no secret and no untrusted control character passes.
 
 What was drawn or serialised with care is `Ready` and passes as it is: our own colours, and JSON that a mask would break.
 """
@@ -13,7 +13,7 @@ from cartctl.render.safe_text import escape_controls
 
 
 class Ready(str):
-    """A text that holds neither secrets nor foreign control characters, by the way it was made."""
+    """A text that holds neither secrets nor untrusted control characters, by the way it was made."""
 
     __slots__ = ()
 

@@ -1,16 +1,16 @@
-"""How far a command is that is no run: one bar on a terminal, nothing elsewhere."""
+"""Progress of a command that is not a run: a bar on a terminal, nothing elsewhere."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cartctl.engine.pulse import Progress as Tell
+from cartctl.engine.pulse import Progress as Report
 from cartctl.render.amounts import share
 from cartctl.render.drawing import Console
 
 
 @contextmanager
-def shown(what: str, *, quiet: bool = False, no_color: bool = False) -> Iterator[Tell]:
+def shown(what: str, *, quiet: bool = False, no_color: bool = False) -> Iterator[Report]:
     """Gives the function that takes done, total and unit; the bar vanishes at the block's end."""
     console = Console(sys.stderr, no_color=no_color)
     if quiet or not console.is_terminal:
@@ -21,13 +21,15 @@ def shown(what: str, *, quiet: bool = False, no_color: bool = False) -> Iterator
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(24),
-        TextColumn("{task.fields[told]}", markup=False),
+        TextColumn("{task.fields[figures]}", markup=False),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(what, total=None, told="")
+        task = bar.add_task(what, total=None, figures="")
 
-        def tell(done: float, total: float, unit: str) -> None:
-            bar.update(task, completed=min(done, total), total=total or None, told=share(done, total, unit))
+        def report(done: float, total: float, unit: str) -> None:
+            bar.update(
+                task, completed=min(done, total), total=total or None, figures=share(done, total, unit)
+            )
 
-        yield tell
+        yield report

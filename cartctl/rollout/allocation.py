@@ -1,4 +1,4 @@
-"""Who is on at a stage. Pure: the counts are exact with `exact`, and nobody who is on is ever left out again."""
+"""Who is on at a stage. Pure: the counts are exact with `exact`, and a company that is on stays on."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace

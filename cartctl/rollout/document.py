@@ -49,7 +49,7 @@ class Setting:
 
     @property
     def everybody(self) -> bool:
-        """Whether nobody is left out, companies of tomorrow included."""
+        """Whether every company is on, future ones included."""
         return self.beta is None and self.weight == TOTAL
 
     def members(self, companies: Iterable[str], buckets: Buckets) -> frozenset[str]:
@@ -114,7 +114,7 @@ def _share(setting: Setting) -> Any:
 
 
 def read_setting(values: Mapping[str, Any]) -> Setting | None:
-    """The setting behind values as `render` gives them; None where they are somebody else's or were changed by hand."""
+    """The setting behind values as `render` gives them; None where they were modified externally."""
     flag = next((values[name] for name in FLAGS if values.get(name) and not is_by_hand(values[name])), None)
     try:
         metadata = flag["metadata"] if flag else {}

@@ -26,7 +26,7 @@ class Program:
         self._log = layout.logs / f"{name}.log"
 
     def process(self) -> "psutil.Process | None":
-        """The living process, or None. A process with the kept number but without the mark is a stranger's."""
+        """The running process, or None. A process with the saved PID but without the mark is another program's."""
         pid = (read_json(self._kept) or {}).get("pid")
         return living(pid, lambda arguments: self._mark in arguments) if isinstance(pid, int) else None
 

@@ -127,7 +127,7 @@ class _Slots:
 
 
 def load(name: str, *, rps: float, seconds: float, pulse: Pulse) -> Loaded:
-    """Drive the sandbox `name` with `rps` requests a second for so many seconds; stopped early, what was seen is told.
+    """Drive the sandbox `name` with `rps` requests a second for so many seconds; when stopped early, report what was measured.
 
     Carts are visited only where the version knows them. Raises ConfigError when the sandbox does not run.
     """

@@ -78,7 +78,7 @@ def ask_supervisor(layout: Layout) -> dict[str, Any] | None:
     """What the living supervisor tells, with its control port; None when there is none."""
     port = (read_json(layout.supervisor) or {}).get("port")
     if not port or supervisor(layout).process() is None:
-        return None  # the port may be a stranger's by now, who must not be told the secret
+        return None  # another program may use the port by now and must not receive the secret
     secret = layout.secret.read_text(encoding="utf-8").strip()
     try:
         response = Http(f"http://127.0.0.1:{port}", token=secret, timeout=CONTROL_SECONDS).get("/status")

@@ -1,4 +1,4 @@
-"""Starts a sandbox, or mends what is not running of it: database, supervisor with its replicas, Prometheus."""
+"""Starts a sandbox, or restarts what is not running: database, supervisor with its replicas, Prometheus."""
 
 import importlib.util
 import time

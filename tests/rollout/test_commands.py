@@ -46,10 +46,10 @@ def started(field: Any) -> None:
 @pytest.mark.parametrize(
     ("argv", "code", "told"),
     (
-        (("rollout", "set", "--percent", "101", "--force", "--yes"), 2, "from 0 to 100"),
-        (("rollout", "set", "--percent", "many", "--force", "--yes"), 2, "is no percentage"),
+        (("rollout", "set", "--percent", "101", "--force", "--yes"), 2, "Invalid percentage"),
+        (("rollout", "set", "--percent", "many", "--force", "--yes"), 2, "Invalid percentage"),
         (("rollout", "set", "--percent", "10", "--yes"), 3, "outside the schedule requires --force"),
-        (("rollout", "set", "--percent", "10", "--force"), 3, "no terminal to ask on"),
+        (("rollout", "set", "--percent", "10", "--force"), 3, "Cannot prompt without a terminal"),
         (("rollout", "start", "--date", "2020-01-01", "--yes"), 2, "is in the past"),
         (("rollout", "start", "--date", "someday", "--yes"), 2, "someday"),
         (("rollout", "start", "--yes"), 2, "missing start date"),

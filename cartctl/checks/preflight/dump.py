@@ -155,7 +155,7 @@ def look_at_recovery(postgres: Postgres) -> Iterator[CheckResult]:
     """Whether the server archives its write-ahead log without a later failure. Read-only."""
     with postgres.session("preflight", statement_timeout=QUERY_LIMIT) as connection:
         row = connection.execute(_ARCHIVER).fetchone()
-    missing, archived = not_recoverable(*row) if row else ("nothing told", None)
+    missing, archived = not_recoverable(*row) if row else ("pg_stat_archiver is empty", None)
     expected = "the write-ahead log archived without failures"
     hint = "Until then, only whole snapshots can be restored; see archive_mode, archive_command and the server's log."
     if missing:

@@ -87,7 +87,7 @@ class Smoke(Check):
         return ask(name, partial(self._api.get, path), judge)
 
     def _closed(self, pulse: Pulse) -> Iterable[CheckResult]:
-        """The admin's doors are closed to strangers; one that opens is as bad as one that is missing."""
+        """Admin endpoints require a token; an open one is as bad as a missing one."""
         for path in CLOSED:
             pulse.check()
             yield ask(path, partial(self._shopper.get, path), _refused)

@@ -1,7 +1,7 @@
 """Smoke suites of the user's own: TOML files of requests and what each must answer.
 
 ```toml
-name = "checkout"                # left out: the file's name
+name = "checkout"                # default: the file's name
 
 [[request]]
 name = "products"

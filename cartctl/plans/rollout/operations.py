@@ -130,7 +130,7 @@ def next_stage(inputs: RolloutInputs, *, force: bool = False) -> int:
             raise Refused(_not_due(due.why, due.on), hint="See the schedule: cartctl rollout status")
         return due.stage
     if standing.aborted or standing.stage + 1 >= len(inputs.stages):
-        why = "the rollout was aborted" if standing.aborted else "every stage has been entered"
+        why = "the rollout was aborted" if standing.aborted else "every stage is complete"
         raise Refused(f"No next stage: {why}.", hint="See: cartctl rollout status")
     return standing.stage + 1
 

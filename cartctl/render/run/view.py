@@ -1,4 +1,4 @@
-"""How a run is watched: the plug point that deploy and rollback tell their events to, and the choice between its variants."""
+"""Views of a run: the extension point that receives the events of deploy and rollback, and the choice of a view."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ _DUMB = {"dumb", "unknown", ""}  # terminals that cannot move the cursor
 
 
 class View(engine.View, Protocol):
-    """What a run tells its events to, held open while it runs. Progress goes to stderr, results to stdout."""
+    """Receives a run's events, open while it runs. Progress goes to stderr, results to stdout."""
 
     def __enter__(self) -> Self: ...
 

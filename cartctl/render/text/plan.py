@@ -62,7 +62,7 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str
 
 
 def _moved(before: Any, after: Any) -> str:
-    """Two values that begin alike, for as long as they are shown, are not told twice."""
+    """Values that differ only after their shown beginning are not repeated."""
     now, then = _value(before), _value(after)
     return f"{now} → {then}" if now != then else f"{now} → details changed"
 

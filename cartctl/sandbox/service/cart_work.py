@@ -30,14 +30,14 @@ class CartWork:
         self._data, self._flags, self._told = data, flags, stopping
 
     def __call__(self) -> None:
-        """Do what is due, until nothing is left or the worker is told to stop. Without the cart's tables: nothing."""
+        """Do what is due, until nothing is left or the worker must stop. Without the cart's tables: nothing."""
         now = datetime.now(UTC)
         try:
             for name, job in JOBS.items():
                 self._until_done(name, partial(self._batch, job, now))
             self._until_done("recovery", lambda: self._recover(now))
         except psycopg.errors.UndefinedTable:
-            return  # before the migration, or after it was taken back
+            return  # before the migration, or after it was rolled back
 
     def _until_done(self, name: str, batch: Callable[[], int]) -> None:
         total = 0

@@ -1,4 +1,4 @@
-"""The database as the service sees it: a small pool that mends itself, and nothing that outlives a changed schema."""
+"""The database as the service sees it: a small pool that reconnects, and nothing that outlives a changed schema."""
 
 import time
 from collections.abc import Iterator, Mapping

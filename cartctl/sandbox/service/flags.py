@@ -22,9 +22,7 @@ RECOVERY = "FEATURE_ABANDONED_CART_RECOVERY"
 ANALYTICS = "FEATURE_ECOMMERCE_ANALYTICS"
 POLL = 1000  # milliseconds between the provider's own looks at the file
 
-logging.getLogger("openfeature").setLevel(
-    logging.CRITICAL
-)  # what is wrong with the file is told once, by Watched
+logging.getLogger("openfeature").setLevel(logging.CRITICAL)  # Watched logs once what is wrong with the file
 
 
 class Flags:

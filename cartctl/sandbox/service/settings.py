@@ -1,4 +1,4 @@
-"""What a replica is told when it starts: its role, its version, its name, where its files are."""
+"""Settings of a replica at its start: its role, its version, its name, where its files are."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -11,7 +11,7 @@ T = TypeVar("T")
 class Watched(Generic[T]):
     """What `parse` makes of a file's text; `missing` while there is none. Thread-safe.
 
-    Text that cannot be parsed (ValueError) counts as `missing` too, and `complain` is told once per change.
+    Text that cannot be parsed (ValueError) counts as `missing` too, and `complain` is called once per change.
     """
 
     def __init__(

@@ -20,7 +20,7 @@ WHERE id IN (SELECT id FROM orders WHERE status = 'PENDING' ORDER BY "createdAt"
 
 
 class Worker:
-    """One thread that works until it is told to stop, and finishes the batch it is in."""
+    """One thread that works until it must stop, and finishes the batch it is in."""
 
     def __init__(self, data: Data, flags: Path | None = None) -> None:
         self._data = data

@@ -45,7 +45,7 @@ class Control:
         """The pods of one deployment."""
         with self._controller.guard:
             spec = self._spec(name)
-            return {"pods": [pod.told() for pod in self._controller.of(spec.name)]}
+            return {"pods": [pod.document() for pod in self._controller.of(spec.name)]}
 
     def set_images(self, name: str, images: Mapping[str, str], cause: str) -> dict[str, Any]:
         """Ask for images by container; the same ones again change nothing."""
@@ -107,7 +107,7 @@ class Control:
     def put_settings(
         self, name: str, changes: Mapping[str, str | None], version: int | None
     ) -> dict[str, Any]:
-        """Write or remove keys; refused (409) when somebody else wrote since `version`."""
+        """Write or remove keys; refused (409) when it was modified since `version`."""
         for word in (name, *changes):
             _plain(word)
         with self._controller.guard:

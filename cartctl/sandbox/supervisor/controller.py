@@ -49,7 +49,7 @@ class Controller:
         self.save()
 
     def run(self) -> None:
-        """Look and act until told to stop, then end every replica."""
+        """Reconcile until stopped, then end every replica."""
         while not self._stopping:
             with self.guard:
                 moving = [self._reconcile(spec) for spec in self.specs.values()]
@@ -166,7 +166,7 @@ class Controller:
             self.woken.set()
 
     def _close(self) -> None:
-        """End every replica: first asked, after a second told."""
+        """End every replica: SIGTERM first, SIGKILL after a second."""
         with self.guard:
             for pod in self.pods:
                 processes.end(pod)

@@ -73,7 +73,7 @@ class Pod:
     restarts: int = 0
     crashes: int = 0  # in a row, for the back-off
     retry_at: float | None = None
-    ending: float | None = None  # when it was told to end
+    ending: float | None = None  # when its end was requested
     accepting: bool = True  # until it has closed its sockets
     reason: str | None = None
 
@@ -87,8 +87,8 @@ class Pod:
         """Whether a new client could still meet it."""
         return self.ending is None or (self.accepting and self.process is not None)
 
-    def told(self) -> dict[str, Any]:
-        """As the control API tells it."""
+    def document(self) -> dict[str, Any]:
+        """As the control API returns it."""
         version = resolve(self.image)
         ran = digest(version) if version and self.port else None
         return {

@@ -36,7 +36,7 @@ class Maintenance:
 
 
 def _parse(text: str) -> Mode:
-    """`{"on": true, "until": ISO 8601}`; without an end it is not understood: it would last for ever."""
+    """`{"on": true, "until": ISO 8601}`; without an end it is invalid: it would never end."""
     if not text.strip():
         return Mode()
     document = json.loads(text)

@@ -33,7 +33,7 @@ class Denied(Exception):
 
     @property
     def answer(self) -> JSONResponse:
-        """What the client is told."""
+        """The body of the response."""
         headers = {"WWW-Authenticate": "Bearer"} if self.status == UNAUTHORIZED else None
         return JSONResponse({"error": self.error}, status_code=self.status, headers=headers)
 
@@ -45,7 +45,7 @@ class Entry:
         self._flag = flag
 
     def __call__(self, request: Request, authorization: Authorization = "") -> Bearer:
-        """The bearer. Raises Denied: 401 for a stranger, 404 where the feature is off."""
+        """The bearer. Raises Denied: 401 without a valid token, 404 where the feature is off."""
         tokens: Tokens = request.app.state.tokens
         flags: Flags = request.app.state.flags
         bearer = tokens.bearer(authorization)

@@ -18,7 +18,7 @@ UNAUTHORIZED = {"WWW-Authenticate": "Bearer"}
 
 
 def unauthorized() -> JSONResponse:
-    """The answer to a stranger."""
+    """The response without a valid token."""
     return JSONResponse({"error": "unauthorized"}, status_code=401, headers=UNAUTHORIZED)
 
 

@@ -164,14 +164,14 @@ class RecoveryAnswer(Answer):
 
 
 def stats_answer(stats: Stats) -> StatsAnswer:
-    """Stats as they are told."""
+    """Statistics as a response."""
     counts = {status.value.lower(): count for status, count in stats.counts.items()}
     worth = next(iter(stats.values.values()), Decimal("0.00")) if len(stats.values) <= 1 else None
     return StatsAnswer(total=stats.total, total_value=worth, values=stats.values, **counts)
 
 
 def overview_answer(begin: datetime, end: datetime, rows: list[OverviewRow]) -> OverviewAnswer:
-    """Overviews as they are told."""
+    """Overviews as a response."""
     return OverviewAnswer(
         begin=begin,
         end=end,
