@@ -153,7 +153,7 @@ def plan(
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
-    wanted = parse(
+    requested = parse(
         images=image or (),
         at=at,
         skip=skip or (),
@@ -164,4 +164,4 @@ def plan(
         force_owned=force_owned,
     )
     with Ports(options.environment(), force_owned=force_owned) as ports:
-        options.show(preview("deploy", ports.env.name, planned(ports, wanted, new_watch(ports))))
+        options.show(preview("deploy", ports.env.name, planned(ports, requested, new_watch(ports))))

@@ -64,7 +64,7 @@ def smoke(
             only=suite,
             critical_only=critical_only,
         )
-        checks = _judged(check)
+        checks = _run_check(check)
     if junit is not None:
         from cartctl.render.junit import write_junit
 
@@ -87,12 +87,12 @@ def health(ctx: typer.Context) -> None:
 
     options: Options = ctx.obj
     with Ports(options.environment()) as ports:
-        checks = _judged(Health("health", ports.api, attempts=1))
+        checks = _run_check(Health("health", ports.api, attempts=1))
     options.show(checks)
     raise typer.Exit(checks.verdict.exit_code)
 
 
-def _judged(check: "Check") -> "Checks":
+def _run_check(check: "Check") -> "Checks":
     from cartctl.engine.pulse import Pulse
     from cartctl.engine.signals import interruptible
 

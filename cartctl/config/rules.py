@@ -83,7 +83,7 @@ def _limits(environment: Environment) -> Iterator[Problem]:
         limit = getattr(thresholds, name)
         path = ("thresholds", name)
         if limit.warning >= limit.critical:
-            message = f"must warn below its critical value: warning {_told(limit.warning)} is not below {_told(limit.critical)}"
+            message = f"must warn below its critical value: warning {_formatted(limit.warning)} is not below {_formatted(limit.critical)}"
             yield Problem(path, message)
     for name in ("db_connections", "error_rate"):
         for key in ("warning", "critical"):
@@ -93,7 +93,7 @@ def _limits(environment: Environment) -> Iterator[Problem]:
                 yield Problem(("thresholds", name, key), message, hint="80 % is written 0.80.")
 
 
-def _told(value: float | timedelta) -> str:
+def _formatted(value: float | timedelta) -> str:
     return format_duration(value) if isinstance(value, timedelta) else f"{value:g}"
 
 

@@ -118,11 +118,11 @@ class Buckets:
             tenths = [[digit, size] for digit in range(10)]
             shares = [["before", low], *tenths, ["after", TOTAL - low - 10 * size]]
             key = f"{self._seed}/{company}"
-            known.append(_asked(fractional({}, key, *[share for share in shares if share[1]])))
+            known.append(_bucket_number(fractional({}, key, *[share for share in shares if share[1]])))
         return known[level]
 
 
-def _asked(bucket: Any) -> int:
+def _bucket_number(bucket: Any) -> int:
     if not isinstance(bucket, int):
         raise NotEvaluated(
             f"The flags library returned {bucket!r}; a bucket number was expected.",

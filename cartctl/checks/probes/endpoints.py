@@ -94,7 +94,9 @@ class Endpoints(Check):
         after = end.truth(connection, company, body)
         stood.append(before == after)
         differences = end.compare(body, after)
-        return failed("; ".join(differences), "the database's values") if differences else passed(_told(body))
+        return (
+            failed("; ".join(differences), "the database's values") if differences else passed(_content(body))
+        )
 
 
 def shape_only(end: Endpoint, response: Response) -> CheckResult:
@@ -104,10 +106,10 @@ def shape_only(end: Endpoint, response: Response) -> CheckResult:
         return wrong
     body = response.json()
     fault = end.shape(body)
-    return failed(fault, "the documented shape") if fault else passed(_told(body))
+    return failed(fault, "the documented shape") if fault else passed(_content(body))
 
 
-def _told(body: Any) -> str:
+def _content(body: Any) -> str:
     if isinstance(body, list):
         return f"{len(body)} carts" if body else "an empty list"
     if "total" in body:

@@ -31,7 +31,7 @@ class Smoke(Check):
     """Everything a shopper and an admin must be able to do, each asked once; nothing asked is unknown, never pass.
 
     `api` and `dashboard` carry the token, `shopper` none. Without a `database` the endpoints' values are not compared. `only`
-    names the one suite to run (`built-in`, or a file's own name); `critical_only` leaves out what is not critical.
+    names the one suite to run (`built-in`, or a file's own name); `critical_only` skips the others.
     """
 
     def __init__(

@@ -14,7 +14,7 @@ from cartctl.render.amounts import duration, share
 from cartctl.render.run.broken_pipe import enduring
 
 PROGRESS_EVERY = 15.0  # seconds between two lines of progress
-_UNTOLD = {"intended", "began"}  # said by --verbose only
+_VERBOSE_ONLY = {"intended", "began"}
 _WORDS = {
     "applied": "done",
     "restored": "reverted",
@@ -70,7 +70,7 @@ class PlainView(QuietView):
         self._verbose = verbose
         self._clock = clock
         self._at = ""
-        self._told = clock()
+        self._last_line = clock()
 
     def started(self, run_id: str, plan_rows: PlanRows) -> None:
         """The run's id and how many steps it has."""
@@ -78,18 +78,18 @@ class PlainView(QuietView):
 
     def event(self, event: Event) -> None:
         """One line, unless it is only the beginning of a step or the end that the report tells."""
-        if event.event in _UNTOLD:
-            self._at, self._told = event.key, self._clock()
-        if (event.event in _UNTOLD and not self._verbose) or (
+        if event.event in _VERBOSE_ONLY:
+            self._at, self._last_line = event.key, self._clock()
+        if (event.event in _VERBOSE_ONLY and not self._verbose) or (
             event.key == RUN and event.event in {"started", "finished"}
         ):
             return
-        self._say(event.at, _told(event))
+        self._say(event.at, _line(event))
 
     def progress(self, done: float, total: float, unit: str) -> None:
         """A line when the last one is long enough ago."""
-        if self._clock() - self._told >= PROGRESS_EVERY:
-            self._told = self._clock()
+        if self._clock() - self._last_line >= PROGRESS_EVERY:
+            self._last_line = self._clock()
             self._say(datetime.now(UTC), f"{self._at}: {share(done, total, unit)}")
 
     def _say(self, at: datetime, text: str) -> None:
@@ -97,7 +97,7 @@ class PlainView(QuietView):
         self._lines.flush()
 
 
-def _told(event: Event) -> str:
+def _line(event: Event) -> str:
     seconds = event.data.get("seconds")
     took = f" in {duration(float(seconds))}" if seconds is not None else ""
     why = next((str(event.data[name]) for name in ("message", "reason", "cause") if event.data.get(name)), "")

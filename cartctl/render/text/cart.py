@@ -10,7 +10,7 @@ from cartctl.cart.store.jobs import RecoveryClaim
 from cartctl.render.drawing import Group, RenderableType, Text
 from cartctl.render.renderers import renderable
 
-_TOLD = {
+_LABELS = {
     "expired": "expired carts",
     "abandoned": "inactive carts",
     "claimed": "carts to send a recovery mail for",
@@ -24,7 +24,7 @@ def _job(result: CartJob) -> RenderableType:
     table.add_column(justify="right")
     for outcome, count in result.counts.items():
         table.add_row(
-            Text(str(count), "bold"), Text(_TOLD[outcome]), Text("done" if result.applied else "due")
+            Text(str(count), "bold"), Text(_LABELS[outcome]), Text("done" if result.applied else "due")
         )
     summary = f"{result.batches} batches in {result.seconds:.2f} s." if result.applied else "--apply writes."
     return Group(table, Text(summary, "dim"))

@@ -36,11 +36,11 @@ def _table(rows: list[PlanRow]) -> Table:
     table.add_column(no_wrap=True, width=_KEY)
     table.add_column(overflow="fold")
     for row in rows:
-        table.add_row("", Text(row.key, "dim" if not row.does else ""), _told(row))
+        table.add_row("", Text(row.key, "dim" if not row.does else ""), _details(row))
     return table
 
 
-def _told(row: PlanRow) -> Text:
+def _details(row: PlanRow) -> Text:
     text = Text(row.does)
     if row.note:
         text.append(f" ({row.note})" if row.does else row.note, "dim")

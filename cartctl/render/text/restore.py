@@ -60,7 +60,7 @@ def _restored(result: Restored) -> RenderableType:
 
 
 @renderable.register
-def _put_back(result: RestoredRows) -> RenderableType:
+def _restored_rows(result: RestoredRows) -> RenderableType:
     lines = [f"{count:>12,} rows  {name}" for name, count in result.rows.items() if count]
     aside = [f"The replaced rows are saved in {result.replaced}."] if result.replaced else []
     warned = [f"warning: {each}" for each in result.warnings]
