@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,11 +61,17 @@ class Sandbox:
 
     @property
     def control(self) -> tuple[str, str]:
-        """The address of its supervisor, and the secret."""
-        told = ask_supervisor(self.layout)
-        assert told is not None, "the supervisor does not answer"
+        """The address of its supervisor, and the secret; a busy machine's supervisor may need a while."""
+        states: list[dict[str, Any]] = []
+
+        def asked() -> bool:
+            state = ask_supervisor(self.layout)
+            states.extend([state] if state is not None else [])
+            return bool(states)
+
+        wait_for(asked)
         secret = self.layout.secret.read_text(encoding="utf-8").strip()
-        return f"http://127.0.0.1:{told['control']}", secret
+        return f"http://127.0.0.1:{states[0]['control']}", secret
 
     @property
     def cluster(self) -> Processes:

@@ -64,7 +64,7 @@ def test_an_image_may_be_named_by_its_digest(sandbox: Sandbox) -> None:
     (
         ("payment-api", {"api": "9.9.9"}, "Unknown image 9.9.9"),
         ("payment-api", {"sidecar": "2.0.0"}, "no container sidecar"),
-        ("checkout", {"api": "2.0.0"}, "no deployment checkout"),
+        ("checkout", {"api": "2.0.0"}, "Unknown deployment checkout"),
     ),
 )
 def test_what_does_not_exist_is_refused_before_anything_changes(

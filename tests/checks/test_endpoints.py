@@ -229,9 +229,9 @@ def other_rate(body: Any) -> Any:
 
 WRONG: tuple[tuple[str, Callable[[Any], Any], str], ...] = (
     (LIST, lambda body: body[1:], "missing"),
-    (LIST, lambda body: [*body, {"id": "c-of-others", "status": "ACTIVE"}], "another company"),
+    (LIST, lambda body: [*body, {"id": "c-of-others", "status": "ACTIVE"}], "no company or another one"),
     (LIST, lambda body: [*body[1:], body[1]], "twice"),
-    (LIST, lambda body: [{**body[0], "status": "LOST"}, *body[1:]], "another status"),
+    (LIST, lambda body: [{**body[0], "status": "LOST"}, *body[1:]], "status differs"),
     (LIST, lambda body: {"carts": body}, "not an array"),
     (LIST, lambda body: [{"name": "x"}], "without an id"),
     (LIST, lambda _: [], "missing"),
@@ -261,7 +261,7 @@ WRONG: tuple[tuple[str, Callable[[Any], Any], str], ...] = (
     (OVERVIEW, lambda body: {**body, "currencies": {}}, "no list"),
     (OVERVIEW, lambda body: {**body, "currencies": [{"currency": "USD", "carts": 1}]}, "a currency without"),
     (STATS, lambda _: Reply({"error": "x"}, 500), "HTTP 500"),
-    (STATS, lambda _: Reply("<html>"), "no JSON"),
+    (STATS, lambda _: Reply("<html>"), "is not JSON"),
 )
 
 

@@ -239,7 +239,7 @@ class Source:
         ({"value": 9.0}, Verdict.PASS, "9"),
         ({"top_bucket": 1.0}, Verdict.FAIL, "ends at 1 s"),
         ({"top_bucket": 1.0, "requests": 0.0}, Verdict.FAIL, "ends at 1 s"),
-        ({"top_bucket": None}, Verdict.FAIL, "not known"),
+        ({"top_bucket": None}, Verdict.FAIL, "are unknown"),
         ({"series": 0, "value": None}, Verdict.FAIL, "no series"),
         ({"series": 3}, Verdict.FAIL, "3 series"),
         ({"age": 500.0}, Verdict.FAIL, "500 s old"),

@@ -124,7 +124,7 @@ def test_a_right_answer_passes(write: Write) -> None:
         ('shape = { "" = "array" }\n', Reply({}), "is not of type array"),
         ('shape = { "0.a" = "string" }\n', Reply([]), "no 0.a"),
         ('contains = "hat"\n', Reply("shoes"), "shoes"),
-        ("json = { a = 1 }\n", Reply("<html>"), "no JSON"),
+        ("json = { a = 1 }\n", Reply("<html>"), "is not JSON"),
     ),
 )
 def test_each_expectation_can_fail(write: Write, more: str, reply: Reply, told: str) -> None:

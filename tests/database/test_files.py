@@ -30,7 +30,7 @@ def test_nothing_is_written_over_another_content(tmp_path: Path) -> None:
     other = tmp_path / MIGRATIONS[2].name / "migration.sql"
     other.parent.mkdir()
     other.write_text("SELECT 1;")
-    with pytest.raises(Refused, match="another content"):
+    with pytest.raises(Refused, match="different content"):
         export(Form.SQL, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [MIGRATIONS[2].name]
 

@@ -124,7 +124,8 @@ def _objects(types: dict[str, type[Any]]) -> list[type[Any]]:
 
 
 def _changes() -> list[type[Change[Any]]]:
-    return sorted(Change.__subclasses__(), key=lambda kind: kind.kind)
+    shipped = [kind for kind in Change.__subclasses__() if kind.__module__.startswith("cartctl.")]
+    return sorted(shipped, key=lambda kind: kind.kind)
 
 
 def _first(kind: type[Any]) -> str:

@@ -137,8 +137,8 @@ def test_the_plan_shows_and_changes_nothing(cli: Cli) -> None:
         ((f"{NAME}=7", "--yes"), 2, "has no revision 7"),
         (("checkout=1", "--yes"), 2, "deployment checkout not found"),
         ((f"{NAME}=0", "--yes"), 2, "use DEPLOYMENT=N"),
-        ((f"{NAME}=1", "--yes", "--run", "r1"), 2, "goes alone"),
-        ((f"{NAME}=1", "--yes", "--database"), 2, "goes alone"),
+        ((f"{NAME}=1", "--yes", "--run", "r1"), 2, "excludes --run"),
+        ((f"{NAME}=1", "--yes", "--database"), 2, "excludes --run"),
     ),
 )
 def test_what_cannot_be_done_is_said_and_nothing_is_changed(

@@ -283,12 +283,12 @@ def test_a_rollback_from_a_copy_of_the_journal_needs_no_other_memory(cli: Cli, t
         (("deploy", "--yes", "--image", "payment-api=9.9.9"), 3, "9.9.9"),
         (("deploy", "--yes", "--skip", "migrate"), 2, "can never be skipped"),
         (("deploy", "--yes", "--skip", "lunch"), 2, "unknown step 'lunch'"),
-        (("deploy", "--yes", "--monitor-for", "long"), 2, "is no duration: 'long'"),
+        (("deploy", "--yes", "--monitor-for", "long"), 2, "Invalid duration 'long'"),
         (("deploy", "--resume"), 3, "No unfinished run"),
         (("deploy", "--abandon", "r0"), 3, "Unfinished run not found: r0"),
         (("rollback", "--yes"), 3, "nothing to roll back"),
         (("rollback", "--yes", "--run", "r0"), 3, "Run not found: r0"),
-        (("deploy",), 3, "no terminal"),
+        (("deploy",), 3, "without a terminal"),
     ),
 )
 def test_bad_input_is_one_sentence_and_changes_nothing(

@@ -90,7 +90,7 @@ def test_what_the_start_recorded_counts(field: Any, monkeypatch: pytest.MonkeyPa
         )
         begun_at_zero(field)
     found = look(field)["flags.record"]
-    assert (found.verdict, "evaluated otherwise" in str(found.observed)) == (Verdict.FAIL, True)
+    assert (found.verdict, "evaluated differently" in str(found.observed)) == (Verdict.FAIL, True)
 
 
 def test_a_document_that_somebody_else_wrote_meanwhile_is_a_warning(field: Any) -> None:

@@ -73,7 +73,7 @@ def test_a_sandbox_is_named_as_its_environment_is(sandbox: Sandbox) -> None:
     done = cartctl("sandbox", "status", "--env", "sandbox:nobody", "-o", "json")
     assert json.loads(done.stdout)["name"] == "nobody"
     done = cartctl("sandbox", "status", "--env", "sandbox:nobody", "--name", "default")
-    assert (done.returncode, "two sandboxes" in done.stderr) == (2, True)
+    assert (done.returncode, "different sandboxes" in done.stderr) == (2, True)
     done = cartctl("sandbox", "status", "--env", "production", "-o", "json")
     assert json.loads(done.stdout)["name"] == sandbox.layout.directory.name
 

@@ -153,7 +153,7 @@ BROKEN = {
     "a view of our name": (
         "CREATE VIEW carts AS SELECT 1 AS id",
         "database.objects",
-        "table carts: there is a view of this name",
+        "table carts: a view of this name exists",
     ),
     "a domain of our name": (
         'CREATE DOMAIN "CartStatus" AS text',
@@ -178,7 +178,7 @@ BROKEN = {
     "a primary key's name": (
         "CREATE SEQUENCE carts_pkey",
         "database.objects",
-        "index carts_pkey: there is a sequence of this name",
+        "index carts_pkey: a sequence of this name exists",
     ),
     "a ledger without rights": (
         f"{LEDGER}",
