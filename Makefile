@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Twice as many as a small machine has cores: the tests wait a lot.
-WORKERS ?= 4
+# One more than a small machine has cores: the tests wait a lot.
+WORKERS ?= 3
 # How many examples each fuzz test of `make fuzz` takes.
 EXAMPLES ?= 2000
 # Which kill points `make faults` takes: all, 7 for every seventh, or 2/3 for the second of three parts.
