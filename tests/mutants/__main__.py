@@ -6,6 +6,7 @@ with their difference; those in accepted.toml, each with its reason, are counted
 """
 
 import argparse
+import compileall
 import logging
 import os
 import random
@@ -22,6 +23,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import unified_diff
 from pathlib import Path
+from py_compile import PycInvalidationMode
 from queue import SimpleQueue
 
 from cosmic_ray.commands import init
@@ -79,9 +81,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.disable(logging.WARNING)
     groups = [group for group in _groups() if not given.groups or group.name in given.groups]
     with tempfile.TemporaryDirectory(prefix="mutants-") as work:
-        copies = [_copy(Path(work) / str(number)) for number in range(given.jobs)]
+        copies = [Path(work) / str(number) for number in range(given.jobs)]
+        _copy_tracked(copies[0])
         for group in groups:
             group.ran.update(_coverage(group, copies[0]))
+        for copy in copies[1:]:
+            shutil.copytree(copies[0], copy)  # keeps the times, and so the compiled tests
         sample = _sample([mutant for group in groups for mutant in _mutants(group)], given.sample, given.seed)
         results = _run(sample, copies)
     return _report(results, given.at_least)
@@ -97,18 +102,25 @@ def _groups() -> Iterator[Group]:
         yield Group(name, [path for path in modules if path.name != "__init__.py"], table["tests"])
 
 
-def _copy(target: Path) -> Path:
-    """The tracked files, for mutants to be made in: the work tree stays as it is."""
+def _copy_tracked(target: Path) -> None:
+    """The tracked files, for mutants to be made in: the work tree stays as it is.
+
+    The package is compiled with hashes: a mutated file is noticed even where its time and size are the same.
+    """
     names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
     for name in filter(None, names.decode().split("\0")):
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, target / name)
-    return target
+    compileall.compile_dir(
+        target / "cartctl", maxlevels=20, quiet=1, invalidation_mode=PycInvalidationMode.CHECKED_HASH
+    )
 
 
-def _pytest(copy: Path, *arguments: str, timeout: float | None = None) -> int:
+def _pytest(copy: Path, *arguments: str, timeout: float | None = None, compile_tests: bool = False) -> int:
     """Pytest's exit code in `copy`, whose package comes before the installed one in child processes too."""
     environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+    if compile_tests:
+        del environment["PYTHONDONTWRITEBYTECODE"]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
     with subprocess.Popen(
         command,
@@ -126,7 +138,8 @@ def _pytest(copy: Path, *arguments: str, timeout: float | None = None) -> int:
 
 
 def _coverage(group: Group, copy: Path) -> dict[str, dict[int, list[str]]]:
-    if _pytest(copy, "--cov=cartctl", "--cov-context=test", "--cov-report=", *group.tests) != 0:
+    arguments = ("--cov=cartctl", "--cov-context=test", "--cov-report=", *group.tests)
+    if _pytest(copy, *arguments, compile_tests=True) != 0:
         raise SystemExit(f"The tests of [{group.name}] fail without any mutant.")
     data = CoverageData(str(copy / ".coverage"))
     data.read()
