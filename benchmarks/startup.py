@@ -1,6 +1,6 @@
 """`cartctl --help` against a bare import of typer: whole processes in turn, median of the ratios pair by pair.
 
-Target: at most 1.5.
+Target: at most 1.15.
 """
 
 import statistics
@@ -28,7 +28,7 @@ def main() -> None:
     ratio = statistics.median(a / b for a, b in pairs)
     median = statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs)
     print(
-        f"cartctl --help {median[0] * 1000:.0f} ms, import typer {median[1] * 1000:.0f} ms, ratio {ratio:.2f} (target 1.5)"
+        f"cartctl --help {median[0] * 1000:.0f} ms, import typer {median[1] * 1000:.0f} ms, ratio {ratio:.2f} (target 1.15)"
     )
 
 

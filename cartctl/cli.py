@@ -15,9 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from cartctl import __version__
-from cartctl.commands import COMMANDS, GROUPS
-from cartctl.commands.cart.errors import translate_cart_error
-from cartctl.commands.examples import move_examples
+from cartctl.commands import COMMANDS, LazyCommands
 from cartctl.commands.options import Options, Output, hoist
 from cartctl.engine.signals import already_reported, install, stop_cause, uninstall
 from cartctl.errors import CartctlError, Interrupted, UsageError, as_error
@@ -26,6 +24,18 @@ from cartctl.render.output import guarded_streams
 
 class Boundary(TyperGroup):
     """Hoists global options to the front and ends every command with the exit code its error carries."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes | {"commands": LazyCommands(attributes.get("commands"))})
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the framework's signature
+        """The names in the order of the table; none is imported."""
+        return list(self.commands)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - the framework's signature
+        """Write the table of commands; none is imported."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run one command line and exit."""
@@ -48,6 +58,8 @@ class Boundary(TyperGroup):
         except SystemExit:
             code = 0  # whoever read the output has left, which ends it
         except Exception as error:  # noqa: BLE001 - the boundary
+            from cartctl.commands.cart.errors import translate_cart_error
+
             refused = translate_cart_error(error)
             if refused is None and "--debug" in given:
                 traceback.print_exception(error)  # here, where the streams are guarded
@@ -147,13 +159,6 @@ def main_options(
     ctx.obj = Options(
         env=env, config=config, output=output, quiet=quiet, verbose=verbose, debug=debug, no_color=no_color
     )
-
-
-for name, command in COMMANDS.items():
-    app.command(name)(command)
-for name, group in GROUPS.items():
-    app.add_typer(group, name=name)
-move_examples(app)
 
 
 def main() -> None:

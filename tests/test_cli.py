@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 import cartctl.cli
 from cartctl import __version__
+from cartctl.commands import COMMANDS, LazyCommands
 from cartctl.commands.options import Options, Output, hoist
 from cartctl.errors import CartctlError, CheckFailed, Refused, StepFailed
 
@@ -243,7 +244,7 @@ def test_a_process_that_is_interrupted_ends_with_130() -> None:
     program = (
         "import time, typer, cartctl.commands as c\n"
         "def act() -> None:\n    typer.echo('ready'); time.sleep(30)\n"
-        "c.COMMANDS['act'] = act\n"
+        "c.COMMANDS['act'] = c.Entry('__main__:act', 'Act.')\n"
         "from cartctl.cli import main; main()\n"
     )
     with subprocess.Popen(
@@ -271,6 +272,7 @@ def test_what_libraries_log_is_no_output() -> None:
     """A library's warning, with a traceback perhaps, does not stand between our sentences; with --debug it does."""
     script = """
 import logging, sys
+from cartctl.commands import COMMANDS, LazyCommands
 from cartctl.commands.options import Options
 from cartctl.errors import ConfigError
 try:
@@ -297,3 +299,23 @@ def test_plan_takes_every_option_of_deploy_that_shapes_its_plan() -> None:
 
     own = {"yes", "plan", "resume", "abandon"}
     assert options(plan) == {name: value for name, value in options(deploy).items() if name not in own}
+
+
+def test_the_overview_imports_no_command() -> None:
+    """Start-up time: the list of commands is a table, and a command is imported when it is used."""
+    program = (
+        "import sys\nfrom cartctl.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print(*(name for name in sys.modules if name.startswith('cartctl.commands.')))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "--help"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1].split() == ["cartctl.commands.examples", "cartctl.commands.options"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_overview_says_what_the_help_says(name: str) -> None:
+    """Each line of the table is the first line of the command's own help."""
+    command = LazyCommands()[name]
+    assert (command.name, command.help.strip().partition("\n")[0]) == (name, COMMANDS[name].summary)

@@ -1,51 +1,83 @@
-"""One file per noun of the command line; only typer and the standard library at the top of each, so that --help is quick."""
+"""The commands, each imported only when it is used, so that every start is quick.
 
-from collections.abc import Callable
-from typing import Any
+One module per noun of the command line, with only typer and the standard library at its top.
+"""
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from importlib import import_module
+from typing import Any, NamedTuple
 
 import typer
 
-from cartctl.commands.cart.jobs import CART_JOBS
-from cartctl.commands.cart.quote import cart
-from cartctl.commands.config import config
-from cartctl.commands.deploy import deploy, plan
-from cartctl.commands.flags import flags
-from cartctl.commands.history import history, report, unlock
-from cartctl.commands.logs import logs
-from cartctl.commands.migrate import migrate
-from cartctl.commands.monitor import monitor
-from cartctl.commands.preflight import preflight
-from cartctl.commands.rehearse import rehearse
-from cartctl.commands.rollback import rollback
-from cartctl.commands.rollout import rollout
-from cartctl.commands.sandbox import sandbox
-from cartctl.commands.smoke import health, smoke
-from cartctl.commands.snapshot import snapshot
+from cartctl.commands.examples import move_examples
 
-COMMANDS: dict[str, Callable[..., Any]] = {
-    "deploy": deploy,
-    "rollback": rollback,
-    "plan": plan,
-    "rehearse": rehearse,
-    "preflight": preflight,
-    "health": health,
-    "smoke": smoke,
-    "monitor": monitor,
-    "logs": logs,
-    "history": history,
-    "report": report,
-    "unlock": unlock,
+
+class Entry(NamedTuple):
+    """Where a command is, as `module:attribute`, and the first line of its help."""
+
+    target: str
+    summary: str
+
+
+COMMANDS: dict[str, Entry] = {
+    name: Entry(f"cartctl.commands.{target}", summary)
+    for name, target, summary in (
+        ("deploy", "deploy:deploy", "Deploy the cart; roll back automatically when a step fails."),
+        ("rollback", "rollback:rollback", "Roll back the latest deployment."),
+        ("plan", "deploy:plan", "Show the plan of a deployment; change nothing."),
+        ("rehearse", "rehearse:rehearse", "Rehearse the migration and its rollback on a copy."),
+        ("preflight", "preflight:preflight", "Run the preflight checks; change nothing."),
+        ("health", "smoke:health", "Check the API's health."),
+        ("smoke", "smoke:smoke", "Run the smoke tests."),
+        ("monitor", "monitor:monitor", "Monitor the thresholds and rollback triggers."),
+        ("logs", "logs:logs", "Show the cart's errors from the logs of all replicas."),
+        ("history", "history:history", "List the environment's runs, newest first."),
+        ("report", "history:report", "Show the report of a run, step by step."),
+        ("unlock", "history:unlock", "Show who holds the lock, or release it."),
+        ("cart", "cart:cart", "Price carts, show cart statistics and run cart jobs."),
+        ("config", "config:config", "Show, check and create the configuration file."),
+        ("flags", "flags:flags", "Show and set the cart's feature flags."),
+        ("migrate", "migrate:migrate", "Show, apply and verify the database migrations."),
+        ("rollout", "rollout:rollout", "Enable the feature over twenty days, company by company."),
+        ("sandbox", "sandbox:sandbox", "Run a complete environment on this machine."),
+        ("snapshot", "snapshot:snapshot", "Create, verify, restore and prune database snapshots."),
+    )
 }
 
-GROUPS: dict[str, typer.Typer] = {
-    "cart": cart,
-    "config": config,
-    "flags": flags,
-    "migrate": migrate,
-    "rollout": rollout,
-    "sandbox": sandbox,
-    "snapshot": snapshot,
-}
 
-for _name, _job in CART_JOBS.items():
-    cart.command(_name)(_job)
+class LazyCommands(MutableMapping[str, Any]):
+    """The commands by name, after those given; one is imported and built when it is first read."""
+
+    def __init__(self, given: Mapping[str, Any] | None = None) -> None:
+        self._built: dict[str, Any] = dict(given or {})
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._built:
+            self._built[name] = _build(name, COMMANDS[name].target)
+        return self._built[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._built[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._built[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from dict.fromkeys((*COMMANDS, *self._built))
+
+    def __len__(self) -> int:
+        return len(self._built.keys() | COMMANDS)
+
+
+def _build(name: str, target: str) -> Any:
+    """The command or group at `target`, as typer makes it."""
+    module, _, attribute = target.partition(":")
+    content: Any = getattr(import_module(module), attribute)
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    if isinstance(content, typer.Typer):
+        app.add_typer(content, name=name)
+    else:
+        app.command(name)(content)
+    move_examples(app)
+    built: Any = typer.main.get_command(app)
+    return built.commands[name] if hasattr(built, "commands") else built

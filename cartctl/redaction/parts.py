@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, unquote_plus
 
+from cartctl.redaction.lazy_pattern import LazyPattern
 from cartctl.redaction.patterns import split_user_info
 
-_CONNINFO = re.compile(r"(?i)\b(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|(?:[^\s'\\]|\\.)+)")
-_SECRET_NAME = re.compile(
+_CONNINFO = LazyPattern(r"(?i)\b(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|(?:[^\s'\\]|\\.)+)")
+_SECRET_NAME = LazyPattern(
     r"(?i)pass(word|wd|phrase)?$|pwd$|token|secret|api_?key|access_?key|signature|^sig$|^key$|auth|credential"
 )
-_BARE = re.compile(r"([^\s:/@]{0,64}):(\S+)@[\w.\[:\]-]+(?:/\S*)?")
+_BARE = LazyPattern(r"([^\s:/@]{0,64}):(\S+)@[\w.\[:\]-]+(?:/\S*)?")
 _TOKEN = 12  # characters from which a part of a web address's path may be a token
 _WEB = {"http", "https"}
 _LINE = 16  # characters from which one line of a key file is a secret of its own
@@ -30,13 +31,14 @@ def credentials_of(text: str) -> Parts:
     scheme, separator, rest = text.partition("://")
     if separator and re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
         return _of_address(scheme.lower(), rest)
-    pairs = {name.lower(): _unquoted(value) for name, value in _CONNINFO.findall(text)}
+    pairs = {name.lower(): _unquoted(value) for name, value in _CONNINFO.compiled.findall(text)}
     if {"host", "dbname", "user", "password", "service", "port"} & pairs.keys():
-        secrets = tuple(value for name, value in pairs.items() if _SECRET_NAME.search(name))
+        secrets = tuple(value for name, value in pairs.items() if _SECRET_NAME.compiled.search(name))
         return Parts(
-            secrets, frozenset(value for name, value in pairs.items() if not _SECRET_NAME.search(name))
+            secrets,
+            frozenset(value for name, value in pairs.items() if not _SECRET_NAME.compiled.search(name)),
         )
-    if bare := _BARE.fullmatch(text):
+    if bare := _BARE.compiled.fullmatch(text):
         return Parts(tuple(_spellings(bare[2])), frozenset({bare[1]}))
     return Parts((), frozenset())
 
@@ -47,7 +49,8 @@ def is_place(text: str) -> bool:
     if separator and re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
         return scheme.lower() not in _WEB
     return bool(
-        {"host", "dbname", "user", "service", "port"} & {name.lower() for name, _ in _CONNINFO.findall(text)}
+        {"host", "dbname", "user", "service", "port"}
+        & {name.lower() for name, _ in _CONNINFO.compiled.findall(text)}
     )
 
 
@@ -69,7 +72,7 @@ def _of_address(scheme: str, rest: str) -> Parts:
     user, colon, password = (info or "").partition(":")
     secrets = list(_spellings(password)) if colon else [user] if scheme in _WEB and user else []
     for name, value in parse_qsl(host.partition("?")[2]):
-        if _SECRET_NAME.search(name):
+        if _SECRET_NAME.compiled.search(name):
             secrets += [value]
     public = {part for part in re.split(r"[/?&=:,]", host.partition("?")[0]) if part}
     return Parts(tuple(secrets), frozenset(public | ({unquote(user)} - set(secrets if not colon else ()))))

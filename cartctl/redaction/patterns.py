@@ -5,33 +5,44 @@ Used where the value is unknown, for example in a server's message. Each pattern
 
 import re
 
+from cartctl.redaction.lazy_pattern import LazyPattern
+
 MASK = "***"
 
-_ADDRESS = re.compile(r"(?<![A-Za-z0-9])([A-Za-z][A-Za-z0-9+.-]{0,30})://([^\s\"'<>`]{1,2000}@)")
-_BARE = re.compile(  # user:password@host without a scheme; not an image's tag@sha256:
-    r"(?<![\w/.@:+-])([\w.+-]{0,64}):(?!//)([^\s\"'<>`:@]{1,200}@)+(?!sha\d+:)(?=[\w\[])"
+_ADDRESS = LazyPattern(r"(?<![A-Za-z0-9])([A-Za-z][A-Za-z0-9+.-]{0,30})://([^\s\"'<>`]{1,2000}@)", "://")
+_BARE = LazyPattern(  # user:password@host without a scheme; not an image's tag@sha256:
+    r"(?<![\w/.@:+-])([\w.+-]{0,64}):(?!//)([^\s\"'<>`:@]{1,200}@)+(?!sha\d+:)(?=[\w\[])", "@"
 )
-_ASSIGNED = re.compile(
+_ASSIGNED = LazyPattern(
     r"(?i)((?<![a-z])(?:ssl)?password|(?<![a-z])passwd|(?<![a-z])passphrase|PGPASSWORD|REDISCLI_AUTH)(\s*=\s*)(?!'?…)"
-    r"('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|(?!\{)[^\s&;,'\"]+)"
+    r"('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|(?!\{)[^\s&;,'\"]+)",
+    "passw",
+    "passphrase",
+    "rediscli_auth",
 )
-_QUOTED = re.compile(  # JSON and similar: "token": "…"
+_QUOTED = LazyPattern(  # JSON and similar: "token": "…"
     r"""(?i)(["'][\w-]{0,40}(?:token|password|passwd|passphrase|secret|api[_-]?key|authorization)["']\s*[:=]\s*)"""
-    r"""("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')"""
+    r"""("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')""",
+    "token",
+    "passw",
+    "passphrase",
+    "secret",
+    "api",
+    "authorization",
 )
-_AUTHORIZATION = re.compile(  # but not words such as "Basic authentication"
-    r"(?i)\b(bearer|basic)(\s+)(?=[^\s\"',;]*\d|[^\s\"',;]{24})[A-Za-z0-9._~+/=-]{8,}"
+_AUTHORIZATION = LazyPattern(  # but not words such as "Basic authentication"
+    r"(?i)\b(bearer|basic)(\s+)(?=[^\s\"',;]*\d|[^\s\"',;]{24})[A-Za-z0-9._~+/=-]{8,}", "bearer", "basic"
 )
-_REDIS_ARGUMENTS = re.compile(r"(?i)(with args beginning with:)[^\n]*")
-_REDIS_AUTH = re.compile(r"""\b(AUTH)["'`]?((?:\s+(?:"[^"\n]*"|'[^'\n]*'|`[^`\n]*`))+)""")
-_NAMED = re.compile(  # in untrusted text: masks more than necessary
+_REDIS_ARGUMENTS = LazyPattern(r"(?i)(with args beginning with:)[^\n]*", "with args")
+_REDIS_AUTH = LazyPattern(r"""\b(AUTH)["'`]?((?:\s+(?:"[^"\n]*"|'[^'\n]*'|`[^`\n]*`))+)""", "auth")
+_NAMED = LazyPattern(  # in untrusted text: masks more than necessary
     r"(?i)((?:token|password|passwd|secret|api[_-]?key|authorization)[\"']?\s*[:=]\s*[\"']?)?"
     r"((?:bearer|basic)\s+)?(?(1)|(?(2)|(?!)))[^\s\"',;&}]+"
 )
-_PLAIN_HOST = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]*\])(?::\d*)?")
+_PLAIN_HOST = LazyPattern(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]*\])(?::\d*)?")
 _WEB = {"http", "https"}
 
-_ALWAYS: tuple[tuple[re.Pattern[str], str], ...] = (
+_ALWAYS: tuple[tuple[LazyPattern, str], ...] = (
     (_ASSIGNED, rf"\1\2{MASK}"),
     (_QUOTED, rf'\1"{MASK}"'),
     (_AUTHORIZATION, rf"\1\2{MASK}"),
@@ -43,16 +54,18 @@ _ALWAYS: tuple[tuple[re.Pattern[str], str], ...] = (
 
 def mask_patterns(text: str) -> str:
     """`text` without everything that can only be a credential: for all output."""
-    if "@" in text:
-        text = _ADDRESS.sub(_without_password, text)
+    folded = text.casefold()
+    if "@" in text and _ADDRESS.may_match(folded):
+        text = _ADDRESS.compiled.sub(_without_password, text)
     for pattern, replacement in _ALWAYS:
-        text = pattern.sub(replacement, text)
+        if pattern.may_match(folded):
+            text = pattern.compiled.sub(replacement, text)
     return text
 
 
 def mask_names(text: str) -> str:
     """`text` without any value after a name such as token, secret or api_key: for untrusted text."""
-    return _NAMED.sub(rf"\1\2{MASK}", text)
+    return _NAMED.compiled.sub(rf"\1\2{MASK}", text)
 
 
 def _without_password(match: re.Match[str]) -> str:
@@ -75,7 +88,7 @@ def split_user_info(scheme: str, rest: str) -> tuple[str | None, str]:
     Passwords are often not escaped, so the last `@` ends them even behind a slash, unless a plain web host comes first.
     """
     authority, slash, path = rest.partition("/")
-    if slash and scheme.lower() in _WEB and (_PLAIN_HOST.fullmatch(authority) or "@" in authority):
+    if slash and scheme.lower() in _WEB and (_PLAIN_HOST.compiled.fullmatch(authority) or "@" in authority):
         info, at, host = authority.rpartition("@")
         return (info, f"{host}/{path}") if at else (None, rest)
     info, at, host = rest.rpartition("@")

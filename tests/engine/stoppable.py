@@ -130,6 +130,6 @@ def act(what: str, home: Annotated[str, typer.Argument()] = "") -> None:
 
 
 if __name__ == "__main__":
-    commands.COMMANDS["act"] = act
+    commands.COMMANDS["act"] = commands.Entry("__main__:act", "Act.")
     sys.argv.insert(1, "act")
     __main__.main()

@@ -43,7 +43,7 @@ def reader(sandbox: Sandbox, pg15: Server) -> Iterator[dict[str, str]]:
     server = EmbeddedPostgres(sandbox.layout.postgres)
     names = [f"-v{role.removeprefix('rt_')}={role}" for role in ROLES]
     dsn = server.dsn("postgres", DATABASE)
-    psql = [pg15.bin / "psql", "-X", "-q", *names, "-d", dsn, "-f", SCRIPT]
+    psql: list[str | Path] = [pg15.bin / "psql", "-X", "-q", *names, "-d", dsn, "-f", SCRIPT]
     subprocess.run(psql, check=True, capture_output=True)
     yield {"CARTCTL_DATABASE__DSN": make_conninfo(server.dsn("rt_reader", DATABASE))}
     run_sql(sandbox.superuser, f"DROP OWNED BY {', '.join(ROLES)}", f"DROP ROLE {', '.join(ROLES)}")
