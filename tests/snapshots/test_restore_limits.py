@@ -113,6 +113,8 @@ def test_rows_of_an_extensions_table_are_guarded(platform: Postgres, tmp_path: P
     subject, store = Subject("test", platform, fingerprint_hash), Store(tmp_path)
     made = create(subject, store, "one", Pulse())
     assert not measure(platform, made, Pulse()).tables
+    plan = plan_restore(subject, store, "one", Pulse(), disconnect=True, consent=Consent.NONE)
+    assert any(note.startswith("table public.rates belongs to an extension (3 rows)") for note in plan.notes)
     with pytest.raises(Refused, match="rates"):
         restore(subject, store, "one", Pulse(), disconnect=True, accepted=Loss())
     run_sql(platform, "INSERT INTO rates VALUES (4)")

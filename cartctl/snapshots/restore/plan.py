@@ -230,6 +230,12 @@ def _notes(connection: Connection, manifest: Manifest, around: Surroundings, nam
     for extension, version in sorted(state.extensions.items() if state else ()):
         if known.get(extension, version) != version:
             yield f"extension {extension} {version} becomes {known[extension]}"
+    for table in state.others if state else ():
+        if table.rows and table.schema_name != "pg_catalog":  # large objects are in every dump
+            yield (
+                f"table {table.full_name} belongs to an extension ({table.rows} rows); the run is refused before the swap "
+                "if neither the dump nor the extension brings them back"
+            )
     for each in sorted(state.objects if state else ()):
         if each.startswith("subscription "):
             yield f"{each} is restored disabled"
