@@ -57,6 +57,34 @@ def test_a_damaged_line_is_named(file: FileJournal, damaged: bytes, said: str) -
         read_journal_file(path)
 
 
+@pytest.mark.parametrize(
+    ("action", "result"),
+    (
+        ("fingerprint", []),
+        ("fingerprint", {"objects": ["table public.carts"]}),
+        ("fingerprint", {"objects": {"table public.carts": 1}}),
+        ("fingerprint", {"running": {"payment-api": "1.0.0"}}),
+        ("migrate", {"applied": "20261201"}),
+        ("migrate", {"difference": {"added": {}}}),
+        ("migrate", {"difference": {"added": {}, "removed": {}, "changed": {"table public.carts": [{}]}}}),
+        ("migrate", {"difference": {"added": ["x"], "removed": {}, "changed": {}}}),
+        ("database", {"migrations": 3}),
+        ("snapshot", {"at": "yesterday"}),
+        ("snapshot", {"at": "2026-12-01T00:00:00"}),
+        ("snapshot", {"id": 5}),
+    ),
+)
+def test_a_result_of_another_form_is_named(file: FileJournal, action: str, result: object) -> None:
+    """What a rollback or a resumed run reads back is checked where it is read, or it would end as a bug of ours."""
+    good = {"hash": "x", "objects": {"table public.carts": {}}, "running": {"payment-api": {"api": "1.0.0"}}}
+    applied = Event("r1", AT, "fingerprint", "applied", {"result": good})
+    damaged = Event("r1", AT, action, "applied", {"result": result})
+    lines = b"".join(f"{to_line(event)}\n".encode() for event in (applied, damaged))
+    file.path("r1").write_bytes(LINES[0] + lines)
+    with pytest.raises(DamagedJournal, match="line 3: it is not an event of a run"):
+        file.events("r1")
+
+
 @pytest.mark.parametrize("at", range(0, len(LINES[1]), 7))
 def test_a_line_that_a_kill_cut_short_is_left_out(file: FileJournal, at: int) -> None:
     """At the end, and with the run gone on behind it."""

@@ -90,7 +90,7 @@ class Set(Change[int]):
 class Migrate(Action[int]):
     """Adds a number that stays."""
 
-    key = "migrate"
+    key = "toy.migrate"
 
     def __init__(self, world: World) -> None:
         self._world = world

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from cartctl.engine.journal.result_forms import require_form
 from cartctl.engine.journal.sentences import recordable
 from cartctl.engine.model import Event
 from cartctl.engine.state import State
@@ -99,12 +100,14 @@ def _from_line(line: bytes) -> Event:
 
 
 def _checked(event: Event) -> Event:
-    """Return the event; raise TypeError if a field has the wrong type."""
+    """Return the event; raise TypeError or ValueError if a field has the wrong type."""
     names = (event.run, event.key, event.event)
     if not all(isinstance(name, str) for name in names) or not isinstance(event.data, Mapping):
         raise TypeError
     if not isinstance(event.at, datetime) or event.at.tzinfo is None:
         raise TypeError
+    if event.event == "applied":
+        require_form(event.key, event.data.get("result"))
     return event
 
 
