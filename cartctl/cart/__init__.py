@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from cartctl.cart.service.service import CartService
     from cartctl.cart.store.cart_statistics import StatsReport, report
     from cartctl.cart.store.checkout.payments import end_payment, start_payment
+    from cartctl.cart.store.checkout.unsold_lines import UnsoldLine, unsold_lines
     from cartctl.cart.store.conversion import Converted, cancel, convert
     from cartctl.cart.store.loading import PricingTerms
     from cartctl.cart.store.repositories import CartFilter, Carts
@@ -134,6 +135,7 @@ _MODULES: Final = {
     "service.lists": ("ListOwner",),
     "service.service": ("CartService",),
     "store.checkout.payments": ("end_payment", "start_payment"),
+    "store.checkout.unsold_lines": ("UnsoldLine", "unsold_lines"),
     "store.conversion": ("Converted", "cancel", "convert"),
     "store.loading": ("PricingTerms",),
     "store.repositories": ("CartFilter", "Carts"),
@@ -210,6 +212,7 @@ __all__ = [
     "TotalChanged",
     "TransitionInvalid",
     "TryAgain",
+    "UnsoldLine",
     "Urgency",
     "VersionConflict",
     "Wish",
@@ -233,6 +236,7 @@ __all__ = [
     "scarcity",
     "shipping_progress",
     "start_payment",
+    "unsold_lines",
     "upsell",
     "urgency",
 ]

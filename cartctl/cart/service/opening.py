@@ -1,6 +1,7 @@
 """Opens carts, and finds those that are there: a guest's by its token, a customer's by currency and type of site."""
 
 import secrets
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, insert, or_, select
@@ -12,6 +13,7 @@ from cartctl.cart.pricing.calculation import price
 from cartctl.cart.pricing.money import currency as known_currency
 from cartctl.cart.service.changes import CartView, finish, view
 from cartctl.cart.service.scope import Scope, new_id
+from cartctl.cart.store.checkout.quote_json import sold_quote
 from cartctl.cart.store.checkout.stored_cart import load_stored
 from cartctl.cart.store.driver_errors import refuse_unstorable
 from cartctl.cart.store.tables import CartRow
@@ -71,15 +73,23 @@ def find_by_token(scope: Scope, session_token: str) -> CartView:
 
 
 def read_cart(scope: Scope, cart_id: str) -> CartView:
-    """A cart with its price, whatever its status; nothing is written. Raises NotFound."""
+    """A cart with its price, whatever its status; nothing is written. Raises NotFound.
+
+    The quote of a converted cart, and its items, are what was sold: other applications may have added lines since.
+    """
     refuse_unstorable(cartId=cart_id)
     stored = load_stored(scope.connection, scope.company_id, cart_id, locked=False)
+    sold = sold_quote(stored.row["metadata"]) if stored.cart.status is CartStatus.CONVERTED else None
+    if sold is not None:
+        units = {line.id: line.quantity for line in sold.lines}
+        items = (replace(item, quantity=units[item.id]) for item in stored.items if item.id in units)
+        stored = replace(stored, items=tuple(items))
     request = stored.request(scope.connection, scope.now, scope.terms)
     priced = price(request)
     payment = stored.payment
     in_flight = payment is not None and payment.in_flight(scope.now)
-    quote = payment.quote if payment is not None and in_flight else None
-    return view(stored, priced, quote or accepted_quote(request, priced), stored.row["version"])
+    paid = payment.quote if payment is not None and in_flight else None
+    return view(stored, priced, sold or paid or accepted_quote(request, priced), stored.row["version"])
 
 
 def price_cart(scope: Scope, cart_id: str) -> CartView:

@@ -30,6 +30,7 @@ from cartctl.cart.service.scope import Scope, is_retried, named_errors
 from cartctl.cart.store import cart_statistics
 from cartctl.cart.store.cart_statistics import StatsReport
 from cartctl.cart.store.checkout import payments
+from cartctl.cart.store.checkout.unsold_lines import UnsoldLine, unsold_lines
 from cartctl.cart.store.conversion import Converted, cancel, convert
 from cartctl.cart.store.loading import PricingTerms
 
@@ -99,7 +100,7 @@ class CartService:
         return self._run(lambda s: opening.find_by_token(s, session_token))
 
     def get_cart(self, cart_id: str) -> CartView:
-        """A cart with its price; nothing is written. Raises NotFound."""
+        """A cart with its price, a converted one as it was sold; nothing is written. Raises NotFound."""
         return self._run(lambda s: opening.read_cart(s, cart_id))
 
     def price(self, cart_id: str) -> CartView:
@@ -219,6 +220,10 @@ class CartService:
     def cancel(self, order_id: str) -> None:
         """Cancel an order: its promotions are given back once, and it counts in no figure. Raises NotFound."""
         self._run(lambda s: cancel(s.connection, s.company_id, order_id, s.now))
+
+    def unsold_lines(self, period: Period) -> tuple[UnsoldLine, ...]:
+        """Lines that other applications added to carts after their conversion in a period: nobody paid for them."""
+        return self._run(lambda s: unsold_lines(s.connection, s.company_id, period))
 
     def wishes(self, owner: ListOwner) -> tuple[Wish, ...]:
         """The wishlist, most wanted first."""

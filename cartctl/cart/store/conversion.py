@@ -31,7 +31,7 @@ from cartctl.cart.pricing.price_warnings import short_products
 from cartctl.cart.pricing.pricing_request import PricingRequest
 from cartctl.cart.store.checkout.cancellation import cancel
 from cartctl.cart.store.checkout.metadata import with_entries
-from cartctl.cart.store.checkout.quote_json import quote_document, quote_of
+from cartctl.cart.store.checkout.quote_json import quote_document, sold_quote
 from cartctl.cart.store.checkout.sold_lines import write_sold_lines
 from cartctl.cart.store.checkout.stored_cart import StoredCart, load_stored
 from cartctl.cart.store.checkout.usage_limits import recorded, use_promotions
@@ -145,8 +145,7 @@ def _units(quote: AcceptedQuote) -> list[tuple[str, int]]:
 
 
 def _replayed(connection: Connection, stored: StoredCart, order_id: str) -> Converted:
-    metadata = stored.row["metadata"]
-    sold = quote_of(metadata.get("sold")) if isinstance(metadata, dict) else None
+    sold = sold_quote(stored.row["metadata"])
     return Converted(
         stored.cart.id,
         order_id,

@@ -1,23 +1,28 @@
 """How SQLAlchemy runs here: over connections that somebody else opens, raising what the driver raises.
 
-The driver's own errors pass, so that whoever runs a statement translates one kind of error and not two.
+The driver's own errors pass, so that whoever runs a statement translates one kind of error and not two. Transactions are
+READ COMMITTED whatever the server's default is: a statement after a lock must see what was committed while it waited.
 """
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from sqlalchemy import Connection, Engine, ExceptionContext, Select, create_engine, event
 from sqlalchemy.pool import NullPool
 
 __all__ = ["Connection", "Engine", "Statement", "aware", "connect", "naive", "over"]
 
+_ISOLATION: Literal["READ COMMITTED"] = "READ COMMITTED"
+
 Statement: TypeAlias = "Select[*tuple[Any, ...]]"  # of whatever columns
 
 
 def over(connect: Callable[[], Any]) -> Engine:
     """An engine that asks `connect` for a psycopg connection whenever it needs one, and closes it after use."""
-    made = create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
+    made = create_engine(
+        "postgresql+psycopg://", creator=connect, poolclass=NullPool, isolation_level=_ISOLATION
+    )
     event.listen(made, "handle_error", _unwrapped)
     return made
 
@@ -32,7 +37,9 @@ def connect(dsn: str, *, pool_size: int = 5) -> Engine:
     def use_dsn(_dialect: Any, _record: Any, positional: list[Any], _named: Any) -> None:
         positional[:] = [dsn]
 
-    made = create_engine("postgresql+psycopg://", pool_size=pool_size, pool_pre_ping=True)
+    made = create_engine(
+        "postgresql+psycopg://", pool_size=pool_size, pool_pre_ping=True, isolation_level=_ISOLATION
+    )
     event.listen(made, "do_connect", use_dsn)
     event.listen(made, "connect", _in_utc)
     event.listen(made, "handle_error", _unwrapped)

@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cartctl.adapters.postgres import Postgres
+from cartctl.cart.analytics import Period
 from cartctl.cart.errors import CartChanged, CartError, TotalChanged
 from cartctl.cart.lifecycle.payment import AgreedTotal, accepted_quote
 from cartctl.cart.pricing.calculation import price
+from cartctl.cart.service.service import CartService
 from cartctl.cart.store.checkout.sold_lines import write_sold_lines
 from cartctl.cart.store.checkout.stored_cart import load_stored
+from cartctl.cart.store.checkout.unsold_lines import UnsoldLine
 from cartctl.cart.store.conversion import convert
-from cartctl.cart.store.sql_engine import naive, over
-from tests.cart.store.shop import NOW, TERMS, Shop, wait_for_a_lock
+from cartctl.cart.store.sql_engine import connect, naive, over
+from tests.cart.store.shop import HOUR, NOW, TERMS, Shop, wait_for_a_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,6 +67,58 @@ def test_a_change_that_waited_for_the_conversion_finds_no_line(shop: Shop, chang
         wait_for_a_lock(shop)
     writer.join()
     assert shop.all('SELECT quantity, "lineTotal", "productSnapshot" FROM cart_items') == [(1, 20, before)]
+
+
+ADD = """INSERT INTO cart_items (id, "cartId", "productId", "productSnapshot", quantity, "unitPrice", "originalPrice",
+                                  "lineTotal", "updatedAt")
+         SELECT 'added', id, 'mug', '{}', 3, 20, 20, 60, now() FROM carts"""
+SINCE = Period(NOW - HOUR, NOW + HOUR)
+
+
+@pytest.mark.parametrize("isolation", ("read committed", "repeatable read"))
+def test_a_line_added_just_before_is_not_sold_for_the_old_total(shop: Shop, isolation: str) -> None:
+    """The conversion waits for the other application's INSERT and states both totals, whatever the server's default is."""
+    database = shop.one("SELECT quote_ident(current_database())")
+    shop.run(f"ALTER DATABASE {database} SET default_transaction_isolation TO '{isolation}'")
+    cart = shop.cart(customerId="ada")
+    engine = connect(shop.database.dsn)
+    service = CartService(engine, "shop", clock=lambda: NOW)
+    with foreign(shop, ADD), pytest.raises(TotalChanged) as changed:
+        service.convert(cart, "order", AGREED)
+    engine.dispose()
+    assert changed.value.total == "88.00 USD"
+    assert shop.statuses() == {cart: "ACTIVE"}
+
+
+def test_a_line_added_after_the_conversion_is_listed_as_unsold(shop: Shop) -> None:
+    """An INSERT that waited for the conversion goes into the converted cart: what was sold is known apart from it."""
+    shop.promotion("gift", type="FREE_GIFT", value=0, getProductId="mug", getQuantity=1)
+    cart = shop.cart(customerId="ada")
+    shop.apply("gift", cart, shown=0)
+    service = CartService(shop.engine, "shop", clock=lambda: NOW)
+    writer = threading.Thread(target=lambda: shop.run(ADD))
+    with shop.engine.begin() as connection:
+        convert(connection, "shop", cart, "order", AGREED, NOW, TERMS)
+        writer.start()
+        wait_for_a_lock(shop)
+    writer.join()
+    shop.run("UPDATE cart_items SET quantity = 2 WHERE id LIKE 'line-%'")
+    shop.cart(
+        id="foreign", status="CONVERTED", convertedAt=NOW, orderId="o2", metadata='{"sold": {"lines": 1}}'
+    )
+    [changed] = shop.all("SELECT id FROM cart_items WHERE id LIKE 'line-%' AND quantity = 2")
+    assert service.unsold_lines(SINCE) == (
+        UnsoldLine(cart, "order", "added", "mug", 3, 0),
+        UnsoldLine(cart, "order", changed[0], "mug", 2, 1),
+    )
+    assert service.unsold_lines(Period(NOW - HOUR, NOW)) == ()
+    assert CartService(shop.engine, "other").unsold_lines(SINCE) == ()
+    seen = service.get_cart(cart)
+    assert (seen.agreed, seen.cart.item_count, [(i.id, i.quantity) for i in seen.items]) == (
+        AGREED,
+        2,
+        [(changed[0], 1)],
+    )
 
 
 def test_lines_that_other_tables_refer_to_are_updated(shop: Shop) -> None:

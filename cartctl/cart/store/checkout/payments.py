@@ -41,9 +41,10 @@ def start_payment(
     """Store what the shopper accepted to pay.
 
     Until `timeout` has passed or `end_payment`, the cart cannot be changed, does not expire and gets no recovery mail,
-    and a conversion charges exactly this quote. `payment_id` is the shop's own id of the payment: with the same id the running payment comes back, another one is
-    refused with PaymentInFlight. Raises what `convert` raises for a cart that cannot be bought as it is. The caller
-    commits, before the payment is begun.
+    and a conversion charges exactly this quote. Neither uses of promotions nor stock are reserved: a conversion that finds
+    them gone is refused, and the payment has to be refunded. `payment_id` is the shop's own id of the payment: with the
+    same id the running payment comes back, another one is refused with PaymentInFlight. Raises what `convert` raises for
+    a cart that cannot be bought as it is. The caller commits, before the payment is begun.
     """
     refuse_unstorable(companyId=company_id, cartId=cart_id, paymentId=payment_id)
     moment = naive(now)

@@ -63,6 +63,11 @@ def payment_of(metadata: Any) -> Payment | None:
     return Payment(str(found.get("id")), started, ends, quote_of(found.get("quote")))
 
 
+def sold_quote(metadata: Any) -> AcceptedQuote | None:
+    """What a converted cart was sold as, from its metadata; None where another application has converted it."""
+    return quote_of(metadata.get("sold")) if isinstance(metadata, Mapping) else None
+
+
 def quote_of(value: Any) -> AcceptedQuote | None:
     """A quote from its JSON; None for anything else."""
     try:
