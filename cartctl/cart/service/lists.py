@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql
 
 from cartctl.cart.errors import InputError
 from cartctl.cart.lifecycle.lists import Compared, Wish, compare, remove, wish
@@ -33,8 +34,8 @@ class ListOwner:
 
 def wishes(scope: Scope, owner: ListOwner) -> tuple[Wish, ...]:
     """The products on the wishlist, most wanted first."""
-    parent = _parent(scope, WishlistRow, owner, make=False)
-    return () if parent is None else _wishes(scope, parent)
+    parent = list_of(scope, WishlistRow, owner)
+    return () if parent is None else wishes_in(scope, parent)
 
 
 def add_wish(scope: Scope, owner: ListOwner, new: Wish, snapshot: Mapping[str, Any]) -> tuple[Wish, ...]:
@@ -43,30 +44,30 @@ def add_wish(scope: Scope, owner: ListOwner, new: Wish, snapshot: Mapping[str, A
     refuse_unstorable(productId=new.product_id, variantId=new.variant_id or "", notes=new.notes or "")
     scope.refuse_foreign("products", new.product_id)
     parent = _made(scope, WishlistRow, owner)
-    entries = wish(_wishes(scope, parent), new)
+    entries = wish(wishes_in(scope, parent), new)
     entry = next(
         each for each in entries if (each.product_id, each.variant_id) == (new.product_id, new.variant_id)
     )
     _write(scope, WishlistItemRow, WishlistItemRow.wishlist_id == parent, entry, {
         "wishlist_id": parent, "product_snapshot": details, "priority": entry.priority, "notes": entry.notes,
     })  # fmt: skip
-    _count_wishes(scope, parent)
-    return _wishes(scope, parent)
+    count_wishes(scope, parent)
+    return wishes_in(scope, parent)
 
 
 def remove_wish(scope: Scope, owner: ListOwner, product_id: str, variant_id: str | None) -> tuple[Wish, ...]:
     """Remove a product from the wishlist. Raises NotFound when it is not on it."""
     parent = _made(scope, WishlistRow, owner)
-    rest = remove(_wishes(scope, parent), product_id, variant_id)
+    rest = remove(wishes_in(scope, parent), product_id, variant_id)
     _delete(scope, WishlistItemRow, WishlistItemRow.wishlist_id == parent, product_id, variant_id)
-    _count_wishes(scope, parent)
+    count_wishes(scope, parent)
     return rest
 
 
 def compared(scope: Scope, owner: ListOwner) -> tuple[Compared, ...]:
     """The products in the comparison, from left to right."""
-    parent = _parent(scope, ProductComparisonRow, owner, make=False)
-    return () if parent is None else _compared(scope, parent)
+    parent = list_of(scope, ProductComparisonRow, owner)
+    return () if parent is None else compared_in(scope, parent)
 
 
 def add_compared(
@@ -77,12 +78,12 @@ def add_compared(
     refuse_unstorable(productId=product_id, variantId=variant_id or "")
     scope.refuse_foreign("products", product_id)
     parent = _made(scope, ProductComparisonRow, owner)
-    entries = compare(_compared(scope, parent), Compared(product_id, variant_id))
+    entries = compare(compared_in(scope, parent), Compared(product_id, variant_id))
     entry = next(each for each in entries if (each.product_id, each.variant_id) == (product_id, variant_id))
     own = ProductComparisonItemRow.comparison_id == parent
     values = {"comparison_id": parent, "product_snapshot": details, "position": entry.position}
     _write(scope, ProductComparisonItemRow, own, entry, values)
-    return _compared(scope, parent)
+    return compared_in(scope, parent)
 
 
 def remove_compared(
@@ -90,45 +91,47 @@ def remove_compared(
 ) -> tuple[Compared, ...]:
     """Remove a product from the comparison. Raises NotFound when it is not in it."""
     parent = _made(scope, ProductComparisonRow, owner)
-    rest = remove(_compared(scope, parent), product_id, variant_id)
+    rest = remove(compared_in(scope, parent), product_id, variant_id)
     own = ProductComparisonItemRow.comparison_id == parent
     _delete(scope, ProductComparisonItemRow, own, product_id, variant_id)
     return rest
 
 
-def _made(scope: Scope, table: Any, owner: ListOwner) -> str:
-    found = _parent(scope, table, owner, make=True)
-    if found is None:
-        raise InputError("owner", "there is no such list")
-    return found
-
-
-def _parent(scope: Scope, table: Any, owner: ListOwner, *, make: bool) -> str | None:
-    """The id of the owner's list, its row locked where it is to be changed; made when there is none."""
+def list_of(scope: Scope, table: Any, owner: ListOwner, *, locked: bool = False) -> str | None:
+    """The id of the owner's list, the earliest one; None without one. `table` is that of wishlists or comparisons."""
     refuse_unstorable(customerId=owner.customer_id or "", sessionToken=owner.session_token or "")
-    if make:
-        lock_customer(scope, owner.customer_id or f"token:{owner.session_token}")
     own = (
         table.customer_id == owner.customer_id
         if owner.customer_id
         else table.session_token == owner.session_token
     )
-    statement = (
-        select(table.id).where(table.company_id == scope.company_id, own).order_by(table.created_at, table.id)
-    )
-    found = scope.connection.scalar(statement.limit(1).with_for_update() if make else statement.limit(1))
-    if found is not None or not make:
-        return None if found is None else str(found)
+    mine = select(table.id).where(table.company_id == scope.company_id, own)
+    first = mine.order_by(table.created_at, table.id).limit(1)
+    found = scope.connection.scalar(first.with_for_update() if locked else first)
+    return None if found is None else str(found)
+
+
+def _made(scope: Scope, table: Any, owner: ListOwner) -> str:
+    """The id of the owner's list, its row locked; a new one when there is none."""
+    refuse_unstorable(customerId=owner.customer_id or "", sessionToken=owner.session_token or "")
+    lock_customer(scope, owner.customer_id or f"token:{owner.session_token}")
+    found = list_of(scope, table, owner, locked=True)
+    if found is not None:
+        return found
     scope.refuse_foreign("customers", owner.customer_id)
     made = new_id()
     new = {"id": made, "company_id": scope.company_id, "created_at": scope.now, "updated_at": scope.now}
-    scope.connection.execute(
-        insert(table).values(**new, customer_id=owner.customer_id, session_token=owner.session_token)
-    )
+    held = {"customer_id": owner.customer_id, "session_token": owner.session_token}
+    made_now = postgresql.insert(table).values(**new, **held).on_conflict_do_nothing()
+    if scope.connection.scalar(made_now.returning(table.id)) is None:
+        raise InputError(
+            "owner.sessionToken", "another company has this token", hint="Give guests a new token."
+        )
     return made
 
 
-def _wishes(scope: Scope, parent: str) -> tuple[Wish, ...]:
+def wishes_in(scope: Scope, parent: str) -> tuple[Wish, ...]:
+    """The entries of a wishlist, most wanted first."""
     rows = scope.connection.execute(
         select(WishlistItemRow.__table__)
         .where(WishlistItemRow.wishlist_id == parent)
@@ -137,7 +140,8 @@ def _wishes(scope: Scope, parent: str) -> tuple[Wish, ...]:
     return tuple(Wish(row["productId"], row["variantId"], row["priority"], row["notes"]) for row in rows)
 
 
-def _compared(scope: Scope, parent: str) -> tuple[Compared, ...]:
+def compared_in(scope: Scope, parent: str) -> tuple[Compared, ...]:
+    """The entries of a comparison, from left to right."""
     rows = scope.connection.execute(
         select(ProductComparisonItemRow.__table__)
         .where(ProductComparisonItemRow.comparison_id == parent)
@@ -164,7 +168,8 @@ def _delete(scope: Scope, table: Any, own: Any, product_id: str, variant_id: str
     scope.connection.execute(delete(table).where(*same))
 
 
-def _count_wishes(scope: Scope, parent: str) -> None:
+def count_wishes(scope: Scope, parent: str) -> None:
+    """Write how many entries a wishlist has."""
     count = select(func.count()).where(WishlistItemRow.wishlist_id == parent).scalar_subquery()
     change = update(WishlistRow).where(WishlistRow.id == parent)
     scope.connection.execute(change.values(item_count=count, updated_at=scope.now))

@@ -14,6 +14,7 @@ from cartctl.cart.lifecycle.merge import MergeClaim, Merged, Quantities
 from cartctl.cart.lifecycle.payment import refuse_while_paying
 from cartctl.cart.pricing.promotions.promotion import Promotion
 from cartctl.cart.service.changes import CartView, finish
+from cartctl.cart.service.list_merging import merge_lists
 from cartctl.cart.service.opening import find_open, lock_customer, new_token, owner, read_cart
 from cartctl.cart.service.saved import saved_items, write_saved
 from cartctl.cart.service.scope import Scope, new_id
@@ -27,8 +28,16 @@ def merge_cart(
 ) -> tuple[CartView, tuple[str, ...]]:
     """Merge the guest's cart `cart_id` into the customer's of the same type of site, or adopt it when there is none.
 
-    Gives the customer's cart, and a warning for each line that stock has cut. Again with the same carts nothing changes.
+    The guest's wishlist and comparison go with it. Gives the customer's cart, and a warning for each line that stock has
+    cut and each product that the comparison has no place for. Again with the same carts nothing changes.
     """
+    merged, warnings = _merged(scope, cart_id, session_token, customer_id, quantities)
+    return merged, (*warnings, *merge_lists(scope, session_token, customer_id))
+
+
+def _merged(
+    scope: Scope, cart_id: str, session_token: str, customer_id: str, quantities: Quantities
+) -> tuple[CartView, tuple[str, ...]]:
     refuse_unstorable(cartId=cart_id, sessionToken=session_token)
     scope.refuse_foreign("customers", customer_id)
     lock_customer(scope, customer_id)

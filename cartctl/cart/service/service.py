@@ -15,6 +15,7 @@ from cartctl.cart.lifecycle.states import ABANDON_AFTER, LIFETIME
 from cartctl.cart.pricing.places.address import Address
 from cartctl.cart.service import (
     lines,
+    list_merging,
     lists,
     merging,
     opening,
@@ -161,10 +162,18 @@ class CartService:
     ) -> tuple[CartView, tuple[str, ...]]:
         """At login: merge a guest's cart into the customer's, or make it the customer's own, with a new token.
 
-        Gives the customer's cart, and warnings about lines that stock has cut. Again it changes nothing. Raises
+        The wishlist and the comparison of the token are merged as well. Gives the customer's cart, and warnings about
+        lines that stock has cut and products that the comparison has no place for. Again it changes nothing. Raises
         MergeRefused, CurrencyMismatch, NotFound, CartNotActive, PaymentInFlight, OutOfRange.
         """
         return self._run(lambda s: merging.merge_cart(s, cart_id, session_token, customer_id, quantities))
+
+    def merge_lists(self, session_token: str, customer_id: str) -> tuple[str, ...]:
+        """At login of a guest without a cart: merge the token's wishlist and comparison into the customer's.
+
+        Gives warnings about products that the comparison has no place for. Again it changes nothing. Raises NotFound.
+        """
+        return self._run(lambda s: list_merging.merge_lists(s, session_token, customer_id))
 
     def hand_over(
         self, cart_id: str, *, visitor_id: str | None = None, lifetime: timedelta = sessions.SESSION_LIFETIME

@@ -268,6 +268,48 @@ def test_merging_into_the_customers_cart(service: CartService, shop: Shop) -> No
         service.merge(stranger.id, stranger.session_token or "", "eve")
 
 
+def test_a_guests_lists_go_into_the_customers(service: CartService, shop: Shop) -> None:
+    """D9: at login nothing is on a list twice, the customer's own entry stays, and what does not fit is a warning."""
+    cart = filled(service)
+    token = cart.session_token or ""
+    guest = ListOwner(session_token=token)
+    service.add_wish(guest, Wish("mug", notes="theirs"))
+    service.add_wish(guest, Wish("mug", "xl", priority=1))
+    service.add_wish(ADA, Wish("mug", notes="mine"))
+    for owner, variants in ((ADA, "abc"), (guest, "bde")):
+        for variant in variants:
+            service.add_compared(owner, "mug", variant_id=variant)
+    _, warnings = service.merge(cart.id, token, "ada")
+    assert warnings == ("mug: the comparison has no place for it",)
+    wishes = (Wish("mug", "xl", 1), Wish("mug", notes="mine"))
+    compared = tuple(Compared("mug", variant, position) for position, variant in enumerate("abcd"))
+    for _ in range(2):
+        assert (service.wishes(ADA), service.compared(ADA)) == (wishes, compared)
+        assert (service.wishes(guest), service.compared(guest)) == ((), ())
+        assert service.merge(cart.id, token, "ada")[1] == ()
+        assert service.merge_lists(token, "ada") == ()
+    assert shop.all('SELECT "itemCount" FROM wishlists') == [(2,)]
+    ended = shop.all('SELECT "mergedAt" FROM product_comparisons WHERE "mergedIntoComparisonId" IS NOT NULL')
+    assert ended == [(NOW.replace(tzinfo=None),)]
+
+
+def test_a_guests_lists_become_the_customers(service: CartService, shop: Shop) -> None:
+    """A customer without lists gets the guest's own, a customer's list is no guest's, and tokens are of one company."""
+    guest = ListOwner(session_token="t")
+    service.add_wish(guest, Wish("mug"))
+    service.add_compared(guest, "mug")
+    with pytest.raises(NotFound):
+        service.merge_lists("t", "eve")
+    with pytest.raises(InputError, match=r"owner\.sessionToken: another company has this token"):
+        CartService(shop.engine, "other").add_wish(guest, Wish("eves"))
+    assert service.merge_lists("t", "ada") == ()
+    assert service.merge_lists("t", "ben") == ()
+    assert (service.wishes(ADA), service.compared(ADA)) == ((Wish("mug"),), (Compared("mug"),))
+    shop.run("UPDATE wishlists SET \"sessionToken\" = 't'")
+    service.merge_lists("t", "ben")
+    assert service.wishes(ADA) == (Wish("mug"),)
+
+
 def test_a_session_hands_a_cart_over(service: CartService, shop: Shop) -> None:
     """The other site opens the cart with the session's token, until the session ends; another company does not."""
     cart = filled(service)

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from cartctl.adapters.postgres import Postgres
 from cartctl.cart.errors import CartError
+from cartctl.cart.lifecycle.lists import Wish
 from cartctl.cart.lifecycle.payment import AgreedTotal
 from cartctl.cart.pricing.places.address import Address
 from cartctl.cart.service.lines import NewLine
+from cartctl.cart.service.lists import ListOwner
 from cartctl.cart.service.service import CartService
 from cartctl.cart.store import jobs
 from cartctl.cart.store.sql_engine import over
@@ -35,6 +37,8 @@ CALLS: dict[str, Callable[[CartService, str], Any]] = {
     "address": lambda s, cart: s.set_address(cart, Address("US", "NY")),
     "price": lambda s, cart: s.price(cart),
     "merge": lambda s, cart: s.merge(cart, f"t-{cart}", f"c-{cart}"),
+    "merge lists": lambda s, cart: s.merge_lists(f"t-{cart}", f"c-{cart}"),
+    "wish": lambda s, cart: s.add_wish(ListOwner(session_token=f"t-{cart}"), Wish("mug")),
     "open": lambda s, cart: s.open_cart("USD", customer_id=f"c-{cart}"),
     "hand over": lambda s, cart: s.hand_over(cart),
     "recover": lambda s, cart: s.recover(cart),
@@ -113,6 +117,8 @@ INSERT INTO cart_promotions (id, "cartId", "promotionId", "discountAmount")
 SELECT 'ten-' || id, id, 'ten', 2 FROM carts WHERE id NOT LIKE 'mine-%';
 """
 INVARIANTS = {
+    "a wish is counted once": """SELECT id FROM wishlists WHERE "itemCount" <> 1
+        OR (SELECT count(*) FROM wishlist_items WHERE "wishlistId" = wishlists.id) <> 1""",
     "counts and subtotals are those of the lines": """
         SELECT carts.id, status, "itemCount", subtotal, sum(quantity), sum(quantity * "unitPrice")
         FROM carts LEFT JOIN cart_items ON "cartId" = carts.id WHERE status <> 'MERGED' AND version > 0

@@ -48,4 +48,7 @@ def unsold_lines(connection: Connection, company_id: str, period: Period) -> tup
     """
     limits = {"company": company_id, "begin": naive(period.begin), "end": naive(period.end)}
     rows = connection.execute(_UNSOLD, limits)
-    return tuple(UnsoldLine(*row[:5], int(row[5])) for row in rows)
+    return tuple(
+        UnsoldLine(cart, order, line, product, quantity, int(sold))
+        for cart, order, line, product, quantity, sold in rows
+    )
