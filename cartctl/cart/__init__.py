@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from cartctl.cart.pricing.shipping.zones import ShippingRule, ShippingZone
     from cartctl.cart.pricing.tax.rates import TaxMode, TaxRate, TaxRounding
     from cartctl.cart.quote_document.document_reader import quote_schema, read_quote
+    from cartctl.cart.service.cart_components import CartComponents
     from cartctl.cart.service.changes import CartView
     from cartctl.cart.service.interoperability import MissingFeature, missing_features
     from cartctl.cart.service.lines import NewLine
@@ -129,6 +130,7 @@ _MODULES: Final = {
     "pricing.shipping.zones": ("ShippingRule", "ShippingZone"),
     "pricing.tax.rates": ("TaxMode", "TaxRate", "TaxRounding"),
     "quote_document.document_reader": ("quote_schema", "read_quote"),
+    "service.cart_components": ("CartComponents",),
     "service.changes": ("CartView",),
     "service.interoperability": ("MissingFeature", "missing_features"),
     "service.lines": ("NewLine",),
@@ -151,6 +153,7 @@ __all__ = [
     "AgreedTotal",
     "Cart",
     "CartChanged",
+    "CartComponents",
     "CartError",
     "CartFilter",
     "CartNotActive",

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 
 from cartctl.cart.analytics import Period
+from cartctl.cart.components import FEW, HORIZON, SUGGESTIONS
 from cartctl.cart.enums import SiteType
 from cartctl.cart.lifecycle.lists import Compared, Wish
 from cartctl.cart.lifecycle.merge import Quantities
@@ -24,6 +25,7 @@ from cartctl.cart.service import (
     terms_of_cart,
     transitions,
 )
+from cartctl.cart.service.cart_components import CartComponents, components_of
 from cartctl.cart.service.changes import CartView
 from cartctl.cart.service.lines import NewLine
 from cartctl.cart.service.lists import ListOwner
@@ -103,6 +105,17 @@ class CartService:
     def get_cart(self, cart_id: str) -> CartView:
         """A cart with its price, a converted one as it was sold; nothing is written. Raises NotFound."""
         return self._run(lambda s: opening.read_cart(s, cart_id))
+
+    def components(
+        self, cart_id: str, *, horizon: timedelta = HORIZON, few: int = FEW, suggestions: int = SUGGESTIONS
+    ) -> CartComponents:
+        """The conversion components of an open cart: urgency, scarcity, free-shipping progress and upsell; read-only.
+
+        An end is urgent within `horizon`; up to `few` units left are scarce. Up to `suggestions` products are suggested,
+        from the company's latest 1,000 orders without cancelled ones. Products that `terms.stock` does not name are
+        neither scarce nor suggested. Raises NotFound and CartNotActive.
+        """
+        return self._run(lambda s: components_of(s, cart_id, horizon, few, suggestions))
 
     def price(self, cart_id: str) -> CartView:
         """Price a cart, and remember what the shopper is shown: conversion compares with it. Raises NotFound."""
