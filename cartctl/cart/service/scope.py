@@ -2,21 +2,25 @@
 
 import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, column, select, table
+from sqlalchemy import Connection, Engine, column, select, table
 
 from cartctl.cart.errors import CartError, InputError, NotFound, OutOfRange, SchemaUnsupported, TryAgain
 from cartctl.cart.store.driver_errors import refuse_unstorable
 from cartctl.cart.store.loading import PricingTerms
+from cartctl.cart.store.sql_engine import naive
 
+ATTEMPTS = 3  # of a transaction that others were in the way of
 _RETRIED = {"40001", "40P01", "55P03"}  # serialization failure, deadlock, lock timeout
 _MISSING = {"42703", "42P01", "42704"}  # column, table, type
 _LONGEST_JSON = 100_000  # characters
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,46 @@ class Scope:
         own = select(platform.c.id).where(platform.c.id == thing_id, platform.c.companyId == self.company_id)
         if self.connection.scalar(own) is None:
             raise NotFound(f"There is no {name.removesuffix('s')} {thing_id}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Transactions:
+    """Runs calls of a company, each in a transaction of its own, repeated where others were in the way."""
+
+    engine: Engine
+    company_id: str
+    terms: Callable[[], PricingTerms]
+    lifetime: timedelta
+    payment_timeout: timedelta
+    clock: Callable[[], datetime]
+
+    def run(self, call: Callable[[Scope], T]) -> T:
+        """What the call gives; committed unless it raises."""
+        with named_errors():
+            for attempt in range(1, ATTEMPTS + 1):
+                try:
+                    with self.engine.begin() as connection:
+                        return call(self._scope(connection))
+                except Exception as error:
+                    if attempt == ATTEMPTS or not is_retried(error):
+                        raise
+        raise AssertionError  # the last attempt returns or raises
+
+    def _scope(self, connection: Connection) -> Scope:
+        now = naive(self.clock())
+        return Scope(
+            connection=connection,
+            company_id=self.company_id,
+            now=now.replace(microsecond=now.microsecond // 1000 * 1000),
+            terms=self.terms(),
+            lifetime=self.lifetime,
+            payment_timeout=self.payment_timeout,
+        )
+
+
+def utc_now() -> datetime:
+    """The time of a call."""
+    return datetime.now(UTC)
 
 
 def new_id() -> str:

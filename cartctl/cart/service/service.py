@@ -1,10 +1,10 @@
 """`CartService`: everything that a shop does with carts, each call one transaction of one company."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from cartctl.cart.analytics import Period
 from cartctl.cart.components import FEW, HORIZON, SUGGESTIONS
@@ -29,7 +29,7 @@ from cartctl.cart.service.cart_components import CartComponents, components_of
 from cartctl.cart.service.changes import CartView
 from cartctl.cart.service.lines import NewLine
 from cartctl.cart.service.lists import ListOwner
-from cartctl.cart.service.scope import Scope, is_retried, named_errors
+from cartctl.cart.service.scope import Scope, Transactions, utc_now
 from cartctl.cart.store import cart_statistics
 from cartctl.cart.store.cart_statistics import StatsReport
 from cartctl.cart.store.checkout import payments
@@ -37,14 +37,7 @@ from cartctl.cart.store.checkout.unsold_lines import UnsoldLine, unsold_lines
 from cartctl.cart.store.conversion import Converted, cancel, convert
 from cartctl.cart.store.loading import PricingTerms
 
-ATTEMPTS = 3  # of a transaction that others were in the way of
-
 T = TypeVar("T")
-
-
-def utc_now() -> datetime:
-    """The time of a call."""
-    return datetime.now(UTC)
 
 
 class CartService:
@@ -73,9 +66,8 @@ class CartService:
         payment_timeout: timedelta = PAYMENT_TIMEOUT,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._engine, self._company_id = engine, company_id
-        self._terms = terms if callable(terms) else lambda: terms
-        self._lifetime, self._payment_timeout, self._clock = lifetime, payment_timeout, clock
+        current = terms if callable(terms) else lambda: terms
+        self._transactions = Transactions(engine, company_id, current, lifetime, payment_timeout, clock)
 
     def open_cart(
         self,
@@ -289,25 +281,5 @@ class CartService:
         return self._run(lambda s: cart_statistics.report(s.connection, s.company_id, period))
 
     def _run(self, call: Callable[[Scope], T]) -> T:
-        """One call in a transaction of its own, repeated where others were in the way."""
-        with named_errors():
-            for attempt in range(1, ATTEMPTS + 1):
-                try:
-                    with self._engine.begin() as connection:
-                        return call(self._scope(connection))
-                except Exception as error:
-                    if attempt == ATTEMPTS or not is_retried(error):
-                        raise
-        raise AssertionError  # the last attempt returns or raises
-
-    def _scope(self, connection: Connection) -> Scope:
-        now = self._clock()
-        moment = now.astimezone(UTC).replace(tzinfo=None) if now.tzinfo else now
-        return Scope(
-            connection=connection,
-            company_id=self._company_id,
-            now=moment.replace(microsecond=moment.microsecond // 1000 * 1000),
-            terms=self._terms(),
-            lifetime=self._lifetime,
-            payment_timeout=self._payment_timeout,
-        )
+        """One call in a transaction of its own."""
+        return self._transactions.run(call)

@@ -55,7 +55,7 @@ PAIRS = list(combinations_with_replacement(CALLS, 2))
 
 def _job(service: CartService, job: Callable[..., Any]) -> None:
     """A batch of a background job, a little later than the calls."""
-    with service._engine.begin() as connection:
+    with service._transactions.engine.begin() as connection:
         job(connection, NOW + 3 * HOUR, size=2)
 
 
