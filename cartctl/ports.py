@@ -60,7 +60,8 @@ class Ports:
     @property
     def api_deployments(self) -> tuple[str, ...]:
         """The deployments that serve shoppers."""
-        named = self.env.release.api or self.env.cluster.prewarm
+        cluster = self.env.cluster_
+        named = self.env.release.api or (cluster.prewarm if cluster else {})
         return tuple(dict.fromkeys(name.partition(".")[0] for name in named))
 
     @cached_property
@@ -68,8 +69,12 @@ class Ports:
         """The target database; a sandbox's own server ignores `PG*` variables."""
         from cartctl.adapters.postgres import OwnPostgres, Postgres
 
-        kind = OwnPostgres if self.env.cluster.kind == "sandbox" else Postgres
+        kind = OwnPostgres if self._in_sandbox else Postgres
         return kind(self.env.database.dsn.reveal())
+
+    @property
+    def _in_sandbox(self) -> bool:
+        return self.env.cluster_ is not None and self.env.cluster_.kind == "sandbox"
 
     @cached_property
     def state(self) -> "Postgres":
@@ -146,7 +151,7 @@ class Ports:
 
         A given `selector` takes precedence over the configuration.
         """
-        logs, cluster = self.env.logs, self.env.cluster
+        logs = self.env.logs
         if logs.command and not selector:
             from cartctl.adapters.command_logs import CommandTail
 
@@ -154,7 +159,7 @@ class Ports:
                 CommandTail(logs.command, since=since, environment=revealed(logs.environment))
             )
         chosen = selector or logs.selector or ""
-        named = chosen or cluster.kind == "sandbox"
+        named = chosen or self._in_sandbox
         return self.cluster.tail(chosen, since=since) if named else None
 
     @property

@@ -9,12 +9,16 @@ NOT_FOUND = 404
 
 
 class CartGone(Check):
-    """The cart's admin endpoint is not known to the API; a flag that is off is no proof of that."""
+    """The cart's admin endpoint is not known to the API; a flag that is off is no proof of that.
+
+    With `stopped`, an API that does not respond passes as well: the operator has stopped it.
+    """
 
     key = "cart.gone"
 
-    def __init__(self, api: Http) -> None:
+    def __init__(self, api: Http, *, stopped: bool = False) -> None:
         self._api = api
+        self._stopped = stopped
 
     def judge(self, pulse: Pulse) -> Checks:
         """Fail while the endpoint is there, unknown when the API does not answer. Read-only."""
@@ -22,6 +26,8 @@ class CartGone(Check):
         try:
             response = self._api.get(STATS)
         except HttpUnreachable as error:
+            if self._stopped:
+                return Checks((CheckResult(STATS, Verdict.PASS, "no response: --application-stopped"),))
             return Checks((CheckResult(STATS, Verdict.UNKNOWN, error.message, "HTTP 404", error.hint),))
         absent = response.status == NOT_FOUND and "feature_disabled" not in response.body
         return Checks(

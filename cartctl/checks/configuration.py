@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from cartctl.checks.referred_files import judge_files
 from cartctl.config.load import Loaded, choose, load_table
 from cartctl.config.model.environment import Environment
+from cartctl.config.model.required_sections import LINES as SECTIONS
 from cartctl.config.rules import secrets_of, unproved
 from cartctl.config.source import find_source
 from cartctl.config.values import Secret
@@ -35,7 +36,9 @@ def _environment(loaded: Loaded) -> Iterator[CheckResult]:
             sentence = problem.sentence(loaded.layers, loaded.name)
             yield CheckResult(loaded.name, Verdict.FAIL, observed=sentence, hint=problem.hint)
         return
-    yield CheckResult(loaded.name, Verdict.PASS, observed=f"valid ({loaded.source.shown})")
+    missing = [name for name in SECTIONS if name not in loaded.environment.sections]
+    without = f"; not configured: {', '.join(missing)}" if missing else ""
+    yield CheckResult(loaded.name, Verdict.PASS, observed=f"valid ({loaded.source.shown}){without}")
     if warned := unproved(loaded.environment, loaded.source.environments):
         sentence = warned.sentence(loaded.layers, loaded.name)
         yield CheckResult(loaded.name, Verdict.WARN, observed=sentence, hint=warned.hint)
@@ -48,7 +51,8 @@ def _environment(loaded: Loaded) -> Iterator[CheckResult]:
 def _missing(env: Environment) -> Iterator[CheckResult]:
     """What a deployment's preflight will not pass without, as far as the configuration alone decides it."""
     try:
-        refuse_plain(env)
+        if env.database_ is not None:
+            refuse_plain(env)
     except Refused as refused:
         yield CheckResult(
             f"{env.name} database.snapshots.encrypt",

@@ -11,7 +11,8 @@ from cartctl.adapters.http.client import Http
 from cartctl.adapters.postgres import Postgres
 from cartctl.checks.preflight.junit import UnusableReportError, read_report
 from cartctl.checks.smoke.user_suites import load_suite
-from cartctl.config.model.environment import Environment
+from cartctl.config.model.application import Http as HttpSettings
+from cartctl.config.model.environment import Database, Environment
 from cartctl.database.migrations.application_files import read_application
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.errors import CartctlError, ConfigError
@@ -38,7 +39,8 @@ def judge_files(env: Environment) -> Iterator[CheckResult]:
 
 def _readers(env: Environment) -> Iterator[tuple[str, Reader]]:
     """Each file's key and what reads it."""
-    for path in env.http.suites:
+    http, database = env.http_, env.database_
+    for path in http.suites if http else ():
         yield "http.suites", partial(_suite, path)
     companies = env.rollout.companies
     if companies is not None and companies.csv is not None:
@@ -47,7 +49,13 @@ def _readers(env: Environment) -> Iterator[tuple[str, Reader]]:
         yield "rollout.flags.file", partial(_flags, flags)
     if (signers := env.signoff.allowed_signers) is not None:
         yield "signoff.allowed_signers", partial(_signers, signers)
-    database = env.database
+    if database is not None:
+        yield from _database_readers(env, database)
+    if http is not None and http.verify_tls and http.api.startswith("https:"):
+        yield "TLS certificates", lambda: _authorities(http)
+
+
+def _database_readers(env: Environment, database: Database) -> Iterator[tuple[str, Reader]]:
     if database.migrations.prisma_dir is not None or database.migrations.source == "prisma":
         yield "database.migrations.prisma_dir", lambda: _migrations(env)
     if encrypt := database.snapshots.encrypt:
@@ -58,8 +66,6 @@ def _readers(env: Environment) -> Iterator[tuple[str, Reader]]:
             if file is not None:
                 yield f"database.snapshots.encrypt.{key}", partial(_keys, file, marks)
     yield "database.dsn certificates", lambda: _certificates(env)
-    if env.http.verify_tls and env.http.api.startswith("https:"):
-        yield "TLS certificates", lambda: _authorities(env)
 
 
 def _result(name: str, read: Reader) -> CheckResult:
@@ -161,6 +167,6 @@ def _certificates(env: Environment) -> str:
     return ", ".join(map(str, files)) or "the DSN names none"
 
 
-def _authorities(env: Environment) -> str:
-    Http(env.http.api).check_certificates()
+def _authorities(settings: HttpSettings) -> str:
+    Http(settings.api).check_certificates()
     return "can be read"

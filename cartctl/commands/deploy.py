@@ -110,7 +110,9 @@ def deploy(
         restore_carts=restore_carts,
         force_owned=force_owned,
     )
-    env = options.environment() if plan or abandon else options.environment_started()
+    sections = ("database",) if abandon else ("database", "cluster", "http")
+    load = options.environment if plan or abandon else options.environment_started
+    env = load(*sections)
     with Ports(env, force_owned=force_owned) as ports:
         if plan:
             shown = preview("deploy", env.name, deploying.planned(ports, requested, new_watch(ports)))
@@ -163,5 +165,5 @@ def plan(
         restore_carts=restore_carts,
         force_owned=force_owned,
     )
-    with Ports(options.environment(), force_owned=force_owned) as ports:
+    with Ports(options.environment("database", "cluster", "http"), force_owned=force_owned) as ports:
         options.show(preview("deploy", ports.env.name, planned(ports, requested, new_watch(ports))))

@@ -34,7 +34,7 @@ def list_flags(ctx: typer.Context) -> None:
 
     options: Options = ctx.obj
     with (
-        Ports(options.environment()) as ports,
+        Ports(options.environment("database")) as ports,
         open_inputs(ports, read_only=True, without_database=True) as state,
     ):
         options.show(listed(state))
@@ -57,7 +57,7 @@ def evaluate_flags(
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
-    with Ports(options.environment()) as ports, open_inputs(ports, read_only=True) as state:
+    with Ports(options.environment("database")) as ports, open_inputs(ports, read_only=True) as state:
         options.show(evaluate(state, company))
 
 
@@ -90,7 +90,7 @@ def set_flag(
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
-    with Ports(options.environment()) as ports:
+    with Ports(options.environment("database", "cluster", "http")) as ports:
         options.confirm(f"Set {flag} to {to} for {ports.env.name}?", yes=yes)
         with options.view() as view:
             report = carry_out(ports, flag, to.value, RolloutOptions(why), view)
@@ -111,7 +111,7 @@ def undo_flags(ctx: typer.Context, why: Why = "", yes: Yes = False) -> None:
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
-    with Ports(options.environment()) as ports:
+    with Ports(options.environment("database", "cluster", "http")) as ports:
         options.confirm(f"Revert the latest flag change in {ports.env.name}?", yes=yes)
         with options.view() as view:
             report = undo(ports, RolloutOptions(why), view)

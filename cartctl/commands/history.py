@@ -27,7 +27,7 @@ def history(
 
     options: Options = ctx.obj
     with (
-        Ports(options.environment()) as ports,
+        Ports(options.environment("database")) as ports,
         open_journals(ports, without_database=True, read_only=True) as journals,
     ):
         runs = [_report(journals.replicated, run) for run in journals.replicated.runs()[:limit]]
@@ -61,7 +61,7 @@ def report(
 
     options: Options = ctx.obj
     with (
-        Ports(options.environment()) as ports,
+        Ports(options.environment("database")) as ports,
         open_journals(ports, without_database=True, read_only=True) as journals,
     ):
         events = journals.replicated.events(run)
@@ -89,6 +89,6 @@ def unlock(
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
-    with Ports(options.environment()) as ports:
+    with Ports(options.environment("database")) as ports:
         result = free(ports, force=force)
     options.conclude(result, str(result))

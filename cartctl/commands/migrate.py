@@ -24,7 +24,7 @@ def show_status(ctx: typer.Context) -> None:
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
-    env = options.environment()
+    env = options.environment("database")
     with Ports(env) as ports:
         options.show(status(ports.database, env.database))
 
@@ -59,7 +59,7 @@ def deploy(
     if plan and dry_run:
         raise UsageError("--plan and --dry-run exclude each other.", hint="Use one of them.")
     options: Options = ctx.obj
-    env = options.environment()
+    env = options.environment("database")
     pulse = Pulse()
     with Ports(env) as ports, interruptible(pulse):
         if plan:
@@ -94,7 +94,7 @@ def show_verify(ctx: typer.Context) -> None:
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
-    env = options.environment()
+    env = options.environment("database")
     with Ports(env) as ports:
         checks = verify(ports.database, env.database)
     options.show(checks)
@@ -113,7 +113,7 @@ def lint(ctx: typer.Context) -> None:
     from cartctl.database.migrations.lint import lint_migrations
 
     options: Options = ctx.obj
-    checks = lint_migrations(options.environment().database.migrations.accept)
+    checks = lint_migrations(options.environment("database").database.migrations.accept)
     options.show(checks)
     raise typer.Exit(checks.verdict.exit_code)
 
@@ -134,7 +134,7 @@ def adopt(ctx: typer.Context) -> None:
 
     options: Options = ctx.obj
     pulse = Pulse()
-    with Ports(options.environment()) as ports, interruptible(pulse):
+    with Ports(options.environment("database")) as ports, interruptible(pulse):
         options.show(record(ports, pulse))
 
 
@@ -161,7 +161,7 @@ def index(
 
     options: Options = ctx.obj
     pulse = Pulse()
-    with Ports(options.environment()) as ports, interruptible(pulse):
+    with Ports(options.environment("database")) as ports, interruptible(pulse):
         missing = plan_indexes(ports.database, ports.env.database)
         options.show(build(ports, pulse) if concurrently and missing.indexes else missing)
 

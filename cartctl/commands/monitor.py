@@ -63,7 +63,7 @@ def monitor(
     options: Options = ctx.obj
     duration = _duration(for_)
     pulse = Pulse()
-    with Ports(options.environment()) as ports, interruptible(pulse):
+    with Ports(options.environment("database", "http")) as ports, interruptible(pulse):
         if check_queries:
             checks = _queries(ports, pulse)
             options.show(checks)

@@ -70,15 +70,15 @@ class Options:
             (a in {"-o", "--output"} and b == "json") or a in {"-ojson", "--output=json"} for a, b in pairs
         )
 
-    def environment(self) -> "Environment":
-        """The environment asked for. Raises ConfigError."""
+    def environment(self, *sections: str) -> "Environment":
+        """The selected environment. Raises ConfigError, MissingSection unless all these sections are configured."""
         from cartctl.config.load import load_environment
 
         if not self.debug:
             _hush()
-        return load_environment(self.config, self.env)
+        return load_environment(self.config, self.env, sections=sections)
 
-    def environment_started(self) -> "Environment":
+    def environment_started(self, *sections: str) -> "Environment":
         """As `environment`; a sandbox that is asked for by name and has no other file is brought up first."""
         name = (self.env or "").removeprefix("sandbox").removeprefix(":")
         if self.config is None and self.env in {"sandbox", f"sandbox:{name}"}:
@@ -90,7 +90,7 @@ class Options:
                 from cartctl.sandbox.up import up
 
                 up(name or sandbox_directory().name, lambda sentence: self.say(f"sandbox: {sentence}"))
-        return self.environment()
+        return self.environment(*sections)
 
     def say(self, sentence: str) -> None:
         """Tell a person something that is no result."""

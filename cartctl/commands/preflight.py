@@ -58,7 +58,7 @@ def preflight(
     if skip and not reason:
         raise UsageError("--skip requires --reason.", hint="Use --reason TEXT.")
     with (
-        Ports(options.environment(), force_owned=force_owned) as ports,
+        Ports(options.environment("database", "cluster", "http"), force_owned=force_owned) as ports,
         shown("preflight", quiet=options.quiet) as progress,
     ):
         check = Preflight(

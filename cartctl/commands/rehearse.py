@@ -43,7 +43,7 @@ def rehearse(
     from cartctl.render.progress import shown
 
     options: Options = ctx.obj
-    env = options.environment()
+    env = options.environment("database")
     with Ports(env) as ports, shown("rehearse", quiet=options.quiet) as progress:
         pulse = Pulse(progress=progress)
         with interruptible(pulse):

@@ -29,6 +29,13 @@ def rollback(
             help="With --database: also drop tables that contain rows; the rows are saved.",
         ),
     ] = False,
+    application_stopped: Annotated[
+        bool,
+        typer.Option(
+            "--application-stopped",
+            help="With --database: confirm that the application is stopped, where http.api is not configured or does not respond.",
+        ),
+    ] = False,
     keep_dependents: Annotated[
         bool,
         typer.Option("--keep-dependents", help="With --database: keep types that other objects still use."),
@@ -59,7 +66,8 @@ def rollback(
     """Roll back the latest deployment.
 
     Stops the workers, sets the feature flags to 0 %, reverts the images, verifies the previous version and starts the workers.
-    Also works when the database is lost. A deployment that is already rolled back is refused with exit code 3.
+    Also works when the database is lost. A deployment that is already rolled back is refused with exit code 3. With --database and
+    no cluster configured, only the database is rolled back.
 
     Examples:
         cartctl rollback --env production --plan
@@ -72,12 +80,13 @@ def rollback(
 
     options: Options = ctx.obj
     loss = allow_data_loss or not yes  # typing the database's name agrees to it as well
-    request = RollbackOptions(run, database, loss, keep_dependents, take_over, journal)
+    request = RollbackOptions(run, database, loss, keep_dependents, take_over, journal, application_stopped)
     if to_revision:
         if any((run, database, journal)):
             raise UsageError("--to-revision excludes --run, --database and --journal.", hint="Remove them.")
         return _to_revision(options, to_revision, plan=plan, yes=yes, force_owned=force_owned)
-    with Ports(options.environment(), force_owned=force_owned) as ports:
+    sections = ("database",) if database else ("database", "cluster", "http")
+    with Ports(options.environment(*sections), force_owned=force_owned) as ports:
         shown = preview_rollback(ports, request, only_shown=plan)
         if plan:
             options.show(shown)
@@ -101,7 +110,7 @@ def _to_revision(options: Options, given: list[str], *, plan: bool, yes: bool, f
     from cartctl.ports import Ports
 
     revisions = parse_revisions(given)
-    with Ports(options.environment(), force_owned=force_owned) as ports:
+    with Ports(options.environment("database", "cluster", "http"), force_owned=force_owned) as ports:
         shown = preview_revisions(ports, revisions)
         if plan:
             options.show(shown)

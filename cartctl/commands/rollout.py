@@ -36,7 +36,7 @@ def rollout_status(
     options: Options = ctx.obj
     pulse = Pulse()
     with (
-        Ports(options.environment()) as ports,
+        Ports(options.environment("database")) as ports,
         interruptible(pulse),
         open_inputs(ports, read_only=True) as state,
     ):
@@ -57,7 +57,7 @@ def rollout_preview(ctx: typer.Context) -> None:
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
-    with Ports(options.environment()) as ports, open_inputs(ports, read_only=True) as state:
+    with Ports(options.environment("database")) as ports, open_inputs(ports, read_only=True) as state:
         shown = preview_all(state)
     options.show(shown)
     if shown.removed:
@@ -95,7 +95,7 @@ def start_rollout(
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
-    with Ports(options.environment()) as ports:
+    with Ports(options.environment("database", "cluster", "http")) as ports:
         options.confirm(
             f"Start the rollout of {ports.env.name}, off for all but internal companies?", yes=yes
         )
@@ -142,7 +142,7 @@ def advance_rollout(
     if force and not why:
         raise UsageError("--force requires --why.", hint="Use --why TEXT; it is recorded.")
     options: Options = ctx.obj
-    with Ports(options.environment()) as ports:
+    with Ports(options.environment("database", "cluster", "http")) as ports:
         if auto:
             reasons: list[str] = []
             with options.view() as view:
@@ -185,7 +185,7 @@ def _say(ctx: typer.Context, action: str, why: str) -> None:
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
-    with Ports(options.environment()) as ports, options.view() as view:
+    with Ports(options.environment("database", "cluster", "http")) as ports, options.view() as view:
         report = say(ports, action, RolloutOptions(why), view)
     raise typer.Exit(report.exit_code if report else 0)
 
@@ -204,7 +204,7 @@ def abort_rollout(ctx: typer.Context, why: Why = "", yes: Yes = False) -> None:
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
-    with Ports(options.environment()) as ports:
+    with Ports(options.environment("database", "cluster", "http")) as ports:
         options.confirm(f"Abort the rollout of {ports.env.name} and return to 0 %?", yes=yes)
         with options.view() as view:
             report = abort(ports, RolloutOptions(why), view, options.say)
@@ -240,7 +240,7 @@ def set_rollout(
         raise UsageError(
             f"Invalid percentage {percent!r} for --percent.", hint="Use a number from 0 to 100, such as 25."
         ) from wrong
-    with Ports(options.environment()) as ports:
+    with Ports(options.environment("database", "cluster", "http")) as ports:
         options.confirm(f"Set {target} % in {ports.env.name}, outside the schedule?", yes=yes)
         with options.view() as view:
             report = set_percent(ports, target, RolloutOptions(why, force), view)

@@ -29,7 +29,7 @@ def create_snapshot(
     from cartctl.render.progress import shown
 
     options: Options = ctx.obj
-    with Ports(options.environment()) as ports, shown("snapshot", quiet=options.quiet) as progress:
+    with Ports(options.environment("database")) as ports, shown("snapshot", quiet=options.quiet) as progress:
         pulse = Pulse(progress=progress)
         with interruptible(pulse):
             options.show(take(ports, pulse, pin=pin))
@@ -46,7 +46,7 @@ def list_snapshots(ctx: typer.Context) -> None:
     from cartctl.plans.snapshots.create import known
 
     options: Options = ctx.obj
-    options.show(known(options.environment(), Pulse()))
+    options.show(known(options.environment("database"), Pulse()))
 
 
 @snapshot.command("verify")
@@ -85,7 +85,7 @@ def verify_snapshot(
     from cartctl.snapshots.verify import verify
 
     options: Options = ctx.obj
-    store = open_store(options.environment())
+    store = open_store(options.environment("database"))
     with shown("verify", quiet=options.quiet) as progress:
         pulse = Pulse(progress=progress)
         with interruptible(pulse):
@@ -136,7 +136,7 @@ def restore_snapshot(
     confirmed = Consent.NONE if yes or plan else Consent.SHOWN  # whoever types the name accepts what is shown
     consent = Consent.ANY if allow_data_loss else confirmed
     with (
-        Ports(options.environment()) as ports,
+        Ports(options.environment("database")) as ports,
         shown("restore", quiet=options.quiet) as progress,
         interruptible(pulse := Pulse(progress=progress)),
     ):
@@ -185,7 +185,7 @@ def prune_snapshots(
     from cartctl.snapshots.storage.retention import plan_pruning, prune
 
     options: Options = ctx.obj
-    env = options.environment()
+    env = options.environment("database")
     store, keep = open_store(env), env.database.snapshots.keep
     going = plan_pruning(store, keep, names or ())
     if plan or not going.removed:

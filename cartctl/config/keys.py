@@ -1,21 +1,16 @@
 """What the keys of the file mean: the model read as a map, so that any key path can be judged, also a wrong one."""
 
 import difflib
-import json
-import re
 import types
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
+from cartctl.config.key_paths import KeyPath
 from cartctl.config.model.environment import Environment
 from cartctl.config.values import Secret
 
-KeyPath: TypeAlias = tuple[str, ...]
-
-_BARE = re.compile(r"[A-Za-z0-9_-]{1,60}")
-_LONGEST = 60  # characters of a key that are repeated
 NOT_IN_THE_FILE = {"name"}  # an environment's name is its table's
 
 
@@ -73,13 +68,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
     names = {candidate.lower(): candidate for candidate in known}
     matches = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.55)
     return names[matches[0]] if matches else ""
-
-
-def dotted(path: KeyPath) -> str:
-    """A key path as TOML writes it, on one line; very long keys are cut."""
-    return ".".join(
-        part if _BARE.fullmatch(part) else json.dumps(part[:_LONGEST], ensure_ascii=False) for part in path
-    )
 
 
 def leaves(section: BaseModel, above: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:

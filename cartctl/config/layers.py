@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from cartctl.config.keys import KeyPath, bare, dotted, held_at, is_reference, keys_of, nearest
+from cartctl.config.key_paths import KeyPath, dotted
+from cartctl.config.keys import bare, held_at, is_reference, keys_of, nearest
 from cartctl.config.model.environment import Environment
 from cartctl.config.source import Source
 from cartctl.errors import ConfigError

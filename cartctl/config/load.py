@@ -6,7 +6,7 @@ Order: flag, environment variable (`CARTCTL_SECTION__KEY`), the file's `[env.NAM
 import hashlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,17 +62,22 @@ def environment_directory(environment: Environment) -> Path:
 
 
 def load_environment(
-    config: str | None, env: str | None, flags: Mapping[str, tuple[str, Any]] | None = None
+    config: str | None,
+    env: str | None,
+    flags: Mapping[str, tuple[str, Any]] | None = None,
+    *,
+    sections: Iterable[str] = (),
 ) -> Environment:
     """The environment `env` of the file `config`, valid.
 
     `flags` are values of the command line by flag: `{"--monitor-for": ("monitor.for", "5m")}`.
     `sandbox` and `sandbox:NAME` are read from the sandbox's own file unless the given file has them.
-    Raises ConfigError naming place, key and the nearest known name.
+    Raises ConfigError naming place, key and the nearest known name, MissingSection unless all `sections` are configured.
     """
     loaded = load_with_origins(config, env, flags)
     if loaded.environment is None:
         raise as_error(list(loaded.problems), loaded.layers, loaded.name)
+    loaded.environment.require(*sections, file=loaded.source.shown)
     return loaded.environment
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cartctl.config.keys import KeyPath, dotted, is_secret, known_at, nearest
+from cartctl.config.key_paths import KeyPath, dotted
+from cartctl.config.keys import is_secret, known_at, nearest
 from cartctl.config.layers import Layers
 from cartctl.config.values import quoted
 from cartctl.errors import ConfigError

@@ -8,8 +8,10 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from cartctl.config.keys import KeyPath, leaves, nearest
+from cartctl.config.key_paths import KeyPath
+from cartctl.config.keys import leaves, nearest
 from cartctl.config.model.environment import Environment
+from cartctl.config.model.required_sections import lines_of
 from cartctl.config.model.stages import read_stages
 from cartctl.config.problems import Problem
 from cartctl.config.values import Address, Secret, format_duration, quoted
@@ -23,6 +25,7 @@ _CONTAINER = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?\.[a-z0-9]([a-z0-9-]{0,6
 def judge(environment: Environment) -> list[Problem]:
     """Every rule an environment breaks."""
     return [
+        *_sections(environment),
         *_secrets(environment),
         *_arguments(environment),
         *_limits(environment),
@@ -34,6 +37,15 @@ def judge(environment: Environment) -> list[Problem]:
         *_logs(environment),
         *_rollout(environment),
     ]
+
+
+def _sections(environment: Environment) -> Iterator[Problem]:
+    if not environment.sections:
+        yield Problem(
+            (),
+            "has none of database, cluster and http, so that no command can use it",
+            hint=f"Add at least one, for example:\n{lines_of(environment.name, ['database'])}",
+        )
 
 
 def secrets_of(environment: Environment) -> Iterator[tuple[KeyPath, Secret]]:
@@ -138,7 +150,9 @@ def _zone(path: KeyPath, zone: str) -> Iterator[Problem]:
 
 
 def _cluster(environment: Environment) -> Iterator[Problem]:
-    cluster = environment.cluster
+    cluster = environment.cluster_
+    if cluster is None:
+        return
     if not _LABEL.fullmatch(cluster.namespace):
         yield Problem(
             ("cluster", "namespace"),
@@ -197,11 +211,12 @@ def _addresses(environment: Environment) -> Iterator[Problem]:
             'is missing, and `kind = "prometheus"` needs it',
             hint='Or kind = "scrape", which reads the API\'s pods.',
         )
+    http, cluster = environment.http_, environment.cluster_
     given = {
-        ("http", "api"): environment.http.api,
-        ("http", "dashboard"): environment.http.dashboard,
+        ("http", "api"): http.api if http else None,
+        ("http", "dashboard"): http.dashboard if http else None,
         ("metrics", "url"): _without_credentials(metrics.url.known) if metrics and metrics.url else None,
-        ("cluster", "control"): environment.cluster.control,
+        ("cluster", "control"): cluster.control if cluster else None,
     }
     for path, url in given.items():
         if url is not None:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import time, timedelta
 from typing import Any, ClassVar
 
-from cartctl.config.keys import KeyPath, dotted, leaves
+from cartctl.config.key_paths import KeyPath, dotted
+from cartctl.config.keys import leaves
 from cartctl.config.load import Loaded
 from cartctl.config.problems import as_error
 from cartctl.config.values import Secret, format_duration

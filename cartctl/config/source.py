@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cartctl.config.keys import KeyPath, dotted, nearest
+from cartctl.config.key_paths import KeyPath, dotted
+from cartctl.config.keys import nearest
 from cartctl.errors import ConfigError
 from cartctl.inputs import InvalidInput, MissingInput, parse_toml, read_text
 

@@ -2,6 +2,7 @@
 
 from typing import Any, cast
 
+from pydantic import create_model
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from cartctl.config.keys import keys_of
@@ -21,10 +22,14 @@ class _Variables(EnvSettingsSource):
 
 def read_variables(prefix: str, delimiter: str) -> dict[str, Any]:
     """The tree of values by the environment's keys; names begin with `prefix`, sections end with `delimiter`."""
+    keys = keys_of(Environment)
+    fields: dict[str, Any] = {
+        key: (held, None) for key, held in keys.items()
+    }  # by key: an alias gets no prefix
     source = _Variables(
-        cast("type[BaseSettings]", Environment),  # only its fields are read
+        cast("type[BaseSettings]", create_model("Variables", **fields)),  # only its fields are read
         env_prefix=prefix,
         env_nested_delimiter=delimiter,
         case_sensitive=False,
     )
-    return {key: value for key, value in source().items() if key in keys_of(Environment)}
+    return {key: value for key, value in source().items() if key in keys}

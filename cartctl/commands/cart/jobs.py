@@ -56,7 +56,7 @@ def show_stats(
 
     options: Options = ctx.obj
     now, pulse = datetime.now(UTC), Pulse()
-    with Ports(options.environment()) as ports, interruptible(pulse):
+    with Ports(options.environment("database")) as ports, interruptible(pulse):
         stats = company_stats(ports.database, company, Period(now - timedelta(days=days), now), pulse)
     options.show(stats)
 
@@ -80,7 +80,7 @@ def claim_recovery(
     from cartctl.cart.store.batches import recovery
 
     options: Options = ctx.obj
-    unsubscribed = options.environment().carts.unsubscribed_sql
+    unsubscribed = options.environment("database").carts.unsubscribed_sql
     tasks = recovery(lambda claim: _line(options, claim), unsubscribed_sql=unsubscribed)
     _job(options, "recovery", tasks, company, apply, limit, batch_size)
 
@@ -161,7 +161,7 @@ def _job(
 
     job_options = JobOptions(datetime.now(UTC), company or None, limit, batch_size)
     with (
-        Ports(options.environment()) as ports,
+        Ports(options.environment("database")) as ports,
         shown(name, quiet=options.quiet, no_color=options.no_color) as progress,
     ):
         pulse = Pulse(progress=progress)

@@ -5,13 +5,14 @@ description and example are part of the JSON Schema and of docs/configuration.md
 """
 
 from datetime import date, time, timedelta
-from typing import Literal
+from typing import Literal, TypeVar
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from cartctl.config.model.application import Cache, Cluster, Http, Release
 from cartctl.config.model.database import ACCEPTED, Backup, Database, Encrypt, Migrations, Snapshots
 from cartctl.config.model.monitoring import ErrorRateThreshold, Logs, Metrics, Monitor, Thresholds
+from cartctl.config.model.required_sections import MissingSection
 from cartctl.config.model.rollout import Rollout
 from cartctl.config.model.section import Section
 from cartctl.config.values import Duration, LocalPath, LocalPathName, Secret
@@ -33,6 +34,8 @@ __all__ = [
     "Thresholds",
     "Window",
 ]
+
+T = TypeVar("T")
 
 
 class Expect(Section):
@@ -108,6 +111,8 @@ class Carts(Section):
 class Environment(Section):
     """One environment, with `[defaults]` merged in."""
 
+    model_config = ConfigDict(populate_by_name=False)
+
     name: str = Field(description="Name of the environment: that of its table.", examples=["production"])
     protected: bool = Field(
         default=False, description="Enforce the window, and refuse literal secrets and unencrypted dumps."
@@ -139,12 +144,56 @@ class Environment(Section):
     monitor: Monitor = Field(default=Monitor(), description="How a deployment is monitored.")
     thresholds: Thresholds = Field(default=Thresholds(), description="Limits of the metrics.")
     logs: Logs = Field(default=Logs(), description="Where the application's logs are.")
-    database: Database = Field(description="The target database.")
-    cluster: Cluster = Field(description="Where the application runs.")
+    database_: Database | None = Field(
+        default=None,
+        alias="database",
+        description="The target database; required by all but smoke and health.",
+    )
+    cluster_: Cluster | None = Field(
+        default=None,
+        alias="cluster",
+        description="Where the application runs; required to deploy, and to roll back its images.",
+    )
     release: Release = Field(default=Release(), description="Images by container.")
-    http: Http = Field(description="The application's addresses.")
+    http_: Http | None = Field(
+        default=None,
+        alias="http",
+        description="The application's addresses; required to deploy, monitor and test it.",
+    )
     metrics: Metrics | None = Field(default=None, description="Where metrics come from.")
     cache: Cache = Field(default=Cache(), description="What is invalidated after a release.")
     preflight: Preflight = Field(default=Preflight(), description="What must be proved about the code.")
     rollout: Rollout = Field(default=Rollout(), description="The staged rollout by company.")
     carts: Carts = Field(default=Carts(), description="The cart's jobs.")
+
+    @property
+    def database(self) -> Database:
+        """The target database. Raises MissingSection, as `cluster` and `http` do."""
+        return self._required("database", self.database_)
+
+    @property
+    def cluster(self) -> Cluster:
+        """Where the application runs."""
+        return self._required("cluster", self.cluster_)
+
+    @property
+    def http(self) -> Http:
+        """The application's addresses."""
+        return self._required("http", self.http_)
+
+    @property
+    def sections(self) -> tuple[str, ...]:
+        """Which of the sections database, cluster and http are configured."""
+        known = {"database": self.database_, "cluster": self.cluster_, "http": self.http_}
+        return tuple(name for name, section in known.items() if section is not None)
+
+    def require(self, *sections: str, file: str = "the configuration file") -> None:
+        """Raise MissingSection, with the lines to add to `file`, unless all these sections are configured."""
+        missing = [name for name in sections if name not in self.sections]
+        if missing:
+            raise MissingSection(self.name, missing, file)
+
+    def _required(self, name: str, section: T | None) -> T:
+        if section is None:
+            raise MissingSection(self.name, (name,))
+        return section

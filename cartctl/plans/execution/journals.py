@@ -129,11 +129,11 @@ def open_journals(
 ) -> Iterator[Journals]:
     """Open the database's journal with its replicas; copy back what was written while it was unreachable.
 
-    `without_cluster` is for runs that change nothing in the cluster. Raises DatabaseUnreachable, and JournalRefused before any
+    `without_cluster` is for runs that change nothing in the cluster; without a configured cluster it has no replica. Raises DatabaseUnreachable, and JournalRefused before any
     change, unless the caller can do `without_database`.
     """
     replicas: list[FileJournal | ClusterJournal] = [FileJournal(ports.directory / "runs")]
-    if not without_cluster:
+    if not without_cluster and "cluster" in ports.env.sections:
         replicas.append(ClusterJournal(ports.cluster))
     with closing(PostgresJournal(ports.state)) as main:
         try:

@@ -15,7 +15,10 @@ from cartctl.ports import Ports
 
 @dataclass(frozen=True, slots=True)
 class RollbackOptions:
-    """Options of `rollback`. `database`: also drop the tables; `allow_data_loss`: even if they hold rows."""
+    """Options of `rollback`. `database`: also drop the tables; `allow_data_loss`: even if they hold rows.
+
+    `application_stopped`: the operator confirms that no version uses them.
+    """
 
     run: str | None = None
     database: bool = False
@@ -23,21 +26,24 @@ class RollbackOptions:
     keep_dependents: bool = False
     take_over: bool = False
     journal: Path | None = None
+    application_stopped: bool = False
+
+
+NO_CLUSTER = "no cluster configured"
+UNCHECKED = (
+    "Cannot check whether the running version still uses the cart's tables: http.api is not configured. "
+    "Configure it, or stop the application and use --application-stopped."
+)
 
 
 def rollback(
     ports: Ports, results: Mapping[str, Any], options: RollbackOptions, evidence: Mapping[str, Evidence]
 ) -> tuple[Phase, ...]:
     """The plan that reverts a run with these `results` and this `evidence`: code always, the cart's tables only on request."""
+    tables = _tables(ports, results, options)
+    if "cluster" not in ports.env.sections:
+        return _database_only(ports, tables)
     before = step_factories.recorded_images(evidence)
-    if options.database:
-        tables: tuple[Step, ...] = (
-            CartGone(ports.api),
-            step_factories.drop(ports, Allowed(options.allow_data_loss, options.keep_dependents)),
-            step_factories.catalogue(ports, results),
-        )
-    else:
-        tables = (Skip("database", "not requested: the tables stay"),)
     return (
         Phase("1 Stop", "", (
             step_factories.workers_stop(ports),
@@ -60,3 +66,39 @@ def rollback(
             step_factories.announce_outcome(ports),
         )),
     )  # fmt: skip
+
+
+def blocked(ports: Ports, options: RollbackOptions) -> tuple[str, ...]:
+    """Why the tables must not be dropped: nothing shows that no running version uses them."""
+    unchecked = options.database and not options.application_stopped and "http" not in ports.env.sections
+    return (UNCHECKED,) if unchecked else ()
+
+
+def _tables(ports: Ports, results: Mapping[str, Any], options: RollbackOptions) -> tuple[Step, ...]:
+    if not options.database:
+        return (Skip("database", "not requested: the tables stay"),)
+    return (
+        _application(ports, options),
+        step_factories.drop(ports, Allowed(options.allow_data_loss, options.keep_dependents)),
+        step_factories.catalogue(ports, results),
+    )
+
+
+def _application(ports: Ports, options: RollbackOptions) -> Step:
+    if "http" not in ports.env.sections:
+        confirmed = "not checked: --application-stopped"
+        return Skip(CartGone.key, confirmed if options.application_stopped else "http.api is not configured")
+    return CartGone(ports.api, stopped=options.application_stopped)
+
+
+def _database_only(ports: Ports, tables: tuple[Step, ...]) -> tuple[Phase, ...]:
+    """The plan where no cluster is configured: what the code's release changed stays for a rollback that can reach it."""
+    in_file = ports.env.rollout.flags.file is not None
+    return (
+        Phase("1 Stop", "", (step_factories.flags(ports),) if in_file else (Skip("flags", NO_CLUSTER),)),
+        Phase(
+            "2 Code", "", (Skip("code", NO_CLUSTER), step_factories.cache(ports), step_factories.cdn(ports))
+        ),
+        Phase("3 Database", "", tables),
+        Phase("4 Open", "", (step_factories.announce_outcome(ports),)),
+    )

@@ -8,6 +8,7 @@ from shlex import quote
 from typing import ClassVar
 
 from cartctl.adapters.postgres import SqlFailed
+from cartctl.config.model.environment import Environment
 from cartctl.database.drop.plan import DropPlan, refuse_nothing, require
 from cartctl.engine.lock import Lock, RunLock, find_holder, hand_over, holder_of
 from cartctl.engine.model import Checks, Event, Evidence
@@ -27,7 +28,7 @@ from cartctl.plans.execution.journal_file import read_journal_file
 from cartctl.plans.execution.journals import Journals, open_journals
 from cartctl.plans.execution.phases import Phase
 from cartctl.plans.execution.preview import Plan, preview
-from cartctl.plans.rollback.plan import RollbackOptions, rollback
+from cartctl.plans.rollback.plan import RollbackOptions, blocked, rollback
 from cartctl.plans.rollback.selection import newest_change, released, select, with_tables
 from cartctl.ports import Ports
 
@@ -40,6 +41,8 @@ def roll_back(ports: Ports, options: RollbackOptions, view: View, say: Callable[
 
     Raises Refused when there is nothing to roll back, Locked while another rollback is running.
     """
+    if reasons := blocked(ports, options):
+        raise Refused(" ".join(reasons))
     pulse, stopped = Pulse(progress=view.progress), False
     with interruptible(pulse), open_journals(ports, without_database=not options.database) as journals:
         if journals.main is None:
@@ -59,11 +62,12 @@ def roll_back(ports: Ports, options: RollbackOptions, view: View, say: Callable[
                 facts={"database": options.database},
                 of=deployment.run,
                 on_failure=OnFailure.CONTINUE,
-                next_commands=_next_commands(ports.env.name, state),
+                next_commands=_next_commands(ports.env, options, state),
             )
             report = execute_plan(spec, state, ports, journals, lock=lock, pulse=pulse, view=view)
-        for run in (deployment, *journals.since(deployment)):
-            _end_of(run, report, journals)
+        if "cluster" in ports.env.sections:  # else the code is not rolled back
+            for run in (deployment, *journals.since(deployment)):
+                _end_of(run, report, journals)
     return report
 
 
@@ -127,13 +131,9 @@ def preview_rollback(ports: Ports, options: RollbackOptions, *, only_shown: bool
     )
     if drop and state.started is None:
         refuse_nothing(drop)
-    plan = preview(
-        PLAN,
-        ports.env.name,
-        rollback(ports, results, options, state.inherited),
-        state.evidence,
-        known_kinds(ports),
-    )
+    phases = rollback(ports, results, options, state.inherited)
+    plan = preview(PLAN, ports.env.name, phases, state.evidence, known_kinds(ports))
+    plan = replace(plan, blocked=(*plan.blocked, *blocked(ports, options)))
     began = deployment.started.at if deployment.started else None
     checks = drop_checks(ports, drop, Pulse()) if drop and not drop.empty else Checks()
     checks = relax_for_read_only(ports, checks) if only_shown else checks
@@ -254,19 +254,23 @@ def _end_of(deployment: State, report: RunReport, journals: Journals) -> None:
     journals.replicated.append(Event(deployment.run, datetime.now(UTC), RUN, "finished", data))
 
 
-def _next_commands(env: str, state: State) -> NextCommands:
+def _next_commands(environment: Environment, options: RollbackOptions, state: State) -> NextCommands:
+    env = environment.name
+    again = f"cartctl rollback{' --database' if options.database else ''}"
+    again += f"{' --application-stopped' if options.application_stopped else ''} --env {env}"
+    next_check = f"cartctl {'health' if 'http' in environment.sections else 'migrate status'} --env {env}"
     return {
-        "succeeded": lambda: _after(env, state),
-        "failed": f"cartctl rollback --env {env}",
-        "inconclusive": f"cartctl health --env {env}",
-        "interrupted": f"cartctl rollback --env {env}",
+        "succeeded": lambda: _after(env, next_check, state),
+        "failed": again,
+        "inconclusive": next_check,
+        "interrupted": again,
     }
 
 
-def _after(env: str, state: State) -> str:
+def _after(env: str, next_check: str, state: State) -> str:
     """The next command; with saved rows also the deployment that restores them."""
     place = saved_rows(state.results)
     later = (
         f"; to restore the rows: cartctl deploy --env {env} --restore-carts {quote(place)}" if place else ""
     )
-    return f"cartctl health --env {env}{later}"
+    return f"{next_check}{later}"
