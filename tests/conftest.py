@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from cartctl import redaction
 from cartctl.adapters.postgres import Postgres
@@ -16,6 +17,10 @@ __all__ = ["sandbox", "sandbox_session"]
 
 for _name in [name for name in os.environ if name.startswith("PG")]:
     del os.environ[_name]  # the tests' servers are addressed by psycopg and PostgreSQL's own programs, too
+
+# A busy machine is no fault of the code.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
