@@ -33,12 +33,14 @@ def bare(annotation: Any) -> Any:
     return annotation
 
 
-def held_at(path: KeyPath) -> Any:
-    """The type a key path of an environment holds: a model, `dict`'s value type, a leaf's; None for an unknown key."""
-    kind: Any = Environment
+def held_at(path: KeyPath, model: type[BaseModel] = Environment) -> Any:
+    """The type that a key path of a model holds: a model, a container's value type, a leaf's; None for an unknown key."""
+    kind: Any = model
     for key in path:
         if get_origin(kind) is dict:
             kind = bare(get_args(kind)[1])
+        elif get_origin(kind) is tuple:
+            kind = bare(get_args(kind)[0])
         elif isinstance(kind, type) and issubclass(kind, BaseModel):
             kind = bare(keys_of(kind).get(key))
         else:
@@ -46,9 +48,9 @@ def held_at(path: KeyPath) -> Any:
     return kind
 
 
-def is_secret(path: KeyPath) -> bool:
+def is_secret(path: KeyPath, model: type[BaseModel] = Environment) -> bool:
     """Whether what stands at or under a key path must never be shown."""
-    kinds = (held_at(path[:depth]) for depth in range(1, len(path) + 1))
+    kinds = (held_at(path[:depth], model) for depth in range(1, len(path) + 1))
     return any(is_reference(kind) or any(map(is_reference, get_args(kind))) for kind in kinds)
 
 
@@ -57,9 +59,9 @@ def is_reference(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, Secret)
 
 
-def known_at(path: KeyPath) -> list[str]:
+def known_at(path: KeyPath, model: type[BaseModel] = Environment) -> list[str]:
     """The keys that may stand in the table at a path; none for a table with free keys."""
-    kind = held_at(path)
+    kind = held_at(path, model)
     return list(keys_of(kind)) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
 
 

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from cartctl.config.key_paths import KeyPath, dotted
 from cartctl.config.keys import is_secret, known_at, nearest
 from cartctl.config.layers import Layers
+from cartctl.config.model.environment import Environment
 from cartctl.config.values import quoted
 from cartctl.errors import ConfigError
 
@@ -76,22 +77,22 @@ def as_error(problems: list[Problem], layers: Layers, environment: str) -> Confi
     return ConfigError(first.sentence(layers, environment), hint=hint)
 
 
-def of_validation(wrong: ValidationError) -> Iterator[Problem]:
-    """The problems that pydantic found; unknown keys first, since they explain missing ones."""
+def of_validation(wrong: ValidationError, model: type[BaseModel] = Environment) -> Iterator[Problem]:
+    """The problems that pydantic found in a document of `model`; unknown keys first, since they explain missing ones."""
     details = wrong.errors(include_url=False)
     for detail in sorted(details, key=lambda one: one["type"] != "extra_forbidden"):
         path = tuple(str(part) for part in detail["loc"] if part != "[key]")
-        yield _problem(path, detail)
+        yield _problem(path, detail, model)
 
 
-def _problem(path: KeyPath, detail: Any) -> Problem:
+def _problem(path: KeyPath, detail: Any, model: type[BaseModel]) -> Problem:
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
-        known = known_at(path[:-1])
+        known = known_at(path[:-1], model)
         meant = nearest(path[-1], known)
         message = "is not a known key" + (f"; did you mean `{meant}`?" if meant else "")
         return Problem(path, message, hint=f"Known here: {', '.join(known)}." if known else "")
-    if is_secret(path):
+    if is_secret(path, model):
         message = _EXPECTED["missing"] if kind == "missing" else _REFERENCE
         return Problem(path, message)
     if kind == "value_error":

@@ -19,6 +19,7 @@ _HINT = "A starter file shows the form: cartctl config init --config FILE"
 _PART = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*"|'[^']*')"""
 _NAME = rf"{_PART}(?:\s*\.\s*{_PART})*"
 _TABLE = re.compile(rf"\s*\[\s*({_NAME})\s*\]")
+_ELEMENT = re.compile(rf"\s*\[\[\s*({_NAME})\s*\]\]")
 _KEY = re.compile(rf"\s*({_NAME})\s*=")
 
 
@@ -91,20 +92,38 @@ def read(path: Path) -> Source:
 def key_lines(text: str) -> dict[KeyPath, int]:
     """The line of each table header and each key at the beginning of a line.
 
-    A scan, since TOML readers keep no lines: keys inside an inline table have that table's line.
+    A scan, since TOML readers keep no lines: keys inside an inline table have that table's line. The elements of an array of
+    tables (`[[name]]`) are counted from 0: `("name", "0", "key")`.
     """
     lines: dict[KeyPath, int] = {}
+    counts: dict[KeyPath, int] = {}
     table: KeyPath = ()
     quote = ""
     for number, line in enumerate(text.split("\n"), start=1):
-        if not quote and (header := _TABLE.match(line)):
-            table = _parts(f"[{header[1]}]")
+        if not quote and (header := _ELEMENT.match(line)):
+            array = _inside(_parts(f"[{header[1]}]"), counts)
+            counts[array] = counts.get(array, 0) + 1
+            table = (*array, str(counts[array] - 1))
+            lines.setdefault(array, number)
+            lines.setdefault(table, number)
+        elif not quote and (header := _TABLE.match(line)):
+            table = _inside(_parts(f"[{header[1]}]"), counts)
             lines.setdefault(table, number)
         elif not quote and (key := _KEY.match(line)):
             lines.setdefault((*table, *_parts(f"{key[1]} = 0")), number)
         for mark in re.findall(r'"""|' + "'''", line):
             quote = "" if quote == mark else quote or mark
     return lines
+
+
+def _inside(path: KeyPath, counts: Mapping[KeyPath, int]) -> KeyPath:
+    """The path of a header, whose arrays of tables mean their latest element."""
+    result: KeyPath = ()
+    for part in path[:-1]:
+        result = (*result, part)
+        if result in counts:
+            result = (*result, str(counts[result] - 1))
+    return (*result, *path[-1:])
 
 
 def _parts(toml: str) -> KeyPath:
