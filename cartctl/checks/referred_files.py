@@ -10,7 +10,7 @@ from cartctl.adapters.flag_store import FileFlags
 from cartctl.adapters.http.client import Http
 from cartctl.adapters.postgres import Postgres
 from cartctl.checks.preflight.junit import UnusableReportError, read_report
-from cartctl.checks.smoke.user_suites import load_suite
+from cartctl.checks.smoke.suite_file import load_suite
 from cartctl.config.model.application import Http as HttpSettings
 from cartctl.config.model.environment import Database, Environment
 from cartctl.database.migrations.application_files import read_application

@@ -44,6 +44,7 @@ def smoke(
     """
     from cartctl.adapters.http.client import Http
     from cartctl.checks.smoke.suite import Smoke
+    from cartctl.checks.smoke.targets import Targets
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
@@ -54,15 +55,19 @@ def smoke(
     with Ports(options.environment()) as ports:
         http = ports.env.http
         timeout, verify = http.timeout.total_seconds(), http.verify_tls
-        check = Smoke(
-            "smoke",
+        targets = Targets(
             Http(url, token=ports.token, timeout=timeout, verify=verify) if url else ports.api,
             Http(url, timeout=timeout, verify=verify) if url else ports.shopper,
             None if url else ports.dashboard,
             None if url else ports.database,
+        )
+        check = Smoke(
+            "smoke",
+            targets,
             suites=http.suites,
             only=suite,
             critical_only=critical_only,
+            deadline=http.smoke_deadline.total_seconds(),
         )
         checks = _run_check(check)
     if junit is not None:

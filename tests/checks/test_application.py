@@ -12,6 +12,7 @@ from cartctl.adapters.http.client import Http
 from cartctl.checks.probes.health import Health, OldHealth
 from cartctl.checks.probes.pages import PAGES, Pages
 from cartctl.checks.smoke.suite import Smoke
+from cartctl.checks.smoke.targets import Targets
 from cartctl.engine.model import Check, CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import UsageError
@@ -72,7 +73,7 @@ def web(application: Application) -> Iterator[Web]:
 def smoke(web: Web, **options: Any) -> Smoke:
     """The built-in suite against it."""
     http = Http(web.url, token=TOKEN)
-    return Smoke("smoke", http, http.without_token(), http, None, **options)
+    return Smoke("smoke", Targets(http, http.without_token(), http, None), **options)
 
 
 def judged(check: Check) -> dict[str, CheckResult]:
@@ -167,7 +168,7 @@ def test_an_api_that_is_away_fails_everything() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         http = Http(f"http://127.0.0.1:{free.getsockname()[1]}", token=TOKEN)
-        assert set(verdicts(Smoke("smoke", http, http, http, None)).values()) == {Verdict.FAIL}
+        assert set(verdicts(Smoke("smoke", Targets(http, http, http, None))).values()) == {Verdict.FAIL}
 
 
 def test_health_reports_the_version(web: Web) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from cartctl.adapters.http.client import Http
 from cartctl.checks.smoke.suite import Smoke
-from cartctl.checks.smoke.user_suites import load_suite
+from cartctl.checks.smoke.suite_file import load_suite
+from cartctl.checks.smoke.targets import Targets
 from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import ConfigError, UsageError
@@ -36,10 +37,7 @@ def run(
         http = Http(web.url, token="t0ken")
         smoke = Smoke(
             "smoke",
-            http,
-            http.without_token(),
-            None,
-            None,
+            Targets(http, http.without_token(), None, None),
             suites=[path],
             only=only,
             critical_only=critical_only,
@@ -57,30 +55,53 @@ REQUEST = '[[request]]\nname = "products"\npath = "/api/products"\n'
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "line", "reason"),
     (
-        ("[[request]\n", "not valid TOML|not UTF-8"),
-        ("[[request]]\npath = '/x'\n", r"request\[0\].name"),
-        (REQUEST + "stauts = 200\n", r"request\[0\].stauts .in 'products'."),
-        (REQUEST + "status = 2000\n", r"request\[0\].status"),
-        (REQUEST + "attempts = 0\n", r"request\[0\].attempts"),
-        (REQUEST + 'method = "BREW"\n', r"request\[0\].method"),
-        (REQUEST.replace('"/api', '"http://evil/api'), r"request\[0\].path"),
-        (REQUEST + 'shape = { a = "strings" }\n', r"request\[0\].shape.a"),
-        (REQUEST + "body = 2020-01-01\n", r"request\[0\].body"),
-        (REQUEST + "body = { at = [07:32:00] }\n", r"request\[0\].body"),
-        (REQUEST + "body = [nan]\n", r"request\[0\].body"),
-        (REQUEST + 'json = { "0.at" = 2020-01-01T00:00:00Z }\n', r"request\[0\].json"),
-        ("requests = []\n", "requests"),
-        ("name = 1\n", "name"),
+        ("[[request]\n", 0, "not valid TOML|not UTF-8"),
+        ("[[request]]\npath = '/x'\n", 1, r"`request\[0\].name` is missing"),
+        (
+            REQUEST + "stauts = 200\n",
+            4,
+            r"`request\[0\].stauts` .in 'products'. is not a known key; .* `status`",
+        ),
+        (REQUEST + "status = 2000\n", 4, r"`request\[0\].status\[0\]`"),
+        (REQUEST + "attempts = 0\n", 4, r"`request\[0\].attempts`"),
+        (REQUEST + 'method = "BREW"\n', 4, r"`request\[0\].method`"),
+        (REQUEST.replace('"/api', '"http://evil/api'), 3, r"`request\[0\].path`"),
+        (REQUEST + 'shape = { a = "strings" }\n', 4, r"`request\[0\].shape.a`"),
+        (REQUEST + "body = 2020-01-01\n", 4, r"`request\[0\].body`"),
+        (REQUEST + "body = { at = [07:32:00] }\n", 4, r"`request\[0\].body`"),
+        (REQUEST + "body = [nan]\n", 4, r"`request\[0\].body`"),
+        (REQUEST + 'json = { "0.at" = 2020-01-01T00:00:00Z }\n', 4, r"`request\[0\].json"),
+        ("requests = []\n", 1, "`requests` is not a known key; did you mean `request`"),
+        ("name = 1\n", 1, "`name`"),
+        (REQUEST + '[request.jsonpath]\n"$.a[" = 1\n', 5, "jsonpath.*is not a valid JSONPath: unbalanced"),
+        (REQUEST + '[request.html]\n"h1[[" = "x"\n', 5, "html.*is not a valid CSS selector"),
+        (REQUEST + 'schema = { type = "objec" }\n', 4, "schema.*is not a valid JSON Schema at type"),
+        (REQUEST + 'schema = { "$ref" = "http://x/y" }\n', 4, "schema.*refers to another document"),
+        (REQUEST + 'schema = "none.json"\n', 4, "schema.*none.json: file not found"),
+        (REQUEST + "within = 500\n", 4, 'within.*has no unit: write "500s"'),
+        (REQUEST + 'within = "5x"\n', 4, "within.*is not a valid duration: '5x'"),
+        (REQUEST + 'response_headers = { ETag = "(" }\n', 4, "response_headers.*regular expression"),
+        (REQUEST + 'jsonpath = { "$.a" = { matches = "[" } }\n', 4, "jsonpath.*regular expression"),
+        (REQUEST + 'jsonpath = { "$.a" = { mtches = "x" } }\n', 4, "mtches`.* is not a known key"),
+        (REQUEST + 'jsonpath = { "$.a" = {} }\n', 4, "expects nothing"),
+        (REQUEST + 'needs = ["login"]\n', 4, "needs.*names an unknown request 'login'"),
+        (REQUEST + 'needs = ["products"]\n', 4, "needs.*is circular"),
+        (REQUEST + REQUEST, 5, r"`request\[1\].name`.*repeats 'products'"),
+        (REQUEST + 'body = { a = "{{token}}" }\n', 4, "uses {{token}}, which nothing provides"),
+        (REQUEST + "matrix = { n = [] }\n", 4, "matrix"),
+        (REQUEST + 'capture = { t = { header = "X", jsonpath = "$" } }\n', 4, "either jsonpath or header"),
+        ("concurrency = 0\n" + REQUEST, 1, "concurrency"),
     ),
 )
-def test_a_bad_file_is_named_with_its_key(write: Write, text: str, told: str) -> None:
-    """The sentence says which file and which key."""
-    with pytest.raises(ConfigError, match=told) as caught:
+def test_a_bad_file_is_named_with_line_and_key(write: Write, text: str, line: int, reason: str) -> None:
+    """The sentence says which file, line and key, and what is wrong."""
+    with pytest.raises(ConfigError, match=reason) as caught:
         load_suite(write(text))
-    assert "own.toml" in caught.value.message
+    assert (f"own.toml:{line}: " if line else "own.toml: ") in caught.value.message
     assert "\n" not in caught.value.message.rstrip()
+    assert caught.value.exit_code == 2
 
 
 def test_a_missing_a_huge_and_a_binary_file_are_refused(tmp_path: Path) -> None:
@@ -167,9 +188,9 @@ def test_attempts_end(write: Write) -> None:
 
 
 def test_nothing_executed_is_never_success(write: Write) -> None:
-    """An empty suite, and one without anything critical, is unknown."""
-    assert run(write(""), lambda _: Reply()).verdict is Verdict.UNKNOWN
-    assert run(write(REQUEST), lambda _: Reply(), critical_only=True).verdict is Verdict.UNKNOWN
+    """An empty suite, and one without anything critical, fails."""
+    assert run(write(""), lambda _: Reply()).verdict is Verdict.FAIL
+    assert run(write(REQUEST), lambda _: Reply(), critical_only=True).verdict is Verdict.FAIL
 
 
 def test_only_critical_requests_are_asked_for_with_critical_only(write: Write) -> None:

@@ -3,7 +3,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.docs import commands_page, configuration_page, exit_codes_page, json_page, library_page, quote_page
+from tests.docs import (
+    commands_page,
+    configuration_page,
+    exit_codes_page,
+    json_page,
+    library_page,
+    quote_page,
+    smoke_page,
+)
 
 DIRECTORY = Path(__file__).parents[2] / "docs"
 
@@ -15,4 +23,6 @@ PAGES: dict[str, Callable[[], str]] = {
     "library.md": library_page.page,
     "quote.md": quote_page.page,
     "quote.schema.json": quote_page.schema_text,
+    "smoke-suite.schema.json": smoke_page.schema_text,
+    "smoke-suites.md": smoke_page.page,
 }

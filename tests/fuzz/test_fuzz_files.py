@@ -17,7 +17,7 @@ from cartctl.adapters.postgres import Postgres
 from cartctl.cart.errors import CartError
 from cartctl.cart.quote_document.document_reader import read_quote
 from cartctl.checks.preflight.junit import UnusableReportError, read_report
-from cartctl.checks.smoke.user_suites import load_suite
+from cartctl.checks.smoke.suite_file import load_suite
 from cartctl.config.load import load_with_origins
 from cartctl.config.model.rollout import Companies
 from cartctl.config.values import Secret

@@ -25,8 +25,8 @@ from cartctl.adapters.metrics.source import MetricsFailed
 from cartctl.adapters.pgbackrest import read_catalogue
 from cartctl.adapters.redis import RedisCache
 from cartctl.adapters.supervisor.cluster import Processes
-from cartctl.checks.smoke.suite import answered
-from cartctl.checks.smoke.user_suites import Request
+from cartctl.checks.smoke.responses import judge_response
+from cartctl.checks.smoke.suite_model import Request
 from cartctl.errors import CartctlError
 from cartctl.inputs import InvalidInput, parse_json
 from cartctl.monitoring.logs import find
@@ -123,7 +123,7 @@ def test_smoke_response(body: object, path: str) -> None:
     """What a suite's request, or a critical path, is answered with."""
     request = Request(name="r", path="/", json={path: 1}, shape={path: "number"})
     response = Response(200, {}, json.dumps(body))
-    for read in (lambda: answered(request, response), lambda: judge_path("auth", response, token=True)):
+    for read in (lambda: judge_response(request, response), lambda: judge_path("auth", response, token=True)):
         with suppress(CartctlError):
             read()
 

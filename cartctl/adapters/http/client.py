@@ -79,16 +79,24 @@ class Response:
 class Http:
     """An HTTP service at `base_url`, with an optional bearer `token`.
 
-    `timeout` is the limit in seconds of a whole request, from the name's resolution to the body's last byte. TLS is verified unless `verify` is off. Thread-safe; keeps no connection open.
+    `timeout` is the limit in seconds of a whole request, from the name's resolution to the body's last byte; `ends` is a moment of
+    `time.monotonic` at which every request ends. TLS is verified unless `verify` is off. Thread-safe; keeps no connection open.
     """
 
     def __init__(
-        self, base_url: str, *, token: str | None = None, timeout: float = 10, verify: bool = True
+        self,
+        base_url: str,
+        *,
+        token: str | None = None,
+        timeout: float = 10,
+        verify: bool = True,
+        ends: float = float("inf"),
     ) -> None:
         self.base_url = base_url.rstrip("/") + "/"
         self._token = token.strip() if token else None
         self._timeout = min(timeout, LONGEST)
         self._verify = verify
+        self._ends = ends
         register_address(base_url)
         if self._token:
             register(self._token)
@@ -117,7 +125,11 @@ class Http:
 
     def without_token(self) -> "Http":
         """The same service, without authentication."""
-        return Http(self.base_url, timeout=self._timeout, verify=self._verify)
+        return Http(self.base_url, timeout=self._timeout, verify=self._verify, ends=self._ends)
+
+    def ending_at(self, moment: float) -> "Http":
+        """The same service, for requests that end at a moment of `time.monotonic` at the latest."""
+        return Http(self.base_url, token=self._token, timeout=self._timeout, verify=self._verify, ends=moment)
 
     def check_certificates(self) -> None:
         """Load the CA certificates. Raises ConfigError."""
@@ -150,12 +162,16 @@ class Http:
         if params:
             url = f"{url}{'&' if '?' in url else '?'}{httpx.QueryParams(dict(params))}"
         started = time.monotonic()
-        limit = self._timeout if timeout is None else timeout
+        own = self._timeout if timeout is None else timeout
+        limit = min(own, max(0.0, self._ends - started))
         sent = self._headers(headers or {})
         try:
             return within(limit, lambda line: self._follow(method, url, json, sent, started, line))
         except DeadlineExceeded as overdue:
-            raise _unreachable(url, f"it took longer than {limit:g} s") from overdue
+            reason = f"it took longer than {limit:.3g} s" + (
+                "" if limit == own else ", the time that was left"
+            )
+            raise _unreachable(url, reason) from overdue
 
     def _follow(
         self, method: str, url: str, json: Any, headers: Mapping[str, str], started: float, line: Lifeline

@@ -118,6 +118,9 @@ class Http(Section):
         default=(), description="TOML files with your own smoke tests.", examples=[["smoke/checkout.toml"]]
     )
     timeout: Duration = Field(default=timedelta(seconds=10), description="Time limit of one request.")
+    smoke_deadline: Duration = Field(
+        default=timedelta(minutes=5), description="Time limit of a whole run of the smoke tests."
+    )
     shopper_path: str = Field(
         default="/api/products",
         description="Path that answers 503 with Retry-After during maintenance.",

@@ -12,6 +12,7 @@ from cartctl.checks.log_errors import LogErrors
 from cartctl.checks.probes.health import OldHealth
 from cartctl.checks.running_images import running_images
 from cartctl.checks.smoke.suite import Smoke
+from cartctl.checks.smoke.targets import Targets
 from cartctl.config.values import revealed
 from cartctl.database.catalogue import read_catalogue
 from cartctl.database.drop.drop import Allowed
@@ -258,9 +259,9 @@ def log_errors(ports: Ports, *, since: float = 1.0) -> LogErrors:
 
 def smoke(ports: Ports) -> Step:
     """The full suite."""
-    return Smoke(
-        "smoke", ports.api, ports.shopper, ports.dashboard, ports.database, suites=ports.env.http.suites
-    )
+    targets = Targets(ports.api, ports.shopper, ports.dashboard, ports.database)
+    http = ports.env.http
+    return Smoke("smoke", targets, suites=http.suites, deadline=http.smoke_deadline.total_seconds())
 
 
 def drop_plan(ports: Ports, results: Mapping[str, Any], *, keep_dependents: bool) -> DropPlan:
