@@ -98,16 +98,29 @@ def parse_toml(text: str) -> dict[str, Any]:
     return document
 
 
-def parse_json(text: str | bytes) -> Any:
-    """A JSON value. Raises InvalidInput for invalid JSON, NaN, Infinity, and excessive nesting."""
+def parse_json(text: str | bytes, *, unique: bool = False) -> Any:
+    """A JSON value. Raises InvalidInput for invalid JSON, NaN, Infinity, and excessive nesting.
+
+    With `unique`, also for an object that repeats a key: readers disagree about which of the values counts.
+    """
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        pairs = _refuse_repeated if unique else None
+        value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=pairs)
     except RecursionError as wrong:
         raise InvalidInput(_too_deep()) from wrong
     except ValueError as wrong:  # also a number of thousands of digits, or an unsupported encoding
         raise InvalidInput(f"it is not valid JSON: {wrong}") from wrong
     _refuse_deep(value)
     return value
+
+
+def _refuse_repeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        keys = [key for key, _ in pairs]
+        repeated = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {repeated[:60]!r} is repeated")
+    return result
 
 
 def _refuse_constant(name: str) -> None:

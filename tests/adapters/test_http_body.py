@@ -65,15 +65,15 @@ def test_damaged_data_is_refused() -> None:
 )
 def test_a_charset_that_is_none_is_utf_8(content_type: str) -> None:
     """Python has codecs that are no charsets; a body never goes through one."""
-    assert decode("ä".encode(), content_type) == "ä"
+    assert decode("ä".encode(), content_type) == ("ä", False)
 
 
 def test_a_charset_is_followed() -> None:
-    """Latin-1, UTF-16, a byte order mark; what does not fit is replaced."""
-    assert decode("ä".encode("latin-1"), 'text/html; charset="ISO-8859-1"') == "ä"
-    assert decode("ä".encode("utf-16"), "text/plain;charset=utf-16") == "ä"
-    assert decode("\ufeff{}".encode(), "application/json") == "{}"
-    assert decode(b"\xff", "") == "\ufffd"
+    """Latin-1, UTF-16, a byte order mark; what does not fit is replaced and reported."""
+    assert decode("ä".encode("latin-1"), 'text/html; charset="ISO-8859-1"') == ("ä", False)
+    assert decode("ä".encode("utf-16"), "text/plain;charset=utf-16") == ("ä", False)
+    assert decode("\ufeff{}".encode(), "application/json") == ("{}", False)
+    assert decode(b"\xff", "") == ("\ufffd", True)
 
 
 @pytest.mark.parametrize(

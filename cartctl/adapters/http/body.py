@@ -56,11 +56,19 @@ def _decompressed(chunks: Iterable[bytes], limit: int) -> bytes:
     return bytes(body)
 
 
-def decode(body: bytes, content_type: str) -> str:
-    """The body as text in the charset of its Content-Type, or UTF-8; undecodable bytes are replaced."""
+def decode(body: bytes, content_type: str) -> tuple[str, bool]:
+    """The body as text in the charset of its Content-Type, or UTF-8; undecodable bytes are replaced.
+
+    The second value is whether there were any.
+    """
     named = _CHARSET.search(content_type)
     try:
         name = codecs.lookup(named[1]).name if named else "utf-8"
     except LookupError:
         name = "utf-8"
-    return body.decode(name if name in CODECS else "utf-8", errors="replace").removeprefix("\ufeff")
+    charset = name if name in CODECS else "utf-8"
+    try:
+        text, damaged = body.decode(charset), False
+    except UnicodeDecodeError:
+        text, damaged = body.decode(charset, errors="replace"), True
+    return text.removeprefix("\ufeff"), damaged

@@ -7,7 +7,6 @@ import os
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -15,17 +14,16 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from cartctl.adapters.http.body import BodyInvalid, BodyTooLarge, decode, read_body
+from cartctl.adapters.http.response import BadAnswer, Response
 from cartctl.deadline import DeadlineExceeded, Lifeline, within
 from cartctl.errors import ConfigError, StepFailed
-from cartctl.inputs import InvalidInput, parse_json
-from cartctl.redaction import cut, mask, register, register_address
+from cartctl.redaction import mask, register, register_address
 
 __all__ = ["BadAnswer", "Http", "HttpRedirected", "HttpUnreachable", "Response"]
 
 BODY_LIMIT = 8 * 1024 * 1024  # maximum bytes of a response
 LONGEST = 86400.0  # maximum seconds of one request; sockets do not accept arbitrary limits
 REDIRECTS = 5
-SHOWN = 200  # characters of a body in messages
 PROXIES = ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
@@ -40,40 +38,6 @@ class HttpRedirected(StepFailed):
     """A redirect to another host; it was not followed, and the token was not sent there."""
 
     code = "http_redirected"
-
-
-class BadAnswer(StepFailed):
-    """The response is malformed: not JSON, or of an unexpected shape."""
-
-    code = "bad_answer"
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """One response. Header names are lower case; `seconds` is the time until the whole body was read."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: str
-    seconds: float = 0.0
-
-    @property
-    def excerpt(self) -> str:
-        """The beginning of the body on one line, secrets masked, for messages."""
-        line = " ".join(cut(self.body, 4 * SHOWN).split())
-        return line if len(line) <= SHOWN else line[:SHOWN] + "…"
-
-    @property
-    def ok(self) -> bool:
-        """Whether the status is a success (2xx)."""
-        return 200 <= self.status < 300  # noqa: PLR2004 - the class of successes
-
-    def json(self) -> Any:
-        """The body as JSON. Raises BadAnswer with the body's beginning."""
-        try:
-            return parse_json(self.body)
-        except InvalidInput as error:
-            raise BadAnswer(f"The response (HTTP {self.status}) is not JSON: {self.excerpt!r}") from error
 
 
 class Http:
@@ -229,8 +193,8 @@ class Http:
             raise _unreachable(url, str(error)) from error
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:
             raise _unreachable(url, mask(_reason(error))) from error
-        text = decode(body, received.get("content-type", ""))
-        return Response(response.status_code, received, text, time.monotonic() - started)
+        text, damaged = decode(body, received.get("content-type", ""))
+        return Response(response.status_code, received, text, time.monotonic() - started, damaged)
 
     def _client(self, url: str) -> httpx.Client:
         host = urlsplit(self.base_url).hostname or ""
