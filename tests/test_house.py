@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from cartctl import errors
 from cartctl.cli import app
 from cartctl.commands.options import hoist
+from cartctl.engine.events import EventKind, RunOutcome
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "cartctl"
@@ -394,3 +395,30 @@ def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 def test_no_module_is_a_drawer(name: str) -> None:
     """A module is named for what lives in it."""
     assert not list(PACKAGE.rglob(f"{name}.py"))
+
+
+def test_events_are_named_by_their_kind() -> None:
+    """A bare string of a kind or an outcome where events are compared or made would be one more definition of it."""
+    known = {kind.value for kind in EventKind} | {outcome.value for outcome in RunOutcome}
+    bare = [
+        f"{path}:{value.lineno}"
+        for path, _, tree in modules()
+        if path.startswith(("cartctl/engine", "cartctl/plans", "cartctl/render/run", "cartctl/rollout"))
+        for node in ast.walk(tree)
+        for value in ast.walk(_named_kind(node))
+        if isinstance(value, ast.Constant) and value.value in known
+    ]
+    assert bare == []
+
+
+def _named_kind(node: ast.AST) -> ast.AST:
+    """The part of a node that can name a kind: what `.event`, `.outcome` or `.word` is compared with, an Event's fourth argument."""
+    match node:
+        case ast.Compare(left=ast.Attribute(attr="event" | "outcome" | "word"), comparators=[compared]):
+            return compared
+        case ast.Call(func=ast.Name(id="Event"), args=[_, _, _, kind, *_]):
+            return kind
+        case ast.Call(func=ast.Name(id="Outcome"), args=[kind, *_]):
+            return kind
+        case _:
+            return ast.Pass()

@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 
 from cartctl.adapters.postgres import Postgres
 from cartctl.cli import app
+from cartctl.engine.events import Event
 from cartctl.engine.journal.stores import PostgresJournal
-from cartctl.engine.model import Event
 from cartctl.render.safe_text import CONTROLS
 from tests.web import Reply, Web, serve
 

@@ -18,10 +18,9 @@ from typing import NoReturn, Protocol, Self
 
 from cartctl.adapters.effects import effect
 from cartctl.adapters.postgres import Connection, DatabaseUnreachable, Postgres, SqlFailed, translated
+from cartctl.engine.events import LOCK, STOP, Event, EventKind
 from cartctl.engine.journal.stores import Journal
-from cartctl.engine.model import Event
 from cartctl.engine.pulse import Pulse
-from cartctl.engine.state import STOP
 from cartctl.errors import Interrupted, Locked, LockLost, Refused, as_error
 
 _SINCE = """
@@ -93,7 +92,7 @@ def find_holder(connection: Connection, journal: Journal) -> Holder | None:
     acquisitions = [
         event.data
         for event in journal.events(run)
-        if event.key == "lock" and event.data.get("backend") == backend
+        if event.key == LOCK and event.data.get("backend") == backend
     ]
     owner = acquisitions[-1] if acquisitions else {}
     user, host = str(owner.get("user", "unknown")), str(owner.get("host", "unknown"))
@@ -195,7 +194,7 @@ class RunLock:
     def _record(self) -> None:
         backend = self._connection.info.backend_pid if self._connection else None
         self._journal.append(
-            Event(self._run, datetime.now(UTC), "lock", "acquired", {"backend": backend, **whoami()})
+            Event(self._run, datetime.now(UTC), LOCK, EventKind.ACQUIRED, {"backend": backend, **whoami()})
         )
 
     def _heartbeat(self) -> None:
@@ -216,7 +215,9 @@ class RunLock:
                 initial = count if initial is None else initial
             elif count > initial:
                 self._pulse.alarm(StopRequested(f"Another process requested that run {self._run} stop."))
-                self._journal.append(Event(self._run, datetime.now(UTC), STOP, "acknowledged", whoami()))
+                self._journal.append(
+                    Event(self._run, datetime.now(UTC), STOP, EventKind.ACKNOWLEDGED, whoami())
+                )
                 return
 
     def _requests(self) -> int | None:
@@ -268,7 +269,7 @@ def hand_over(
         if holder is None:
             return
         say(f"Stopping {holder}.")
-        journal.append(Event(holder.run, datetime.now(UTC), STOP, "requested", whoami()))
+        journal.append(Event(holder.run, datetime.now(UTC), STOP, EventKind.REQUESTED, whoami()))
         if take_over:
             with effect("lock.take_over"):
                 connection.execute("SELECT pg_terminate_backend(%s)", (holder.backend,))

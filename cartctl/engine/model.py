@@ -6,7 +6,7 @@ happens once and cannot be reverted; a Check reads and decides; a Restore revert
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -77,19 +77,6 @@ class Checks:
     def of(cls, checks: Iterable[CheckResult]) -> "Checks":
         """Build from any iterable of results."""
         return cls(tuple(checks))
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One line of a run's history: a journal row, an NDJSON line, a line of the live view and of the report."""
-
-    kind: ClassVar[str] = "event"
-
-    run: str
-    at: datetime
-    key: str
-    event: str
-    data: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
+from cartctl.engine.events import RunOutcome
 from cartctl.engine.model import Checks, Verdict
 from cartctl.errors import CartctlError, CheckFailed, Inconclusive
 
@@ -27,6 +28,11 @@ class Outcome:
     next_command: str = ""
     ended: bool = True  # False: the run can be resumed, and blocks other runs until it has ended
 
+    @classmethod
+    def of(cls, outcome: RunOutcome, message: str = "") -> "Outcome":
+        """An outcome with its own exit code."""
+        return cls(outcome, outcome.exit_code, message)
+
     def to_json(self) -> dict[str, Any]:
         """The data of the run's last event."""
         fields = {"outcome": self.word, "exit_code": self.exit_code, "message": self.message}
@@ -43,13 +49,18 @@ def with_undo_failures(outcome: Outcome, undo_failed: Mapping[str, str]) -> Outc
     if not undo_failed:
         return outcome
     failed = "; ".join(f"{key}: {message}" for key, message in undo_failed.items())
-    return replace(outcome, word="failed", exit_code=5, message=f"{outcome.message} Not reverted: {failed}")
+    return replace(
+        outcome,
+        word=RunOutcome.FAILED,
+        exit_code=RunOutcome.FAILED.exit_code,
+        message=f"{outcome.message} Not reverted: {failed}",
+    )
 
 
 def after_bug(outcome: Outcome, *, not_reverted: bool) -> Outcome:
     """Exit code 1 after a bug; if a revert failed as well, 5, and the run stays open for an operator."""
     if not_reverted:
-        return replace(outcome, word="failed", exit_code=5, ended=False)
+        return replace(outcome, word=RunOutcome.FAILED, exit_code=RunOutcome.FAILED.exit_code, ended=False)
     return replace(outcome, exit_code=1)
 
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from cartctl.engine.events import RUN, Event, EventKind, RunOutcome
 from cartctl.engine.journal.replicated_journal import ReplicatedJournal
-from cartctl.engine.model import Event, Evidence
+from cartctl.engine.model import Evidence
 from cartctl.engine.outcome import Outcome
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.signals import stopped
-from cartctl.engine.state import RUN, State
+from cartctl.engine.state import State
 from cartctl.errors import Interrupted
 
 LONGEST = 40  # characters of one value; longer values are only in the journal
@@ -55,8 +56,8 @@ class Stopping:
 
     def _journal_end(self, stop: Interrupted) -> None:
         self.journal.make_database_optional()
-        outcome = Outcome("interrupted", stop.exit_code, stop.message, self.next_command)
-        end = "interrupted" if self.changed() else "finished"
+        outcome = Outcome(RunOutcome.INTERRUPTED, stop.exit_code, stop.message, self.next_command)
+        end = EventKind.INTERRUPTED if self.changed() else EventKind.FINISHED
         self.journal.append(Event(self.state.run, datetime.now(UTC), RUN, end, outcome.to_json()))
 
 

@@ -5,12 +5,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
 
+from cartctl.engine.events import LOCK, RUN, STOP, Event, EventKind, RunOutcome
 from cartctl.engine.journal.lines import DamagedJournal
-from cartctl.engine.model import Event
-from cartctl.engine.state import RUN, State, fold
+from cartctl.engine.state import State, fold
 from cartctl.inputs import MALFORMED
 
-_ENDS = {"applied", "skipped", "failed", "restored", "undo_failed"}
+_ENDS = {
+    EventKind.APPLIED,
+    EventKind.SKIPPED,
+    EventKind.FAILED,
+    EventKind.RESTORED,
+    EventKind.UNDO_FAILED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +83,20 @@ def report(events: list[Event]) -> RunReport:
 
 def unreadable(run: str, damage: DamagedJournal) -> RunReport:
     """The history entry of a run whose events cannot be read; `message` says why."""
-    return RunReport(run, "", "unreadable", damage.exit_code, 0.0, None, (), message=damage.message)
+    return RunReport(run, "", RunOutcome.UNREADABLE, damage.exit_code, 0.0, None, (), message=damage.message)
 
 
 def _report(events: list[Event]) -> RunReport:
     state = fold(events[0].run, events)
-    end = next((event for event in reversed(events) if (event.key, event.event) == (RUN, "finished")), None)
+    end = next(
+        (event for event in reversed(events) if (event.key, event.event) == (RUN, EventKind.FINISHED)), None
+    )
     started = state.started or events[0]
     data = end.data if end else {}
     return RunReport(
         run=state.run,
         env=str(started.data.get("env", "")),
-        outcome=state.outcome or "unfinished",
+        outcome=state.outcome or RunOutcome.UNFINISHED,
         exit_code=int(data.get("exit_code", 5)),
         seconds=round(((end or events[-1]).at - started.at).total_seconds(), 3),
         downtime_seconds=downtime(events),
@@ -106,7 +114,7 @@ def _report(events: list[Event]) -> RunReport:
 
 def _not_notified(events: Iterable[Event]) -> Iterator[NotNotified]:
     for event in events:
-        result = event.data.get("result") if event.event == "applied" else None
+        result = event.data.get("result") if event.event == EventKind.APPLIED else None
         for one in result.get("not_notified", ()) if isinstance(result, Mapping) else ():
             yield NotNotified(str(one["name"]), event.key, str(one["reason"]))
 
@@ -121,9 +129,9 @@ def _remarks(events: Iterable[Event]) -> Iterator[str]:
     """Remarks of reverts about external modifications that they kept, and warnings of Actions."""
     for event in events:
         result = event.data.get("result")
-        if event.event == "applied" and isinstance(result, Mapping) and "verdict" not in result:
+        if event.event == EventKind.APPLIED and isinstance(result, Mapping) and "verdict" not in result:
             yield from (f"{event.key}: {each}" for each in result.get("warnings", ()))
-        if event.event == "restored" and event.data.get("message"):
+        if event.event == EventKind.RESTORED and event.data.get("message"):
             yield str(event.data["message"])
 
 
@@ -131,9 +139,13 @@ def downtime(events: Iterable[Event]) -> float | None:
     """Total seconds from requesting maintenance until it was verified to be off; None without maintenance."""
     total, since = None, None
     for event in events:
-        if event.event == "intended" and event.data.get("kind") == "maintenance":
+        if event.event == EventKind.INTENDED and event.data.get("kind") == "maintenance":
             since = since or event.at
-        elif event.event == "restored" and event.data.get("of", event.key) == "maintenance.on" and since:
+        elif (
+            event.event == EventKind.RESTORED
+            and event.data.get("of", event.key) == "maintenance.on"
+            and since
+        ):
             total = (total or 0.0) + (event.at - since).total_seconds()
             since = None
     return None if total is None else round(total, 3)
@@ -142,10 +154,16 @@ def downtime(events: Iterable[Event]) -> float | None:
 def _steps(events: Iterable[Event]) -> Iterator[StepReport]:
     last: dict[str, StepReport] = {}
     for event in events:
-        if event.key not in {RUN, "stop", "lock"} and event.event in _ENDS:
+        if event.key not in {RUN, STOP, LOCK} and event.event in _ENDS:
             before = last.get(event.key)
-            undone = before is not None and before.outcome == "failed" and event.event == "restored"
-            outcome = "failed" if undone else event.event  # that it was reverted is part of the run's outcome
+            undone = (
+                before is not None
+                and before.outcome == EventKind.FAILED
+                and event.event == EventKind.RESTORED
+            )
+            outcome = (
+                EventKind.FAILED if undone else event.event
+            )  # that it was reverted is part of the run's outcome
             last[event.key] = StepReport(event.key, outcome, float(event.data.get("seconds", 0.0)))
     yield from last.values()
 

@@ -8,20 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias, assert_never
 
+from cartctl.engine.events import RUN, Event, EventKind, Intended, RunOutcome, UndoFailed
 from cartctl.engine.evidence import ModifiedExternally, dump, load, refuse_modified, refuse_secrets, revert
 from cartctl.engine.journal.recorder import EventRecorder, Observer
 from cartctl.engine.journal.replicated_journal import ReplicatedJournal
 from cartctl.engine.lock import Lock, StopRequested
-from cartctl.engine.model import (
-    Action,
-    Change,
-    Check,
-    Event,
-    Restore,
-    Run,
-    Skip,
-    Step,
-)
+from cartctl.engine.model import Action, Change, Check, Restore, Run, Skip, Step
 from cartctl.engine.outcome import (
     OnFailure,
     Outcome,
@@ -30,7 +22,7 @@ from cartctl.engine.outcome import (
     with_undo_failures,
 )
 from cartctl.engine.pulse import Pulse
-from cartctl.engine.state import RUN, State
+from cartctl.engine.state import State
 from cartctl.errors import (
     CartctlError,
     Inconclusive,
@@ -93,11 +85,11 @@ class Runner:
         self._recorder.be_best_effort()
         if outcome.ended:
             self._announce(plan, outcome)
-        changed = outcome.word == "succeeded" or self.has_changed(plan)
+        changed = outcome.word == RunOutcome.SUCCEEDED or self.has_changed(plan)
         following = next_commands.get(outcome.word if changed else "unchanged", "")
         next_command = following() if callable(following) else following
         ended = replace(outcome, next_command=next_command)
-        self._record(RUN, "finished" if ended.ended else "interrupted", ended.to_json())
+        self._record(RUN, EventKind.FINISHED if ended.ended else EventKind.INTERRUPTED, ended.to_json())
         return self._recorder.confirm_written(ended)
 
     def _run_plan(self, plan: Sequence[Step], first: Event | None) -> Outcome:
@@ -108,16 +100,14 @@ class Runner:
                 self._recorder.show(first)
             self._run_steps(plan)
         except (StopRequested, LockLost) as stop:
-            return Outcome("interrupted", stop.exit_code, stop.message, ended=False)
+            return Outcome(RunOutcome.INTERRUPTED, stop.exit_code, stop.message, ended=False)
         except Interrupted as stop:
-            outcome = with_undo_failures(
-                Outcome("interrupted", stop.exit_code, stop.message), self.state.undo_failed
-            )
-            return replace(
-                outcome, word="interrupted", exit_code=stop.exit_code, ended=not self.has_changed(plan)
-            )
+            interrupted = Outcome(RunOutcome.INTERRUPTED, stop.exit_code, stop.message)
+            message = with_undo_failures(interrupted, self.state.undo_failed).message
+            return replace(interrupted, message=message, ended=not self.has_changed(plan))
         except Inconclusive as unknown:
-            return self._settle(plan, Outcome("inconclusive", unknown.exit_code, describe_failure(unknown)))
+            message = describe_failure(unknown)
+            return self._settle(plan, Outcome(RunOutcome.INCONCLUSIVE, unknown.exit_code, message))
         except Exception as failure:  # noqa: BLE001 - an unexpected exception also ends the run and is reverted
             return self._fail(plan, self._recorder.to_error(failure))
         return self._finish()
@@ -133,7 +123,7 @@ class Runner:
                 continue
             self._at = step.key
             self._pulse.doing = step.key
-            self._recorder.begin(step.key, "began")
+            self._recorder.begin(step.key, EventKind.BEGAN)
             try:
                 self._lock.confirm()
                 self._pulse.check()
@@ -163,26 +153,24 @@ class Runner:
         match step:
             case Change():
                 self._apply(step)
-                self._record(step.key, "applied", _took(started))
+                self._record(step.key, EventKind.APPLIED, _took(started))
             case Action():
                 earlier = step.find(self.run)
                 result = step.perform(self.run, self._pulse) if earlier is None else earlier
-                self._record(step.key, "applied", {**_took(started), "result": result})
+                self._record(step.key, EventKind.APPLIED, {**_took(started), "result": result})
                 self.run = replace(self.run, results=dict(self.state.results))
             case Check() if step.follows and step.follows not in self.state.done:
-                self._record(step.key, "skipped", {"reason": f"{step.follows} failed: nothing to compare"})
+                reason = f"{step.follows} failed: nothing to compare"
+                self._record(step.key, EventKind.SKIPPED, {"reason": reason})
             case Check():
-                self._record(
-                    step.key,
-                    "applied",
-                    {"result": passed(step.key, step.judge(self._pulse)), **_took(started)},
-                )
+                summary = passed(step.key, step.judge(self._pulse))
+                self._record(step.key, EventKind.APPLIED, {"result": summary, **_took(started)})
             case Restore():
                 remarks = self._revert(step.of, self._pulse) if step.of in self.state.evidence else {}
-                again = {"again": True} if step.again else {}
-                self._record(step.key, "restored", {"of": step.of, **again, **remarks, **_took(started)})
+                restored = {"of": step.of, **({"again": True} if step.again else {}), **remarks}
+                self._record(step.key, EventKind.RESTORED, {**restored, **_took(started)})
             case Skip():
-                self._record(step.key, "skipped", {"reason": step.reason})
+                self._record(step.key, EventKind.SKIPPED, {"reason": step.reason})
             case _:
                 assert_never(step)
 
@@ -195,10 +183,15 @@ class Runner:
         before = load(change, known.before) if known else change.observe(change.names)
         to = change.target(before)
         if known is None or dump(change, to) not in known.to:
-            values = {"before": dump(change, before), "to": dump(change, to)}
+            intended = Intended(
+                kind=change.kind,
+                names=list(change.names),
+                before=dump(change, before),
+                to=dump(change, to),
+            )
             if self._on_failure is not OnFailure.CONTINUE:  # never a reason to refuse a rollback
-                refuse_secrets(change, *values.values())
-            self._record(change.key, "intended", {"kind": change.kind, "names": list(change.names), **values})
+                refuse_secrets(change, intended["before"], intended["to"])
+            self._record(change.key, EventKind.INTENDED, intended)
         try:
             change.move(to, self._pulse)
         except StopRequested:
@@ -219,14 +212,14 @@ class Runner:
     def _undo(self, key: str, pulse: Pulse) -> None:
         """Revert one Change; any failure is journalled and does not stop the other undos."""
         started = time.monotonic()
-        self._recorder.begin(key, "reverting")
+        self._recorder.begin(key, EventKind.REVERTING)
         try:
             remarks = self._revert(key, pulse)
         except Exception as failed:  # noqa: BLE001 - see above
             failure = self._recorder.to_error(failed)
-            self._record(key, "undo_failed", {"message": failure.message, "hint": failure.hint})
+            self._record(key, EventKind.UNDO_FAILED, UndoFailed(message=failure.message, hint=failure.hint))
         else:
-            self._record(key, "restored", {**remarks, **_took(started)})
+            self._record(key, EventKind.RESTORED, {**remarks, **_took(started)})
 
     def _fail(self, plan: Sequence[Step], failure: CartctlError) -> Outcome:
         """End a failed run; exit codes that promise "nothing changed" are used only if that is true."""
@@ -235,10 +228,10 @@ class Runner:
         refused = failure.exit_code in REFUSALS
         if not self.has_changed(plan, at_work=not refused):
             code = failure.exit_code if refused or failure.exit_code == 1 else Refused.exit_code
-            return Outcome("failed", code, describe_failure(failure))
+            return Outcome(RunOutcome.FAILED, code, describe_failure(failure))
         if self._on_failure is OnFailure.UNDO:
             return self._roll_back(describe_failure(failure))
-        return self._settle(plan, Outcome("failed", 5, describe_failure(failure)))
+        return self._settle(plan, Outcome.of(RunOutcome.FAILED, describe_failure(failure)))
 
     def has_changed(self, plan: Sequence[Step], *, at_work: bool = False) -> bool:
         """Whether this run has changed anything that counts; with `at_work` also if the current step may have."""
@@ -251,11 +244,11 @@ class Runner:
         self._recorder.be_best_effort()
         self._pulse.doing = "the revert"
         if not self.state.undoing:
-            self._record(RUN, "undoing", {"cause": cause})
+            self._record(RUN, EventKind.UNDOING, {"cause": cause})
         calm = self._pulse.without_alarms()
         for key in reversed(list(self.state.evidence)):
             self._undo(key, calm)
-        return with_undo_failures(Outcome("rolled_back", 4, cause), self.state.undo_failed)
+        return with_undo_failures(Outcome.of(RunOutcome.ROLLED_BACK, cause), self.state.undo_failed)
 
     def _settle(self, plan: Sequence[Step], outcome: Outcome) -> Outcome:
         """Keep the released code but revert temporary changes: maintenance off, workers running, previous replica counts."""
@@ -271,8 +264,12 @@ class Runner:
         """The outcome at the end of the plan; in a rollback it lists the failures that did not stop it."""
         message = " ".join(describe_failure(failure) for failure in self._failures)
         if any(not isinstance(failure, Inconclusive) for failure in self._failures):
-            return Outcome("failed", 5, message)
-        return Outcome("inconclusive", 6, message) if self._failures else Outcome("succeeded", 0)
+            return Outcome.of(RunOutcome.FAILED, message)
+        return (
+            Outcome.of(RunOutcome.INCONCLUSIVE, message)
+            if self._failures
+            else Outcome.of(RunOutcome.SUCCEEDED)
+        )
 
     def _announce(self, plan: Sequence[Step], outcome: Outcome) -> None:
         """Send announcements of the outcome even if the plan did not reach them; their failures do not change it."""
@@ -282,7 +279,7 @@ class Runner:
                 self._at = step.key
                 try:
                     result = step.perform(self.run, self._pulse.without_alarms())
-                    self._record(step.key, "applied", {"result": result})
+                    self._record(step.key, EventKind.APPLIED, {"result": result})
                 except Exception as failure:  # noqa: BLE001 - the outcome is already decided
                     self._record_failure(as_error(failure))
 

@@ -6,10 +6,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from cartctl.engine.model import Event, Evidence
-
-RUN = "run"  # the key of events that concern the whole run
-STOP = "stop"  # the key of requests from other processes
+from cartctl.engine.events import Event, EventKind
+from cartctl.engine.model import Evidence
 
 
 def new_run_id() -> str:
@@ -61,23 +59,23 @@ class State:
         match event.key, event.event:
             case _ if self.finished:
                 return
-            case "run", "started":
+            case "run", EventKind.STARTED:
                 self.started = event
                 self.evidence |= {
                     key: _to_evidence(values) for key, values in event.data.get("evidence", {}).items()
                 }
-            case "run", "undoing":
+            case "run", EventKind.UNDOING:
                 self.undoing, self.failed = True, str(event.data.get("cause", ""))
-            case "run", "finished":
+            case "run", EventKind.FINISHED:
                 self.outcome = str(event.data["outcome"])
-            case _, "intended":
+            case _, EventKind.INTENDED:
                 self._intend(event.key, event.data)
-            case _, "applied" | "skipped":
+            case _, EventKind.APPLIED | EventKind.SKIPPED:
                 self.done[event.key] = event.event
                 self.results[event.key] = event.data.get("result")
-            case _, "restored":
+            case _, EventKind.RESTORED:
                 self._restore(event)
-            case _, "undo_failed":
+            case _, EventKind.UNDO_FAILED:
                 self.undo_failed[event.key] = str(event.data.get("message", ""))
 
     def inherit(self, earlier: "State") -> None:

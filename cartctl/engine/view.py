@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol, TypeAlias
 
-from cartctl.engine.model import Event
+from cartctl.engine.events import Event
 from cartctl.engine.report import RunReport
 
 PlanRows: TypeAlias = Sequence[tuple[str, str, str]]  # (phase, key, what it does)

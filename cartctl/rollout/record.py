@@ -5,12 +5,10 @@ from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from typing import Any
 
-from cartctl.engine.model import Event
-from cartctl.engine.state import RUN
+from cartctl.engine.events import EFFECTIVE, RUN, Event, EventKind, RunOutcome
 from cartctl.rollout.schedule import Standing
 
 PLAN = "rollout"  # the name of these runs in the journal
-HAPPENED = ("succeeded", "inconclusive")  # outcomes after which the flags are as the run wanted them
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +60,16 @@ class Step:
 
 def read_step(events: Sequence[Event]) -> Step | None:
     """The step that a run's events tell; None for a run of another plan."""
-    first = next((event for event in events if (event.key, event.event) == (RUN, "started")), None)
+    first = next((event for event in events if (event.key, event.event) == (RUN, EventKind.STARTED)), None)
     if first is None or first.data.get("plan") != PLAN:
         return None
-    end = next((event for event in events if (event.key, event.event) == (RUN, "finished")), None)
+    end = next((event for event in events if (event.key, event.event) == (RUN, EventKind.FINISHED)), None)
     request = dict(first.data["asked"])
     known = {one.name for one in fields(Step)}
     recorded = {name: value for name, value in request.items() if name in known}
     recorded |= {name: date.fromisoformat(recorded[name]) for name in ("on", "start") if recorded.get(name)}
     who = f"{first.data.get('user', 'unknown')}@{first.data.get('host', 'unknown')}"
-    outcome = str(end.data["outcome"]) if end else "unfinished"
+    outcome = str(end.data["outcome"]) if end else RunOutcome.UNFINISHED
     return Step(**{**recorded, "run": first.run, "at": first.at, "by": who, "outcome": outcome})
 
 
@@ -96,7 +94,7 @@ def fold(steps: Iterable[Step]) -> Record:
     """The record of steps, oldest first; those that came to nothing are history alone."""
     record, history = Record(), tuple(steps)
     for step in history:
-        if step.outcome in HAPPENED:
+        if step.outcome in EFFECTIVE:
             record = _take(record, step)
     return Record(record.start, record.frozen, record.standing, record.percent, record.of, history)
 

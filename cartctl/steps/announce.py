@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from cartctl.adapters.notify import NotAccepted, Webhook
+from cartctl.engine.events import RunOutcome
 from cartctl.engine.model import Action, Run
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Interrupted, as_error
-
-RUNNING = "running"  # the outcome of a run that reaches the notification at the end of its plan
 
 
 class Announce(Action[dict[str, Any]]):
@@ -76,5 +75,5 @@ class AnnounceOutcome(Announce):
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
         """Notify all, as `Announce` does."""
-        outcome = "succeeded" if run.outcome == RUNNING else run.outcome.replace("_", " ")
+        outcome = RunOutcome.SUCCEEDED if run.outcome == RunOutcome.RUNNING else run.outcome.replace("_", " ")
         return self._notify(f"cartctl: run {run.id} in {run.env}: {outcome}.", pulse)

@@ -16,7 +16,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 import cartctl
 from cartctl.adapters.log_lines import LogLine
 from cartctl.cart import Quote, quote, read_quote
-from cartctl.engine.model import Event
+from cartctl.engine.events import Event
 from cartctl.plans.rollout.decisions import Proposal
 from tests.docs.markdown import anchor, code
 

@@ -10,10 +10,11 @@ import pytest
 
 from cartctl.adapters.postgres import Postgres
 from cartctl.config.model.environment import Monitor, Thresholds
+from cartctl.engine.events import Event
 from cartctl.engine.journal.replicated_journal import ReplicatedJournal
 from cartctl.engine.journal.stores import FileJournal, PostgresJournal
 from cartctl.engine.lock import RunLock
-from cartctl.engine.model import Action, Check, Checks, Event, Run, Step
+from cartctl.engine.model import Action, Check, Checks, Run, Step
 from cartctl.engine.outcome import OnFailure, Outcome
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.state import State, fold

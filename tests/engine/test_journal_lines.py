@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from cartctl.adapters.postgres import Postgres, sql
+from cartctl.engine.events import Event
 from cartctl.engine.journal.lines import DamagedJournal, is_cut_short, to_line
 from cartctl.engine.journal.replicated_journal import ReplicatedJournal, catch_up
 from cartctl.engine.journal.stores import FileJournal, PostgresJournal
-from cartctl.engine.model import Event
 from cartctl.errors import ConfigError
 from cartctl.plans.execution.journal_file import read_journal_file
 from tests.database.test_command import Cartctl

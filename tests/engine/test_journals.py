@@ -10,13 +10,13 @@ from typing import Any, cast
 import pytest
 
 from cartctl.adapters.postgres import DatabaseUnreachable, SqlFailed
+from cartctl.engine.events import Event
 from cartctl.engine.journal.cluster_copy import CONFIGMAP, MARK, MAX_RUNS, ClusterJournal
 from cartctl.engine.journal.lines import DamagedJournal, to_line
 from cartctl.engine.journal.recorder import EventRecorder
 from cartctl.engine.journal.replicated_journal import ReplicatedJournal, catch_up
 from cartctl.engine.journal.sentences import recordable
 from cartctl.engine.journal.stores import RECENT, FileJournal
-from cartctl.engine.model import Event
 from cartctl.engine.outcome import Outcome
 from cartctl.engine.state import State
 from cartctl.errors import StepFailed

@@ -9,11 +9,11 @@ from typing import Any, cast
 import pytest
 
 from cartctl.adapters.postgres import Postgres
+from cartctl.engine.events import Event
 from cartctl.engine.journal.cluster_copy import MAX_RUNS, ClusterJournal
 from cartctl.engine.journal.replicated_journal import ReplicatedJournal, catch_up
 from cartctl.engine.journal.stores import FileJournal, PostgresJournal
 from cartctl.engine.lock import RunLock, StopRequested, find_holder, hand_over
-from cartctl.engine.model import Event
 from cartctl.engine.pulse import Pulse, TimedOut
 from cartctl.errors import Locked, LockLost, StepFailed
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from cartctl.engine.events import Event
 from cartctl.engine.journal.replicated_journal import ReplicatedJournal
 from cartctl.engine.journal.stores import FileJournal
-from cartctl.engine.model import Event, Evidence
+from cartctl.engine.model import Evidence
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.remaining import LONGEST, Stopping, describe_remaining
 from cartctl.engine.signals import StopNow

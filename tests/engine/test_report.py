@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from cartctl.engine.events import Event
 from cartctl.engine.journal.lines import DamagedJournal
-from cartctl.engine.model import Event
 from cartctl.engine.report import NotNotified, StepReport, downtime, report, saved_rows, unreadable
 
 AT = datetime(2026, 12, 1, 2, tzinfo=UTC)

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from cartctl.engine.model import Event, Evidence
+from cartctl.engine.events import Event
+from cartctl.engine.model import Evidence
 from cartctl.engine.state import State, fold, new_run_id
 
 AT = datetime(2026, 12, 1, 2, tzinfo=UTC)

@@ -15,22 +15,12 @@ from typing import Any, ClassVar
 from cartctl.adapters import effects
 from cartctl.adapters.effects import effect
 from cartctl.adapters.postgres import Postgres
+from cartctl.engine.events import Event
 from cartctl.engine.journal.recorder import Observer
 from cartctl.engine.journal.replicated_journal import ReplicatedJournal
 from cartctl.engine.journal.stores import FileJournal, PostgresJournal
 from cartctl.engine.lock import Lock, RunLock
-from cartctl.engine.model import (
-    Action,
-    Change,
-    Check,
-    CheckResult,
-    Checks,
-    Event,
-    Restore,
-    Run,
-    Step,
-    Verdict,
-)
+from cartctl.engine.model import Action, Change, Check, CheckResult, Checks, Restore, Run, Step, Verdict
 from cartctl.engine.outcome import OnFailure, Outcome
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.runner import Runner

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from cartctl.engine.events import Event
 from cartctl.engine.journal.replicated_journal import ReplicatedJournal
 from cartctl.engine.journal.stores import FileJournal
-from cartctl.engine.model import Event
 from cartctl.errors import Refused
 from cartctl.plans.execution.journals import Journals
 from cartctl.plans.rollback.selection import AlreadyReverted, select, with_tables

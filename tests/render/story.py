@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cartctl.engine.model import Event
+from cartctl.engine.events import Event
 
 RUN = "20261122-104512-3f9a"
 BEGAN = datetime(2026, 11, 22, 10, 45, 12, tzinfo=UTC)

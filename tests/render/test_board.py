@@ -1,6 +1,6 @@
 """What a watcher knows of a run at each moment."""
 
-from cartctl.engine.model import Event
+from cartctl.engine.events import Event
 from cartctl.render.run.model import Board, Mark
 from tests.render.story import ROWS, RUN, at, failure, half, success
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from cartctl.engine.model import Event
+from cartctl.engine.events import Event
 from cartctl.engine.report import report
 from cartctl.render.drawing import Console, Text
 from cartctl.render.run.live import LiveView, draw

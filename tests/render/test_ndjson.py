@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from cartctl.engine.model import Event
+from cartctl.engine.events import Event
 from cartctl.render.run.ndjson import event_object
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -12,7 +12,7 @@ import pytest
 from cartctl.adapters.http.client import Http
 from cartctl.config.load import load_environment
 from cartctl.config.model.environment import Environment
-from cartctl.engine.model import Event
+from cartctl.engine.events import Event
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.report import RunReport
 from cartctl.engine.view import PlanRows

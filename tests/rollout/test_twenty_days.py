@@ -12,7 +12,7 @@ import pytest
 from cartctl.adapters.cluster import ClusterUnreachable
 from cartctl.adapters.postgres_server.embedded import EmbeddedPostgres
 from cartctl.adapters.supervisor.cluster import Processes
-from cartctl.engine.model import Event
+from cartctl.engine.events import Event
 from cartctl.errors import CartctlError, CheckFailed, Locked, Refused, UsageError
 from cartctl.plans.rollout.decisions import RolloutOptions
 from cartctl.plans.rollout.flag_operations import evaluate, list_flags, set_flag, undo

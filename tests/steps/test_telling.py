@@ -15,7 +15,8 @@ import pytest
 from cartctl.adapters.cdn import Cloudflare
 from cartctl.adapters.notify import Webhook
 from cartctl.adapters.programs import ProgramFailed
-from cartctl.engine.model import Event, Run
+from cartctl.engine.events import Event
+from cartctl.engine.model import Run
 from cartctl.engine.pulse import Pulse, TimedOut
 from cartctl.engine.report import report
 from cartctl.errors import ConfigError, Interrupted

@@ -4,20 +4,20 @@ from collections.abc import Mapping
 
 from cartctl.adapters.cluster import Cluster
 from cartctl.derived_names import CONFIGMAP_KEY, fit_name
+from cartctl.engine.events import Event, EventKind
 from cartctl.engine.journal.lines import read_lines, to_line
 from cartctl.engine.journal.stores import open_among
-from cartctl.engine.model import Event
 
 CONFIGMAP = "cartctl-journal"
 MARK = "journal.id"  # the key with the identity of the replicated journal
 MAX_RUNS = 8  # a ConfigMap holds 1 MiB; a run takes a few KiB
 EVENTS = {
-    "started",
-    "intended",
-    "restored",
-    "undoing",
-    "undo_failed",
-    "finished",
+    EventKind.STARTED,
+    EventKind.INTENDED,
+    EventKind.RESTORED,
+    EventKind.UNDOING,
+    EventKind.UNDO_FAILED,
+    EventKind.FINISHED,
 }  # the events that a code rollback reads
 RELEASE = '"kind": "release"'
 

@@ -7,9 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from cartctl.engine.events import Event, EventKind
 from cartctl.engine.journal.result_forms import require_form
 from cartctl.engine.journal.sentences import recordable
-from cartctl.engine.model import Event
 from cartctl.engine.state import State
 from cartctl.errors import Inconclusive
 from cartctl.inputs import MALFORMED, MEBIBYTE, InvalidInput, parse_json, read_bytes
@@ -106,7 +106,7 @@ def _checked(event: Event) -> Event:
         raise TypeError
     if not isinstance(event.at, datetime) or event.at.tzinfo is None:
         raise TypeError
-    if event.event == "applied":
+    if event.event == EventKind.APPLIED:
         require_form(event.key, event.data.get("result"))
     return event
 

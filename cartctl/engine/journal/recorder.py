@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
+from cartctl.engine.events import Event, EventKind, Failed
 from cartctl.engine.journal.replicated_journal import ReplicatedJournal
-from cartctl.engine.model import Event
 from cartctl.engine.outcome import Outcome, after_bug
 from cartctl.engine.state import State
 from cartctl.errors import CartctlError, as_error
@@ -66,7 +66,8 @@ class EventRecorder:
 
     def record_failure(self, key: str, failure: CartctlError) -> None:
         """Record a failure."""
-        self.record(key, "failed", {"code": failure.code, "message": failure.message, "hint": failure.hint})
+        data = Failed(code=failure.code, message=failure.message, hint=failure.hint)
+        self.record(key, EventKind.FAILED, data)
 
     def to_error(self, failure: Exception) -> CartctlError:
         """Convert any exception to a CartctlError; remember the first bug and log its traceback (shown with --debug)."""

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from cartctl.adapters.postgres import DatabaseUnreachable, SqlFailed
+from cartctl.engine.events import Event
 from cartctl.engine.journal.lines import DamagedJournal
 from cartctl.engine.journal.stores import RECENT, Journal, open_among
-from cartctl.engine.model import Event
 from cartctl.errors import StepFailed
 
 

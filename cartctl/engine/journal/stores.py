@@ -15,9 +15,9 @@ from cartctl.adapters.effects import effect
 from cartctl.adapters.postgres import Connection, Jsonb, Postgres, SqlFailed, translated
 from cartctl.adapters.postgres.sync_wait import bounded_sync_wait
 from cartctl.derived_names import LOCAL_FILE, derive_name, fit_name
+from cartctl.engine.events import RUN, Event, EventKind
 from cartctl.engine.journal.lines import DamagedJournal, read_file, read_rows, to_line
 from cartctl.engine.journal.sentences import recordable
-from cartctl.engine.model import Event
 from cartctl.errors import Refused
 from cartctl.private_files import open_private, private_directory, write_private
 
@@ -141,13 +141,13 @@ class PostgresJournal:
         query = (
             "SELECT DISTINCT run FROM cartctl_journal.event WHERE key = %s AND event = %s ORDER BY run DESC"
         )
-        return [run for (run,) in self._rows(query, "run", "started")]
+        return [run for (run,) in self._rows(query, RUN, EventKind.STARTED)]
 
     def open_runs(self) -> list[str]:
         """Unfinished runs, newest first; filtered by the database, since a long history is large."""
         query = """SELECT DISTINCT run FROM cartctl_journal.event began WHERE key = %s AND event = %s AND NOT EXISTS (
                    SELECT FROM cartctl_journal.event e WHERE e.run = began.run AND e.key = %s AND e.event = %s) ORDER BY run DESC"""
-        return [run for (run,) in self._rows(query, "run", "started", "run", "finished")]
+        return [run for (run,) in self._rows(query, RUN, EventKind.STARTED, RUN, EventKind.FINISHED)]
 
     def close(self) -> None:
         """Close the connection if it is open."""
@@ -246,10 +246,10 @@ def _ended(journal: Journal, run: str) -> bool:
 
 def _began(path: Path) -> bool:
     try:
-        return any(event.event == "started" for event in read_file(path))
+        return any(event.event == EventKind.STARTED for event in read_file(path))
     except DamagedJournal:
         return True
 
 
 def _is_end(event: Event) -> bool:
-    return (event.key, event.event) == ("run", "finished")
+    return (event.key, event.event) == (RUN, EventKind.FINISHED)

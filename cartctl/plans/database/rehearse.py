@@ -17,12 +17,13 @@ from cartctl.database.drop.drop import Allowed
 from cartctl.database.migrations.application_files import read_application
 from cartctl.database.migrations.ledger import read_ledger
 from cartctl.database.migrations.status import status
+from cartctl.engine.events import RUN, Event, EventKind, RunOutcome
 from cartctl.engine.journal.replicated_journal import ReplicatedJournal
 from cartctl.engine.journal.stores import FileJournal, PostgresJournal
 from cartctl.engine.lock import whoami
-from cartctl.engine.model import CheckResult, Checks, Event, Run, Verdict
+from cartctl.engine.model import CheckResult, Checks, Run, Verdict
 from cartctl.engine.pulse import Pulse
-from cartctl.engine.state import RUN, new_run_id
+from cartctl.engine.state import new_run_id
 from cartctl.errors import CartctlError, ConfigError, Inconclusive, as_error
 from cartctl.migrations.frozen import MIGRATIONS
 from cartctl.plans.database.scratch_copy import ScratchCopy, scratch_copy
@@ -32,7 +33,7 @@ from cartctl.steps.database.fingerprint import Fingerprint
 from cartctl.steps.database.migrate import Migrate
 
 PLAN = "rehearse"
-OUTCOMES = {Verdict.PASS: "succeeded", Verdict.FAIL: "failed"}
+OUTCOMES = {Verdict.PASS: RunOutcome.SUCCEEDED, Verdict.FAIL: RunOutcome.FAILED}
 _LOCALE = "SELECT datcollate FROM pg_database WHERE datname = current_database()"
 
 
@@ -43,7 +44,7 @@ class Rehearsal:
         self._copy = copy
         self._pulse = pulse
         self._settings = ports.env.database.model_copy(update={"dsn": Secret(literal=copy.dsn)})
-        self._run = Run("rehearsal", ports.env.name, datetime.now(UTC), directory, "running", {})
+        self._run = Run("rehearsal", ports.env.name, datetime.now(UTC), directory, RunOutcome.RUNNING, {})
 
     def checks(self) -> Iterator[CheckResult]:
         """Migrate and verify, roll back, compare, migrate and verify again; stop at the first failure."""
@@ -123,14 +124,14 @@ def rehearse(ports: Ports, pulse: Pulse, *, server: str | None, with_data: str |
     except Exception as failure:
         end = as_error(failure)
         with suppress(Exception):  # report the first error, not a failed record of it
-            _record(ports, began, fingerprint, "failed", end.exit_code, end.message)
+            _record(ports, began, fingerprint, RunOutcome.FAILED, end.exit_code, end.message)
         raise
     reasons = "; ".join(f"{bad.name}: {bad.observed}" for bad in checks.bad())
     _record(
         ports,
         began,
         fingerprint,
-        OUTCOMES.get(checks.verdict, "inconclusive"),
+        OUTCOMES.get(checks.verdict, RunOutcome.INCONCLUSIVE),
         checks.verdict.exit_code,
         reasons,
     )
@@ -145,7 +146,7 @@ def rehearsed(ports: Ports) -> bool:
         for run in journal.runs():
             events = journal.events(run)
             if events and events[0].data.get("plan") == PLAN and events[0].data.get("of_what") == identity:
-                return any(event.data.get("outcome") == "succeeded" for event in events)
+                return any(event.data.get("outcome") == RunOutcome.SUCCEEDED for event in events)
     return False
 
 
@@ -202,5 +203,7 @@ def _record(ports: Ports, began: datetime, fingerprint: str, outcome: str, code:
     end = {"outcome": outcome, "exit_code": code, "message": message}
     with closing(PostgresJournal(ports.state)) as main:
         journal = ReplicatedJournal(main, [FileJournal(ports.directory / "runs")])
-        journal.append(Event(run, began, RUN, "started", {**started, "of_what": _identity(fingerprint)}))
-        journal.append(Event(run, datetime.now(UTC), RUN, "finished", end))
+        journal.append(
+            Event(run, began, RUN, EventKind.STARTED, {**started, "of_what": _identity(fingerprint)})
+        )
+        journal.append(Event(run, datetime.now(UTC), RUN, EventKind.FINISHED, end))

@@ -4,13 +4,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from cartctl.engine.events import RUN, Event, EventKind, RunOutcome
 from cartctl.engine.lock import RunLock, whoami
-from cartctl.engine.model import Event, Verdict
-from cartctl.engine.outcome import OnFailure
+from cartctl.engine.model import Verdict
+from cartctl.engine.outcome import OnFailure, Outcome
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.report import RunReport
 from cartctl.engine.signals import interruptible
-from cartctl.engine.state import RUN, State, new_run_id
+from cartctl.engine.state import State, new_run_id
 from cartctl.engine.view import View
 from cartctl.errors import Refused, UsageError
 from cartctl.migrations.frozen import MIGRATIONS
@@ -70,8 +71,8 @@ def abandon(ports: Ports, run: str) -> None:
         state = journals.state(run)
         if state.started is None or state.finished:
             raise Refused(f"Unfinished run not found: {run}.", hint="See: cartctl history")
-        data = {"outcome": "failed", "exit_code": 5, "message": f"abandoned by {whoami()['user']}"}
-        journals.replicated.append(Event(run, datetime.now(UTC), RUN, "finished", data))
+        data = Outcome.of(RunOutcome.FAILED, f"abandoned by {whoami()['user']}").to_json()
+        journals.replicated.append(Event(run, datetime.now(UTC), RUN, EventKind.FINISHED, data))
 
 
 def planned(
@@ -177,10 +178,10 @@ def _discard_old_snapshot(ports: Ports, state: State) -> None:
 
 def _next_commands(env: str) -> Mapping[str, str]:
     return {
-        "succeeded": f"cartctl smoke --env {env}",
+        RunOutcome.SUCCEEDED: f"cartctl smoke --env {env}",
         "unchanged": f"cartctl preflight --env {env}",
-        "rolled_back": f"cartctl history --env {env}",
-        "failed": f"cartctl rollback --env {env}",
-        "inconclusive": f"cartctl monitor --once --env {env}, then cartctl smoke --env {env} or cartctl rollback --env {env}",
-        "interrupted": f"cartctl deploy --resume --env {env}, or cartctl rollback --env {env}",
+        RunOutcome.ROLLED_BACK: f"cartctl history --env {env}",
+        RunOutcome.FAILED: f"cartctl rollback --env {env}",
+        RunOutcome.INCONCLUSIVE: f"cartctl monitor --once --env {env}, then cartctl smoke --env {env} or cartctl rollback --env {env}",
+        RunOutcome.INTERRUPTED: f"cartctl deploy --resume --env {env}, or cartctl rollback --env {env}",
     }

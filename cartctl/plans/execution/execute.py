@@ -6,14 +6,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cartctl import __version__
+from cartctl.engine.events import RUN, Event, EventKind, RunOutcome
 from cartctl.engine.lock import Lock, whoami
-from cartctl.engine.model import Event, Run
+from cartctl.engine.model import Run
 from cartctl.engine.outcome import OnFailure, Outcome
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.remaining import Stopping
 from cartctl.engine.report import RunReport, report
 from cartctl.engine.runner import NextCommands, Runner
-from cartctl.engine.state import RUN, State
+from cartctl.engine.state import State
 from cartctl.engine.view import View
 from cartctl.errors import Refused
 from cartctl.plans.execution.change_registry import kinds
@@ -44,7 +45,12 @@ def execute_plan(
     view.started(state.run, rows)
     began = state.started.at if state.started else first.at
     run = Run(
-        state.run, ports.env.name, began, ports.run_directory(state.run), "running", dict(state.results)
+        state.run,
+        ports.env.name,
+        began,
+        ports.run_directory(state.run),
+        RunOutcome.RUNNING,
+        dict(state.results),
     )
     runner = Runner(
         run,
@@ -59,7 +65,7 @@ def execute_plan(
     journals.replicated.append(first)
     state.take(first)
     steps = [step for phase in spec.phases for step in phase.steps]
-    next_command = spec.next_commands.get("interrupted", "cartctl history")
+    next_command = spec.next_commands.get(RunOutcome.INTERRUPTED, "cartctl history")
     going_on = next_command() if callable(next_command) else next_command
     stopping = Stopping(
         state, journals.replicated, IN_PLACE, going_on, lambda: runner.has_changed(steps, at_work=True)
@@ -76,11 +82,11 @@ def _first_event(spec: RunSpec, state: State, env: str) -> Event:
     if state.started is not None:
         refuse_changed(state, spec.facts)
         before = {"plan": spec.name, "env": env, "done": sorted(state.done), **whoami()}
-        return Event(state.run, at, RUN, "resumed", before)
+        return Event(state.run, at, RUN, EventKind.RESUMED, before)
     inputs = {"facts": dict(spec.facts), "asked": dict(spec.options)}
     taken_over = {"of": spec.of, "evidence": state.held()}
     data = {"plan": spec.name, "env": env, **taken_over, **inputs, "version": __version__, **whoami()}
-    return Event(state.run, at, RUN, "started", data)
+    return Event(state.run, at, RUN, EventKind.STARTED, data)
 
 
 def _report(journals: Journals, run: str, outcome: Outcome) -> RunReport:

@@ -1,6 +1,6 @@
 """The monitor of a run; the run's events mark its own maintenance."""
 
-from cartctl.engine.model import Event
+from cartctl.engine.events import Event, EventKind
 from cartctl.engine.report import RunReport
 from cartctl.engine.view import PlanRows, View
 from cartctl.monitoring.probes import Probes
@@ -47,7 +47,7 @@ class MonitoredView:
 
 def follow_maintenance(watch: Watch, event: Event) -> None:
     """Update the watch when an event starts or ends the run's maintenance."""
-    if event.event == "intended" and event.data.get("kind") == "maintenance":
+    if event.event == EventKind.INTENDED and event.data.get("kind") == "maintenance":
         watch.maintenance_began(event.at)
-    elif event.event == "restored" and event.data.get("of", event.key) == "maintenance.on":
+    elif event.event == EventKind.RESTORED and event.data.get("of", event.key) == "maintenance.on":
         watch.maintenance_ended(event.at)

@@ -4,18 +4,19 @@ Separate from the plans: it needs neither cluster nor monitor, so that a DBA can
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from cartctl import __version__
+from cartctl.engine.events import RUN, Applied, Event, EventKind, Failed, Finished, RunOutcome
 from cartctl.engine.lock import RunLock, whoami
-from cartctl.engine.model import Action, Event, Run
+from cartctl.engine.model import Action, Run
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.signals import stopped
-from cartctl.engine.state import RUN, State, new_run_id
+from cartctl.engine.state import State, new_run_id
 from cartctl.errors import CartctlError, OperatorNeeded, Refused, as_error
 from cartctl.plans.execution.journals import CONTINUE_WITH, Journals, open_journals, refuse_unfinished
 from cartctl.ports import Ports
@@ -32,38 +33,28 @@ def short_run(ports: Ports, name: str, actions: Sequence[Action[Any]], pulse: Pu
         with RunLock(ports.state, journals.owned, state.run, pulse) as lock:
             if state.started is None:
                 refuse_unfinished(journals)
-                _tell(
-                    journals,
-                    state,
-                    RUN,
-                    "started",
-                    plan=name,
-                    env=ports.env.name,
-                    version=__version__,
-                    **whoami(),
-                )
+                beginning = {"plan": name, "env": ports.env.name, "version": __version__, **whoami()}
+                _tell(journals, state, RUN, EventKind.STARTED, beginning)
             try:
                 _take_all(ports, actions, pulse, journals, state, lock)
             except Exception as failure:
                 ended = _ended_by(failure, actions, state)
-                reason = {"message": ended.message, "hint": ended.hint}
+                end = Finished(
+                    outcome=RunOutcome.FAILED,
+                    exit_code=ended.exit_code,
+                    message=ended.message,
+                    hint=ended.hint,
+                )
                 with suppress(Exception):  # report the first error, not a failed record of it
-                    _tell(
-                        journals,
-                        state,
-                        RUN,
-                        "finished",
-                        outcome="failed",
-                        exit_code=ended.exit_code,
-                        **reason,
-                    )
+                    _tell(journals, state, RUN, EventKind.FINISHED, end)
                 raise ended from failure
             except KeyboardInterrupt:
                 raise stopped(
                     f"Stopped during {pulse.doing}, which is atomic: it was applied completely or not at all.",
                     hint=f"Next: {CONTINUE_WITH.get(name, 'cartctl history')}",
                 ) from None
-            _tell(journals, state, RUN, "finished", outcome="succeeded", exit_code=0, message="")
+            end = Finished(outcome=RunOutcome.SUCCEEDED, exit_code=0, message="")
+            _tell(journals, state, RUN, EventKind.FINISHED, end)
         return dict(state.results)
 
 
@@ -76,7 +67,9 @@ def _take_all(
     lock: RunLock,
 ) -> None:
     directory = ports.run_directory(state.run)
-    run = Run(state.run, ports.env.name, datetime.now(UTC), directory, "running", dict(state.results))
+    run = Run(
+        state.run, ports.env.name, datetime.now(UTC), directory, RunOutcome.RUNNING, dict(state.results)
+    )
     for action in actions:
         if action.key not in state.done:
             pulse.doing = action.key
@@ -92,10 +85,11 @@ def _take(action: Action[Any], run: Run, pulse: Pulse, journals: Journals, state
         result = action.perform(run, pulse) if existing is None else existing
     except Exception as failure:
         error = as_error(failure)
-        reason = {"code": error.code, "message": error.message, "hint": error.hint}
-        _tell(journals, state, action.key, "failed", **reason)
+        reason = Failed(code=error.code, message=error.message, hint=error.hint)
+        _tell(journals, state, action.key, EventKind.FAILED, reason)
         raise
-    _tell(journals, state, action.key, "applied", seconds=round(time.monotonic() - began, 3), result=result)
+    applied = Applied(seconds=round(time.monotonic() - began, 3), result=result)
+    _tell(journals, state, action.key, EventKind.APPLIED, applied)
 
 
 def _ended_by(failure: Exception, actions: Sequence[Action[Any]], state: State) -> CartctlError:
@@ -113,7 +107,7 @@ def _begun(journals: Journals, name: str) -> State | None:
     return unfinished if unfinished is not None and unfinished.plan == name else None
 
 
-def _tell(journals: Journals, state: State, key: str, event: str, **data: Any) -> None:
+def _tell(journals: Journals, state: State, key: str, event: EventKind, data: Mapping[str, Any]) -> None:
     entry = Event(state.run, datetime.now(UTC), key, event, data)
     journals.replicated.append(entry)
     state.take(entry)

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import ClassVar
 
 from cartctl.adapters.effects import effect
+from cartctl.engine.events import LOCK, Event, EventKind
 from cartctl.engine.lock import find_holder, whoami
-from cartctl.engine.model import Event
 from cartctl.errors import Locked
 from cartctl.plans.execution.journals import open_journals
 from cartctl.ports import Ports
@@ -33,7 +33,9 @@ def unlock(ports: Ports, *, force: bool) -> Unlocked:
         if not force:
             raise Locked(f"The lock is held by {holder}.", hint="If it is stuck: cartctl unlock --force")
         journals.replicated.append(
-            Event(holder.run, datetime.now(UTC), "lock", "forced", {"backend": holder.backend, **whoami()})
+            Event(
+                holder.run, datetime.now(UTC), LOCK, EventKind.FORCED, {"backend": holder.backend, **whoami()}
+            )
         )
         with effect("lock.force"):
             connection.execute("SELECT pg_terminate_backend(%s)", (holder.backend,))

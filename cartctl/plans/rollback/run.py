@@ -10,14 +10,15 @@ from typing import ClassVar
 from cartctl.adapters.postgres import SqlFailed
 from cartctl.config.model.environment import Environment
 from cartctl.database.drop.plan import DropPlan, refuse_nothing, require
+from cartctl.engine.events import EFFECTIVE, RUN, Event, EventKind, RunOutcome
 from cartctl.engine.lock import Lock, RunLock, find_holder, hand_over, holder_of
-from cartctl.engine.model import Checks, Event, Evidence
-from cartctl.engine.outcome import OnFailure
+from cartctl.engine.model import Checks, Evidence
+from cartctl.engine.outcome import OnFailure, Outcome
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.report import RunReport, saved_rows
 from cartctl.engine.runner import NextCommands
 from cartctl.engine.signals import interruptible
-from cartctl.engine.state import RUN, State, new_run_id
+from cartctl.engine.state import State, new_run_id
 from cartctl.engine.view import View
 from cartctl.errors import Locked, OperatorNeeded, Refused
 from cartctl.plans.database.checks import drop_checks, refuse_bad, relax_for_read_only
@@ -244,14 +245,10 @@ def _locked(ports: Ports, journals: Journals, state: State, pulse: Pulse) -> Ite
 
 def _end_of(deployment: State, report: RunReport, journals: Journals) -> None:
     """Mark the unfinished run as rolled back by this rollback."""
-    if (
-        deployment.finished
-        or deployment.started is None
-        or report.outcome not in {"succeeded", "inconclusive"}
-    ):
+    if deployment.finished or deployment.started is None or report.outcome not in EFFECTIVE:
         return
-    data = {"outcome": "rolled_back", "exit_code": 4, "message": f"rolled back by {report.run}"}
-    journals.replicated.append(Event(deployment.run, datetime.now(UTC), RUN, "finished", data))
+    data = Outcome.of(RunOutcome.ROLLED_BACK, f"rolled back by {report.run}").to_json()
+    journals.replicated.append(Event(deployment.run, datetime.now(UTC), RUN, EventKind.FINISHED, data))
 
 
 def _next_commands(environment: Environment, options: RollbackOptions, state: State) -> NextCommands:
@@ -260,10 +257,10 @@ def _next_commands(environment: Environment, options: RollbackOptions, state: St
     again += f"{' --application-stopped' if options.application_stopped else ''} --env {env}"
     next_check = f"cartctl {'health' if 'http' in environment.sections else 'migrate status'} --env {env}"
     return {
-        "succeeded": lambda: _after(env, next_check, state),
-        "failed": again,
-        "inconclusive": next_check,
-        "interrupted": again,
+        RunOutcome.SUCCEEDED: lambda: _after(env, next_check, state),
+        RunOutcome.FAILED: again,
+        RunOutcome.INCONCLUSIVE: next_check,
+        RunOutcome.INTERRUPTED: again,
     }
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from itertools import takewhile
 from typing import Any
 
+from cartctl.engine.events import EFFECTIVE, RunOutcome
 from cartctl.engine.model import Evidence
 from cartctl.engine.state import State
 from cartctl.errors import Refused
@@ -89,7 +90,7 @@ def released(evidence: Mapping[str, Evidence]) -> dict[str, tuple[str, str]]:
 
 
 def _refuse_reverted(journals: Journals, state: State, by: str | None, what: str) -> None:
-    if not state.finished or (by is None and state.outcome != "rolled_back"):
+    if not state.finished or (by is None and state.outcome != RunOutcome.ROLLED_BACK):
         return
     who = f"by {by}" if by else "by itself"
     raise AlreadyReverted(
@@ -100,7 +101,7 @@ def _refuse_reverted(journals: Journals, state: State, by: str | None, what: str
 def _in_effect(journals: Journals) -> str:
     """The deployment that is still in effect, with the command that would roll it back."""
     for state, by in _deployments(journals):
-        reverted = state.finished and (by is not None or state.outcome == "rolled_back")
+        reverted = state.finished and (by is not None or state.outcome == RunOutcome.ROLLED_BACK)
         if not reverted and _changed_something(state, by):
             moves = "; ".join(f"{name} {a} → {b}" for name, (a, b) in released(state.touched).items())
             env = state.started.data.get("env", "") if state.started else ""
@@ -129,7 +130,7 @@ def _reversible(journals: Journals) -> Iterator[tuple[State, str | None]]:
 
 def _reverts(rollback: State, deployment: State) -> bool:
     """Whether a rollback succeeded and reverted this deployment; with the database it reverts every deployment since its own."""
-    if rollback.outcome not in {"succeeded", "inconclusive"}:
+    if rollback.outcome not in EFFECTIVE:
         return False
     if any(change.kind == "release" for change in rollback.evidence.values()):
         return False
@@ -147,7 +148,7 @@ def _changed_something(state: State, by: str | None) -> bool:
     """Whether a run changed anything that is still in effect; without that, the deployment before it is the running one."""
     if by is not None or not state.finished:
         return True
-    if state.outcome == "rolled_back":
+    if state.outcome == RunOutcome.ROLLED_BACK:
         return bool(state.touched)
     return any(_moved(change) for change in state.evidence.values())
 

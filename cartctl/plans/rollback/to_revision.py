@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from cartctl.adapters.cluster import Cluster, Image, TemplateRevision
+from cartctl.engine.events import RunOutcome
 from cartctl.engine.lock import RunLock
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.report import RunReport
@@ -76,8 +77,8 @@ def roll_back_to(ports: Ports, revisions: Mapping[str, str], view: View) -> RunR
                 _phases(ports, revisions, state),
                 facts={"revisions": dict(revisions)},
                 next_commands={
-                    "succeeded": f"cartctl health --env {env}",
-                    "failed": f"cartctl history --env {env}",
+                    RunOutcome.SUCCEEDED: f"cartctl health --env {env}",
+                    RunOutcome.FAILED: f"cartctl history --env {env}",
                 },
             )
             return execute_plan(spec, state, ports, journals, lock=lock, pulse=pulse, view=view)

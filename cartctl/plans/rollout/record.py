@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from cartctl.engine.events import Event, EventKind, RunOutcome
 from cartctl.engine.journal.replicated_journal import ReplicatedJournal
 from cartctl.engine.journal.stores import FileJournal
-from cartctl.engine.model import Event
 from cartctl.plans.execution.journals import open_journals
 from cartctl.ports import Ports
 from cartctl.rollout.record import Record, Step, fold, read_step
@@ -38,10 +38,10 @@ def _steps(journal: ReplicatedJournal, file: FileJournal) -> Iterator[Step]:
 
 def _taken_back(events: list[Event]) -> Step | None:
     """A `cartctl rollback` that set the flags to 0 %: for the rollout this is an abort."""
-    first = next((event for event in events if event.event == "started"), None)
-    moved = any((event.key, event.event) == ("flags", "applied") for event in events)
+    first = next((event for event in events if event.event == EventKind.STARTED), None)
+    moved = any((event.key, event.event) == ("flags", EventKind.APPLIED) for event in events)
     if first is None or first.data.get("plan") != "rollback" or not moved:
         return None
     who = f"{first.data.get('user', 'unknown')}@{first.data.get('host', 'unknown')}"
     step = Step("abort", why="cartctl rollback", after="0", on=first.at.date())
-    return replace(step, run=first.run, at=first.at, by=who, outcome="succeeded")
+    return replace(step, run=first.run, at=first.at, by=who, outcome=RunOutcome.SUCCEEDED)

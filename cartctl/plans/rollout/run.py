@@ -6,14 +6,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from cartctl.engine.events import RUN, Event, EventKind, RunOutcome
 from cartctl.engine.lock import Lock, RunLock, hand_over, holder_of
-from cartctl.engine.model import Event
 from cartctl.engine.model import Step as PlanStep
 from cartctl.engine.outcome import OnFailure
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.report import RunReport
 from cartctl.engine.signals import interruptible
-from cartctl.engine.state import RUN, State, new_run_id
+from cartctl.engine.state import State, new_run_id
 from cartctl.engine.view import View
 from cartctl.plans.execution import step_factories
 from cartctl.plans.execution.execute import RunSpec, execute_plan
@@ -87,7 +87,7 @@ def finish_unfinished(inputs: RolloutInputs, lock: Lock, pulse: Pulse, view: Vie
         refuse_unfinished(inputs.journals)
     evidence = state.evidence.get("flags")
     if evidence is None:
-        _end(inputs, state.run, "failed", 3, "interrupted before any change")
+        _end(inputs, state.run, RunOutcome.FAILED, 3, "interrupted before any change")
         return
     step = (step_factories.flags(inputs.ports, "flags", evidence.names, lambda _: dict(evidence.to[-1])),)
     options = state.started.data.get("asked", {}) if state.started else {}
@@ -149,21 +149,21 @@ def _close_unfinished(inputs: RolloutInputs, by: str) -> None:
     """Close an interrupted rollout run; a run of another plan stays unfinished."""
     state = inputs.journals.unfinished()
     if state is not None and state.plan == PLAN:
-        _end(inputs, state.run, "failed", 5, f"aborted by {by}")
+        _end(inputs, state.run, RunOutcome.FAILED, 5, f"aborted by {by}")
 
 
 def _end(inputs: RolloutInputs, run: str, outcome: str, code: int, message: str) -> None:
     data: Mapping[str, Any] = {"outcome": outcome, "exit_code": code, "message": message}
-    inputs.journals.replicated.append(Event(run, datetime.now(UTC), RUN, "finished", data))
+    inputs.journals.replicated.append(Event(run, datetime.now(UTC), RUN, EventKind.FINISHED, data))
 
 
 def _next_commands(inputs: RolloutInputs) -> dict[str, str]:
     env = inputs.ports.env.name
     return {
-        "succeeded": f"cartctl rollout status --env {env}",
+        RunOutcome.SUCCEEDED: f"cartctl rollout status --env {env}",
         "unchanged": f"cartctl flags list --env {env}",
-        "rolled_back": f"cartctl rollout status --env {env}",
-        "failed": f"cartctl flags list --env {env}, then cartctl rollout abort --env {env}",
-        "inconclusive": f"cartctl flags list --env {env}",
-        "interrupted": f"cartctl rollout advance --env {env}, or cartctl rollout abort --env {env}",
+        RunOutcome.ROLLED_BACK: f"cartctl rollout status --env {env}",
+        RunOutcome.FAILED: f"cartctl flags list --env {env}, then cartctl rollout abort --env {env}",
+        RunOutcome.INCONCLUSIVE: f"cartctl flags list --env {env}",
+        RunOutcome.INTERRUPTED: f"cartctl rollout advance --env {env}, or cartctl rollout abort --env {env}",
     }

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import ClassVar
 
+from cartctl.engine.events import EFFECTIVE
 from cartctl.engine.model import CheckResult
 from cartctl.engine.pulse import Pulse
 from cartctl.plans.rollout.inputs import RolloutInputs
@@ -103,7 +104,7 @@ def _rows(inputs: RolloutInputs) -> list[StageRow]:
     for step in inputs.record.history:
         if step.action == "start":
             entered.clear()
-        if step.stage is not None and step.on is not None and step.outcome in {"succeeded", "inconclusive"}:
+        if step.stage is not None and step.on is not None and step.outcome in EFFECTIVE:
             entered[step.stage] = step.on
     rows = []
     for number, stage in enumerate(inputs.stages):

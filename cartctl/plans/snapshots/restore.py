@@ -10,12 +10,13 @@ from cartctl.adapters.postgres import DatabaseUnreachable, NamedServer
 from cartctl.adapters.postgres_server.scratch import scratch_server
 from cartctl.database.catalogue import fingerprint_hash
 from cartctl.database.drop.restore_rows import RestoredRows
+from cartctl.engine.events import RUN, Event, EventKind, Finished, RunOutcome
 from cartctl.engine.journal.replicated_journal import ReplicatedJournal
 from cartctl.engine.journal.stores import FileJournal, PostgresJournal
 from cartctl.engine.lock import RunLock, whoami
-from cartctl.engine.model import CheckResult, Checks, Event, Verdict
+from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
-from cartctl.engine.state import RUN, new_run_id
+from cartctl.engine.state import new_run_id
 from cartctl.errors import CheckFailed, Inconclusive
 from cartctl.plans.execution.saved_rows import find_row_source
 from cartctl.plans.execution.short_run import short_run
@@ -101,15 +102,17 @@ def _require_no_active_run(ports: Ports, run: str, pulse: Pulse) -> None:
 
 def _tell(ports: Ports, run: str, began: datetime, result: dict[str, Any]) -> None:
     who = {"plan": "snapshot restore", "env": ports.env.name, "version": __version__, **whoami()}
-    started = Event(run, began, RUN, "started", who)
-    end = {"outcome": "succeeded", "exit_code": 0, "message": ""}
+    started = Event(run, began, RUN, EventKind.STARTED, who)
+    end = Finished(outcome=RunOutcome.SUCCEEDED, exit_code=0, message="")
     with closing(PostgresJournal(ports.state)) as main:
         main.prepare()
         journal = ReplicatedJournal(main, [FileJournal(ports.directory / "runs")])
         for event in (
             started,
-            replace(started, at=datetime.now(UTC), key="restore", event="applied", data={"result": result}),
-            replace(started, at=datetime.now(UTC), event="finished", data=end),
+            replace(
+                started, at=datetime.now(UTC), key="restore", event=EventKind.APPLIED, data={"result": result}
+            ),
+            replace(started, at=datetime.now(UTC), event=EventKind.FINISHED, data=end),
         ):
             journal.append(event)
 

@@ -1,25 +1,24 @@
 """A run as timestamped lines, for logs and pipes; and as its report alone."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self, TextIO
 
-from cartctl.engine.model import Event
+from cartctl.engine.events import RUN, Event, EventKind
 from cartctl.engine.report import RunReport
-from cartctl.engine.state import RUN
 from cartctl.engine.view import PlanRows
 from cartctl.render.amounts import duration, share
 from cartctl.render.run.broken_pipe import enduring
 
 PROGRESS_EVERY = 15.0  # seconds between two lines of progress
-_VERBOSE_ONLY = {"intended", "began"}
-_WORDS = {
-    "applied": "done",
-    "restored": "reverted",
-    "undo_failed": "could not be reverted",
-    "undoing": "rolling back",
+_VERBOSE_ONLY = {EventKind.INTENDED, EventKind.BEGAN}
+_WORDS: Mapping[str, str] = {
+    EventKind.APPLIED: "done",
+    EventKind.RESTORED: "reverted",
+    EventKind.UNDO_FAILED: "could not be reverted",
+    EventKind.UNDOING: "rolling back",
 }
 
 
@@ -81,7 +80,7 @@ class PlainView(QuietView):
         if event.event in _VERBOSE_ONLY:
             self._at, self._last_line = event.key, self._clock()
         if (event.event in _VERBOSE_ONLY and not self._verbose) or (
-            event.key == RUN and event.event in {"started", "finished"}
+            event.key == RUN and event.event in {EventKind.STARTED, EventKind.FINISHED}
         ):
             return
         self._say(event.at, _line(event))

@@ -9,7 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Table
 
-from cartctl.engine.model import Event
+from cartctl.engine.events import Event, EventKind
 from cartctl.engine.report import RunReport
 from cartctl.engine.view import PlanRows
 from cartctl.render.amounts import duration, share
@@ -72,7 +72,10 @@ class LiveView:
     def event(self, event: Event) -> None:
         """Fold the event in; the next frame shows it."""
         self._board.take(event)
-        if event.event in {"undoing", "reverting"}:  # shown also where it lasts less than a frame
+        if event.event in {
+            EventKind.UNDOING,
+            EventKind.REVERTING,
+        }:  # shown also where it lasts less than a frame
             self._live.refresh()
 
     def progress(self, done: float, total: float, unit: str) -> None:

@@ -1,13 +1,12 @@
 """What a run looks like at a moment: its plan's rows and what has become of each, folded from its events."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import groupby
 
-from cartctl.engine.model import Event
-from cartctl.engine.state import RUN
+from cartctl.engine.events import RUN, Event, EventKind
 from cartctl.engine.view import PlanRows
 
 
@@ -23,11 +22,11 @@ class Mark(Enum):
     UNDO_FAILED = "undo failed"
 
 
-_ENDS = {
-    "applied": Mark.DONE,
-    "skipped": Mark.SKIPPED,
-    "failed": Mark.FAILED,
-    "undo_failed": Mark.UNDO_FAILED,
+_ENDS: Mapping[str, Mark] = {
+    EventKind.APPLIED: Mark.DONE,
+    EventKind.SKIPPED: Mark.SKIPPED,
+    EventKind.FAILED: Mark.FAILED,
+    EventKind.UNDO_FAILED: Mark.UNDO_FAILED,
 }
 _LIVELY = {Mark.RUNNING, Mark.FAILED, Mark.UNDO_FAILED}
 
@@ -75,11 +74,11 @@ class Board:
             return
         row = self._row(event.key)
         match event.event:
-            case "began" | "intended":
+            case EventKind.BEGAN | EventKind.INTENDED:
                 self._begin(row)
-            case "reverting":
+            case EventKind.REVERTING:
                 self._revert(row)
-            case "restored":
+            case EventKind.RESTORED:
                 self._restored(row, event)
             case ended if ended in _ENDS:
                 self._end(row, _ENDS[ended], event)
@@ -105,11 +104,11 @@ class Board:
         return row.seconds
 
     def _take_run(self, event: Event) -> None:
-        if event.event in {"started", "resumed"}:
+        if event.event in {EventKind.STARTED, EventKind.RESUMED}:
             self.title = " ".join(str(event.data[name]) for name in ("plan", "env") if name in event.data)
             for row in self.rows:
                 row.mark = Mark.DONE if row.key in event.data.get("done", ()) else row.mark
-        elif event.event == "undoing":
+        elif event.event == EventKind.UNDOING:
             self.cause = str(event.data.get("cause", "")) or "a step failed"
 
     def _row(self, key: str) -> Row:

@@ -2,12 +2,20 @@
 
 from typing import Any
 
-from cartctl.engine.model import Event
+from cartctl.engine.events import Event, EventKind
 from cartctl.engine.report import RunReport
 from cartctl.render.json import VERSION, plain, write_line, write_object
 from cartctl.render.run.lines import QuietView
 
-SHOWN_EVENTS = {"intended", "applied", "skipped", "failed", "undoing", "restored", "undo_failed"}
+SHOWN_EVENTS = {
+    EventKind.INTENDED,
+    EventKind.APPLIED,
+    EventKind.SKIPPED,
+    EventKind.FAILED,
+    EventKind.UNDOING,
+    EventKind.RESTORED,
+    EventKind.UNDO_FAILED,
+}
 _EVIDENCE = ("kind", "names", "before", "to")
 _BULKY = {"objects", "difference"}  # whole catalogues: they stay in the journal
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from rich.table import Table
 
+from cartctl.engine.events import RunOutcome
 from cartctl.engine.model import Checks
 from cartctl.plans.rollout.flag_operations import CompanyFlags, FlagList
 from cartctl.plans.rollout.status import RolloutStatus, StageRow
@@ -71,7 +72,7 @@ def _history(steps: tuple[Step, ...]) -> RenderableType:
         moved = f"{step.before} to {step.after}".removeprefix(" ") if step.after else ""
         counts = f"{step.enabled} of {step.eligible}" if step.eligible else ""
         what = f"{step.action} {step.name}".strip() + (
-            "" if step.outcome == "succeeded" else f" ({step.outcome})"
+            "" if step.outcome == RunOutcome.SUCCEEDED else f" ({step.outcome})"
         )
         forced = " (forced)" if step.forced else ""
         table.add_row(

@@ -7,28 +7,34 @@ from typing import Any, ClassVar
 
 from rich.table import Table
 
+from cartctl.engine.events import EventKind, RunOutcome
 from cartctl.engine.report import History, RunReport, StepReport
 from cartctl.render.amounts import duration
 from cartctl.render.command_lines import as_started
 from cartctl.render.drawing import Group, RenderableType, Text
 from cartctl.render.renderers import renderable
 
-OUTCOME_STYLE = {
-    "succeeded": "bold green",
-    "rolled_back": "bold yellow",
-    "failed": "bold red",
-    "inconclusive": "bold magenta",
+OUTCOME_STYLE: Mapping[str, str] = {
+    RunOutcome.SUCCEEDED: "bold green",
+    RunOutcome.ROLLED_BACK: "bold yellow",
+    RunOutcome.FAILED: "bold red",
+    RunOutcome.INCONCLUSIVE: "bold magenta",
 }
-_BAD = {"failed": "failed", "undo_failed": "could not be reverted"}
-_WORDS = {"applied": "done", "restored": "reverted", "skipped": "skipped", **_BAD}
+_BAD: Mapping[str, str] = {EventKind.FAILED: "failed", EventKind.UNDO_FAILED: "could not be reverted"}
+_WORDS: Mapping[str, str] = {
+    EventKind.APPLIED: "done",
+    EventKind.RESTORED: "reverted",
+    EventKind.SKIPPED: "skipped",
+    **_BAD,
+}
 
 
-_STEP_STYLE = {
-    "applied": "green",
-    "restored": "yellow",
-    "skipped": "dim",
-    "failed": "bold red",
-    "undo_failed": "bold red",
+_STEP_STYLE: Mapping[str, str] = {
+    EventKind.APPLIED: "green",
+    EventKind.RESTORED: "yellow",
+    EventKind.SKIPPED: "dim",
+    EventKind.FAILED: "bold red",
+    EventKind.UNDO_FAILED: "bold red",
 }
 
 
@@ -49,7 +55,7 @@ def run_report(result: RunReport) -> RenderableType:
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
     for step in result.steps:
-        took = "" if step.outcome == "skipped" else duration(step.seconds)
+        took = "" if step.outcome == EventKind.SKIPPED else duration(step.seconds)
         word = _WORDS.get(step.outcome, step.outcome)
         table.add_row(Text(step.key), Text(word, _STEP_STYLE.get(step.outcome, "")), Text(took, "dim"))
     return Group(table, summary(Summary(result)))
@@ -111,7 +117,7 @@ def history(result: History) -> RenderableType:
         started = f"{run.started_at:%Y-%m-%d %H:%M}" if run.started_at else ""
         down = "" if run.downtime_seconds is None else duration(run.downtime_seconds)
         table.add_row(started, run.plan, run.run, _outcome(run), duration(run.seconds), down)
-    damaged = [Text(run.message) for run in result.runs if run.outcome == "unreadable"]
+    damaged = [Text(run.message) for run in result.runs if run.outcome == RunOutcome.UNREADABLE]
     return Group(table, *damaged)
 
 
