@@ -1,5 +1,6 @@
-"""`cartctl smoke` and `cartctl health`: CI's door to the running application."""
+"""`cartctl smoke` and `cartctl health`: tests of the running application, for CI."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ from cartctl.commands.options import Options
 from cartctl.errors import UsageError
 
 if TYPE_CHECKING:
+    from cartctl.config.model.environment import Environment
     from cartctl.engine.model import Check, Checks
 
 
@@ -17,12 +19,18 @@ def smoke(
     url: Annotated[
         str | None,
         typer.Option(
-            "--url", metavar="URL", help="Test the API at this URL instead; skips values and pages."
+            "--url",
+            metavar="URL",
+            help="Test the API at this URL; needs no configuration file. Skips values and pages.",
         ),
     ] = None,
     suite: Annotated[
-        str | None,
-        typer.Option("--suite", metavar="NAME", help="Run only this suite; built-in is cartctl's own."),
+        list[str] | None,
+        typer.Option(
+            "--suite",
+            metavar="FILE|NAME",
+            help="Run only this suite: a file, a configured suite's name, or built-in (the cart); may be repeated.",
+        ),
     ] = None,
     junit: Annotated[
         Path | None,
@@ -41,33 +49,27 @@ def smoke(
     Examples:
         cartctl smoke --env production
         cartctl smoke --env staging --critical-only --junit smoke.xml
+        cartctl smoke --url https://api.example.com --suite smoke/checkout.toml
     """
-    from cartctl.adapters.http.client import Http
+    from cartctl.checks.smoke.selection import select
     from cartctl.checks.smoke.suite import Smoke
     from cartctl.checks.smoke.targets import Targets
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
-    if url is not None and not url.startswith(("http://", "https://")):
-        raise UsageError(
-            f"Invalid URL {url!r} for --url.", hint="Use a URL that begins with http:// or https://."
-        )
-    with Ports(options.environment()) as ports:
-        http = ports.env.http
-        timeout, verify = http.timeout.total_seconds(), http.verify_tls
-        targets = Targets(
-            Http(url, token=ports.token, timeout=timeout, verify=verify) if url else ports.api,
-            Http(url, timeout=timeout, verify=verify) if url else ports.shopper,
-            None if url else ports.dashboard,
-            None if url else ports.database,
-        )
+    env = _environment_at(url, options, suite or ()) if url is not None else options.environment("http")
+    selection = select(suite or (), env.http.suites, built_in=env.http.built_in)
+    with Ports(env) as ports:
+        compared = url is None and "database" in env.sections
+        dashboard = ports.dashboard if url is None else None
+        database = ports.database if compared else None
         check = Smoke(
             "smoke",
-            targets,
-            suites=http.suites,
-            only=suite,
+            Targets(ports.api, ports.shopper, dashboard, database),
+            suites=selection.files,
+            built_in=selection.built_in,
             critical_only=critical_only,
-            deadline=http.smoke_deadline.total_seconds(),
+            deadline=env.http.smoke_deadline.total_seconds(),
         )
         checks = _run_check(check)
     if junit is not None:
@@ -91,10 +93,28 @@ def health(ctx: typer.Context) -> None:
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
-    with Ports(options.environment()) as ports:
+    with Ports(options.environment("http")) as ports:
         checks = _run_check(Health("health", ports.api, attempts=1))
     options.show(checks)
     raise typer.Exit(checks.verdict.exit_code)
+
+
+def _environment_at(url: str, options: Options, suites: Sequence[str]) -> "Environment":
+    """An API by its URL: alone, or in place of the address of an environment that --env or --config selects."""
+    from cartctl.config.load import load_address, load_environment
+
+    if not url.startswith(("http://", "https://")):
+        raise UsageError(
+            f"Invalid URL {url!r} for --url.", hint="Use a URL that begins with http:// or https://."
+        )
+    if options.env is not None or options.config is not None:
+        return load_environment(options.config, options.env, {"--url": ("http.api", url)})
+    if not suites:
+        raise UsageError(
+            "--url requires a suite.",
+            hint="Use --suite FILE, or --suite built-in for the tests of a cart; --env takes both from the configuration.",
+        )
+    return load_address(url)
 
 
 def _run_check(check: "Check") -> "Checks":

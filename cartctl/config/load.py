@@ -81,6 +81,15 @@ def load_environment(
     return loaded.environment
 
 
+def load_address(api: str) -> Environment:
+    """An environment that is an API's address alone, without a file; `CARTCTL_…` variables add to it. Raises ConfigError."""
+    nothing = Source(Path(FILE_NAME), {"env": {"url": {}}}, {})
+    loaded = load_table(nothing, "url", "url", {"--url": ("http.api", api)})
+    if loaded.environment is None:
+        raise as_error(list(loaded.problems), loaded.layers, loaded.name)
+    return loaded.environment
+
+
 def load_with_origins(
     config: str | None, env: str | None, flags: Mapping[str, tuple[str, Any]] | None = None
 ) -> Loaded:
@@ -116,6 +125,11 @@ def choose(config: str | None, env: str | None) -> tuple[Source, str, str]:
     name = env or (_default(source) if source else SANDBOX)
     if source is not None and name in source.environments:
         return source, name, name
+    if source is None and env is None and not (sandbox_directory() / FILE_NAME).is_file():
+        raise ConfigError(
+            f"No {FILE_NAME} in this directory or above, and no sandbox is running.",
+            hint="Write one with cartctl config init --for smoke, migrate or deploy; or try cartctl sandbox up.",
+        )
     kind, _, sandbox = name.partition(":")
     if kind == SANDBOX:
         return _sandbox_source(sandbox or "default"), SANDBOX, name

@@ -47,7 +47,7 @@ class Runner:
             self.requests = web.asked
             http = Http(web.url)
             targets = Targets(http, http, http, database)
-            return Smoke("smoke", targets, suites=[path], only="own", **options).judge(pulse)
+            return Smoke("smoke", targets, suites=[path], built_in=False, **options).judge(pulse)
 
     def one(self, more: str, answer: Answer, **options: Any) -> CheckResult:
         """The only result of a request for /x with more keys."""
@@ -537,7 +537,7 @@ def test_two_parallel_services_are_not_mixed(run: Runner) -> None:
 def smoke(path: Path, api: Web, dashboard: Web) -> Smoke:
     """A suite against two services."""
     http = Http(api.url)
-    return Smoke("smoke", Targets(http, http, Http(dashboard.url), None), suites=[path], only="own")
+    return Smoke("smoke", Targets(http, http, Http(dashboard.url), None), suites=[path], built_in=False)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from cartctl.checks.smoke.suite_file import load_suite
 from cartctl.checks.smoke.targets import Targets
 from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
-from cartctl.errors import ConfigError, UsageError
+from cartctl.errors import ConfigError
 from tests.web import Asked, Reply, serve
 
 Write = Callable[[str], Path]
@@ -29,9 +29,7 @@ def write(tmp_path: Path) -> Write:
     return make
 
 
-def run(
-    path: Path, answer: Callable[[Asked], Reply], *, critical_only: bool = False, only: str = "own"
-) -> Checks:
+def run(path: Path, answer: Callable[[Asked], Reply], *, critical_only: bool = False) -> Checks:
     """The suite's results against a service."""
     with serve(answer) as web:
         http = Http(web.url, token="t0ken")
@@ -39,7 +37,7 @@ def run(
             "smoke",
             Targets(http, http.without_token(), None, None),
             suites=[path],
-            only=only,
+            built_in=False,
             critical_only=critical_only,
         )
         return smoke.judge(Pulse())
@@ -205,10 +203,3 @@ def test_only_critical_requests_are_asked_for_with_critical_only(write: Write) -
 def test_a_page_without_a_dashboard_is_unknown(write: Write) -> None:
     """What cannot be asked is not passed over."""
     assert one(write(REQUEST + 'base = "dashboard"\n'), lambda _: Reply()).verdict is Verdict.UNKNOWN
-
-
-def test_an_unknown_suite_is_a_usage_error(write: Write) -> None:
-    """The known ones are named."""
-    with pytest.raises(UsageError, match="Unknown suite 'other'") as caught:
-        run(write(REQUEST), lambda _: Reply(), only="other")
-    assert "own" in caught.value.hint

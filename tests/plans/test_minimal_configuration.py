@@ -1,10 +1,7 @@
 """Configurations as small as the job: a database alone, an API alone, and what a command says that requires more."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,30 +10,8 @@ import pytest
 
 from cartctl.adapters.postgres import Postgres
 from tests.database.test_migrate import run_sql
+from tests.shell import Shell
 from tests.web import Reply, serve
-
-Run = subprocess.CompletedProcess[str]
-
-
-class Shell:
-    """A directory with a configuration file, and the program in it."""
-
-    def __init__(self, directory: Path, configuration: str = "") -> None:
-        self.directory = directory
-        if configuration:
-            (directory / "cartctl.toml").write_text(configuration, encoding="utf-8")
-
-    def __call__(self, *args: str, **variables: str) -> Run:
-        """Run one command line."""
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("CARTCTL_")}
-        return subprocess.run(
-            [sys.executable, "-m", "cartctl", *args],
-            cwd=self.directory,
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**clean, "CARTCTL_STATE_DIR": str(self.directory / "state"), **variables},
-        )
 
 
 def database_only(directory: Path, database: Postgres) -> Shell:
@@ -148,6 +123,12 @@ def test_an_api_is_enough_for_a_ci_job(tmp_path: Path) -> None:
         assert shell("config", "check", CARTCTL_PROTECTED="true").returncode == 0
         assert shell("config", "show").returncode == 0
         assert "/health" in shell("health").stdout
+
+
+def test_without_a_file_the_ways_to_begin_are_named(tmp_path: Path) -> None:
+    """In an empty directory every command names what writes a file."""
+    done = Shell(tmp_path)("migrate", "status")
+    assert (done.returncode, "cartctl config init --for" in done.stderr) == (2, True)
 
 
 def test_an_odd_name_is_quoted_in_the_lines(tmp_path: Path) -> None:

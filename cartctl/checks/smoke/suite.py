@@ -10,15 +10,13 @@ from cartctl.checks.probes.endpoints import Endpoints
 from cartctl.checks.probes.health import Health
 from cartctl.checks.probes.pages import Pages
 from cartctl.checks.probes.probe import ask, critical_path, failed, passed
-from cartctl.checks.smoke.suite_file import load_suite
+from cartctl.checks.smoke.selection import load_suites
 from cartctl.checks.smoke.targets import Targets
 from cartctl.checks.smoke.user_suite import UserSuite
 from cartctl.engine.model import Check, CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
-from cartctl.errors import UsageError
 from cartctl.monitoring.probes import CRITICAL_PATHS
 
-BUILT_IN = "built-in"
 DEADLINE = 300.0  # seconds of a whole run
 CLOSED = ("/api/admin/carts", "/api/admin/carts/stats", "/api/admin/ecommerce-analytics/overview")
 UNAUTHORIZED = 401
@@ -27,8 +25,8 @@ UNAUTHORIZED = 401
 class Smoke(Check):
     """Everything a shopper and an admin must be able to do; a run without any test fails.
 
-    Without a database among the `targets`, the endpoints' values are not compared. `only` names the one suite to run (`built-in`, or a file's own name); `critical_only` skips the tests that are not critical.
-    `deadline` is the longest time of the whole run in seconds; what has not run by then is unknown.
+    Without a database among the `targets`, the endpoints' values are not compared. `suites` are files, run beside the built-in suite
+    unless `built_in` is false; `critical_only` skips the tests that are not critical. `deadline` is the longest time of the whole run in seconds; what has not run by then is unknown.
     """
 
     def __init__(
@@ -37,7 +35,7 @@ class Smoke(Check):
         targets: Targets,
         *,
         suites: Sequence[Path] = (),
-        only: str | None = None,
+        built_in: bool = True,
         critical_only: bool = False,
         deadline: float = DEADLINE,
     ) -> None:
@@ -45,23 +43,19 @@ class Smoke(Check):
         self._deadline = deadline
         self._targets = targets
         self._suites = tuple(suites)
-        self._only = only
+        self._has_built_in = built_in
         self._critical_only = critical_only
 
     def judge(self, pulse: Pulse) -> Checks:
-        """One result per test, named `suite: test`. Raises ConfigError for a bad file, UsageError for an unknown suite."""
-        own = [(load_suite(path), path) for path in self._suites]
-        names = [BUILT_IN, *(suite.name for suite, _ in own)]
-        if self._only is not None and self._only not in names:
-            raise UsageError(f"Unknown suite {self._only!r}.", hint=f"Known suites: {', '.join(names)}.")
+        """One result per test, named `suite: test`. Raises ConfigError for a bad file."""
+        own = load_suites(self._suites)
         deadline = pulse.now() + self._deadline
         targets = self._targets.ending_at(deadline)
         suites = [
             (suite.name, UserSuite(suite, path, targets, pulse))
-            for suite, path in own
-            if self._only in {None, suite.name}
+            for suite, path in zip(own, self._suites, strict=True)
         ]
-        results = self._built_in(targets, pulse) if self._only in {None, BUILT_IN} else []
+        results = self._built_in(targets, pulse) if self._has_built_in else []
         for name, suite in suites:
             results += _under(name, suite.run(critical_only=self._critical_only, deadline=deadline))
         return Checks.of(results or [_nothing()])

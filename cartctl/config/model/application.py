@@ -117,6 +117,9 @@ class Http(Section):
     suites: tuple[LocalPath, ...] = Field(
         default=(), description="TOML files with your own smoke tests.", examples=[["smoke/checkout.toml"]]
     )
+    built_in: bool = Field(
+        default=True, description="Also run the built-in cart suite; false where the API serves no carts."
+    )
     timeout: Duration = Field(default=timedelta(seconds=10), description="Time limit of one request.")
     smoke_deadline: Duration = Field(
         default=timedelta(minutes=5), description="Time limit of a whole run of the smoke tests."

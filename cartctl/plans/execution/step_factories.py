@@ -261,7 +261,13 @@ def smoke(ports: Ports) -> Step:
     """The full suite."""
     targets = Targets(ports.api, ports.shopper, ports.dashboard, ports.database)
     http = ports.env.http
-    return Smoke("smoke", targets, suites=http.suites, deadline=http.smoke_deadline.total_seconds())
+    return Smoke(
+        "smoke",
+        targets,
+        suites=http.suites,
+        built_in=http.built_in,
+        deadline=http.smoke_deadline.total_seconds(),
+    )
 
 
 def drop_plan(ports: Ports, results: Mapping[str, Any], *, keep_dependents: bool) -> DropPlan:
