@@ -1,12 +1,14 @@
 """`cartctl smoke` and `cartctl health`: tests of the running application, for CI."""
 
+import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cartctl.commands.options import Options
+from cartctl.commands.options import Options, Output
 from cartctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +37,10 @@ def smoke(
     junit: Annotated[
         Path | None,
         typer.Option(
-            "--junit", metavar="FILE", help="Also write a JUnit report to this file.", dir_okay=False
+            "--junit",
+            metavar="FILE",
+            help="Also write a JUnit report to this file; an earlier one is removed first.",
+            dir_okay=False,
         ),
     ] = None,
     critical_only: Annotated[
@@ -44,7 +49,8 @@ def smoke(
 ) -> None:
     """Run the smoke tests.
 
-    Changes nothing. Exit code 7 when a test fails, 6 when one could not be evaluated.
+    Changes nothing. Exit code 7 when a test fails, 6 when one could not be evaluated. In GitHub Actions, also writes annotations and a
+    job summary.
 
     Examples:
         cartctl smoke --env production
@@ -57,6 +63,10 @@ def smoke(
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
+    if junit is not None:
+        from cartctl.render.junit import clear_report
+
+        clear_report(junit)
     env = _environment_at(url, options, suite or ()) if url is not None else options.environment("http")
     selection = select(suite or (), env.http.suites, built_in=env.http.built_in)
     with Ports(env) as ports:
@@ -72,12 +82,7 @@ def smoke(
             deadline=env.http.smoke_deadline.total_seconds(),
         )
         checks = _run_check(check)
-    if junit is not None:
-        from cartctl.render.junit import write_junit
-
-        write_junit(checks, junit, name="smoke")
-    options.show(checks)
-    raise typer.Exit(checks.verdict.exit_code)
+    _report("smoke", checks, options, junit)
 
 
 def health(ctx: typer.Context) -> None:
@@ -95,8 +100,7 @@ def health(ctx: typer.Context) -> None:
     options: Options = ctx.obj
     with Ports(options.environment("http")) as ports:
         checks = _run_check(Health("health", ports.api, attempts=1))
-    options.show(checks)
-    raise typer.Exit(checks.verdict.exit_code)
+    _report("health", checks, options)
 
 
 def _environment_at(url: str, options: Options, suites: Sequence[str]) -> "Environment":
@@ -115,6 +119,28 @@ def _environment_at(url: str, options: Options, suites: Sequence[str]) -> "Envir
             hint="Use --suite FILE, or --suite built-in for the tests of a cart; --env takes both from the configuration.",
         )
     return load_address(url)
+
+
+def _report(title: str, checks: "Checks", options: Options, junit: Path | None = None) -> None:
+    """Show the results, also to the CI service that runs this, and end with the verdict's exit code."""
+    from cartctl.render import github
+
+    active = github.is_active()
+    shielded = active and options.output is Output.TEXT
+    with github.no_commands(sys.stdout) if shielded else nullcontext():
+        options.show(checks)
+    if junit is not None:
+        from cartctl.render.junit import write_junit
+
+        write_junit(checks, junit, name=title)
+    if active:
+        for line in github.annotations(checks, title):
+            typer.echo(line, err=True)
+        try:
+            github.write_summary(checks, title)
+        except OSError as error:
+            options.say(f"warning: cannot write the job summary: {error.strerror}")
+    raise typer.Exit(checks.verdict.exit_code)
 
 
 def _run_check(check: "Check") -> "Checks":

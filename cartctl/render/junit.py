@@ -1,6 +1,13 @@
-"""Checks as a JUnit report for CI: a test case each; fail is a failure, unknown an error, warn a pass that says so."""
+"""Checks as a JUnit report for CI: one test case each; fail is a failure, unknown an error, warn a pass with a note.
 
+GitLab shows the text of a failure and keeps one of two test cases with the same name; both are provided for here.
+"""
+
+import os
 import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from itertools import chain, count
 from pathlib import Path
 
 from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
@@ -14,41 +21,96 @@ _UNPRINTABLE = re.compile(
 )  # what XML 1.0 cannot hold
 
 
+def clear_report(path: Path) -> None:
+    """Remove an earlier report and create its directory, so that no report survives a run that crashes.
+
+    Raises UsageError when the report could not be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not _is_device(path):
+            path.unlink(missing_ok=True)
+            path.touch()
+            path.unlink()
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
 def write_junit(checks: Checks, path: Path, *, name: str) -> None:
-    """Write the report to `path`. Nothing looked at is one error, so that no CI reads it as success.
+    """Write the report to `path`, all at once. No result is one error, so that no CI reads it as success.
 
     Raises UsageError when the file cannot be written.
     """
+    results = checks.checks or (CheckResult("nothing", Verdict.UNKNOWN, "nothing could be checked"),)
     suite = TestSuite(name)
-    for check in checks.checks:
-        suite.add_testcase(_case(check, name))
-    if not checks.checks:
-        suite.add_testcase(_case(CheckResult("nothing", Verdict.UNKNOWN, "nothing could be checked"), name))
+    for unique, check in _named_apart(results):
+        suite.add_testcase(_case(check, unique, name))
     report = JUnitXml("cartctl")
     report.add_testsuite(suite)
     report.update_statistics()  # type: ignore[no-untyped-call]
+    part = path if _is_device(path) else path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        report.write(str(path), pretty=True)
+        report.write(str(part), pretty=True)
+        part.replace(path)
     except OSError as error:
-        raise UsageError(
-            f"Cannot write the report {path}: {error.strerror}.",
-            hint="Set --junit to a file in an existing directory.",
-        ) from error
+        if part != path:
+            with suppress(OSError):
+                part.unlink()
+        raise _unwritable(path, error) from error
 
 
-def _case(check: CheckResult, name: str) -> TestCase:
-    group, colon, rest = check.name.partition(": ")
-    case = TestCase(_clean(rest or group), f"{name}.{_clean(group)}" if colon else name, check.seconds)
-    observed = _clean(f"{check.observed}")
+def _is_device(path: Path) -> bool:
+    """Whether the report goes to a stream such as /dev/stdout, which is neither removed nor replaced."""
+    return path.is_relative_to("/dev") or (path.exists() and not path.is_file())
+
+
+def _unwritable(path: Path, error: OSError) -> UsageError:
+    return UsageError(
+        f"Cannot write the report {path}: {error.strerror}.",
+        hint="Set --junit to a file that can be written.",
+    )
+
+
+def _named_apart(checks: Iterable[CheckResult]) -> Iterator[tuple[str, CheckResult]]:
+    """Each result with a name that no other has: a repeated one is numbered."""
+    used: set[str] = set()
+    for check in checks:
+        plain = _clean(check.name)
+        numbered = (f"{plain} ({number})" for number in count(2))
+        name = next(name for name in chain((plain,), numbered) if name not in used)
+        used.add(name)
+        yield name, check
+
+
+def _case(check: CheckResult, unique: str, name: str) -> TestCase:
+    group, colon, _ = check.name.partition(": ")
+    case = TestCase(unique, f"{name}.{_clean(group)}" if colon else name, check.seconds)
+    observed, text = _clean(f"{check.observed}"), "\n".join(_lines(check))
     if check.verdict is Verdict.FAIL:
-        result: Failure = Failure(observed, "fail")
-        result.text = _clean(f"expected {check.expected}\n{check.hint}".strip())
-        case.result = [result]
+        case.result = [_result(Failure(observed, "fail"), text)]
     elif check.verdict is Verdict.UNKNOWN:
-        case.result = [Error(observed, "unknown")]
+        case.result = [_result(Error(observed, "unknown"), f"could not be determined\n{text}")]
     else:
-        case.system_out = observed if check.verdict is Verdict.PASS else f"{check.verdict}: {observed}"
+        passed = check.verdict is Verdict.PASS and not check.attempts
+        case.system_out = observed if passed else f"{check.verdict}\n{text}"
     return case
+
+
+def _result(result: Failure | Error, text: str) -> Failure | Error:
+    result.text = text
+    return result
+
+
+def _lines(check: CheckResult) -> Iterator[str]:
+    """The result as lines: observed, expected, hint and attempts, as far as there are any."""
+    yield _clean(f"observed: {check.observed}")
+    if check.expected is not None:
+        yield _clean(f"expected: {check.expected}")
+    if check.hint:
+        yield _clean(f"hint: {check.hint}")
+    for number, attempt in enumerate(check.attempts, 1):
+        seconds = f" after {attempt['seconds']} s" if "seconds" in attempt else ""
+        yield _clean(f"attempt {number}: {attempt.get('verdict')}{seconds}: {attempt.get('observed')}")
 
 
 def _clean(text: str) -> str:

@@ -2,21 +2,17 @@
 
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from junitparser import JUnitXml
 
 from cartctl.adapters.http.client import Http
 from cartctl.checks.probes.health import Health, OldHealth
 from cartctl.checks.probes.pages import PAGES, Pages
 from cartctl.checks.smoke.suite import Smoke
 from cartctl.checks.smoke.targets import Targets
-from cartctl.engine.model import Check, CheckResult, Checks, Verdict
+from cartctl.engine.model import Check, CheckResult, Verdict
 from cartctl.engine.pulse import Pulse
-from cartctl.errors import UsageError
-from cartctl.render.junit import write_junit
 from tests.web import Asked, Reply, Web, serve
 
 TOKEN = "t0ken"
@@ -216,33 +212,3 @@ def test_pages_are_asked_with_the_token(web: Web) -> None:
     """The dashboard knows whose pages are meant."""
     Pages("pages", Http(web.url, token=TOKEN)).judge(Pulse())
     assert {asked.headers["authorization"] for asked in web.asked} == {f"Bearer {TOKEN}"}
-
-
-def test_junit_tells_each_verdict(tmp_path: Path) -> None:
-    """A case each: fail a failure, unknown an error, warn a pass; what XML cannot hold is escaped."""
-    checks = Checks(
-        (
-            CheckResult("critical: auth", Verdict.PASS, "ok", seconds=0.5),
-            CheckResult("pages: /carts", Verdict.FAIL, "HTTP <500> & \x00\x1b[31m", "HTTP 200", "hint"),
-            CheckResult("endpoints: x", Verdict.UNKNOWN, "no answer"),
-            CheckResult("own: y", Verdict.WARN, "late"),
-        )
-    )
-    write_junit(checks, tmp_path / "j.xml", name="smoke")
-    report = JUnitXml.fromfile(str(tmp_path / "j.xml"))
-    assert (report.tests, report.failures, report.errors, report.skipped) == (4, 1, 1, 0)
-    assert r"HTTP <500> & \x00\x1b[31m" in (tmp_path / "j.xml").read_text().replace("&lt;", "<").replace(
-        "&gt;", ">"
-    ).replace("&amp;", "&")
-
-
-def test_junit_of_nothing_is_an_error(tmp_path: Path) -> None:
-    """An empty run does not look green."""
-    write_junit(Checks(), tmp_path / "j.xml", name="smoke")
-    assert JUnitXml.fromfile(str(tmp_path / "j.xml")).errors == 1
-
-
-def test_junit_into_nowhere_is_a_usage_error(tmp_path: Path) -> None:
-    """A folder that does not exist is one sentence."""
-    with pytest.raises(UsageError, match="Cannot write the report"):
-        write_junit(Checks(), tmp_path / "none" / "j.xml", name="smoke")
