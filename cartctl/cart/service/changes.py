@@ -1,11 +1,14 @@
 """A change of a cart: lock it, change it, price it anew and write what changed, in one transaction."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, text, update
+from sqlalchemy import bindparam, delete, text, update
+from sqlalchemy.dialects.postgresql import JSONB
 
 from cartctl.cart.errors import VersionConflict
 from cartctl.cart.lifecycle import states
@@ -22,19 +25,29 @@ from cartctl.cart.pricing.pricing_result import PricingResult
 from cartctl.cart.pricing.promotions.gifts import line_id
 from cartctl.cart.service.scope import Scope
 from cartctl.cart.store.checkout.metadata import with_entries
-from cartctl.cart.store.checkout.sold_lines import gift_columns
+from cartctl.cart.store.checkout.shown_discounts import changed_discounts
+from cartctl.cart.store.checkout.sold_lines import gift_line
 from cartctl.cart.store.checkout.stored_cart import StoredCart, load_stored
 from cartctl.cart.store.driver_errors import refuse_unstorable
-from cartctl.cart.store.tables import CartItemRow, CartPromotionRow, CartRow
+from cartctl.cart.store.round_trips import Call, Statement, run
+from cartctl.cart.store.tables import CartItemRow, CartRow
 
-_REPRICE = text(
-    """
+_REPRICE = Statement(
+    text(
+        """
     UPDATE cart_items AS line SET "discountAmount" = priced.discount, "lineTotal" = priced.net, "updatedAt" = :now
     FROM unnest(CAST(:ids AS text[]), CAST(:discounts AS numeric[]), CAST(:nets AS numeric[])) AS priced (id, discount, net)
     WHERE line."cartId" = :cart AND line.id = priced.id
       AND (line."discountAmount", line."lineTotal") IS DISTINCT FROM (priced.discount, priced.net)
     """
+    )
 )
+_REMOVE_GIFTS = Statement(
+    delete(CartItemRow).where(
+        CartItemRow.cart_id == bindparam("cart"), CartItemRow.gift_promotion_id.is_not(None)
+    )
+)
+_JSON = ("discountCodes",)  # columns that hold it
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +80,13 @@ class CartView:
         return self.quote.agreed
 
 
-def lock(scope: Scope, cart_id: str, version: int | None = None) -> StoredCart:
-    """A cart to be changed. Raises NotFound, CartNotActive, PaymentInFlight; VersionConflict for another version."""
+def lock(scope: Scope, cart_id: str, version: int | None = None, *, also: Sequence[Call] = ()) -> StoredCart:
+    """A cart to be changed, and what is read with it.
+
+    Raises NotFound, CartNotActive, PaymentInFlight; VersionConflict for another version.
+    """
     refuse_unstorable(cartId=cart_id)
-    stored = load_stored(scope.connection, scope.company_id, cart_id)
+    stored = load_stored(scope.connection, scope.company_id, cart_id, also=also)
     states.refuse_ended(stored.cart)
     refuse_while_paying(stored.payment, scope.now, cart_id)
     current = stored.row["version"]
@@ -85,12 +101,13 @@ def finish(
     scope: Scope,
     stored: StoredCart,
     *,
+    writes: Sequence[Call] = (),
     columns: dict[str, Any] | None = None,
     entries: dict[str, Any] | None = None,
     removed: Sequence[str] = (),
     touched: bool = True,
 ) -> CartView:
-    """Price a changed cart and write every amount.
+    """Price a changed cart and write every amount, after `writes`, in one round trip.
 
     `stored` has its lines and promotions as changed; `columns` of the cart and `entries` of its metadata are written as
     well. With `touched` it is a shopper's change, which keeps the cart alive.
@@ -102,26 +119,27 @@ def finish(
     priced = price(request)
     quote = accepted_quote(request, priced)
     cart = states.touch(stored.cart, scope.now, scope.lifetime) if touched else stored.cart
-    _write_lines(scope.connection, stored, quote, scope.now)
-    _write_discounts(scope.connection, stored, quote)
-    written: dict[Any, Any] = {
-        CartRow.subtotal: quote.subtotal,
-        CartRow.discount_total: quote.discount_total,
-        CartRow.tax_total: quote.tax_total,
-        CartRow.shipping_total: quote.shipping_total,
-        CartRow.grand_total: quote.grand_total,
-        CartRow.item_count: quote.item_count,
-        CartRow.status: cart.status,
-        CartRow.last_activity_at: cart.last_activity_at,
-        CartRow.expires_at: cart.expires_at,
-        CartRow.recovery_email_sent: cart.recovery_email_sent,
-        CartRow.version: CartRow.version + 1,
-        CartRow.updated_at: scope.now,
-        **{CartRow.__table__.c[name]: value for name, value in (columns or {}).items()},
+    written = {
+        "subtotal": quote.subtotal,
+        "discountTotal": quote.discount_total,
+        "taxTotal": quote.tax_total,
+        "shippingTotal": quote.shipping_total,
+        "grandTotal": quote.grand_total,
+        "itemCount": quote.item_count,
+        "status": cart.status.value,
+        "lastActivityAt": cart.last_activity_at,
+        "expiresAt": cart.expires_at,
+        "recoveryEmailSent": cart.recovery_email_sent,
+        "updatedAt": scope.now,
+        **(columns or {}),
     }
-    if entries or removed:
-        written[CartRow.metadata_] = with_entries(entries or {}, *removed)
-    scope.connection.execute(update(CartRow).where(CartRow.id == cart.id).values(written))
+    run(
+        scope.connection,
+        *writes,
+        *_lines(stored, quote, scope.now),
+        *changed_discounts(stored, quote),
+        _cart(cart.id, written, entries or {}, tuple(removed)),
+    )
     return view(replace(stored, cart=cart), priced, quote, row["version"] + 1)
 
 
@@ -139,23 +157,43 @@ def _changed(metadata: Any, entries: dict[str, Any], removed: Sequence[str]) -> 
     return {**{key: value for key, value in known.items() if key not in removed}, **entries}
 
 
-def _write_lines(connection: Connection, stored: StoredCart, quote: AcceptedQuote, now: datetime) -> None:
+def _lines(stored: StoredCart, quote: AcceptedQuote, now: datetime) -> list[Call]:
     own = [line for line in quote.lines if not line.gift]
+    calls = []
     if own:
         amounts = {
             "ids": [line.id for line in own],
             "discounts": [line.discount for line in own],
             "nets": [line.net for line in own],
         }
-        connection.execute(_REPRICE, {"cart": stored.cart.id, "now": now, **amounts})
+        calls.append(_REPRICE(cart=stored.cart.id, now=now, **amounts))
     gifts = [line for line in quote.lines if line.gift]
     if [_gift_key(line) for line in gifts] != [_item_key(i) for i in stored.items if i.gift_promotion_id]:
-        mine = CartItemRow.cart_id == stored.cart.id
-        connection.execute(delete(CartItemRow).where(mine, CartItemRow.gift_promotion_id.is_not(None)))
-        for line in gifts:
-            connection.execute(
-                insert(CartItemRow).values(**gift_columns(stored.cart.id, line), updated_at=now)
-            )
+        calls.append(_REMOVE_GIFTS(cart=stored.cart.id))
+        calls += [gift_line(stored.cart.id, line, now) for line in gifts]
+    return calls
+
+
+def _cart(
+    cart_id: str, written: Mapping[str, Any], entries: dict[str, Any], removed: tuple[str, ...]
+) -> Call:
+    values = {f"new_{name}": json.dumps(value) if name in _JSON else value for name, value in written.items()}
+    if not entries and not removed:
+        return _update(tuple(written), None)(cart=cart_id, **values)
+    return _update(tuple(written), removed)(cart=cart_id, entries=json.dumps(entries), **values)
+
+
+@lru_cache(maxsize=64)
+def _update(columns: tuple[str, ...], removed: tuple[str, ...] | None) -> Statement:
+    """The statement that writes some columns of a cart, and the entries of its metadata unless `removed` is None."""
+    table = CartRow.__table__
+    values: dict[Any, Any] = {
+        table.c[name]: bindparam(f"new_{name}", type_=table.c[name].type) for name in columns
+    }
+    if removed is not None:
+        values[table.c.metadata] = with_entries(bindparam("entries", type_=JSONB), *removed)
+    values[table.c.version] = table.c.version + 1
+    return Statement(update(CartRow).where(CartRow.id == bindparam("cart")).values(values))
 
 
 def _gift_key(line: AcceptedLine) -> tuple[str, str, int]:
@@ -164,12 +202,3 @@ def _gift_key(line: AcceptedLine) -> tuple[str, str, int]:
 
 def _item_key(item: Item) -> tuple[str, str, int]:
     return (item.gift_promotion_id or "", item.product_id, item.quantity)
-
-
-def _write_discounts(connection: Connection, stored: StoredCart, quote: AcceptedQuote) -> None:
-    """What each code gives now: what was shown is what conversion compares with."""
-    mine = CartPromotionRow.cart_id == stored.cart.id
-    for given in quote.discounts:
-        if given.amount != stored.shown.get(given.promotion_id):
-            change = update(CartPromotionRow).where(mine, CartPromotionRow.promotion_id == given.promotion_id)
-            connection.execute(change.values(discount_amount=given.amount))

@@ -7,21 +7,49 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import delete, insert, update
+from sqlalchemy import bindparam, delete, insert, update
 
 from cartctl.cart.errors import InputError, KeyReused, NotFound, OutOfRange
 from cartctl.cart.lifecycle.cart import Item, refuse_change
 from cartctl.cart.lifecycle.merge import line_key
 from cartctl.cart.pricing.money import LARGEST, MOST_UNITS, currency, refuse_too_many
 from cartctl.cart.service.changes import CartView, finish, lock
-from cartctl.cart.service.scope import Scope, new_id, storable_json
+from cartctl.cart.service.scope import Scope, new_id, refuse_missing, storable_json
 from cartctl.cart.store.checkout.stored_cart import StoredCart
 from cartctl.cart.store.driver_errors import refuse_unstorable
 from cartctl.cart.store.json_columns import snapshot
+from cartctl.cart.store.round_trips import Call, Statement
 from cartctl.cart.store.tables import CartItemRow
 
 KEYS = 50  # idempotency keys that a cart remembers, the latest
 LONGEST_KEY = 200  # characters
+
+_TABLE = CartItemRow.__table__
+_INSERT = Statement(
+    insert(CartItemRow).values(
+        {
+            _TABLE.c[name]: bindparam(name)
+            for name in (
+                *("id", "cartId", "productId", "variantId", "productSnapshot", "quantity", "unitPrice"),
+                *(
+                    "originalPrice",
+                    "lineTotal",
+                    "customFields",
+                    "giftMessage",
+                    "isGift",
+                    "addedAt",
+                    "updatedAt",
+                ),
+            )
+        }
+    )
+)
+_CHANGE = Statement(
+    update(CartItemRow)
+    .where(CartItemRow.id == bindparam("line"))
+    .values(quantity=bindparam("units"), unit_price=bindparam("price"), updated_at=bindparam("now"))
+)
+_DELETE = Statement(delete(CartItemRow).where(CartItemRow.id == bindparam("id")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +74,7 @@ class NewLine:
 def add_line(scope: Scope, cart_id: str, new: NewLine, key: str | None, version: int | None) -> CartView:
     """Add a line, or its units to the line that is there. With a key that was used before nothing is added again."""
     refuse_invalid(new)
-    stored = lock(scope, cart_id, version)
+    stored = lock(scope, cart_id, version, also=(scope.own("products", new.product_id),))
     _refuse_price(stored, new)
     used = _keys(stored)
     digest = fingerprint(new)
@@ -56,25 +84,24 @@ def add_line(scope: Scope, cart_id: str, new: NewLine, key: str | None, version:
                 f"The key {key!a} was used for another line.", hint="Use a new key for each request."
             )
         return finish(scope, stored, touched=False)
-    scope.refuse_foreign("products", new.product_id)
-    changed = with_line(scope, stored, new)
+    refuse_missing("products", new.product_id, stored.also[0])
+    changed, write = with_line(scope, stored, new)
     remembered = {**used, key: digest} if key is not None else used
     entries = {"requests": [[*pair] for pair in remembered.items()][-KEYS:]} if key is not None else None
-    return finish(scope, changed, entries=entries)
+    return finish(scope, changed, writes=(write,), entries=entries)
 
 
-def with_line(scope: Scope, stored: StoredCart, new: NewLine) -> StoredCart:
-    """The cart with a line more, or more units of one; written, not priced."""
+def with_line(scope: Scope, stored: StoredCart, new: NewLine) -> tuple[StoredCart, Call]:
+    """The cart with a line more, or more units of one, and the statement that writes it."""
     item = _item(scope, new)
     for there in stored.items:
         if there.gift_promotion_id is None and line_key(there) == line_key(item):
             units = there.quantity + new.quantity
             refuse_too_many(units)
             changed = replace(there, quantity=units, unit_price=new.unit_price)
-            _update(scope, changed, unit_price=new.unit_price)
-            return replace(stored, items=tuple(changed if each is there else each for each in stored.items))
-    scope.connection.execute(insert(CartItemRow).values(**_columns(scope, stored, item, new)))
-    return replace(stored, items=(*stored.items, item))
+            items = tuple(changed if each is there else each for each in stored.items)
+            return replace(stored, items=items), _update(scope, changed)
+    return replace(stored, items=(*stored.items, item)), _INSERT(**_columns(scope, stored, item, new))
 
 
 def change_quantity(scope: Scope, cart_id: str, line_id: str, quantity: int, version: int | None) -> CartView:
@@ -85,21 +112,22 @@ def change_quantity(scope: Scope, cart_id: str, line_id: str, quantity: int, ver
     stored = lock(scope, cart_id, version)
     item = line_of(stored, line_id)
     changed = replace(item, quantity=quantity)
-    _update(scope, changed)
     items = tuple(changed if each is item else each for each in stored.items)
-    return finish(scope, replace(stored, items=items))
+    return finish(scope, replace(stored, items=items), writes=(_update(scope, changed),))
 
 
 def remove_line(scope: Scope, cart_id: str, line_id: str, version: int | None) -> CartView:
     """Remove a line."""
     stored = lock(scope, cart_id, version)
-    return finish(scope, without_line(scope, stored, line_of(stored, line_id)))
+    changed, write = without_line(stored, line_of(stored, line_id))
+    return finish(scope, changed, writes=(write,))
 
 
-def without_line(scope: Scope, stored: StoredCart, item: Item) -> StoredCart:
-    """The cart without a line; written, not priced."""
-    scope.connection.execute(delete(CartItemRow).where(CartItemRow.id == item.id))
-    return replace(stored, items=tuple(each for each in stored.items if each is not item))
+def without_line(stored: StoredCart, item: Item) -> tuple[StoredCart, Call]:
+    """The cart without a line, and the statement that removes it."""
+    return replace(stored, items=tuple(each for each in stored.items if each is not item)), _DELETE(
+        id=item.id
+    )
 
 
 def line_of(stored: StoredCart, line_id: str) -> Item:
@@ -184,22 +212,21 @@ def _item(scope: Scope, new: NewLine) -> Item:
 def _columns(scope: Scope, stored: StoredCart, item: Item, new: NewLine) -> dict[str, Any]:
     return {
         "id": item.id,
-        "cart_id": stored.cart.id,
-        "product_id": item.product_id,
-        "variant_id": item.variant_id,
-        "product_snapshot": dict(new.snapshot),
+        "cartId": stored.cart.id,
+        "productId": item.product_id,
+        "variantId": item.variant_id,
+        "productSnapshot": json.dumps(dict(new.snapshot)),
         "quantity": item.quantity,
-        "unit_price": item.unit_price,
-        "original_price": item.unit_price if new.original_price is None else new.original_price,
-        "line_total": Decimal(0),
-        "custom_fields": item.custom_fields,
-        "gift_message": item.gift_message,
-        "is_gift": item.is_gift,
-        "added_at": scope.now,
-        "updated_at": scope.now,
+        "unitPrice": item.unit_price,
+        "originalPrice": item.unit_price if new.original_price is None else new.original_price,
+        "lineTotal": Decimal(0),
+        "customFields": json.dumps(item.custom_fields),
+        "giftMessage": item.gift_message,
+        "isGift": item.is_gift,
+        "addedAt": scope.now,
+        "updatedAt": scope.now,
     }
 
 
-def _update(scope: Scope, item: Item, **more: Any) -> None:
-    change = update(CartItemRow).where(CartItemRow.id == item.id)
-    scope.connection.execute(change.values(quantity=item.quantity, updated_at=scope.now, **more))
+def _update(scope: Scope, item: Item) -> Call:
+    return _CHANGE(line=item.id, units=item.quantity, price=item.unit_price, now=scope.now)

@@ -17,7 +17,8 @@ def save_for_later(scope: Scope, cart_id: str, line_id: str, version: int | None
     item = line_of(stored, line_id)
     new = SavedItem(item.product_id, item.variant_id, item.quantity, item.unit_price)
     write_saved(scope, cart_id, save(saved_items(scope, cart_id), new))
-    return finish(scope, without_line(scope, stored, item))
+    changed, write = without_line(stored, item)
+    return finish(scope, changed, writes=(write,))
 
 
 def move_to_cart(scope: Scope, cart_id: str, line: NewLine, version: int | None) -> CartView:
@@ -36,7 +37,8 @@ def move_to_cart(scope: Scope, cart_id: str, line: NewLine, version: int | None)
     saved = NewLine(
         line.product_id, line.unit_price, sum(quantities), line.variant_id, line.snapshot, line.original_price
     )
-    return finish(scope, with_line(scope, stored, saved))
+    changed, write = with_line(scope, stored, saved)
+    return finish(scope, changed, writes=(write,))
 
 
 def saved_items(scope: Scope, cart_id: str) -> tuple[SavedItem, ...]:

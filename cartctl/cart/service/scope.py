@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, column, select, table
+from sqlalchemy import Connection, Engine, Text, bindparam, column, select, table
 
 from cartctl.cart.errors import CartError, InputError, NotFound, OutOfRange, SchemaUnsupported, TryAgain
 from cartctl.cart.store.driver_errors import refuse_unstorable
 from cartctl.cart.store.loading import PricingTerms
+from cartctl.cart.store.round_trips import Call, Rows, Statement, run
 from cartctl.cart.store.sql_engine import naive
 
 ATTEMPTS = 3  # of a transaction that others were in the way of
@@ -36,13 +38,13 @@ class Scope:
 
     def refuse_foreign(self, name: str, thing_id: str | None) -> None:
         """Raises NotFound for a customer, product or site that is not this company's; `name` is its table's, plural."""
-        if thing_id is None:
-            return
+        if thing_id is not None:
+            refuse_missing(name, thing_id, run(self.connection, self.own(name, thing_id))[0])
+
+    def own(self, name: str, thing_id: str) -> Call:
+        """The statement that reads a row of the platform's, of this company; its rows are for `refuse_missing`."""
         refuse_unstorable(**{f"{name.removesuffix('s')}Id": thing_id})
-        platform = table(name, column("id"), column("companyId"))
-        own = select(platform.c.id).where(platform.c.id == thing_id, platform.c.companyId == self.company_id)
-        if self.connection.scalar(own) is None:
-            raise NotFound(f"There is no {name.removesuffix('s')} {thing_id}.")
+        return _own(name)(id=thing_id, company=self.company_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,19 @@ class Transactions:
             lifetime=self.lifetime,
             payment_timeout=self.payment_timeout,
         )
+
+
+def refuse_missing(name: str, thing_id: str, rows: Rows) -> None:
+    """Raises NotFound where a statement of `Scope.own` gave no row."""
+    if not rows:
+        raise NotFound(f"There is no {name.removesuffix('s')} {thing_id}.")
+
+
+@lru_cache(maxsize=8)
+def _own(name: str) -> Statement:
+    platform = table(name, column("id", Text), column("companyId", Text))
+    own = platform.c.id == bindparam("id"), platform.c.companyId == bindparam("company")
+    return Statement(select(platform.c.id).where(*own))
 
 
 def utc_now() -> datetime:

@@ -5,6 +5,7 @@ The cart's row, its lines and its codes are locked first, the promotions last an
 of several carts meet at the rows of their promotions alone, for as short a time as possible.
 """
 
+import json
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -32,18 +33,20 @@ from cartctl.cart.pricing.pricing_request import PricingRequest
 from cartctl.cart.store.checkout.cancellation import cancel
 from cartctl.cart.store.checkout.metadata import with_entries
 from cartctl.cart.store.checkout.quote_json import quote_document, sold_quote
-from cartctl.cart.store.checkout.sold_lines import write_sold_lines
+from cartctl.cart.store.checkout.shown_discounts import changed_discounts
+from cartctl.cart.store.checkout.sold_lines import refuse_other_lines, replaceable, sold_lines
 from cartctl.cart.store.checkout.stored_cart import StoredCart, load_stored
-from cartctl.cart.store.checkout.usage_limits import recorded, use_promotions
+from cartctl.cart.store.checkout.usage_limits import recorded, refuse_unusable, uses
 from cartctl.cart.store.driver_errors import order_errors, refuse_unstorable
 from cartctl.cart.store.loading import PricingTerms
+from cartctl.cart.store.round_trips import Call, Statement, run
 from cartctl.cart.store.sql_engine import naive
-from cartctl.cart.store.tables import CartPromotionRow, CartRow
+from cartctl.cart.store.tables import CartRow
 
 __all__ = ["Converted", "cancel", "convert"]
 
 
-_SOLD = (  # built once: building a statement costs as much as running it
+_SOLD = Statement(
     update(CartRow)
     .where(CartRow.id == bindparam("cart"))
     .values(
@@ -99,7 +102,7 @@ def convert(
     """
     refuse_unstorable(companyId=company_id, cartId=cart_id, orderId=order_id)
     moment = naive(now)
-    stored = load_stored(connection, company_id, cart_id)
+    stored = load_stored(connection, company_id, cart_id, also=(replaceable(),))
     cart = stored.cart
     if cart.status is CartStatus.CONVERTED and cart.order_id == order_id:
         return _replayed(connection, stored, order_id)
@@ -112,11 +115,16 @@ def convert(
     states.convert(cart, quote, order_id, moment, payment_in_flight=paying is not None)
     refuse_other_total(agreed, quote, f"Cart {cart_id}")
     used = usages(quote, order_id, cart_id, cart.customer_id)
+    counts = uses(company_id, used, moment)
+    writes = [
+        *sold_lines(cart_id, quote, moment, replacing=stored.also[0][0]["replaceable"]),
+        *changed_discounts(stored, quote),
+        _sold_cart(stored, quote, order_id, moment),
+    ]
     with order_errors(order_id):
-        write_sold_lines(connection, cart_id, quote, moment)
-        _write_discounts(connection, stored, quote)
-        _write_cart(connection, stored, quote, order_id, moment)
-        use_promotions(connection, company_id, used, request, moment)
+        written = run(connection, *writes, *counts)
+    refuse_other_lines(written[0], cart_id, quote)
+    refuse_unusable(connection, company_id, used, written[len(writes) :], request)
     return Converted(cart_id, order_id, quote.grand_total, used, currency=quote.currency, lines=quote.lines)
 
 
@@ -157,31 +165,19 @@ def _replayed(connection: Connection, stored: StoredCart, order_id: str) -> Conv
     )
 
 
-def _write_cart(
-    connection: Connection, stored: StoredCart, quote: AcceptedQuote, order_id: str, now: datetime
-) -> None:
+def _sold_cart(stored: StoredCart, quote: AcceptedQuote, order_id: str, now: datetime) -> Call:
     """The cart as it was sold: status, order and every amount, with the quote itself in its metadata."""
     payment = stored.payment
     sold = {**quote_document(quote), "paymentId": None if payment is None else payment.id}
-    written = {
-        "cart": stored.cart.id,
-        "order": order_id,
-        "moment": now,
-        "sub": quote.subtotal,
-        "discounts": quote.discount_total,
-        "taxes": quote.tax_total,
-        "shipping": quote.shipping_total,
-        "total": quote.grand_total,
-        "count": quote.item_count,
-        "entries": {"sold": sold},
-    }
-    connection.execute(_SOLD, written)
-
-
-def _write_discounts(connection: Connection, stored: StoredCart, quote: AcceptedQuote) -> None:
-    """What each code gave in the end; a code without effect stays, with a discount of 0."""
-    own = CartPromotionRow.cart_id == stored.cart.id
-    for given in quote.discounts:
-        if given.amount != stored.shown.get(given.promotion_id):
-            change = update(CartPromotionRow).where(own, CartPromotionRow.promotion_id == given.promotion_id)
-            connection.execute(change.values(discount_amount=given.amount))
+    return _SOLD(
+        cart=stored.cart.id,
+        order=order_id,
+        moment=now,
+        sub=quote.subtotal,
+        discounts=quote.discount_total,
+        taxes=quote.tax_total,
+        shipping=quote.shipping_total,
+        total=quote.grand_total,
+        count=quote.item_count,
+        entries=json.dumps({"sold": sold}),
+    )

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, select, text
+from sqlalchemy import BindParameter, Connection, bindparam, select
 
 from cartctl.cart.enums import (
     CartStatus,
@@ -31,7 +31,7 @@ from cartctl.cart.store.json_columns import (
     targets,
     unit,
 )
-from cartctl.cart.store.sql_engine import Statement
+from cartctl.cart.store.round_trips import Call, Rows, Statement
 from cartctl.cart.store.tables import (
     CartRow,
     ShippingRuleRow,
@@ -41,9 +41,35 @@ from cartctl.cart.store.tables import (
 from cartctl.cart.store.tables.platform import PRODUCTS
 from cartctl.cart.store.usages import used_by
 
-_RATES = select(TaxRateRow.__table__).where(  # built once: building a statement costs as much as running it
-    TaxRateRow.company_id == bindparam("company"), TaxRateRow.is_active
+_COMPANY: BindParameter[str] = bindparam("company")
+_OFFERS = (
+    Statement(select(TaxRateRow.__table__).where(TaxRateRow.company_id == _COMPANY, TaxRateRow.is_active)),
+    Statement(
+        select(ShippingZoneRow.__table__).where(
+            ShippingZoneRow.company_id == _COMPANY, ShippingZoneRow.is_active
+        )
+    ),
+    Statement(
+        select(ShippingRuleRow.__table__)
+        .join(ShippingZoneRow, ShippingZoneRow.id == ShippingRuleRow.shipping_zone_id)
+        .where(ShippingZoneRow.company_id == _COMPANY, ShippingZoneRow.is_active, ShippingRuleRow.is_active)
+        .order_by(ShippingRuleRow.sort_order, ShippingRuleRow.id)
+    ),
 )
+
+
+class CompanyOffers(NamedTuple):
+    """The rows of a company's active tax rates, shipping zones and their rules."""
+
+    rates: Rows
+    zones: Rows
+    rules: Rows
+
+
+def offers_of(company_id: str) -> tuple[Call, Call, Call]:
+    """The statements that read a company's offers, in the order of `CompanyOffers`."""
+    rates, zones, rules = _OFFERS
+    return rates(company=company_id), zones(company=company_id), rules(company=company_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +103,7 @@ def request_of(
     row: Mapping[str, Any],
     items: tuple[domain.Item, ...],
     promotions: tuple[Promotion, ...],
+    offers: CompanyOffers,
     now: datetime,
     terms: PricingTerms,
 ) -> PricingRequest:
@@ -103,10 +130,8 @@ def request_of(
         ship_to=address_of(row),
         stock={**terms.stock, **_gone(connection, promotions)},
         promotions=promotions,
-        tax_rates=tuple(
-            _tax_rate(found) for found in connection.execute(_RATES, {"company": company}).mappings()
-        ),
-        zones=_zones(connection, company) if shipped else (),
+        tax_rates=tuple(_tax_rate(rate) for rate in offers.rates),
+        zones=_zones(offers) if shipped else (),
         used=used_by(connection, company, customer, limited),
         declined_gifts=declined_gifts(row["metadata"]),
     )
@@ -126,14 +151,6 @@ def _gone(connection: Connection, promotions: Iterable[Promotion]) -> dict[str, 
     )
 
 
-def _active(table: Any, company: str) -> Statement:
-    return select(table.__table__).where(table.company_id == company, table.is_active)
-
-
-def _rows(connection: Connection, asked: Statement) -> list[Mapping[str, Any]]:
-    return [dict(row) for row in connection.execute(asked).mappings()]
-
-
 def address_of(row: Mapping[str, Any]) -> Address | None:
     """Where a cart is shipped to, by its columns. Raises InputError for a part that is too long."""
     country = row["shippingCountry"]
@@ -142,15 +159,12 @@ def address_of(row: Mapping[str, Any]) -> Address | None:
     return Address(country, row["shippingState"], row["shippingCity"], row["shippingPostalCode"])
 
 
-def _zones(connection: Connection, company: str) -> tuple[ShippingZone, ...]:
-    rows = _rows(connection, _active(ShippingZoneRow, company))
-    rules = select(ShippingRuleRow.__table__).where(
-        ShippingRuleRow.shipping_zone_id.in_([row["id"] for row in rows]), ShippingRuleRow.is_active
-    )
-    by_zone: dict[str, list[ShippingRule]] = {row["id"]: [] for row in rows}
-    for found in _rows(connection, rules.order_by(text('"sortOrder", id'))):
-        by_zone[found["shippingZoneId"]].append(_rule(found))
-    return tuple(_zone(row, by_zone[row["id"]]) for row in rows)
+def _zones(offers: CompanyOffers) -> tuple[ShippingZone, ...]:
+    by_zone: dict[str, list[ShippingRule]] = {row["id"]: [] for row in offers.zones}
+    for row in offers.rules:
+        if row["shippingZoneId"] in by_zone:  # a zone added between the two statements
+            by_zone[row["shippingZoneId"]].append(_rule(row))
+    return tuple(_zone(row, by_zone[row["id"]]) for row in offers.zones)
 
 
 def cart_of(row: Mapping[Any, Any]) -> domain.Cart:

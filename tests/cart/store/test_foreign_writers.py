@@ -15,10 +15,11 @@ from cartctl.cart.errors import CartChanged, CartError, TotalChanged
 from cartctl.cart.lifecycle.payment import AgreedTotal, accepted_quote
 from cartctl.cart.pricing.calculation import price
 from cartctl.cart.service.service import CartService
-from cartctl.cart.store.checkout.sold_lines import write_sold_lines
+from cartctl.cart.store.checkout.sold_lines import refuse_other_lines, replaceable, sold_lines
 from cartctl.cart.store.checkout.stored_cart import load_stored
 from cartctl.cart.store.checkout.unsold_lines import UnsoldLine
 from cartctl.cart.store.conversion import convert
+from cartctl.cart.store.round_trips import run
 from cartctl.cart.store.sql_engine import connect, naive, over
 from tests.cart.store.shop import HOUR, NOW, TERMS, Shop, wait_for_a_lock
 
@@ -135,15 +136,19 @@ def test_lines_that_other_tables_refer_to_are_updated(shop: Shop) -> None:
 def test_a_line_added_without_the_lock_is_detected(shop: Shop) -> None:
     """Without foreign keys nothing keeps a line from being added meanwhile: it is compared before the end."""
     shop.run('ALTER TABLE cart_items DROP CONSTRAINT "cart_items_cartId_fkey"')
-    for replaceable in (True, False):
-        if not replaceable:
+    for replacing in (True, False):
+        if not replacing:
             shop.run("CREATE TABLE notes (line TEXT REFERENCES cart_items)")
         cart = shop.cart(customerId="ada")
         with shop.engine.connect() as connection:
-            request = load_stored(connection, "shop", cart).request(connection, naive(NOW), TERMS)
+            stored = load_stored(connection, "shop", cart, also=(replaceable(),))
+            assert stored.also == [[{"replaceable": replacing}]]
+            request = stored.request(connection, naive(NOW), TERMS)
+            quote = accepted_quote(request, price(request))
             shop.line(cart)
+            [rows] = run(connection, *sold_lines(cart, quote, naive(NOW), replacing=replacing))
             with pytest.raises(CartChanged):
-                write_sold_lines(connection, cart, accepted_quote(request, price(request)), naive(NOW))
+                refuse_other_lines(rows, cart, quote)
             connection.rollback()
 
 

@@ -4,7 +4,7 @@ Every writer locks the cart's row first, then its lines, then its applied promot
 other in a circle.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -19,17 +19,19 @@ from cartctl.cart.pricing.pricing_request import PricingRequest
 from cartctl.cart.pricing.promotions.promotion import Promotion
 from cartctl.cart.store.checkout.quote_json import payment_of
 from cartctl.cart.store.loading import (
+    CompanyOffers,
     PricingTerms,
     address_of,
     cart_of,
     item_of,
+    offers_of,
     promotion_of,
     request_of,
 )
+from cartctl.cart.store.round_trips import Call, Rows, Statement, run
 from cartctl.cart.store.tables import CartItemRow, CartPromotionRow, CartRow, PromotionRow
 from cartctl.cart.tenancy import of_company
 
-# Built once: building a statement costs as much as running it.
 _CART = select(CartRow.__table__).where(
     CartRow.company_id == bindparam("company"), CartRow.id == bindparam("cart")
 )
@@ -44,19 +46,28 @@ _CODES = (
     .where(CartPromotionRow.cart_id == bindparam("cart"), PromotionRow.company_id == bindparam("company"))
     .order_by(PromotionRow.id)
 )
-_READ = (_CART, _LINES, _CODES)
-_LOCK = (_CART.with_for_update(), _LINES.with_for_update(), _CODES.with_for_update(of=CartPromotionRow))
+_READ = tuple(Statement(each) for each in (_CART, _LINES, _CODES))
+_LOCK = (
+    Statement(_CART.with_for_update()),
+    Statement(_LINES.with_for_update()),
+    Statement(_CODES.with_for_update(of=CartPromotionRow)),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class StoredCart:
-    """A cart with everything of it that is stored. `row` has the columns of `carts`, `shown` the last discounts."""
+    """A cart with everything of it that is stored.
+
+    `row` has the columns of `carts`, `shown` the last discounts, `also` the rows of what else was read with it.
+    """
 
     cart: Cart
     row: Mapping[str, Any]
     items: tuple[Item, ...]
     promotions: tuple[Promotion, ...]
     shown: Mapping[str, Decimal]
+    offers: CompanyOffers
+    also: Sequence[Rows] = ()
 
     @property
     def payment(self) -> Payment | None:
@@ -70,24 +81,27 @@ class StoredCart:
 
     def request(self, connection: Connection, now: datetime, terms: PricingTerms) -> PricingRequest:
         """Everything that its price depends on, of its own company alone."""
-        return request_of(connection, self.row, self.items, self.promotions, now, terms)
+        return request_of(connection, self.row, self.items, self.promotions, self.offers, now, terms)
 
 
-def load_stored(connection: Connection, company_id: str, cart_id: str, *, locked: bool = True) -> StoredCart:
+def load_stored(
+    connection: Connection, company_id: str, cart_id: str, *, locked: bool = True, also: Sequence[Call] = ()
+) -> StoredCart:
     """A company's cart. With `locked`, nobody else changes it, its lines or its codes until the transaction ends.
 
-    Raises NotFound.
+    Everything is read in one round trip, each statement after the lock of the one before: the lines are those that were
+    committed while the cart's row was waited for. `also` is read last. Raises NotFound.
     """
-    statement, lines, applied = _LOCK if locked else _READ
     ids = {"company": company_id, "cart": cart_id}
-    row = connection.execute(statement, ids).mappings().one_or_none()
-    cart = of_company(None if row is None else cart_of(row), company_id, f"cart {cart_id}")
-    items = tuple(item_of(line) for line in connection.execute(lines, {"cart": cart_id}).mappings())
-    codes = connection.execute(applied, ids).mappings().all()
+    own = [statement(**ids) for statement in (_LOCK if locked else _READ)]
+    rows, lines, codes, rates, zones, rules, *more = run(connection, *own, *offers_of(company_id), *also)
+    row = rows[0] if rows else {}
     return StoredCart(
-        cart,
-        dict(row or {}),
-        items,
-        tuple(promotion_of(code) for code in codes),
+        of_company(cart_of(row) if row else None, company_id, f"cart {cart_id}"),
+        row,
+        tuple(map(item_of, lines)),
+        tuple(map(promotion_of, codes)),
         {code["id"]: code["shown"] for code in codes},
+        CompanyOffers(rates, zones, rules),
+        more,
     )
