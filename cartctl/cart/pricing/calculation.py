@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import repeat
+from operator import sub
 
 from cartctl.cart.errors import InputError, OutOfRange
 from cartctl.cart.pricing.dearer_codes import dearer_codes, may_be_dearer
@@ -72,12 +74,12 @@ def _calculate(request: PricingRequest) -> tuple[PricingResult, bool]:
 
 
 def _prices(request: PricingRequest) -> list[int]:
-    prices = []
-    for number, line in enumerate(request.lines):
-        try:
-            prices.append(request.currency.minor(line.unit_price))
-        except ValueError as finer:
-            raise InputError(f"lines[{number}].unitPrice", str(finer)) from finer
+    minor, prices = request.currency.minor, []
+    try:
+        for line in request.lines:
+            prices.append(minor(line.unit_price))  # noqa: PERF401 - its length names the line that fails
+    except ValueError as finer:
+        raise InputError(f"lines[{len(prices)}].unitPrice", str(finer)) from finer
     return prices
 
 
@@ -111,25 +113,21 @@ def _lines(
     taxes: Taxes,
     gift: Gift | None,
 ) -> tuple[PricedLine, ...]:
-    amount = request.currency.amount
-    lines = [
-        PricedLine(
-            line.id,
-            False,
-            amount(base),
-            amount(base - net),
-            amount(net),
-            amount(tax_part),
-            line.product_id,
-            line.quantity,
-            amount(price),
-        )
-        for line, price, base, net, tax_part in zip(
-            request.lines, prices, bases, nets, taxes.by_line, strict=False
-        )
-    ]
+    money, own = request.currency, request.lines
+    columns = (
+        [line.id for line in own],
+        repeat(False),
+        money.amounts(bases),
+        money.amounts(map(sub, bases, nets)),
+        money.amounts(nets),
+        money.amounts(taxes.by_line),  # shipping's own is the last
+        [line.product_id for line in own],
+        [line.quantity for line in own],
+        money.amounts(prices),
+    )
+    lines = [PricedLine(*row) for row in zip(*columns, strict=False)]
     if gift:
-        zero = amount(0)
+        zero = money.amount(0)
         lines.append(
             PricedLine(
                 gift.line_id, True, zero, zero, zero, zero, gift.product_id, gift.quantity, unit_price=zero

@@ -1,6 +1,6 @@
 """Money (D2): amounts come and go as Decimal and are whole minor units in between, so that only `q` ever rounds."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from functools import lru_cache
@@ -35,6 +35,11 @@ class Currency:
     def amount(self, units: int) -> Decimal:
         """Whole minor units as an amount, always with the currency's decimals."""
         return _amount(units, self.decimals)
+
+    def amounts(self, units: Iterable[int]) -> list[Decimal]:
+        """Several amounts at once, which is cheaper."""
+        decimals = self.decimals
+        return [_amount(each, decimals) for each in units]
 
 
 @lru_cache(maxsize=65_536)
@@ -82,12 +87,12 @@ def allocate(total: int, weights: Sequence[int]) -> list[int]:
         if total:
             raise ValueError(f"{total} units cannot be split by weights that are all zero")
         return [0] * len(weights)
-    shares = [divmod(total * weight, whole) for weight in weights]
-    parts = [floor for floor, _ in shares]
+    parts = [total * weight // whole for weight in weights]
     left = total - sum(parts)
     if not left:
         return parts
-    by_remainder = sorted(range(len(shares)), key=lambda index: -shares[index][1])  # stable: the earlier line
-    for index in by_remainder[:left]:
+    remainders = [total * weight % whole for weight in weights]
+    largest = sorted(range(len(parts)), key=remainders.__getitem__, reverse=True)  # stable: the earlier line
+    for index in largest[:left]:
         parts[index] += 1
     return parts

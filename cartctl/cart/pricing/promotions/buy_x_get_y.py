@@ -16,7 +16,9 @@ def units_of(
     cheapest units are got, of one price first those that cannot be bought, then by the line's id; the dearest are bought.
     """
     buy, get = promotion.buy_quantity or 1, promotion.get_quantity or 1
-    free = [line.quantity - counted.get(n, 0) for n, line in enumerate(basket.lines)]
+    free = [line.quantity for line in basket.lines]
+    for n, count in counted.items():
+        free[n] -= count
     got = _cheapest(promotion, basket, eligible, free)
     number = _number(got, eligible, free, buy=buy, get=get)
     taken = _first(got, free, number)

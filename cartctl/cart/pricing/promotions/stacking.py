@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from operator import sub
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -68,7 +69,7 @@ def _one_after_the_other(promotions: Sequence[Promotion], rest: Sequence[int], t
         amount = sum(parts)
         if amount:
             # Never below 0: no part is larger than what it is taken from.
-            rest = [left - part for left, part in zip(rest, parts, strict=True)]
+            rest = list(map(sub, rest, parts))
             whole += amount
         for line, count in units.items():
             counted[line] = counted.get(line, 0) + count

@@ -4,11 +4,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 
 from cartctl.cart.enums import ShippingRuleType
 from cartctl.cart.pricing.places.address import Address, Place, country_error, place_of, state_key
 from cartctl.cart.pricing.places.countries import country_code
 from cartctl.cart.pricing.places.postal_patterns import Closeness, matched, pattern_error
+
+Names = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,8 @@ def zone_for(zones: Iterable[ShippingZone], address: Address | None) -> Shipping
     ranked = [
         ((-zone.priority, *closeness, zone.created_at, zone.id), zone)
         for zone in zones
-        if zone.is_active and (closeness := _closeness(zone, place)) is not None
+        if zone.is_active
+        and (closeness := _closeness(zone.countries, zone.states, zone.zip_codes, place)) is not None
     ]
     return min(ranked, key=lambda pair: pair[0])[1] if ranked else None
 
@@ -67,31 +71,40 @@ def unreadable(zones: Iterable[ShippingZone], address: Address | None) -> list[s
     warnings = []
     for zone in zones:
         if zone.is_active:
-            errors = [error for country in zone.countries if (error := country_error(country))]
-            if place and _in_country(zone, place):
-                countries = (place.country,)
-                errors += [error for each in zone.zip_codes if (error := pattern_error(each, countries))]
+            errors = _errors(zone.countries, zone.zip_codes, place.country if place else None)
             warnings += [f"shipping zone {zone.name or zone.id!a}: {error}" for error in errors]
     return warnings
 
 
-def _closeness(zone: ShippingZone, place: Place | None) -> tuple[int, tuple[int, int]] | None:
+@lru_cache(maxsize=1024)
+def _errors(countries: Names, zip_codes: Names, country: str | None) -> tuple[str, ...]:
+    """What of a zone can never match, at an address in a country. Cached: the same zones meet many carts."""
+    errors = [error for each in countries if (error := country_error(each))]
+    if country is not None and _in_country(countries, country):
+        errors += [error for each in zip_codes if (error := pattern_error(each, (country,)))]
+    return tuple(errors)
+
+
+@lru_cache(maxsize=1024)
+def _closeness(
+    countries: Names, states: Names, zip_codes: Names, place: Place | None
+) -> tuple[int, tuple[int, int]] | None:
     """Smaller is closer: the level (zip, state, country, fallback), then the longest matched pattern. None: no match."""
-    if not (zone.countries or zone.states or zone.zip_codes):
+    if not (countries or states or zip_codes):
         return (3, (0, 0))
-    if place is None or not _in_country(zone, place):
+    if place is None or not _in_country(countries, place.country):
         return None
-    states = {state_key(state, place.country) for state in zone.states}
-    if states and (place.state is None or place.state not in states):
+    keys = {state_key(state, place.country) for state in states}
+    if keys and (place.state is None or place.state not in keys):
         return None
-    if not zone.zip_codes:
-        return (1 if zone.states else 2, (0, 0))
-    found = _longest(zone.zip_codes, place)
+    if not zip_codes:
+        return (1 if states else 2, (0, 0))
+    found = _longest(zip_codes, place)
     return None if found is None else (0, (-found[0], -found[1]))
 
 
-def _in_country(zone: ShippingZone, place: Place) -> bool:
-    return not zone.countries or any(country_code(country) == place.country for country in zone.countries)
+def _in_country(countries: Names, country: str) -> bool:
+    return not countries or any(country_code(each) == country for each in countries)
 
 
 def _longest(patterns: Iterable[str], place: Place) -> Closeness | None:
