@@ -156,6 +156,12 @@ def main() -> int:
                 )
             print("besides, without a limit:")
             show(connection, BESIDES)
+            print("with the index of cancelled orders:")
+            with connection.begin():
+                connection.execute(text(cart_statistics.CANCELLED_INDEX.replace("CONCURRENTLY", "")))
+            show(connection, {name: asked[name] for name in ("stats", "overview, 30 days")})
+            with connection.begin():
+                connection.execute(text("DROP INDEX carts_cancelled"))
             print("churned:")
             fine &= show(
                 connection, {name: asked[name] for name in ("stats", "overview, 30 days", "list by status")}

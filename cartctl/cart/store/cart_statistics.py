@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar, NamedTuple
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, func, select, text
 
 from cartctl.cart.analytics import ATTRIBUTED_WITHIN, Overview, Period, average, has_worth, ratio
 from cartctl.cart.enums import CartStatus, SiteType
@@ -23,9 +23,14 @@ from cartctl.cart.store.tables.platform import COMPANIES
 ZERO = Decimal(0)
 CONVERTED = CartRow.status == CartStatus.CONVERTED
 LEFT = CartRow.abandoned_at.is_not(None)
-CANCELLED = and_(
-    CONVERTED, CartRow.converted_at.is_not(None), CartRow.metadata_["cancelledAt"].astext.is_not(None)
+CANCELLED = text(  # literals: bound parameters would keep the planner from using the index below, where it exists
+    "carts.status = 'CONVERTED' AND carts.\"convertedAt\" IS NOT NULL AND carts.metadata ->> 'cancelledAt' IS NOT NULL"
 )
+CANCELLED_INDEX = """
+CREATE INDEX CONCURRENTLY carts_cancelled ON carts ("companyId", "convertedAt")
+WHERE status = 'CONVERTED' AND metadata ->> 'cancelledAt' IS NOT NULL
+"""
+"""An index that is not part of the schema: with many converted carts it makes `stats` several times as fast."""
 
 
 @dataclass(frozen=True, slots=True)

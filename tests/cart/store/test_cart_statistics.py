@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from tests.cart.store.shop import HOUR, NOW, TERMS, Shop
 
 DAY = 24 * HOUR
 PERIOD = Period(NOW - 10 * DAY, NOW)
+LIMITS = Path(__file__).parents[3] / "docs/limits.md"
 
 
 def fill(shop: Shop) -> None:
@@ -132,3 +134,18 @@ def test_figures_come_from_an_index_alone(shop: Shop, statement: Any) -> None:
             connection.execute(f"SET enable_{other} = off".encode())
         rows = connection.execute(f"EXPLAIN {compiled}".encode(), compiled.params).fetchall()
     assert any("Index Only Scan" in row[0] for row in rows), rows
+
+
+@pytest.mark.parametrize(
+    "statement", (cart_statistics.counted("shop"), cart_statistics.converted_within("shop", PERIOD))
+)
+def test_cancelled_orders_are_counted_by_the_index_that_is_documented(shop: Shop, statement: Any) -> None:
+    """The predicate is literal, so that a statement that is prepared uses the partial index as well."""
+    assert " ".join(cart_statistics.CANCELLED_INDEX.split()) in LIMITS.read_text(encoding="utf-8")
+    shop.run(cart_statistics.CANCELLED_INDEX)
+    compiled = statement.where(cart_statistics.CANCELLED).compile(dialect=PGDialect_psycopg())  # type: ignore[no-untyped-call]
+    with shop.database.session("tests") as connection:
+        connection.execute(b"SET enable_seqscan = off")
+        connection.execute(b"SET plan_cache_mode = force_generic_plan")
+        rows = connection.execute(f"EXPLAIN {compiled}".encode(), compiled.params).fetchall()
+    assert any("carts_cancelled" in row[0] for row in rows), rows
