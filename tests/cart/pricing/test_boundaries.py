@@ -152,6 +152,17 @@ def test_the_zone_that_matches_most_closely_is_chosen(level: int) -> None:
         assert result.shipping.zone.id == list(ZONES)[level]
 
 
+@pytest.mark.parametrize("patterns", (("*", None), ("9*", "*"), ("902*", "9*"), ("90210", "902*")))
+def test_the_zone_with_the_longer_pattern_is_chosen(patterns: tuple[str, str | None]) -> None:
+    """D8: a pattern that fixes nothing is closer than a state; of two patterns the longer one is, whenever created."""
+    closer = ShippingZone("closer", NOW + timedelta(1), zip_codes=(patterns[0],), rules=(rule(FLAT),))
+    wider = replace(closer, id="wider", created_at=NOW)
+    wider = replace(wider, zip_codes=(patterns[1],)) if patterns[1] else replace(wider, zip_codes=(), states=("CA",))  # fmt: skip
+    result = price(shipped(wider, closer))
+    assert result.shipping is not None
+    assert result.shipping.zone.id == "closer"
+
+
 def taxed(*rates: TaxRate, **given: Any) -> PricingResult:
     """A cart of 100.00 in Beverly Hills."""
     lines = (Line("l1", "mug", Decimal(100), 1, category="food"),)
@@ -179,6 +190,7 @@ def test_the_rate_that_matches_most_closely_is_charged(level: int) -> None:
     for rates in (RATES[level:], RATES[level:][::-1]):
         assert taxed(*rates).tax_total == level + 1
     assert taxed(RATES[4], rate("0", 9)).tax_total == 9
+    assert taxed(RATES[2], rate("9", 9, zip_code="*")).tax_total == 9  # a pattern that fixes nothing is one
 
 
 def test_a_compound_rate_is_on_top_of_strictly_lower_priorities() -> None:

@@ -64,8 +64,6 @@ def _carries(rule: ShippingRule, weight: Fraction) -> bool:
         return True
     if rule.weight_unit not in GRAMS:
         return False
-    if rule.min_weight is None and rule.max_weight is None:
-        return True
     return _within(rule.min_weight, in_unit(weight, rule.weight_unit), rule.max_weight)
 
 
