@@ -82,13 +82,20 @@ def deploy(
 
 
 @migrate.command("verify")
-def show_verify(ctx: typer.Context) -> None:
+def show_verify(
+    ctx: typer.Context,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Fail on any difference from cartctl's own shape.")
+    ] = False,
+) -> None:
     """Verify tables, columns, types, indexes, keys and privileges.
 
-    Exit code 7 when something is missing or differs.
+    Fails, with exit code 7, on what breaks the cart's code; on a database that cartctl migrated, on anything missing.
+    Other differences are reported with their consequence, and pass.
 
     Examples:
         cartctl migrate verify --env production
+        cartctl migrate verify --env production --strict
     """
     from cartctl.database.migrations.verify import verify
     from cartctl.ports import Ports
@@ -96,7 +103,7 @@ def show_verify(ctx: typer.Context) -> None:
     options: Options = ctx.obj
     env = options.environment("database")
     with Ports(env) as ports:
-        checks = verify(ports.database, env.database)
+        checks = verify(ports.database, env.database, exact=strict)
     options.show(checks)
     raise typer.Exit(checks.verdict.exit_code)
 

@@ -146,10 +146,14 @@ def test_a_killed_migration_is_taken_up(cartctl: Cartctl, platform_database: Pos
 
 def test_a_database_of_another_tool_is_adopted(cartctl: Cartctl, platform_database: Postgres) -> None:
     """What lacks something is refused with the name; what is whole is recorded, and no table changes."""
-    run_sql(platform_database, *(each.up.decode() for each in MIGRATIONS[:2]))
+    run_sql(
+        platform_database,
+        *(each.up.decode() for each in MIGRATIONS[:2]),
+        "ALTER TABLE wishlist_items RENAME TO other",
+    )
     refused = cartctl("migrate", "adopt")
-    assert (refused.returncode, "promotions is missing" in refused.stderr) == (3, True)
-    run_sql(platform_database, MIGRATIONS[2].up.decode())
+    assert (refused.returncode, "wishlist_items is missing" in refused.stderr) == (3, True)
+    run_sql(platform_database, "ALTER TABLE other RENAME TO wishlist_items", MIGRATIONS[2].up.decode())
     oid = run_sql(platform_database, "SELECT 'carts'::regclass::oid")
     assert cartctl.json("migrate", "adopt")["adopted"] == list(NAMES)
     assert run_sql(platform_database, "SELECT 'carts'::regclass::oid") == oid

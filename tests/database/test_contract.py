@@ -9,7 +9,8 @@ import pytest
 from cartctl.adapters.postgres import Postgres
 from cartctl.database.catalogue import read_catalogue
 from cartctl.database.contract import definition as contract
-from cartctl.database.contract.contract_check import Terms, fits, judge
+from cartctl.database.contract.contract_check import Terms, judge
+from cartctl.database.contract.type_families import fits, narrowing
 from cartctl.database.migrations.verify import verify
 from cartctl.engine.model import CheckResult, Verdict
 from tests.database import models
@@ -18,6 +19,7 @@ from tests.services import Server
 
 ALL = Terms(own=True, strict=True)
 REQUIRED = Terms(own=False, strict=False)
+EXACT = Terms(own=True, strict=True, exact=True)
 
 
 def judged(database: Postgres, terms: Terms, statement: str = "") -> list[CheckResult]:
@@ -50,7 +52,7 @@ def test_the_migrated_database_passes(server: Server, settings: Settings) -> Non
 
     database = server.create_platform()
     deploy(database, settings(database), "run", Pulse())
-    for terms in (ALL, REQUIRED):
+    for terms in (ALL, REQUIRED, EXACT):
         results = judged(database, terms)
         assert {result.verdict for result in results} == {Verdict.PASS}
         assert len(results) == 21
@@ -63,21 +65,14 @@ BROKEN = [
     ("DROP TABLE tax_rates; CREATE VIEW tax_rates AS SELECT 1 AS id", "table tax_rates"),
     ("ALTER TABLE carts DROP COLUMN notes", "column carts.notes"),
     ("ALTER TABLE carts ALTER notes TYPE integer USING 1", "column carts.notes type"),
-    ("ALTER TABLE carts ALTER subtotal TYPE numeric(9,2)", "column carts.subtotal type"),
     ('ALTER TABLE carts ALTER "mergedAt" TYPE timestamptz', "column carts.mergedAt type"),
-    ("ALTER TABLE carts ALTER currency DROP NOT NULL", "column carts.currency nullability"),
     ("ALTER TABLE carts ALTER notes SET NOT NULL", "column carts.notes nullability"),
     (
         "ALTER TABLE wishlist_items DROP COLUMN notes; ALTER TABLE wishlist_items ADD notes text GENERATED ALWAYS AS (id) STORED",
         "column wishlist_items.notes generated",
     ),
     ("ALTER TABLE promotions ALTER scope TYPE text", "column promotions.scope type"),
-    ("ALTER TYPE \"CartStatus\" ADD VALUE 'LOST'", "enum CartStatus"),
     ("ALTER TYPE \"TaxType\" RENAME VALUE 'PST' TO 'QST'", "enum TaxType"),
-    (
-        "UPDATE pg_enum SET enumsortorder = 99 WHERE enumlabel = 'ACTIVE' AND enumtypid = '\"CartStatus\"'::regtype",
-        "enum CartStatus",
-    ),
     ('ALTER TYPE "SiteType" RENAME TO "KindOfSite"', "enum SiteType"),
     ("DROP INDEX idx_carts_expiration", "index idx_carts_expiration on carts"),
     (
@@ -115,21 +110,8 @@ BROKEN = [
         'DROP INDEX "carts_orderId_key"; CREATE UNIQUE INDEX "carts_orderId_key" ON carts ("orderId") NULLS NOT DISTINCT',
         "index carts_orderId_key on carts",
     ),
-    ('ALTER TABLE cart_items DROP CONSTRAINT "cart_items_cartId_fkey"', "foreign key cart_items.cartId"),
-    (
-        (
-            'ALTER TABLE cart_items DROP CONSTRAINT "cart_items_productId_fkey"; ALTER TABLE cart_items ADD CONSTRAINT '
-            '"cart_items_productId_fkey" FOREIGN KEY ("productId") REFERENCES sites (id)'
-        ),
-        "foreign key cart_items.productId",
-    ),
-    (
-        (
-            'ALTER TABLE cart_items DROP CONSTRAINT "cart_items_productId_fkey"; ALTER TABLE cart_items ADD CONSTRAINT '
-            '"cart_items_productId_fkey" FOREIGN KEY ("productId") REFERENCES products (id) NOT VALID'
-        ),
-        "foreign key cart_items.productId",
-    ),
+    ("ALTER TABLE carts ALTER subtotal TYPE numeric(12,1)", "column carts.subtotal type"),
+    ("ALTER TABLE tax_rates ALTER rate TYPE double precision", "column tax_rates.rate type"),
     ("ALTER TABLE tax_rates DROP CONSTRAINT tax_rates_pkey", "primary key tax_rates"),
 ]
 
@@ -172,6 +154,103 @@ def test_what_is_ours_alone_is_red_only_where_we_migrated(
     assert name in names(judged(migrated, ALL), Verdict.FAIL)
 
 
+PRODUCT = 'ALTER TABLE cart_items DROP CONSTRAINT "cart_items_productId_fkey"; ALTER TABLE cart_items ADD FOREIGN KEY '
+FINDINGS = [
+    (
+        'ALTER TABLE carts ALTER subtotal TYPE numeric(10,2), ALTER "taxTotal" TYPE numeric(10,2)',
+        "range of carts.subtotal, taxTotal",
+        "numeric(10,2): 100000000 and more is refused",
+    ),
+    (
+        "ALTER TABLE tax_rates ALTER rate TYPE numeric(6,4)",
+        "range of tax_rates.rate",
+        "numeric(6,4): 100 and more is refused; values are rounded to 4 decimals",
+    ),
+    ("ALTER TABLE carts ALTER currency DROP NOT NULL", "column carts.currency nullability", "cannot be read"),
+    (
+        "ALTER TABLE tax_rates ALTER state SET DEFAULT '', ALTER state SET NOT NULL",
+        "column tax_rates.state nullability",
+        "a write of NULL is refused",
+    ),
+    (
+        "ALTER TABLE carts ALTER currency SET DEFAULT 'EUR'",
+        "column carts.currency default",
+        "gets another value",
+    ),
+    (
+        'ALTER TABLE carts ALTER "itemCount" DROP DEFAULT',
+        "column carts.itemCount default",
+        "must be written with a value",
+    ),
+    ("ALTER TABLE carts DROP COLUMN version", "column carts.version", "cart library cannot use carts"),
+    ("ALTER TYPE \"CartStatus\" ADD VALUE 'LOST'", "enum CartStatus", "cannot read rows with these labels"),
+    (
+        "UPDATE pg_enum SET enumsortorder = 99 WHERE enumlabel = 'ACTIVE' AND enumtypid = '\"CartStatus\"'::regtype",
+        "enum CartStatus",
+        "another order",
+    ),
+    (
+        'ALTER TABLE cart_promotions DROP CONSTRAINT "cart_promotions_cartId_fkey"',
+        "foreign key cart_promotions.cartId",
+        "a deleted row there leaves its cart_promotions rows behind",
+    ),
+    (
+        f'{PRODUCT}("productId") REFERENCES products (id) NOT VALID',
+        "foreign key cart_items.productId",
+        "NOT VALID: rows",
+    ),
+    (
+        f'{PRODUCT}("productId") REFERENCES products (id) ON DELETE CASCADE ON UPDATE CASCADE',
+        "foreign key cart_items.productId",
+        "ON DELETE CASCADE, ON UPDATE CASCADE: deleting a row of products also deletes its cart_items rows",
+    ),
+    (
+        'DROP INDEX "tax_rates_companyId_country_state_idx"',
+        "index tax_rates_companyId_country_state_idx on tax_rates",
+        "no index on tax_rates(companyId, country, state): tax lookups scan the table",
+    ),
+    (
+        'DROP INDEX "cart_items_productId_idx"',
+        "index cart_items_productId_idx on cart_items",
+        "no index on cart_items(productId): deletions from products scan the table",
+    ),
+    (
+        'DROP INDEX "carts_companyId_customerId_idx"',
+        "index carts_companyId_customerId_idx on carts",
+        "cart lookups by companyId, customerId read every row of one companyId",
+    ),
+    (
+        'DROP INDEX "promotions_companyId_canonical_code_key"',
+        "index promotions_companyId_canonical_code_key on promotions",
+        "one code in different spellings",
+    ),
+    (
+        "ALTER TABLE carts ADD CONSTRAINT short CHECK (length(notes) < 9)",
+        "CHECK short on carts",
+        "is refused",
+    ),
+    (
+        "CREATE UNIQUE INDEX once ON carts (notes)",
+        "index once on carts",
+        "a second row with the same values is refused",
+    ),
+    ("ALTER TABLE wishlists ADD must int NOT NULL", "column wishlists.must", "NOT NULL without a default"),
+]
+
+
+@pytest.mark.parametrize(("statement", "name", "consequence"), FINDINGS)
+def test_another_shape_is_a_finding_with_its_consequence(
+    migrated: Postgres, statement: str, name: str, consequence: str
+) -> None:
+    """What differs from ours and breaks nothing is reported in words and passes; an exact comparison fails on it."""
+    results = judged(migrated, REQUIRED, statement)
+    assert not names(results, Verdict.FAIL)
+    observed = [str(result.observed) for result in results if result.name == name]
+    assert names(results, Verdict.WARN).count(name) == 1
+    assert consequence in observed[0]
+    assert names(judged(migrated, EXACT), Verdict.FAIL)
+
+
 @pytest.mark.parametrize(
     "statement",
     (
@@ -182,6 +261,15 @@ def test_what_is_ours_alone_is_red_only_where_we_migrated(
         'ALTER TABLE carts ALTER "mergedAt" TYPE timestamp(6)',
         'DROP INDEX "carts_orderId_key"; ALTER TABLE carts ADD CONSTRAINT one_order UNIQUE ("orderId")',
         'ALTER TABLE cart_items RENAME CONSTRAINT "cart_items_cartId_fkey" TO fk_1',
+        'ALTER TABLE carts ALTER "createdAt" SET DEFAULT now(), ALTER subtotal SET DEFAULT 0.00',
+        'ALTER TABLE carts ALTER "updatedAt" SET DEFAULT now(), ALTER id SET DEFAULT gen_random_uuid()::text',
+        'ALTER TABLE carts ALTER "itemCount" TYPE bigint',
+        'DROP INDEX "carts_companyId_status_idx"; CREATE INDEX ON carts ("companyId", status, notes DESC)',
+        'DROP INDEX "cart_promotions_cartId_promotionId_key"; CREATE UNIQUE INDEX ON cart_promotions ("promotionId", "cartId")',
+        (
+            'DROP INDEX idx_carts_recovery_candidates; CREATE INDEX other ON carts ("companyId", "abandonedAt", '
+            '"recoveryEmailSent") WHERE NOT "recoveryEmailSent" AND status = \'ABANDONED\''
+        ),
     ),
 )
 def test_another_tools_way_passes(migrated: Postgres, statement: str) -> None:
@@ -230,19 +318,36 @@ def test_nothing_there_is_every_failure(platform_database: Postgres, settings: S
         ("text[]", "character varying(191)[]", True),
         ("text[]", "text", False),
         ("numeric(12,2)", "numeric", True),
-        ("numeric(12,2)", "numeric(12,3)", False),
+        ("numeric(12,2)", "numeric(12,3)", True),
         ("numeric(12,2)", "numeric(13,3)", True),
         ("numeric(12,2)", "double precision", False),
-        ("integer", "bigint", False),
+        ("numeric(12,2)", "numeric(10,2)", True),
+        ("numeric(12,2)", "numeric(10,0)", False),
+        ("numeric(9,6)", "numeric(6,4)", True),
+        ("integer", "bigint", True),
+        ("integer", "text", False),
         ("jsonb", "json", False),
         ("timestamp(3) without time zone", "timestamp without time zone", True),
-        ("timestamp(3) without time zone", "timestamp(0) without time zone", False),
+        ("timestamp(3) without time zone", "timestamp(0) without time zone", True),
         ("timestamp(3) without time zone", "timestamp(3) with time zone", False),
     ),
 )
 def test_type_families(wanted: str, found: str, fit: bool) -> None:
-    """A type fits when it is of the family and holds no less."""
+    """A type fits when it is of the family, however wide."""
     assert fits(wanted, found) is fit
+
+
+def test_what_a_narrower_type_does_not_hold() -> None:
+    """The consequence says which values are refused or rounded; a wider type has none."""
+    assert narrowing("numeric(12,2)", "numeric") is None
+    assert narrowing("numeric(12,2)", "numeric(65,30)") is None
+    assert (
+        narrowing("numeric(9,6)", "numeric(5,4)")
+        == "10 and more is refused; values are rounded to 4 decimals"
+    )
+    assert narrowing("integer", "bigint") is None
+    assert narrowing("integer", "smallint") == "numbers beyond 32767 are refused"
+    assert narrowing("text", "character varying(3)") is None
 
 
 def test_owners_and_rights_are_checked(pg18: Server, migrated: Postgres, settings: Settings) -> None:

@@ -248,7 +248,7 @@ def test_a_database_that_another_tool_migrated_is_recorded(
     asked = settings(platform_database)
     made = deploy(platform_database, asked, "run", pulse)
     assert (made.applied, made.adopted) == (NAMES, NAMES)
-    assert verify(platform_database, asked).verdict is Verdict.PASS
+    assert verify(platform_database, asked).verdict is Verdict.WARN
     assert run_sql(platform_database, "SELECT count(*) FROM _prisma_migrations") == [(3,)]
     problems = status(platform_database, asked).prisma.problems
     assert len(problems) == 3

@@ -192,11 +192,11 @@ def test_a_difference_in_effect_is_told_first(
 ) -> None:
     """Where its files make something else, deploy says what; where they would not make what is required, it refuses."""
     cartctl = Cartctl(tmp_path, platform_database)
-    directory = files(column_type='"currency" VARCHAR(3)')
+    directory = files(column_type='"currency" CHAR(3) NOT NULL')
     key = f', migrations = {{ prisma_dir = "{directory}" }} }}\ncluster'
     cartctl.file.write_text(cartctl.file.read_text().replace(" }\ncluster", key))
     refused = cartctl("migrate", "deploy")
-    assert (refused.returncode, "carts.currency nullability" in refused.stderr) == (3, True)
+    assert (refused.returncode, "carts.currency type" in refused.stderr) == (3, True)
     assert run_sql(platform_database, "SELECT to_regclass('carts')::text") == [(None,)]
     rehearsed = cartctl("rehearse")
     assert rehearsed.returncode == 0

@@ -5,15 +5,7 @@ from dataclasses import dataclass, replace
 
 from cartctl.adapters.postgres import Connection, sql
 from cartctl.database.catalogue import Catalogue, read_catalogue
-from cartctl.database.contract.contract_check import (
-    MISSING,
-    CatalogueObjects,
-    Terms,
-    index_faults,
-    judge_enum,
-    judge_table,
-    same_target,
-)
+from cartctl.database.contract.contract_check import AS_REQUIRED, CatalogueObjects, judge_enum, judge_table
 from cartctl.database.contract.definition import (
     SCHEMA,
     WantedIndex,
@@ -22,12 +14,13 @@ from cartctl.database.contract.definition import (
     wanted_enums,
     wanted_tables,
 )
+from cartctl.database.contract.index_check import MISSING, index_faults
+from cartctl.database.contract.key_check import same_target
 from cartctl.database.contract.name_conflicts import names_used, taken_names
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.errors import Refused
 from cartctl.migrations.frozen import Frozen, Statement
 
-AS_REQUIRED = Terms(own=False, strict=False)
 SHOWN = 5  # differences in an error
 
 
@@ -102,7 +95,7 @@ def _conflicts(catalogue: Catalogue, statements: list[Statement]) -> Iterator[st
         if statement.kind == "table" and name in objects.tables:
             yield from map(_told, _table_conflicts(objects, _table(statement.makes)))
         elif statement.kind == "type" and name in objects.enums:
-            result = judge_enum(objects, statement.makes, wanted_enums()[statement.makes])
+            result = judge_enum(objects, statement.makes, wanted_enums()[statement.makes], AS_REQUIRED)
             yield from [_told(result)] if result.verdict is Verdict.FAIL else []
 
 

@@ -97,7 +97,7 @@ def deploy_on(
             work = prepare(aside, settings, run_id, state)
             adopted = tuple(migration.name for migration in pending if work.adopts(migration))
             refuse_slow(work.adoption)
-            apply_all(connection, work, state, pulse)
+            apply_all(connection, work, state, pending, pulse)
             warnings = tuple(dict.fromkeys(work.warnings))
         after = read_state(aside) if pending else state
     return Migrated(
@@ -123,12 +123,14 @@ def refuse(state: State) -> None:
         )
 
 
-def apply_all(driver: Connection, work: Work, state: State, pulse: Pulse) -> None:
-    """Apply or record every pending migration of `state`, each in its own transaction."""
+def apply_all(
+    driver: Connection, work: Work, state: State, migrations: tuple[Frozen, ...], pulse: Pulse
+) -> None:
+    """Apply or record these pending migrations of `state`, each in its own transaction."""
     make_home(work.aside, work.settings.owner_role, lambda: nullcontext(driver), missing=not state.schema)
     driver.autocommit = False
     with _translated(), engine_over(driver).connect() as connection:
-        for migration in state.pending:
+        for migration in migrations:
             _persist(connection, migration, work, pulse)
     driver.autocommit = True
 

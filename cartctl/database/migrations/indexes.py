@@ -23,9 +23,10 @@ from cartctl.adapters.postgres.blockers import (
 from cartctl.adapters.postgres.sync_wait import bounded_sync_wait
 from cartctl.config.model.environment import Database
 from cartctl.database.catalogue import read_catalogue
-from cartctl.database.contract.contract_check import CatalogueObjects, index_faults
+from cartctl.database.contract.contract_check import CatalogueObjects
 from cartctl.database.contract.definition import SCHEMA
 from cartctl.database.contract.existing_objects import holds_rows, wanted_index
+from cartctl.database.contract.index_check import index_faults
 from cartctl.database.migrations.guards import refuse_unwritable
 from cartctl.database.migrations.status import State, act_as_owner_if_allowed, become_owner, read_state
 from cartctl.engine.pulse import Pulse

@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 
 from cartctl.adapters.postgres import Connection, as_application
 from cartctl.config.model.environment import Database
-from cartctl.database.contract.existing_objects import Adoption, find_adoption
+from cartctl.database.contract.existing_objects import Adoption, find_adoption, some_of
+from cartctl.database.contract.migration_objects import MigrationObjects, find_objects
 from cartctl.database.migrations import ledger
 from cartctl.database.migrations.application_files import ApplicationFiles, read_application
+from cartctl.database.migrations.existing_parts import existing_parts, missing_parts
+from cartctl.database.migrations.file_statements import read_statements
 from cartctl.database.migrations.guards import refuse_without_rights
 from cartctl.database.migrations.status import State
 from cartctl.errors import Refused
@@ -56,19 +59,22 @@ class Work:
     def tell_prisma(self, driver: Connection, migration: Frozen) -> None:
         """Add the ledger's row for a migration that it lacks, where the application's own file has run.
 
-        What ours did is recorded only where the application's file is the same: another may do more, and its name in the
-        ledger would keep Prisma from running it. The same holds for one that is recorded only.
+        What ours did, or somebody else, is recorded only where the application's file is the same: another may do more, and
+        its name in the ledger would keep Prisma from running it.
         """
         if not self.ledger.present or self.ledger.has(migration.name):
             return
         executed = self.application.run and not self.adopts(migration)
+        own = self.application.files.get(migration.name)
         if executed or self.application.same_as_ours(migration):
             ledger.record(driver, migration.name, self.application.checksum(migration))
-        else:
-            self.warnings.append(
-                f"{migration.name} is not in Prisma's ledger: the application's own file did not run. Once its whole effect "
-                f"is in place: npx prisma migrate resolve --applied {migration.name}"
-            )
+            return
+        missing = [] if own is None else missing_parts(driver, own)
+        lacks = f" ({some_of(missing)} missing)" if missing else ""
+        self.warnings.append(
+            f"{migration.name} is not in Prisma's ledger: the application's own file did not run{lacks}. Once its whole "
+            f"effect is in place: npx prisma migrate resolve --applied {migration.name}"
+        )
 
 
 def strict_by(settings: Database, known: ledger.Ledger) -> bool:
@@ -85,35 +91,66 @@ def prepare(aside: Connection, settings: Database, run_id: str, state: State) ->
 def find_work(aside: Connection, settings: Database, run_id: str, state: State) -> Work:
     """What a deployment would do here. Raises Refused for objects of another shape. Read-only."""
     application = read_application(settings.migrations, ledger=state.ledger.present)
-    strict = strict_by(settings, state.ledger) and not application.run
+    if application.run:
+        adoption = _find_applied(aside, application, state)
+        return Work(aside, settings, run_id, False, state.ledger, adoption, application)
+    strict = strict_by(settings, state.ledger)
     adoption = find_adoption(aside, state.pending, strict=strict)
     if strict and settings.strict_constraints is None and adoption is not None and adoption.tables:
         strict = False  # other writers use those tables: each constraint could break them
         adoption = find_adoption(aside, state.pending, strict=strict)
-    if application.run:
-        _require_files(application, adoption, state)
     return Work(aside, settings, run_id, strict, state.ledger, adoption, application)
 
 
-def _require_files(application: ApplicationFiles, adoption: Adoption | None, state: State) -> None:
-    """Require the application's file for every migration to execute, and no conflicting object in the database."""
-    executed = [each for each in state.pending if adoption is None or not adoption.whole(each)]
-    if adoption is not None:
-        _refuse_half(adoption, state.pending)
-    if lost := [each.name for each in executed if state.ledger.has(each.name)]:
+def _find_applied(connection: Connection, application: ApplicationFiles, state: State) -> Adoption | None:
+    """Which of the application's files have run: those are recorded. Raises Refused for one that has run in part.
+
+    Its files run whole or not at all: its statements are not ours to choose from.
+    """
+    objects = find_objects(connection, state.pending)
+    executed = [each for each in objects if not each.complete]
+    for each in executed:
+        _refuse_incomplete(each, state)
+    application.require([each.migration.name for each in executed])
+    for each in executed:
+        _refuse_partial(connection, application, each.migration)
+    kept = tuple(name for each in objects for name in each.existing)
+    missing = {
+        each.migration.revision: () if each.complete else tuple(each.migration.statements(strict=False))
+        for each in objects
+    }
+    return Adoption(kept, missing) if kept else None
+
+
+def _refuse_incomplete(objects: MigrationObjects, state: State) -> None:
+    """A migration that Prisma recorded, or of which some objects exist, and that lacks what the cart needs."""
+    name = objects.migration.name
+    again = "(cartctl migrate verify lists everything), then: cartctl migrate adopt"
+    if state.ledger.has(name):
         raise Refused(
-            f"Prisma's ledger holds {', '.join(lost)} as applied, but objects are missing. Nothing was changed.",
-            hint="cartctl migrate verify names them; create them as the application's file does.",
+            f"Prisma's ledger holds {name} as applied, but the cart needs more: {some_of(objects.faults)}. "
+            "Nothing was changed.",
+            hint=f"Change the database with a migration of the application {again}",
         )
-    application.require([each.name for each in executed])
+    if objects.existing:
+        raise Refused(
+            f"{name} is partially applied: {some_of(objects.existing)} exist; {some_of(objects.faults)}. "
+            "Nothing was changed.",
+            hint=f"Remove these objects, then deploy again; or create the missing ones as the application's file does {again}",
+        )
 
 
-def _refuse_half(adoption: Adoption, pending: tuple[Frozen, ...]) -> None:
-    """The application's file is run whole or not at all: its statements are not ours to choose from."""
-    for migration in pending:
-        there = {statement.makes for statement in migration.statements(strict=False)}
-        if not adoption.whole(migration) and any(name.partition(" ")[2] in there for name in adoption.kept):
-            raise Refused(
-                f"Some objects of {migration.name} already exist; the application's file would fail on them.",
-                hint='Remove them, or set database.migrations.source = "cartctl", which makes only what is missing.',
-            )
+def _refuse_partial(connection: Connection, application: ApplicationFiles, migration: Frozen) -> None:
+    """A file that would fail on an object that exists, before anything is changed."""
+    created = read_statements(application.files[migration.name]).created
+    existing = existing_parts(connection, created)
+    if existing:
+        missing = [str(each) for each in created if each not in existing]
+        rest = f"; {some_of(missing)} missing" if missing else ""
+        raise Refused(
+            f"The application's migration {migration.name} is partially applied: "
+            f"{some_of([str(each) for each in existing])} exist{'s' if len(existing) == 1 else ''}{rest}. "
+            "Nothing was changed.",
+            hint="Remove these objects, then deploy again; or execute the rest of the file, then: npx prisma migrate resolve "
+            f"--applied {migration.name}, and: cartctl migrate adopt",
+        )

@@ -5,9 +5,13 @@ from collections.abc import Iterator
 from cartctl.adapters.postgres import Connection, Postgres
 from cartctl.config.model.environment import Database
 from cartctl.database.catalogue import Catalogue, read_catalogue
-from cartctl.database.contract.contract_check import MISSING, CatalogueObjects, Terms, judge
+from cartctl.database.contract.contract_check import CatalogueObjects, Terms, judge
 from cartctl.database.contract.definition import SCHEMA, wanted_enums, wanted_tables
+from cartctl.database.contract.existing_objects import some_of
+from cartctl.database.contract.index_check import MISSING
 from cartctl.database.migrations.application_files import EXAMPLE, read_application
+from cartctl.database.migrations.existing_parts import missing_parts
+from cartctl.database.migrations.pending import strict_by
 from cartctl.database.migrations.status import State, act_as_owner_if_allowed, read_state
 from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.migrations.frozen import MIGRATIONS
@@ -16,19 +20,26 @@ LEDGER, LEDGER_EXPECTED = "ledger", "a name in Prisma's ledger only where the ap
 RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 
-def verify(postgres: Postgres, settings: Database) -> Checks:
-    """Check the contract: the required part, or all of it for a database that we migrated. Read-only."""
+def verify(postgres: Postgres, settings: Database, *, exact: bool = False) -> Checks:
+    """Check the contract: the required part, or all of it for a database that we migrated. Read-only.
+
+    With `exact` any difference from cartctl's own shape fails, whoever migrated.
+    """
     with postgres.session("verify") as connection, act_as_owner_if_allowed(connection, settings):
-        return verify_with(connection, read_catalogue(connection), settings)
+        return verify_with(connection, read_catalogue(connection), settings, exact=exact)
 
 
-def verify_with(connection: Connection, catalogue: Catalogue, settings: Database) -> Checks:
+def verify_with(
+    connection: Connection, catalogue: Catalogue, settings: Database, *, exact: bool = False
+) -> Checks:
     """As `verify`, on an open connection with the catalogue just read."""
     state = read_state(connection)
-    own = bool(state.heads) and not state.adopted
-    terms = Terms(own=own, strict=own and state.strict)
-    results = [_record(state), *judge(catalogue, terms)]
-    results += _names_in_ledger(state, settings)
+    migrated = bool(state.heads) and not state.adopted
+    own = migrated or exact
+    strict = state.strict if migrated else exact and strict_by(settings, state.ledger)
+    objects = list(judge(catalogue, Terms(own=own, strict=strict, exact=exact)))
+    results = [_record(state, objects), *objects]
+    results += _names_in_ledger(connection, state, settings)
     if own:
         results += _owners(catalogue, settings.owner_role)
     if settings.app_role:
@@ -36,18 +47,22 @@ def verify_with(connection: Connection, catalogue: Catalogue, settings: Database
     return Checks.of(results)
 
 
-def _record(state: State) -> CheckResult:
-    """Our own record, where there is one; a database that another tool migrated has none and needs none."""
-    if not state.heads:
-        return CheckResult(
-            "migrations", Verdict.PASS, "not recorded by cartctl: only what is required is checked"
-        )
-    required = [MIGRATIONS[-1].revision]
-    verdict = Verdict.PASS if list(state.heads) == required else Verdict.FAIL
-    return CheckResult("migrations", verdict, list(state.heads), required, hint="cartctl migrate deploy")
+def _record(state: State, objects: list[CheckResult]) -> CheckResult:
+    """Our own record, where there is one; a complete database that another tool migrated has none and needs none."""
+    expected = [MIGRATIONS[-1].revision]
+    if not state.pending and not state.unknown:
+        return CheckResult("migrations", Verdict.PASS, list(state.heads), expected)
+    if not state.heads and not any(each.verdict is Verdict.FAIL for each in objects):
+        observed = "not recorded by cartctl: only what is required is checked"
+        return CheckResult("migrations", Verdict.PASS, observed)
+    if state.unknown:
+        return CheckResult("migrations", Verdict.FAIL, list(state.heads), expected)
+    hint = "cartctl migrate adopt" if state.ledger.has(state.pending[0].name) else "cartctl migrate deploy"
+    observed = f"pending: {', '.join(each.name for each in state.pending)}"
+    return CheckResult("migrations", Verdict.FAIL, observed, expected, hint)
 
 
-def _names_in_ledger(state: State, settings: Database) -> Iterator[CheckResult]:
+def _names_in_ledger(connection: Connection, state: State, settings: Database) -> Iterator[CheckResult]:
     """No name in Prisma's ledger without its file having run: earlier versions recorded it for cartctl's own SQL."""
     ours = [each for each in MIGRATIONS if state.records.get(each.revision) is False]
     recorded = [each for each in ours if state.ledger.has(each.name)]
@@ -64,7 +79,9 @@ def _names_in_ledger(state: State, settings: Database) -> Iterator[CheckResult]:
     if not wrong:
         yield CheckResult(LEDGER, Verdict.PASS, LEDGER_EXPECTED)
         return
+    missing = [part for name in wrong for part in missing_parts(connection, application.files.get(name, b""))]
     message = f"recorded as applied, but cartctl's own SQL ran instead: {', '.join(wrong)}"
+    message += f"; missing of the application's files: {some_of(missing)}" if missing else ""
     hint = (
         "Execute what the application's files do beyond cartctl's (cartctl migrate export --format prisma DIR, then "
         "compare), or roll back with cartctl rollback --database and deploy again."

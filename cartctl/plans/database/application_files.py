@@ -1,59 +1,80 @@
 """Compare the application's migration files with ours: run both on a scratch copy and compare the catalogues."""
 
-from cartctl.adapters.postgres import Connection, Postgres, translated
+from cartctl.adapters.postgres import Connection, Postgres, as_application, translated
 from cartctl.database.catalogue import Catalogue, difference, read_catalogue
-from cartctl.database.contract.contract_check import judge
-from cartctl.database.contract.existing_objects import AS_REQUIRED
+from cartctl.database.contract.contract_check import AS_REQUIRED, judge
+from cartctl.database.contract.existing_objects import some_of
+from cartctl.database.contract.migration_objects import described, find_objects
 from cartctl.database.migrations.application_files import ApplicationFiles, read_application
-from cartctl.database.migrations.status import status
+from cartctl.database.migrations.existing_parts import existing_parts
+from cartctl.database.migrations.file_statements import read_statements
+from cartctl.database.migrations.status import State, act_as_owner_if_allowed, read_state
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import CartctlError, Inconclusive
-from cartctl.migrations.frozen import MIGRATIONS, Frozen
+from cartctl.migrations.frozen import Frozen
 from cartctl.plans.database.scratch_copy import scratch_copy
 from cartctl.ports import Ports
 
 NAME = "migrations.application"
-SHOWN = 5
 EXPECTED = "migration files with the same effect"
 
 
 def compare_application(ports: Ports, pulse: Pulse) -> CheckResult | None:
     """Compare where the application's files differ from ours; None when there is nothing to compare.
 
-    Fails when its files do not create a required object; warns, with the differences, for any other deviation.
+    Fails when its files do not create a required object; warns, with the differences, for any other deviation. Migrations
+    that are only to be recorded are not executed.
     """
-    known = status(ports.database, ports.env.database)
-    own = read_application(ports.env.database.migrations, ledger=known.prisma.present)
-    pending = tuple(each for each in MIGRATIONS if each.name in known.pending)
-    if not own.differing(pending):
+    with (
+        ports.database.session("compare", search_path="public") as connection,
+        act_as_owner_if_allowed(connection, ports.env.database),
+    ):
+        state = read_state(connection)
+        own = read_application(ports.env.database.migrations, ledger=state.ledger.present)
+        if not own.differing(state.pending):
+            return None
+        executed = _executed(connection, own, state)
+    if not own.differing(executed):
         return None
     try:
         with scratch_copy(ports, pulse, server=None, with_data=None) as copy:
-            return _compared(copy.database, own, pending)
+            return _compared(copy.database, own, executed)
     except Inconclusive as unknown:
         return CheckResult(NAME, Verdict.WARN, f"not compared: {unknown.message}", EXPECTED, unknown.hint)
 
 
+def _executed(connection: Connection, own: ApplicationFiles, state: State) -> tuple[Frozen, ...]:
+    """The pending migrations that a deployment executes; none where objects of one exist and block it."""
+    objects = find_objects(connection, state.pending)
+    executed = tuple(each for each in objects if not each.complete)
+    migrations = tuple(each.migration for each in executed)
+    files = [own.files.get(each.name, each.up) for each in migrations]
+    created = [one for file in files for one in read_statements(file).created]
+    blocked = any(each.existing for each in executed) or existing_parts(connection, created)
+    return () if blocked else migrations
+
+
 def _compared(copy: Postgres, own: ApplicationFiles, pending: tuple[Frozen, ...]) -> CheckResult:
+    """Ours in a transaction that is rolled back, then the application's files as they run on the target."""
     with copy.session("compare", autocommit=False, search_path="public") as connection:
         ours = _after(connection, [each.up for each in pending])
+    with copy.session("compare", search_path="public") as connection:
         try:
-            theirs = _after(connection, [own.files.get(each.name, each.up) for each in pending])
+            with translated(), as_application(connection):
+                for each in pending:
+                    connection.execute(own.files.get(each.name, each.up))
+            theirs = read_catalogue(connection)
         except CartctlError as failed:
             return CheckResult(NAME, Verdict.FAIL, f"the files failed: {failed.message}", EXPECTED)
-    bad = [each for each in judge(theirs, AS_REQUIRED) if each.verdict is Verdict.FAIL]
+    bad = described(each for each in judge(theirs, AS_REQUIRED) if each.verdict is Verdict.FAIL)
     if bad:
-        problems = "; ".join(
-            f"{each.name} is {each.observed}, expected {each.expected}" for each in bad[:SHOWN]
-        )
-        return CheckResult(NAME, Verdict.FAIL, problems, EXPECTED, "Check the application's version.")
+        return CheckResult(NAME, Verdict.FAIL, some_of(bad), EXPECTED, "Check the application's version.")
     lines = difference(ours, theirs).lines()
     if not lines:
         return CheckResult(NAME, Verdict.PASS, "different files, same effect")
-    more = f" and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
     hint = "" if own.run else 'To run the application\'s files instead: database.migrations.source = "prisma"'
-    return CheckResult(NAME, Verdict.WARN, f"differences: {'; '.join(lines[:SHOWN])}{more}", EXPECTED, hint)
+    return CheckResult(NAME, Verdict.WARN, f"differences: {some_of(lines)}", EXPECTED, hint)
 
 
 def _after(connection: Connection, scripts: list[bytes]) -> Catalogue:

@@ -16,6 +16,9 @@ def _status(result: MigrationStatus) -> RenderableType:
     for name in result.pending:
         hint = " (applied by Prisma: cartctl migrate adopt)" if name in recorded else ""
         table.add_row(Text("pending", "yellow"), Text(name + hint))
+    if result.pending:
+        command = "adopt" if result.pending[0] in recorded else "deploy"
+        table.add_row(Text("next", "dim"), Text(f"cartctl migrate {command}"))
     for name in result.unknown:
         table.add_row(Text("unknown", "bold red"), Text(name))
     ledger = f"{len(result.prisma.rows)} rows" if result.prisma.present else "none"

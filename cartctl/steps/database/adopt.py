@@ -22,11 +22,11 @@ class Adopt(Action[dict[str, Any]]):
         """None: recording again is harmless."""
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
-        """`applied` and `adopted` names, `heads`, `seconds`. Raises what `adopt` raises."""
+        """`applied` and `adopted` names, `heads`, `seconds`, `warnings`. Raises what `adopt` raises."""
         result = adopt(self._postgres, self._settings, run.id, pulse)
         names = {
             "applied": list(result.applied),
             "adopted": list(result.adopted),
             "heads": list(result.heads),
         }
-        return {**names, "seconds": result.seconds}
+        return {**names, "seconds": result.seconds, "warnings": list(result.warnings)}
