@@ -233,3 +233,16 @@ def test_shipping_is_taxed_by_the_share_of_the_lines(
         )
     )
     assert result.tax_total == Decimal(expected)
+
+
+@pytest.mark.parametrize(
+    ("food", "toys", "off", "tax"), (("30", "10", "20", "1.50"), ("0.01", "0.03", "0", "0.25"))
+)
+def test_shipping_is_taxed_by_what_the_lines_still_cost(food: str, toys: str, off: str, tax: str) -> None:
+    """D8: a discount on the food alone lowers its share; of the smallest amounts the share is exact as well."""
+    lines = (Line("l1", "a", Decimal(food), 1, category="food"), Line("l2", "b", Decimal(toys), 1, category="toys"))  # fmt: skip
+    code = replace(FIXED, scope=PromotionScope.PRODUCT, value=Decimal(off), product_ids=frozenset({"a"}))
+    zone = ShippingZone("z", NOW, rules=(rule(FLAT, base_rate=Decimal(10)),))
+    rates = (rate("t", 10, exempt_categories=frozenset({"toys"})),)
+    result = price(shipped(zone, lines=lines, tax_shipping=True, promotions=(code,), tax_rates=rates))
+    assert result.tax_total == Decimal(tax)
