@@ -38,12 +38,14 @@ CREATE TABLE IF NOT EXISTS cartctl_journal.event (
 """
 
 
+# From the catalogue: to_regclass raises an error for a role that may not use the schema.
 _FIT = """
-SELECT to_regclass('cartctl_journal.event') IS NOT NULL, current_setting('transaction_read_only') = 'on',
-       CASE WHEN to_regclass('cartctl_journal.event') IS NULL
-           THEN has_database_privilege(current_database(), 'CREATE')
-           ELSE has_table_privilege('cartctl_journal.event', 'INSERT') END,
+SELECT event IS NOT NULL, current_setting('transaction_read_only') = 'on',
+       CASE WHEN event IS NULL THEN has_database_privilege(current_database(), 'CREATE')
+           ELSE has_schema_privilege('cartctl_journal', 'USAGE') AND has_table_privilege(event, 'INSERT') END,
        current_user, current_database()
+FROM (SELECT (SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+              WHERE n.nspname = 'cartctl_journal' AND c.relname = 'event') AS event) AS journal
 """
 
 
