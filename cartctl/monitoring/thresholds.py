@@ -74,7 +74,7 @@ def judge(reading: Reading, rules: Rules) -> tuple[Judged, str]:
     if reading.series != 1:
         return (
             Judged.NO_DATA,
-            "no series" if reading.series == 0 else f"{reading.series} series, expected one",
+            f"{reading.series} series, expected one" if reading.series else "no series",
         )
     if reading.age is None or not math.isfinite(reading.age):
         return Judged.NO_DATA, "no fresh sample"
@@ -92,7 +92,7 @@ def judge(reading: Reading, rules: Rules) -> tuple[Judged, str]:
 def _traffic(reading: Reading, rules: Rules) -> tuple[Judged, str] | None:
     requests = reading.requests
     if requests is None or not math.isfinite(requests):
-        if rules.minimum_requests == 0:
+        if not rules.minimum_requests:
             return None
         return Judged.NO_DATA, "the number of requests is unknown"
     if requests < rules.minimum_requests:

@@ -83,22 +83,22 @@ def error_rate_trigger(
     millisecond of the samples' stamps.
     """
     intervals = tuple(maintenance)
-    first: float | None = None
-    newest: Sample | None = None
+    breaches: list[Sample] = []  # of the span
     ordered = sorted(samples, key=lambda sample: sample.at)
     for sample in ordered:
         if sample.sign is Sign.NEITHER:
             continue
         disturbed = any(interval.disturbs(sample.at, sample.at, rule.window) for interval in intervals)
         if disturbed or sample.sign is Sign.GOOD:
-            first = newest = None
+            breaches = []
             continue
-        if first is None or newest is None or _separate(newest, sample, intervals, rule):
-            first = sample.at
-        newest = sample
-    if first is None or newest is None:
+        if breaches and _separate(breaches[-1], sample, intervals, rule):
+            breaches = []
+        breaches.append(sample)
+    if not breaches:
         return TriggerState("error_rate", "clear")
-    span = round(newest.at - first, 3)
+    newest = breaches[-1]
+    span = round(newest.at - breaches[0].at, 3)
     fired = span > rule.limit and ordered[-1] is newest and current is Sign.BREACH
     return TriggerState("error_rate", "fired" if fired else "pending", span, _breach(newest))
 
