@@ -129,3 +129,16 @@ def test_forty_companies_as_the_plan_counts_them() -> None:
 def test_targets_are_whole_numbers_rounded_up(percent: int | str, count: int, wanted: int) -> None:
     """A tenth of thirty is three: no binary fraction makes it four."""
     assert target(Decimal(percent), count) == wanted
+
+
+@pytest.mark.parametrize(("allocation", "other"), (("exact", "fractional"), ("fractional", "exact")))
+def test_a_preview_has_the_other_allocation_beside_the_configured_one(
+    allocation: Allocation, other: Allocation
+) -> None:
+    """Each with its own counts."""
+    here = ground([f"c{number}" for number in range(40)])
+    shown = preview(here, STAGES, allocation, frozenset())
+    beside = preview(here, STAGES, other, frozenset())
+    assert (shown.allocation, shown.other.allocation) == (allocation, other)
+    assert (shown.stages, shown.other.stages) == (beside.other.stages, beside.stages)
+    assert shown.stages != shown.other.stages
