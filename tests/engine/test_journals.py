@@ -130,6 +130,19 @@ def test_every_journal_has_every_event(tmp_path: Path) -> None:
     assert not journal.behind
 
 
+def test_the_databases_runs_count_as_long_as_it_is_reachable(tmp_path: Path) -> None:
+    """A replica may know others, of another time; without the database its own count."""
+    main, file = FileJournal(tmp_path / "main"), FileJournal(tmp_path / "file")
+    begin(main, "r1")
+    begin(main, "r2", end=True)
+    begin(file, "r3")
+    journal = ReplicatedJournal(main, [file])
+    assert (journal.runs(), journal.open_runs()) == (["r2", "r1"], ["r1"])
+    assert len(journal.events("r3")) == 1  # as of a run from before the database was made anew
+    journal.behind = True
+    assert (journal.runs(), journal.open_runs()) == (["r3"], ["r3"])
+
+
 def test_a_write_that_the_database_refuses_is_an_error_until_it_is_optional(tmp_path: Path) -> None:
     """From then on the replicas are enough, and the database is not asked again."""
     main, file = Failing(tmp_path / "main"), FileJournal(tmp_path / "file")

@@ -232,6 +232,23 @@ def test_what_the_main_thread_has_reported_the_listening_one_does_not(
     signals.uninstall()
 
 
+def test_a_signal_right_after_another_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are in the pipe when the thread reads it: the end of a child hides no Ctrl-C, nor the first the second."""
+    monkeypatch.setattr(signals, "PATIENCE", 0.05)
+    told: list[Interrupted] = []
+    installed = signals.install(told.append)
+    pulse = Pulse()
+    with signals.interruptible(pulse):
+        os.write(installed._writing, bytes([signal.SIGCHLD, signal.SIGTERM, signal.SIGCHLD]))
+        until(lambda: pulse.cause)
+        assert (type(pulse.cause), installed.received) == (Terminated, signal.SIGTERM)
+        time.sleep(0.2)
+        assert told == []
+        os.write(installed._writing, bytes([signal.SIGCHLD, signal.SIGINT]))
+        until(lambda: told)
+    assert [type(one) for one in told] == [Terminated]
+
+
 @pytest.mark.parametrize("number", KINDS)
 def test_a_command_that_does_not_end_is_ended_after_the_grace(
     number: signal.Signals, monkeypatch: pytest.MonkeyPatch

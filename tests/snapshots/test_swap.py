@@ -211,7 +211,8 @@ def test_a_server_that_does_not_come_back_is_named_with_the_way_to_repair() -> N
 
 
 def test_one_restore_at_a_time_on_a_server(pair: Pair) -> None:
-    """Whatever database; the lock goes with the connection."""
+    """Whatever database; the lock goes with the connection, and its key is that of every version of cartctl."""
+    assert [part.to_bytes(4, "big") for part in swap.KEY] == [b"cart", b"rest"]
     with maintenance(pair.live) as other:
         with (
             swap.holding(other, "one"),
