@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from queue import SimpleQueue
 
-from tests.mutants.sample import Mutant, read_groups, read_rules, take_sample
+from tests.mutants.sample import Mutant, read_groups, read_rules, take_lines, take_sample
 from tests.mutants.trial import Trial
 
 
@@ -27,11 +27,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the sample (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=2, help="mutants at a time (default: %(default)s)")
     parser.add_argument("--at-least", type=float, default=0.9, help="share noticed (default: %(default)s)")
+    parser.add_argument("--at", action="append", help="instead of a sample: a line, as FILE:LINE; repeatable")
     parser.add_argument("groups", nargs="*", help="of mutants.toml (default: all)")
     given = parser.parse_args(argv)
     logging.disable(logging.WARNING)
     groups = read_groups(given.groups)
-    sample = take_sample(groups, given.sample, given.seed)
+    sample = take_lines(groups, given.at) if given.at else take_sample(groups, given.sample, given.seed)
+    if not sample:
+        raise SystemExit("There is nothing to break there.")
     with tempfile.TemporaryDirectory(prefix="mutants-") as work, ExitStack() as stack:
         trials = [stack.enter_context(Trial(Path(work) / str(number))) for number in range(given.jobs)]
         trials[0].measure(groups)

@@ -98,13 +98,25 @@ def read_rules(name: str) -> list[Rule]:
 def take_sample(groups: list[Group], size: int, seed: int) -> list[Mutant]:
     """One mutation of each of `size` places, the same for the same seed and code."""
     places: dict[tuple[str, tuple[int, int]], list[Mutant]] = defaultdict(list)
-    equivalent = read_rules("equivalent")
-    for mutant in (mutant for group in groups for mutant in _mutants(group)):
-        if not any(rule.fits(mutant.spec, mutant.line) for rule in equivalent):
-            places[str(mutant.spec.module_path), mutant.spec.start_pos].append(mutant)
+    for mutant in _all(groups):
+        places[str(mutant.spec.module_path), mutant.spec.start_pos].append(mutant)
     chance = random.Random(seed)
     chosen = chance.sample(sorted(places), min(size, len(places)))
     return [chance.choice(places[place]) for place in chosen]
+
+
+def take_lines(groups: list[Group], lines: Sequence[str]) -> list[Mutant]:
+    """Every mutation of some lines, each given as file:line."""
+    return [
+        mutant for mutant in _all(groups) if f"{mutant.spec.module_path}:{mutant.spec.start_pos[0]}" in lines
+    ]
+
+
+def _all(groups: list[Group]) -> Iterator[Mutant]:
+    equivalent = read_rules("equivalent")
+    for mutant in (mutant for group in groups for mutant in _mutants(group)):
+        if not any(rule.fits(mutant.spec, mutant.line) for rule in equivalent):
+            yield mutant
 
 
 def _modules(table: dict[str, list[str]]) -> list[Path]:

@@ -20,10 +20,11 @@ from coverage import CoverageData
 from tests.mutants.sample import ROOT, Group, Mutant
 from tests.mutants.worker import OUTPUT
 
-BUDGET = 60.0  # seconds of tests for one mutant, quickest first: what only a slow test would notice counts as survivor
+BUDGET = 150.0  # seconds of tests for one mutant, quickest first: what only a slow test would notice counts as survivor
 PATIENCE = 30.0  # seconds beyond four times what its tests take without a mutant: one that hangs is noticed
 LONGEST = 3600.0  # seconds for all tests once, with coverage
 COVERAGE = (
+    "--dist=no",  # any other value, and pytest-cov says nothing of which test ran a line
     *("-p", "pytest_cov.plugin", "--cov=cartctl", "--cov-context=test", "--cov-report="),
     *("--junit-xml=.times.xml", "-o", "junit_family=xunit1"),
 )
@@ -64,6 +65,7 @@ class Trial:
         seconds = _durations(self._home / ".times.xml")
         data = CoverageData(str(self._home / ".coverage"))
         data.read()
+        assert len(data.measured_contexts()) > 1, "coverage must know which test ran a line"
         for group in groups:
             group.seconds.update(
                 (test, took) for test, took in seconds.items() if test.startswith(tuple(group.tests))
