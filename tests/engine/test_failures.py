@@ -311,12 +311,13 @@ def test_a_resumed_change_is_refused_over_an_external_modification(bench: Bench)
 
 def test_a_rollback_goes_on_after_a_failure(bench: Bench) -> None:
     """Its failures are listed at the end; a step that wants all before it to have succeeded does not run."""
-    careful, verifies = Careful("drop"), Verifies()
+    careful, other, verifies = Careful("drop"), Does("other"), Verifies()
     plan = (
         Raises("check", StepFailed("one.")),
         Fails("workers", "workers", bench.world, StepFailed("two.", hint="Three.")),
         verifies,
         careful,
+        other,
         bench.set("replicas"),
     )
     outcome = bench.run(*plan, on=CONTINUE)
@@ -325,6 +326,7 @@ def test_a_rollback_goes_on_after_a_failure(bench: Bench) -> None:
         "one. two. Three. drop was not executed because an earlier step failed."
     )
     assert (careful.seen, verifies.judged, bench.world.read()["replicas"]) == ([], 0, 7)
+    assert len(other.seen) == 1
     assert bench.last("skipped")["reason"] == "workers failed: nothing to compare"
     assert bench.events("failed") == ["check", "workers", "drop"]
     assert bench.events("skipped") == ["verify"]

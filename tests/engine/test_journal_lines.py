@@ -43,6 +43,7 @@ def file(tmp_path: Path) -> FileJournal:
         (LINES[1].replace(b'"before": {"x": 1}, ', b""), "it is not an event of a run"),
         (LINES[1].replace(b'{"x": 1}', b"1"), "it is not an event of a run"),
         (LINES[1].replace(b'"r1"', b'"r0"'), "it belongs to another run, r0"),
+        (LINES[1].replace(b'"r1"', b'"r2"'), "it belongs to another run, r2"),
         (LINES[1].replace(b"+00:00", b""), "it is not an event of a run"),
     ),
 )

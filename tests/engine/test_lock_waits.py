@@ -392,6 +392,8 @@ def test_a_journals_identity_is_its_own_and_stays(
     with closing(PostgresJournal(empty_database)) as again:
         assert again.identity() == identity
     assert journal.runs() == []
+    journal.append(event(ITSELF, "made", ITSELF, id="of a process that made one at the same time"))
+    assert journal.identity() == identity
     other = pg18.create_database()
     with closing(PostgresJournal(other)) as others:
         others.prepare()
