@@ -37,8 +37,8 @@ docs: $(VENV)/.dev  ## write the generated pages in docs/ anew
 faults: $(VENV)/.dev  ## every kill point of a deployment, resumed and rolled back
 	CARTCTL_FAULTS=$(FAULTS) $(BIN)/pytest -m faults -n $(WORKERS) --timeout=600
 
-wheel: $(VENV)/.dev  ## build the wheel and use it as a library in an empty environment
-	CARTCTL_WHEEL=1 $(BIN)/pytest tests/cart/test_installed_wheel.py -n0
+wheel: $(VENV)/.dev  ## build the wheel, install it into empty environments and use it as the README does
+	CARTCTL_WHEEL=1 $(BIN)/pytest tests/cart/test_installed_wheel.py tests/test_installation.py -n0
 
 mutants: $(VENV)/.mutants  ## break the code in 300 places, one at a time: do the tests notice? MUTANTS="--sample 50 pricing"
 	$(BIN)/python -m tests.mutants $(MUTANTS)

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 
 from cartctl.checks.referred_files import judge_files
 from cartctl.config.load import Loaded, choose, load_table
-from cartctl.config.model.environment import Environment
-from cartctl.config.model.required_sections import LINES as SECTIONS
+from cartctl.config.model.environment import REQUIRED, Environment
 from cartctl.config.rules import secrets_of, unproved
 from cartctl.config.source import find_source
 from cartctl.config.values import Secret
@@ -36,7 +35,7 @@ def _environment(loaded: Loaded) -> Iterator[CheckResult]:
             sentence = problem.sentence(loaded.layers, loaded.name)
             yield CheckResult(loaded.name, Verdict.FAIL, observed=sentence, hint=problem.hint)
         return
-    missing = [name for name in SECTIONS if name not in loaded.environment.sections]
+    missing = [name for name in REQUIRED if name not in loaded.environment.sections]
     without = f"; not configured: {', '.join(missing)}" if missing else ""
     yield CheckResult(loaded.name, Verdict.PASS, observed=f"valid ({loaded.source.shown}){without}")
     if warned := unproved(loaded.environment, loaded.source.environments):

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from cartctl.commands.options import Options
+from cartctl.errors import UsageError
 
 config = typer.Typer(no_args_is_help=True, help="Show, check and create the configuration file.")
 
@@ -28,25 +29,39 @@ def show_config(ctx: typer.Context) -> None:
 @config.command("init")
 def init_config(
     ctx: typer.Context,
+    purpose: Annotated[
+        str | None,
+        typer.Option(
+            "--for",
+            metavar="smoke|migrate|deploy",
+            help="Write only what this purpose requires, for the environment --env [default: staging].",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
     """Write a commented configuration file.
 
-    The file is --config, or else cartctl.toml in the working directory.
+    The file is --config, or else cartctl.toml in the working directory. smoke requires an API's address, migrate a database; deploy
+    both, the cluster, images and metrics.
 
     Examples:
         cartctl config init
+        cartctl config init --for migrate --env production
         cartctl config init --config deploy/cartctl.toml
     """
     from pathlib import Path
 
     from cartctl.config.source import FILE_NAME
-    from cartctl.config.starter import Written, write_starter
+    from cartctl.config.starter import NEXT, Purpose, Written, starter, starter_for, write_starter
 
     options: Options = ctx.obj
     path = Path(options.config or FILE_NAME)
-    write_starter(path, force=force)
-    options.conclude(Written(path), f"Wrote {path}. Next: edit it, then cartctl config check")
+    if purpose is not None and purpose not in {each.value for each in Purpose}:
+        raise UsageError(f"--for {purpose} is not smoke, migrate or deploy.", hint="For example: --for smoke")
+    text = starter_for(Purpose(purpose), options.env or "staging") if purpose else starter()
+    write_starter(path, text, force=force)
+    then = f", then {NEXT[Purpose(purpose)]}" if purpose else ""
+    options.conclude(Written(path), f"Wrote {path}. Next: edit it, then cartctl config check{then}")
 
 
 @config.command("check")

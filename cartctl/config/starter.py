@@ -1,10 +1,12 @@
-"""The file that `config init` writes."""
+"""The files that `config init` writes: one with everything, and the least for one purpose."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
 from typing import ClassVar
 
+from cartctl.config.model.required_sections import lines_of
 from cartctl.config.source import shown
 from cartctl.errors import ConfigError, Refused
 
@@ -23,14 +25,54 @@ def starter() -> str:
     return files("cartctl.config").joinpath("starter.toml").read_text(encoding="utf-8")
 
 
-def write_starter(path: Path, *, force: bool) -> None:
-    """Write the starter file.
+class Purpose(StrEnum):
+    """What a small configuration is for."""
+
+    SMOKE = "smoke"
+    MIGRATE = "migrate"
+    DEPLOY = "deploy"
+
+
+_SECTIONS = {
+    Purpose.SMOKE: ("http",),
+    Purpose.MIGRATE: ("database",),
+    Purpose.DEPLOY: ("database", "cluster", "release", "http", "metrics"),
+}
+_HEADS = {
+    Purpose.SMOKE: """\
+# cartctl.toml: what `cartctl smoke` and `cartctl health` require.
+# Your own tests: suites = ["smoke.toml"]; built_in = false where the API serves no carts.
+# With an access token, also the admin's endpoints are tested: token = { env = "API_TOKEN" }
+""",
+    Purpose.MIGRATE: """\
+# cartctl.toml: what migrate, snapshot, rehearse, cart and `rollback --database` require.
+# CART_DSN is an environment variable; { file = "secrets/dsn" } reads a file. What the DSN omits is found as psql does.
+""",
+    Purpose.DEPLOY: """\
+# cartctl.toml: what `cartctl deploy` and `cartctl rollback` require. `cartctl config init` without --for shows more.
+""",
+}
+NEXT = {
+    Purpose.SMOKE: "cartctl smoke",
+    Purpose.MIGRATE: "cartctl migrate status",
+    Purpose.DEPLOY: "cartctl preflight",
+}
+
+
+def starter_for(purpose: Purpose, environment: str) -> str:
+    """The least that a purpose requires, for one environment, as TOML with comments."""
+    return f"{_HEADS[purpose]}\n{lines_of(environment, _SECTIONS[purpose])}\n"
+
+
+def write_starter(path: Path, text: str, *, force: bool) -> None:
+    """Write a starter file, into a directory that is created.
 
     Raises Refused when there is a file already and `force` is not given, ConfigError when it cannot be written.
     """
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w" if force else "x", encoding="utf-8") as file:
-            file.write(starter())
+            file.write(text)
     except FileExistsError as there:
         raise Refused(f"{shown(path)} exists already.", hint="Use --force to overwrite it.") from there
     except OSError as wrong:

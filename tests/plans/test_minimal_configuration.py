@@ -131,6 +131,26 @@ def test_without_a_file_the_ways_to_begin_are_named(tmp_path: Path) -> None:
     assert (done.returncode, "cartctl config init --for" in done.stderr) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("purpose", "sections"),
+    (
+        ("smoke", ["http"]),
+        ("migrate", ["database"]),
+        ("deploy", ["database", "cluster", "release", "http", "metrics"]),
+    ),
+)
+def test_init_writes_just_what_a_purpose_requires(tmp_path: Path, purpose: str, sections: list[str]) -> None:
+    """A valid file with these sections alone, for the environment named; the next command is named."""
+    shell = Shell(tmp_path)
+    done = shell("config", "init", "--for", purpose, "--env", "eu", "--config", "ops/cartctl.toml")
+    assert (done.returncode, "then cartctl" in done.stderr) == (0, True)
+    text = (tmp_path / "ops/cartctl.toml").read_text(encoding="utf-8")
+    assert list(tomllib.loads(text)["env"]["eu"]) == sections
+    checked = shell("config", "check", "--config", "ops/cartctl.toml", CART_DSN="postgresql://127.0.0.1:1/x")
+    assert checked.returncode == 0, checked.stdout
+    assert shell("config", "init", "--for", "everything").returncode == 2
+
+
 def test_an_odd_name_is_quoted_in_the_lines(tmp_path: Path) -> None:
     """The lines are TOML whatever the environment is called."""
     shell = Shell(tmp_path, '[env."pre prod.eu".database]\ndsn = "postgresql://127.0.0.1:1/shop"\n')

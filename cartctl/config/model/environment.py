@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+REQUIRED = ("database", "cluster", "http")  # sections that a command may require
 
 
 class Expect(Section):
@@ -183,9 +184,8 @@ class Environment(Section):
 
     @property
     def sections(self) -> tuple[str, ...]:
-        """Which of the sections database, cluster and http are configured."""
-        known = {"database": self.database_, "cluster": self.cluster_, "http": self.http_}
-        return tuple(name for name, section in known.items() if section is not None)
+        """Which of the sections that a command may require are configured."""
+        return tuple(name for name in REQUIRED if getattr(self, f"{name}_") is not None)
 
     def require(self, *sections: str, file: str = "the configuration file") -> None:
         """Raise MissingSection, with the lines to add to `file`, unless all these sections are configured."""

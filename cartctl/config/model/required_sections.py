@@ -5,13 +5,17 @@ from collections.abc import Iterable
 from cartctl.config.key_paths import dotted
 from cartctl.errors import ConfigError
 
-LINES = {  # section → the least that it must contain
+LINES = {  # section → the least that it must contain; a deployment also needs the last two
     "database": ('dsn = { env = "CART_DSN" }  # postgresql://user:password@host/name',),
     "cluster": (
         'kind = "kubernetes"',
         'namespace = "default"  # of the application; context = "…" names another than the current one',
     ),
     "http": ('api = "https://api.example.com"',),
+    "release": (
+        'api = { "payment-api.api" = "registry.example.com/api:2.0.0" }  # "deployment.container" = image',
+    ),
+    "metrics": ('kind = "prometheus"', 'url = "https://prometheus.example.com"'),
 }
 
 
