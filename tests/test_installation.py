@@ -44,7 +44,16 @@ def test_the_wheel_installs_with(tool: str, environment: Path, tmp_path: Path) -
         "PIPX_BIN_DIR": str(programs),
         "UV_TOOL_DIR": f"{tmp_path}/uv",
     }
-    settings = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "UV_"))}
+    networks = (
+        "PIP_",
+        "UV_",
+        "SSL_",
+        "HTTP",
+        "http",
+        "NO_PROXY",
+        "no_proxy",
+    )  # this machine's way to its index
+    settings = {name: value for name, value in os.environ.items() if name.startswith(networks)}
     line = f"pipx install {wheel}" if tool == "pipx" else f"uv tool install {wheel}"
     installed = shell(
         line, tmp_path, environment.parent, **variables, UV_TOOL_BIN_DIR=str(programs), **settings

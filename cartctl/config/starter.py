@@ -65,12 +65,11 @@ def starter_for(purpose: Purpose, environment: str) -> str:
 
 
 def write_starter(path: Path, text: str, *, force: bool) -> None:
-    """Write a starter file, into a directory that is created.
+    """Write a starter file.
 
     Raises Refused when there is a file already and `force` is not given, ConfigError when it cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w" if force else "x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError as there:

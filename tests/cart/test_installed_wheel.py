@@ -42,7 +42,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
         cwd=place,
     )
     pins = re.findall(
-        r"^[\w.-]+==\S+", (ROOT / "requirements/sandbox.lock").read_text(encoding="utf-8"), re.MULTILINE
+        r"^[\w.-]+==[^\\\n]+", (ROOT / "requirements/sandbox.lock").read_text(encoding="utf-8"), re.MULTILINE
     )
     (place / "pins.txt").write_text("\n".join(pins), encoding="utf-8")
     run(sys.executable, "-m", "venv", place / "venv", cwd=place)

@@ -142,6 +142,7 @@ def test_without_a_file_the_ways_to_begin_are_named(tmp_path: Path) -> None:
 def test_init_writes_just_what_a_purpose_requires(tmp_path: Path, purpose: str, sections: list[str]) -> None:
     """A valid file with these sections alone, for the environment named; the next command is named."""
     shell = Shell(tmp_path)
+    (tmp_path / "ops").mkdir()
     done = shell("config", "init", "--for", purpose, "--env", "eu", "--config", "ops/cartctl.toml")
     assert (done.returncode, "then cartctl" in done.stderr) == (0, True)
     text = (tmp_path / "ops/cartctl.toml").read_text(encoding="utf-8")
