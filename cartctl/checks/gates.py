@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from cartctl.adapters.metrics.source import Metric, MetricsSource, PastReading
 from cartctl.checks.log_errors import LogErrors
+from cartctl.checks.metric_verdicts import VERDICTS
 from cartctl.config.model.rollout import Gate
 from cartctl.engine.model import Check, CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
@@ -18,14 +19,6 @@ from cartctl.monitoring.watch import Watch
 
 AT_ONCE = 10_000  # samples asked for in one query
 LOOKS = 8  # at figures that too little traffic leaves open, while requests of our own arrive
-VERDICTS = {
-    Judged.OK: Verdict.PASS,
-    Judged.WARNING: Verdict.WARN,
-    Judged.CRITICAL: Verdict.FAIL,
-    Judged.LOW_TRAFFIC: Verdict.WARN,
-    Judged.NO_DATA: Verdict.UNKNOWN,
-    Judged.ERROR: Verdict.UNKNOWN,
-}
 
 Judge = Callable[[], CheckResult]
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from cartctl.adapters.metrics.source import Metric
 from cartctl.checks.log_errors import LogErrors
+from cartctl.checks.metric_verdicts import VERDICTS
 from cartctl.engine.model import Check, CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.monitoring.thresholds import Judged
@@ -88,8 +89,8 @@ class Course:
         return Checks.of(self._result(metric, sustained) for metric in self._last)
 
     def _result(self, metric: Metric, sustained: float) -> CheckResult:
-        last = self._last[metric]
-        if not last.verdict.decided:
+        last, worst = self._last[metric], self._worst.get(metric)
+        if VERDICTS[last.verdict] is Verdict.UNKNOWN or worst is None:
             return CheckResult(
                 metric,
                 Verdict.UNKNOWN,
@@ -98,7 +99,6 @@ class Course:
                 hint="See cartctl monitor --check-queries.",
             )
         lasting = self._at - self._critical[metric] if metric in self._critical else -math.inf
-        worst = self._worst[metric]
         observed = f"{show(last)}, peak {show(worst)} ({worst.verdict}), {len(self._ticks)} samples"
         if lasting > sustained:
             return CheckResult(
@@ -107,7 +107,8 @@ class Course:
                 f"{observed}, critical for {lasting:.0f} s",
                 "below its critical threshold",
             )
-        verdict = Verdict.PASS if worst.verdict is Judged.OK else Verdict.WARN
+        good = worst.verdict is Judged.OK and last.verdict is Judged.OK
+        verdict = Verdict.PASS if good else Verdict.WARN
         return CheckResult(metric, verdict, observed, "below its warning threshold")
 
 

@@ -130,11 +130,26 @@ def test_a_critical_value_that_went_warns() -> None:
     assert found["api_latency_p95"][0] is Verdict.WARN
 
 
-@pytest.mark.parametrize("verdict", (Judged.LOW_TRAFFIC, Judged.NO_DATA, Judged.ERROR))
+@pytest.mark.parametrize("verdict", (Judged.NO_DATA, Judged.ERROR))
 def test_a_metric_that_cannot_be_judged_at_the_end_is_unknown(verdict: Judged) -> None:
     """The step passes only when every metric could be judged."""
     found = Script(lambda s: tick(s, db_latency_p95=verdict if s > 17 else Judged.OK)).judge()
     assert found["db_latency_p95"][0] is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("before", "verdict"),
+    (
+        (Judged.OK, Verdict.WARN),
+        (Judged.CRITICAL, Verdict.FAIL),  # nobody is left, because nothing works
+        (Judged.LOW_TRAFFIC, Verdict.UNKNOWN),
+        (Judged.NO_DATA, Verdict.UNKNOWN),
+    ),
+)
+def test_little_traffic_at_the_end(before: Judged, verdict: Verdict) -> None:
+    """It warns, as at every other place, unless the metric was never judged or has been critical since."""
+    found = Script(lambda s: tick(s, error_rate=Judged.LOW_TRAFFIC if s > 12 else before)).judge()
+    assert found["error_rate"][0] is verdict
 
 
 def test_errors_in_the_logs_warn_and_the_last_one_is_shown() -> None:
