@@ -31,6 +31,16 @@ class SettingsChanged(StepFailed):
     code = "settings_changed"
 
 
+def refuse_changed_settings(name: str, now: Mapping[str, str], expected: Mapping[str, str | None]) -> None:
+    """Raise SettingsChanged, naming the first key whose value in `now` is no longer the `expected` one (None: absent). Pure."""
+    changed = [key for key, text in expected.items() if now.get(key) != text]
+    if changed:
+        raise SettingsChanged(
+            f"{name}/{changed[0]} was modified externally in the meantime.",
+            hint="Check it, then try again.",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Image:
     """A container image as requested; the digest is what ran, known only once a pod has started.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from random import uniform
 from typing import Any
 
-from cartctl.adapters.cluster import SettingsChanged
+from cartctl.adapters.cluster import refuse_changed_settings
 from cartctl.adapters.effects import effect
 from cartctl.adapters.kubernetes.client.api import Api
 from cartctl.adapters.kubernetes.client.responses import CONFLICT, NOT_FOUND, ClusterRefused
@@ -80,7 +80,7 @@ class Settings:
         data = (item or {}).get("data") or {}
         pending = {key: value for key, value in changes.items() if data.get(key) != value}
         if not (again and not pending):
-            _refuse_changed(name, data, expected)
+            refuse_changed_settings(name, data, expected)
         if not pending:
             return True
         try:
@@ -105,15 +105,6 @@ class Settings:
             "data": data,
         }
         self._api.send("POST", self._api.path("", "configmaps"), body)
-
-
-def _refuse_changed(name: str, now: Mapping[str, str], expected: Mapping[str, str | None]) -> None:
-    changed = [key for key, text in expected.items() if now.get(key) != text]
-    if changed:
-        raise SettingsChanged(
-            f"{name}/{changed[0]} was modified externally in the meantime.",
-            hint="Check it, then try again.",
-        )
 
 
 def mounts(pod: Item, name: str) -> bool:

@@ -16,9 +16,9 @@ from cartctl.adapters.cluster import (
     Held,
     Obstacle,
     Pod,
-    SettingsChanged,
     TemplateRevision,
     UnknownDeployment,
+    refuse_changed_settings,
 )
 from cartctl.adapters.effects import effect
 from cartctl.adapters.http.client import Http, HttpUnreachable, Response
@@ -113,7 +113,7 @@ class Processes:
         path = f"/settings/{quote(name)}"
         for left in reversed(range(ATTEMPTS)):
             stored = self._call("GET", path)
-            _refuse_changed(name, stored["data"], expected or {})
+            refuse_changed_settings(name, stored["data"], expected or {})
             with effect("cluster.put_settings"):
                 response = self._send("PATCH", path, {"changes": dict(changes), "seen": stored["version"]})
             if response.status != CONFLICT or not left:
@@ -242,15 +242,6 @@ class Processes:
             raise ClusterUnreachable(
                 f"The sandbox's supervisor does not answer: {error.message}", hint=START
             ) from error
-
-
-def _refuse_changed(name: str, now: Mapping[str, str], expected: Mapping[str, str | None]) -> None:
-    changed = [key for key, text in expected.items() if now.get(key) != text]
-    if changed:
-        raise SettingsChanged(
-            f"{name}/{changed[0]} was modified externally in the meantime.",
-            hint="Check it, then try again.",
-        )
 
 
 def _bare(name: str) -> str:
