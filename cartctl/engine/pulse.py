@@ -8,13 +8,22 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from cartctl.errors import CartctlError, Interrupted, StepFailed
 
 T = TypeVar("T")
 
 Progress = Callable[[float, float, str], None]  # done, total, unit
+
+
+class ChildProcess(Protocol):
+    """A child process whose end can be waited for."""
+
+    name: str
+
+    def finished(self) -> bool:
+        """Whether it has ended. Raises what its end means, such as ProgramFailed."""
 
 
 def no_progress(_done: float, _total: float, _unit: str) -> None:
@@ -111,6 +120,19 @@ class Pulse:
             if self._clock() >= end:
                 raise TimedOut(f"{what} took longer than {timeout:g} s")
             self._sleep(every)
+
+    def attending(
+        self, limit: float, what: str = "", *, every: float = 0.02
+    ) -> Callable[[ChildProcess], None]:
+        """A function that waits for a child process to end, for at most `limit` seconds.
+
+        It raises TimedOut naming `what`, by default the program, or the alarm.
+        """
+
+        def attend(process: ChildProcess) -> None:
+            self.wait(process.finished, limit, what=what or process.name, every=every)
+
+        return attend
 
     @contextmanager
     def cancelling(self, cancel: Callable[[], object]) -> Iterator[None]:

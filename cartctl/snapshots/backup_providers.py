@@ -9,7 +9,7 @@ from typing import ClassVar, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cartctl.adapters.pgbackrest import PgBackRest
-from cartctl.adapters.programs import Attend, Program, inherited, run
+from cartctl.adapters.programs import inherited, run
 from cartctl.config.model.environment import Backup as BackupCommands
 from cartctl.config.model.environment import Snapshots
 from cartctl.config.values import revealed
@@ -85,12 +85,12 @@ class FromPgBackRest(Provider):
         """From its catalogue."""
         return tuple(
             ProviderBackup(each.label, each.stopped, each.bytes, each.lsn, each.annotation)
-            for each in self._tool.info(_attended(pulse, ASKING)).backups
+            for each in self._tool.info(pulse.attending(ASKING)).backups
         )
 
     def create(self, snapshot: str, pulse: Pulse) -> ProviderBackup:
         """An incremental one where it can be, a full one otherwise: pgBackRest decides."""
-        self._tool.backup(snapshot, _attended(pulse, LIMIT))
+        self._tool.backup(snapshot, pulse.attending(LIMIT))
         if existing := self.find(snapshot, pulse):
             return existing
         raise StepFailed(
@@ -99,7 +99,7 @@ class FromPgBackRest(Provider):
 
     def lacking(self, pulse: Pulse) -> str:
         """By the stanza's status and its archive."""
-        return self._tool.info(_attended(pulse, ASKING)).lacking
+        return self._tool.info(pulse.attending(ASKING)).lacking
 
 
 class _BackupReport(BaseModel):
@@ -148,7 +148,7 @@ class FromCommands(Provider):
     def _run(self, argv: Sequence[str], pulse: Pulse, limit: float, more: Mapping[str, str]) -> str:
         try:
             return run(
-                argv, {**inherited(), **revealed(self._settings.environment), **more}, _attended(pulse, limit)
+                argv, {**inherited(), **revealed(self._settings.environment), **more}, pulse.attending(limit)
             )
         except OSError as error:
             raise ConfigError(
@@ -168,13 +168,6 @@ def _parsed(model: type[M], text: str) -> M:
         raise StepFailed(
             f"A backup command's answer is not what was agreed: {first}", hint="See runbooks/snapshots.md."
         ) from wrong
-
-
-def _attended(pulse: Pulse, limit: float) -> Attend:
-    def attend(program: Program) -> None:
-        pulse.wait(program.finished, limit, what=program.name, every=0.1)
-
-    return attend
 
 
 def newest(provider: Provider, pulse: Pulse) -> ProviderBackup | None:

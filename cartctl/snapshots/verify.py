@@ -5,7 +5,6 @@ from datetime import timedelta
 from pathlib import Path
 
 from cartctl.adapters.postgres_server.pg_tools import find_tools
-from cartctl.adapters.programs import Attend, Program
 from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import ConfigError, StepFailed
@@ -104,7 +103,11 @@ def _contents(dump: Path, manifest: Manifest, pulse: Pulse) -> CheckResult:
     """`pg_restore --list` against the manifest's tables."""
     name, expected = "contents", f"data of {len(manifest.tables)} tables"
     try:
-        lines = find_tools(manifest.server.version_num).list(dump, attend=_attended(pulse)).splitlines()
+        lines = (
+            find_tools(manifest.server.version_num)
+            .list(dump, attend=pulse.attending(LIST_LIMIT.total_seconds(), "pg_restore --list"))
+            .splitlines()
+        )
     except ConfigError as missing:
         return CheckResult(name, Verdict.UNKNOWN, missing.message, expected, missing.hint)
     except StepFailed as failed:
@@ -120,10 +123,3 @@ def _contents(dump: Path, manifest: Manifest, pulse: Pulse) -> CheckResult:
         summary = f"data of {len(listed)} tables; missing: {', '.join(missing_data[:5]) or 'none'}"
         return CheckResult(name, Verdict.FAIL, summary, expected, _AGAIN)
     return CheckResult(name, Verdict.PASS, expected, expected)
-
-
-def _attended(pulse: Pulse) -> Attend:
-    def attend(program: Program) -> None:
-        pulse.wait(program.finished, LIST_LIMIT.total_seconds(), what="pg_restore --list", every=0.02)
-
-    return attend

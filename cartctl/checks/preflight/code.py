@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-from cartctl.adapters.programs import Program, ProgramFailed, inherited, run
+from cartctl.adapters.programs import ProgramFailed, inherited, run
 from cartctl.checks.preflight.junit import UnusableReportError, read_report
 from cartctl.checks.preflight.look import failed, passed
 from cartctl.config.model.environment import Preflight
@@ -42,9 +42,7 @@ def _report(path: Path, least: int) -> CheckResult:
 def _command(argv: tuple[str, ...], settings: Preflight, pulse: Pulse) -> CheckResult:
     name, expected = f"code.{' '.join(argv)}", "exit code 0"
 
-    def attend(program: Program) -> None:
-        pulse.wait(program.finished, COMMAND_LIMIT.total_seconds(), what=" ".join(argv))
-
+    attend = pulse.attending(COMMAND_LIMIT.total_seconds(), " ".join(argv), every=0.1)
     try:
         run(argv, {**inherited(), **revealed(settings.environment)}, attend)
     except (ProgramFailed, OSError) as error:

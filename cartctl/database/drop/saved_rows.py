@@ -11,7 +11,6 @@ from pathlib import Path
 
 from cartctl.adapters.postgres import Connection, Postgres, sql
 from cartctl.adapters.postgres_server.pg_tools import find_tools
-from cartctl.adapters.programs import Attend, Program
 from cartctl.database.contract.definition import SCHEMA
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused, StepFailed
@@ -111,9 +110,9 @@ def _dump(
         dump,
         tables=[f"{SCHEMA}.{name}" for name in names],
         snapshot=str(row[0]) if row is not None else None,
-        attend=_attended(pulse),
+        attend=pulse.attending(LIMIT.total_seconds()),
     )
-    listed = tools.list(dump, attend=_attended(pulse))
+    listed = tools.list(dump, attend=pulse.attending(LIMIT.total_seconds()))
     if lost := [name for name in names if f" TABLE DATA {SCHEMA} {name} " not in listed]:
         raise StepFailed(
             f"The dump of the cart's rows is not whole: no data of {', '.join(lost)}. Nothing was dropped.",
@@ -122,13 +121,6 @@ def _dump(
     files = {path.name: _checksum(path) for path in sorted(dump.iterdir())}
     at = datetime.now(UTC).isoformat(timespec="seconds")
     return SavedRows(at, rows, files, f"pg_dump {tools.version}")
-
-
-def _attended(pulse: Pulse) -> Attend:
-    def attend(program: Program) -> None:
-        pulse.wait(program.finished, LIMIT.total_seconds(), what=program.name, every=0.02)
-
-    return attend
 
 
 def _sync(path: Path) -> None:

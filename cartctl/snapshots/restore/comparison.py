@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from cartctl.adapters.postgres import Connection, Postgres, sql
 from cartctl.adapters.postgres_server.pg_tools import find_tools
-from cartctl.adapters.programs import Attend, Program, ProgramFailed
+from cartctl.adapters.programs import ProgramFailed
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Inconclusive
@@ -45,7 +45,7 @@ def fill(
             as_role=as_role,
             strangers=strangers,
             tablespaces=tablespaces,
-            attend=_attended(pulse),
+            attend=pulse.attending(LIMIT.total_seconds()),
         )
     except ProgramFailed as failed:
         if NOT_HERE.search(failed.message):
@@ -112,10 +112,3 @@ def _structure(connection: Connection, manifest: Manifest, actual: str, *, same_
             "structure", Verdict.UNKNOWN, message, expected, "Name a server of that version: --server DSN"
         )
     return CheckResult("structure", Verdict.FAIL, actual, expected, "Take a new snapshot.")
-
-
-def _attended(pulse: Pulse) -> Attend:
-    def attend(program: Program) -> None:
-        pulse.wait(program.finished, LIMIT.total_seconds(), what=program.name, every=0.05)
-
-    return attend

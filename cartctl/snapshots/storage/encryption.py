@@ -9,7 +9,6 @@ from pathlib import Path
 
 from cartctl.adapters.encryption import Age, Cipher, Gpg
 from cartctl.adapters.postgres_server.pg_tools import PgTools
-from cartctl.adapters.programs import Attend, Program
 from cartctl.config.model.environment import Encrypt
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import ConfigError
@@ -35,11 +34,11 @@ def seal(dump: Path, tools: PgTools, cipher: Cipher, pulse: Pulse) -> dict[str, 
 
     The plain ones are gone then. Raises ProgramFailed, with some of them left, for the caller to remove.
     """
-    tools.list(dump, attend=_attended(pulse))
+    tools.list(dump, attend=pulse.attending(LIMIT))
     plain = {}
     for path in sorted(dump.iterdir()):
         plain[path.name] = checksum(path)
-        cipher.encrypt(path, path.with_name(path.name + cipher.suffix), _attended(pulse))
+        cipher.encrypt(path, path.with_name(path.name + cipher.suffix), pulse.attending(LIMIT))
         path.unlink()
     return plain
 
@@ -76,10 +75,3 @@ def checksum(path: Path) -> str:
     """SHA-256 of a file, lowercase hex. Read-only."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _attended(pulse: Pulse) -> Attend:
-    def attend(program: Program) -> None:
-        pulse.wait(program.finished, LIMIT, what=program.name, every=0.02)
-
-    return attend

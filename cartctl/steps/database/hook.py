@@ -43,5 +43,5 @@ class Hook(Action[dict[str, Any]]):
             ) from error
 
     def _attend(self, program: Program, pulse: Pulse) -> str:
-        pulse.wait(program.finished, self._timeout, what=f"The hook {program.name}", every=0.05)
+        pulse.attending(self._timeout, f"The hook {program.name}", every=0.05)(program)
         return cut_beginning(program.output().strip(), TAIL)
