@@ -26,7 +26,7 @@ NAME = "payment-api"
 def looked(namespace: Namespace, **cluster: Any) -> dict[str, CheckResult]:
     """The preflight results about the cluster, by name."""
     env = environment(**cluster)
-    own = env.model_copy(update={"cluster": env.cluster.model_copy(update={"namespace": namespace.name})})
+    own = env.model_copy(update={"cluster_": env.cluster.model_copy(update={"namespace": namespace.name})})
     return {one.name: one for one in look_at_cluster(namespace.cluster, own, {})}
 
 

@@ -57,7 +57,7 @@ def test_a_new_sandbox_is_ready(env: Environment) -> None:
 def test_a_database_that_is_gone_fails_once(env: Environment) -> None:
     """The database fails, what hangs on it is unknown, and all else is still looked at."""
     dsn = Secret(literal="host=127.0.0.1 port=1 user=x dbname=x")
-    found = _judge(env.model_copy(update={"database": env.database.model_copy(update={"dsn": dsn})}))
+    found = _judge(env.model_copy(update={"database_": env.database.model_copy(update={"dsn": dsn})}))
     failed = {name for name, check in found.items() if check.verdict is Verdict.FAIL}
     assert failed == {"database.reachable", "metrics.db_connections"}
     unknown = {name for name, check in found.items() if check.verdict is Verdict.UNKNOWN}
@@ -69,7 +69,7 @@ def test_a_secret_that_cannot_be_read_fails_its_look(env: Environment) -> None:
     """A token file that is not there is a failure with the file's name, not a crash."""
     token = Secret(file=Path("/nowhere/token"))
     http = env.http.model_copy(update={"token": token})
-    found = _judge(env.model_copy(update={"http": http}), only=("token", "api"))
+    found = _judge(env.model_copy(update={"http_": http}), only=("token", "api"))
     assert found["token"].verdict is Verdict.FAIL
     assert "/nowhere/token" in found["token"].observed
     assert found["api"].verdict is Verdict.PASS
