@@ -1,9 +1,11 @@
 """The application's cache in Redis: keys by pattern, found with SCAN and removed with UNLINK; never KEYS, never FLUSH."""
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import redis
 from redis.exceptions import NoPermissionError
@@ -18,6 +20,30 @@ T = TypeVar("T")
 
 BATCH = 500  # keys of one UNLINK: milliseconds for the server
 SCANNED = 1000  # keys the server looks at per SCAN
+
+
+_DATABASE = re.compile(r"\d{1,5}", re.ASCII)
+_UNUSED = "cartctl-preflight"  # no application has such a key
+_GLOB = re.compile(r"\\(?P<escaped>.)|\[(?P<negated>\^?)(?P<set>(?:\\.|[^\]\\])+)\]|(?P<any>[*?])", re.DOTALL)
+
+
+def unused_key(pattern: str) -> str | None:
+    """A key that matches a glob pattern and that no application has; None for a pattern without `*`, which may be a real key."""
+    if "*" not in _GLOB.sub(lambda one: one["any"] or "", pattern):
+        return None
+    return _GLOB.sub(_filled, pattern)
+
+
+def _filled(part: re.Match[str]) -> str:
+    if part["any"]:
+        return _UNUSED if part["any"] == "*" else "x"
+    if part["escaped"]:
+        return str(part["escaped"])
+    inside = re.sub(r"\\(.)", r"\1", part["set"])
+    if not part["negated"]:
+        return inside[0]
+    refused = re.compile(f"[{re.escape(inside).replace(chr(92) + '-', '-')}]")
+    return next((letter for letter in "xyz0123456789_abc" if not refused.match(letter)), "~")
 
 
 class CacheFailed(StepFailed):
@@ -36,6 +62,7 @@ class RedisCache:
         register(url)
         self._where = mask(url)
         self._timeout = timeout
+        self._require_database(url)
         try:
             self._client = redis.Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
         except MALFORMED as error:
@@ -44,12 +71,17 @@ class RedisCache:
                 hint="It begins with redis://, rediss:// or unix://.",
             ) from error
 
-    def ready(self) -> str:
-        """PING, and that SCAN and UNLINK are permitted; what was found, for people. Raises CacheFailed. Read-only."""
+    def ready(self, patterns: Sequence[str]) -> str:
+        """Whether PING, and SCAN and UNLINK on keys of the patterns, are permitted, as a sentence. Raises CacheFailed. Read-only.
+
+        No key outside the patterns is touched, so that a user with access to nothing else passes.
+        """
         self._do(self._client.ping)
         self._refuse_cluster()
-        self._do(lambda: self._client.scan(0, match="cartctl:*", count=1))
-        self._do(lambda: self._client.unlink("cartctl:preflight"))  # never written by anybody
+        for pattern in patterns:
+            self._do(partial(self._client.scan, 0, match=pattern, count=1))
+            if (key := unused_key(pattern)) is not None:
+                self._do(partial(self._client.unlink, key))
         return "PING answered, SCAN and UNLINK permitted"
 
     def unlink(self, pattern: str) -> Iterator[tuple[int, int]]:
@@ -71,6 +103,21 @@ class RedisCache:
         """End the connection."""
         with suppress(redis.RedisError):
             self._client.close()
+
+    def _require_database(self, url: str) -> None:
+        """Raise ConfigError for a database that is not a number: the client would use number 0 instead."""
+        try:
+            parts = urlsplit(url)
+            names = [unquote(parts.path)[1:]] if parts.scheme != "unix" else []
+            names += parse_qs(parts.query, keep_blank_values=True).get("db", [])
+        except ValueError:  # an invalid address is reported by the client
+            return
+        for name in names:
+            if name and not _DATABASE.fullmatch(name):
+                raise ConfigError(
+                    f"invalid database number {mask(name)[:40]!r} in the Redis address {self._where!r}.",
+                    hint="It is a number from 0, as in redis://HOST:6379/0.",
+                )
 
     def _batches(self, pattern: str) -> Iterator[list[bytes]]:
         batch: list[bytes] = []

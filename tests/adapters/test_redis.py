@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import redis
 
-from cartctl.adapters.redis import CacheFailed, RedisCache
+from cartctl.adapters.redis import CacheFailed, RedisCache, unused_key
 from cartctl.engine.model import Run
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import ConfigError, Interrupted, StepFailed
@@ -130,7 +130,7 @@ def test_a_pattern_for_everything_is_refused(address: str, pattern: str) -> None
 def test_ready_says_what_is_permitted(address: str, client: Any) -> None:
     """PING, SCAN and UNLINK are tried without touching a key."""
     fill(client, 2)
-    assert "permitted" in RedisCache(address).ready()
+    assert "permitted" in RedisCache(address).ready(["cart:*"])
     assert len(list(client.scan_iter())) == 7
 
 
@@ -141,15 +141,77 @@ def test_a_user_who_may_not_unlink_is_not_ready(address: str, client: Any) -> No
     )
     limited = RedisCache(address.replace("unix://", "unix://limited:pa55@"))
     with pytest.raises(CacheFailed, match="unlink") as caught:
-        limited.ready()
+        limited.ready(["cart:*"])
     limited.close()
     assert "pa55" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "pattern", ("cart:*", "cart:v?:*", "cart:[a-c]:*", "cart:[^a]:*", r"cart:\*:*", "*:cart")
+)
+def test_readiness_stays_inside_the_key_patterns(address: str, client: Any, pattern: str) -> None:
+    """A user with access to nothing but the configured keys passes, and no key is removed."""
+    fill(client, 2)
+    commands = ["+ping", "+scan", "+unlink", "+info"]
+    client.acl_setuser("limited", enabled=True, passwords=["+pa55"], commands=commands, keys=[pattern])
+    limited = RedisCache(address.replace("unix://", "unix://limited:pa55@"))
+    assert "permitted" in limited.ready([pattern])
+    with pytest.raises(CacheFailed, match=r"[Nn]o permissions"):
+        limited.ready([pattern, "session:*"])
+    limited.close()
+    assert len(list(client.scan_iter())) == 7
+
+
+def test_least_privilege_is_enough_to_invalidate(address: str, client: Any) -> None:
+    """The same user removes the cart's keys, and no other."""
+    fill(client, 3)
+    commands = ["+ping", "+scan", "+unlink", "+info"]
+    client.acl_setuser("limited", enabled=True, passwords=["+pa55"], commands=commands, keys=["cart:*"])
+    limited = RedisCache(address.replace("unix://", "unix://limited:pa55@"))
+    assert InvalidateCache(limited, ["cart:*"]).perform(RUN, Pulse()) == {"keys": 3, "rewritten": 0}
+
+
+def test_a_real_key_is_never_removed_to_test_a_permission(address: str, client: Any) -> None:
+    """A pattern without a wildcard is the name of a key."""
+    fill(client, 2)
+    assert unused_key("cart:1") is None
+    assert "permitted" in RedisCache(address).ready(["cart:1", "cart:[0]"])
+    assert client.exists("cart:0", "cart:1") == 2
+
+
+@pytest.mark.parametrize(
+    "url",
+    (
+        "redis://h/abc",
+        "redis://h:6379/-1",
+        "redis://h/0/1",
+        "redis://h/1.5",
+        "redis://h?db=one",
+        "redis://h/%32x",
+    ),
+)
+def test_an_invalid_database_number_is_refused(url: str) -> None:
+    """The client itself would silently use database 0, or another."""
+    with pytest.raises(ConfigError, match=r"invalid database number|invalid Redis address"):
+        RedisCache(url)
+
+
+@pytest.mark.parametrize("url", ("redis://h", "redis://h/", "redis://h/3", "redis://u:p%2F@h/15?protocol=3"))
+def test_a_valid_database_number_is_accepted(url: str) -> None:
+    """None means 0."""
+    RedisCache(url).close()
+
+
+def test_a_database_number_beyond_the_servers_is_one_sentence(address: str) -> None:
+    """The server's own limit is 16."""
+    with pytest.raises(CacheFailed, match="out of range"):
+        RedisCache(f"{address}?db=99").ready(["cart:*"])
 
 
 def test_nobody_there_is_one_sentence() -> None:
     """A Redis that is down is named without its password."""
     with pytest.raises(CacheFailed, match=r"127\.0\.0\.1") as caught:
-        RedisCache("redis://:s3cret@127.0.0.1:9/0").ready()
+        RedisCache("redis://:s3cret@127.0.0.1:9/0").ready(["cart:*"])
     assert "s3cret" not in caught.value.message
 
 
@@ -163,7 +225,7 @@ def test_what_is_no_address_is_refused() -> None:
 def test_an_option_that_redis_does_not_know_is_one_sentence(address: str, options: str) -> None:
     """The client takes any option of a URL and stumbles over it with the first command."""
     with pytest.raises((ConfigError, CacheFailed)):
-        RedisCache(f"{address}?{options}").ready()
+        RedisCache(f"{address}?{options}").ready(["cart:*"])
 
 
 def test_a_redis_that_hangs_is_waited_for_once() -> None:
@@ -171,4 +233,4 @@ def test_a_redis_that_hangs_is_waited_for_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         cache = RedisCache(f"redis://127.0.0.1:{deaf.getsockname()[1]}", timeout=0.5)
         with pytest.raises(CacheFailed, match=r"longer than|Timeout"):
-            cache.ready()
+            cache.ready(["cart:*"])

@@ -173,7 +173,7 @@ class Preflight(Check):
             "metrics": lambda pulse: look_at_metrics(
                 parts.metrics, lambda count: Probes(parts.api).traffic(count), _staleness(env), pulse
             ),
-            "redis": lambda _: look_at_redis(parts.redis),
+            "redis": lambda _: look_at_redis(parts.redis, env.cache.keys),
             "flags": lambda pulse: look_at_flags(
                 env.rollout, parts.cluster, lambda: parts.database, parts.flags_endpoint, self._rollout, pulse
             ),

@@ -1,6 +1,6 @@
 """Whether the cache can be invalidated."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from cartctl.checks.preflight.look import passed
@@ -10,13 +10,13 @@ from cartctl.engine.model import CheckResult
 class Invalidates(Protocol):
     """A cache that can say whether cartctl may invalidate it."""
 
-    def ready(self) -> str:
-        """What answered, once PING, SCAN and UNLINK are known to be permitted. Raises ConfigError or StepFailed."""
+    def ready(self, patterns: Sequence[str]) -> str:
+        """A sentence, once PING, SCAN and UNLINK on keys of the patterns are permitted. Raises ConfigError or StepFailed."""
 
 
-def look_at_redis(cache: Invalidates | None) -> Iterator[CheckResult]:
-    """PING, and SCAN and UNLINK permitted; nothing is removed. Read-only."""
+def look_at_redis(cache: Invalidates | None, patterns: Sequence[str]) -> Iterator[CheckResult]:
+    """PING, and SCAN and UNLINK on keys of the patterns permitted; nothing is removed. Read-only."""
     if cache is None:
         yield passed("redis", "not configured")
         return
-    yield passed("redis", cache.ready(), "PING, SCAN and UNLINK permitted")
+    yield passed("redis", cache.ready(patterns), "PING, SCAN and UNLINK permitted")

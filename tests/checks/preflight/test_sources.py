@@ -290,7 +290,7 @@ def test_a_server_that_archives_passes() -> None:
 
 def test_redis_that_is_not_configured_is_said_to_be() -> None:
     """Not configured is no silence."""
-    assert only(look_at_redis(None)).observed == "not configured"
+    assert only(look_at_redis(None, ())).observed == "not configured"
 
 
 PASSING = '<testcase name="a"/><testcase name="b"/><testcase name="c"><skipped/></testcase>'
