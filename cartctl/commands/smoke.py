@@ -43,6 +43,12 @@ def smoke(
             dir_okay=False,
         ),
     ] = None,
+    contract: Annotated[
+        str | None,
+        typer.Option(
+            "--contract", metavar="FILE|URL", help="Compare the API's responses with this OpenAPI document."
+        ),
+    ] = None,
     critical_only: Annotated[
         bool, typer.Option("--critical-only", help="Run only the critical tests.")
     ] = False,
@@ -53,7 +59,7 @@ def smoke(
     job summary.
 
     Examples:
-        cartctl smoke --env production
+        cartctl smoke --env production --contract openapi.json
         cartctl smoke --env staging --critical-only --junit smoke.xml
         cartctl smoke --url https://api.example.com --suite smoke/checkout.toml
     """
@@ -80,6 +86,7 @@ def smoke(
             built_in=selection.built_in,
             critical_only=critical_only,
             deadline=env.http.smoke_deadline.total_seconds(),
+            contract=contract,
         )
         checks = _run_check(check)
     _report("smoke", checks, options, junit)

@@ -192,8 +192,8 @@ def test_each_expectation_can_pass(run: Runner, more: str, reply: Reply) -> None
         ('jsonpath = { "$.items" = { max_count = 1 } }', JSON, "more than 1"),
         ('jsonpath = { "$.total" = { contains = "9" } }', JSON, "does not contain '9'"),
         ('jsonpath = { "$.total" = { matches = "9" } }', JSON, "does not match '9'"),
-        ('schema = { required = ["id"] }', JSON, "id: is missing"),
-        ('schema = { properties = { total = { type = "number" } } }', JSON, "total: is string, not number"),
+        ('schema = { required = ["id"] }', JSON, "id is missing"),
+        ('schema = { properties = { total = { type = "number" } } }', JSON, "total is string, not number"),
         ('html = { "h1" = "Orders" }', PAGE, "h1 is 'Your Carts', which does not contain 'Orders'"),
         ('html = { "h2" = "Carts" }', PAGE, "h2 matches no element"),
         ('html = { "a" = { count = 0 } }', PAGE, "a matches 2 elements, expected none"),
@@ -232,7 +232,7 @@ def test_a_slow_response_exceeds_its_budget(run: Runner) -> None:
 def test_a_schema_file_lies_beside_the_suite(run: Runner) -> None:
     """Its name is relative to the suite's directory."""
     (run.directory / "cart.schema.json").write_text('{"required": ["id"]}')
-    assert "id: is missing" in str(run.one('schema = "cart.schema.json"\n', lambda _: JSON).observed)
+    assert "id is missing" in str(run.one('schema = "cart.schema.json"\n', lambda _: JSON).observed)
 
 
 MATRIX = """

@@ -68,6 +68,9 @@ RULES = """\
   the response; only equal readings decide. Exact numbers equal their text (`"12.50"` is 12.50). Several rows are compared as a list, in order.
   Without a database the result is a warning.
 - **The whole run ends** after `http.smoke_deadline` (default 5 minutes): what has not run by then is `unknown`.
+- **`--contract FILE|URL`** compares each response of the API, also those of the built-in suite, with an OpenAPI 3 document (JSON or
+  YAML) and names missing fields and wrong types by operation. What the document does not describe is a warning; if nothing could be
+  compared, it fails.
 - **A run without any test fails.**
 - A page that answers 200 and shows an error, JSON with a repeated key, and JSON that is not valid UTF-8 fail whatever is expected."""
 

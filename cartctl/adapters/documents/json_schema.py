@@ -18,7 +18,8 @@ class Violation:
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.reason}" if self.path else self.reason
+        place = self.path or "the body"
+        return f"{place} {self.reason}" if self.reason.startswith("is ") else f"{place}: {self.reason}"
 
 
 class JsonSchema:

@@ -8,7 +8,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urljoin, urlsplit
 
 import httpx
@@ -25,6 +25,7 @@ BODY_LIMIT = 8 * 1024 * 1024  # maximum bytes of a response
 LONGEST = 86400.0  # maximum seconds of one request; sockets do not accept arbitrary limits
 REDIRECTS = 5
 PROXIES = ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+Observer: TypeAlias = Callable[[str, str, Response], None]
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
@@ -44,7 +45,7 @@ class Http:
     """An HTTP service at `base_url`, with an optional bearer `token`.
 
     `timeout` is the limit in seconds of a whole request, from the name's resolution to the body's last byte; `ends` is a moment of
-    `time.monotonic` at which every request ends. TLS is verified unless `verify` is off. Thread-safe; keeps no connection open.
+    `time.monotonic` at which every request ends; `observe` is called with method, path and response of each. TLS is verified unless `verify` is off. Thread-safe; keeps no connection open.
     """
 
     def __init__(
@@ -55,12 +56,14 @@ class Http:
         timeout: float = 10,
         verify: bool = True,
         ends: float = float("inf"),
+        observe: Observer | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/") + "/"
         self._token = token.strip() if token else None
         self._timeout = min(timeout, LONGEST)
         self._verify = verify
         self._ends = ends
+        self._observe = observe
         register_address(base_url)
         if self._token:
             register(self._token)
@@ -89,11 +92,19 @@ class Http:
 
     def without_token(self) -> "Http":
         """The same service, without authentication."""
-        return Http(self.base_url, timeout=self._timeout, verify=self._verify, ends=self._ends)
+        return self._with(token=None)
 
     def ending_at(self, moment: float) -> "Http":
         """The same service, for requests that end at a moment of `time.monotonic` at the latest."""
-        return Http(self.base_url, token=self._token, timeout=self._timeout, verify=self._verify, ends=moment)
+        return self._with(ends=moment)
+
+    def observed_by(self, observe: Observer) -> "Http":
+        """The same service; `observe` is called with each response, in the thread of its request."""
+        return self._with(observe=observe)
+
+    def _with(self, **changes: Any) -> "Http":
+        own = {"token": self._token, "timeout": self._timeout, "verify": self._verify}
+        return Http(self.base_url, **{**own, "ends": self._ends, "observe": self._observe, **changes})
 
     def check_certificates(self) -> None:
         """Load the CA certificates. Raises ConfigError."""
@@ -130,12 +141,15 @@ class Http:
         limit = min(own, max(0.0, self._ends - started))
         sent = self._headers(headers or {})
         try:
-            return within(limit, lambda line: self._follow(method, url, json, sent, started, line))
+            response = within(limit, lambda line: self._follow(method, url, json, sent, started, line))
         except DeadlineExceeded as overdue:
             reason = f"it took longer than {limit:.3g} s" + (
                 "" if limit == own else ", the time that was left"
             )
             raise _unreachable(url, reason) from overdue
+        if self._observe is not None:
+            self._observe(method, path, response)
+        return response
 
     def _follow(
         self, method: str, url: str, json: Any, headers: Mapping[str, str], started: float, line: Lifeline

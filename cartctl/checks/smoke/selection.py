@@ -4,10 +4,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cartctl.checks.smoke.suite_file import load_suite
-from cartctl.checks.smoke.suite_model import Suite
 from cartctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from cartctl.checks.smoke.suite_model import Suite  # the built-in suite does without
 
 BUILT_IN = "built-in"
 GROUPS = (
@@ -18,6 +20,7 @@ GROUPS = (
     "closed",
     "pages",
     "smoke",
+    "contract",
 )  # names of built-in results
 
 
@@ -40,8 +43,10 @@ def select(requested: Sequence[str], configured: Sequence[Path], *, built_in: bo
     return Selection(BUILT_IN in requested, tuple(files))
 
 
-def load_suites(paths: Sequence[Path]) -> list[Suite]:
+def load_suites(paths: Sequence[Path]) -> "list[Suite]":
     """Read suites. One whose name is also another's, or that of a built-in group, is called by its path. Raises ConfigError."""
+    from cartctl.checks.smoke.suite_file import load_suite
+
     suites = [load_suite(path) for path in paths]
     count = Counter([*GROUPS, *(suite.name for suite in suites)])
     return [

@@ -1,10 +1,13 @@
 """What smoke tests are run against."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from cartctl.adapters.http.client import Http
+from cartctl.adapters.http.client import Http, Observer
 from cartctl.adapters.postgres import Postgres
-from cartctl.checks.smoke.suite_model import Request
+
+if TYPE_CHECKING:
+    from cartctl.checks.smoke.suite_model import Request  # the built-in suite does without
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +19,7 @@ class Targets:
     dashboard: Http | None
     database: Postgres | None
 
-    def of(self, request: Request) -> Http | None:
+    def of(self, request: "Request") -> Http | None:
         """The service of a request; None if it is not configured."""
         if request.base == "dashboard":
             dashboard = self.dashboard
@@ -27,3 +30,9 @@ class Targets:
         """The same, for requests that end at a moment of `time.monotonic`."""
         dashboard = self.dashboard.ending_at(moment) if self.dashboard else None
         return Targets(self.api.ending_at(moment), self.shopper.ending_at(moment), dashboard, self.database)
+
+    def observed_by(self, observe: Observer) -> "Targets":
+        """The same; `observe` is called with each response of the API."""
+        return Targets(
+            self.api.observed_by(observe), self.shopper.observed_by(observe), self.dashboard, self.database
+        )
