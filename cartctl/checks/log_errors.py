@@ -5,7 +5,7 @@ from collections.abc import Callable
 from cartctl.adapters.log_lines import Tail
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.errors import CartctlError
-from cartctl.monitoring.logs import Hit, Tally
+from cartctl.monitoring.logs import Hit, LogRules, Tally
 from cartctl.redaction import cut
 
 EVERY = 15.0  # seconds between two readings
@@ -13,11 +13,11 @@ CUT = 160  # characters of a line that are shown
 
 
 class LogErrors:
-    """Counts from its first look on. `find` opens the logs, None where nobody says whose; `limit` is errors per minute."""
+    """Counts from its first look on. `find` opens the logs, None where nobody says whose; `rules` say which lines count."""
 
-    def __init__(self, find: Callable[[], Tail | None], limit: int) -> None:
+    def __init__(self, find: Callable[[], Tail | None], rules: LogRules) -> None:
         self._find = find
-        self._tally = Tally(limit)
+        self._tally = Tally(rules)
         self._tail: Tail | None = None
         self._last: Hit | None = None
         self._looked: float | None = None

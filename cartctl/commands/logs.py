@@ -30,8 +30,9 @@ def logs(
 ) -> None:
     """Show the cart's errors from the logs of all replicas.
 
-    Matches are lines with an error level that mention the cart, and errors of the database client; of restarted containers also
-    the previous log is read. Ends with the number of matches per minute. With -o json, writes one object per line.
+    Matches are lines with an error level that mention the cart, and errors of the database client (logs.patterns, logs.always); a
+    stack trace counts once, on its first line. Of restarted containers also the previous log is read. Ends with the number of
+    matches per minute and groups of similar messages. With -o json, writes one object per line.
 
     Examples:
         cartctl logs --env production --since 1h
@@ -40,7 +41,7 @@ def logs(
     from cartctl.engine.pulse import Pulse
     from cartctl.engine.signals import interruptible
     from cartctl.errors import Interrupted
-    from cartctl.monitoring.logs import Tally
+    from cartctl.monitoring.logs import LogRules, Tally
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
@@ -52,7 +53,7 @@ def logs(
                 f"The environment {ports.env.name} has no logs configured.",
                 hint='Set logs.selector, for example "app=payment-api", or logs.command, or use --selector.',
             )
-        tally, code = Tally(ports.env.logs.errors_per_minute), 0
+        tally, code = Tally(LogRules.of(ports.env.logs)), 0
         try:
             while True:
                 for hit in tally.take(tail.read()):

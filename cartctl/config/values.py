@@ -87,6 +87,18 @@ Duration = Annotated[
 ]
 
 
+def check_pattern(pattern: str) -> str:
+    """A valid regular expression. Raises ValueError."""
+    try:
+        re.compile(pattern)
+    except (re.error, RecursionError, OverflowError) as wrong:
+        raise ValueError(f"is not a valid regular expression: {wrong}") from wrong
+    return pattern
+
+
+Pattern = Annotated[str, AfterValidator(check_pattern)]
+
+
 def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
     """A relative path in the file is relative to the file, wherever the command is run."""
     directory = (info.context or {}).get("directory")

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from cartctl.adapters.cluster import ClusterUnreachable
 from cartctl.adapters.log_lines import LogLine, Tail
 from cartctl.checks.log_errors import EVERY, LogErrors
+from cartctl.config.model.monitoring import Logs
 from cartctl.engine.model import Verdict
+from cartctl.monitoring.logs import LogRules
 
 
 class Told:
@@ -31,7 +33,7 @@ def errors(minute: int, count: int) -> list[LogLine]:
 
 def judged(tail: Tail | None, looks: int = 1) -> tuple[Verdict, str]:
     """The verdict at a limit of 10 after so many looks, each when it is time."""
-    logs = LogErrors(lambda: tail, 10)
+    logs = LogErrors(lambda: tail, LogRules.of(Logs(errors_per_minute=10)))
     for look in range(looks):
         logs.look(look * EVERY)
     result = logs.result()
@@ -66,7 +68,7 @@ def test_logs_that_cannot_be_read_warn_until_they_can() -> None:
 def test_logs_are_read_no_more_often_than_needed() -> None:
     """Looks between two readings read nothing."""
     told = Told([], [], [])
-    logs = LogErrors(lambda: told, 10)
+    logs = LogErrors(lambda: told, LogRules.of(Logs(errors_per_minute=10)))
     for second in range(int(EVERY) + 1):
         logs.look(float(second))
     assert len(told.readings) == 1

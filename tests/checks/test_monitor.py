@@ -13,8 +13,10 @@ from cartctl.checks.log_errors import LogErrors
 from cartctl.checks.monitor import Course, Monitor
 from cartctl.checks.queries import Queries
 from cartctl.config.model.environment import Thresholds
+from cartctl.config.model.monitoring import Logs
 from cartctl.engine.model import Verdict
 from cartctl.engine.pulse import Pulse
+from cartctl.monitoring.logs import LogRules
 from cartctl.monitoring.thresholds import Judged, rules_of
 from cartctl.monitoring.tick import Measure, Tick
 from cartctl.monitoring.triggers import TriggerFired
@@ -76,7 +78,7 @@ class Script:
         pulse = Pulse(clock=lambda: self.now, sleep=self.sleep)
         if told is not None:
             pulse.progress = lambda done, total, unit: told.append((done, total, unit))
-        logs = LogErrors(lambda: Written(self.lines), 2)
+        logs = LogErrors(lambda: Written(self.lines), LogRules.of(Logs(errors_per_minute=2)))
         checks = Monitor("monitor", cast("Watch", self), timedelta(seconds=seconds), logs).judge(pulse)
         return {check.name: (check.verdict, check.observed) for check in checks.checks}
 
@@ -202,7 +204,12 @@ def test_a_trigger_surfaces_at_once() -> None:
         pulse.alarm(TriggerFired("x"))
 
     pulse = Pulse(clock=lambda: script.now, sleep=sleep)
-    monitor = Monitor("monitor", cast("Watch", script), timedelta(minutes=30), LogErrors(lambda: None, 10))
+    monitor = Monitor(
+        "monitor",
+        cast("Watch", script),
+        timedelta(minutes=30),
+        LogErrors(lambda: None, LogRules.of(Logs(errors_per_minute=10))),
+    )
     with pytest.raises(TriggerFired):
         monitor.judge(pulse)
     assert script.now < 1

@@ -27,9 +27,10 @@ from cartctl.adapters.redis import RedisCache
 from cartctl.adapters.supervisor.cluster import Processes
 from cartctl.checks.smoke.responses import judge_response
 from cartctl.checks.smoke.suite_model import Request
+from cartctl.config.model.monitoring import Logs
 from cartctl.errors import CartctlError
 from cartctl.inputs import InvalidInput, parse_json
-from cartctl.monitoring.logs import find
+from cartctl.monitoring.logs import LogRules
 from cartctl.monitoring.probes import judge_path
 from cartctl.snapshots.backup_providers import _parsed, _Status
 from tests.fuzz.amount import FUZZ, JSON, NUMBERS, mutated
@@ -168,7 +169,7 @@ def test_pgbackrest_catalogue(content: bytes) -> None:
 def test_log_line(line: bytes) -> None:
     """A line of a log."""
     read = CommandTail(["true"], since=60)._line((datetime.now(UTC), line))
-    find(read.text if read else "")
+    LogRules.of(Logs()).match(read.text if read else "")
 
 
 @FUZZ

@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from cartctl.adapters.log_lines import FileTail, LogLine
 from cartctl.cli import app
-from cartctl.monitoring.logs import Pattern, Tally, find
+from cartctl.config.model.monitoring import Logs
+from cartctl.monitoring.logs import LogRules, Tally
 from tests.sandbox_fixture import Sandbox, sandbox, sandbox_session, wait_for
 
 __all__ = ["sandbox", "sandbox_session"]
@@ -21,26 +22,26 @@ __all__ = ["sandbox", "sandbox_session"]
 @pytest.mark.parametrize(
     ("text", "pattern"),
     (
-        ("ERROR could not price Cart 12", Pattern.CART),
-        ('{"level":50,"msg":"ecommerce stats failed"}', Pattern.CART),
-        ("2026-01-01 error: cart_items missing", Pattern.CART),
+        ("ERROR could not price Cart 12", "cart"),
+        ('{"level":50,"msg":"ecommerce stats failed"}', "cart"),
+        ("2026-01-01 error: cart_items missing", "cart"),
         ("INFO cart 12 converted", None),
         ("ERROR payment declined", None),
         ("cart of errors", None),
-        ("PrismaClientKnownRequestError: x", Pattern.PRISMA),
-        ("INFO retry after P2002", Pattern.PRISMA),
-        ("cart FATAL P2003", Pattern.PRISMA),
+        ("PrismaClientKnownRequestError: x", "prisma"),
+        ("INFO retry after P2002", "prisma"),
+        ("cart FATAL P2003", "prisma"),
         ("", None),
     ),
 )
-def test_a_line_counts_by_the_plans_patterns(text: str, pattern: Pattern | None) -> None:
+def test_a_line_counts_by_the_plans_patterns(text: str, pattern: str | None) -> None:
     """The cart's names only together with an error level; the database client's errors by themselves."""
-    assert find(text) == pattern
+    assert LogRules.of(Logs()).match(text) == pattern
 
 
 def test_matches_are_counted_by_minute() -> None:
     """The worst minute stands beside the limit; lines that match nothing are read and not counted."""
-    tally = Tally(1)
+    tally = Tally(LogRules.of(Logs(errors_per_minute=1)))
     times = ("2026-01-01T00:00:59Z", "2026-01-01T00:01:00Z", "2026-01-01T00:01:59Z", "2026-01-01T00:01:59Z")
     texts = ("ERROR cart", "P2002", "ERROR cart", "fine")
     tally.take(LogLine(at, "p", "c", text) for at, text in zip(times, texts, strict=True))
@@ -70,11 +71,13 @@ def test_logs_shows_what_matches_and_with_all_every_line(sandbox: Sandbox) -> No
     assert result.exit_code == 0
     assert any("cart module failed" in hit["text"] and hit["pattern"] == "cart" for hit in hits)
     assert (last["kind"], last["matches"]["cart"]) == ("logs", len(hits))
+    assert sum(group["count"] for group in last["groups"]) == len(hits)
     everything = CliRunner().invoke(app, ["logs", "--env", "sandbox", "--all", "-o", "json"])
     assert len(everything.stdout.splitlines()) > len(hits) + 1
     text = CliRunner().invoke(app, ["logs", "--env", "sandbox"])
     assert "cart module failed" in text.stdout
     assert "lines read" in text.stdout
+    assert last["groups"][0]["message"] in text.stdout.partition("lines read")[2].replace("\n", "")
 
 
 def test_a_configured_command_is_read_instead_of_the_cluster(

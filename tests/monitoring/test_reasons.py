@@ -10,7 +10,8 @@ from cartctl.adapters.http.client import Response
 from cartctl.adapters.log_lines import LogLine
 from cartctl.adapters.metrics.source import Metric, Reading
 from cartctl.config.model.environment import Thresholds
-from cartctl.monitoring.logs import Hit, LogSummary, Pattern, Tally, find
+from cartctl.config.model.monitoring import Logs
+from cartctl.monitoring.logs import Hit, LogRules, LogSummary, Tally
 from cartctl.monitoring.probes import judge_path
 from cartctl.monitoring.thresholds import Judged, Limits, cannot_decide, judge, rules_of
 from cartctl.monitoring.triggers import (
@@ -185,34 +186,36 @@ def test_the_worst_path_decides() -> None:
 @pytest.mark.parametrize(
     ("text", "pattern"),
     (
-        ("PrismaClientKnownRequestError", Pattern.PRISMA),
-        ("code P2002 for carts error", Pattern.PRISMA),
-        ("cart error", Pattern.CART),
-        ("ECommerce FATAL", Pattern.CART),
-        ('{"level": 50, "msg": "cart"}', Pattern.CART),
-        ('{"level":60,"msg":"cart"}', Pattern.CART),
+        ("PrismaClientKnownRequestError", "prisma"),
+        ("code P2002 for carts error", "prisma"),
+        ("cart error", "cart"),
+        ("ECommerce FATAL", "cart"),
+        ('{"level": 50, "msg": "cart"}', "cart"),
+        ('{"level":60,"msg":"cart"}', "cart"),
         ('{"level": 40, "msg": "cart"}', None),
         ("cart errors", None),
         ("error", None),
         ("cart", None),
     ),
 )
-def test_a_line_matches_by_the_cart_and_a_level_or_by_the_client(text: str, pattern: Pattern | None) -> None:
+def test_a_line_matches_by_the_cart_and_a_level_or_by_the_client(text: str, pattern: str | None) -> None:
     """Words whole; the database client alone is enough."""
-    assert find(text) is pattern
+    assert LogRules.of(Logs()).match(text) == pattern
 
 
 def test_matches_are_counted_by_pattern_and_by_minute() -> None:
     """The first of the worst minutes is named; more than the limit warns."""
-    tally = Tally(2)
+    tally = Tally(LogRules.of(Logs(errors_per_minute=2)))
     assert tally.summary() == LogSummary(0, {}, "", 0, 2)
     times = ("02:00:59", "02:01:00", "02:01:30", "02:02:00", "02:02:59")
     lines = [LogLine(f"2026-12-01T{time}Z", "api-1", "api", "cart error") for time in times]
     other = LogLine("2026-12-01T02:01:40Z", "api-1", "api", "hello")
     hits = tally.take([*lines, other])
-    assert hits[0] == Hit("2026-12-01T02:00:59Z", "api-1", "api", Pattern.CART, "cart error")
+    assert hits[0] == Hit("2026-12-01T02:00:59Z", "api-1", "api", "cart", "cart error")
     assert (len(hits), hits[-1].pattern) == (6, None)
-    assert tally.summary() == LogSummary(6, {"cart": 5}, "2026-12-01T02:01", 2, 2)
+    groups = tally.summary().groups
+    assert [(group.message, group.count) for group in groups] == [("cart error", 5)]
+    assert tally.summary() == LogSummary(6, {"cart": 5}, "2026-12-01T02:01", 2, 2, groups)
     assert not tally.summary().warned
     tally.take([LogLine("2026-12-01T02:02:10Z", "api-2", "api", "P2003")])
     summary = tally.summary()

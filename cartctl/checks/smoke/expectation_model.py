@@ -18,20 +18,12 @@ from pydantic import (
     model_validator,
 )
 
+from cartctl.config.values import Pattern
 from cartctl.inputs import InvalidInput, parse_json, read_text
 
 SCHEMA_LIMIT = 1024 * 1024  # bytes of a file with a JSON Schema
 
 Kind = Literal["string", "number", "integer", "boolean", "array", "object", "null"]
-
-
-def check_pattern(pattern: str) -> str:
-    """A valid regular expression. Raises ValueError."""
-    try:
-        re.compile(pattern)
-    except (re.error, RecursionError, OverflowError) as wrong:
-        raise ValueError(f"is not a valid regular expression: {wrong}") from wrong
-    return pattern
 
 
 def check_json(value: Any) -> Any:
@@ -73,7 +65,6 @@ def _read_schema(value: Any, info: ValidationInfo) -> Any:
     return value
 
 
-Pattern = Annotated[str, AfterValidator(check_pattern)]
 JsonPath = Annotated[str, AfterValidator(_check_json_path)]
 Selector = Annotated[str, AfterValidator(_check_selector)]
 AnyJson = Annotated[JsonValue, BeforeValidator(check_json)]

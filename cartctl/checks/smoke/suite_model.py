@@ -21,11 +21,10 @@ from cartctl.checks.smoke.expectation_model import (
     JsonExpectation,
     JsonPath,
     Kind,
-    Pattern,
     Schema,
     Selector,
 )
-from cartctl.config.values import Duration, Secret
+from cartctl.config.values import Duration, Pattern, Secret
 from cartctl.redaction import register
 
 CREDENTIAL = re.compile(r"(?i)auth|cookie|token|key|secret|password")  # in a header's or variable's name

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from cartctl.config.model.section import Section
-from cartctl.config.values import Address, Duration, Secret
+from cartctl.config.values import Address, Duration, Pattern, Secret
 
 SECONDS = timedelta(seconds=1)
 MINUTES = timedelta(minutes=1)
@@ -118,6 +118,17 @@ class Logs(Section):
 
     errors_per_minute: int = Field(
         default=10, description="Matching lines per minute above which monitoring warns."
+    )
+    level: Literal["debug", "info", "warning", "error", "critical"] = Field(
+        default="error", description="Lowest level of the lines that `patterns` are compared with."
+    )
+    patterns: dict[str, Pattern] = Field(
+        default={"cart": "(?i)cart|ecommerce"},
+        description="Regular expressions, by name, of lines that count if they have the level.",
+    )
+    always: dict[str, Pattern] = Field(
+        default={"prisma": r"PrismaClient|\bP200[23]\b"},
+        description="Regular expressions, by name, of lines that count at any level.",
     )
     selector: str | None = Field(
         default=None,

@@ -19,6 +19,7 @@ from cartctl.database.drop.drop import Allowed
 from cartctl.database.drop.plan import DropPlan, plan_drop
 from cartctl.engine.model import Evidence, Skip, Step
 from cartctl.errors import UsageError
+from cartctl.monitoring.logs import LogRules
 from cartctl.plans.execution.saved_rows import find_row_source, row_source_name
 from cartctl.ports import Ports
 from cartctl.snapshots.backup_providers import open_provider
@@ -254,7 +255,7 @@ def cdn(ports: Ports) -> Step:
 
 def log_errors(ports: Ports, *, since: float = 1.0) -> LogErrors:
     """Errors about carts in the application's logs, from `since` seconds before the first sample."""
-    return LogErrors(lambda: ports.log_tail(since=since), ports.env.logs.errors_per_minute)
+    return LogErrors(lambda: ports.log_tail(since=since), LogRules.of(ports.env.logs))
 
 
 def smoke(ports: Ports) -> Step:
