@@ -1,6 +1,8 @@
 """Health, pages, the built-in smoke suite and its JUnit report, against small applications that break in every way."""
 
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -212,3 +214,16 @@ def test_pages_are_asked_with_the_token(web: Web) -> None:
     """The dashboard knows whose pages are meant."""
     Pages("pages", Http(web.url, token=TOKEN)).judge(Pulse())
     assert {asked.headers["authorization"] for asked in web.asked} == {f"Bearer {TOKEN}"}
+
+
+def test_libraries_for_suites_are_imported_when_a_suite_needs_them(web: Web) -> None:
+    """The built-in suite starts without what reads suites, JSONPath, schemas, HTML and YAML."""
+    code = (
+        "import sys; from cartctl.cli import app; from typer.testing import CliRunner\n"
+        f"result = CliRunner().invoke(app, ['smoke', '--url', '{web.url}', '--suite', 'built-in'])\n"
+        "assert 'critical' in result.stdout, result.output\n"
+        "late = ('jsonpath_rfc9535', 'jsonschema_rs', 'selectolax', 'yaml', 'cartctl.checks.smoke.suite_model')\n"
+        "print([name for name in late if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr

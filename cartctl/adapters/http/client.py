@@ -7,7 +7,7 @@ import os
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, TypeAlias
 from urllib.parse import urljoin, urlsplit
 
@@ -213,7 +213,7 @@ class Http:
     def _client(self, url: str) -> httpx.Client:
         host = urlsplit(self.base_url).hostname or ""
         local = host in {"localhost", "::1"} or host.startswith("127.")
-        verify = self._tls if self._verify and url.startswith("https:") else False  # no cost for plain HTTP
+        verify = self._tls if self._verify and url.startswith("https:") else _unverified()
         try:
             return httpx.Client(timeout=self._timeout, verify=verify, trust_env=not local)
         except (
@@ -236,6 +236,12 @@ class Http:
                 f"The CA certificates cannot be read: {_given(CERTIFICATES)}.",
                 hint="Name an existing PEM file, or unset it.",
             ) from error
+
+
+@cache
+def _unverified() -> ssl.SSLContext:
+    """For plain HTTP, and where verification is turned off; created once, since a client would create one per request."""
+    return httpx.create_ssl_context(verify=False)
 
 
 def _is_web_address(url: str) -> bool:
