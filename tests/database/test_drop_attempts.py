@@ -131,6 +131,23 @@ def test_the_records_of_what_stays_stay(begun: Deployed) -> None:
     ]
 
 
+def test_the_version_is_that_of_the_newest_migration_that_stays(
+    platform_database: Postgres, deployed: Deploying
+) -> None:
+    """Where several are older than the run."""
+    from sqlalchemy import Connection
+
+    from cartctl.database.migrations.revisions import move
+
+    run_sql(platform_database, "CREATE SCHEMA cartctl")
+    connection: Connection
+    with engine_of(platform_database) as engine, engine.begin() as connection:
+        move(connection, "upgrade", NAMES[1][:14])
+    deployed(platform_database).drop()
+    version = run_sql(platform_database, "SELECT version_num FROM cartctl.alembic_version")
+    assert version == [(NAMES[1][:14],)]
+
+
 def test_without_a_table_of_what_was_restored_there_is_nothing_to_forget(begun: Deployed) -> None:
     """As in a database of an earlier version."""
     run_sql(begun.database, "DROP TABLE IF EXISTS cartctl.put_back")

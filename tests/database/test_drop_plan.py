@@ -17,6 +17,7 @@ from cartctl.database.drop.plan import (
     DropPlan,
     DropTable,
     drop_order,
+    plan_drop,
     plan_with,
     refuse_nothing,
     require,
@@ -24,6 +25,7 @@ from cartctl.database.drop.plan import (
 from cartctl.database.migrations.ledger import LedgerRow
 from cartctl.errors import Refused
 from cartctl.migrations.frozen import MIGRATIONS, NAMES
+from tests.database.conftest import Settings
 from tests.database.test_migrate import run_sql
 
 NOTHING = DropPlan("shop", (), (), (), (), (), False, (), (), (), ())
@@ -185,6 +187,16 @@ def test_what_the_migration_did_to_others_cannot_be_undone() -> None:
 def results(*keys: str) -> dict[str, Any]:
     """The results of a run that added these objects."""
     return {"migrate": {"difference": {"added": {key: {} for key in keys}, "removed": {}, "changed": {}}}}
+
+
+def test_a_plan_keeps_no_enum_unless_it_may(empty_database: Postgres, settings: Settings) -> None:
+    """Consent is given, never assumed."""
+    run_sql(empty_database, "CREATE TYPE \"TaxType\" AS ENUM ('a')", 'CREATE TABLE orders (tax "TaxType")')
+    run, given = results('enum public."TaxType"'), settings(empty_database)
+    plan = plan_drop(empty_database, given, run)
+    assert (plan.enums, plan.kept_enums, len(plan.dependents)) == (("TaxType",), (), 1)
+    kept = plan_drop(empty_database, given, run, keep_dependents=True)
+    assert (kept.enums, kept.kept_enums, kept.dependents) == ((), ("TaxType",), ())
 
 
 def test_what_depends_and_what_mentions_is_searched_for_tables_and_for_enums(

@@ -94,6 +94,7 @@ def test_a_line_that_a_kill_cut_short_is_left_out(file: FileJournal, at: int) ->
     file.append(INTENDED)
     assert file.events("r1") == [STARTED, INTENDED]
     assert not is_cut_short(LINES[1].strip())
+    assert not is_cut_short(LINES[1].strip() + b"}")
 
 
 def test_a_damaged_run_hides_no_other(file: FileJournal, empty_database: Postgres) -> None:

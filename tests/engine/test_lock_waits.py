@@ -256,6 +256,15 @@ def test_only_a_request_that_is_new_stops_the_run(
         assert pulse.cause.message == "Another process requested that run r1 stop."
 
 
+def test_the_heart_beats_no_faster_than_it_must(empty_database: Postgres, journal: PostgresJournal) -> None:
+    """Each beat is a query of every running run."""
+    held = Counted(empty_database, journal, "r1", Pulse())
+    held.counts = (0,)
+    with held:
+        time.sleep(0.3)
+        assert held.beats <= 1
+
+
 def test_a_request_from_before_the_run_resumed_does_not_stop_it(
     empty_database: Postgres, journal: PostgresJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:

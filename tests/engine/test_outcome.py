@@ -2,6 +2,7 @@
 
 import pytest
 
+from cartctl.engine.events import EFFECTIVE, RunOutcome
 from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.engine.outcome import Outcome, after_bug, describe_failure, passed, summary, with_undo_failures
 from cartctl.errors import CheckFailed, Inconclusive, StepFailed
@@ -90,3 +91,18 @@ def test_an_outcome_is_stored_with_everything_the_report_needs() -> None:
     }
     assert describe_failure(StepFailed("a.", hint="b.")) == "a. b."
     assert describe_failure(StepFailed("a.")) == "a."
+
+
+def test_every_outcome_has_its_exit_code() -> None:
+    """As docs/exit-codes.md has them; only two leave the run's changes in place."""
+    assert {outcome.value: outcome.exit_code for outcome in RunOutcome} == {
+        "succeeded": 0,
+        "rolled_back": 4,
+        "failed": 5,
+        "inconclusive": 6,
+        "interrupted": 130,
+        "running": 5,
+        "unfinished": 5,
+        "unreadable": 6,
+    }
+    assert {RunOutcome.SUCCEEDED, RunOutcome.INCONCLUSIVE} == EFFECTIVE

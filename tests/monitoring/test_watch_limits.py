@@ -198,6 +198,9 @@ def test_samples_that_no_longer_count_are_forgotten() -> None:
     sick.source.silent = True
     sick.run(150)
     assert len(sick.watch._samples) == 720 / 15
+    odd = world()
+    odd.run(2100, every=7)
+    assert len(odd.watch._samples) == 1 + 720 // 7
 
 
 def test_a_measure_is_shown_with_its_unit_and_without_what_is_no_number() -> None:
