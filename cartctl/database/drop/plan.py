@@ -12,7 +12,8 @@ from cartctl.database.contract.contract_check import CatalogueObjects
 from cartctl.database.contract.definition import SCHEMA, wanted_enums, wanted_tables
 from cartctl.database.contract.existing_objects import some_of
 from cartctl.database.drop.dependents import Dependent, find_dependents, find_mentions
-from cartctl.database.drop.differences import HOME, is_ours, on_ours, own_difference
+from cartctl.database.drop.differences import HOME, before, is_ours, on_ours, own_difference
+from cartctl.database.drop.later_changes import later_changes, later_migrations
 from cartctl.database.migrations.ledger import LedgerRow, read_ledger
 from cartctl.database.migrations.status import act_as_owner_if_allowed
 from cartctl.errors import Refused
@@ -56,6 +57,8 @@ class DropPlan:
     irreversible: tuple[str, ...]  # of this run's difference: nothing here can undo them; they stop it
     warnings: tuple[str, ...]
     older: tuple[str, ...] = ()  # tables that were there before the run: they stay
+    later: tuple[str, ...] = ()  # what others added to the tables and enums since: they stop it
+    later_migrations: tuple[str, ...] = ()  # of the application, applied after the cart's own
 
     @property
     def rows(self) -> int:
@@ -101,11 +104,19 @@ def plan_with(connection: Connection, results: Mapping[str, Any], *, keep_depend
         irreversible=tuple(_irreversible(own, now)),
         warnings=tuple(f"{name} mentions a table or enum that goes" for name in mentions),
         older=tuple(_older(own, now)),
+        later=tuple(later_changes(own, before(results), now, tables, enums)),
+        later_migrations=tuple(later_migrations(read_ledger(connection))),
     )
 
 
 def require(plan: DropPlan, *, allow_data_loss: bool) -> None:
     """Raise Refused, naming every conflict, unless the plan can be executed."""
+    if plan.later:
+        by = f" (migrations since: {', '.join(plan.later_migrations)})" if plan.later_migrations else ""
+        raise Refused(
+            f"The cart's tables were changed after this deployment{by}: {some_of(plan.later)}. Nothing was changed.",
+            hint="Roll back the code alone (without --database); or first revert those changes with the tool that made them.",
+        )
     if plan.irreversible:
         raise Refused(
             f"The migration also changed what cannot be undone here: {some_of(plan.irreversible)}.",

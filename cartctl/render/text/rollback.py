@@ -40,7 +40,10 @@ def drop_plan(result: DropPlan) -> RenderableType:
     for verb, what, detail in (*_going(result), *_staying(result)):
         table.add_row(Text(verb, _STYLE.get(verb, "")), Text(what), Text(detail))
     notes = [Text(f"warning   {line}", "yellow") for line in result.warnings]
-    notes += [Text(f"blocked   {line}", "bold red") for line in (*result.dependents, *result.irreversible)]
+    notes += [
+        Text(f"blocked   {line}", "bold red")
+        for line in (*result.dependents, *result.irreversible, *result.later)
+    ]
     return Group(table, *notes)
 
 
