@@ -13,7 +13,7 @@ from cartctl.checks.preflight.junit import UnusableReportError, read_report
 from cartctl.checks.smoke.suite_file import load_suite
 from cartctl.config.model.application import Http as HttpSettings
 from cartctl.config.model.environment import Database, Environment
-from cartctl.database.migrations.application_files import read_application
+from cartctl.database.migrations.application.files import read_application
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.errors import CartctlError, ConfigError
 from cartctl.inputs import InvalidInput, MissingInput, read_text

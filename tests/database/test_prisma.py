@@ -162,9 +162,9 @@ def test_what_prisma_lost_is_not_made_again(
     (
         (lambda d: (d / NAMES[2] / "migration.sql").unlink(), ConfigError, NAMES[2]),
         (
-            lambda d: (d / NAMES[0] / "migration.sql").write_text("BEGIN;\nSELECT 1;\nCOMMIT;"),
+            lambda d: (d / NAMES[0] / "migration.sql").write_text("SELECT 1;\nVACUUM;"),
             Refused,
-            "controls transactions",
+            "beside others: VACUUM",
         ),
         (lambda d: d.rename(d.with_name("gone")), ConfigError, "directory not found"),
     ),

@@ -7,7 +7,7 @@ from cartctl.checks.database.ask import creator
 from cartctl.checks.isolation import failed, passed, warned
 from cartctl.config.model.environment import Database
 from cartctl.database.contract.existing_objects import refuse_slow
-from cartctl.database.migrations.application_files import ApplicationFiles, read_application
+from cartctl.database.migrations.application.files import ApplicationFiles, read_application
 from cartctl.database.migrations.apply import refuse
 from cartctl.database.migrations.ledger import COLUMNS, read_ledger
 from cartctl.database.migrations.pending import find_work

@@ -6,7 +6,7 @@ from cartctl.adapters.postgres import Postgres
 from cartctl.config.model.environment import Database
 from cartctl.database.contract.existing_objects import Adoption, some_of
 from cartctl.database.contract.migration_objects import MigrationObjects, find_objects
-from cartctl.database.migrations.application_files import ApplicationFiles, read_application
+from cartctl.database.migrations.application.files import ApplicationFiles, read_application
 from cartctl.database.migrations.apply import Migrated, apply_all, migrator, refuse
 from cartctl.database.migrations.guards import migrating
 from cartctl.database.migrations.pending import Work

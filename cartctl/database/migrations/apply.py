@@ -28,6 +28,7 @@ from cartctl.database.contract.existing_objects import refuse_slow
 from cartctl.database.home import make_home
 from cartctl.database.migrations import ledger
 from cartctl.database.migrations.guards import PLATFORM, migrating
+from cartctl.database.migrations.outside_transaction import execute_outside, runs_outside
 from cartctl.database.migrations.pending import Work, prepare
 from cartctl.database.migrations.status import State, become_owner, read_state
 from cartctl.engine.pulse import Pulse
@@ -42,6 +43,11 @@ RETRIED = {
     "40P01": "met a deadlock",
     "40001": "met a serialization failure",
 }
+NEW_LABEL = "55P04"  # unsafe_new_enum_value_usage
+NEW_LABEL_HINT = (
+    "PostgreSQL needs a commit between a new label and its use: put the statements that use it into a later migration, "
+    "as Prisma's native engine requires it too."
+)
 ATTEMPTS = 4
 PAUSE = 1.0  # seconds before the second attempt, doubled after each
 
@@ -166,14 +172,18 @@ def _is_recorded(work: Work, migration: Frozen) -> bool | None:
 def _named(migration: Frozen, failed: SqlFailed, *, in_place: bool | None) -> SqlFailed:
     """The error with the migration's name. A connection that was lost may have committed: it is read back, not repeated."""
     if failed.sqlstate and not failed.sqlstate.startswith(("57P", "08")):
-        message = f"Migration {migration.name} failed and was rolled back: {failed.message}."
-        return SqlFailed(
-            message, hint=failed.hint or "Fix that, then deploy again.", sqlstate=failed.sqlstate
-        )
+        return named_failure(migration, failed)
     message = f"The connection was lost during migration {migration.name}: {failed.message}."
     if in_place is not None:
         message += " It was committed." if in_place else " It was not committed."
     hint = "See: cartctl migrate status. Then deploy again."
+    return SqlFailed(message, hint=hint, sqlstate=failed.sqlstate)
+
+
+def named_failure(migration: Frozen, failed: SqlFailed) -> SqlFailed:
+    """The error of a migration that was rolled back, with its name."""
+    message = f"Migration {migration.name} failed and was rolled back: {failed.message}."
+    hint = NEW_LABEL_HINT if failed.sqlstate == NEW_LABEL else failed.hint or "Fix that, then deploy again."
     return SqlFailed(message, hint=hint, sqlstate=failed.sqlstate)
 
 
@@ -189,11 +199,15 @@ def _apply(connection: "sqlalchemy.Connection", migration: Frozen, work: Work, p
     from cartctl.database.migrations.revisions import move
 
     driver = _driver(connection)
+    outside = runs_outside(work, migration)
+    if outside:
+        execute_outside(driver, migration, work, pulse)
+    script = _nothing if outside else work.script
     with _transaction(connection) as transaction:
         with pulse.cancelling(driver.cancel_safe):
-            move(connection, "upgrade", migration.revision, script=work.script, session=work.session)
+            move(connection, "upgrade", migration.revision, script=script, session=work.session)
             grant(driver, migration, work.settings.app_role)
-            _record(driver, migration, work)
+            _record(driver, migration, work, ledger_row=not outside)
         work.aside.execute("SELECT 1")  # it holds the migrators' lock: once lost, another may be at work
         with (
             bounded_sync_wait(lambda: nullcontext(work.aside), driver) as wait,
@@ -235,14 +249,20 @@ def grant(driver: Connection, migration: Frozen, role: str | None) -> None:
             driver.execute(sql.SQL(template).format(names, sql.Identifier(role)))
 
 
-def _record(driver: Connection, migration: Frozen, work: Work) -> None:
+def _nothing(_migration: Frozen) -> bytes:
+    """The script of a migration that has been executed already."""
+    return b""
+
+
+def _record(driver: Connection, migration: Frozen, work: Work, *, ledger_row: bool) -> None:
     driver.execute(
         """INSERT INTO cartctl.applied (revision, adopted, strict, run) VALUES (%s, %s, %s, %s)
            ON CONFLICT (revision) DO UPDATE SET adopted = excluded.adopted, strict = excluded.strict,
                                                 run = excluded.run, at = excluded.at""",
         (migration.revision, work.application.run or work.adopts(migration), work.strict, work.run),
     )
-    work.tell_prisma(driver, migration)
+    if ledger_row:
+        work.tell_prisma(driver, migration)
 
 
 def blocked(migration: Frozen, aside: Connection, failed: SqlFailed, attempts: int) -> StepFailed:

@@ -9,8 +9,10 @@ from cartctl.adapters.effects import effect
 from cartctl.adapters.postgres import Connection, Postgres, SqlFailed, milliseconds, translated
 from cartctl.config.model.environment import Database
 from cartctl.database.contract.definition import SCHEMA
-from cartctl.database.migrations.apply import RETRIED, blocked, grant, refuse
+from cartctl.database.migrations.application.file_statements import read_statements
+from cartctl.database.migrations.apply import NEW_LABEL, RETRIED, blocked, grant, named_failure, refuse
 from cartctl.database.migrations.guards import migrating
+from cartctl.database.migrations.outside_transaction import runs_outside
 from cartctl.database.migrations.pending import Work, prepare
 from cartctl.database.migrations.status import become_owner, read_state
 from cartctl.engine.pulse import Pulse
@@ -59,7 +61,11 @@ class RelationLock:
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """The measured result of a dry run. `not_executed` are indexes that `migrate index --concurrently` builds."""
+    """The measured result of a dry run.
+
+    `not_executed` are indexes that `migrate index --concurrently` builds; `skipped` are migrations from the first one that
+    cannot be in a transaction with those before it.
+    """
 
     kind: ClassVar[str] = "dry_run"
 
@@ -67,6 +73,7 @@ class DryRun:
     locks: tuple[RelationLock, ...]
     kept: tuple[str, ...]
     not_executed: tuple[str, ...]
+    skipped: tuple[str, ...] = ()
 
 
 def dry_run(postgres: Postgres, settings: Database, pulse: Pulse) -> DryRun:
@@ -80,11 +87,13 @@ def dry_run(postgres: Postgres, settings: Database, pulse: Pulse) -> DryRun:
         work = prepare(aside, settings, "dry-run", state)
         migrations, locks = _execute(postgres, work, state.pending, pulse)
     adoption = work.adoption
+    executed = {each.name for each in migrations}
     return DryRun(
         migrations=migrations,
         locks=locks,
         kept=adoption.kept if adoption else (),
         not_executed=tuple(each.makes for each in adoption.slow) if adoption else (),
+        skipped=tuple(each.name for each in state.pending if each.name not in executed),
     )
 
 
@@ -100,10 +109,31 @@ def _execute(
         become_owner(connection, settings)
         row = connection.execute(_EXISTING).fetchone()
         with effect("postgres.dry_run"), pulse.cancelling(connection.cancel_safe):
-            done = tuple(_migration(connection, work, each) for each in pending)
+            done = tuple(_executable(connection, work, pending))
             locks = connection.execute(_LOCKS.encode(), (row[0] if row else [],)).fetchall()
         connection.rollback()
     return done, tuple(RelationLock(name, mode) for name, mode in locks)
+
+
+def _executable(connection: Connection, work: Work, pending: tuple[Frozen, ...]) -> Iterator[DryMigration]:
+    """Each migration, up to the first that cannot be in this transaction, though the run can execute it."""
+    for migration in pending:
+        if runs_outside(work, migration):
+            return
+        connection.execute("SAVEPOINT migration")
+        try:
+            yield _migration(connection, work, migration)
+        except SqlFailed as failed:
+            if failed.sqlstate != NEW_LABEL or _adds_label(work, migration, failed):
+                raise named_failure(migration, failed) from failed
+            connection.execute("ROLLBACK TO SAVEPOINT migration")
+            return
+
+
+def _adds_label(work: Work, migration: Frozen, failed: SqlFailed) -> bool:
+    """Whether the label that was used too early is of the same file: then the run fails as well."""
+    created = read_statements(work.script(migration)).created
+    return any(each.kind == "label" and f'"{each.name}"' in failed.message for each in created)
 
 
 def _migration(connection: Connection, work: Work, migration: Frozen) -> DryMigration:

@@ -150,6 +150,31 @@ def record_failed(connection: Connection, name: str, checksum: str, reason: str)
     )
 
 
+def begin(connection: Connection, name: str, checksum: str) -> str:
+    """Add the row that Prisma writes before it executes a file; gives its id."""
+    row = str(uuid.uuid4())
+    connection.execute(
+        """INSERT INTO public._prisma_migrations
+           (id, checksum, migration_name, logs, rolled_back_at, started_at, finished_at, applied_steps_count)
+           VALUES (%s, %s, %s, NULL, NULL, now(), NULL, 0)""",
+        (row, checksum, name),
+    )
+    return row
+
+
+def finish(connection: Connection, row: str) -> None:
+    """Mark the row of `begin` as applied."""
+    connection.execute(
+        "UPDATE public._prisma_migrations SET finished_at = now(), applied_steps_count = 1 WHERE id = %s",
+        (row,),
+    )
+
+
+def fail(connection: Connection, row: str, reason: str) -> None:
+    """Leave the row of `begin` failed, with the error, as Prisma does."""
+    connection.execute("UPDATE public._prisma_migrations SET logs = %s WHERE id = %s", (reason, row))
+
+
 def forget(connection: Connection, rows: Iterable[LedgerRow]) -> int:
     """Remove exactly these rows, by id and name. Gives how many went."""
     pairs = [(row.id, row.name) for row in rows]

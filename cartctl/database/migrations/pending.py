@@ -9,9 +9,9 @@ from cartctl.config.model.environment import Database
 from cartctl.database.contract.existing_objects import Adoption, find_adoption, some_of
 from cartctl.database.contract.migration_objects import MigrationObjects, find_objects
 from cartctl.database.migrations import ledger
-from cartctl.database.migrations.application_files import ApplicationFiles, read_application
-from cartctl.database.migrations.existing_parts import existing_parts, missing_parts
-from cartctl.database.migrations.file_statements import read_statements
+from cartctl.database.migrations.application.existing_parts import existing_parts, missing_parts
+from cartctl.database.migrations.application.file_statements import read_statements
+from cartctl.database.migrations.application.files import ApplicationFiles, read_application
 from cartctl.database.migrations.guards import refuse_without_rights
 from cartctl.database.migrations.status import State
 from cartctl.errors import Refused

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from cartctl.adapters.postgres import Connection, Postgres, SqlFailed, translated
 from cartctl.config.model.environment import Database
-from cartctl.database.migrations.application_files import read_application
+from cartctl.database.migrations.application.files import read_application
 from cartctl.database.migrations.ledger import Ledger, LedgerRow, read_ledger
 from cartctl.errors import ConfigError
 from cartctl.migrations.frozen import MIGRATIONS, Frozen

@@ -9,8 +9,8 @@ from cartctl.database.contract.contract_check import CatalogueObjects, Terms, ju
 from cartctl.database.contract.definition import SCHEMA, wanted_enums, wanted_tables
 from cartctl.database.contract.existing_objects import some_of
 from cartctl.database.contract.index_check import MISSING
-from cartctl.database.migrations.application_files import EXAMPLE, read_application
-from cartctl.database.migrations.existing_parts import missing_parts
+from cartctl.database.migrations.application.existing_parts import missing_parts
+from cartctl.database.migrations.application.files import EXAMPLE, read_application
 from cartctl.database.migrations.pending import strict_by
 from cartctl.database.migrations.status import State, act_as_owner_if_allowed, read_state
 from cartctl.engine.model import CheckResult, Checks, Verdict

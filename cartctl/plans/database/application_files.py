@@ -5,9 +5,9 @@ from cartctl.database.catalogue import Catalogue, difference, read_catalogue
 from cartctl.database.contract.contract_check import AS_REQUIRED, judge
 from cartctl.database.contract.existing_objects import some_of
 from cartctl.database.contract.migration_objects import described, find_objects
-from cartctl.database.migrations.application_files import ApplicationFiles, read_application
-from cartctl.database.migrations.existing_parts import existing_parts
-from cartctl.database.migrations.file_statements import read_statements
+from cartctl.database.migrations.application.existing_parts import existing_parts
+from cartctl.database.migrations.application.file_statements import read_statements
+from cartctl.database.migrations.application.files import ApplicationFiles, read_application
 from cartctl.database.migrations.status import State, act_as_owner_if_allowed, read_state
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.engine.pulse import Pulse

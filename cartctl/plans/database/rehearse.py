@@ -14,7 +14,7 @@ from cartctl.config.values import Secret
 from cartctl.database.catalogue import fingerprint_hash, read_catalogue
 from cartctl.database.drop.differences import taken_back
 from cartctl.database.drop.drop import Allowed
-from cartctl.database.migrations.application_files import read_application
+from cartctl.database.migrations.application.files import read_application
 from cartctl.database.migrations.ledger import read_ledger
 from cartctl.database.migrations.status import status
 from cartctl.engine.events import RUN, Event, EventKind, RunOutcome

@@ -15,7 +15,7 @@ SLOWEST = 3  # statements shown of each migration
 
 @renderable.register
 def _dry_run(result: DryRun) -> RenderableType:
-    if not result.migrations:
+    if not result.migrations and not result.skipped:
         return Text("Nothing is pending; nothing was executed.")
     done = Table.grid(padding=(0, 2))
     for migration in result.migrations:
@@ -30,6 +30,12 @@ def _dry_run(result: DryRun) -> RenderableType:
     for name in result.not_executed:
         detail = "not executed: cartctl migrate index --concurrently"
         done.add_row(Text("index", "yellow"), Text(name), Text(detail))
+    for name in result.skipped:
+        done.add_row(
+            Text("skipped", "yellow"),
+            Text(name),
+            Text("not in one transaction with the others: cartctl rehearse"),
+        )
     return Group(done, Text("Rolled back; nothing was changed."))
 
 

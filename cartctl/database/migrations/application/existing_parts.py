@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from cartctl.adapters.postgres import Connection
-from cartctl.database.migrations.file_statements import Created, read_statements
+from cartctl.database.migrations.application.file_statements import Created, read_statements
 
 _QUERY = """
 SELECT place FROM unnest(%(kinds)s::text[], %(names)s::text[], %(owners)s::text[]) WITH ORDINALITY AS made (kind, name, owner, place)

@@ -4,22 +4,19 @@ In a database with Prisma's ledger the application's files are the source: under
 """
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cartctl.config.model.environment import Migrations
+from cartctl.database.migrations.application.file_statements import read_statements
 from cartctl.errors import ConfigError, Refused
 from cartctl.inputs import InvalidInput, MissingInput, read_bytes
 from cartctl.migrations.frozen import NAMES, Frozen, checksums
 
 EXAMPLE = 'migrations = { prisma_dir = "apps/api/prisma/migrations" }'
 LIMIT = 4 * 1024 * 1024  # bytes; a migration beyond it is none of these
-_CONTROL = re.compile(
-    rb"^\s*(BEGIN|COMMIT|ROLLBACK|START\s+TRANSACTION|END)\s*(WORK|TRANSACTION)?\s*;",
-    re.IGNORECASE | re.MULTILINE,
-)
+SHOWN = 80  # characters of a statement in an error
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +52,14 @@ class ApplicationFiles:
                 hint="Export it (cartctl migrate export --format prisma DIR), or set database.migrations.source = "
                 '"cartctl".',
             )
-        if own := [name for name in names if _CONTROL.search(self.files[name])]:
-            raise Refused(
-                f"The application's migration {own[0]} controls transactions itself; it could not be reverted whole.",
-                hint="Remove BEGIN and COMMIT from it.",
-            )
+        for name in names:
+            file = read_statements(self.files[name])
+            if file.outside is not None and len(file.statements) > 1:
+                raise Refused(
+                    f"PostgreSQL refuses a statement of the application's migration {name} beside others: "
+                    f"{' '.join(file.outside.split())[:SHOWN]}. Nothing was changed.",
+                    hint="Put it into a migration of its own, as Prisma's native engine requires it too.",
+                )
 
     def differing(self, migrations: tuple[Frozen, ...]) -> tuple[Frozen, ...]:
         """Migrations of which the application has another file than ours."""

@@ -1,0 +1,1 @@
+"""The application's migration files as SQL: what they create, what of it exists, and how they run."""
