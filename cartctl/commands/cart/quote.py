@@ -4,12 +4,15 @@ import os
 import select
 import stat
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cartctl.commands.options import Options
 from cartctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from cartctl.cart.pricing.quote import Quote
 
 WRITER_SECONDS = 5.0  # for somebody to open the other end of a named pipe
 
@@ -22,21 +25,42 @@ def quote_cart(
     file: Annotated[
         str, typer.Argument(metavar="FILE", help="JSON document of the cart and its terms; - reads stdin.")
     ],
+    check_columns: Annotated[
+        bool,
+        typer.Option(
+            "--check-columns", help="Refuse numbers that the environment's database would round or reject."
+        ),
+    ] = False,
 ) -> None:
     """Price a cart and explain each amount.
 
     The document contains the cart's lines and its company's terms: promotions, tax rates and shipping zones. No database is
-    needed and nothing is changed. An invalid document ends with exit code 2 and the path of the invalid field.
+    needed, except with --check-columns, and nothing is changed. An invalid document ends with exit code 2 and the path of the invalid field.
 
     Examples:
         cartctl cart quote cart.json
         cartctl cart quote - -o json < cart.json
+        cartctl cart quote cart.json --env production --check-columns
     """
     from cartctl.cart.pricing.quote import quote
     from cartctl.cart.quote_document.document_reader import LARGEST_DOCUMENT, read_quote
 
     options: Options = ctx.obj
-    options.show(quote(read_quote(_read(file, LARGEST_DOCUMENT + 1))))
+    priced = quote(read_quote(_read(file, LARGEST_DOCUMENT + 1)))
+    if check_columns:
+        _check_columns(options, priced)
+    options.show(priced)
+
+
+def _check_columns(options: Options, priced: "Quote") -> None:
+    """Raise OutOfRange for a number that the database's columns do not hold exactly."""
+    from cartctl.cart.pricing.column_ranges import refuse_inexact
+    from cartctl.database.numeric_columns import read_column_ranges
+    from cartctl.ports import Ports
+
+    env = options.environment("database")
+    with Ports(env) as ports:
+        refuse_inexact(read_column_ranges(ports.database, env.database), priced.request, priced.priced)
 
 
 def _read(file: str, limit: int) -> bytes:
