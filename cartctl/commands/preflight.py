@@ -73,5 +73,6 @@ def preflight(
         pulse = Pulse(progress=progress)
         with interruptible(pulse):
             checks = check.judge(pulse)
+            pulse.check()  # stopped during the last check: no verdict
     options.show(checks)
     raise typer.Exit(checks.verdict.exit_code)
