@@ -79,7 +79,9 @@ def test_without_a_minimum_any_number_of_requests_is_enough() -> None:
 
 def test_the_rules_are_those_of_the_thresholds() -> None:
     """Seconds and shares; which are rates, and which histograms."""
-    assert RULES.limits == {
+    rules = rules_of(Thresholds(), staleness=60, minimum_requests=50)
+    assert (rules.staleness, rules.minimum_requests) == (60, 50)
+    assert rules.limits == {
         POOL: Limits("share", 0.80, 0.95, rate=False),
         Metric.DB_LATENCY_P95: Limits("s", 0.1, 0.5, rate=True, histogram=True),
         RATE: Limits("share", 0.01, 0.05, rate=True),
@@ -149,6 +151,23 @@ def test_maintenance_between_two_samples_begins_a_new_span(begin: float, state: 
     shown = error_rate_trigger(samples, [Interval(begin, end)], rule)
     assert shown.state == state
     assert shown.for_seconds == (165.0 if state == "fired" else {149.9: 0.0}.get(begin, 0.0))
+
+
+def test_times_count_to_the_millisecond() -> None:
+    """What a source's stamps add below it neither fires nor separates."""
+    rule = SpanRule(limit=100, max_gap=60, window=1)
+    assert (
+        error_rate_trigger([Sample(at, Sign.BREACH) for at in (0, 50, 100.0004)], (), rule).state == "pending"
+    )
+    assert (
+        error_rate_trigger([Sample(at, Sign.BREACH) for at in (0, 50, 100.0006)], (), rule).state == "fired"
+    )
+    assert (
+        error_rate_trigger([Sample(at, Sign.BREACH) for at in (0, 60.0004, 110)], (), rule).state == "fired"
+    )
+    assert (
+        error_rate_trigger([Sample(at, Sign.BREACH) for at in (0, 60.0006, 110)], (), rule).state == "pending"
+    )
 
 
 def test_the_newest_breach_is_shown_and_a_value_that_is_not_known_is_not() -> None:

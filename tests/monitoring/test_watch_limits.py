@@ -343,6 +343,19 @@ def test_any_trigger_that_fired_raises_the_alarm() -> None:
     assert pulse.cause is None
 
 
+@pytest.mark.parametrize("pending", ("error_rate", "critical_paths"))
+def test_a_pending_trigger_raises_no_alarm(pending: str) -> None:
+    """Only one that fired ends a run."""
+    sick = world(settings=Monitor.model_validate({"every": "10ms", "critical_failures": 100_000}))
+    if pending == "error_rate":
+        sick.source.error_rate = 0.2
+    else:
+        sick.paths.down = {"orders"}
+    pulse = Pulse()
+    ticking(sick, pulse, 3)
+    assert (sick.trigger(pending), pulse.cause) == ("pending", None)
+
+
 def test_the_watch_ticks_once_per_interval_in_a_thread_that_ends_with_the_block() -> None:
     """The time that a tick takes is part of the interval."""
     slow = world(settings=Monitor.model_validate({"every": "600ms"}))

@@ -142,3 +142,15 @@ def test_a_preview_has_the_other_allocation_beside_the_configured_one(
     assert (shown.allocation, shown.other.allocation) == (allocation, other)
     assert (shown.stages, shown.other.stages) == (beside.other.stages, beside.stages)
     assert shown.stages != shown.other.stages
+
+
+def test_a_fractional_stage_lists_only_those_that_its_share_leaves_out() -> None:
+    """The list holds who was on already, or listed, and is not on by its bucket; never anybody new."""
+    ids = [f"c{number}" for number in range(100)]
+    here, stage = ground(ids, internal=()), Stage(0, 3, "half", Decimal(50))
+    by_bucket = {one for one in ids if here.buckets.below(one, TOTAL // 2)}
+    outside = sorted(set(ids) - by_bucket)
+    already = frozenset([*sorted(by_bucket)[:3], *outside[:2]])
+    setting = setting_for(here, stage, "fractional", already, listed=[outside[2], sorted(by_bucket)[3]])
+    assert setting.cohort == tuple(outside[:3])
+    assert setting.members(here.companies.ids, here.buckets) == by_bucket | set(outside[:3])
