@@ -182,3 +182,24 @@ def test_memory_stays_bounded() -> None:
     tally.take(line for word in words for line in lines(f"ERROR cart {word}"))
     summary = tally.summary()
     assert (summary.matches["cart"], len(summary.groups), summary.other) == (1500, 20, 500)
+
+
+@pytest.mark.parametrize(
+    ("number", "level"),
+    (
+        (0, Level.ERROR),
+        (3, Level.ERROR),
+        (4, Level.WARNING),
+        (5, Level.INFO),
+        (7, Level.INFO),
+        (9, Level.INFO),
+        (10, Level.DEBUG),
+        (30, Level.INFO),
+        (40, Level.WARNING),
+        (50, Level.ERROR),
+        (60, Level.CRITICAL),
+    ),
+)
+def test_small_numbers_count_down_and_larger_ones_up(number: int, level: Level) -> None:
+    """As syslog's severities, and as pino's levels."""
+    assert parse_line(f'{{"level": {number}, "msg": "x"}}').level is level

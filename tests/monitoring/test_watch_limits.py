@@ -116,13 +116,13 @@ class Histories(Source):
         return found
 
 
-def histories(at: float | None = 0.0, **settings: object) -> tuple[Watch, Histories, float]:
-    """A watch of such a source, and the time."""
+def histories(*unknown: str, **settings: object) -> tuple[Watch, Histories, float]:
+    """A watch of such a source, of which these facts of a reading are `unknown`; and the time."""
     clock = Clock()
     source = Histories(clock, **settings)  # type: ignore[arg-type]
-    if at is None:
+    if unknown:
         read = source.read
-        without = {"at": None, "age": None}
+        without = dict.fromkeys(unknown)
         source.read = lambda: {m: replace(r, **without) for m, r in read().items()}  # type: ignore[method-assign, arg-type]
     return Watch(source, None, Thresholds(), Monitor(), clock=clock), source, clock.now
 
@@ -151,9 +151,10 @@ def test_the_history_begins_where_the_run_did() -> None:
     assert watch._past_since is None
 
 
-def test_without_the_time_of_the_reading_the_history_ends_now() -> None:
-    """By our own clock."""
-    watch, source, now = histories(at=None)
+@pytest.mark.parametrize("unknown", (("at",), ("age",), ("at", "age")))
+def test_without_the_time_of_the_reading_the_history_ends_now(unknown: tuple[str, ...]) -> None:
+    """By our own clock, whichever half of it is not known."""
+    watch, source, now = histories(*unknown)
     watch.rebuild(moment(now - 100))
     watch.tick()
     assert source.asked == [(now - 100, now)]
