@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from cartctl.cart.enums import PromotionScope, PromotionType, ShippingRuleType, TaxType
+from cartctl.cart.errors import OutOfRange
 from cartctl.cart.pricing.calculation import price
+from cartctl.cart.pricing.column_ranges import ColumnRange, refuse_inexact
 from cartctl.cart.pricing.line import Line
 from cartctl.cart.pricing.money import currency
 from cartctl.cart.pricing.places.address import Address
@@ -246,3 +248,48 @@ def test_shipping_is_taxed_by_what_the_lines_still_cost(food: str, toys: str, of
     rates = (rate("t", 10, exempt_categories=frozenset({"toys"})),)
     result = price(shipped(zone, lines=lines, tax_shipping=True, promotions=(code,), tax_rates=rates))
     assert result.tax_total == Decimal(tax)
+
+
+def test_of_equal_rates_the_smaller_id_is_charged() -> None:
+    """D5: whatever their order, and also after a rate of another place."""
+    elsewhere = rate("elsewhere", 9, state="NY")
+    for names in (("a", "b"), ("b", "a")):
+        rates = [rate(name, 5 if name == "a" else 7) for name in names]
+        assert taxed(elsewhere, *rates).tax_total == 5
+
+
+def test_a_limit_per_customer_requires_a_customer() -> None:
+    """D4: a guest is asked to log in; a customer below the limit gets the discount, one who has used it up does not."""
+    limited = replace(CODE, max_uses_per_customer=1)
+    guest = price(shipped(shipping_required=False, promotions=(limited,)))
+    assert [each.reason for each in guest.promotions] == [Reason.CODE_REQUIRES_LOGIN]
+    known = shipped(shipping_required=False, promotions=(limited,), customer_id="c")
+    assert price(known).discount_total == Decimal("5.00")
+    assert price(replace(known, used={"P": 1})).discount_total == 0
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    (
+        ("99999999.99", None),
+        ("100000000", "beyond"),
+        ("-100000000", "beyond"),
+        ("0.001", "rounded to 2 decimals"),
+        ("1.10", None),
+        ("1.100", None),
+    ),
+)
+def test_a_number_that_a_column_does_not_hold(number: str, reason: str | None) -> None:
+    """NUMERIC(10,2): eight digits before the point, two after it."""
+    fault = ColumnRange("carts", "grandTotal", 10, 2).fault(Decimal(number))
+    assert (fault is None) if reason is None else (reason in str(fault))
+
+
+def test_numbers_of_unknown_columns_are_not_judged() -> None:
+    """A range for one column says nothing of the others."""
+    request = shipped(shipping_required=False)
+    priced = price(request)
+    refuse_inexact((), request, priced)
+    refuse_inexact((ColumnRange("promotions", "value", 1, 0),), request, priced)
+    with pytest.raises(OutOfRange, match="unitPrice"):
+        refuse_inexact((ColumnRange("cart_items", "unitPrice", 1, 0),), request, priced)
