@@ -14,6 +14,7 @@ from cartctl.cart.pricing.column_ranges import ColumnRange, refuse_inexact
 from cartctl.cart.pricing.line import Line
 from cartctl.cart.pricing.money import currency
 from cartctl.cart.pricing.places.address import Address
+from cartctl.cart.pricing.places.postal_codes import postal_code
 from cartctl.cart.pricing.pricing_request import PricingRequest
 from cartctl.cart.pricing.pricing_result import PricingResult, ShippingStatus
 from cartctl.cart.pricing.promotions.promotion import Promotion, Reason
@@ -293,3 +294,12 @@ def test_numbers_of_unknown_columns_are_not_judged() -> None:
     refuse_inexact((ColumnRange("promotions", "value", 1, 0),), request, priced)
     with pytest.raises(OutOfRange, match="unitPrice"):
         refuse_inexact((ColumnRange("cart_items", "unitPrice", 1, 0),), request, priced)
+
+
+@pytest.mark.parametrize(
+    ("country", "valid"),
+    (("US", False), ("AO", None)),  # Angola has no postal codes
+)
+def test_a_code_longer_than_any_form(country: str, valid: bool | None) -> None:
+    """It is invalid where the country's form is known, and unknown where there is none."""
+    assert postal_code("9" * 30, country).valid is valid
