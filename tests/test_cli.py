@@ -311,7 +311,7 @@ def test_the_overview_imports_no_command() -> None:
     done = subprocess.run(
         [sys.executable, "-c", program, "--help"], capture_output=True, text=True, check=True
     )
-    assert done.stdout.splitlines()[-1].split() == ["cartctl.commands.examples", "cartctl.commands.options"]
+    assert done.stdout.splitlines()[-1].split() == ["cartctl.commands.options"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

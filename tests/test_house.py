@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ HEAVY = (
     "rich",
     "sqlalchemy",
 )
+MODULES = 15  # in a directory
 MODULE_LINES = 300
 FUNCTION_LINES = 40
 HELP_WORDS = 10  # in the first sentence of a help text
@@ -371,6 +373,12 @@ def test_modules_are_small() -> None:
     """A module that has grown past a screenful of screens is two; exceptions have a reason."""
     long = {path: text.count("\n") for path, text, _ in modules() if text.count("\n") > MODULE_LINES}
     assert long.keys() <= LONG_MODULES.keys(), long
+
+
+def test_directories_are_small() -> None:
+    """At most 15 modules lie in one directory of the package."""
+    counts = Counter(path.rpartition("/")[0] for path, _, _ in modules() if not path.endswith("__init__.py"))
+    assert {directory: count for directory, count in counts.items() if count > MODULES} == {}
 
 
 def test_functions_are_small() -> None:

@@ -3,13 +3,15 @@
 One module per noun of the command line, with only typer and the standard library at its top.
 """
 
+import inspect
 from collections.abc import Iterator, Mapping, MutableMapping
 from importlib import import_module
 from typing import Any, NamedTuple
 
 import typer
+from typer.core import TyperCommand
 
-from cartctl.commands.examples import move_examples
+EXAMPLES = "\n\nExamples:\n"  # the heading in a docstring
 
 
 class Entry(NamedTuple):
@@ -78,6 +80,30 @@ def _build(name: str, target: str) -> Any:
         app.add_typer(content, name=name)
     else:
         app.command(name)(content)
-    move_examples(app)
+    _move_examples(app)
     built: Any = typer.main.get_command(app)
     return built.commands[name] if hasattr(built, "commands") else built
+
+
+class CommandWithExamples(TyperCommand):
+    """A command whose epilog holds examples, one command line each, which are never wrapped."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - the framework's signature
+        """Write the examples below the options."""
+        if self.epilog:
+            with formatter.section("Examples"):
+                for line in self.epilog.splitlines():
+                    formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
+
+
+def _move_examples(app: typer.Typer) -> None:
+    """Move the Examples section of each docstring, below all groups too, to where it keeps its lines."""
+    for command in app.registered_commands:
+        text, heading, examples = (inspect.getdoc(command.callback) or "").partition(EXAMPLES)
+        if heading:
+            command.cls = CommandWithExamples
+            command.help = text
+            command.epilog = "\n".join(line.strip() for line in examples.splitlines())
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            _move_examples(group.typer_instance)
