@@ -12,7 +12,7 @@ from cartctl.engine.journal.replicated_journal import ReplicatedJournal
 from cartctl.engine.journal.stores import FileJournal
 from cartctl.errors import Refused
 from cartctl.plans.execution.journals import Journals
-from cartctl.plans.rollback.selection import AlreadyReverted, select, with_tables
+from cartctl.plans.rollback.selection import AlreadyReverted, newest_change, select, with_tables
 
 OLD, NEW = {"ref": "1.0.0", "digest": None, "rest": ""}, {"ref": "2.0.0", "digest": None, "rest": ""}
 AT = datetime(2026, 12, 1, 2, tzinfo=UTC)
@@ -192,3 +192,16 @@ def test_what_is_no_deployment_cannot_be_rolled_back(story: Story) -> None:
     for run, said in (("r2", "is a rollback"), ("r9", "Run not found: r9")):
         with pytest.raises(Refused, match=said):
             select(story.journals, run)
+
+
+def test_a_migration_beside_older_tables_is_named(story: Story) -> None:
+    """With two of three tables by another tool, no run began without the cart: the refusal names the run and its command."""
+    with pytest.raises(Refused, match="nothing to roll back") as nothing:
+        newest_change(story.journals)
+    assert nothing.value.hint == "See: cartctl history"
+    story.tell("r1", "run", "started", plan="migrate", env="production")
+    story.tell("r1", "migrate", "applied", result={"applied": ["20261203_carts"]})
+    story.end("r1", "succeeded")
+    with pytest.raises(Refused, match="nothing to roll back") as named:
+        newest_change(story.journals)
+    assert named.value.hint.endswith("run r1 created: cartctl rollback --database --run r1")

@@ -69,7 +69,17 @@ def newest_change(journals: Journals) -> State:
     for state, by in _deployments(journals):
         if _changed_something(state, by):
             return state
-    raise Refused("No deployment has changed anything: there is nothing to roll back.")
+    raise Refused(
+        "No deployment has changed anything: there is nothing to roll back.", hint=_partly_migrated(journals)
+    )
+
+
+def _partly_migrated(journals: Journals) -> str:
+    """The command that drops what the newest migration made beside tables that existed before it; else how to see the runs."""
+    for state, by in _reversible(journals):
+        if by is None and (state.results.get("migrate") or {}).get("applied"):
+            return f"To drop only what run {state.run} created: cartctl rollback --database --run {state.run}"
+    return "See: cartctl history"
 
 
 def of_time(state: State) -> str:
