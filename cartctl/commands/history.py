@@ -47,11 +47,15 @@ def _report(journal: "ReplicatedJournal", run: str) -> "RunReport":
 
 def report(
     ctx: typer.Context,
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Run ID, as listed by cartctl history.")],
+    run: Annotated[
+        str | None,
+        typer.Argument(metavar="RUN", help="Run ID, as listed by cartctl history. [default: the latest]"),
+    ] = None,
 ) -> None:
     """Show the report of a run, step by step.
 
     Examples:
+        cartctl report --env production
         cartctl report 20261122-114320-51eb --env production
     """
     from cartctl.engine.report import report as told
@@ -64,9 +68,12 @@ def report(
         Ports(options.environment("database")) as ports,
         open_journals(ports, without_database=True, read_only=True) as journals,
     ):
-        events = journals.replicated.events(run)
+        known = run or next(iter(journals.replicated.runs()), None)
+        events = journals.replicated.events(known) if known else []
+    if known is None:
+        raise Refused("There are no runs in this environment yet.", hint="See: cartctl history")
     if not events:
-        raise Refused(f"Run {run} not found.", hint="See: cartctl history")
+        raise Refused(f"Run {known} not found.", hint="See: cartctl history")
     options.show(told(events))
 
 

@@ -192,3 +192,16 @@ def test_a_wrong_address_is_one_sentence(tmp_path: Path) -> None:
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert "does not answer" in wrong.stderr
     assert "hunter2" not in wrong.stderr
+
+
+def test_a_report_is_of_the_latest_run_unless_one_is_named(cartctl: Cartctl) -> None:
+    """Without any run it is refused; afterwards it is the newest one's, and a named one's as before."""
+    text = cartctl.file.read_text().replace('cluster = { kind = "kubernetes", context = "none" }\n', "")
+    cartctl.file.write_text(text)
+    missing = cartctl("report")
+    assert (missing.returncode, "no runs" in missing.stderr) == (3, True), missing.stderr
+    for line in (("migrate", "deploy"), ("rollback", "--database", "--yes", "--application-stopped")):
+        done = cartctl(*line)
+        assert done.returncode == 0, done.stderr
+    newest, older = (run["run"] for run in cartctl.json("history")["runs"])
+    assert (cartctl.json("report")["run"], cartctl.json("report", older)["run"]) == (newest, older)
