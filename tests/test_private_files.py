@@ -23,6 +23,8 @@ from tests.test_house import ROOT, modules
 
 MINUTE = timedelta(minutes=1)
 BY_USER = {  # path: why it makes files or directories with the user's umask, or of its own
+    "cartctl/render/github.py": "the file of GITHUB_STEP_SUMMARY is the CI job's",
+    "cartctl/render/junit.py": "the path of --junit is the user's",
     "cartctl/adapters/flag_store.py": "rollout.flags.file is the user's",
     "cartctl/adapters/squawk.py": "in a private temporary directory",
     "cartctl/config/starter.py": "config init writes the user's file",

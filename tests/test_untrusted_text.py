@@ -99,7 +99,9 @@ def home(empty_database: Postgres, web: Web, tmp_path: Path, monkeypatch: pytest
     )
     (tmp_path / "own.toml").write_text(SUITE.format(evil=IN_TOML))
     (tmp_path / NAME).write_text(json.dumps(FLAGS))
-    (tmp_path / "log.txt").write_text(f"{datetime.now(UTC).isoformat()} ERROR {EVIL}\n")
+    (tmp_path / "log.txt").write_text(
+        f"{datetime.now(UTC).isoformat()} ERROR {EVIL} owned\n"
+    )  # a title and colours are removed from logs
     line = {"id": EVIL, "unitPrice": "1", "quantity": 1, "price": EVIL}
     (tmp_path / "quote.json").write_text(json.dumps({"currency": EVIL, "lines": [line], EVIL: 1}))
     _fill(empty_database)

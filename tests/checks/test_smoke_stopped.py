@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.sandbox_fixture import wait_for
 from tests.web import Asked, Reply, serve
 
 SUITE = 'name = "api"\n[[request]]\nname = "home"\npath = "/"\n'
@@ -17,25 +18,26 @@ SUITE = 'name = "api"\n[[request]]\nname = "home"\npath = "/"\n'
 def test_a_stop_during_the_last_request(number: signal.Signals, tmp_path: Path) -> None:
     """Although that request is answered with 200."""
     (tmp_path / "suite.toml").write_text(SUITE)
-    processes: list[subprocess.Popen[str]] = []
+    processes: list[subprocess.Popen[bytes]] = []
+
+    told = tmp_path / "stderr"
 
     def answer(_: Asked) -> Reply:
         processes[0].send_signal(number)
+        wait_for(lambda: "stopping" in told.read_text())
         return Reply("fine")
 
     argv = ["smoke", "--suite", "suite.toml", "--junit", "report.xml"]
-    with serve(answer) as web:
+    with serve(answer) as web, told.open("w") as stream:
         process = subprocess.Popen(
             [sys.executable, "-m", "cartctl", *argv, "--url", web.url],
             cwd=tmp_path,
             env={**os.environ, "CARTCTL_STATE_DIR": str(tmp_path)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+            stdout=subprocess.DEVNULL,
+            stderr=stream,
             preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # noqa: PLW1509 - an ignored one stays ignored
         )
         processes.append(process)
-        with process:
-            _, errors = process.communicate(timeout=120)
-    assert (process.returncode, (tmp_path / "report.xml").exists()) == (128 + number, False), errors
-    assert "stopping" in errors
+        process.wait(timeout=120)
+    ended = process.returncode, (tmp_path / "report.xml").exists()
+    assert ended == (128 + number, False), told.read_text()

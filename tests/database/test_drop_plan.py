@@ -186,7 +186,10 @@ def test_what_the_migration_did_to_others_cannot_be_undone() -> None:
 
 def results(*keys: str) -> dict[str, Any]:
     """The results of a run that added these objects."""
-    return {"migrate": {"difference": {"added": {key: {} for key in keys}, "removed": {}, "changed": {}}}}
+    return {
+        "fingerprint": {"objects": {}},
+        "migrate": {"difference": {"added": {key: {} for key in keys}, "removed": {}, "changed": {}}},
+    }
 
 
 def test_a_plan_keeps_no_enum_unless_it_may(empty_database: Postgres, settings: Settings) -> None:
