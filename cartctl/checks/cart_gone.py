@@ -9,7 +9,7 @@ NOT_FOUND = 404
 
 
 class CartGone(Check):
-    """The cart's admin endpoint is not known to the API; a flag that is off is no proof of that.
+    """The cart's admin endpoint is unknown to the API; a flag that is off does not prove it.
 
     With `stopped`, an API that does not respond passes as well: the operator has stopped it.
     """

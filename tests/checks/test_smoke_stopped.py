@@ -20,15 +20,15 @@ def test_a_stop_during_the_last_request(number: signal.Signals, tmp_path: Path) 
     (tmp_path / "suite.toml").write_text(SUITE)
     processes: list[subprocess.Popen[bytes]] = []
 
-    told = tmp_path / "stderr"
+    errors = tmp_path / "stderr"
 
     def answer(_: Asked) -> Reply:
         processes[0].send_signal(number)
-        wait_for(lambda: "stopping" in told.read_text())
+        wait_for(lambda: "stopping" in errors.read_text())
         return Reply("fine")
 
     argv = ["smoke", "--suite", "suite.toml", "--junit", "report.xml"]
-    with serve(answer) as web, told.open("w") as stream:
+    with serve(answer) as web, errors.open("w") as stream:
         process = subprocess.Popen(
             [sys.executable, "-m", "cartctl", *argv, "--url", web.url],
             cwd=tmp_path,
@@ -40,4 +40,4 @@ def test_a_stop_during_the_last_request(number: signal.Signals, tmp_path: Path) 
         processes.append(process)
         process.wait(timeout=120)
     ended = process.returncode, (tmp_path / "report.xml").exists()
-    assert ended == (128 + number, False), told.read_text()
+    assert ended == (128 + number, False), errors.read_text()

@@ -1,4 +1,4 @@
-"""What each migration must have made, by the contract: whoever executed it, and whatever else it did."""
+"""What each migration must have made, by the contract: by whatever tool, and whatever else it did."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

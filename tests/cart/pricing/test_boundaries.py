@@ -131,7 +131,7 @@ def test_any_bound_makes_a_rule_go_by_cost(first: ShippingRule, warned: bool) ->
 def test_terms_that_could_not_be_entered_are_refused(
     promotion: Promotion, money: Any, reason: Reason | None
 ) -> None:
-    """D4: values, pairs and quantities have bounds; a percentage is no amount, and so no finer than any currency."""
+    """D4: values, pairs and quantities have bounds; a percentage has no currency and keeps its decimals."""
     lines = (replace(MUG, quantity=2),)
     result = price(PricingRequest(money, NOW, lines, promotions=(promotion,)))
     assert [(each.applied, each.reason) for each in result.promotions] == [(reason is None, reason)]
