@@ -71,8 +71,7 @@ def preflight(
             rollout=lambda: began_with(ports),
         )
         pulse = Pulse(progress=progress)
-        with interruptible(pulse):
+        with interruptible(pulse, judging=True):
             checks = check.judge(pulse)
-            pulse.check()  # stopped during the last check: no verdict
     options.show(checks)
     raise typer.Exit(checks.verdict.exit_code)

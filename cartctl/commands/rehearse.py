@@ -46,7 +46,7 @@ def rehearse(
     env = options.environment("database")
     with Ports(env) as ports, shown("rehearse", quiet=options.quiet) as progress:
         pulse = Pulse(progress=progress)
-        with interruptible(pulse):
+        with interruptible(pulse, judging=True):
             checks = attempt(ports, pulse, server=server, with_data=with_data)
     options.show(checks)
     raise typer.Exit(checks.verdict.exit_code)

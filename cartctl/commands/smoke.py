@@ -155,7 +155,5 @@ def _run_check(check: "Check") -> "Checks":
     from cartctl.engine.signals import interruptible
 
     pulse = Pulse()
-    with interruptible(pulse):
-        checks = check.judge(pulse)
-        pulse.check()  # stopped during the last request: no verdict, although all have one
-        return checks
+    with interruptible(pulse, judging=True):
+        return check.judge(pulse)

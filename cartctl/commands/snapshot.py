@@ -88,7 +88,7 @@ def verify_snapshot(
     store = open_store(options.environment("database"))
     with shown("verify", quiet=options.quiet) as progress:
         pulse = Pulse(progress=progress)
-        with interruptible(pulse):
+        with interruptible(pulse, judging=True):
             known = name or store.newest().id
             checks = verify(store, known, pulse)
             if drill and not checks.bad():

@@ -166,13 +166,18 @@ def uninstall() -> None:
 
 
 @contextmanager
-def interruptible(pulse: Pulse) -> Iterator[None]:
-    """Within the block the first signal alarms the pulse, the second raises StopNow. Main thread only."""
+def interruptible(pulse: Pulse, *, judging: bool = False) -> Iterator[None]:
+    """Within the block the first signal alarms the pulse, the second raises StopNow. Main thread only.
+
+    With `judging`, a stop during the block's last part is raised at its end: a stopped check has no verdict.
+    """
     own = _installed is None
     signals = _installed or install(lambda _: None)
     signals.pulses.append(pulse)
     try:
         yield
+        if judging:
+            pulse.check()
     finally:
         signals.pulses.remove(pulse)
         if own:
