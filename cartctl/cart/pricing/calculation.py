@@ -96,7 +96,7 @@ def _tax(
     nets: Sequence[int],
     categories: Sequence[str | None],
     shipping: int,
-    rates: Sequence[TaxRate],
+    rates: tuple[TaxRate, ...],
 ) -> Taxes:
     """Step 7: tax on what the lines cost after discounts, and on shipping as one more line where that is taxed."""
     lines = Taxable(nets, bases, categories)
@@ -125,7 +125,7 @@ def _lines(
         [line.quantity for line in own],
         money.amounts(prices),
     )
-    lines = [PricedLine(*row) for row in zip(*columns, strict=False)]
+    lines = list(map(PricedLine, *columns))  # as many as the shortest column
     if gift:
         zero = money.amount(0)
         lines.append(

@@ -35,9 +35,9 @@ def deliver(request: PricingRequest, discounts: Discounts, gift: Gift | None, co
     zone = zone_for(request.zones, request.ship_to)
     own, with_gift = _weights(request, gift)
     units = sum(line.quantity for line in request.lines)
-    parcels = [
-        Parcel(request.currency.amount(cost), units, weight) for weight in dict.fromkeys((with_gift, own))
-    ]
+    paid = request.currency.amount(cost)
+    weights = (own,) if own == with_gift else (with_gift, own)
+    parcels = [Parcel(paid, units, weight) for weight in weights]
     found = [(offer, parcel) for parcel in parcels if (offer := offered(request, zone, parcel))]
     if not found:
         discounts.on_shipping(0)

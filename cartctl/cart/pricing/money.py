@@ -10,6 +10,7 @@ from cartctl.cart.pricing.currencies import DECIMALS
 
 _EXACT = Context(prec=400)  # the default context would round the 29th digit without a word
 _UNITS = {0: Decimal(1), 2: Decimal("0.01")}  # one minor unit, by the currency's decimals
+CACHED = 65_536  # amounts
 LARGEST = Decimal("9999999999.99")  # NUMERIC(12,2), the columns that amounts end in
 MOST_UNITS = 2**31 - 1  # INTEGER, the columns that quantities and counts end in
 
@@ -34,20 +35,30 @@ class Currency:
 
     def amount(self, units: int) -> Decimal:
         """Whole minor units as an amount, always with the currency's decimals."""
-        return _amount(units, self.decimals)
+        return _AMOUNTS[self.decimals][units]
 
     def amounts(self, units: Iterable[int]) -> list[Decimal]:
         """Several amounts at once, which is cheaper."""
-        decimals = self.decimals
-        return [_amount(each, decimals) for each in units]
+        return list(map(_AMOUNTS[self.decimals].__getitem__, units))
 
 
-@lru_cache(maxsize=65_536)
-def _amount(units: int, decimals: int) -> Decimal:
-    return _EXACT.multiply(_UNITS[decimals], units)
+class _Amounts(dict[int, Decimal]):
+    """Amounts by their minor units, kept since the same come again and again: a dictionary is the cheapest cache."""
+
+    def __init__(self, unit: Decimal) -> None:
+        self.unit = unit
+
+    def __missing__(self, units: int) -> Decimal:
+        if len(self) >= CACHED:
+            self.clear()
+        amount = self[units] = _EXACT.multiply(self.unit, units)
+        return amount
 
 
-@lru_cache(maxsize=65_536)
+_AMOUNTS = {decimals: _Amounts(unit) for decimals, unit in _UNITS.items()}
+
+
+@lru_cache(maxsize=CACHED)
 def _minor(amount: Decimal, decimals: int) -> int | None:
     """An amount as whole minor units, exactly; None when it is finer. Cached: the same prices come again and again."""
     numerator, denominator = amount.as_integer_ratio()

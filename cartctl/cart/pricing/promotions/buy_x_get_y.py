@@ -24,7 +24,8 @@ def units_of(
     taken = _first(got, free, number)
     units = dict(taken)
     left = {n: free[n] - taken.get(n, 0) for n in eligible}
-    dearest = sorted(eligible, key=lambda n: (-basket.prices[n], basket.lines[n].id))
+    lines, prices = basket.lines, basket.prices
+    dearest = [n for _, _, n in sorted([(-prices[n], lines[n].id, n) for n in eligible])]
     for n, count in _first(dearest, left, buy * -(-number // get)).items():
         units[n] = units.get(n, 0) + count
     return taken, units
@@ -34,31 +35,28 @@ def _cheapest(
     promotion: Promotion, basket: Basket, eligible: Sequence[int], free: Sequence[int]
 ) -> list[int]:
     """The lines whose units can be got, in the order in which they are."""
-    lines, product = basket.lines, promotion.get_product_id
+    lines, prices, product = basket.lines, basket.prices, promotion.get_product_id
     given = eligible if product is None else [n for n, line in enumerate(lines) if line.product_id == product]
     bought = frozenset(eligible)
-    available = [n for n in given if free[n] > 0]
-    return sorted(available, key=lambda n: (basket.prices[n], n in bought, lines[n].id))
+    ranked = sorted([(prices[n], n in bought, lines[n].id, n) for n in given if free[n] > 0])
+    return [n for _, _, _, n in ranked]
 
 
 def _number(got: Sequence[int], eligible: Sequence[int], free: Sequence[int], *, buy: int, get: int) -> int:
     """How many units are got: line by line, as long as enough units remain to be bought."""
-    bought, among = sum(free[n] for n in eligible), frozenset(eligible)
+    bought, among = sum([free[n] for n in eligible]), frozenset(eligible)
     whole = 0
     for n in got:
-        more = _more(whole, free[n], bought, buy=buy, get=get, same=n in among)
-        whole += more
-        if n in among:
-            bought -= more
-        if more < free[n]:
-            break
+        units, same = free[n], n in among
+        remaining = bought - units if same else bought
+        if remaining < buy * -(-(whole + units) // get):
+            return whole + _most(whole, units, bought, buy=buy, get=get, same=same)
+        whole, bought = whole + units, remaining
     return whole
 
 
-def _more(before: int, units: int, bought: int, *, buy: int, get: int, same: bool) -> int:
-    """How many units of one line can be got after `before` others: the largest n that D6 allows."""
-    if bought - (units if same else 0) >= buy * -(-(before + units) // get):
-        return units
+def _most(before: int, units: int, bought: int, *, buy: int, get: int, same: bool) -> int:
+    """How many of the units of one line can be got after `before` others: the largest n that D6 allows, not all."""
     low, high = 0, units - 1
     while low < high:
         n = (low + high + 1) // 2

@@ -60,11 +60,12 @@ def _takes(rule: ShippingRule, parcel: Parcel) -> bool:
 def _carries(rule: ShippingRule, weight: Fraction) -> bool:
     """Whether a rule takes so many grams; one that goes by weight in a unit that nobody knows takes none."""
     by_weight = rule.type is ShippingRuleType.WEIGHT_BASED
-    if not by_weight and rule.min_weight is None and rule.max_weight is None:
+    unbounded = rule.min_weight is None and rule.max_weight is None
+    if unbounded and not by_weight:
         return True
     if rule.weight_unit not in GRAMS:
         return False
-    return _within(rule.min_weight, in_unit(weight, rule.weight_unit), rule.max_weight)
+    return unbounded or _within(rule.min_weight, in_unit(weight, rule.weight_unit), rule.max_weight)
 
 
 def _within(low: Decimal | None, value: Fraction, high: Decimal | None) -> bool:
