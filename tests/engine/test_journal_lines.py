@@ -45,6 +45,8 @@ def file(tmp_path: Path) -> FileJournal:
         (LINES[1].replace(b'"r1"', b'"r0"'), "it belongs to another run, r0"),
         (LINES[1].replace(b'"r1"', b'"r2"'), "it belongs to another run, r2"),
         (LINES[1].replace(b"+00:00", b""), "it is not an event of a run"),
+        (LINES[0].replace(b'{"plan": "deploy"}', b"[]"), "it is not an event of a run"),
+        (LINES[0].replace(b'"key": "run"', b'"key": 7'), "it is not an event of a run"),
     ),
 )
 def test_a_damaged_line_is_named(file: FileJournal, damaged: bytes, said: str) -> None:

@@ -1,5 +1,6 @@
 """One run at a time: the lock, its owner, stop requests, and what happens when its connection is lost."""
 
+import socket
 import threading
 import time
 from collections.abc import Mapping
@@ -104,6 +105,38 @@ def test_the_journal_survives_the_loss_of_its_connection(
     journal.append(Event("r1", datetime.now(UTC), "run", "finished", {"outcome": "succeeded"}))
     assert [event.event for event in journal.events("r1")] == ["started", "finished"]
     journal.close()
+
+
+def test_a_connection_that_ends_without_a_word_is_replaced_too(
+    empty_database: Postgres, journal: PostgresJournal
+) -> None:
+    """A proxy or a network drops it: the server says nothing, so there is no SQLSTATE."""
+    journal.append(Event("r1", datetime.now(UTC), "run", "started", {"plan": "deploy"}))
+    with socket.fromfd(journal._connection().fileno(), socket.AF_UNIX, socket.SOCK_STREAM) as dropped:
+        dropped.shutdown(socket.SHUT_RDWR)
+    journal.append(Event("r1", datetime.now(UTC), "run", "finished", {"outcome": "succeeded"}))
+    assert [event.event for event in journal.events("r1")] == ["started", "finished"]
+    journal.close()
+
+
+def test_an_event_that_the_server_rejects_is_sent_once(
+    empty_database: Postgres, journal: PostgresJournal
+) -> None:
+    """Only a lost connection is a reason to try again."""
+    with empty_database.session("test") as connection:
+        connection.execute(
+            """
+            CREATE SEQUENCE attempts;
+            CREATE FUNCTION reject() RETURNS trigger LANGUAGE plpgsql AS $$
+              BEGIN PERFORM nextval('public.attempts'); RAISE EXCEPTION 'not today'; END $$;
+            CREATE TRIGGER reject BEFORE INSERT ON cartctl_journal.event FOR EACH ROW EXECUTE FUNCTION reject()
+            """
+        )
+    with pytest.raises(StepFailed, match="not today"):
+        journal.append(Event("r1", datetime.now(UTC), "run", "started", {"plan": "deploy"}))
+    journal.close()
+    with empty_database.session("test") as connection:
+        assert connection.execute("SELECT last_value FROM attempts").fetchone() == (1,)
 
 
 def test_what_was_written_without_the_database_is_copied_back_once(

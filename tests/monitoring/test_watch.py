@@ -169,6 +169,19 @@ def test_maintenance_fires_nothing() -> None:
     assert sick.trigger("error_rate") == "fired"
 
 
+def test_a_second_maintenance_ends_like_the_first() -> None:
+    """A run may enter maintenance twice; errors after the second count again."""
+    sick = world()
+    for _ in range(2):
+        sick.watch.maintenance_began()
+        sick.run(60)
+        sick.watch.maintenance_ended()
+        sick.run(60)
+    sick.source.error_rate = 0.9
+    sick.run(400)
+    assert sick.trigger("error_rate") == "fired"
+
+
 def test_maintenance_told_by_its_time_counts_from_that_time() -> None:
     """A resumed run tells of maintenance that began and ended before."""
     sick = world()

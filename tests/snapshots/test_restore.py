@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -204,6 +205,17 @@ def test_a_snapshot_of_another_database_is_refused(
         plan_restore(other, store, taken, Pulse(), disconnect=True, consent=Consent.ANY)
     with pytest.raises(Refused, match=told):
         restore(other, store, taken, Pulse(), disconnect=True, accepted=None)
+
+
+def test_a_structure_other_than_the_recorded_one_never_goes_live(
+    pg18: Server, live: Subject, store: Store, taken: str
+) -> None:
+    """A superuser keeps every owner, so nothing excuses a difference: the live database stays."""
+    before = names(pg18)
+    other = replace(live, fingerprint=lambda _: "0" * 64)
+    with pytest.raises(CheckFailed, match="What was restored is not what was dumped: structure"):
+        restore(other, store, taken, Pulse(), disconnect=True, accepted=None)
+    assert names(pg18) == before
 
 
 def test_a_role_without_the_rights_is_refused(pg18: Server, live: Subject, store: Store, taken: str) -> None:

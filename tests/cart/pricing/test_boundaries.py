@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cartctl.cart.enums import PromotionScope, PromotionType, ShippingRuleType, TaxType
-from cartctl.cart.errors import OutOfRange
+from cartctl.cart.errors import InputError, OutOfRange
 from cartctl.cart.pricing.calculation import price
 from cartctl.cart.pricing.column_ranges import ColumnRange, refuse_inexact
 from cartctl.cart.pricing.line import Line
@@ -294,6 +294,42 @@ def test_numbers_of_unknown_columns_are_not_judged() -> None:
     refuse_inexact((ColumnRange("promotions", "value", 1, 0),), request, priced)
     with pytest.raises(OutOfRange, match="unitPrice"):
         refuse_inexact((ColumnRange("cart_items", "unitPrice", 1, 0),), request, priced)
+
+
+def test_a_rule_s_rate_that_its_column_would_round_is_named_by_zone_and_place() -> None:
+    """The second rule of the first zone, by the path that it has in the document."""
+    exact, finer = rule(FLAT), rule(FLAT, id="s", base_rate=Decimal("1.5"))
+    request = shipped(ShippingZone("z", NOW, rules=(exact, finer)))
+    with pytest.raises(OutOfRange, match=r"shippingZones\[0\].rules\[1\].baseRate"):
+        refuse_inexact((ColumnRange("shipping_rules", "baseRate", 5, 0),), request, price(request))
+
+
+@pytest.mark.parametrize("owner", ("company-a", "company-c"))
+def test_a_promotion_of_any_other_company_is_refused(owner: str) -> None:
+    """D4: the same company, whatever the order of their ids."""
+    foreign = replace(CODE, company_id=owner)
+    priced = price(shipped(shipping_required=False, company_id="company-b", promotions=(foreign,)))
+    assert priced.promotions[0].reason is Reason.OTHER_COMPANY
+    own = price(shipped(shipping_required=False, company_id=owner, promotions=(foreign,)))
+    assert own.promotions[0].applied
+
+
+@pytest.mark.parametrize(("stock", "given"), ((2, True), (1, False)))
+def test_the_cart_s_own_units_are_served_before_a_gift(stock: int, given: bool) -> None:
+    """D6: one pen is bought; the gift needs another."""
+    pen = Line("l2", "pen", Decimal(2), 1)
+    priced = price(
+        shipped(shipping_required=False, lines=(MUG, pen), promotions=(GIFT,), stock={"pen": stock})
+    )
+    assert any(line.gift for line in priced.lines) is given
+
+
+def test_fifty_rates_at_one_address_are_the_most() -> None:
+    """The fractions of compound rates grow with each."""
+    rates = tuple(rate(f"t{n:02}", 1, priority=n) for n in range(51))
+    assert len(price(shipped(shipping_required=False, tax_rates=rates[:50])).taxes) == 50
+    with pytest.raises(InputError, match="51 rates apply"):
+        price(shipped(shipping_required=False, tax_rates=rates))
 
 
 @pytest.mark.parametrize(

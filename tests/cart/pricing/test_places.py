@@ -49,7 +49,7 @@ def test_countries_have_one_code(name: str, code: str | None) -> None:
     (
         ("CA", "US", "CA"), ("ca", "US", "CA"), ("US-CA", "US", "CA"), ("California", "US", "CA"), ("CALIFORNIA", "US", "CA"),
         ("AE", "US", "AE"), ("CA-ON", "US", None), ("Québec", "CA", "QC"), ("Quebec", "CA", "QC"), ("Bayern", "DE", "BY"),
-        ("東京都", "JP", "13"), ("Tokyo", "JP", "13"), ("São Paulo", "BR", "SP"), ("Narnia", "US", None),
+        ("AA", "US", "AA"), ("Madrid", "ES", "M"), ("東京都", "JP", "13"), ("Tokyo", "JP", "13"), ("São Paulo", "BR", "SP"), ("Narnia", "US", None),
     ),
 )  # fmt: skip
 def test_states_have_one_code(name: str, country: str, code: str | None) -> None:
@@ -75,10 +75,11 @@ def test_spellings_of_a_postal_code_are_equal(country: str, one: str, other: str
 
 
 def test_a_british_prefix_does_not_cross_the_space() -> None:
-    """SW1 1AA is in SW1 and not in SW11; the crown dependencies' codes are alike."""
+    """SW1 1AA is in SW1 and not in SW11; the crown dependencies' codes are alike; a space ends the district."""
     for country, code, within, outside in (
         ("GB", "sw11aa", "SW1*", "SW11*"),
         ("JE", "je11aa", "JE1 *", "JE11*"),
+        ("GB", "sw111aa", "SW1*", "SW1 *"),
     ):
         assert matched(within, postal_code(code, country), country)
         assert matched(outside, postal_code(code, country), country) is None
