@@ -36,6 +36,8 @@ REQUEST = PricingRequest(currency("USD"), NOW, (Line("l1", "p1", Decimal(100), 1
         ("US", "US"), (" us ", "US"), ("USA", "US"), ("840", "US"), ("United States", "US"), ("U.S.A.", "US"),
         ("united states of america", "US"), ("UK", "GB"), ("United Kingdom", "GB"), ("EL", "GR"), ("XK", "XK"),
         ("Côte d'Ivoire", "CI"), ("South Korea", "KR"), ("Jersey", "JE"),
+        ("The Netherlands", "NL"), ("the Bahamas", "BS"), ("Democratic Republic of the Congo", "CD"),
+        ("Virgin Islands, British", "VG"), ("British Virgin Islands", "VG"),
         ("Narnia", None), ("XX", None), ("", None), ("EU", None),
     ),
 )  # fmt: skip

@@ -25,7 +25,7 @@ def folded(name: str) -> str:
 @lru_cache(maxsize=4096)
 def country_code(name: str) -> str | None:
     """The ISO 3166-1 alpha-2 code of a country given by code (US, USA, 840, UK) or English name; None if unknown."""
-    return _countries().get(folded(name))
+    return _countries().get(_without_article(folded(name)))
 
 
 @lru_cache(maxsize=4096)
@@ -34,7 +34,7 @@ def state_code(name: str, country: str) -> str | None:
 
     `country` is an ISO 3166-1 alpha-2 code.
     """
-    return _states(country).get(folded(name))
+    return _states(country).get(_without_article(folded(name)))
 
 
 @lru_cache(maxsize=256)
@@ -97,10 +97,14 @@ def _postal_states(country: str) -> Iterator[tuple[str, str]]:
                 yield folded(name), short
 
 
+def _without_article(folded_name: str) -> str:
+    return folded_name.removeprefix("the ")
+
+
 def _spellings(name: str) -> Iterator[str]:
     """A name as a whole, without what stands in brackets, and with what follows a comma in front."""
     plain = re.sub(r"\s*[\[(].*", "", name)
     first, comma, last = plain.partition(",")
     for spelling in (name, plain, f"{last} {first}" if comma else ""):
         if folded(spelling):
-            yield folded(spelling)
+            yield _without_article(folded(spelling))
