@@ -4,6 +4,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -23,9 +24,17 @@ settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCh
 settings.load_profile("busy")
 
 
+LONG_TESTS = frozenset(
+    line for line in Path(__file__).with_name("long_tests.txt").read_text().splitlines() if line[0] != "#"
+)
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects by the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Modules whose tests share one deployed sandbox stay on one worker, which deploys it once."""
+    """Mark long tests. Modules whose tests share one deployed sandbox stay on one worker, which deploys it once."""
     for item in items:
+        if item.nodeid.partition("[")[0] in LONG_TESTS:
+            item.add_marker(pytest.mark.long)
         if isinstance(item, pytest.Function) and {"deployed", "sandbox_session"} <= set(item.fixturenames):
             item.add_marker(pytest.mark.xdist_group(item.module.__name__))
 
