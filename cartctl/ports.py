@@ -17,7 +17,7 @@ from cartctl.errors import ConfigError
 if TYPE_CHECKING:
     from cartctl.adapters.cdn import Cloudflare
     from cartctl.adapters.cluster import Cluster
-    from cartctl.adapters.http.client import Http
+    from cartctl.adapters.http.client import Access, Http
     from cartctl.adapters.log_lines import Tail
     from cartctl.adapters.metrics.connections import ConnectionShare
     from cartctl.adapters.metrics.source import MetricsSource
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cartctl.adapters.postgres import Postgres
     from cartctl.adapters.redis import RedisCache
     from cartctl.checks.flag_responses import FlagsEndpoint
+    from cartctl.config.model.monitoring import Metrics
 
 T = TypeVar("T")
 
@@ -140,10 +141,27 @@ class Ports:
 
         return PrometheusSource(
             settings.url.reveal() if settings.url else "",
-            token=settings.token.reveal() if settings.token else None,
+            access=self._metrics_access(settings),
             queries=settings.queries,
+            native=settings.histograms == "native",
             window=self._window,
             connections=self._connections(),
+        )
+
+    @staticmethod
+    def _metrics_access(settings: "Metrics") -> "Access":
+        from cartctl.adapters.http.client import Access
+
+        return Access(
+            token=settings.token.reveal() if settings.token else None,
+            user=settings.user,
+            password=settings.password.reveal() if settings.password else None,
+            headers=revealed(settings.headers),
+            verify=settings.verify_tls,
+            ca=settings.ca,
+            certificate=settings.certificate,
+            key=settings.key,
+            key_password=settings.key_password.reveal() if settings.key_password else None,
         )
 
     def log_tail(self, *, since: float, selector: str | None = None) -> "Tail | None":

@@ -197,6 +197,7 @@ timeout = "2s"
 kind = "prometheus"
 url = {reference["metrics.url"]}
 token = {reference["metrics.token"]}
+headers = {{ X-Api-Key = {reference["metrics.headers"]} }}
 [env.c.cache]
 redis = {reference["cache.redis"]}
 [env.c.logs]
@@ -242,6 +243,13 @@ environment = {table("database.snapshots.command.environment")}
 kind = "kubernetes"
 [env.shown.http]
 api = "{web}"
+[env.shown.metrics]
+kind = "prometheus"
+url = "{web}"
+user = "cartctl"
+password = {reference["metrics.password"]}
+certificate = "cartctl.pem"
+key_password = {reference["metrics.key_password"]}
 [env.shown.cache.cdn]
 kind = "cloudflare"
 zone = "z"

@@ -21,7 +21,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Reply:
-    """What is answered: `body` as text, or anything else as JSON."""
+    """What is answered: `body` as text or bytes, or anything else as JSON."""
 
     body: Any = ""
     status: int = 200
@@ -54,15 +54,16 @@ def serve(answer: Callable[[Asked], Reply], host: str = "127.0.0.1") -> Iterator
             asked = Asked(self.command, self.path, headers, self.rfile.read(length).decode())
             web.asked.append(asked)
             reply = answer(asked)
-            text = reply.body if isinstance(reply.body, str) else json.dumps(reply.body)
+            text = reply.body if isinstance(reply.body, str | bytes) else json.dumps(reply.body)
+            sent = text.encode() if isinstance(text, str) else text
             kind = "text/html; charset=utf-8" if isinstance(reply.body, str) else "application/json"
             self.send_response(reply.status)
             for name, value in {"Content-Type": kind, **reply.headers}.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(text.encode())))
+            self.send_header("Content-Length", str(len(sent)))
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(text.encode())
+                self.wfile.write(sent)
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _do  # noqa: N815 - the server's names
 

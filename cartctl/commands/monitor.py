@@ -64,6 +64,7 @@ def monitor(
     duration = _duration(for_)
     pulse = Pulse()
     with Ports(options.environment("database", "http")) as ports, interruptible(pulse):
+        _refuse_invalid_queries(ports, options)
         if check_queries:
             checks = _queries(ports, pulse)
             options.show(checks)
@@ -174,6 +175,16 @@ def _tell(tick: "Tick", options: Options) -> None:
         options.show(tick)
 
 
+def _refuse_invalid_queries(ports: "Ports", options: Options) -> None:
+    """Raise ConfigError for a configured query that the source cannot parse: it would never be measured."""
+    from cartctl.checks.queries import invalid_queries
+    from cartctl.config.load import refuse
+
+    own = ports.env.metrics.queries if ports.env.metrics else {}
+    if own and ports.metrics:
+        refuse(options.config, options.env, invalid_queries(ports.metrics.query_facts(), own))
+
+
 def _queries(ports: "Ports", pulse: "Pulse") -> "Checks":
     from cartctl.checks.queries import Queries
     from cartctl.monitoring.probes import Probes
@@ -182,7 +193,9 @@ def _queries(ports: "Ports", pulse: "Pulse") -> "Checks":
     env, source = ports.env, ports.new_metrics()
     rules = rules_of(env.thresholds, staleness=source.window, minimum_requests=env.monitor.minimum_requests)
     try:
-        return Queries("queries", source, Probes(ports.api), rules, settle=_settle(ports)).judge(pulse)
+        interval = env.metrics.scrape_interval.total_seconds() if env.metrics else 15.0
+        check = Queries("queries", source, Probes(ports.api), rules, settle=_settle(ports), interval=interval)
+        return check.judge(pulse)
     finally:
         source.close()
 

@@ -101,6 +101,13 @@ def load_with_origins(
     return load_table(source, table, name, flags)
 
 
+def refuse(config: str | None, env: str | None, problems: Iterable[Problem]) -> None:
+    """Raise ConfigError for problems that only a system which the environment names can tell, with file, key and line."""
+    if broken := list(problems):
+        loaded = load_with_origins(config, env)
+        raise as_error(broken, loaded.layers, loaded.name)
+
+
 def load_table(
     source: Source, table: str, name: str, flags: Mapping[str, tuple[str, Any]] | None = None
 ) -> Loaded:

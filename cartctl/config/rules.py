@@ -10,11 +10,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cartctl.config.key_paths import KeyPath
 from cartctl.config.keys import leaves, nearest
+from cartctl.config.metrics_rules import judge_metrics
 from cartctl.config.model.environment import Environment
 from cartctl.config.model.required_sections import lines_of
 from cartctl.config.model.stages import read_stages
 from cartctl.config.problems import Problem
-from cartctl.config.values import Address, Secret, format_duration, quoted
+from cartctl.config.values import Secret, format_duration, quoted
 from cartctl.redaction import redact
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -34,6 +35,7 @@ def judge(environment: Environment) -> list[Problem]:
         *_cluster(environment),
         *_images(environment),
         *_addresses(environment),
+        *judge_metrics(environment),
         *_logs(environment),
         *_rollout(environment),
     ]
@@ -61,8 +63,7 @@ def secrets_of(environment: Environment) -> Iterator[tuple[KeyPath, Secret]]:
 
 def _secrets(environment: Environment) -> Iterator[Problem]:
     for path, secret in secrets_of(environment):
-        is_literal = secret.holds_credentials if isinstance(secret, Address) else secret.literal is not None
-        if environment.protected and is_literal:
+        if environment.protected and secret.exposes:
             yield Problem(
                 path,
                 "holds the secret itself, which a protected environment refuses",
@@ -93,10 +94,9 @@ def _limits(environment: Environment) -> Iterator[Problem]:
     thresholds = environment.thresholds
     for name in type(thresholds).model_fields:
         limit = getattr(thresholds, name)
-        path = ("thresholds", name)
         if limit.warning >= limit.critical:
-            message = f"must warn below its critical value: warning {_formatted(limit.warning)} is not below {_formatted(limit.critical)}"
-            yield Problem(path, message)
+            message = f"must be below critical: warning {_formatted(limit.warning)} is not below {_formatted(limit.critical)}"
+            yield Problem(("thresholds", name, "warning"), message)
     for name in ("db_connections", "error_rate"):
         for key in ("warning", "critical"):
             value = getattr(getattr(thresholds, name), key)
@@ -204,14 +204,7 @@ def _images(environment: Environment) -> Iterator[Problem]:
 
 
 def _addresses(environment: Environment) -> Iterator[Problem]:
-    metrics = environment.metrics
-    if metrics is not None and metrics.kind == "prometheus" and metrics.url is None:
-        yield Problem(
-            ("metrics", "url"),
-            'is missing, and `kind = "prometheus"` needs it',
-            hint='Or kind = "scrape", which reads the API\'s pods.',
-        )
-    http, cluster = environment.http_, environment.cluster_
+    http, cluster, metrics = environment.http_, environment.cluster_, environment.metrics
     given = {
         ("http", "api"): http.api if http else None,
         ("http", "dashboard"): http.dashboard if http else None,

@@ -159,6 +159,11 @@ class Secret(BaseModel):
         """What is known without reading a file or a keyring: the literal, or the variable's value."""
         return self.literal or os.environ.get(self.env or "") or None
 
+    @property
+    def exposes(self) -> bool:
+        """Whether a secret itself stands in the configuration."""
+        return self.literal is not None
+
     def _register(self, secret: str) -> None:
         register(secret)
 
@@ -201,12 +206,28 @@ class Address(Secret):
     """An address that may hold credentials: a text, shown without them, or a reference as for a secret."""
 
     @property
-    def holds_credentials(self) -> bool:
-        """Whether the text itself holds some."""
+    def exposes(self) -> bool:
+        """Whether the text itself holds credentials."""
         return self.literal is not None and bool(credentials_of(self.literal).secrets)
 
     def _register(self, secret: str) -> None:
         register_address(secret)
+
+    def __str__(self) -> str:
+        return redact(self.literal) if self.literal is not None else super().__str__()
+
+
+class Header(Secret):
+    """The value of an HTTP header: a text, which is shown, or a reference as for a secret."""
+
+    @property
+    def exposes(self) -> bool:
+        """Depends on the header's name, which `metrics_rules` knows."""
+        return False
+
+    def _register(self, secret: str) -> None:
+        if self.literal is None:  # a tenant's name is not masked wherever it occurs
+            super()._register(secret)
 
     def __str__(self) -> str:
         return redact(self.literal) if self.literal is not None else super().__str__()

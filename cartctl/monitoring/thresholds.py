@@ -71,22 +71,27 @@ def judge(reading: Reading, rules: Rules) -> tuple[Judged, str]:
     """The verdict on one reading and, if not ok, the reason."""
     if reading.error:
         return Judged.ERROR, reading.error
-    if reading.series != 1:
-        return (
-            Judged.NO_DATA,
-            f"{reading.series} series, expected one" if reading.series else "no series",
-        )
-    if reading.age is None or not math.isfinite(reading.age):
-        return Judged.NO_DATA, "no fresh sample"
-    if reading.age > rules.staleness:
-        return (
-            Judged.NO_DATA,
-            f"the newest sample is {reading.age:.0f} s old, {rules.staleness:g} s are allowed",
-        )
+    if missing := _missing(reading, rules):
+        return Judged.NO_DATA, missing
     limits = rules.limits[reading.metric]
     if limits.rate and (low := _traffic(reading, rules)):
         return low
     return _value(reading, limits)
+
+
+def _missing(reading: Reading, rules: Rules) -> str:
+    """Why a reading has no usable data, or an empty string."""
+    if reading.partial:
+        return reading.partial
+    if reading.series != 1:
+        return f"{reading.series} series, expected one" if reading.series else "no series"
+    if reading.age is None or not math.isfinite(reading.age):
+        return "no fresh sample"
+    if round(reading.age, 3) < 0:
+        return f"the newest sample is {-reading.age:.0f} s in the source's future"
+    if reading.age > rules.staleness:
+        return f"the newest sample is {reading.age:.0f} s old, {rules.staleness:g} s are allowed"
+    return ""
 
 
 def _traffic(reading: Reading, rules: Rules) -> tuple[Judged, str] | None:

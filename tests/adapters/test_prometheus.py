@@ -2,34 +2,24 @@
 
 import json
 import math
-import shutil
 import socket
-import subprocess
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
-from cartctl.adapters.http.client import Http, HttpUnreachable
+from cartctl.adapters.http.client import Access
 from cartctl.adapters.metrics.prometheus import AT_ONCE, PrometheusSource
 from cartctl.adapters.metrics.source import Metric, Reading
 from cartctl.errors import ConfigError
-from tests.services import require
+from tests.prometheus import prometheus, scraping, until
 from tests.web import Asked, Reply, Web, serve
 
 WINDOW = 4.0
-SCRAPE = """
-global: {scrape_interval: 200ms}
-scrape_configs:
-  - job_name: api
-    static_configs: [{targets: ["%s"]}]
-"""
 
 
 class Exporter:
@@ -71,42 +61,10 @@ class Scraped:
 @pytest.fixture(scope="module")
 def scraped() -> Iterator[Scraped]:
     """A Prometheus on loopback, stopped at the end."""
-    program = require("prometheus")
     exporter = Exporter()
-    folder = Path(tempfile.mkdtemp(prefix="prom"))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with serve(exporter.answer) as web:
-        (folder / "p.yml").write_text(SCRAPE % web.url.removeprefix("http://"))
-        arguments = [f"--config.file={folder}/p.yml", f"--storage.tsdb.path={folder}/data"]
-        address = f"--web.listen-address=127.0.0.1:{port}"
-        with (folder / "log").open("w") as log:
-            process = subprocess.Popen([program, *arguments, address], stdout=log, stderr=log)
-        try:
-            url = f"http://127.0.0.1:{port}"
-            until(lambda: ready(url) and len(web.asked) > 2, 30)
-            yield Scraped(url, exporter, web)
-        finally:
-            process.terminate()
-            process.wait(10)
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def ready(url: str) -> bool:
-    """Whether it answers queries."""
-    try:
-        return Http(url).get("/-/ready").ok
-    except HttpUnreachable:
-        return False
-
-
-def until(what: Callable[[], object], seconds: float = 10) -> None:
-    """Wait for something to be so."""
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "not so in time"
-        time.sleep(0.05)
+    with serve(exporter.answer) as web, prometheus(scraping(web.url)) as url:
+        until(lambda: len(web.asked) > 2, 30)
+        yield Scraped(url, exporter, web)
 
 
 @pytest.fixture
@@ -294,11 +252,13 @@ def vector(value: float, at: float = 1.0) -> dict[str, object]:
     }
 
 
-def test_a_warning_makes_an_error() -> None:
-    """A partial answer is no answer, though its status is 200."""
+def test_a_response_with_a_warning_is_partial() -> None:
+    """Its figures do not count, though its status is 200."""
     with serve(lambda _: Reply({**vector(0), "warnings": ["one store is away"]})) as web:
         own = PrometheusSource(web.url, window=WINDOW)
-        assert "one store is away" in own.read()[Metric.ERROR_RATE].error
+        reading = own.read()[Metric.ERROR_RATE]
+        assert (reading.error, reading.value) == ("", None)
+        assert "one store is away" in reading.partial
         own.close()
 
 
@@ -307,7 +267,7 @@ def test_the_token_goes_to_prometheus_and_to_no_other_host() -> None:
     with serve(lambda _: Reply(vector(0))) as thief:
         target = thief.url.replace("127.0.0.1", "localhost")
         with serve(lambda _: Reply("", 302, {"Location": target})) as web:
-            own = PrometheusSource(web.url, token="t0ken", window=WINDOW)
+            own = PrometheusSource(web.url, access=Access(token="t0ken"), window=WINDOW)
             error = own.read()[Metric.ERROR_RATE].error
             own.close()
     assert web.asked[0].headers["authorization"] == "Bearer t0ken"

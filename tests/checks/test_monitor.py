@@ -21,6 +21,7 @@ from cartctl.monitoring.thresholds import Judged, rules_of
 from cartctl.monitoring.tick import Measure, Tick
 from cartctl.monitoring.triggers import TriggerFired
 from cartctl.monitoring.watch import Watch
+from tests.metrics_double import WithoutHistory
 
 START = datetime(2026, 1, 6, 2, tzinfo=UTC)
 
@@ -227,7 +228,7 @@ def test_one_look_is_judged_by_itself() -> None:
         assert course.judge(-1.0).verdict is expected
 
 
-class Source:
+class Source(WithoutHistory):
     """Answers what it is given."""
 
     window = 60.0

@@ -7,8 +7,10 @@ import pytest
 from cartctl.config.load import load_environment
 from cartctl.config.source import key_lines
 from cartctl.errors import ConfigError
+from cartctl.redaction import redact
 from tests.config.conftest import Write
 
+PROMETHEUS = '[env.dev.metrics]\nkind = "prometheus"\nurl = "https://prometheus.example"\n'
 WRONG = [
     ('[env.dev.monitor]\nevry = "1s"\n', "cartctl.toml:9: `env.dev.monitor.evry` is not a known key; did you mean `every`?"),
     ('[defaults.monitor]\nevry = "1s"\n', "cartctl.toml:9: `defaults.monitor.evry` is not a known key; did you mean `every`?"),
@@ -39,6 +41,24 @@ WRONG = [
     ('[env.dev.release]\napi = { "a.b" = "two words" }\n', '`env.dev.release.api."a.b"` is not a valid image'),
     ('[env.dev.release]\napi = { "a.b" = "x" }\nworkers = { "a.b" = "x" }\n', "is also in `release.api`"),
     ('[env.dev.metrics]\nkind = "prometheus"\nurl = "localhost:9090"\n', "is not a valid URL: 'localhost:9090'"),
+    ("[env.dev.thresholds]\nerror_rate = { warning = 0.1, critical = 0.05 }\n", "cartctl.toml:9: `env.dev.thresholds.error_rate.warning` must be below critical"),
+    ("[defaults.thresholds.error_rate]\ncritical = 0.05\n[env.dev.thresholds.error_rate]\nwarning = 0.06\n", "cartctl.toml:11: `env.dev.thresholds.error_rate.warning` must be below critical: warning 0.06 is not below 0.05"),
+    ('[env.dev.thresholds.api_latency_p95]\nwarning = 500\ncritical = "2s"\n', 'cartctl.toml:9: `env.dev.thresholds.api_latency_p95.warning` has no unit: write "500s" or "500m"'),
+    ('[env.dev.thresholds]\nerror_rate = { warning = 0.01, critical = 0.05, rollback_after = "300" }\n', "cartctl.toml:9: `env.dev.thresholds.error_rate.rollback_after` is not a valid duration: '300'"),
+    (PROMETHEUS + 'user = "u"\n', "cartctl.toml:11: `env.dev.metrics.user` requires `metrics.password`"),
+    (PROMETHEUS + 'password = { env = "P" }\n', "`env.dev.metrics.password` requires `metrics.user`"),
+    (PROMETHEUS + 'user = "u"\npassword = { env = "P" }\ntoken = { env = "T" }\n', "`env.dev.metrics.user` excludes `metrics.token`"),
+    (PROMETHEUS + 'user = "u:v"\npassword = { env = "P" }\n', "must not contain a colon"),
+    (PROMETHEUS + 'key = "k.pem"\n', "`env.dev.metrics.key` requires `metrics.certificate`"),
+    (PROMETHEUS + 'key_password = { env = "P" }\n', "`env.dev.metrics.key_password` requires `metrics.certificate`"),
+    (PROMETHEUS + 'headers = { "X Tenant" = "a" }\n', '`env.dev.metrics.headers."X Tenant"` is not the name of a header that can be set'),
+    (PROMETHEUS + 'headers = { Host = "a" }\n', "is not the name of a header that can be set"),
+    (PROMETHEUS + 'token = { env = "T" }\nheaders = { authorization = { env = "A" } }\n', "excludes `metrics.token`"),
+    (PROMETHEUS + 'histograms = "nativ"\n', "must be 'classic' or 'native', not 'nativ'; did you mean 'native'?"),
+    (PROMETHEUS + '[env.dev.metrics.queries]\neror_rate = "1"\n', "cartctl.toml:12: `env.dev.metrics.queries.eror_rate` is not the name of a query; did you mean `error_rate`?"),
+    (PROMETHEUS + '[env.dev.metrics.queries]\n"error_rate.request" = "1"\n', "did you mean `error_rate.requests`?"),
+    (PROMETHEUS + '[env.dev.metrics.queries]\nerror_rate = " "\n', "`env.dev.metrics.queries.error_rate` is not a query: ' '"),
+    ("[env.dev]\nprotected = true\n" + PROMETHEUS + 'headers = { X-Api-Key = "hunter2" }\n', "holds the secret itself, which a protected environment refuses"),
 ]  # fmt: skip
 
 
@@ -167,3 +187,13 @@ def test_quoted_and_dotted_keys_have_lines() -> None:
     lines = key_lines('["env" . dev]\na.b = 1\n"c.d" = 2\n[[list]]\ne = 3\n')
     assert lines["env", "dev", "a", "b"] == 2
     assert lines["env", "dev", "c.d"] == 3
+
+
+def test_a_tenant_is_no_secret_and_a_key_is_one(write: Write) -> None:
+    """The header's name decides whether its text may stand in a protected environment and is masked."""
+    write("[env.dev]\nprotected = true\n" + PROMETHEUS + 'headers = { X-Scope-OrgID = "tenant-4-marker" }\n')
+    assert load_environment(None, None).metrics
+    assert redact("tenant-4-marker") == "tenant-4-marker"
+    write(PROMETHEUS + 'headers = { X-Api-Key = "key-4-marker-5" }\n')
+    assert load_environment(None, None).metrics
+    assert redact("x key-4-marker-5 y") == "x *** y"

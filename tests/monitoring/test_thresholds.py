@@ -154,3 +154,21 @@ def test_ok_means_that_everything_was_there(
         assert metric is Metric.DB_CONNECTIONS or (requests is not None and requests >= 50)
     else:
         assert why
+
+
+def test_a_sample_from_the_sources_future_is_not_fresh() -> None:
+    """It says nothing about now; rounding to the millisecond is no future."""
+    assert judge(reading(Metric.ERROR_RATE, 0.0, age=-90.0), RULES) == (
+        Judged.NO_DATA,
+        "the newest sample is 90 s in the source's future",
+    )
+    assert verdict(Metric.ERROR_RATE, 0.0, age=-0.001) is Judged.NO_DATA
+    assert verdict(Metric.ERROR_RATE, 0.0, age=-0.0004) is Judged.OK
+
+
+def test_a_partial_response_is_no_data() -> None:
+    """Whatever figures it has."""
+    assert judge(reading(Metric.ERROR_RATE, 0.0, partial="a store is away"), RULES) == (
+        Judged.NO_DATA,
+        "a store is away",
+    )

@@ -17,6 +17,7 @@ from cartctl.monitoring.thresholds import Judged
 from cartctl.monitoring.tick import Tick
 from cartctl.monitoring.triggers import TriggerFired
 from cartctl.monitoring.watch import Watch
+from tests.metrics_double import WithoutHistory
 
 TOPS = {Metric.API_LATENCY_P95: 10.0, Metric.DB_LATENCY_P95: 2.5}
 
@@ -33,7 +34,7 @@ class Clock:
 
 
 @dataclass
-class Source:
+class Source(WithoutHistory):
     """A source that says what it is told to; its samples are as old as the clock."""
 
     clock: Clock

@@ -7,19 +7,21 @@ import os
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import cache, cached_property
 from typing import Any, TypeAlias
 from urllib.parse import urljoin, urlsplit
 
 import httpx
 
+from cartctl.adapters.http.access import Access
 from cartctl.adapters.http.body import BodyInvalid, BodyTooLarge, decode, read_body
 from cartctl.adapters.http.response import BadAnswer, Response
 from cartctl.deadline import DeadlineExceeded, Lifeline, within
 from cartctl.errors import ConfigError, StepFailed
-from cartctl.redaction import mask, register, register_address
+from cartctl.redaction import mask, register_address
 
-__all__ = ["BadAnswer", "Http", "HttpRedirected", "HttpUnreachable", "Response"]
+__all__ = ["Access", "BadAnswer", "Http", "HttpRedirected", "HttpUnreachable", "Response"]
 
 BODY_LIMIT = 8 * 1024 * 1024  # maximum bytes of a response
 LONGEST = 86400.0  # maximum seconds of one request; sockets do not accept arbitrary limits
@@ -42,7 +44,7 @@ class HttpRedirected(StepFailed):
 
 
 class Http:
-    """An HTTP service at `base_url`, with an optional bearer `token`.
+    """An HTTP service at `base_url`, with an optional bearer `token`, or with all that `access` holds.
 
     `timeout` is the limit in seconds of a whole request, from the name's resolution to the body's last byte; `ends` is a moment of
     `time.monotonic` at which every request ends; `observe` is called with method, path and response of each. TLS is verified unless `verify` is off. Thread-safe; keeps no connection open.
@@ -57,24 +59,17 @@ class Http:
         verify: bool = True,
         ends: float = float("inf"),
         observe: Observer | None = None,
+        access: Access | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/") + "/"
-        self._token = token.strip() if token else None
+        self._access = access or Access(token=token, verify=verify)
         self._timeout = min(timeout, LONGEST)
-        self._verify = verify
         self._ends = ends
         self._observe = observe
         register_address(base_url)
-        if self._token:
-            register(self._token)
         if not _is_web_address(self.base_url):
             raise ConfigError(
                 f"invalid web address {self.masked!r}.", hint="It must begin with http:// or https://."
-            )
-        if self._token and not (self._token.isascii() and self._token.isprintable()):
-            raise ConfigError(
-                "The token contains characters that are invalid in an HTTP header.",
-                hint="Check the file or variable it comes from.",
             )
 
     def __repr__(self) -> str:
@@ -88,11 +83,11 @@ class Http:
     @property
     def has_token(self) -> bool:
         """Whether requests carry a token."""
-        return self._token is not None
+        return self._access.token is not None
 
     def without_token(self) -> "Http":
         """The same service, without authentication."""
-        return self._with(token=None)
+        return self._with(access=replace(self._access, token=None))
 
     def ending_at(self, moment: float) -> "Http":
         """The same service, for requests that end at a moment of `time.monotonic` at the latest."""
@@ -103,8 +98,8 @@ class Http:
         return self._with(observe=observe)
 
     def _with(self, **changes: Any) -> "Http":
-        own = {"token": self._token, "timeout": self._timeout, "verify": self._verify}
-        return Http(self.base_url, **{**own, "ends": self._ends, "observe": self._observe, **changes})
+        own = {"access": self._access, "timeout": self._timeout, "ends": self._ends}
+        return Http(self.base_url, **{**own, "observe": self._observe, **changes})
 
     def check_certificates(self) -> None:
         """Load the CA certificates. Raises ConfigError."""
@@ -168,7 +163,7 @@ class Http:
             "Accept-Encoding": "gzip",
             "User-Agent": "cartctl",
         }
-        return own | ({"Authorization": f"Bearer {self._token}"} if self._token else {}) | dict(more)
+        return own | self._access.header_fields() | dict(more)
 
     def _same_host(self, url: str, location: str) -> str:
         try:
@@ -213,7 +208,7 @@ class Http:
     def _client(self, url: str) -> httpx.Client:
         host = urlsplit(self.base_url).hostname or ""
         local = host in {"localhost", "::1"} or host.startswith("127.")
-        verify = self._tls if self._verify and url.startswith("https:") else _unverified()
+        verify = self._tls if url.startswith("https:") else _unverified()
         try:
             return httpx.Client(timeout=self._timeout, verify=verify, trust_env=not local)
         except (
@@ -230,7 +225,7 @@ class Http:
     def _tls(self) -> ssl.SSLContext:
         """Created once: reading the certificates takes tens of milliseconds."""
         try:
-            return httpx.create_ssl_context()
+            return self._access.tls(lambda verify: httpx.create_ssl_context(verify=verify))
         except OSError as error:  # ssl.SSLError is one
             raise ConfigError(
                 f"The CA certificates cannot be read: {_given(CERTIFICATES)}.",
@@ -240,7 +235,7 @@ class Http:
 
 @cache
 def _unverified() -> ssl.SSLContext:
-    """For plain HTTP, and where verification is turned off; created once, since a client would create one per request."""
+    """For plain HTTP; created once, since a client would create one per request."""
     return httpx.create_ssl_context(verify=False)
 
 

@@ -1,165 +1,179 @@
-"""Prometheus through its API client: instant values, how fresh they are, and the past of the error rate."""
+"""The metrics as Prometheus has them: readings of now, how fresh they are, and the past."""
 
-import io
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from functools import partial
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from typing import Any
 
-import requests
-from prometheus_api_client import PrometheusConnect
-from prometheus_api_client.exceptions import PrometheusApiClientException
-
-from cartctl.adapters.http.client import Http
+from cartctl.adapters.http.client import Access
 from cartctl.adapters.metrics.connections import ConnectionShare
-from cartctl.adapters.metrics.prometheus_response import (
-    ResponseInvalid,
-    Series,
-    instant,
-    only_range,
-    result_of,
-    top_boundary,
+from cartctl.adapters.metrics.prometheus_response import Series, buckets, instant, top_boundary
+from cartctl.adapters.metrics.prometheus_server import PrometheusServer
+from cartctl.adapters.metrics.queries import default_queries, interval_query, own_queries
+from cartctl.adapters.metrics.source import (
+    Metric,
+    MetricsFailed,
+    PastReading,
+    QueryFacts,
+    QueryInvalid,
+    Reading,
+    measured,
 )
-from cartctl.adapters.metrics.source import Metric, MetricsFailed, PastReading, Reading, measured
-from cartctl.errors import CartctlError, ConfigError
-from cartctl.inputs import InvalidInput, parse_json
-from cartctl.redaction import mask, register, register_address
 
-T = TypeVar("T")
+Result = list[Series] | MetricsFailed
 
-AT_ONCE = 6  # queries; a server answers twenty at once by default
-_REQUESTS = "http_requests_total"
-_API_HISTOGRAM = "http_request_duration_seconds"
-_DB_HISTOGRAM = "db_query_duration_seconds"
-_PARTS = ("", "requests", "timestamp", "buckets")
-_HISTOGRAMS = {Metric.API_LATENCY_P95: _API_HISTOGRAM, Metric.DB_LATENCY_P95: _DB_HISTOGRAM}
-
-
-def default_queries(window: float) -> dict[str, str]:
-    """PromQL by name for a rate window in seconds.
-
-    Beside each metric there are `NAME.requests` (observations in the window), `NAME.timestamp` (when the newest sample
-    was taken) and, for histograms, `NAME.buckets` (the boundaries). The error rate survives an API without any 5xx series.
-    """
-    w = f"{math.ceil(window)}s"
-    total = f"sum(rate({_REQUESTS}[{w}]))"
-    failed = f'sum(rate({_REQUESTS}{{status=~"5.."}}[{w}]))'
-    queries = {
-        "error_rate": f"({failed} or 0 * {total}) / {total}",
-        "error_rate.requests": f"sum(increase({_REQUESTS}[{w}]))",
-        "error_rate.timestamp": f"max(timestamp({_REQUESTS}))",
-    }
-    for metric, name in _HISTOGRAMS.items():
-        queries[metric] = f"histogram_quantile(0.95, sum by (le) (rate({name}_bucket[{w}])))"
-        queries[f"{metric}.requests"] = f"sum(increase({name}_count[{w}]))"
-        queries[f"{metric}.timestamp"] = f"max(timestamp({name}_count))"
-        queries[f"{metric}.buckets"] = f"count by (le) ({name}_bucket)"
-    return queries
-
-
-def _configured(queries: Mapping[str, str]) -> dict[str, str]:
-    """A user's own queries; one that is a plain series tells its own freshness. Raises ConfigError for an unknown name."""
-    for name in queries:
-        metric, _, part = name.partition(".")
-        if metric not in set(Metric) or part not in _PARTS:
-            raise ConfigError(
-                f"metrics.queries has no {name!r}.",
-                hint=f"It knows {', '.join(Metric)}, and each with {', '.join(f'.{part}' for part in _PARTS if part)}.",
-            )
-    own = dict(queries)
-    for name, query in queries.items():
-        if "." not in name and _is_series(query):
-            own.setdefault(f"{name}.timestamp", f"max(timestamp({query}))")
-    return own
-
-
-def _is_series(query: str) -> bool:
-    name = query.partition("{")[0].strip()
-    return name.replace(":", "").replace("_", "").isalnum() and query.rstrip().endswith(("}", name[-1:]))
+AT_ONCE = 16  # queries; a server answers twenty at once by default
+DRIFT = 1.0  # seconds by which the server's clock may differ from where it was expected
+HISTORY_SECONDS = 60.0  # for one piece of the past
+POINTS = 10_000  # in one piece; a server refuses more than 11,000
 
 
 class PrometheusSource:
-    """Measures through a Prometheus server; database connections come from the database itself.
+    """Measures through a Prometheus server or one that is compatible; database connections come from the database itself.
 
     `window` is seconds; `timeout` is the seconds of one reading of all metrics, over all its queries. `queries` replaces
-    defaults by name, as in `default_queries`.
+    defaults by name, as in `default_queries`; `native` says that the latencies are native histograms.
     """
 
     def __init__(
         self,
         url: str,
         *,
-        token: str | None = None,
-        verify: bool = True,
+        access: Access | None = None,
         queries: Mapping[str, str] | None = None,
+        native: bool = False,
         window: float = 60,
         connections: ConnectionShare | None = None,
         timeout: float = 10,
     ) -> None:
         self.window = window
-        self.queries = default_queries(window) | _configured(queries or {})
-        register_address(url)
-        if token:
-            register(token)
-        self._url = url.rstrip("/")
+        self.queries = default_queries(window, native=native) | own_queries(queries or {})
+        self._server = PrometheusServer(url, access)
         self._connections = connections
         self._timeout = timeout
-        self._transport = _OverHttp(Http(url, token=token, timeout=timeout, verify=verify))
-        self._session = requests.Session()
-        self._session.trust_env = False  # proxies are the transport's business; a .netrc is nobody's
-        self._session.hooks["response"].append(_refuse_doubtful)
-        self._client = PrometheusConnect(self._url, session=self._session, retry=0)
-        for prefix in list(self._session.adapters):
-            self._session.mount(prefix, self._transport)
+        self._ahead: float | None = None  # seconds from our monotonic clock to the server's
 
     def read(self) -> dict[Metric, Reading]:
         """Every metric, evaluated at one time by the server's own clock. Read-only.
 
-        A server that is away is asked once, not once per query, and all queries share one deadline.
+        All queries run at the same time and share one deadline.
         """
         end = time.monotonic() + self._timeout
-        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="cartctl query") as pool:
-            results = pool.submit(self._answers, end, pool)
-            connections = measured(Metric.DB_CONNECTIONS, self._read_connections)
-            try:
-                vectors = results.result()
-            except MetricsFailed as failure:
-                vectors = dict.fromkeys(self.queries, failure)
-        return {metric: self._reading(metric, vectors, connections) for metric in Metric}
+        with _pool() as pool:
+            connections = pool.submit(measured, Metric.DB_CONNECTIONS, self._read_connections)
+            results = self._results(pool, end)
+        return {metric: self._reading(metric, results, connections.result()) for metric in Metric}
 
-    def _answers(self, end: float, pool: ThreadPoolExecutor) -> dict[str, list[Series] | MetricsFailed]:
-        """What each query gives, or why it gives nothing. Raises MetricsFailed when the server is away."""
-        now = _single(self._query("time()", end, None))
-        moment = now.at if now else None
-        if moment is None:
-            raise self._failure("it does not tell its time")
+    def _results(self, pool: ThreadPoolExecutor, end: float) -> Mapping[str, Result]:
+        """What each query gives, or why it gives nothing.
+
+        The server's time is read beside the queries, which are evaluated at the time that the last reading predicts: a round
+        trip less. A server whose clock was set in between is read again.
+        """
+        expected, self._ahead = self._ahead, None  # a server that is away gets one request next time
+        try:
+            if expected is not None:
+                clock = pool.submit(self._server_time, end)
+                results = self._evaluated(pool, end, expected + time.monotonic())
+                clock.result()
+                if self._ahead is not None and abs(self._ahead - expected) <= DRIFT:
+                    return results
+            return self._evaluated(pool, end, self._server_time(end))
+        except MetricsFailed as failure:
+            return dict.fromkeys(self.queries, failure)
+
+    def _server_time(self, end: float) -> float:
+        sent = time.monotonic()
+        now = self._server.time(end)
+        self._ahead = now - (sent + time.monotonic()) / 2
+        return now
+
+    def _evaluated(self, pool: ThreadPoolExecutor, end: float, moment: float) -> dict[str, Result]:
+        """What each query gives at one moment by the server's clock (seconds since 1970)."""
         futures = {
-            name: pool.submit(_caught, partial(self._query, query, end, moment))
+            name: pool.submit(_caught, partial(self._server.instant, query, end, moment, _parser(name)))
             for name, query in self.queries.items()
         }
         return {name: result.result() for name, result in futures.items()}
+
+    def query_facts(self) -> dict[str, QueryFacts]:
+        """Every query by its name, with what it gives now. Read-only."""
+        end = time.monotonic() + self._timeout
+        newest = {name: query for name, query in self.queries.items() if name.endswith(".timestamp")}
+        intervals = {name: interval_query(query, self.window) for name, query in newest.items()}
+        with _pool() as pool:
+            futures = {
+                name.partition(".")[0]: pool.submit(_caught, partial(self._server.instant, query, end))
+                for name, query in intervals.items()
+                if query
+            }
+            results = self._results(pool, end)
+            between = {metric: future.result() for metric, future in futures.items()}
+        return {
+            name: _facts(query, results[name], between.get(name.partition(".")[0]))
+            for name, query in self.queries.items()
+        }
 
     def past_error_rates(self, since: float, until: float) -> list[PastReading]:
         """The error rate between two times (seconds since 1970), oldest first. Raises MetricsFailed."""
         end = time.monotonic() + self._timeout
         step = max(1.0, min(self.window / 4, (until - since) / 100 or 1.0))
         names = ("error_rate", "error_rate.requests", "error_rate.timestamp")
-        with ThreadPoolExecutor(len(names), thread_name_prefix="cartctl query") as pool:
-            ranges = [pool.submit(self._range, self.queries[name], since, until, step, end) for name in names]
-            values, requests, stamps = (one.result() for one in ranges)
+        _, (values, requests, stamps) = self._ranges(names, since, until, step, end)
         past: dict[float, PastReading] = {}
         for moment, stamp in stamps.items():
-            if moment - stamp <= self.window and since <= stamp <= until:
+            if 0 <= moment - stamp <= self.window and since <= stamp <= until:
                 past[stamp] = PastReading(stamp, values.get(moment), requests.get(moment))
         return [past[stamp] for stamp in sorted(past)]
 
+    def history(
+        self, since: float, until: float, step: float
+    ) -> Iterator[tuple[float, Mapping[Metric, Reading]]]:
+        """The readings that `read` would have given every `step` seconds, oldest first. Raises MetricsFailed."""
+        while since <= until:
+            last = min(until, since + (POINTS - 1) * step)
+            yield from self._piece(since, last, step)
+            since = last + step
+
+    def _piece(
+        self, since: float, until: float, step: float
+    ) -> Iterator[tuple[float, Mapping[Metric, Reading]]]:
+        end = time.monotonic() + HISTORY_SECONDS
+        metrics = [metric for metric in Metric if metric in self.queries]
+        names = [f"{metric}{part}" for metric in metrics for part in ("", ".requests", ".timestamp")]
+        counts, points = self._ranges(names, since, until, step, end)
+        count, values = dict(zip(names, counts, strict=True)), dict(zip(names, points, strict=True))
+        tops = {metric: self._top(metric, end, until) for metric in metrics}
+        for index in range(1 + math.floor((until - since) / step + 1e-9)):
+            moment = round(since + index * step, 3)
+            yield (
+                moment,
+                {metric: _past(metric, moment, count, values, tops[metric]) for metric in metrics},
+            )
+
+    def _top(self, metric: Metric, end: float, moment: float) -> float | None:
+        query = self.queries.get(f"{metric}.buckets")
+        return top_boundary(self._server.instant(query, end, moment, buckets)) if query else None
+
+    def _ranges(
+        self, names: list[str] | tuple[str, ...], since: float, until: float, step: float, end: float
+    ) -> tuple[list[int], list[dict[float, float]]]:
+        """How many series each query has between two times, and the values of the only one."""
+        with _pool() as pool:
+            futures = [
+                pool.submit(self._server.range, self.queries[name], since, until, step, end)
+                if name in self.queries
+                else None
+                for name in names
+            ]
+            results = [future.result() if future else (0, {}) for future in futures]
+        return [count for count, _ in results], [values for _, values in results]
+
     def close(self) -> None:
         """Close the connections to Prometheus and to the database."""
-        self._session.close()
+        self._server.close()
         if self._connections:
             self._connections.close()
 
@@ -168,20 +182,15 @@ class PrometheusSource:
             return Reading(Metric.DB_CONNECTIONS, series=0, error="no database to count connections in")
         return self._connections.read()
 
-    def _reading(
-        self,
-        metric: Metric,
-        vectors: Mapping[str, list[Series] | MetricsFailed],
-        connections: Reading,
-    ) -> Reading:
+    def _reading(self, metric: Metric, results: Mapping[str, Result], connections: Reading) -> Reading:
         if metric is Metric.DB_CONNECTIONS and metric not in self.queries:
             return connections
 
         def series(name: str) -> list[Series]:
-            vector = vectors.get(name, [])
-            if isinstance(vector, MetricsFailed):
-                raise vector
-            return vector
+            result = results.get(name, [])
+            if isinstance(result, MetricsFailed):
+                raise result
+            return result
 
         return measured(metric, lambda: self._measured(metric, series))
 
@@ -197,95 +206,55 @@ class PrometheusSource:
             age=None if sampled is None or at is None else at - sampled,
             series=len(vector),
             requests=requests.value if requests else None,
-            top_bucket=self._translated(lambda: top_boundary(series(f"{metric}.buckets"))),
-        )
-
-    def _query(self, query: str, end: float, moment: float | None) -> list[Series]:
-        """An instant query, evaluated at `moment` (seconds since 1970) or now. Raises MetricsFailed."""
-        params = {} if moment is None else {"time": f"{moment:.3f}"}
-        return self._ask(
-            lambda left: instant(self._client.custom_query(query, params | _limit(left), timeout=left)), end
-        )
-
-    def _range(self, query: str, since: float, until: float, step: float, end: float) -> dict[float, float]:
-        begin, last = datetime.fromtimestamp(since, UTC), datetime.fromtimestamp(until, UTC)
-        exact = {"start": f"{since:.3f}", "end": f"{until:.3f}"}  # the client rounds to seconds
-        return self._ask(
-            lambda left: only_range(
-                self._client.custom_query_range(
-                    query, begin, last, f"{step:g}", exact | _limit(left), timeout=left
-                )
-            ),
-            end,
-        )
-
-    def _ask(self, ask: Callable[[float], T], end: float) -> T:
-        """What `ask` gives within the seconds that are left until `end`. Raises MetricsFailed."""
-        left = end - time.monotonic()
-        if left <= 0:
-            raise self._failure(f"it took longer than {self._timeout:g} s")
-        return self._translated(lambda: ask(left))
-
-    def _translated(self, measure: Callable[[], T]) -> T:
-        try:
-            return measure()
-        except MetricsFailed:
-            raise
-        except CartctlError as error:
-            raise self._failure(error.message) from error
-        except (requests.RequestException, PrometheusApiClientException, ResponseInvalid) as error:
-            raise self._failure(str(error) or type(error).__name__) from error
-
-    def _failure(self, reason: str) -> MetricsFailed:
-        return MetricsFailed(
-            f"Prometheus at {mask(self._url)} does not answer the query: {mask(reason)}",
-            hint="Check metrics.url, metrics.token and metrics.queries.",
+            top_bucket=self._server.translated(lambda: top_boundary(series(f"{metric}.buckets"))),
         )
 
 
-class _OverHttp(requests.adapters.BaseAdapter):
-    """Carries the client's requests over our own HTTP adapter: its deadline, its bounds, its token and its redirects."""
-
-    def __init__(self, http: Http) -> None:
-        super().__init__()
-        self._http = http
-
-    def send(self, request: requests.PreparedRequest, *_: Any, **options: Any) -> requests.Response:
-        """One request. Raises HttpUnreachable and HttpRedirected."""
-        parts = urlsplit(str(request.url))
-        base = urlsplit(self._http.base_url).path
-        path = parts.path.removeprefix(base) + (f"?{parts.query}" if parts.query else "")
-        received = self._http.send(str(request.method), path, timeout=options["timeout"])
-        response = requests.Response()
-        response.status_code, response.url, response.request = received.status, str(request.url), request
-        response.encoding = "utf-8"
-        response.raw = io.BytesIO(received.body.encode(errors="replace"))
-        return response
-
-    def close(self) -> None:
-        """Nothing is held open."""
-
-
-def _refuse_doubtful(response: requests.Response, **_: Any) -> None:
-    """The client reads no status, no warning and no partial response, and trusts the shape: here each ends the query."""
-    try:
-        body = parse_json(response.text)
-    except InvalidInput as error:
-        raise ResponseInvalid(f"HTTP {response.status_code} without JSON") from error
-    result_of(response.status_code, body)
+def _past(
+    metric: Metric,
+    moment: float,
+    count: Mapping[str, int],
+    values: Mapping[str, Mapping[float, float]],
+    top: float | None,
+) -> Reading:
+    """A reading as it was at a moment of the past (seconds since 1970)."""
+    value = values[metric].get(moment)
+    stamp = values[f"{metric}.timestamp"].get(moment)
+    series = count[metric] if count[metric] > 1 else int(value is not None)
+    age = None if stamp is None or not math.isfinite(stamp) else moment - stamp
+    return Reading(
+        metric,
+        value=value,
+        at=None if age is None else stamp,
+        age=age,
+        series=series,
+        requests=values[f"{metric}.requests"].get(moment),
+        top_bucket=top,
+    )
 
 
-def _limit(left: float) -> dict[str, str]:
-    """The server gives up, too, when nobody waits any more."""
-    return {"timeout": f"{max(1, round(left * 1000))}ms"}
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(AT_ONCE, thread_name_prefix="cartctl query")
 
 
 def _single(series: list[Series]) -> Series | None:
     return series[0] if len(series) == 1 else None
 
 
-def _caught(ask: Callable[[], list[Series]]) -> list[Series] | MetricsFailed:
+def _parser(name: str) -> Callable[[list[Any]], list[Series]]:
+    return buckets if name.endswith(".buckets") else instant
+
+
+def _facts(query: str, result: Result, interval: Result | None) -> QueryFacts:
+    if isinstance(result, MetricsFailed):
+        return QueryFacts(query, error=result.message, refused=isinstance(result, QueryInvalid))
+    only = _single(result)
+    between = _single(interval) if isinstance(interval, list) else None
+    return QueryFacts(query, len(result), only.value if only else None, between.value if between else None)
+
+
+def _caught(measure: Callable[[], list[Series]]) -> Result:
     try:
-        return ask()
+        return measure()
     except MetricsFailed as failure:
         return failure

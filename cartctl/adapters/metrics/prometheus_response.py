@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+INFO = "PromQL info:"
 LATEST = 253_402_300_799.0  # seconds since 1970; the last moment that a date can hold
 _SHOWN = 300  # characters of a server's own words
 
@@ -13,13 +14,25 @@ class ResponseInvalid(ValueError):
     """Not a response that a figure can be taken from; the text says why."""
 
 
+class ResponsePartial(ResponseInvalid):
+    """A response without the data of a part of the server: a figure from it may be anything."""
+
+
+class QueryRefused(ResponseInvalid):
+    """The server cannot parse or evaluate the query itself, whatever the data."""
+
+
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One series at one time: labels, evaluation time (seconds since 1970; None: not a usable time), value."""
+    """One series at one time: labels, evaluation time (seconds since 1970; None: not a usable time), value.
+
+    `top` is a native histogram's highest finite boundary, infinite where its buckets have no end.
+    """
 
     labels: Mapping[str, Any]
     at: float | None
     value: float
+    top: float | None = None
 
 
 def result_of(status: int, body: Any) -> Any:
@@ -27,16 +40,31 @@ def result_of(status: int, body: Any) -> Any:
     if not isinstance(body, dict):
         raise ResponseInvalid(f"HTTP {status} without a JSON object")
     if status != 200 or body.get("status") != "success":  # noqa: PLR2004 - HTTP's OK
-        raise ResponseInvalid(f"HTTP {status}: {_words(body.get('error') or body.get('status'))}")
-    if warnings := body.get("warnings"):
-        text = "; ".join(map(str, warnings)) if isinstance(warnings, list) else str(warnings)
-        raise ResponseInvalid(f"it warns: {_words(text)}")
+        kind = QueryRefused if _refuses(body) else ResponseInvalid
+        raise kind(f"HTTP {status}: {_words(body.get('error') or body.get('status'))}")
+    if warnings := _warnings(body.get("warnings")):
+        raise ResponsePartial(f"it warns: {warnings}")
     data = body.get("data")
     if body.get("isPartial") or (isinstance(data, dict) and data.get("isPartial")):
-        raise ResponseInvalid("the response is partial")
+        raise ResponsePartial("the response is partial")
     if not isinstance(data, dict) or not isinstance(data.get("result"), list):
         raise ResponseInvalid("the response has no result")
     return data["result"]
+
+
+def _refuses(body: Mapping[str, Any]) -> bool:
+    """Whether an error is the query's: Prometheus has a type for it, VictoriaMetrics only its words."""
+    kind, error = body.get("errorType"), body.get("error")
+    return kind == "bad_data" or (
+        kind in ("400", "422") and isinstance(error, str) and "cannot parse" in error
+    )
+
+
+def _warnings(given: Any) -> str:
+    """The server's warnings; notes about the query, which Prometheus 2.48 to 2.53 puts there too, are none."""
+    if not isinstance(given, list):
+        return _words(given) if given else ""
+    return _words("; ".join(str(one) for one in given if not str(one).startswith(INFO)))
 
 
 def instant(result: list[Any]) -> list[Series]:
@@ -72,10 +100,34 @@ def only_range(result: list[Any]) -> dict[float, float]:
     return {at: value for at, value in points if at is not None}
 
 
+def buckets(result: list[Any]) -> list[Series]:
+    """As `instant`, but a series may be a native histogram, whose value is its number of observations."""
+    if not any(isinstance(one, dict) and "histogram" in one for one in result):
+        return instant(result)
+    return [_native(one) if isinstance(one, dict) and "histogram" in one else _series(one) for one in result]
+
+
+def _native(one: dict[str, Any]) -> Series:
+    """Exponential buckets have no end; custom ones end below the bucket that reaches to infinity."""
+    point = one["histogram"]
+    if not isinstance(point, list) or len(point) != 2 or not isinstance(point[1], dict):  # noqa: PLR2004 - a time and a histogram
+        raise ResponseInvalid(f"not a time and a histogram: {_words(point)}")
+    at, value = _point([point[0], point[1].get("count")])
+    rows = point[1].get("buckets", [])
+    if not isinstance(rows, list) or not all(isinstance(row, list) and len(row) == 4 for row in rows):  # noqa: PLR2004 - kind, limits, count
+        raise ResponseInvalid("a native histogram has other buckets than Prometheus's")
+    ends = [(_number(row[1]), _number(row[2])) for row in rows]
+    return Series({}, at, value, min((left for left, right in ends if right == math.inf), default=math.inf))
+
+
 def top_boundary(series: list[Series]) -> float | None:
-    """The highest finite `le` of a histogram's buckets. Raises ResponseInvalid for one that is not a number."""
+    """The highest finite boundary of a histogram's buckets (`le`), infinite for a native one without an end.
+
+    Raises ResponseInvalid for a boundary that is not a number.
+    """
+    native = [one.top for one in series if one.top is not None]
     bounds = [_number(one.labels["le"]) for one in series if "le" in one.labels]
-    return max((bound for bound in bounds if math.isfinite(bound)), default=None)
+    return max(native + [bound for bound in bounds if math.isfinite(bound)], default=None)
 
 
 def _point(point: Any) -> tuple[float | None, float]:

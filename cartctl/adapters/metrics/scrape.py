@@ -7,7 +7,7 @@ zero, and a pod that has gone keeps counting for as long as its last scrapes lie
 import math
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -15,7 +15,7 @@ from prometheus_client.samples import Sample
 
 from cartctl.adapters.cluster import Cluster, Pod
 from cartctl.adapters.metrics.connections import ConnectionShare
-from cartctl.adapters.metrics.source import Metric, MetricsFailed, PastReading, Reading, measured
+from cartctl.adapters.metrics.source import Metric, MetricsFailed, PastReading, QueryFacts, Reading, measured
 from cartctl.errors import CartctlError
 from cartctl.inputs import MALFORMED
 
@@ -131,6 +131,19 @@ class ScrapeSource:
     def past_error_rates(self, since: float, until: float) -> list[PastReading]:  # noqa: ARG002 - the plug point's shape
         """Nothing: what was not scraped has left no trace."""
         return []
+
+    def history(
+        self,
+        since: float,  # noqa: ARG002 - the plug point's shape
+        until: float,  # noqa: ARG002
+        step: float,  # noqa: ARG002
+    ) -> Iterator[tuple[float, Mapping[Metric, Reading]]]:
+        """Nothing, as above."""
+        return iter(())
+
+    def query_facts(self) -> dict[str, QueryFacts]:
+        """Nothing: pods are read, not queried."""
+        return {}
 
     def close(self) -> None:
         """Close the connection to the database."""

@@ -3,7 +3,7 @@
 A source only measures. What a reading means is judged in `cartctl.monitoring.thresholds`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -15,6 +15,18 @@ class MetricsFailed(StepFailed):
     """A source did not answer, or answered with an error or a warning."""
 
     code = "metrics_failed"
+
+
+class MetricsPartial(MetricsFailed):
+    """A source answered without the data of one of its parts."""
+
+    code = "metrics_partial"
+
+
+class QueryInvalid(MetricsFailed):
+    """A source cannot parse a query."""
+
+    code = "query_invalid"
 
 
 class Metric(StrEnum):
@@ -43,6 +55,23 @@ class Reading:
     top_bucket: float | None = None  # a histogram's highest finite boundary, in seconds
     error: str = ""  # why it could not be measured
     detail: str = ""
+    partial: str = ""  # why the source's response does not count, though it has figures
+
+
+@dataclass(frozen=True, slots=True)
+class QueryFacts:
+    """What one query of a metrics source gives now.
+
+    `value` is that of its only series; `interval` the seconds between two samples of a series, None where unknown;
+    `refused` is set where the source cannot parse the query, with its reason in `error`.
+    """
+
+    query: str
+    series: int = 0
+    value: float | None = None
+    interval: float | None = None
+    error: str = ""
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +97,17 @@ class MetricsSource(Protocol):
         Raises MetricsFailed.
         """
 
+    def history(
+        self, since: float, until: float, step: float
+    ) -> Iterator[tuple[float, Mapping[Metric, Reading]]]:
+        """The readings of every `step` seconds between two times, oldest first; empty for a source without history. Read-only.
+
+        Raises MetricsFailed.
+        """
+
+    def query_facts(self) -> Mapping[str, QueryFacts]:
+        """Every query by its name, with what it gives; empty for a source without queries. Read-only."""
+
     def close(self) -> None:
         """Let go of connections."""
 
@@ -76,5 +116,7 @@ def measured(metric: Metric, measure: Callable[[], Reading]) -> Reading:
     """What `measure` reads, or a reading that carries the error's sentence."""
     try:
         return measure()
+    except MetricsPartial as partial:
+        return Reading(metric, series=0, partial=partial.message)
     except CartctlError as error:
         return Reading(metric, series=0, error=error.message)

@@ -1,15 +1,19 @@
 """The sections about monitoring: how long and how often, thresholds, and where metrics and logs come from."""
 
+import re
 from datetime import timedelta
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from cartctl.config.model.section import Section
-from cartctl.config.values import Address, Duration, Pattern, Secret
+from cartctl.config.values import Address, Duration, Header, LocalPath, Pattern, Secret
+from cartctl.redaction import register
 
 SECONDS = timedelta(seconds=1)
 MINUTES = timedelta(minutes=1)
+CREDENTIAL = re.compile(r"(?i)auth|cookie|token|secret|passw|key")  # in the name of a header
+QUERY_PARTS = ("requests", "timestamp", "buckets")  # of a metric: further queries, NAME.PART
 
 
 class Monitor(Section):
@@ -98,6 +102,44 @@ class Metrics(Section):
     token: Secret | None = Field(
         default=None, description="Bearer token for the source.", examples=[{"env": "PROMETHEUS_TOKEN"}]
     )
+    user: str | None = Field(
+        default=None,
+        description="User of the source, where it takes a user and a password (HTTP basic) instead of a token.",
+        examples=["cartctl"],
+    )
+    password: Secret | None = Field(
+        default=None, description="Password of that user.", examples=[{"env": "PROMETHEUS_PASSWORD"}]
+    )
+    headers: dict[str, Header] = Field(
+        default_factory=dict,
+        description="Further headers of every request, such as the tenant of Mimir or Thanos.",
+        examples=[{"X-Scope-OrgID": "shop"}],
+    )
+    ca: LocalPath | None = Field(
+        default=None,
+        description="PEM file of the authorities that the source's certificate is verified with, instead of the system's.",
+        examples=["tls/ca.pem"],
+    )
+    certificate: LocalPath | None = Field(
+        default=None,
+        description="PEM file of the certificate that cartctl presents to the source (mTLS).",
+        examples=["tls/cartctl.pem"],
+    )
+    key: LocalPath | None = Field(
+        default=None,
+        description="PEM file of that certificate's key, unless the certificate's file contains it.",
+        examples=["tls/cartctl.key"],
+    )
+    key_password: Secret | None = Field(
+        default=None,
+        description="Password of an encrypted key.",
+        examples=[{"env": "PROMETHEUS_KEY_PASSWORD"}],
+    )
+    verify_tls: bool = Field(default=True, description="Verify the source's certificate.")
+    histograms: Literal["classic", "native"] = Field(
+        default="classic",
+        description="Kind of the latency histograms that the built-in queries read: `_bucket` series, or native histograms.",
+    )
     queries: dict[str, str] = Field(
         default_factory=dict,
         description="PromQL that replaces a built-in query, by metric: error_rate, api_latency_p95, …, with .requests, .timestamp or .buckets.",
@@ -111,6 +153,14 @@ class Metrics(Section):
         description="Window over which rates are calculated. Default: four scrape intervals, at least 60 s.",
         examples=["2m"],
     )
+
+    @field_validator("headers")
+    @classmethod
+    def _register_credentials(cls, headers: dict[str, Header]) -> dict[str, Header]:
+        for name, value in headers.items():
+            if value.literal and CREDENTIAL.search(name):
+                register(value.literal)
+        return headers
 
 
 class Logs(Section):

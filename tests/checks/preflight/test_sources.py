@@ -35,6 +35,7 @@ from cartctl.snapshots.create import Subject, create
 from cartctl.snapshots.source import database_size, dump_size
 from cartctl.snapshots.storage.local import Store
 from cartctl.snapshots.verify import verify
+from tests.metrics_double import WithoutHistory
 from tests.services import Server, _call, debian_server
 
 NOW = datetime(2026, 1, 6, 2, 30, tzinfo=UTC)  # a Tuesday
@@ -546,7 +547,7 @@ def test_images_of_the_command_line_win() -> None:
     assert wanted(environment(), {"payment-api.side": "9"}) == {"payment-api": {"api": "2.0.0", "side": "9"}}
 
 
-class Source:
+class Source(WithoutHistory):
     """A metrics source that gives one reading after another."""
 
     window = 60.0
