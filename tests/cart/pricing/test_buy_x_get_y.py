@@ -48,6 +48,7 @@ DEALS = st.builds(
     get_quantity=st.integers(1, 3),
     get_product_id=st.sampled_from([None, "p"]),
     category_ids=st.sampled_from([frozenset[str](), frozenset({"a"})]),
+    maximum_discount=st.sampled_from([None, Decimal(0), Decimal("3.01"), Decimal("10.02")]),
 )
 
 
@@ -115,6 +116,16 @@ def test_a_second_promotion_finds_no_units_left() -> None:
     result = price(request)
     assert result.discount_total == Decimal(10)
     assert [found.reason for found in result.promotions] == [None, Reason.NOT_ENOUGH_UNITS]
+
+
+def test_a_promotion_that_gives_nothing_leaves_its_units_to_the_next() -> None:
+    """A deal of 0 %, or one whose largest discount is 0.00, takes no units away from a deal that gives something."""
+    for worthless in (replace(DEAL, value=Decimal(0)), replace(DEAL, maximum_discount=Decimal(0))):
+        request = PricingRequest(USD, NOW, (Line("l1", "p", Decimal(10), 2),))
+        request = replace(request, promotions=(worthless, replace(DEAL, id="e", code="ELSE")))
+        result = price(request)
+        assert result.discount_total == Decimal(10)
+        assert [found.applied for found in result.promotions] == [False, True]
 
 
 def test_a_product_that_is_partly_bought_is_not_got_from_itself() -> None:

@@ -28,14 +28,15 @@ def taken_off_lines(promotion: Promotion, basket: Basket, rest: Sequence[int], c
             n: q(rest[n] * count * numerator, basket.lines[n].quantity * denominator)
             for n, count in got.items()
         }
-        units = units if any(off.values()) else {}
     elif promotion.type is PromotionType.PERCENTAGE_OFF:
         numerator, denominator = percentage(promotion.value)
         off = {n: q(rest[n] * numerator, denominator) for n in eligible}
     else:
         each = basket.currency.minor(promotion.value)
         off = {n: min(each * basket.lines[n].quantity, rest[n]) for n in eligible}
-    return Discount(_spread(_capped(promotion, basket.currency, off, rest), len(rest)), units)
+    capped = _capped(promotion, basket.currency, off, rest)
+    # A promotion that gives nothing leaves its units to the next.
+    return Discount(_spread(capped, len(rest)), units if units and any(capped.values()) else {})
 
 
 def taken_off_shipping(promotion: Promotion, currency: Currency, rest: Sequence[int]) -> Discount:
