@@ -1,6 +1,7 @@
 """What every call of the service works with: a transaction, a company, a time, and the shop's terms."""
 
 import json
+import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, Text, bindparam, column, select, table
 
 from cartctl.cart.errors import CartError, InputError, NotFound, OutOfRange, SchemaUnsupported, TryAgain
-from cartctl.cart.store.driver_errors import refuse_unstorable
+from cartctl.cart.store.driver_errors import refuse_unstorable, sqlstate
 from cartctl.cart.store.loading import PricingTerms
 from cartctl.cart.store.round_trips import Call, Rows, Statement, run
 from cartctl.cart.store.sql_engine import naive
@@ -21,6 +22,7 @@ ATTEMPTS = 3  # of a transaction that others were in the way of
 _RETRIED = {"40001", "40P01", "55P03"}  # serialization failure, deadlock, lock timeout
 _MISSING = {"42703", "42P01", "42704"}  # column, table, type
 _LONGEST_JSON = 100_000  # characters
+_UNSTORABLE = re.compile(r"[\ud800-\udfff]|(?<!\\)(?:\\\\)*\\u0000")  # half a character; an escaped NUL
 
 T = TypeVar("T")
 
@@ -106,21 +108,21 @@ def new_id() -> str:
 
 
 def storable_json(name: str, value: Mapping[str, Any]) -> dict[str, Any]:
-    """A JSON object as it can be stored. Raises InputError for what is no JSON, too long or has a NUL."""
+    """A JSON object as it can be stored. Raises InputError for what is not JSON, too long or has half a character or a NUL."""
     try:
-        written = json.dumps(value, allow_nan=False)
+        written = json.dumps(value, allow_nan=False, ensure_ascii=False)
     except (TypeError, ValueError) as error:
         raise InputError(name, f"is not JSON: {error}") from error
     if len(written) > _LONGEST_JSON:
         raise InputError(name, f"must not have more than {_LONGEST_JSON} characters")
-    if "\\u0000" in written or "\\ud8" in written.lower():
+    if _UNSTORABLE.search(written):
         raise InputError(name, "contains a character that cannot be stored")
     return dict(value)
 
 
 def is_retried(error: Exception) -> bool:
     """Whether a transaction failed only because of others that ran at the same time."""
-    return getattr(error, "sqlstate", None) in _RETRIED
+    return sqlstate(error) in _RETRIED
 
 
 @contextmanager
@@ -131,7 +133,7 @@ def named_errors() -> Iterator[None]:
     except CartError:
         raise
     except Exception as error:
-        state = getattr(error, "sqlstate", None)
+        state = sqlstate(error)
         if state == "22003":
             raise OutOfRange("", "A number is larger than its column holds.") from error
         if state == "23503":

@@ -16,12 +16,18 @@ def order_errors(order_id: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        match getattr(getattr(error, "orig", error), "sqlstate", None):
+        match sqlstate(error):
             case "23505":  # unique_violation
                 raise order_conflict(order_id) from error
             case "22003":  # numeric_value_out_of_range
                 raise OutOfRange("", f"Order {order_id} has a number that a column cannot hold.") from error
         raise
+
+
+def sqlstate(error: Exception) -> str | None:
+    """PostgreSQL's code of an error, also inside SQLAlchemy's: an engine of the caller's own wraps what the driver raises."""
+    state: str | None = getattr(getattr(error, "orig", error), "sqlstate", None)
+    return state
 
 
 def order_conflict(order_id: str) -> OrderConflict:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine
 
 from cartctl.cart.analytics import Period
 from cartctl.cart.enums import CartStatus, SiteType
@@ -431,3 +432,27 @@ def test_pricing_is_no_activity(service: CartService, shop: Shop) -> None:
     assert later.price(cart.id).agreed.amount == Decimal("22.00")
     assert shop.one('SELECT "lastActivityAt" FROM carts') == before
     assert shop.one('SELECT "discountAmount" FROM cart_promotions') == 0
+def test_any_text_that_postgresql_stores_is_stored(service: CartService, shop: Shop) -> None:
+    """Characters beyond the first plane, and backslashes that only look like an escaped NUL, in every field of a line."""
+    cart = service.open_cart("USD")
+    text = "\N{GRINNING FACE} \\u0000 \\ud83d"
+    line = replace(MUG, custom_fields={"engraving": text}, snapshot={"name": text}, gift_message=text)
+    assert service.add_line(cart.id, line).items[0].custom_fields == {"engraving": text}
+    stored = 'SELECT "customFields" ->> \'engraving\', "productSnapshot" ->> \'name\', "giftMessage" FROM cart_items'
+    assert shop.all(stored) == [(text, text, text)]
+    for half in ("\ud83d", "\\\0"):
+        with pytest.raises(InputError, match="cannot be stored"):
+            service.add_line(cart.id, replace(MUG, custom_fields={"engraving": half}))
+
+
+def test_errors_have_their_names_on_an_engine_of_the_applications_own(shop: Shop) -> None:
+    """SQLAlchemy wraps what the driver raises, unless the engine is from `connect` or `over`."""
+    engine = create_engine("postgresql+psycopg://", creator=lambda: shop.database.connect("tests"))
+    service = CartService(engine, "shop", clock=lambda: NOW)
+    assert service.open_cart("USD").items == ()
+    shop.run('ALTER TABLE carts DROP COLUMN "siteType"')
+    with pytest.raises(SchemaUnsupported, match="siteType"):
+        service.open_cart("USD")
+    engine.dispose()
+
+
