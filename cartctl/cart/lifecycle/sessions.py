@@ -3,8 +3,10 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from cartctl.cart.enums import CartStatus
 from cartctl.cart.enums import CrossSiteSessionStatus as Status
 from cartctl.cart.errors import SessionNotActive, TransitionInvalid
+from cartctl.cart.lifecycle.cart import Cart
 from cartctl.cart.tenancy import of_company
 
 
@@ -48,7 +50,15 @@ def expire(session: Session, now: datetime) -> Session:
     return replace(session, status=Status.EXPIRED)
 
 
-def merge(session: Session, customer_id: str) -> Session:
+def is_outdated(session: Session, cart: Cart) -> bool:
+    """Whether the guest of a session has logged in since: its cart is a customer's now, or went into a customer's.
+
+    A session lasts no longer than the guest's token, which a merge replaces (D9).
+    """
+    return session.customer_id is None and (cart.customer_id is not None or cart.status is CartStatus.MERGED)
+
+
+def merge(session: Session, customer_id: str | None) -> Session:
     """ACTIVE to MERGED: the visitor turned out to be a customer. Raises SessionNotActive."""
     refuse_ended(session)
     return replace(session, status=Status.MERGED, customer_id=customer_id)

@@ -15,7 +15,7 @@ from cartctl.cart.lifecycle.payment import refuse_while_paying
 from cartctl.cart.pricing.promotions.promotion import Promotion
 from cartctl.cart.service.changes import CartView, finish
 from cartctl.cart.service.list_merging import merge_lists
-from cartctl.cart.service.opening import find_open, lock_customer, new_token, owner, read_cart
+from cartctl.cart.service.opening import find_open, lock_customer, new_token, read_cart
 from cartctl.cart.service.saved import saved_items, write_saved
 from cartctl.cart.service.scope import Scope, new_id
 from cartctl.cart.store.checkout.stored_cart import StoredCart, load_stored
@@ -73,8 +73,11 @@ def _merged(
 
 
 def _target(scope: Scope, cart_id: str, customer_id: str) -> str | None:
-    """The customer's cart to merge into: where the source went already, else the open one of the same type of site."""
-    own = select(CartRow.merged_into_cart_id, CartRow.customer_id, CartRow.site_type).where(
+    """The customer's cart to merge into: where the source went already, else the open one of the same type of site.
+
+    Of several, one in the source's currency: a customer has a cart for each currency that they shop in.
+    """
+    own = select(CartRow.merged_into_cart_id, CartRow.customer_id, CartRow.site_type, CartRow.currency).where(
         CartRow.company_id == scope.company_id, CartRow.id == cart_id
     )
     source = scope.connection.execute(own).one_or_none()
@@ -84,8 +87,8 @@ def _target(scope: Scope, cart_id: str, customer_id: str) -> str | None:
         return str(source.mergedIntoCartId)
     if source.customerId is not None:
         return None
-    theirs = owner(customer_id, None)
-    return None if theirs is None else find_open(scope, theirs, None, SiteType(source.siteType))
+    theirs, kind = CartRow.customer_id == customer_id, SiteType(source.siteType)
+    return find_open(scope, theirs, source.currency, kind) or find_open(scope, theirs, None, kind)
 
 
 def _whole(scope: Scope, stored: StoredCart) -> Cart:

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 from cartctl.cart.analytics import Period
 from cartctl.cart.components import FEW, HORIZON, SUGGESTIONS
 from cartctl.cart.enums import SiteType
+from cartctl.cart.errors import SessionNotActive
 from cartctl.cart.lifecycle.lists import Compared, Wish
 from cartctl.cart.lifecycle.merge import Quantities
 from cartctl.cart.lifecycle.payment import PAYMENT_TIMEOUT, AgreedTotal, Payment
@@ -47,6 +48,9 @@ class CartService:
     come one after the other, in any number of processes; transactions that others were in the way of are repeated.
     Ids of other companies are NotFound. Every error is a `CartError` with a `code`; the database's own errors (no
     connection, missing rights) pass as they are.
+
+    `engine` is from `connect`, or from `over` where the application opens connections itself; any other must have the
+    driver psycopg, the isolation level READ COMMITTED and the time zone UTC.
 
     `version` is optional everywhere: the version of the cart that the caller has seen. If the cart has been changed since,
     the call raises VersionConflict. `terms` is what prices depend on and no table holds; it may be a function, for stock
@@ -187,8 +191,16 @@ class CartService:
         return self._run(lambda s: sessions.hand_over(s, cart_id, visitor_id, lifetime))
 
     def continue_session(self, token: str) -> CartView:
-        """The cart of a session. Raises NotFound, and SessionNotActive for one that is over."""
-        return self._run(lambda s: sessions.continue_session(s, token))
+        """The cart of a session. Raises NotFound, and SessionNotActive for one that is over.
+
+        A guest's session is over when the guest has logged in: like the guest's token, it opens no customer's cart.
+        """
+        found = self._run(lambda s: sessions.continue_session(s, token))
+        if isinstance(
+            found, SessionNotActive
+        ):  # raised after the commit, which keeps the session's new status
+            raise found
+        return found
 
     def end_session(self, token: str) -> None:
         """Revoke a session. Raises NotFound and SessionNotActive."""

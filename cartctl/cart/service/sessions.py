@@ -6,8 +6,9 @@ from typing import Any
 from sqlalchemy import insert, select, update
 
 from cartctl.cart.enums import CrossSiteSessionStatus
-from cartctl.cart.errors import NotFound
+from cartctl.cart.errors import NotFound, SessionNotActive
 from cartctl.cart.lifecycle import sessions as rules
+from cartctl.cart.lifecycle.cart import Cart
 from cartctl.cart.lifecycle.sessions import Session
 from cartctl.cart.lifecycle.states import refuse_ended
 from cartctl.cart.service.changes import CartView
@@ -15,7 +16,7 @@ from cartctl.cart.service.opening import new_token, read_cart
 from cartctl.cart.service.scope import Scope, new_id
 from cartctl.cart.store.checkout.stored_cart import load_stored
 from cartctl.cart.store.driver_errors import refuse_unstorable
-from cartctl.cart.store.tables import CrossSiteSessionRow
+from cartctl.cart.store.tables import CartRow, CrossSiteSessionRow
 
 SESSION_LIFETIME = timedelta(hours=1)
 
@@ -44,16 +45,39 @@ def hand_over(scope: Scope, cart_id: str, visitor_id: str | None, lifetime: time
     return token
 
 
-def continue_session(scope: Scope, token: str) -> CartView:
-    """The cart of a session, on another site. Raises NotFound and SessionNotActive."""
+def continue_session(scope: Scope, token: str) -> CartView | SessionNotActive:
+    """The cart of a session, on another site. Raises NotFound and SessionNotActive.
+
+    Where the session's guest has logged in since, the session ends as MERGED, and the error is returned: the caller commits
+    before raising it.
+    """
     session, references = _session(scope, token)
     used = rules.usable(session, scope.company_id, scope.now)
+    found = read_cart(scope, _cart_id(references))
+    if rules.is_outdated(session, found.cart):
+        return _merged(scope, session, found.cart)
     change = update(CrossSiteSessionRow).where(CrossSiteSessionRow.id == session.id)
     scope.connection.execute(change.values(last_active_at=used.last_active_at, updated_at=scope.now))
+    return found
+
+
+def _cart_id(references: Any) -> str:
     for reference in references if isinstance(references, list) else []:
         if isinstance(reference, dict) and reference.get("type") == "cart":
-            return read_cart(scope, str(reference.get("id")))
+            return str(reference.get("id"))
     raise NotFound("The session has no cart.")
+
+
+def _merged(scope: Scope, session: Session, cart: Cart) -> SessionNotActive:
+    into = select(CartRow.customer_id).where(
+        CartRow.company_id == scope.company_id, CartRow.id == (cart.merged_into_cart_id or cart.id)
+    )
+    ended = rules.merge(session, scope.connection.scalar(into))
+    change = update(CrossSiteSessionRow).where(CrossSiteSessionRow.id == session.id)
+    scope.connection.execute(
+        change.values(status=ended.status, customer_id=ended.customer_id, updated_at=scope.now)
+    )
+    return SessionNotActive(f"Session {session.id} is MERGED: its guest has logged in.")
 
 
 def end_session(scope: Scope, token: str) -> None:

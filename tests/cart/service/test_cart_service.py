@@ -15,6 +15,7 @@ from cartctl.cart.enums import CartStatus, SiteType
 from cartctl.cart.errors import (
     CartError,
     CartNotActive,
+    CurrencyMismatch,
     GiftFixed,
     InputError,
     KeyReused,
@@ -29,12 +30,14 @@ from cartctl.cart.errors import (
     VersionConflict,
 )
 from cartctl.cart.lifecycle.lists import Compared, Wish
+from cartctl.cart.lifecycle.merge import Quantities
 from cartctl.cart.pricing.places.address import Address
 from cartctl.cart.service.changes import CartView
 from cartctl.cart.service.interoperability import missing_features
 from cartctl.cart.service.lines import NewLine
 from cartctl.cart.service.lists import ListOwner
 from cartctl.cart.service.service import CartService
+from cartctl.cart.store.loading import PricingTerms
 from tests.cart.store.shop import HOUR, NOW, Shop
 
 MUG = NewLine("mug", Decimal(20), snapshot={"name": "Mug", "category": "kitchen"})
@@ -160,9 +163,12 @@ def test_no_change_gets_through_where_none_is_allowed(service: CartService, shop
         write(CartService(shop.engine, "other", clock=lambda: NOW), cart.id, line)
     assert (shop.all("SELECT * FROM carts"), shop.all("SELECT * FROM cart_items")) == before
     service.end_payment(cart.id, "p")
-    shop.run("UPDATE carts SET status = 'EXPIRED'")
-    with pytest.raises(CartNotActive):
-        write(service, cart.id, line)
+    for status in ("CONVERTED", "MERGED", "EXPIRED"):
+        shop.run(f"UPDATE carts SET status = '{status}'")
+        with pytest.raises(CartNotActive):
+            write(service, cart.id, line)
+        with pytest.raises(CartNotActive):
+            service.start_payment(cart.id, "p", cart.agreed)
 
 
 def test_lines_are_saved_for_later(service: CartService, shop: Shop) -> None:
@@ -269,6 +275,46 @@ def test_merging_into_the_customers_cart(service: CartService, shop: Shop) -> No
         service.merge(stranger.id, stranger.session_token or "", "eve")
 
 
+def test_a_guests_cart_goes_into_the_one_of_its_currency(service: CartService, shop: Shop) -> None:
+    """D9: a customer has a cart for each currency; where only other ones are there, neither cart is changed."""
+    dollars, guest = filled(service, customer_id="ada"), filled(service)
+    later = CartService(shop.engine, "shop", clock=lambda: NOW + timedelta(minutes=1))
+    euros = later.open_cart("EUR", customer_id="ada")
+    later.add_line(euros.id, MUG)
+    assert service.merge(guest.id, guest.session_token or "", "ada")[0].id == dollars.id
+    yens = service.add_line(service.open_cart("JPY").id, MUG)
+    before = shop.all("SELECT * FROM carts ORDER BY id"), shop.all("SELECT * FROM cart_items ORDER BY id")
+    with pytest.raises(CurrencyMismatch):
+        service.merge(yens.id, yens.session_token or "", "ada")
+    assert (
+        shop.all("SELECT * FROM carts ORDER BY id"),
+        shop.all("SELECT * FROM cart_items ORDER BY id"),
+    ) == before
+
+
+@pytest.mark.parametrize(
+    ("quantities", "stock", "units", "warned"),
+    (
+        (Quantities.SUM, 9, 5, False),
+        (Quantities.SUM, 4, 4, True),
+        (Quantities.MAX, 9, 3, False),
+        (Quantities.KEEP, 9, 2, False),
+    ),
+)
+def test_units_of_both_carts(
+    shop: Shop, quantities: Quantities, stock: int, units: int, warned: bool
+) -> None:
+    """D9: added up, or the larger, or the customer's own; never more than there are, with a warning and at the new price."""
+    service = CartService(shop.engine, "shop", terms=PricingTerms(stock={"mug": stock}), clock=lambda: NOW)
+    mine, guest = service.open_cart("USD", customer_id="ada"), service.open_cart("USD")
+    service.add_line(mine.id, replace(MUG, quantity=2))
+    service.add_line(guest.id, replace(MUG, quantity=3))
+    done, warnings = service.merge(guest.id, guest.session_token or "", "ada", quantities=quantities)
+    assert ([item.quantity for item in done.items], bool(warnings)) == ([units], warned)
+    stored = f"SELECT \"itemCount\", subtotal::int FROM carts WHERE id = '{mine.id}'"
+    assert shop.all(stored) == [(units, 20 * units)]
+
+
 def test_a_guests_lists_go_into_the_customers(service: CartService, shop: Shop) -> None:
     """D9: at login nothing is on a list twice, the customer's own entry stays, and what does not fit is a warning."""
     cart = filled(service)
@@ -326,6 +372,41 @@ def test_a_session_hands_a_cart_over(service: CartService, shop: Shop) -> None:
         CartService(shop.engine, "shop", clock=lambda: NOW + 2 * HOUR).continue_session(old)
 
 
+def test_a_guests_session_ends_at_login(service: CartService, shop: Shop) -> None:
+    """D1, D9: like the token, it opens no customer's cart, adopted or merged; a customer's own session goes on."""
+    adopted, merged = filled(service), filled(service)
+    tokens = [service.hand_over(cart.id) for cart in (adopted, merged)]
+    for cart in (adopted, merged):
+        service.merge(cart.id, cart.session_token or "", "ada")
+    for token in tokens * 2:
+        with pytest.raises(SessionNotActive):
+            service.continue_session(token)
+    assert shop.all('SELECT status::text, "customerId" FROM cross_site_sessions') == [("MERGED", "ada")] * 2
+    assert service.continue_session(service.hand_over(adopted.id)).id == adopted.id
+
+
+@pytest.mark.parametrize(("days", "written_to"), ((6.99, True), (7, False)))
+@pytest.mark.parametrize("how", ("change", "link", "payment", "login"))
+def test_a_cart_that_comes_back_may_be_written_to_again(
+    service: CartService, shop: Shop, how: str, days: float, written_to: bool
+) -> None:
+    """D1, D10: each change by the shopper makes an abandoned cart active; 7 days after its mail it may get another."""
+    cart = filled(service)
+    shop.run(
+        f"""UPDATE carts SET status = 'ABANDONED', "abandonedAt" = "lastActivityAt", "recoveryEmailSent" = true,
+            "recoveryEmailSentAt" = '{NOW - timedelta(days=days):%Y-%m-%d %H:%M:%S}'"""
+    )
+    calls: dict[str, Callable[[], object]] = {
+        "change": lambda: service.add_line(cart.id, MUG),
+        "link": lambda: service.recover(cart.id),
+        "payment": lambda: service.start_payment(cart.id, "p", cart.agreed),
+        "login": lambda: service.merge(cart.id, cart.session_token or "", "ada"),
+    }
+    calls[how]()
+    seen = shop.all('SELECT status::text, "recoveryEmailSent", "abandonedAt" IS NULL FROM carts')
+    assert seen == [("ACTIVE", written_to, False)]
+
+
 def test_a_cart_is_left_and_comes_back(service: CartService, shop: Shop) -> None:
     """D1: abandoned after an hour, active again by the mail's link, which is counted."""
     cart = filled(service)
@@ -365,6 +446,19 @@ def test_what_cannot_be_added_is_refused_by_name(
     assert shop.one("SELECT version FROM carts") == 0
 
 
+def test_any_text_that_postgresql_stores_is_stored(service: CartService, shop: Shop) -> None:
+    """Characters beyond the first plane, and backslashes that only look like an escaped NUL, in every field of a line."""
+    cart = service.open_cart("USD")
+    text = "\N{GRINNING FACE} \\u0000 \\ud83d"
+    line = replace(MUG, custom_fields={"engraving": text}, snapshot={"name": text}, gift_message=text)
+    assert service.add_line(cart.id, line).items[0].custom_fields == {"engraving": text}
+    stored = 'SELECT "customFields" ->> \'engraving\', "productSnapshot" ->> \'name\', "giftMessage" FROM cart_items'
+    assert shop.all(stored) == [(text, text, text)]
+    for half in ("\ud83d", "\\\0"):
+        with pytest.raises(InputError, match="cannot be stored"):
+            service.add_line(cart.id, replace(MUG, custom_fields={"engraving": half}))
+
+
 def test_units_that_add_up_beyond_the_column_are_refused(service: CartService) -> None:
     """The sum of two additions is bounded as each of them is."""
     cart = service.open_cart("USD")
@@ -382,6 +476,17 @@ def test_an_asynchronous_application_uses_threads(service: CartService) -> None:
 
     asyncio.run(add())
     assert service.get_cart(cart.id).items[0].quantity == 9
+
+
+def test_errors_have_their_names_on_an_engine_of_the_applications_own(shop: Shop) -> None:
+    """SQLAlchemy wraps what the driver raises, unless the engine is from `connect` or `over`."""
+    engine = create_engine("postgresql+psycopg://", creator=lambda: shop.database.connect("tests"))
+    service = CartService(engine, "shop", clock=lambda: NOW)
+    assert service.open_cart("USD").items == ()
+    shop.run('ALTER TABLE carts DROP COLUMN "siteType"')
+    with pytest.raises(SchemaUnsupported, match="siteType"):
+        service.open_cart("USD")
+    engine.dispose()
 
 
 def test_own_tables_lack_nothing(service: CartService, shop: Shop) -> None:
@@ -432,27 +537,3 @@ def test_pricing_is_no_activity(service: CartService, shop: Shop) -> None:
     assert later.price(cart.id).agreed.amount == Decimal("22.00")
     assert shop.one('SELECT "lastActivityAt" FROM carts') == before
     assert shop.one('SELECT "discountAmount" FROM cart_promotions') == 0
-def test_any_text_that_postgresql_stores_is_stored(service: CartService, shop: Shop) -> None:
-    """Characters beyond the first plane, and backslashes that only look like an escaped NUL, in every field of a line."""
-    cart = service.open_cart("USD")
-    text = "\N{GRINNING FACE} \\u0000 \\ud83d"
-    line = replace(MUG, custom_fields={"engraving": text}, snapshot={"name": text}, gift_message=text)
-    assert service.add_line(cart.id, line).items[0].custom_fields == {"engraving": text}
-    stored = 'SELECT "customFields" ->> \'engraving\', "productSnapshot" ->> \'name\', "giftMessage" FROM cart_items'
-    assert shop.all(stored) == [(text, text, text)]
-    for half in ("\ud83d", "\\\0"):
-        with pytest.raises(InputError, match="cannot be stored"):
-            service.add_line(cart.id, replace(MUG, custom_fields={"engraving": half}))
-
-
-def test_errors_have_their_names_on_an_engine_of_the_applications_own(shop: Shop) -> None:
-    """SQLAlchemy wraps what the driver raises, unless the engine is from `connect` or `over`."""
-    engine = create_engine("postgresql+psycopg://", creator=lambda: shop.database.connect("tests"))
-    service = CartService(engine, "shop", clock=lambda: NOW)
-    assert service.open_cart("USD").items == ()
-    shop.run('ALTER TABLE carts DROP COLUMN "siteType"')
-    with pytest.raises(SchemaUnsupported, match="siteType"):
-        service.open_cart("USD")
-    engine.dispose()
-
-

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, update
 
+from cartctl.cart.enums import CartStatus
 from cartctl.cart.errors import CartChanged, PaymentInFlight
 from cartctl.cart.lifecycle.lost_discounts import refuse_lost_discounts
 from cartctl.cart.lifecycle.payment import (
@@ -16,7 +17,7 @@ from cartctl.cart.lifecycle.payment import (
     refuse_other_total,
     refuse_while_paying,
 )
-from cartctl.cart.lifecycle.states import refuse_ended, refuse_unpayable
+from cartctl.cart.lifecycle.states import reactivated, refuse_ended, refuse_unpayable
 from cartctl.cart.pricing.calculation import price
 from cartctl.cart.store.checkout.metadata import with_entries
 from cartctl.cart.store.checkout.quote_json import payment_document
@@ -101,10 +102,13 @@ def _same(payment: Payment, agreed: AgreedTotal, cart_id: str) -> Payment:
 
 def _write(connection: Connection, stored: StoredCart, payment: Payment, now: datetime) -> None:
     """The payment, as activity of the shopper: the hour until the cart counts as abandoned begins anew."""
+    cart = stored.cart
+    back = reactivated(cart, now) if cart.status is CartStatus.ABANDONED else cart
     changed = {
         "metadata_": with_entries({"payment": payment_document(payment)}),
         "last_activity_at": now,
-        "status": "ACTIVE",
+        "status": back.status,
+        "recovery_email_sent": back.recovery_email_sent,
     }
     _update(connection, stored, changed, now)
 
