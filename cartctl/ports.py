@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -238,9 +237,7 @@ class Ports:
     def _window(self) -> float:
         """The period of rates in seconds: at least four scrapes (plan.md section 3)."""
         metrics = self.env.metrics
-        if metrics is None:
-            return 60.0
-        return (metrics.window or max(4 * metrics.scrape_interval, timedelta(seconds=60))).total_seconds()
+        return metrics.rate_window.total_seconds() if metrics else 60.0
 
     def _closing(self, adapter: T) -> T:
         close: Callable[[], None] | None = getattr(adapter, "close", None)

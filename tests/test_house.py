@@ -92,8 +92,23 @@ def walk(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
 
 
 ROOT_COMMAND: Any = typer.main.get_command(app)
+
+
+def command_at(path: tuple[str, ...]) -> Any:
+    """The command or group at a path."""
+    command = ROOT_COMMAND
+    for name in path:
+        command = command.commands[name]
+    return command
+
+
 PATHS = list(walk(ROOT_COMMAND))
-LEAVES = [path for path in PATHS if not any(other[:-1] == path for other in PATHS if other)]
+LEAVES = [
+    path
+    for path in PATHS
+    if not any(other[:-1] == path for other in PATHS if other)
+    or getattr(command_at(path), "invoke_without_command", False)
+]
 
 
 def modules() -> Iterator[tuple[str, str, ast.Module]]:
@@ -169,7 +184,9 @@ def parse(args: list[str]) -> None:
     name = "cartctl"
     while True:
         context = command.make_context(name, rest, parent=parent)
-        if not hasattr(command, "commands"):
+        if not hasattr(command, "commands") or (
+            command.invoke_without_command and not context._protected_args
+        ):
             return
         name, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
         parent = context
@@ -218,14 +235,6 @@ def test_lists_of_commands_cut_no_sentence() -> None:
 def help_of(path: tuple[str, ...]) -> str:
     """A command's help, 80 columns wide."""
     return CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": "80", "TERMINAL_WIDTH": "80"}).stdout
-
-
-def command_at(path: tuple[str, ...]) -> Any:
-    """The command or group at a path."""
-    command = ROOT_COMMAND
-    for name in path:
-        command = command.commands[name]
-    return command
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: " ".join(("cartctl", *path)))

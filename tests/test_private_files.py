@@ -28,7 +28,7 @@ BY_USER = {  # path: why it makes files or directories with the user's umask, or
     "cartctl/adapters/flag_store.py": "rollout.flags.file is the user's",
     "cartctl/adapters/squawk.py": "in a private temporary directory",
     "cartctl/config/starter.py": "config init writes the user's file",
-    "cartctl/database/migrations/export.py": "migrate export writes into the user's directory",
+    "cartctl/adapters/export_files.py": "migrate export and monitor export write into the user's directory",
     "cartctl/private_files.py": "the helper itself",
     "cartctl/snapshots/storage/remote.py": "in a private temporary directory",
     "cartctl/snapshots/storage/local.py": "one directory below a private one, 0700",

@@ -4,12 +4,12 @@ One module per noun of the command line, with only typer and the standard librar
 """
 
 import inspect
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from importlib import import_module
 from typing import Any, NamedTuple
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 EXAMPLES = "\n\nExamples:\n"  # the heading in a docstring
 
@@ -90,20 +90,41 @@ class CommandWithExamples(TyperCommand):
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - the framework's signature
         """Write the examples below the options."""
-        if self.epilog:
-            with formatter.section("Examples"):
-                for line in self.epilog.splitlines():
-                    formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
+        _write_examples(self.epilog, formatter)
+
+
+class GroupWithExamples(TyperGroup):
+    """A group that is also a command by itself, with examples as a command has."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - the framework's signature
+        """Write the examples below the commands."""
+        _write_examples(self.epilog, formatter)
+
+
+def _write_examples(examples: str | None, formatter: Any) -> None:
+    if examples:
+        with formatter.section("Examples"):
+            for line in examples.splitlines():
+                formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
 
 
 def _move_examples(app: typer.Typer) -> None:
     """Move the Examples section of each docstring, below all groups too, to where it keeps its lines."""
     for command in app.registered_commands:
-        text, heading, examples = (inspect.getdoc(command.callback) or "").partition(EXAMPLES)
-        if heading:
-            command.cls = CommandWithExamples
-            command.help = text
-            command.epilog = "\n".join(line.strip() for line in examples.splitlines())
+        text, examples = _split_examples(command.callback)
+        if examples:
+            command.cls, command.help, command.epilog = CommandWithExamples, text, examples
     for group in app.registered_groups:
-        if group.typer_instance is not None:
-            _move_examples(group.typer_instance)
+        below = group.typer_instance
+        if below is not None:
+            own = below.registered_callback
+            text, examples = _split_examples(own.callback if own else None)
+            if examples:
+                group.cls, group.help, group.epilog = GroupWithExamples, text, examples
+            _move_examples(below)
+
+
+def _split_examples(function: Callable[..., Any] | None) -> tuple[str, str]:
+    """A function's docstring without its examples, and these, one per line."""
+    text, _, examples = (inspect.getdoc(function) or "").partition(EXAMPLES)
+    return text, "\n".join(line.strip() for line in examples.splitlines())

@@ -1,7 +1,8 @@
-"""`cartctl monitor`: the thresholds and rollback triggers, watched outside a deployment."""
+"""`cartctl monitor`: the thresholds and rollback triggers, watched outside a deployment, or exported."""
 
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
 
 SETTLED = 5  # looks after the first, where that one could not judge
 
+monitor = typer.Typer(invoke_without_command=True, no_args_is_help=False)
 
-def monitor(
+
+@monitor.callback()
+def watch_environment(
     ctx: typer.Context,
     for_: Annotated[
         str | None,
@@ -54,6 +58,13 @@ def monitor(
     from cartctl.plans.execution.run_monitor import new_watch
     from cartctl.ports import Ports
 
+    if ctx.invoked_subcommand is not None:
+        if for_ is not None or once or check_queries or auto_abort:
+            raise UsageError(
+                f"monitor {ctx.invoked_subcommand} does not monitor.",
+                hint=f"Remove the options before {ctx.invoked_subcommand}.",
+            )
+        return
     if auto_abort and (once or check_queries):
         raise UsageError(
             "--auto-abort requires monitoring over time.", hint="Remove --once and --check-queries."
@@ -74,6 +85,41 @@ def monitor(
             _once(watch, pulse, options, _settle(ports))
         else:
             _watch(watch, pulse, duration or ports.env.monitor.for_, options, ports, auto_abort=auto_abort)
+
+
+@monitor.command()
+def export(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Target directory; created if missing.")],
+    ctx: typer.Context,
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="prometheus|grafana",
+            help="prometheus: rules, their tests, and examples for Alertmanager; grafana: a dashboard.",
+        ),
+    ] = "prometheus",
+) -> None:
+    """Write rules for Prometheus, or a dashboard for Grafana.
+
+    Thresholds, triggers, names and durations are those of the environment. A file that was changed since cartctl wrote it is never replaced
+    (exit code 3). Connects to nothing.
+
+    Examples:
+        cartctl monitor export --env production --format prometheus monitoring/
+        cartctl monitor export --env production --format grafana monitoring/
+    """
+    from cartctl.adapters.export_files import export_files
+    from cartctl.monitoring.export.documents import Form, exported_documents
+
+    if form not in {each.value for each in Form}:
+        raise UsageError(
+            f"--format {form} is neither prometheus nor grafana.", hint="For example: --format prometheus"
+        )
+    options: Options = ctx.obj
+    options.show(
+        export_files(exported_documents(Form(form), options.environment()), directory, recorded=True)
+    )
 
 
 def _duration(text: str | None) -> timedelta | None:

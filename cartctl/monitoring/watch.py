@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from cartctl.adapters.metrics.source import Metric, MetricsFailed, MetricsSource, Reading
 from cartctl.config.model.environment import Monitor, Thresholds
@@ -29,7 +29,7 @@ from cartctl.monitoring.triggers import (
 
 SIGNS = {Judged.CRITICAL: Sign.BREACH, Judged.OK: Sign.GOOD, Judged.WARNING: Sign.GOOD}
 ENDING = 30.0  # seconds for requests in progress when the watch ends
-MINIMUM_GAP = 60.0  # seconds between samples that never count as a gap
+WINDOW = 60.0  # seconds, where no source has one
 
 
 class MonitorBroke(Inconclusive):
@@ -64,14 +64,10 @@ class Watch:
         self._probes = probes
         self._settings = settings
         self._clock = clock
-        self._window = source.window if source else MINIMUM_GAP
+        self._window = source.window if source else WINDOW
         self._rules = rules_of(thresholds, staleness=self._window, minimum_requests=settings.minimum_requests)
         self._every = settings.every.total_seconds()
-        gap = (
-            settings.max_gap.total_seconds()
-            if settings.max_gap
-            else max(2 * scrape_interval, 2 * self._every, MINIMUM_GAP)
-        )
+        gap = settings.longest_gap(timedelta(seconds=scrape_interval)).total_seconds()
         self._rule = SpanRule(thresholds.error_rate.rollback_after.total_seconds(), gap, self._window)
         self._guard = threading.Lock()
         self._maintenance: list[Interval] = []

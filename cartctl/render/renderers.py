@@ -6,6 +6,7 @@ from typing import Any, TextIO
 
 from rich.table import Table
 
+from cartctl.adapters.export_files import Exported
 from cartctl.engine.model import Checks, Verdict
 from cartctl.render.drawing import Console, RenderableType, Text
 
@@ -18,7 +19,6 @@ _ELSEWHERE = {  # kind of result → the module that registers its renderer; loa
     "cart_stats": "cartctl.render.text.cart",
     "config": "cartctl.render.text.config",
     "dry_run": "cartctl.render.text.migration_changes",
-    "exported": "cartctl.render.text.migration_changes",
     "flag_list": "cartctl.render.text.rollout",
     "flags": "cartctl.render.text.rollout",
     "history": "cartctl.render.text.runs",
@@ -70,6 +70,13 @@ def _checks(result: Checks) -> RenderableType:
         table.add_row(Text(check.verdict.value, STYLE[check.verdict]), Text(check.name), Text(detail.strip()))
     table.add_row(Text(result.verdict.value, STYLE[result.verdict]), Text("verdict", "bold"), "")
     return table
+
+
+@renderable.register
+def _exported(result: Exported) -> RenderableType:
+    files = {"written": result.written, "replaced": result.replaced, "kept": result.kept}
+    lines = [f"{word:<8} {name}" for word, names in files.items() for name in names]
+    return Text("\n".join([*lines, f"in {result.directory}"]))
 
 
 def write(result: Any, stream: TextIO, *, no_color: bool = False) -> None:

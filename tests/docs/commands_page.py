@@ -32,6 +32,8 @@ def page() -> str:
 
 def _leaves(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
     for name, below in getattr(command, "commands", {}).items():
+        if getattr(below, "invoke_without_command", False):
+            yield " ".join((*path, name)), below
         if hasattr(below, "commands"):
             yield from _leaves(below, (*path, name))
         else:

@@ -26,7 +26,7 @@ PRODUCERS = {  # kind → the commands that write it
     "config_written": ("config init",),
     "drop_plan": ("rollback --database --plan, in rollback_plan",),
     "dry_run": ("migrate deploy --dry-run",),
-    "exported": ("migrate export",),
+    "exported": ("migrate export", "monitor export"),
     "flag_list": ("flags list",),
     "flags": ("flags eval",),
     "history": ("history",),

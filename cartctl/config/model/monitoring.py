@@ -43,6 +43,10 @@ class Monitor(Section):
         default=10 * MINUTES, description="Time after a trigger fired in which it does not fire again."
     )
 
+    def longest_gap(self, scrape_interval: timedelta) -> timedelta:
+        """Time between two samples above which they belong to different breaches: `max_gap`, or its default."""
+        return self.max_gap or max(2 * scrape_interval, 2 * self.every, MINUTES)
+
 
 class Threshold(Section):
     """A metric above `warning` warns; above `critical` it is critical. Equal is not above."""
@@ -153,6 +157,16 @@ class Metrics(Section):
         description="Window over which rates are calculated. Default: four scrape intervals, at least 60 s.",
         examples=["2m"],
     )
+    critical_paths: str | None = Field(
+        default=None,
+        description="PromQL of the critical endpoints for exported alerts: one series each, 1 while it works, else 0. Default: probe_success of the exported scrape job.",
+        examples=['probe_success{job="critical"}'],
+    )
+
+    @property
+    def rate_window(self) -> timedelta:
+        """The window of rates: `window`, or its default (plan.md, section 3)."""
+        return self.window or max(4 * self.scrape_interval, MINUTES)
 
     @field_validator("headers")
     @classmethod

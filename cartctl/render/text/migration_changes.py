@@ -4,7 +4,6 @@ from rich.table import Table
 
 from cartctl.database.migrations.apply import Migrated
 from cartctl.database.migrations.dry_run import DryRun
-from cartctl.database.migrations.export import Exported
 from cartctl.database.migrations.indexes import Built, IndexPlan
 from cartctl.database.migrations.preview import MigrationPreview
 from cartctl.render.drawing import Group, RenderableType, Text
@@ -51,12 +50,6 @@ def _built(result: Built) -> RenderableType:
     lines = [f"{'rebuilt' if name in result.rebuilt else 'built'}  {name}" for name in result.indexes]
     warned = [f"warning: {each}" for each in result.warnings]
     return Text("\n".join([*lines, *warned, f"Done in {result.seconds:.2f} s."]))
-
-
-@renderable.register
-def _exported(result: Exported) -> RenderableType:
-    lines = [*(f"written  {name}" for name in result.written), *(f"kept     {name}" for name in result.kept)]
-    return Text("\n".join([*lines, f"in {result.directory}"]))
 
 
 @renderable.register

@@ -1,0 +1,1 @@
+"""`monitor export`: thresholds and triggers as rules of Prometheus, with their tests, and as a Grafana dashboard."""
