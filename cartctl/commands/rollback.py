@@ -40,6 +40,13 @@ def rollback(
         bool,
         typer.Option("--keep-dependents", help="With --database: keep types that other objects still use."),
     ] = False,
+    keep_labels: Annotated[
+        bool,
+        typer.Option(
+            "--keep-labels",
+            help="With --database: keep labels that the application's migration added to other enums.",
+        ),
+    ] = False,
     journal: Annotated[
         Path | None,
         typer.Option(
@@ -80,7 +87,9 @@ def rollback(
 
     options: Options = ctx.obj
     loss = allow_data_loss or not yes  # typing the database's name agrees to it as well
-    request = RollbackOptions(run, database, loss, keep_dependents, take_over, journal, application_stopped)
+    request = RollbackOptions(
+        run, database, loss, keep_dependents, keep_labels, take_over, journal, application_stopped
+    )
     if to_revision:
         if any((run, database, journal)):
             raise UsageError("--to-revision excludes --run, --database and --journal.", hint="Remove them.")

@@ -6,6 +6,7 @@ what model comparisons do not: enum labels in their order, index predicates and 
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from typing import Any
 from cartctl.adapters.postgres import Connection, translated
 
 Facts = Mapping[str, Any]
+_PART = re.compile(r'"((?:[^"]|"")*)"|([^."]+)')
+_TWO_WORDS = "materialized view "
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,18 @@ def difference(before: Catalogue, after: Catalogue) -> Difference:
             if before.objects[key] != after.objects[key]
         },
     )
+
+
+def object_path(key: str) -> tuple[str, tuple[str, ...]]:
+    """Kind and unquoted names of a key: `column public.sites."cartTheme"` → column, (public, sites, cartTheme). Pure.
+
+    The arguments of a function are not part of its name.
+    """
+    space = len(_TWO_WORDS) - 1 if key.startswith(_TWO_WORDS) else key.index(" ")
+    kind, name = key[:space], key[space + 1 :]
+    if kind == "function":
+        name = name.partition("(")[0]
+    return kind, tuple(quoted.replace('""', '"') if quoted else bare for quoted, bare in _PART.findall(name))
 
 
 @cache

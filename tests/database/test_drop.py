@@ -5,6 +5,7 @@ import stat
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from cartctl.adapters.postgres import Postgres
 from cartctl.config.model.environment import Database
 from cartctl.database.catalogue import difference, read_catalogue
 from cartctl.database.drop import drop as dropping
+from cartctl.database.drop.consent import Allowed
 from cartctl.database.drop.differences import taken_back
-from cartctl.database.drop.drop import Allowed
 from cartctl.database.drop.plan import plan_drop
+from cartctl.database.migrations.pending import pending_identifiers
 from cartctl.engine.model import Run, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused, StepFailed
@@ -41,7 +43,8 @@ class Deployed:
     def __init__(self, database: Postgres, settings: Database, directory: Path) -> None:
         self.database, self.settings = database, settings
         self.run = Run("run-1", "test", datetime.now(UTC), directory, "running", {})
-        self.results: dict[str, Any] = {"fingerprint": Fingerprint(database).perform(self.run, Pulse())}
+        fingerprint = Fingerprint(database, identifiers=partial(pending_identifiers, settings=settings))
+        self.results: dict[str, Any] = {"fingerprint": fingerprint.perform(self.run, Pulse())}
         made = Migrate(database, settings).perform(self.with_results(), Pulse())
         self.results = json.loads(json.dumps({**self.results, "migrate": made}))
 

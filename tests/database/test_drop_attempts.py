@@ -9,8 +9,10 @@ import pytest
 from cartctl.adapters import effects
 from cartctl.adapters.postgres import Postgres, SqlFailed
 from cartctl.database.drop import drop as dropping
-from cartctl.database.drop.drop import Allowed, Dropped
-from cartctl.database.drop.plan import DropPart, plan_drop
+from cartctl.database.drop.consent import Allowed
+from cartctl.database.drop.drop import Dropped
+from cartctl.database.drop.plan import plan_drop
+from cartctl.database.drop.plan_objects import DropPart
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Interrupted, StepFailed
 from cartctl.migrations.frozen import NAMES

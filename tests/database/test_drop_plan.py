@@ -10,18 +10,13 @@ from cartctl.adapters.postgres import Postgres
 from cartctl.database.catalogue import Catalogue, Difference
 from cartctl.database.contract.definition import wanted_enums, wanted_tables
 from cartctl.database.drop import plan as planning
+from cartctl.database.drop.application.changes import application_changes
+from cartctl.database.drop.consent import NOTHING_ALLOWED, Allowed, refuse_nothing, require
 from cartctl.database.drop.dependents import Dependent, find_dependents, find_mentions
 from cartctl.database.drop.drop import found_dropped
-from cartctl.database.drop.plan import (
-    DropPart,
-    DropPlan,
-    DropTable,
-    drop_order,
-    plan_drop,
-    plan_with,
-    refuse_nothing,
-    require,
-)
+from cartctl.database.drop.plan import drop_order, plan_drop, plan_with
+from cartctl.database.drop.plan_objects import DropColumn, DropPart, DropPlan, DropTable
+from cartctl.database.drop.records import made_migrations
 from cartctl.database.migrations.ledger import LedgerRow
 from cartctl.errors import Refused
 from cartctl.migrations.frozen import MIGRATIONS, NAMES
@@ -49,6 +44,7 @@ def now(*keys: str) -> Catalogue:
         {"tables": (CARTS,)},
         {"enums": ("TaxType",)},
         {"parts": (DropPart("index", "x", "carts"),)},
+        {"columns": (DropColumn("sites", "x"),)},
         {"home": True},
         {"ledger": (ROW,)},
     ),
@@ -135,10 +131,10 @@ def test_a_migration_is_the_runs_when_it_made_any_of_its_objects() -> None:
     """Whatever its kind."""
     for migration in MIGRATIONS:
         made = migration.statements(strict=True)[-1].makes
-        assert planning._migrations(added(f'index public."{made}"')) == (migration.name,)
-    assert planning._migrations(added("table public.orders")) == ()
+        assert made_migrations(added(f'index public."{made}"'), frozenset()) == (migration.name,)
+    assert made_migrations(added("table public.orders"), frozenset()) == ()
     everything = [s.makes for each in MIGRATIONS for s in each.statements(strict=True)]
-    assert planning._migrations(added(*(f"x public.{name}" for name in everything))) == NAMES
+    assert made_migrations(added(*(f"x public.{name}" for name in everything)), frozenset()) == NAMES
 
 
 def test_parts_are_what_was_added_to_tables_that_stay() -> None:
@@ -176,7 +172,9 @@ def test_what_the_migration_did_to_others_cannot_be_undone() -> None:
         {"index public.orders_idx": {}},
         {"column public.orders.status": ({"default": "1"}, {"default": "2"})},
     )
-    lines = planning._irreversible(own, now("column public.orders.coupon", "column public.carts.x"))
+    lines = application_changes(
+        own, now("column public.orders.coupon", "column public.carts.x"), frozenset()
+    ).irreversible
     assert [line.partition(":")[0] for line in lines] == [
         "+ column public.orders.coupon",
         "- index public.orders_idx",
@@ -198,7 +196,7 @@ def test_a_plan_keeps_no_enum_unless_it_may(empty_database: Postgres, settings: 
     run, given = results('enum public."TaxType"'), settings(empty_database)
     plan = plan_drop(empty_database, given, run)
     assert (plan.enums, plan.kept_enums, len(plan.dependents)) == (("TaxType",), (), 1)
-    kept = plan_drop(empty_database, given, run, keep_dependents=True)
+    kept = plan_drop(empty_database, given, run, Allowed(keep_dependents=True))
     assert (kept.enums, kept.kept_enums, kept.dependents) == ((), ("TaxType",), ())
 
 
@@ -219,26 +217,26 @@ def test_what_depends_and_what_mentions_is_searched_for_tables_and_for_enums(
         body.format("h", "carts_2"),
     )
     with empty_database.session("tests") as connection:
-        tables = plan_with(connection, results("table public.carts"), keep_dependents=False)
+        tables = plan_with(connection, results("table public.carts"), NOTHING_ALLOWED)
         assert [(table.name, table.rows, table.bytes > 0) for table in tables.tables] == [("carts", 2, True)]
         assert (tables.enums, tables.home, tables.ledger) == ((), False, ())
         assert tables.dependents == ("view report needs table carts",)
         assert tables.warnings == ("function public.f mentions a table or enum that goes",)
         assert tables.database_name == empty_database.name
-        enums = plan_with(connection, results('enum public."TaxType"'), keep_dependents=False)
+        enums = plan_with(connection, results('enum public."TaxType"'), NOTHING_ALLOWED)
         assert (enums.tables, enums.enums, enums.kept_enums) == ((), ("TaxType",), ())
         assert enums.dependents == ("column tax of table orders needs enum TaxType",)
         assert enums.warnings == ("function public.g mentions a table or enum that goes",)
         assert enums.older == ("carts",)
         both = ("table public.carts", 'enum public."TaxType"')
-        kept = plan_with(connection, results(*both), keep_dependents=True)
+        kept = plan_with(connection, results(*both), Allowed(keep_dependents=True))
         assert (kept.enums, kept.kept_enums) == ((), ("TaxType",))
         assert kept.dependents == ("view report needs table carts",)
-        nothing = plan_with(connection, results("schema cartctl"), keep_dependents=False)
+        nothing = plan_with(connection, results("schema cartctl"), NOTHING_ALLOWED)
         assert (nothing.empty, nothing.warnings, nothing.dependents) == (True, (), ())
         connection.execute("CREATE SCHEMA cartctl")
-        assert plan_with(connection, results("schema cartctl"), keep_dependents=False).home
-        assert not plan_with(connection, results("table public.carts"), keep_dependents=False).home
+        assert plan_with(connection, results("schema cartctl"), NOTHING_ALLOWED).home
+        assert not plan_with(connection, results("table public.carts"), NOTHING_ALLOWED).home
         assert find_mentions(connection, ["carts", "TaxType"]) == ["function public.f", "function public.g"]
         assert find_dependents(connection, ["carts"], []) == [Dependent("table", "carts", "view report")]
 
@@ -256,15 +254,15 @@ def test_a_row_of_the_ledger_is_the_runs_by_the_time_of_its_own_record(empty_dat
         ledger_row(first.name, finished="now()"),
         ledger_row(second.name, finished=at),
         "CREATE SCHEMA cartctl",
-        "CREATE TABLE cartctl.applied (revision text, at timestamptz)",
+        "CREATE TABLE cartctl.applied (revision text, at timestamptz, run text)",
         f"INSERT INTO cartctl.applied VALUES ('{first.revision}', {at}), ('{second.revision}', {at})",
     )
     part = [f"index public.{each.statements(strict=True)[-1].makes}" for each in (first,)]
     whole = [f"table public.{statement.makes}" for statement in first.statements(strict=False)]
     with empty_database.session("tests") as connection:
-        partly = plan_with(connection, results(*part), keep_dependents=False)
+        partly = plan_with(connection, results(*part), NOTHING_ALLOWED)
         assert [row.name for row in partly.ledger] == [first.name]
-        wholly = plan_with(connection, results(*whole), keep_dependents=False)
+        wholly = plan_with(connection, results(*whole), NOTHING_ALLOWED)
         assert [row.name for row in wholly.ledger] == [first.name] * 2
         connection.execute("DROP TABLE cartctl.applied")
-        assert plan_with(connection, results(*part), keep_dependents=False).ledger == ()
+        assert plan_with(connection, results(*part), NOTHING_ALLOWED).ledger == ()

@@ -10,7 +10,7 @@ import pytest
 from cartctl.adapters import effects
 from cartctl.adapters.postgres import Connection, Postgres
 from cartctl.database.catalogue import Catalogue
-from cartctl.database.drop.drop import Allowed
+from cartctl.database.drop.consent import Allowed
 from cartctl.engine.model import Run
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import CheckFailed, StepFailed

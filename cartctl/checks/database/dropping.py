@@ -10,7 +10,7 @@ from cartctl.adapters.postgres_server.pg_tools import find_tools
 from cartctl.checks.database.ask import Ask, creator
 from cartctl.checks.isolation import failed, passed
 from cartctl.config.model.environment import Database
-from cartctl.database.drop.plan import DropPlan
+from cartctl.database.drop.plan_objects import DropPlan
 from cartctl.engine.model import CheckResult
 
 _OWNERS = """
@@ -44,7 +44,12 @@ def ownership(plan: DropPlan) -> Ask:
 
     def look(connection: Connection, settings: Database) -> Iterator[CheckResult]:
         role, name = creator(connection, settings), "database.owners"
-        given = {"role": role, "tables": _tables(plan), "enums": list(plan.enums), "home": plan.home}
+        given = {
+            "role": role,
+            "tables": [*_tables(plan), *plan.altered],
+            "enums": [*plan.enums, *(each.enum for each in plan.labels)],
+            "home": plan.home,
+        }
         strange = connection.execute(_OWNERS.encode(), given).fetchall()
         if strange:
             observed = "; ".join(f"{what} belongs to {owner}" for what, owner in strange)
@@ -63,11 +68,11 @@ def saving(plan: DropPlan, directory: Path) -> Ask:
     """Rows are dumped before they go: the tool, the right to read all of them, and room where they are kept."""
 
     def look(connection: Connection, settings: Database) -> Iterator[CheckResult]:
-        if not plan.tables:
+        if not (plan.tables or plan.columns):
             return
         yield passed("database.tools", f"pg_dump {find_tools(connection.info.server_version).version}")
         role = creator(connection, settings)
-        given = {"role": role, "tables": _tables(plan)}
+        given = {"role": role, "tables": [*_tables(plan), *{each.table for each in plan.columns}]}
         rows = connection.execute(_HIDDEN.encode(), given).fetchall()
         name, expected = "database.readable", f"every row readable for {role}"
         if denied := [table for table, closed, _ in rows if closed]:
@@ -82,7 +87,7 @@ def saving(plan: DropPlan, directory: Path) -> Ask:
             yield failed(name, f"row-level security on {', '.join(hidden)}", expected, hint)
         else:
             yield passed(name, expected)
-        size = connection.execute(_SIZE.encode(), given).fetchone()
+        size = connection.execute(_SIZE.encode(), {"tables": _tables(plan)}).fetchone()
         yield _room(directory, int(size[0]) if size and plan.rows else 0)
 
     return look

@@ -17,7 +17,7 @@ from cartctl.checks.database.server import (
     look_at_standbys,
 )
 from cartctl.checks.database.surroundings import look_at_event_triggers, look_at_publications
-from cartctl.database.drop.plan import DropPlan
+from cartctl.database.drop.plan_objects import DropPlan
 from cartctl.engine.pulse import Pulse
 
 MIGRATING = 6  # connections: the run's lock and journal, the migrators' lock, the migration, a look aside, a spare one
@@ -56,5 +56,7 @@ def drop_questions(plan: DropPlan, directory: Path, pulse: Pulse) -> tuple[Quest
         Question("database.standbys", look_at_standbys),
         Question("database.connections", connections(lambda _: DROPPING)),
         Question("database.locks", locks(dump=False)),
-        Question("blockers.locks", drop_locks([table.name for table in plan.tables], pulse)),
+        Question(
+            "blockers.locks", drop_locks([*(table.name for table in plan.tables), *plan.altered], pulse)
+        ),
     )

@@ -1,9 +1,10 @@
-"""Who outside the cart depends on its tables and enums: named before anything is dropped, since CASCADE would take them along."""
+"""What depends on the tables, enums and columns that go: named before anything is dropped, since CASCADE would take it along."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cartctl.adapters.postgres import Connection
+from cartctl.database.drop.plan_objects import DropColumn
 
 _QUERY = """
 WITH target AS (
@@ -13,12 +14,21 @@ WITH target AS (
     SELECT 'enum', t.oid, t.typname FROM pg_type t
     WHERE t.typnamespace = 'public'::regnamespace AND t.typname = ANY (%(enums)s)
 ),
+gone AS (  -- columns of tables that stay
+    SELECT a.attrelid, a.attnum, format('%%s.%%s', c.relname, a.attname) AS name
+    FROM unnest(%(column_tables)s::text[], %(column_names)s::text[]) AS g (relname, attname)
+    JOIN pg_class c ON c.relname = g.relname AND c.relnamespace = 'public'::regnamespace
+    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = g.attname AND NOT a.attisdropped
+),
 referred AS (  -- a table is also its row type, and every type has its array
-    SELECT kind, name, CASE kind WHEN 'table' THEN 'pg_class'::regclass ELSE 'pg_type'::regclass END AS classid, oid FROM target
+    SELECT kind, name, CASE kind WHEN 'table' THEN 'pg_class'::regclass ELSE 'pg_type'::regclass END AS classid, oid, 0 AS subid
+    FROM target
     UNION ALL
-    SELECT 'table', target.name, 'pg_type'::regclass, t.oid FROM target JOIN pg_type t ON t.typrelid = target.oid AND kind = 'table'
+    SELECT 'column', name, 'pg_class'::regclass, attrelid, attnum FROM gone
     UNION ALL
-    SELECT target.kind, target.name, 'pg_type'::regclass, t.typarray FROM target
+    SELECT 'table', target.name, 'pg_type'::regclass, t.oid, 0 FROM target JOIN pg_type t ON t.typrelid = target.oid AND kind = 'table'
+    UNION ALL
+    SELECT target.kind, target.name, 'pg_type'::regclass, t.typarray, 0 FROM target
     JOIN pg_type t ON t.typarray <> 0 AND ((kind = 'enum' AND t.oid = target.oid) OR (kind = 'table' AND t.typrelid = target.oid))
 ),
 inside AS (
@@ -29,6 +39,16 @@ inside AS (
     UNION ALL SELECT 'pg_trigger'::regclass, oid FROM pg_trigger WHERE tgrelid IN (SELECT oid FROM target)
     UNION ALL SELECT 'pg_policy'::regclass, oid FROM pg_policy WHERE polrelid IN (SELECT oid FROM target)
     UNION ALL SELECT 'pg_type'::regclass, oid FROM referred WHERE classid = 'pg_type'::regclass
+    UNION ALL SELECT 'pg_attrdef'::regclass, d.oid FROM pg_attrdef d JOIN gone g ON d.adrelid = g.attrelid AND d.adnum = g.attnum
+    UNION ALL SELECT 'pg_constraint'::regclass, k.oid FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+    WHERE c.relnamespace = 'public'::regnamespace AND format('%%s.%%s', c.relname, k.conname) = ANY (%(parts)s)
+    UNION ALL SELECT 'pg_class'::regclass, i.indexrelid FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+    JOIN pg_class x ON x.oid = i.indexrelid
+    WHERE c.relnamespace = 'public'::regnamespace AND format('%%s.%%s', c.relname, x.relname) = ANY (%(parts)s)
+    UNION ALL SELECT 'pg_rewrite'::regclass, w.oid FROM pg_rewrite w JOIN pg_class c ON c.oid = w.ev_class
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY (%(views)s)
+    UNION ALL SELECT 'pg_trigger'::regclass, t.oid FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+    WHERE c.relnamespace = 'public'::regnamespace AND format('%%s.%%s', c.relname, t.tgname) = ANY (%(parts)s)
 )
 SELECT DISTINCT r.kind, r.name, coalesce(
         (SELECT CASE v.relkind WHEN 'm' THEN 'materialized view ' ELSE 'view ' END || v.oid::regclass::text
@@ -36,8 +56,10 @@ SELECT DISTINCT r.kind, r.name, coalesce(
          WHERE d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid AND v.relkind IN ('v', 'm')),
         pg_describe_object(d.classid, d.objid, d.objsubid)) AS dependent
 FROM referred r
-JOIN pg_depend d ON d.refclassid = r.classid AND d.refobjid = r.oid
-WHERE d.deptype = 'n' AND (d.classid, d.objid) NOT IN (SELECT classid, oid FROM inside)
+JOIN pg_depend d ON d.refclassid = r.classid AND d.refobjid = r.oid AND (r.kind <> 'column' OR d.refobjsubid = r.subid)
+WHERE (d.deptype = 'n' OR (r.kind = 'column' AND d.deptype = 'a' AND d.classid = 'pg_attrdef'::regclass))
+  AND (d.classid, d.objid) NOT IN (SELECT classid, oid FROM inside)
+  AND NOT (d.classid = 'pg_class'::regclass AND (d.objid, d.objsubid) IN (SELECT attrelid, attnum FROM gone))
 ORDER BY 1, 2, 3
 """
 
@@ -51,23 +73,44 @@ ORDER BY 1
 
 @dataclass(frozen=True, slots=True)
 class Dependent:
-    """Somebody else's object and the one of ours it needs."""
+    """An object that stays, and the one it needs that would go."""
 
-    kind: str  # table | enum, of ours
-    name: str  # of ours
+    kind: str  # table | enum | column, of those that go
+    name: str
     dependent: str  # as the server describes it
 
     def __str__(self) -> str:
         return f"{self.dependent} needs {self.kind} {self.name}"
 
 
-def find_dependents(connection: Connection, tables: Iterable[str], enums: Iterable[str]) -> list[Dependent]:
-    """Views, keys, function bodies and columns outside `tables` and `enums` that need them. Read-only.
+@dataclass(frozen=True, slots=True)
+class GoingAlong:
+    """What goes beside tables and enums, and so does not count as a dependent; parts and triggers as `table.name`."""
+
+    columns: tuple[DropColumn, ...] = ()
+    parts: tuple[str, ...] = ()
+    views: tuple[str, ...] = ()
+
+
+NOTHING_ELSE = GoingAlong()
+
+
+def find_dependents(
+    connection: Connection, tables: Iterable[str], enums: Iterable[str], along: GoingAlong = NOTHING_ELSE
+) -> list[Dependent]:
+    """Views, keys, function bodies and columns outside what goes that need it. Read-only.
 
     Function bodies that are text (PL/pgSQL) are not known to the server: see `find_mentions`.
     """
-    rows = connection.execute(_QUERY.encode(), {"tables": list(tables), "enums": list(enums)}).fetchall()
-    return [Dependent(*row) for row in rows]
+    given = {
+        "tables": list(tables),
+        "enums": list(enums),
+        "column_tables": [each.table for each in along.columns],
+        "column_names": [each.name for each in along.columns],
+        "parts": list(along.parts),
+        "views": list(along.views),
+    }
+    return [Dependent(*row) for row in connection.execute(_QUERY.encode(), given).fetchall()]
 
 
 def find_mentions(connection: Connection, names: Iterable[str]) -> list[str]:

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from cartctl.database.catalogue import Catalogue, Difference, Facts, difference
+from cartctl.database.catalogue import Catalogue, Difference, Facts, difference, object_path
 from cartctl.database.contract.definition import SCHEMA, wanted_enums, wanted_tables
+from cartctl.database.drop.attribution import named, recorded_identifiers
 from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.errors import Refused
 
@@ -45,23 +46,37 @@ def before(results: Mapping[str, Any]) -> Catalogue:
 
 
 def own_difference(results: Mapping[str, Any], now: Catalogue) -> Difference:
-    """What a run's migration changed: as recorded, or for an interrupted run our objects that are new since."""
+    """What a run's migration changed: as recorded, or for an interrupted run what is new since and its files can have made."""
     migrated = results.get("migrate")
     if migrated is not None:
         return from_json(migrated["difference"])
-    return ours(difference(before(results), now))
+    return since_fingerprint(difference(before(results), now), recorded_identifiers(results))
 
 
-def attributed(fingerprint: Catalogue, before_: Catalogue, after: Catalogue) -> Difference:
+def attributed(
+    fingerprint: Catalogue,
+    before_: Catalogue,
+    after: Catalogue,
+    identifiers: frozenset[str] = frozenset(),
+) -> Difference:
     """What a run's migration changed. Pure.
 
-    Of the cart's own objects that is all since the run's fingerprint, since an attempt that was killed may have made
-    some; of others' only what changed while the migration ran.
+    Of the cart's own objects, and of those that the application's files name, that is all since the run's fingerprint, since
+    an attempt that was killed may have made some; of others only what changed while the migration ran.
     """
-    own, during = ours(difference(fingerprint, after)), difference(before_, after)
-    others = during.within(during.keys - ours(during).keys)
+    own = since_fingerprint(difference(fingerprint, after), identifiers)
+    during = difference(before_, after)
+    return _merged(during.within(during.keys - ours(during).keys - own.keys), own)
+
+
+def since_fingerprint(since: Difference, identifiers: frozenset[str]) -> Difference:
+    """The cart's objects and those that files with these `identifiers` can have changed. Pure."""
+    return _merged(named(since, identifiers), ours(since))
+
+
+def _merged(one: Difference, other: Difference) -> Difference:
     return Difference(
-        {**own.added, **others.added}, {**own.removed, **others.removed}, {**own.changed, **others.changed}
+        {**one.added, **other.added}, {**one.removed, **other.removed}, {**one.changed, **other.changed}
     )
 
 
@@ -109,7 +124,7 @@ def taken_back(results: Mapping[str, Any], now: Catalogue) -> Checks:
     """Whether a run's own objects are again as they were before it; what others changed since is listed and passes. Pure."""
     own = own_difference(results, now)
     since = difference(before(results), now)
-    left = since.within(own.keys - _kept_enums(results, now))
+    left = since.within(own.keys - _kept_enums(results, now) - _kept_labels(results, now))
     others = since.within(since.keys - own.keys)
     checks = [
         CheckResult(
@@ -129,6 +144,12 @@ def _first(lines: list[str]) -> str:
     """A difference as a sentence bears it: the first few objects, and how many more."""
     more = f" (and {len(lines) - SHOWN} more)" if len(lines) > SHOWN else ""
     return "; ".join(lines[:SHOWN]) + more
+
+
+def _kept_labels(results: Mapping[str, Any], now: Catalogue) -> set[str]:
+    """Enums of others in which the rollback left labels, as it was told."""
+    names = {(SCHEMA, each["enum"]) for each in results.get("database", {}).get("kept_labels", ())}
+    return {key for key in now.objects if key.startswith("enum ") and object_path(key)[1] in names}
 
 
 def _kept_enums(results: Mapping[str, Any], now: Catalogue) -> set[str]:

@@ -13,8 +13,13 @@ from cartctl.adapters.postgres.blockers import ACCESS_EXCLUSIVE, endings, lock_h
 from cartctl.adapters.postgres.sync_wait import SyncWait, bounded_sync_wait
 from cartctl.config.model.environment import Database
 from cartctl.database.contract.definition import SCHEMA
-from cartctl.database.drop.plan import DropPlan, plan_with, require
+from cartctl.database.contract.existing_objects import holds_rows
+from cartctl.database.drop.application.enum_rebuild import rebuild_enum
+from cartctl.database.drop.consent import Allowed, require
+from cartctl.database.drop.plan import plan_with
+from cartctl.database.drop.plan_objects import DropPlan, EnumLabels
 from cartctl.database.drop.saved_rows import SavedRows, read_saved, save_rows
+from cartctl.database.drop.saved_values import count_values
 from cartctl.database.migrations import ledger
 from cartctl.database.migrations.guards import PLATFORM, migrating
 from cartctl.database.migrations.status import become_owner, read_state
@@ -29,14 +34,6 @@ PAUSE = 1.0  # seconds before the second attempt, doubled after each
 
 
 @dataclass(frozen=True, slots=True)
-class Allowed:
-    """What the operator has agreed to."""
-
-    data_loss: bool = False
-    keep_dependents: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Dropped:
     """What went. `saved` is where the rows are, None when there were none."""
 
@@ -48,6 +45,11 @@ class Dropped:
     rows: int
     saved: str | None
     warnings: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()  # of other tables, `table.column`
+    parts: tuple[str, ...] = ()  # indexes and constraints of other tables
+    reverted: tuple[str, ...] = ()  # what else the migration had changed beside the cart
+    labels: tuple[EnumLabels, ...] = ()  # removed from other enums
+    kept_labels: tuple[EnumLabels, ...] = ()
 
 
 def drop(
@@ -64,7 +66,7 @@ def drop(
     not to be had. All or nothing.
     """
     with migrating(postgres, settings, pulse) as aside:
-        plan = plan_with(aside, results, keep_dependents=allowed.keep_dependents)
+        plan = plan_with(aside, results, allowed)
         require(plan, allow_data_loss=allowed.data_loss)
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -85,7 +87,12 @@ def drop(
         ledger_rows=len(plan.ledger),
         rows=sum(saved.rows.values()) if saved else 0,
         saved=str(directory) if saved else None,
-        warnings=warnings,
+        warnings=(*warnings, *(each for each in plan.warnings if each.startswith("label "))),
+        columns=tuple(f"{each.table}.{each.name}" for each in plan.columns),
+        parts=tuple(f"{each.kind} {each.name} of {each.table}" for each in plan.parts),
+        reverted=tuple(f"{each.what}: {each.detail}" for each in (*plan.early, *plan.reverts)),
+        labels=tuple(EnumLabels(each.enum, each.labels) for each in plan.labels),
+        kept_labels=plan.kept_labels,
     )
 
 
@@ -102,6 +109,7 @@ def found_dropped(plan: DropPlan, directory: Path) -> Dropped | None:
         ledger_rows=0,
         rows=sum(saved.rows.values()) if saved else 0,
         saved=str(directory) if saved else None,
+        kept_labels=plan.kept_labels,
     )
 
 
@@ -155,17 +163,13 @@ def _save(
     pulse: Pulse,
 ) -> SavedRows | None:
     """Lock out writers, then check again: the plan counted rows before the lock."""
-    tables = [sql.Identifier(SCHEMA, table.name) for table in plan.tables]
-    if not tables:
+    names = [*(table.name for table in plan.tables), *{column.table for column in plan.columns}]
+    if not names:
         return None
-    connection.execute(
-        sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(sql.SQL(", ").join(tables))
-    )
-    full = [
-        table.name
-        for table, name in zip(plan.tables, tables, strict=True)
-        if connection.execute(sql.SQL("SELECT 1 FROM {} LIMIT 1").format(name)).fetchone()
-    ]
+    tables = sql.SQL(", ").join(sql.Identifier(SCHEMA, name) for name in names)
+    connection.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(tables))
+    full = [table.name for table in plan.tables if holds_rows(connection, table.name)]
+    full += [str(column) for column in plan.columns if count_values(connection, column)]
     if not full:
         return None
     if not allowed.data_loss:
@@ -173,11 +177,14 @@ def _save(
             f"Rows were written meanwhile to {', '.join(full)}; nothing was dropped.",
             hint="Stop the writers, or say --allow-data-loss: the rows are saved first.",
         )
-    return save_rows(postgres, connection, [table.name for table in plan.tables], directory, pulse)
+    dropped = [table.name for table in plan.tables]
+    return save_rows(postgres, connection, dropped, directory, pulse, plan.columns)
 
 
 def _drop_objects(connection: Connection, plan: DropPlan) -> None:
-    """Parts of tables that stay, tables from the referring end, types last; never CASCADE."""
+    """What the run made on tables that stay, tables from the referring end, types, then what else it changed; never CASCADE."""
+    for revert in plan.early:
+        connection.execute(revert.statement.encode())
     for part in plan.parts:
         name = sql.Identifier(part.name)
         if part.kind == "index":
@@ -185,10 +192,17 @@ def _drop_objects(connection: Connection, plan: DropPlan) -> None:
         else:
             table = sql.Identifier(SCHEMA, part.table)
             connection.execute(sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(table, name))
+    for column in plan.columns:
+        table, name = sql.Identifier(SCHEMA, column.table), sql.Identifier(column.name)
+        connection.execute(sql.SQL("ALTER TABLE {} DROP COLUMN {}").format(table, name))
     for table_ in plan.tables:
         connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(SCHEMA, table_.name)))
     for enum in plan.enums:
         connection.execute(sql.SQL("DROP TYPE {}").format(sql.Identifier(SCHEMA, enum)))
+    for revert in plan.reverts:
+        connection.execute(revert.statement.encode())
+    for labels in plan.labels:
+        rebuild_enum(connection, labels)
 
 
 def _forget(connection: Connection, plan: DropPlan) -> None:
@@ -214,7 +228,7 @@ def _forget(connection: Connection, plan: DropPlan) -> None:
 
 
 def _blocked(plan: DropPlan, aside: Connection, failed: SqlFailed) -> StepFailed:
-    tables = sorted({*PLATFORM, *(table.name for table in plan.tables)})
+    tables = sorted({*PLATFORM, *plan.altered, *(table.name for table in plan.tables)})
     blocking = lock_holders(aside, tables, ACCESS_EXCLUSIVE)
     return StepFailed(
         f"The cart's tables could not be locked, {ATTEMPTS} times ({failed.message}); nothing was dropped. "

@@ -1,148 +1,111 @@
 """Plan the drop of the cart's tables: order, contents and conflicts. Read-only."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
-from typing import Any, ClassVar
+from typing import Any
 
 from cartctl.adapters.postgres import Connection, Postgres, sql
 from cartctl.config.model.environment import Database
 from cartctl.database.catalogue import Catalogue, Difference, read_catalogue
 from cartctl.database.contract.contract_check import CatalogueObjects
 from cartctl.database.contract.definition import SCHEMA, wanted_enums, wanted_tables
-from cartctl.database.contract.existing_objects import some_of
-from cartctl.database.drop.dependents import Dependent, find_dependents, find_mentions
-from cartctl.database.drop.differences import HOME, before, is_ours, on_ours, own_difference
+from cartctl.database.drop.application.changes import ApplicationChanges, application_changes
+from cartctl.database.drop.application.enum_labels import LARGEST, Going, plan_rebuild
+from cartctl.database.drop.attribution import recorded_identifiers
+from cartctl.database.drop.consent import NOTHING_ALLOWED, Allowed
+from cartctl.database.drop.dependents import Dependent, GoingAlong, find_dependents, find_mentions
+from cartctl.database.drop.differences import HOME, before, is_ours, own_difference
 from cartctl.database.drop.later_changes import later_changes, later_migrations
-from cartctl.database.migrations.ledger import LedgerRow, read_ledger
+from cartctl.database.drop.plan_objects import DropPart, DropPlan, DropTable, EnumLabels, RebuiltEnum, Revert
+from cartctl.database.drop.records import executed_migrations, ledger_rows, made_migrations
+from cartctl.database.drop.saved_values import count_values
+from cartctl.database.migrations.ledger import read_ledger
 from cartctl.database.migrations.status import act_as_owner_if_allowed
 from cartctl.errors import Refused
-from cartctl.migrations.frozen import MIGRATIONS
 
-
-@dataclass(frozen=True, slots=True)
-class DropTable:
-    """A table to drop, with its rows (exact) and bytes (with indexes)."""
-
-    name: str
-    rows: int
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class DropPart:
-    """An index or constraint to drop from a table that stays."""
-
-    kind: str  # index | constraint
-    name: str
-    table: str
-
-
-@dataclass(frozen=True, slots=True)
-class DropPlan:
-    """What a database rollback drops, and what prevents it. Names are those of the schema public."""
-
-    kind: ClassVar[str] = "drop_plan"
-    shown: ClassVar[tuple[str, ...]] = ("rows",)
-
-    database_name: str
-    migrations: tuple[str, ...]  # of ours, whose objects the run made: no longer applied
-    parts: tuple[DropPart, ...]  # indexes and constraints that the run added to tables which stay
-    tables: tuple[DropTable, ...]  # in the order in which they go: referring ones first
-    enums: tuple[str, ...]  # after the tables
-    kept_enums: tuple[str, ...]  # still used elsewhere, and allowed to stay
-    home: bool  # the schema `cartctl` goes too: the run made it
-    ledger: tuple[LedgerRow, ...]  # exactly our rows of Prisma's ledger
-    dependents: tuple[str, ...]  # of others: they stop it
-    irreversible: tuple[str, ...]  # of this run's difference: nothing here can undo them; they stop it
-    warnings: tuple[str, ...]
-    older: tuple[str, ...] = ()  # tables that were there before the run: they stay
-    later: tuple[str, ...] = ()  # what others added to the tables and enums since: they stop it
-    later_migrations: tuple[str, ...] = ()  # of the application, applied after the cart's own
-
-    @property
-    def rows(self) -> int:
-        """Rows in all tables together."""
-        return sum(table.rows for table in self.tables)
-
-    @property
-    def empty(self) -> bool:
-        """Whether nothing is left to drop."""
-        return not (self.tables or self.enums or self.parts or self.home or self.ledger)
+KEPT_LABEL = "a plain ADD VALUE in the application's file will fail at the next prisma migrate deploy; cartctl recognises it"
+_SIZE = """
+SELECT coalesce((SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree(c.oid)), pg_total_relation_size(c.oid))::bigint
+FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relname = %s
+"""
 
 
 def plan_drop(
-    postgres: Postgres, settings: Database, results: Mapping[str, Any], *, keep_dependents: bool = False
+    postgres: Postgres, settings: Database, results: Mapping[str, Any], allowed: Allowed = NOTHING_ALLOWED
 ) -> DropPlan:
     """The plan for the run whose Actions gave `results` (its journal's). Raises Refused without a recorded catalogue."""
     with postgres.session("drop plan") as connection, act_as_owner_if_allowed(connection, settings):
-        return plan_with(connection, results, keep_dependents=keep_dependents)
+        return plan_with(connection, results, allowed)
 
 
-def plan_with(connection: Connection, results: Mapping[str, Any], *, keep_dependents: bool) -> DropPlan:
+def plan_with(connection: Connection, results: Mapping[str, Any], allowed: Allowed) -> DropPlan:
     """As `plan_drop`, on an open connection."""
     now = read_catalogue(connection)
     own = own_difference(results, now)
-    tables = _made(own, now, "table", [table.name for table in wanted_tables()])
-    enums = _made(own, now, "enum", wanted_enums())
-    dependents = find_dependents(connection, tables, enums)
-    retained = _kept_enums(dependents) if keep_dependents else frozenset()
-    migrations = _migrations(own)
+    changes = application_changes(own, now, recorded_identifiers(results))
+    tables = [*_made(own, now, "table", [table.name for table in wanted_tables()]), *changes.tables]
+    enums = [*_made(own, now, "enum", wanted_enums()), *changes.enums]
+    parts = (*_parts(own, now, tables), *changes.parts)
+    dependents = find_dependents(connection, tables, enums, _along(changes, parts))
+    retained = _kept_enums(dependents) if allowed.keep_dependents else frozenset()
+    executed = executed_migrations(connection, results)
+    migrations = made_migrations(own, executed)
     mentions = find_mentions(connection, [*tables, *enums]) if tables or enums else []
+    labels, kept_labels = _labels(connection, changes, tables, parts, allowed)
     return DropPlan(
         database_name=_name(connection),
         migrations=migrations,
-        parts=tuple(_parts(own, now, tables)),
+        parts=parts,
         tables=tuple(_measure(connection, name) for name in drop_order(now, tables)),
         enums=tuple(name for name in enums if name not in retained),
         kept_enums=tuple(name for name in enums if name in retained),
         home=f"schema {HOME}" in own.added and f"schema {HOME}" in now.objects,
-        ledger=tuple(_ledger_rows(connection, own, migrations)),
+        ledger=tuple(ledger_rows(connection, own, migrations, executed)),
         dependents=tuple(
             str(each) for each in dependents if not (each.kind == "enum" and each.name in retained)
         ),
-        irreversible=tuple(_irreversible(own, now)),
-        warnings=tuple(f"{name} mentions a table or enum that goes" for name in mentions),
+        irreversible=(*changes.irreversible, *_too_large(connection, changes.reverts)),
+        warnings=(
+            *(f"{name} mentions a table or enum that goes" for name in mentions),
+            *(f"{each} stays: {KEPT_LABEL}" for each in kept_labels),
+        ),
         older=tuple(_older(own, now)),
-        later=tuple(later_changes(own, before(results), now, tables, enums)),
+        later=(*later_changes(own, before(results), now, tables, enums), *changes.later),
         later_migrations=tuple(later_migrations(read_ledger(connection))),
+        columns=tuple(replace(each, values=count_values(connection, each)) for each in changes.columns),
+        early=tuple(changes.early),
+        reverts=tuple(changes.reverts),
+        labels=labels,
+        kept_labels=kept_labels,
     )
 
 
-def require(plan: DropPlan, *, allow_data_loss: bool) -> None:
-    """Raise Refused, naming every conflict, unless the plan can be executed."""
-    if plan.later:
-        by = f" (migrations since: {', '.join(plan.later_migrations)})" if plan.later_migrations else ""
-        raise Refused(
-            f"The cart's tables were changed after this deployment{by}: {some_of(plan.later)}. Nothing was changed.",
-            hint="Roll back the code alone (without --database); or first revert those changes with the tool that made them.",
-        )
-    if plan.irreversible:
-        raise Refused(
-            f"The migration also changed what cannot be undone here: {some_of(plan.irreversible)}.",
-            hint="Take the code back alone (without --database); or, with what was written since lost, "
-            "the snapshot taken before: cartctl snapshot restore ID --plan shows the rows and minutes.",
-        )
-    if plan.dependents:
-        raise Refused(
-            f"Others depend on what would go: {'; '.join(plan.dependents)}.",
-            hint="Remove those first; --keep-dependents keeps an enum that is still used elsewhere.",
-        )
-    if plan.rows and not allow_data_loss:
-        counts = ", ".join(f"{table.name} {table.rows}" for table in plan.tables if table.rows)
-        raise Refused(
-            f"The tables hold rows: {counts}.",
-            hint="They would be saved first; say --allow-data-loss to go on.",
-        )
+def _labels(
+    connection: Connection,
+    changes: ApplicationChanges,
+    tables: Iterable[str],
+    parts: Iterable[DropPart],
+    allowed: Allowed,
+) -> tuple[tuple[RebuiltEnum, ...], tuple[EnumLabels, ...]]:
+    """The enums to rebuild without labels, and the labels that may stay."""
+    if allowed.keep_labels:
+        return (), tuple(EnumLabels(each.enum, each.labels) for each in changes.labels)
+    going = Going(
+        frozenset(tables),
+        frozenset((each.table, each.name) for each in changes.columns),
+        frozenset((each.table, each.name) for each in parts),
+    )
+    return tuple(plan_rebuild(connection, each, going) for each in changes.labels), ()
 
 
-def refuse_nothing(plan: DropPlan) -> None:
-    """Raise Refused when the cart's tables exist and the plan drops none: the operator expects a drop."""
-    if plan.older and not (plan.tables or plan.enums or plan.parts):
-        raise Refused(
-            f"The cart's tables were there before this run ({', '.join(plan.older)}): they are not cartctl's to drop.",
-            hint="Roll back only the code: omit --database. Drop the tables with the tool that created them.",
-        )
+def _along(changes: ApplicationChanges, parts: Iterable[DropPart]) -> GoingAlong:
+    """What goes beside the tables, enums and columns."""
+    early = [each.what for each in changes.early]
+    triggers = (what.removeprefix("trigger ") for what in early if what.startswith("trigger "))
+    views = (what.rpartition(" ")[2] for what in early if "view " in what)
+    on_tables = (*(f"{each.table}.{each.name}" for each in parts), *triggers)
+    return GoingAlong(tuple(changes.columns), on_tables, tuple(views))
 
 
 def drop_order(catalogue: Catalogue, tables: Iterable[str]) -> list[str]:
@@ -179,34 +142,6 @@ def _older(own: Difference, now: Catalogue) -> list[str]:
     return [table.name for table in wanted_tables() if f"table {SCHEMA}.{table.name}" in there - added]
 
 
-def _migrations(own: Difference) -> tuple[str, ...]:
-    """A migration is the run's when any of its objects was not there before."""
-    added = _added(own)
-    return tuple(
-        each.name
-        for each in MIGRATIONS
-        if any(statement.makes in added for statement in each.statements(strict=True))
-    )
-
-
-def _added(own: Difference) -> set[str]:
-    return {key.replace('"', "").rpartition(".")[2] for key in own.added}
-
-
-def _ledger_rows(connection: Connection, own: Difference, migrations: tuple[str, ...]) -> Iterator[LedgerRow]:
-    """Prisma's rows of what goes whole; where another tool had begun, only a row that we added with our own record."""
-    there = connection.execute("SELECT to_regclass('cartctl.applied') IS NOT NULL").fetchone() == (True,)
-    rows = connection.execute("SELECT revision, at FROM cartctl.applied").fetchall() if there else []
-    added, recorded = _added(own), {str(revision): at for revision, at in rows}
-    for migration in (each for each in MIGRATIONS if each.name in migrations):
-        whole = all(statement.makes in added for statement in migration.statements(strict=False))
-        for row in read_ledger(connection).ours():
-            if row.name == migration.name and (
-                whole or row.finished_at == recorded.get(migration.revision, False)
-            ):
-                yield row
-
-
 def _parts(own: Difference, now: Catalogue, tables: list[str]) -> Iterator[DropPart]:
     constraints = {key.replace('"', "") for key in own.added if key.startswith("constraint ")}
     for key in sorted(own.added.keys() & now.objects.keys()):
@@ -223,14 +158,17 @@ def _kept_enums(dependents: list[Dependent]) -> frozenset[str]:
     return frozenset(each.name for each in dependents if each.kind == "enum")
 
 
-def _irreversible(own: Difference, now: Catalogue) -> list[str]:
-    """What the migration did outside the cart's own objects, and is still so."""
-    added = {key: facts for key, facts in own.added.items() if not is_ours(key) and not on_ours(facts)}
-    return [
-        line
-        for line in Difference(added, own.removed, own.changed).lines()
-        if line[0] != "+" or line[2:] in now.objects
-    ]
+def _too_large(connection: Connection, reverts: Iterable[Revert]) -> Iterator[str]:
+    """Reverts that read or index every row of a table that is too large for that under a lock."""
+    for each in reverts:
+        if not each.scans:
+            continue
+        row = connection.execute(_SIZE, (each.table,)).fetchone()
+        if row and row[0] > LARGEST:
+            size = (
+                f"{each.table} has {row[0] / 1e6:,.0f} MB, at most {LARGEST / 1e6:,.0f} MB fit under a lock"
+            )
+            yield f"{each.what}, {each.detail}: {size}"
 
 
 def _measure(connection: Connection, name: str) -> DropTable:

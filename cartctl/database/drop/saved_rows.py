@@ -5,13 +5,16 @@ import json
 import os
 import shutil
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from cartctl.adapters.postgres import Connection, Postgres, sql
 from cartctl.adapters.postgres_server.pg_tools import find_tools
 from cartctl.database.contract.definition import SCHEMA
+from cartctl.database.drop.plan_objects import DropColumn
+from cartctl.database.drop.saved_values import save_values
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused, StepFailed
 from cartctl.inputs import InvalidInput, MissingInput, parse_json, read_bytes
@@ -23,18 +26,29 @@ LARGEST = 4 * 1024 * 1024  # bytes of a manifest
 
 @dataclass(frozen=True, slots=True)
 class SavedRows:
-    """A verified dump of tables. `rows` by table, counted in the snapshot that was dumped; `files` by name, SHA-256."""
+    """A verified dump of tables. `rows` by table, counted in the snapshot that was dumped; `files` by name, SHA-256.
+
+    `values`: of columns that were dropped from other tables, in files beside the dump.
+    """
 
     at: str  # ISO 8601, UTC
     rows: dict[str, int]
     files: dict[str, str]
     tool: str
+    values: list[dict[str, Any]] = field(default_factory=list)  # SavedValues as JSON
 
 
 def save_rows(
-    postgres: Postgres, connection: Connection, tables: Iterable[str], directory: Path, pulse: Pulse
+    postgres: Postgres,
+    connection: Connection,
+    tables: Iterable[str],
+    directory: Path,
+    pulse: Pulse,
+    columns: Iterable[DropColumn] = (),
 ) -> SavedRows:
     """Dump `tables` (names in schema public) as `connection`'s transaction sees them, verify, and keep in `directory`.
+
+    With them the values of `columns` of other tables.
 
     The transaction must hold locks that keep writers out. Replaces what an attempt that was rolled back has left.
     Raises ProgramFailed, StepFailed when the dump is not whole; leaves nothing then.
@@ -45,7 +59,9 @@ def save_rows(
         shutil.rmtree(left, ignore_errors=True)
     private_directory(partial)
     try:
-        saved = _dump(postgres, connection, names, partial, pulse)
+        saved = _dump(postgres, connection, names, partial, pulse) if names else SavedRows(_now(), {}, {}, "")
+        values = [asdict(each) for each in save_values(connection, columns, partial)]
+        saved = replace(saved, values=values)
         manifest = partial / "manifest.json"
         write_private(manifest, json.dumps(asdict(saved), indent=2) + "\n")
         _sync(partial)
@@ -78,7 +94,9 @@ def read_saved(directory: Path) -> SavedRows | None:
 
 
 def _is_plain(saved: SavedRows) -> bool:
-    if not (isinstance(saved.rows, dict) and isinstance(saved.files, dict)):
+    if not (
+        isinstance(saved.rows, dict) and isinstance(saved.files, dict) and isinstance(saved.values, list)
+    ):
         return False
     counted = all(type(count) is int and count >= 0 for count in saved.rows.values())
     return counted and all(
@@ -119,8 +137,11 @@ def _dump(
             hint="Look at the disk, then roll back again.",
         )
     files = {path.name: _checksum(path) for path in sorted(dump.iterdir())}
-    at = datetime.now(UTC).isoformat(timespec="seconds")
-    return SavedRows(at, rows, files, f"pg_dump {tools.version}")
+    return SavedRows(_now(), rows, files, f"pg_dump {tools.version}")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _sync(path: Path) -> None:

@@ -255,11 +255,14 @@ def _nothing(_migration: Frozen) -> bytes:
 
 
 def _record(driver: Connection, migration: Frozen, work: Work, *, ledger_row: bool) -> None:
+    outside = work.ledger.present and not ledger_row
+    at = ledger.applied_at(driver, migration.name) if outside else None
+    adopted = work.application.run or work.adopts(migration)
     driver.execute(
-        """INSERT INTO cartctl.applied (revision, adopted, strict, run) VALUES (%s, %s, %s, %s)
+        """INSERT INTO cartctl.applied (revision, adopted, strict, run, at) VALUES (%s, %s, %s, %s, coalesce(%s, now()))
            ON CONFLICT (revision) DO UPDATE SET adopted = excluded.adopted, strict = excluded.strict,
                                                 run = excluded.run, at = excluded.at""",
-        (migration.revision, work.application.run or work.adopts(migration), work.strict, work.run),
+        (migration.revision, adopted, work.strict, work.run, at),
     )
     if ledger_row:
         work.tell_prisma(driver, migration)

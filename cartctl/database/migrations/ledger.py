@@ -170,6 +170,15 @@ def finish(connection: Connection, row: str) -> None:
     )
 
 
+def applied_at(connection: Connection, name: str) -> datetime | None:
+    """When a migration was finished, by the ledger. Read-only."""
+    row = connection.execute(
+        "SELECT max(finished_at) FROM public._prisma_migrations WHERE migration_name = %s AND rolled_back_at IS NULL",
+        (name,),
+    ).fetchone()
+    return row[0] if row else None
+
+
 def fail(connection: Connection, row: str, reason: str) -> None:
     """Leave the row of `begin` failed, with the error, as Prisma does."""
     connection.execute("UPDATE public._prisma_migrations SET logs = %s WHERE id = %s", (reason, row))

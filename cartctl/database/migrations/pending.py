@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cartctl.adapters.postgres import Connection, as_application
 from cartctl.config.model.environment import Database
@@ -10,10 +10,15 @@ from cartctl.database.contract.existing_objects import Adoption, find_adoption, 
 from cartctl.database.contract.migration_objects import MigrationObjects, find_objects
 from cartctl.database.migrations import ledger
 from cartctl.database.migrations.application.existing_parts import existing_parts, missing_parts
-from cartctl.database.migrations.application.file_statements import read_statements
+from cartctl.database.migrations.application.file_statements import (
+    Created,
+    read_statements,
+    with_optional_labels,
+)
 from cartctl.database.migrations.application.files import ApplicationFiles, read_application
+from cartctl.database.migrations.application.identifiers import identifiers
 from cartctl.database.migrations.guards import refuse_without_rights
-from cartctl.database.migrations.status import State
+from cartctl.database.migrations.status import State, act_as_owner_if_allowed, read_state
 from cartctl.errors import Refused
 from cartctl.migrations.frozen import Frozen, Statement
 
@@ -34,7 +39,7 @@ class Work:
     def script(self, migration: Frozen) -> bytes:
         """What a revision executes: its frozen files, or what is missing of them; or the application's own file."""
         if self.application.run:
-            return b"" if self.adopts(migration) else self.application.files[migration.name]
+            return b"" if self.adopts(migration) else self.application.script(migration)
         return self.adoption.script(migration) if self.adoption else migration.script(strict=self.strict)
 
     def statements(self, migration: Frozen) -> list[Statement]:
@@ -77,6 +82,20 @@ class Work:
         )
 
 
+def pending_identifiers(connection: Connection, settings: Database) -> frozenset[str]:
+    """The names in the application's files that are about to run; none where cartctl's own SQL runs. Read-only.
+
+    Raises ConfigError for files that cannot be read.
+    """
+    with act_as_owner_if_allowed(connection, settings):
+        state = read_state(connection)
+    application = read_application(settings.migrations, ledger=state.ledger.present)
+    if not application.run:
+        return frozenset()
+    files = (application.files.get(each.name, b"") for each in state.pending)
+    return frozenset[str]().union(*map(identifiers, files))
+
+
 def strict_by(settings: Database, known: ledger.Ledger) -> bool:
     """Whether to apply the strict constraints: as configured, else when there is no Prisma ledger."""
     return not known.present if settings.strict_constraints is None else settings.strict_constraints
@@ -92,8 +111,15 @@ def find_work(aside: Connection, settings: Database, run_id: str, state: State) 
     """What a deployment would do here. Raises Refused for objects of another shape. Read-only."""
     application = read_application(settings.migrations, ledger=state.ledger.present)
     if application.run:
-        adoption = _find_applied(aside, application, state)
-        return Work(aside, settings, run_id, False, state.ledger, adoption, application)
+        adoption, labels = _find_applied(aside, application, state)
+        scripts = {name: with_optional_labels(application.files[name], each) for name, each in labels.items()}
+        application = replace(application, scripts=scripts)
+        warnings = [
+            f"{label} exists already: {name} does not add it again"
+            for name, each in labels.items()
+            for label in each
+        ]
+        return Work(aside, settings, run_id, False, state.ledger, adoption, application, warnings)
     strict = strict_by(settings, state.ledger)
     adoption = find_adoption(aside, state.pending, strict=strict)
     if strict and settings.strict_constraints is None and adoption is not None and adoption.tables:
@@ -102,24 +128,30 @@ def find_work(aside: Connection, settings: Database, run_id: str, state: State) 
     return Work(aside, settings, run_id, strict, state.ledger, adoption, application)
 
 
-def _find_applied(connection: Connection, application: ApplicationFiles, state: State) -> Adoption | None:
+def _find_applied(
+    connection: Connection, application: ApplicationFiles, state: State
+) -> tuple[Adoption | None, dict[str, list[Created]]]:
     """Which of the application's files have run: those are recorded. Raises Refused for one that has run in part.
 
-    Its files run whole or not at all: its statements are not ours to choose from.
+    Its files run whole or not at all: its statements are not ours to choose from. Only labels may exist before, by file: a
+    rollback may have left them, and a file that adds one has the same effect then.
     """
     objects = find_objects(connection, state.pending)
     executed = [each for each in objects if not each.complete]
     for each in executed:
         _refuse_incomplete(each, state)
     application.require([each.migration.name for each in executed])
-    for each in executed:
-        _refuse_partial(connection, application, each.migration)
+    labels = {
+        each.migration.name: existing
+        for each in executed
+        if (existing := _existing_labels(connection, application, each.migration))
+    }
     kept = tuple(name for each in objects for name in each.existing)
     missing = {
         each.migration.revision: () if each.complete else tuple(each.migration.statements(strict=False))
         for each in objects
     }
-    return Adoption(kept, missing) if kept else None
+    return Adoption(kept, missing) if kept else None, labels
 
 
 def _refuse_incomplete(objects: MigrationObjects, state: State) -> None:
@@ -140,11 +172,13 @@ def _refuse_incomplete(objects: MigrationObjects, state: State) -> None:
         )
 
 
-def _refuse_partial(connection: Connection, application: ApplicationFiles, migration: Frozen) -> None:
-    """A file that would fail on an object that exists, before anything is changed."""
+def _existing_labels(
+    connection: Connection, application: ApplicationFiles, migration: Frozen
+) -> list[Created]:
+    """The labels of a file that exist. Raises Refused where it would fail on another object that exists, before any change."""
     created = read_statements(application.files[migration.name]).created
     existing = existing_parts(connection, created)
-    if existing:
+    if any(each.kind != "label" for each in existing):
         missing = [str(each) for each in created if each not in existing]
         rest = f"; {some_of(missing)} missing" if missing else ""
         raise Refused(
@@ -154,3 +188,4 @@ def _refuse_partial(connection: Connection, application: ApplicationFiles, migra
             hint="Remove these objects, then deploy again; or execute the rest of the file, then: npx prisma migrate resolve "
             f"--applied {migration.name}, and: cartctl migrate adopt",
         )
+    return existing

@@ -39,7 +39,12 @@ def _time(value: Any) -> bool:
 
 _OBJECTS = _mapping_of(_facts)
 _FORMS: Mapping[str, Mapping[str, Form]] = {  # action → field → form, where the field is present
-    "fingerprint": {"objects": _OBJECTS, "running": _mapping_of(_mapping_of(_text))},
+    "fingerprint": {
+        "objects": _OBJECTS,
+        "running": _mapping_of(_mapping_of(_text)),
+        "identifiers": _list_of(_text),
+        "run": _text,
+    },
     "migrate": {"applied": _list_of(_text), "adopted": _list_of(_text), "difference": _difference},
     "database": {"migrations": _list_of(_text)},
     "snapshot": {"id": _text, "at": _time},

@@ -6,7 +6,7 @@ from dataclasses import replace
 from cartctl.checks.database.ask import Question, ask_database
 from cartctl.checks.database.locks_held import migration_locks
 from cartctl.checks.database.questions import drop_questions, migration_questions
-from cartctl.database.drop.plan import DropPlan
+from cartctl.database.drop.plan_objects import DropPlan
 from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Inconclusive, Refused

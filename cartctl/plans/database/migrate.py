@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from cartctl.config.model.environment import Environment
 from cartctl.database.migrations.apply import Migrated
+from cartctl.database.migrations.pending import pending_identifiers
 from cartctl.database.migrations.revisions import load
 from cartctl.database.migrations.status import status
 from cartctl.database.migrations.verify import verify
@@ -37,7 +39,8 @@ def migrate(ports: Ports, pulse: Pulse, say: Callable[[str], None]) -> Migrated:
         _refuse_other(compare_application(ports, pulse), say)
     Thread(target=load, name="loading").start()  # while the server is waited for
     refuse_bad(migration_checks(ports, pulse), say)
-    steps = (Fingerprint(ports.database), Migrate(ports.database, settings))
+    fingerprint = Fingerprint(ports.database, identifiers=partial(pending_identifiers, settings=settings))
+    steps = (fingerprint, Migrate(ports.database, settings))
     return _migrated(short_run(ports, "migrate", steps, pulse)["migrate"])
 
 

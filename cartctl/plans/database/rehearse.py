@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ from cartctl import __version__
 from cartctl.adapters.postgres import Postgres
 from cartctl.config.values import Secret
 from cartctl.database.catalogue import fingerprint_hash, read_catalogue
+from cartctl.database.drop.consent import Allowed
 from cartctl.database.drop.differences import taken_back
-from cartctl.database.drop.drop import Allowed
 from cartctl.database.migrations.application.files import read_application
 from cartctl.database.migrations.ledger import read_ledger
+from cartctl.database.migrations.pending import pending_identifiers
 from cartctl.database.migrations.status import status
 from cartctl.engine.events import RUN, Event, EventKind, RunOutcome
 from cartctl.engine.journal.replicated_journal import ReplicatedJournal
@@ -62,7 +64,10 @@ class Rehearsal:
                 return
 
     def _migrate(self) -> str:
-        self._keep("fingerprint", Fingerprint(self._copy).perform(self._run, self._pulse))
+        fingerprint = Fingerprint(
+            self._copy, identifiers=partial(pending_identifiers, settings=self._settings)
+        )
+        self._keep("fingerprint", fingerprint.perform(self._run, self._pulse))
         migrated = Migrate(self._copy, self._settings).perform(self._run, self._pulse)
         self._keep("migrate", migrated)
         return f"{len(migrated['applied'])} migrations, {len(migrated['difference']['added'])} objects, all verified"

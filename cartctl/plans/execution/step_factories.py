@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -15,8 +16,10 @@ from cartctl.checks.smoke.suite import Smoke
 from cartctl.checks.smoke.targets import Targets
 from cartctl.config.values import revealed
 from cartctl.database.catalogue import read_catalogue
-from cartctl.database.drop.drop import Allowed
-from cartctl.database.drop.plan import DropPlan, plan_drop
+from cartctl.database.drop.consent import Allowed
+from cartctl.database.drop.plan import plan_drop
+from cartctl.database.drop.plan_objects import DropPlan
+from cartctl.database.migrations.pending import pending_identifiers
 from cartctl.engine.model import Evidence, Skip, Step
 from cartctl.errors import UsageError
 from cartctl.monitoring.logs import LogRules
@@ -121,7 +124,11 @@ def maintenance(ports: Ports, key: str = "maintenance.on", names: tuple[str, ...
 def fingerprint(ports: Ports, overrides: Mapping[str, str]) -> Step:
     """Record the catalogue before the migration, and the workers' images before they stop."""
     workers = tuple(images(ports, overrides)["workers"])
-    return Fingerprint(ports.database, lambda: _running(release_of(ports, "release.workers", workers)))
+    return Fingerprint(
+        ports.database,
+        lambda: _running(release_of(ports, "release.workers", workers)),
+        partial(pending_identifiers, settings=ports.env.database),
+    )
 
 
 def _running(workers: Release) -> dict[str, dict[str, str]]:
@@ -271,9 +278,9 @@ def smoke(ports: Ports) -> Step:
     )
 
 
-def drop_plan(ports: Ports, results: Mapping[str, Any], *, keep_dependents: bool) -> DropPlan:
+def drop_plan(ports: Ports, results: Mapping[str, Any], allowed: Allowed) -> DropPlan:
     """What a database rollback would drop. Read-only. Raises Refused for a run without a recorded catalogue."""
-    return plan_drop(ports.database, ports.env.database, results, keep_dependents=keep_dependents)
+    return plan_drop(ports.database, ports.env.database, results, allowed)
 
 
 def drop(ports: Ports, allowed: Allowed) -> Step:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cartctl.checks.cart_gone import CartGone
-from cartctl.database.drop.drop import Allowed
+from cartctl.database.drop.consent import Allowed
 from cartctl.engine.model import Evidence, Restore, Skip, Step
 from cartctl.plans.execution import step_factories
 from cartctl.plans.execution.phases import Phase
@@ -24,9 +24,15 @@ class RollbackOptions:
     database: bool = False
     allow_data_loss: bool = False
     keep_dependents: bool = False
+    keep_labels: bool = False
     take_over: bool = False
     journal: Path | None = None
     application_stopped: bool = False
+
+    @property
+    def allowed(self) -> Allowed:
+        """What the operator has agreed to."""
+        return Allowed(self.allow_data_loss, self.keep_dependents, self.keep_labels)
 
 
 NO_CLUSTER = "no cluster configured"
@@ -79,7 +85,7 @@ def _tables(ports: Ports, results: Mapping[str, Any], options: RollbackOptions) 
         return (Skip("database", "not requested: the tables stay"),)
     return (
         _application(ports, options),
-        step_factories.drop(ports, Allowed(options.allow_data_loss, options.keep_dependents)),
+        step_factories.drop(ports, options.allowed),
         step_factories.catalogue(ports, results),
     )
 

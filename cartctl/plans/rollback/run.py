@@ -9,7 +9,8 @@ from typing import ClassVar
 
 from cartctl.adapters.postgres import SqlFailed
 from cartctl.config.model.environment import Environment
-from cartctl.database.drop.plan import DropPlan, refuse_nothing, require
+from cartctl.database.drop.consent import refuse_nothing, require
+from cartctl.database.drop.plan_objects import DropPlan
 from cartctl.engine.events import EFFECTIVE, RUN, Event, EventKind, RunOutcome
 from cartctl.engine.lock import Lock, RunLock, find_holder, hand_over, holder_of
 from cartctl.engine.model import Checks, Evidence
@@ -125,11 +126,7 @@ def preview_rollback(ports: Ports, options: RollbackOptions, *, only_shown: bool
     with open_journals(ports, without_database=not options.database, read_only=True) as journals:
         state, deployment = choose(journals, options)
         results = journals.origin(deployment)
-    drop = (
-        step_factories.drop_plan(ports, results, keep_dependents=options.keep_dependents)
-        if options.database
-        else None
-    )
+    drop = step_factories.drop_plan(ports, results, options.allowed) if options.database else None
     if drop and state.started is None:
         refuse_nothing(drop)
     phases = rollback(ports, results, options, state.inherited)

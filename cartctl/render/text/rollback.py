@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 from rich.table import Table
 
-from cartctl.database.drop.plan import DropPlan
+from cartctl.database.drop.plan_objects import DropPlan
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.plans.rollback.run import RollbackPreview
 from cartctl.render.drawing import Group, RenderableType, Text
 from cartctl.render.renderers import STYLE, renderable
 from cartctl.render.text.plan import plan
 
-_STYLE = {"drop": "red", "keep": "yellow", "forget": "dim"}
+_STYLE = {"drop": "red", "revert": "red", "keep": "yellow", "forget": "dim"}
 
 
 @renderable.register
@@ -42,7 +42,7 @@ def drop_plan(result: DropPlan) -> RenderableType:
     notes = [Text(f"warning   {line}", "yellow") for line in result.warnings]
     notes += [
         Text(f"blocked   {line}", "bold red")
-        for line in (*result.dependents, *result.irreversible, *result.later)
+        for line in (*result.dependents, *result.irreversible, *result.later, *_unremovable(result))
     ]
     return Group(table, *notes)
 
@@ -53,13 +53,28 @@ def _going(result: DropPlan) -> Iterator[tuple[str, str, str]]:
         yield "drop", f"table {table.name}", detail
     for part in result.parts:
         yield "drop", f"{part.kind} {part.name}", f"of {part.table}, which stays"
+    for column in result.columns:
+        saved = f"{column.values} values, saved first" if column.values else "no values"
+        yield "drop", f"column {column.table}.{column.name}", saved
     for enum in result.enums:
         yield "drop", f"enum {enum}", ""
+    for revert in (*result.early, *result.reverts):
+        yield ("drop" if revert.detail == "dropped" else "revert"), revert.what, revert.detail
+    for labels in result.labels:
+        rewritten = ", ".join(labels.columns) or "no column"
+        yield "revert", f"enum {labels.enum}", f"without {', '.join(labels.labels)}; rewrites {rewritten}"
+
+
+def _unremovable(result: DropPlan) -> Iterator[str]:
+    for labels in result.labels:
+        yield from (f"{', '.join(labels.labels)} of {labels.enum}: {why}" for why in labels.blocked)
 
 
 def _staying(result: DropPlan) -> Iterator[tuple[str, str, str]]:
     for enum in result.kept_enums:
         yield "keep", f"enum {enum}", "still used elsewhere"
+    for labels in result.kept_labels:
+        yield "keep", f"labels {', '.join(labels.labels)}", f"of enum {labels.enum}"
     for name in result.migrations:
         yield "forget", f"migration {name}", ""
     for row in result.ledger:

@@ -5,6 +5,7 @@ from typing import Any
 from cartctl.adapters.postgres import Postgres
 from cartctl.config.model.environment import Database
 from cartctl.database.catalogue import Catalogue, Difference, read_catalogue
+from cartctl.database.drop.attribution import recorded_identifiers
 from cartctl.database.drop.differences import attributed, before, to_json
 from cartctl.database.migrations.apply import Migrated, deploy_on, migrator
 from cartctl.database.migrations.status import act_as_owner_if_allowed, status
@@ -33,7 +34,7 @@ class Migrate(Action[dict[str, Any]]):
         if checks.bad():
             return None
         migrated = Migrated(applied=(), adopted=(), heads=(MIGRATIONS[-1].revision,), seconds=0.0)
-        return _result(migrated, attributed(_fingerprint(run, now), now, now))
+        return _result(migrated, _attributed(run, now, now))
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
         """Apply and verify: `applied` and `adopted` names, `heads`, `seconds` of wall time, and the catalogues' `difference`.
@@ -46,7 +47,7 @@ class Migrate(Action[dict[str, Any]]):
             migrated = deploy_on(connection, self._postgres, self._settings, run.id, pulse)
             after = read_catalogue(connection)  # on the same connection, whose caches are up to date
             require(verify_with(connection, after, self._settings))
-        return _result(migrated, attributed(_fingerprint(run, before), before, after))
+        return _result(migrated, _attributed(run, before, after))
 
     def _verify(self) -> tuple[Catalogue, Checks]:
         with (
@@ -57,9 +58,10 @@ class Migrate(Action[dict[str, Any]]):
             return now, verify_with(connection, now, self._settings)
 
 
-def _fingerprint(run: Run, otherwise: Catalogue) -> Catalogue:
-    """The catalogue that the run recorded at its start, or `otherwise`."""
-    return before(run.results) if "fingerprint" in run.results else otherwise
+def _attributed(run: Run, now: Catalogue, after: Catalogue) -> Difference:
+    """What the migration changed since the catalogue that the run recorded at its start, or `now`."""
+    fingerprint = before(run.results) if "fingerprint" in run.results else now
+    return attributed(fingerprint, now, after, recorded_identifiers(run.results))
 
 
 def _result(migrated: Migrated, difference: Difference) -> dict[str, Any]:

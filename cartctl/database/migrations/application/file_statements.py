@@ -5,7 +5,7 @@ of them PostgreSQL refuses inside a transaction.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -93,6 +93,20 @@ def read_statements(content: bytes) -> FileStatements:
     created = (one for each in statements for one in _created(each))
     new = tuple(one for one in created if not re.search(rf"\b{re.escape(one.name)}\b", gone))
     return FileStatements(statements, new)
+
+
+def with_optional_labels(content: bytes, labels: Iterable[Created]) -> bytes:
+    """The file with IF NOT EXISTS for these labels, which exist already: everything else is as it was."""
+    known = {(each.of, each.name) for each in labels}
+
+    def optional(match: re.Match[str]) -> str:
+        label = match["label"].replace("''", "'")
+        if match["optional"] or (_plain(match[1]), label) not in known:
+            return match[0]
+        text = f"'{match['label']}'"
+        return f"{match[0].removesuffix(text)}IF NOT EXISTS {text}"
+
+    return _LABEL.sub(optional, content.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
 
 def _split(text: str) -> Iterator[str]:

@@ -26,6 +26,13 @@ class ApplicationFiles:
     files: Mapping[str, bytes] = field(default_factory=dict)
     run: bool = False
     configured: bool = False
+    scripts: Mapping[str, bytes] = field(
+        default_factory=dict
+    )  # what is executed, where it is not the file as it is
+
+    def script(self, migration: Frozen) -> bytes:
+        """What is executed of an existing file."""
+        return self.scripts.get(migration.name, self.files[migration.name])
 
     def checksum(self, migration: Frozen) -> str:
         """What Prisma's ledger keeps: of the application's own file where it has one."""
