@@ -12,6 +12,8 @@ from typing import Protocol
 from cartctl.adapters.log_lines import Tail
 from cartctl.errors import ConfigError, StepFailed
 
+LEASE = "cartctl"  # the lease of runs while the database is unreachable
+
 
 class UnknownDeployment(ConfigError):
     """No such deployment, container, setting or image."""
@@ -270,5 +272,5 @@ class Cluster(Protocol):
     def set_template(self, deployment: str, template: str) -> None:
         """Set an earlier pod template by its hash. Raises UnknownDeployment if it no longer exists."""
 
-    def lease(self, holder: str) -> AbstractContextManager[Held]:
-        """Hold the cluster's lease while the database is unreachable. Raises Locked naming the holder."""
+    def lease(self, holder: str, *, name: str = LEASE) -> AbstractContextManager[Held]:
+        """Hold a lease of the cluster, by default the one of runs without the database. Raises Locked naming the holder."""

@@ -5,8 +5,9 @@ import time
 
 import pytest
 
+from cartctl.adapters.cluster import LEASE
 from cartctl.adapters.kubernetes.lease import GROUP, Lease
-from cartctl.errors import LockLost
+from cartctl.errors import Locked, LockLost
 from tests.kubernetes.fixture import Namespace, Small, wait_until
 
 
@@ -16,9 +17,9 @@ def held(namespace: Namespace) -> tuple[str, int, str]:
     return spec["holderIdentity"], spec.get("leaseTransitions", 0), spec["renewTime"]
 
 
-def quick(namespace: Namespace, duration: float = 3) -> Lease:
+def quick(namespace: Namespace, duration: float = 3, name: str = LEASE) -> Lease:
     """A lease that is renewed often."""
-    return Lease(namespace.cluster.api, duration=duration, renew=0.2)
+    return Lease(namespace.cluster.api, name=name, duration=duration, renew=0.2)
 
 
 def away(small: Small, seconds: float) -> None:
@@ -43,6 +44,19 @@ def test_a_lease_that_is_held_is_confirmed_and_renewed(namespace: Namespace) -> 
         wait_until(lambda: held(namespace) != first)
         lease.confirm()
         assert held(namespace)[:2] == first[:2]
+
+
+def test_leases_of_different_names_do_not_exclude_each_other(namespace: Namespace) -> None:
+    """An abort, which may need the lease of runs, is not kept from it by the monitor that requests it."""
+    with (
+        namespace.cluster.lease("monitor", name="cartctl-monitor") as one,
+        namespace.cluster.lease("R1") as two,
+    ):
+        one.confirm()
+        two.confirm()
+        assert held(namespace)[0] == "R1"
+        with pytest.raises(Locked, match="monitor holds"):
+            quick(namespace, duration=60, name="cartctl-monitor").hold("other").__enter__()
 
 
 def test_a_lease_that_somebody_took_is_lost_and_stays_theirs(namespace: Namespace) -> None:

@@ -10,6 +10,7 @@ import yaml
 from cartctl.adapters.kubernetes.client.verbs import VERBS, Verb
 from tests.kubernetes.fixture import Small, wait_until
 from tests.kubernetes.test_parts import autoscaler, cronjob
+from tests.test_house import parse
 
 RUNBOOKS = Path(__file__).parents[2] / "runbooks" / "kubernetes"
 MADE_HERE = {("create", kind) for kind in ("deployments", "horizontalpodautoscalers", "cronjobs")}
@@ -70,9 +71,9 @@ def _seen(small: Small) -> set[Verb]:
     }
 
 
-@pytest.mark.parametrize("name", ("deploy-job.yaml", "rollout-cronjob.yaml"))
+@pytest.mark.parametrize("name", ("deploy-job.yaml", "rollout-cronjob.yaml", "monitor-deployment.yaml"))
 def test_what_runs_in_the_cluster_is_no_root_and_writes_nowhere(name: str) -> None:
-    """Under the Role's service account, as a user that exists in the image, on a read-only root file system."""
+    """Under the Role's service account, as a user that exists in the image, on a read-only root file system; its command line parses."""
     spec = documents(name)[-1]["spec"]
     pod = (spec.get("jobTemplate", {}).get("spec") or spec)["template"]["spec"]
     (container,) = pod["containers"]
@@ -80,6 +81,7 @@ def test_what_runs_in_the_cluster_is_no_root_and_writes_nowhere(name: str) -> No
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     assert container["securityContext"]["allowPrivilegeEscalation"] is False
+    parse(container["args"])
     assert str(pod["securityContext"]["runAsUser"]) in (RUNBOOKS / "Dockerfile").read_text(encoding="utf-8")
 
 

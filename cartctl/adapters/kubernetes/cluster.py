@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from cartctl.adapters.cluster import Answer, Deployment, Held, Obstacle, Pod, TemplateRevision
+from cartctl.adapters.cluster import LEASE, Answer, Deployment, Held, Obstacle, Pod, TemplateRevision
 from cartctl.adapters.kubernetes.client.access import Access
 from cartctl.adapters.kubernetes.client.api import Api
 from cartctl.adapters.kubernetes.client.guarded_write import read
@@ -136,9 +136,9 @@ class Kubernetes:
         """Reads on in the logs of every pod behind a label selector, from `since` seconds ago. Read-only."""
         return Tail(self.api, selector, since=since)
 
-    def lease(self, holder: str) -> AbstractContextManager[Held]:
-        """Hold the Lease `cartctl`. Raises Locked naming the holder."""
-        return Lease(self.api).hold(holder)
+    def lease(self, holder: str, *, name: str = LEASE) -> AbstractContextManager[Held]:
+        """Hold a Lease. Raises Locked naming the holder."""
+        return Lease(self.api, name=name).hold(holder)
 
     def limit(self, name: str) -> tuple[str, int] | None:
         """An autoscaler's own name and its maxReplicas; None for what has no limit. Read-only."""

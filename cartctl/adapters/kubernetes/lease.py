@@ -11,32 +11,35 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Self
 
+from cartctl.adapters.cluster import LEASE
 from cartctl.adapters.effects import effect
 from cartctl.adapters.kubernetes.client.api import Api
 from cartctl.adapters.kubernetes.client.responses import CONFLICT, ClusterRefused
 from cartctl.adapters.kubernetes.client.transport import MERGE_PATCH
 from cartctl.errors import CartctlError, Locked, LockLost
 
-GROUP, NAME = "coordination.k8s.io/v1", "cartctl"
+GROUP = "coordination.k8s.io/v1"
 DURATION = 15  # seconds that a dead holder keeps it
 RENEW = 3.0
 Item = Mapping[str, Any]
 
 
 class Lease:
-    """The Lease `cartctl` of a namespace."""
+    """A Lease of a namespace."""
 
     def __init__(
         self,
         api: Api,
         *,
+        name: str = LEASE,
         duration: float = DURATION,
         renew: float = RENEW,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._api = api
-        self._path = api.path(GROUP, "leases", NAME)
+        self._name = name
+        self._path = api.path(GROUP, "leases", name)
         self._duration = duration
         self._renew = renew
         self._clock = clock
@@ -143,7 +146,7 @@ class Lease:
         try:
             with effect("cluster.lease"):
                 if current is None:
-                    meta = {"name": NAME}
+                    meta = {"name": self._name}
                     body = {"apiVersion": GROUP, "kind": "Lease", "metadata": meta, "spec": spec}
                     self._api.send("POST", self._api.path(GROUP, "leases"), body)
                 else:

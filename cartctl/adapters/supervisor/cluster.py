@@ -10,6 +10,7 @@ from urllib.parse import quote
 from filelock import FileLock, Timeout
 
 from cartctl.adapters.cluster import (
+    LEASE,
     Answer,
     ClusterUnreachable,
     Deployment,
@@ -206,9 +207,11 @@ class Processes:
         self.set_images(deployment, json.loads(template), cause="cartctl rollback --to-revision")
 
     @contextmanager
-    def lease(self, holder: str) -> Iterator[Held]:
-        """Hold the sandbox's lease; the operating system frees it when this process dies. Raises Locked."""
-        path = Path(self._call("GET", "/status")["directory"]) / "lease"
+    def lease(self, holder: str, *, name: str = LEASE) -> Iterator[Held]:
+        """Hold a lease of the sandbox; the operating system frees it when this process dies. Raises Locked."""
+        path = Path(self._call("GET", "/status")["directory"]) / (
+            "lease" if name == LEASE else f"lease-{name}"
+        )
         lock = FileLock(path.with_suffix(".lock"), timeout=0, mode=FILE)
         try:
             lock.acquire()

@@ -1,8 +1,7 @@
-"""`cartctl monitor`: the thresholds and rollback triggers, watched outside a deployment, or exported."""
+"""`cartctl monitor`: the thresholds and rollback triggers, watched outside a deployment."""
 
 import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +10,7 @@ from cartctl.commands.options import Options, Output
 from cartctl.errors import CheckFailed, Inconclusive, UsageError
 
 if TYPE_CHECKING:
+    from cartctl.adapters.cluster import Held
     from cartctl.engine.model import Checks
     from cartctl.engine.pulse import Pulse
     from cartctl.monitoring.tick import Tick
@@ -20,10 +20,7 @@ if TYPE_CHECKING:
 
 SETTLED = 5  # looks after the first, where that one could not judge
 
-monitor = typer.Typer(invoke_without_command=True, no_args_is_help=False)
 
-
-@monitor.callback()
 def watch_environment(
     ctx: typer.Context,
     for_: Annotated[
@@ -42,6 +39,13 @@ def watch_environment(
     auto_abort: Annotated[
         bool, typer.Option("--auto-abort", help="Abort the rollout (0 %) when a trigger fires.")
     ] = False,
+    lease: Annotated[
+        bool,
+        typer.Option(
+            "--lease",
+            help="With --auto-abort in a cluster: monitor in one process of several, while a rollout is under way.",
+        ),
+    ] = False,
 ) -> None:
     """Monitor the thresholds and rollback triggers.
 
@@ -59,7 +63,7 @@ def watch_environment(
     from cartctl.ports import Ports
 
     if ctx.invoked_subcommand is not None:
-        if for_ is not None or once or check_queries or auto_abort:
+        if for_ is not None or once or check_queries or auto_abort or lease:
             raise UsageError(
                 f"monitor {ctx.invoked_subcommand} does not monitor.",
                 hint=f"Remove the options before {ctx.invoked_subcommand}.",
@@ -69,6 +73,8 @@ def watch_environment(
         raise UsageError(
             "--auto-abort requires monitoring over time.", hint="Remove --once and --check-queries."
         )
+    if lease and not auto_abort:
+        raise UsageError("--lease requires --auto-abort.", hint="Use both, as the Deployment does.")
     if sum((for_ is not None, once, check_queries)) > 1:
         raise UsageError("--for, --once and --check-queries exclude each other.", hint="Use one of them.")
     options: Options = ctx.obj
@@ -83,43 +89,12 @@ def watch_environment(
         watch = new_watch(ports)
         if once:
             _once(watch, pulse, options, _settle(ports))
+            return
+        duration = duration or ports.env.monitor.for_
+        if lease:
+            _watch_with_lease(watch, pulse, duration, options, ports)
         else:
-            _watch(watch, pulse, duration or ports.env.monitor.for_, options, ports, auto_abort=auto_abort)
-
-
-@monitor.command()
-def export(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Target directory; created if missing.")],
-    ctx: typer.Context,
-    form: Annotated[
-        str,
-        typer.Option(
-            "--format",
-            metavar="prometheus|grafana",
-            help="prometheus: rules, their tests, and examples for Alertmanager; grafana: a dashboard.",
-        ),
-    ] = "prometheus",
-) -> None:
-    """Write rules for Prometheus, or a dashboard for Grafana.
-
-    Thresholds, triggers, names and durations are those of the environment. A file that was changed since cartctl wrote it is never replaced
-    (exit code 3). Connects to nothing.
-
-    Examples:
-        cartctl monitor export --env production --format prometheus monitoring/
-        cartctl monitor export --env production --format grafana monitoring/
-    """
-    from cartctl.adapters.export_files import export_files
-    from cartctl.monitoring.export.documents import Form, exported_documents
-
-    if form not in {each.value for each in Form}:
-        raise UsageError(
-            f"--format {form} is neither prometheus nor grafana.", hint="For example: --format prometheus"
-        )
-    options: Options = ctx.obj
-    options.show(
-        export_files(exported_documents(Form(form), options.environment()), directory, recorded=True)
-    )
+            _watch(watch, pulse, duration, options, ports, auto_abort=auto_abort)
 
 
 def _duration(text: str | None) -> timedelta | None:
@@ -164,19 +139,49 @@ def _awaits_traffic(tick: "Tick") -> bool:
     return Judged.ERROR not in verdicts and not all(verdict.decided for verdict in verdicts)
 
 
-def _watch(
-    watch: "Watch", pulse: "Pulse", duration: timedelta, options: Options, ports: "Ports", *, auto_abort: bool
+def _watch_with_lease(
+    watch: "Watch", pulse: "Pulse", duration: timedelta, options: Options, ports: "Ports"
 ) -> None:
-    """Until the time is over or a trigger fires, which with `auto_abort` aborts the rollout."""
+    """Wait for the lease and for a rollout, then monitor it from its start."""
+    from cartctl.plans.rollout.standing_monitor import await_rollout, hold_monitor_lease
+
+    with hold_monitor_lease(ports, pulse, options.say) as held:
+        since = await_rollout(ports, pulse, options.say)
+        _watch(watch, pulse, duration, options, ports, auto_abort=True, since=since, held=held)
+
+
+def _watch(
+    watch: "Watch",
+    pulse: "Pulse",
+    duration: timedelta,
+    options: Options,
+    ports: "Ports",
+    *,
+    auto_abort: bool,
+    since: datetime | None = None,
+    held: "Held | None" = None,
+) -> None:
+    """Until the time is over or a trigger fires, which with `auto_abort` aborts the rollout.
+
+    Reads the source's history from `since` on. Raises LockLost when the lease `held` was taken.
+    """
     from cartctl.checks.monitor import Monitor
     from cartctl.monitoring.triggers import TriggerFired
     from cartctl.plans.execution.step_factories import log_errors
+    from cartctl.plans.rollout.standing_monitor import alarm_if_lost
 
-    watch.rebuild(datetime.fromtimestamp(0, UTC))
+    def observe(tick: "Tick") -> None:
+        _tell(tick, options)
+        if held is not None:
+            alarm_if_lost(held, pulse)
+
+    watch.rebuild(since or datetime.fromtimestamp(0, UTC))
     try:
-        with watch.armed(pulse, observe=lambda tick: _tell(tick, options)):
+        with watch.armed(pulse, observe=observe):
             checks = Monitor("monitor", watch, duration, log_errors(ports)).judge(pulse)
     except TriggerFired as fired:
+        if held is not None:
+            held.confirm()
         if auto_abort:
             _abort(ports, fired.message, options)
         raise CheckFailed(
