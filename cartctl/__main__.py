@@ -2,7 +2,9 @@
 
 import os
 import signal
+import sys
 from types import FrameType
+from typing import Any
 
 
 def main() -> None:
@@ -14,9 +16,22 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _end)
+    if sys.argv[1:2] == ["__complete"]:
+        from cartctl.commands.completion.respond import respond
+
+        respond(_root, sys.argv[2:])
+        os._exit(0)  # there is nothing to tidy up, and a person waits
     from cartctl.cli import main as run
 
     run()
+
+
+def _root() -> Any:
+    import typer
+
+    from cartctl.cli import app
+
+    return typer.main.get_command(app)
 
 
 def _end(number: int, _frame: FrameType | None) -> None:

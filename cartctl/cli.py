@@ -4,6 +4,7 @@ import codecs
 import gc
 import io
 import os
+import re
 import sys
 import threading
 import traceback
@@ -20,6 +21,8 @@ from cartctl.commands.options import Options, Output, hoist
 from cartctl.engine.signals import already_reported, install, stop_cause, uninstall
 from cartctl.errors import CartctlError, Interrupted, UsageError, as_error
 from cartctl.render.output import guarded_streams
+
+_NO_COMMAND = re.compile(r"No such command '(?P<name>[a-z-]+)'\.")
 
 
 class Boundary(TyperGroup):
@@ -79,7 +82,7 @@ def _tell_usage(wrong: typer.TyperException, given: list[str]) -> int:
     """A wrong command line, as one sentence; where nothing was asked for, the help."""
     context = getattr(wrong, "ctx", None)
     path = context.command_path if context else "cartctl"
-    told = wrong.format_message().replace("Value error, ", "")
+    told = _usage_message(wrong, context)
     if told.startswith("Usage: "):
         if not Options.wants_json(given):
             typer.echo(told, err=True)
@@ -87,6 +90,27 @@ def _tell_usage(wrong: typer.TyperException, given: list[str]) -> int:
         told = f"{path} needs a command"
     told = told if told.endswith((".", "!", "?")) else f"{told}."
     return _fail(UsageError(told, hint=f"See {path} --help."), given)
+
+
+def _usage_message(wrong: typer.TyperException, context: Any) -> str:
+    """What is wrong with a command line, with the command or option that was probably meant."""
+    from cartctl.commands.usage.suggestions import meant_command, meant_option
+
+    message = wrong.format_message().replace("Value error, ", "")
+    if option := getattr(wrong, "option_name", ""):
+        if message.startswith("No such option"):
+            meant = meant_option(option, context)
+            return f"No such option: {option}." + (f" Did you mean '{meant}'?" if meant else "")
+        return message
+    unknown = _NO_COMMAND.match(message)
+    if (
+        unknown
+        and context is not None
+        and context.parent is None
+        and (meant := meant_command(unknown["name"]))
+    ):
+        return f"{unknown[0]} Did you mean '{meant}'?"
+    return message
 
 
 def _fail(error: CartctlError, given: list[str]) -> int:
@@ -111,6 +135,7 @@ app = typer.Typer(
     name="cartctl",
     cls=Boundary,
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

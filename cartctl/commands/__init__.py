@@ -37,6 +37,7 @@ COMMANDS: dict[str, Entry] = {
         ("report", "history:report", "Show the report of a run, step by step."),
         ("unlock", "history:unlock", "Show who holds the lock, or release it."),
         ("cart", "cart:cart", "Price carts, show cart statistics and run cart jobs."),
+        ("completion", "completion.command:completion", "Write the completion script of a shell."),
         ("config", "config:config", "Show, check and create the configuration file."),
         ("flags", "flags:flags", "Show and set the cart's feature flags."),
         ("migrate", "migrate:migrate", "Show, apply and verify the database migrations."),
@@ -86,7 +87,12 @@ def _build(name: str, target: str) -> Any:
 
 
 class CommandWithExamples(TyperCommand):
-    """A command whose epilog holds examples, one command line each, which are never wrapped."""
+    """A command whose help also has the global options, and whose epilog holds examples, which are never wrapped."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the command's options, then the global ones."""
+        super().format_options(ctx, formatter)
+        _format_global_options(ctx, formatter)
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - the framework's signature
         """Write the examples below the options."""
@@ -94,7 +100,12 @@ class CommandWithExamples(TyperCommand):
 
 
 class GroupWithExamples(TyperGroup):
-    """A group that is also a command by itself, with examples as a command has."""
+    """A group with the global options in its help, and with examples where it is also a command by itself."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the group's options and commands, then the global options."""
+        super().format_options(ctx, formatter)
+        _format_global_options(ctx, formatter)
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - the framework's signature
         """Write the examples below the commands."""
@@ -108,19 +119,31 @@ def _write_examples(examples: str | None, formatter: Any) -> None:
                 formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
 
 
+def _format_global_options(ctx: Any, formatter: Any) -> None:
+    """Write the root's options, without their long explanations; `--help` and `--version` are not repeated."""
+    root = ctx.find_root()
+    shown = [one for one in root.command.params if one.name not in {"help", "_version"} and not one.hidden]
+    records = [record for one in shown if (record := one.get_help_record(root)) is not None]
+    if root is not ctx and records:
+        with formatter.section("Global options"):
+            formatter.write_dl(records)
+
+
 def _move_examples(app: typer.Typer) -> None:
     """Move the Examples section of each docstring, below all groups too, to where it keeps its lines."""
     for command in app.registered_commands:
+        command.cls = CommandWithExamples
         text, examples = _split_examples(command.callback)
         if examples:
-            command.cls, command.help, command.epilog = CommandWithExamples, text, examples
+            command.help, command.epilog = text, examples
     for group in app.registered_groups:
         below = group.typer_instance
         if below is not None:
             own = below.registered_callback
             text, examples = _split_examples(own.callback if own else None)
+            group.cls = GroupWithExamples
             if examples:
-                group.cls, group.help, group.epilog = GroupWithExamples, text, examples
+                group.help, group.epilog = text, examples
             _move_examples(below)
 
 

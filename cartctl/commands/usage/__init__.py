@@ -1,0 +1,1 @@
+"""How command lines are explained: what was probably meant by a wrong one."""
