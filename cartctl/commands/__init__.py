@@ -39,6 +39,7 @@ COMMANDS: dict[str, Entry] = {
         ("cart", "cart:cart", "Price carts, show cart statistics and run cart jobs."),
         ("completion", "completion.command:completion", "Write the completion script of a shell."),
         ("config", "config:config", "Show, check and create the configuration file."),
+        ("doctor", "setup.doctor:doctor", "Check this machine and the configured systems; change nothing."),
         ("flags", "flags:flags", "Show and set the cart's feature flags."),
         ("migrate", "migrate:migrate", "Show, apply and verify the database migrations."),
         ("rollout", "rollout:rollout", "Enable the feature over twenty days, company by company."),

@@ -93,6 +93,7 @@ def deploy(
     """
     from cartctl.plans.deploy import deploy_options
     from cartctl.plans.deploy import run as deploying
+    from cartctl.plans.deploy.question import question
     from cartctl.plans.execution.preview import preview
     from cartctl.plans.execution.run_monitor import new_watch
     from cartctl.ports import Ports
@@ -121,7 +122,7 @@ def deploy(
         if abandon:
             return deploying.abandon(ports, abandon)
         if not resume:
-            options.confirm(f"Deploy to {env.name}?", yes=yes)
+            options.confirm(question(env, requested), yes=yes)
         with options.view() as view:
             report = deploying.resume(ports, view) if resume else deploying.deploy(ports, requested, view)
     raise typer.Exit(report.exit_code)

@@ -1,12 +1,16 @@
 """`cartctl rollout`: the twenty days, stage by stage."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cartctl.commands.options import Options
+from cartctl.commands.usage.watching import Watch, show_watched
 from cartctl.errors import CheckFailed, UsageError
+
+if TYPE_CHECKING:
+    from cartctl.engine.pulse import Pulse
 
 rollout = typer.Typer(no_args_is_help=True, help="Enable the feature over twenty days, company by company.")
 
@@ -20,27 +24,25 @@ def rollout_status(
     gates: Annotated[
         bool, typer.Option("--gates/--no-gates", help="Also evaluate the gates, which takes seconds.")
     ] = True,
+    watch: Watch = False,
 ) -> None:
     """Show the rollout's stage, schedule, gates and history.
 
     Examples:
         cartctl rollout status --env production
-        cartctl rollout status --env production --no-gates -o json
+        cartctl rollout status --env production --no-gates --watch
     """
-    from cartctl.engine.pulse import Pulse
-    from cartctl.engine.signals import interruptible
     from cartctl.plans.rollout.inputs import open_inputs
     from cartctl.plans.rollout.status import status
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
-    pulse = Pulse()
-    with (
-        Ports(options.environment("database")) as ports,
-        interruptible(pulse),
-        open_inputs(ports, read_only=True) as state,
-    ):
-        options.show(status(state, pulse, gates=gates))
+
+    def read(pulse: "Pulse") -> object:
+        with Ports(options.environment("database")) as ports, open_inputs(ports, read_only=True) as state:
+            return status(state, pulse, gates=gates)
+
+    show_watched(options, read, watch=watch)
 
 
 @rollout.command("preview")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cartctl.commands.options import Options
+from cartctl.commands.usage.watching import Watch, show_watched
 from cartctl.errors import UsageError
 
 sandbox = typer.Typer(help="Run a complete environment on this machine.", no_args_is_help=True)
@@ -59,11 +60,12 @@ def sandbox_down(
 
 
 @sandbox.command("status")
-def sandbox_status(ctx: typer.Context, name: Name = "") -> None:
+def sandbox_status(ctx: typer.Context, name: Name = "", watch: Watch = False) -> None:
     """Show the sandbox's addresses, files and deployments.
 
     Examples:
         cartctl sandbox status
+        cartctl sandbox status --watch
     """
     from cartctl.sandbox.layout import checked_directory
     from cartctl.sandbox.status import read_status
@@ -71,7 +73,7 @@ def sandbox_status(ctx: typer.Context, name: Name = "") -> None:
     options: Options = ctx.obj
     name = _name(options, name)
     checked_directory(name)
-    options.show(read_status(name))
+    show_watched(options, lambda _: read_status(name), watch=watch)
 
 
 @sandbox.command("seed")

@@ -192,5 +192,5 @@ def prune_snapshots(
         return options.show(going)
     if not yes:
         options.show_aside(going)
-    options.confirm(f"Remove {len(going.removed)} snapshots?", yes=yes)
+    options.confirm(f"Remove {len(going.removed)} snapshots of {env.name}?", yes=yes)
     return options.show(prune(store, keep, names or ()))

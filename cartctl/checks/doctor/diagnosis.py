@@ -1,0 +1,100 @@
+"""All parts of `doctor`: the machine's always, and those of the sections that an environment has."""
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from cartctl.adapters.http.client import Http
+from cartctl.adapters.postgres import Postgres
+from cartctl.checks.doctor import machine, systems
+from cartctl.checks.isolation import passed
+from cartctl.checks.preflight import Parts
+from cartctl.checks.preflight.api import look_at_api, look_at_dashboard, look_at_token
+from cartctl.checks.preflight.look import Look, take_all
+from cartctl.checks.preflight.metrics import look_at_metrics
+from cartctl.checks.preflight.redis import look_at_redis
+from cartctl.config.model.environment import REQUIRED, Environment
+from cartctl.engine.model import CheckResult, Checks
+from cartctl.engine.pulse import Pulse
+
+LIMIT = 60.0  # seconds; each adapter has a shorter limit of its own
+Check = Callable[[Pulse], Iterator[CheckResult]]
+
+
+class Systems(Parts, Protocol):
+    """The adapters of an environment, with the journal's own database."""
+
+    @property
+    def state(self) -> Postgres:
+        """The database of the journal and the lock."""
+
+
+def diagnose(parts: Systems | None, pulse: Pulse) -> Checks:
+    """The machine, and with `parts` every configured system. Read-only. Raises the pulse's alarm."""
+    checks = [*_machine(), *(_systems(parts) if parts is not None else ())]
+    return Checks.of(take_all([Look(name, ask) for name, ask in checks], pulse, limit=LIMIT))
+
+
+def _machine() -> Iterator[tuple[str, Check]]:
+    yield "versions", lambda _: machine.check_versions()
+    yield "state", lambda _: machine.check_state()
+    yield "disk", lambda _: machine.check_disk()
+
+
+def _systems(parts: Systems) -> Iterator[tuple[str, Check]]:
+    env = parts.env
+    yield "sections", lambda _: iter((_sections(parts.env),))
+    yield "programs", lambda _: machine.check_programs(env)
+    if env.database_ is not None:
+        yield from _database(parts)
+    if env.cluster_ is not None:
+        yield "cluster", lambda _: systems.check_cluster(parts.cluster)
+    if env.http_ is not None:
+        yield from _application(parts)
+    if env.metrics is not None:
+        limit = 4 * env.metrics.scrape_interval.total_seconds()
+        yield "metrics", lambda pulse: look_at_metrics(parts.metrics, lambda _: None, limit, pulse)
+    if env.cache.redis is not None:
+        yield "redis", lambda _: look_at_redis(parts.redis, env.cache.keys)
+
+
+def _database(parts: Systems) -> Iterator[tuple[str, Check]]:
+    settings = parts.env.database
+    yield (
+        "database",
+        lambda _: systems.check_database(
+            "database", parts.database, settings.owner_role, journal=settings.state is None, migrates=True
+        ),
+    )
+    if settings.state is not None:
+        yield (
+            "state_database",
+            lambda _: systems.check_database(
+                "state_database", parts.state, None, journal=True, migrates=False
+            ),
+        )
+    yield (
+        "clock.database",
+        lambda _: systems.check_clock("clock.database", lambda: systems.database_time(parts.database)),
+    )
+    if not settings.snapshots.elsewhere:
+        yield "tools", lambda _: systems.check_tools(parts.database)
+
+
+def _application(parts: Systems) -> Iterator[tuple[str, Check]]:
+    settings = parts.env.http
+    yield "api", lambda _: look_at_api(parts.shopper)
+    yield "clock.api", lambda _: systems.check_clock("clock.api", lambda: systems.api_time(parts.shopper))
+    if settings.token is not None:
+        yield "token", lambda _: look_at_token(parts.api, present=True)
+    if settings.dashboard:
+        yield "dashboard", lambda _: _dashboard(parts.dashboard)
+
+
+def _dashboard(dashboard: Http | None) -> Iterator[CheckResult]:
+    return look_at_dashboard(dashboard) if dashboard is not None else iter(())
+
+
+def _sections(env: Environment) -> CheckResult:
+    present, missing = env.sections, [name for name in REQUIRED if name not in env.sections]
+    without = f"; not configured: {', '.join(missing)}" if missing else ""
+    return passed("sections", f"{', '.join(present) or 'none'}{without}")

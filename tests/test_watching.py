@@ -1,0 +1,52 @@
+"""`--watch` and prompts, as a person meets them."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from cartctl.config.load import load_environment
+from cartctl.plans.deploy.deploy_options import DeployOptions
+from cartctl.plans.deploy.question import question
+from tests.test_house import LEAVES, command_at
+
+
+def test_a_state_is_shown_again_when_it_changes(tmp_path: Path) -> None:
+    """The sandbox's status, before and after it gets a configuration; Ctrl-C ends it with its own exit code."""
+    environment = {**os.environ, "CARTCTL_STATE_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "cartctl", "sandbox", "status", "--watch"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as watching:
+        assert watching.stdout is not None
+        assert "down" in watching.stdout.readline()
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(60) == 130
+
+
+def test_the_question_before_a_deployment_names_what_it_does(tmp_path: Path) -> None:
+    """Environment, each image as it will be released, and the downtime to expect."""
+    file = tmp_path / "cartctl.toml"
+    file.write_text(
+        '[env.shop.database]\ndsn = "host=x"\n[env.shop.release]\napi = { "api.web" = "acme/api:1" }\n'
+        'frontend = { "admin.web" = "acme/admin:1" }\n[env.quiet]\nmaintenance = "none"\n[env.quiet.database]\ndsn = "host=x"\n'
+    )
+    env = load_environment(str(file), "shop")
+    assert question(env, DeployOptions(images={"api": "acme/api:2"})) == (
+        "Deploy to shop: api.web acme/api:2, admin.web acme/admin:1; downtime during the migration, expected below 120 s?"
+    )
+    quiet = load_environment(str(file), "quiet")
+    assert (
+        question(quiet, DeployOptions(images={"jobs": "x:3"}))
+        == "Deploy to quiet: jobs x:3; no downtime expected?"
+    )
+
+
+def test_whatever_prompts_has_yes() -> None:
+    """Each command that changes something after a question can be started with -y."""
+    asking = (
+        "deploy, rollback, flags set, flags undo, rollout start, rollout advance, rollout abort, rollout set"
+    )
+    with_yes = {" ".join(path) for path in LEAVES if any("-y" in one.opts for one in command_at(path).params)}
+    assert {*asking.split(", "), "snapshot restore", "snapshot prune"} <= with_yes
