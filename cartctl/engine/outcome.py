@@ -1,13 +1,13 @@
 """Outcomes of a run, and the journal's summary of check results."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
 from cartctl.engine.events import RunOutcome
 from cartctl.engine.model import Checks, Verdict
-from cartctl.errors import CartctlError, CheckFailed, Inconclusive
+from cartctl.errors import CartctlError, CheckFailed, Inconclusive, OperatorNeeded, Refused
 
 
 class OnFailure(Enum):
@@ -16,6 +16,7 @@ class OnFailure(Enum):
     UNDO = "undo"  # revert everything
     SETTLE = "settle"  # keep the released code for inspection, but end maintenance and restart workers
     CONTINUE = "continue"  # a rollback: one failed undo does not stop the others
+    STOP = "stop"  # only Actions, each atomic: there is nothing to revert, and the failed step's exit code is the run's
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,13 @@ class Outcome:
 def describe_failure(failure: CartctlError) -> str:
     """A failure's message and hint."""
     return f"{failure.message} {failure.hint}".strip()
+
+
+def after_steps(failure: CartctlError, done: Sequence[str]) -> CartctlError:
+    """What ends a run whose steps are atomic: a refusal means that nothing changed, so it is none after others."""
+    if done and failure.exit_code == Refused.exit_code:
+        return OperatorNeeded(f"{failure.message} Done before: {', '.join(done)}.", hint=failure.hint)
+    return failure
 
 
 def with_undo_failures(outcome: Outcome, undo_failed: Mapping[str, str]) -> Outcome:

@@ -17,6 +17,7 @@ from cartctl.engine.model import Action, Change, Check, Restore, Run, Skip, Step
 from cartctl.engine.outcome import (
     OnFailure,
     Outcome,
+    after_steps,
     describe_failure,
     passed,
     with_undo_failures,
@@ -36,9 +37,7 @@ from cartctl.errors import (
 REFUSALS = {2, 3, 8}  # exit codes of a step that checked something and changed nothing
 
 NextCommands: TypeAlias = Mapping[str, str | Callable[[], str]]
-Kinds: TypeAlias = Mapping[
-    str, Callable[[str, tuple[str, ...]], Change[Any]]
-]  # kind → Change from (key, names)
+Kinds: TypeAlias = Mapping[str, Callable[[str, tuple[str, ...]], Change[Any]]]  # kind → Change of key, names
 
 
 class Runner:
@@ -70,6 +69,7 @@ class Runner:
         self._at = RUN
         self._reverts: set[str] = set()
         self._failures: list[CartctlError] = []
+        self.failure: CartctlError | None = None  # what ended the run, for a command that shows no report
 
     def execute(
         self, plan: Sequence[Step], next_commands: NextCommands, first: Event | None = None
@@ -99,18 +99,24 @@ class Runner:
             if first:
                 self._recorder.show(first)
             self._run_steps(plan)
-        except (StopRequested, LockLost) as stop:
-            return Outcome(RunOutcome.INTERRUPTED, stop.exit_code, stop.message, ended=False)
-        except Interrupted as stop:
-            interrupted = Outcome(RunOutcome.INTERRUPTED, stop.exit_code, stop.message)
-            message = with_undo_failures(interrupted, self.state.undo_failed).message
-            return replace(interrupted, message=message, ended=not self.has_changed(plan))
-        except Inconclusive as unknown:
-            message = describe_failure(unknown)
-            return self._settle(plan, Outcome(RunOutcome.INCONCLUSIVE, unknown.exit_code, message))
         except Exception as failure:  # noqa: BLE001 - an unexpected exception also ends the run and is reverted
-            return self._fail(plan, self._recorder.to_error(failure))
+            return self._ended_by(plan, failure)
         return self._finish()
+
+    def _ended_by(self, plan: Sequence[Step], failure: Exception) -> Outcome:
+        self.failure = error = self._recorder.to_error(failure)
+        match error:
+            case StopRequested() | LockLost():
+                return Outcome(RunOutcome.INTERRUPTED, error.exit_code, error.message, ended=False)
+            case Interrupted():
+                interrupted = Outcome(RunOutcome.INTERRUPTED, error.exit_code, error.message)
+                message = with_undo_failures(interrupted, self.state.undo_failed).message
+                return replace(interrupted, message=message, ended=not self.has_changed(plan))
+            case Inconclusive():
+                unknown = Outcome(RunOutcome.INCONCLUSIVE, error.exit_code, describe_failure(error))
+                return self._settle(plan, unknown)
+            case _:
+                return self._fail(plan, error)
 
     def _left(self) -> bool:
         """Whether a rollback has reverts left to do."""
@@ -136,9 +142,8 @@ class Runner:
                 if self._on_failure is not OnFailure.CONTINUE and not late:
                     raise
                 error = self._recorder.to_error(failure)
-                self._record_failure(
-                    error
-                )  # someone scaling a deployment, for example, must not cause a rollback
+                # Someone scaling a deployment, for example, must not cause a rollback.
+                self._recorder.record_failure(self._at, error)
                 self._failures.append(error)
 
     def _require_no_failures(self, step: Step) -> None:
@@ -224,7 +229,10 @@ class Runner:
     def _fail(self, plan: Sequence[Step], failure: CartctlError) -> Outcome:
         """End a failed run; exit codes that promise "nothing changed" are used only if that is true."""
         self._recorder.be_best_effort()
-        self._record_failure(failure)
+        self._recorder.record_failure(self._at, failure)
+        if self._on_failure is OnFailure.STOP:
+            self.failure = failure = after_steps(failure, self._effective(plan))
+            return Outcome(RunOutcome.FAILED, failure.exit_code, describe_failure(failure))
         refused = failure.exit_code in REFUSALS
         if not self.has_changed(plan, at_work=not refused):
             code = failure.exit_code if refused or failure.exit_code == 1 else Refused.exit_code
@@ -235,9 +243,14 @@ class Runner:
 
     def has_changed(self, plan: Sequence[Step], *, at_work: bool = False) -> bool:
         """Whether this run has changed anything that counts; with `at_work` also if the current step may have."""
-        effective = {step.key for step in plan if isinstance(step, Action) and not step.harmless}
+        return bool(self.state.touched or self._effective(plan, at_work=at_work))
+
+    def _effective(self, plan: Sequence[Step], *, at_work: bool = False) -> list[str]:
+        """The Actions whose effect counts, and that are done or, with `at_work`, under way."""
         done = self.state.done.keys() | ({self._at} if at_work else set())
-        return bool(self.state.touched or effective & done)
+        return [
+            step.key for step in plan if isinstance(step, Action) and not step.harmless and step.key in done
+        ]
 
     def _roll_back(self, cause: str) -> Outcome:
         """Undo every open change, newest first; a failed undo does not stop the others."""
@@ -265,11 +278,7 @@ class Runner:
         message = " ".join(describe_failure(failure) for failure in self._failures)
         if any(not isinstance(failure, Inconclusive) for failure in self._failures):
             return Outcome.of(RunOutcome.FAILED, message)
-        return (
-            Outcome.of(RunOutcome.INCONCLUSIVE, message)
-            if self._failures
-            else Outcome.of(RunOutcome.SUCCEEDED)
-        )
+        return Outcome.of(RunOutcome.INCONCLUSIVE if self._failures else RunOutcome.SUCCEEDED, message)
 
     def _announce(self, plan: Sequence[Step], outcome: Outcome) -> None:
         """Send announcements of the outcome even if the plan did not reach them; their failures do not change it."""
@@ -281,10 +290,7 @@ class Runner:
                     result = step.perform(self.run, self._pulse.without_alarms())
                     self._record(step.key, EventKind.APPLIED, {"result": result})
                 except Exception as failure:  # noqa: BLE001 - the outcome is already decided
-                    self._record_failure(as_error(failure))
-
-    def _record_failure(self, failure: CartctlError) -> None:
-        self._recorder.record_failure(self._at, failure)
+                    self._recorder.record_failure(self._at, as_error(failure))
 
     def _record(self, key: str, event: str, data: Mapping[str, Any]) -> None:
         self._recorder.record(key, event, data)
