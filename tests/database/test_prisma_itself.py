@@ -133,8 +133,9 @@ def test_it_finds_what_we_did_and_what_we_took_back(
 ) -> None:
     """After our deployment nothing is pending for it; after our rollback it applies all three, waiting for our lock."""
     application = prisma(ours=False)
-    done = Deployed(empty_database, settings(empty_database), tmp_path / "run")
     export(Form("prisma"), application.migrations)
+    ours = settings(empty_database, migrations={"prisma_dir": str(application.migrations)})
+    done = Deployed(empty_database, ours, tmp_path / "run")
     assert run_sql(empty_database, ROWS) == OURS
     assert "No pending migrations" in application("deploy")
     assert "up to date" in application("status")
