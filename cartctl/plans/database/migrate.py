@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 def migrate(ports: Ports, pulse: Pulse, say: Callable[[str], None]) -> Migrated:
     """Apply and verify pending migrations; first record the catalogue, which a rollback compares with."""
     settings = ports.env.database
+    Thread(target=load, name="loading", daemon=True).start()  # while the server is waited for
     known = status(ports.database, settings)
     if not known.pending and not known.unknown:
         require(verify(ports.database, settings))
@@ -37,7 +38,6 @@ def migrate(ports: Ports, pulse: Pulse, say: Callable[[str], None]) -> Migrated:
         from cartctl.plans.database.application_files import compare_application
 
         _refuse_other(compare_application(ports, pulse), say)
-    Thread(target=load, name="loading").start()  # while the server is waited for
     refuse_bad(migration_checks(ports, pulse), say)
     fingerprint = Fingerprint(ports.database, identifiers=partial(pending_identifiers, settings=settings))
     steps = (fingerprint, Migrate(ports.database, settings))
