@@ -35,20 +35,28 @@ class ProgramFailed(StepFailed):
 class Program:
     """A program at work, in a process group of its own so that its parallel workers end with it."""
 
-    def __init__(self, argv: Sequence[str], environment: Mapping[str, str], *, umask: int = -1) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        umask: int = -1,
+        stdin: Path = Path(os.devnull),
+    ) -> None:
         self.name = Path(argv[0]).name
         self._out = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._err = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         try:
-            self._process = subprocess.Popen(
-                list(argv),
-                stdin=subprocess.DEVNULL,
-                stdout=self._out,
-                stderr=self._err,
-                env=dict(environment),
-                umask=umask,
-                start_new_session=True,
-            )
+            with stdin.open("rb") as source:
+                self._process = subprocess.Popen(
+                    list(argv),
+                    stdin=source,
+                    stdout=self._out,
+                    stderr=self._err,
+                    env=dict(environment),
+                    umask=umask,
+                    start_new_session=True,
+                )
         except OSError:
             self.close()
             raise
@@ -123,20 +131,33 @@ def for_at_most(timeout: timedelta) -> Attend:
     return lambda program: program.wait(timeout.total_seconds())
 
 
-def run(argv: Sequence[str], environment: Mapping[str, str], attend: Attend, *, umask: int = -1) -> str:
+def run(
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    attend: Attend,
+    *,
+    umask: int = -1,
+    stdin: Path = Path(os.devnull),
+) -> str:
     """What a program wrote to stdout. Raises ProgramFailed, OSError when it cannot start, and what `attend` raises.
 
-    `umask` is for what it writes; -1 is this process's own.
+    `umask` is for what it writes; -1 is this process's own. It reads the file `stdin`.
     """
-    with running(argv, environment, umask=umask) as program:
+    with running(argv, environment, umask=umask, stdin=stdin) as program:
         attend(program)
         return program.output()
 
 
 @contextmanager
-def running(argv: Sequence[str], environment: Mapping[str, str], *, umask: int = -1) -> Iterator[Program]:
+def running(
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    umask: int = -1,
+    stdin: Path = Path(os.devnull),
+) -> Iterator[Program]:
     """A started program, stopped at the block's end whatever happens. Raises OSError when it cannot start."""
-    program = Program(argv, environment, umask=umask)
+    program = Program(argv, environment, umask=umask, stdin=stdin)
     try:
         yield program
     finally:
