@@ -1,5 +1,6 @@
 """`cartctl history`, `report` and `unlock`: what runs there were, what one came to, and who holds the lock."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -51,6 +52,14 @@ def report(
         str | None,
         typer.Argument(metavar="RUN", help="Run ID, as listed by cartctl history. [default: the latest]"),
     ] = None,
+    journal: Annotated[
+        Path | None,
+        typer.Option(
+            "--journal",
+            metavar="FILE",
+            help="Also write the run's journal to this file, for proved_run and rollback --journal.",
+        ),
+    ] = None,
 ) -> None:
     """Show the report of a run, step by step.
 
@@ -60,6 +69,7 @@ def report(
     """
     from cartctl.engine.report import report as told
     from cartctl.errors import Refused
+    from cartctl.plans.execution.journal_file import write_journal_file
     from cartctl.plans.execution.journals import open_journals
     from cartctl.ports import Ports
 
@@ -74,6 +84,8 @@ def report(
         raise Refused("There are no runs in this environment yet.", hint="See: cartctl history")
     if not events:
         raise Refused(f"Run {known} not found.", hint="See: cartctl history")
+    if journal is not None:
+        write_journal_file(events, journal)
     options.show(told(events))
 
 

@@ -1,10 +1,13 @@
-"""Read a run's journal from a file (`rollback --journal FILE`), for use without the database."""
+"""A run's journal as a file: written by `report --journal FILE`, read where its database cannot be reached."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
-from cartctl.engine.journal.lines import DamagedJournal, read_file
+from cartctl.engine.events import Event
+from cartctl.engine.journal.lines import DamagedJournal, read_file, to_line
 from cartctl.engine.state import State, fold
-from cartctl.errors import ConfigError
+from cartctl.errors import ConfigError, UsageError
+from cartctl.private_files import write_private
 
 _HINT = "Give the run's .ndjson file."
 
@@ -18,3 +21,13 @@ def read_journal_file(path: Path) -> State:
     if not events:
         raise ConfigError(f"The journal {path} has no events.", hint=_HINT)
     return fold(events[0].run, events)
+
+
+def write_journal_file(events: Iterable[Event], path: Path) -> None:
+    """Write a run's events to a file for this user only. Raises UsageError where it cannot be written."""
+    try:
+        write_private(path, "".join(f"{to_line(event)}\n" for event in events))
+    except OSError as error:
+        raise UsageError(
+            f"Cannot write {path}: {error.strerror}.", hint="Set --journal to a file."
+        ) from error
