@@ -275,9 +275,32 @@ WHOLE = (
     ("monitor", "--once", "--env", "c"),
     ("monitor", "--check-queries", "--env", "c", "-o", "json"),
     ("logs", "--env", "c"),
-    ("deploy", "--env", "c", "--yes", "--skip", "preflight"),  # ends at the probes
-    ("deploy", "--env", "real", "--yes", "--skip", "preflight", "--debug"),  # ends at the hook
-    ("deploy", "--env", "real", "--yes", "--skip", "preflight", "--skip", "hook.after_migrate", "-o", "json"),
+    ("deploy", "--env", "c", "--yes", "--skip", "preflight", "--reason", "x"),  # ends at the probes
+    (
+        "deploy",
+        "--env",
+        "real",
+        "--yes",
+        "--skip",
+        "preflight",
+        "--reason",
+        "x",
+        "--debug",
+    ),  # ends at the hook
+    (
+        "deploy",
+        "--env",
+        "real",
+        "--yes",
+        "--skip",
+        "preflight",
+        "--skip",
+        "hook.after_migrate",
+        "--reason",
+        "x",
+        "-o",
+        "json",
+    ),
     ("rollback", "--env", "real", "--yes", "-o", "json"),
     ("history", "--env", "real"),
 )

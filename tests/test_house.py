@@ -50,6 +50,7 @@ VERBS = {
     *(
         "Abort",
         "Apply",
+        "Approve",
         "Build",
         "Check",
         "Claim",
@@ -70,6 +71,7 @@ VERBS = {
         "Price",
         "Record",
         "Rehearse",
+        "Request",
         "Remove",
         "Restore",
         "Resume",

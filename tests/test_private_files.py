@@ -30,7 +30,7 @@ BY_USER = {  # path: why it makes files or directories with the user's umask, or
     "cartctl/config/starter.py": "config init writes the user's file",
     "cartctl/adapters/export_files.py": "migrate export and monitor export write into the user's directory",
     "cartctl/private_files.py": "the helper itself",
-    "cartctl/adapters/ssh_signature.py": "in a private temporary directory",
+    "cartctl/adapters/openssh/signatures.py": "in a private temporary directory",
     "cartctl/plans/signoff/exchange_files.py": "requests and approvals are the user's files, for other people",
     "cartctl/snapshots/storage/remote.py": "in a private temporary directory",
     "cartctl/snapshots/storage/local.py": "one directory below a private one, 0700",

@@ -4,9 +4,10 @@ import stat
 from collections.abc import Iterator
 
 from cartctl.checks.referred_files import judge_files
+from cartctl.config.approval_rules import unproved
 from cartctl.config.load import Loaded, choose, load_table
 from cartctl.config.model.environment import REQUIRED, Environment
-from cartctl.config.rules import secrets_of, unproved
+from cartctl.config.rules import secrets_of
 from cartctl.config.source import find_source
 from cartctl.config.values import Secret
 from cartctl.engine.model import CheckResult, Checks, Verdict
@@ -59,13 +60,6 @@ def _missing(env: Environment) -> Iterator[CheckResult]:
             observed=refused.message,
             hint=refused.hint,
         )
-    for key, value in (("proved_on", env.proved_on), ("signoff.roles", env.signoff.roles)):
-        if value:
-            hint = (
-                f"Remove it, or deploy with --skip preflight.{'proof' if key == 'proved_on' else 'signoff'}."
-            )
-            reason = "preflight cannot check it yet and reports unknown"
-            yield CheckResult(f"{env.name} {key}", Verdict.WARN, observed=reason, hint=hint)
 
 
 def _secret(name: str, secret: Secret, *, dsn: bool) -> CheckResult:

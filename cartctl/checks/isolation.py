@@ -56,6 +56,11 @@ def warned(name: str, observed: object, expected: object, hint: str) -> CheckRes
     return CheckResult(name, Verdict.WARN, observed, expected, hint)
 
 
+def not_configured(name: str, observed: str = "not configured", hint: str = "") -> CheckResult:
+    """Nothing to check: the configuration or the command line does not request it."""
+    return CheckResult(name, Verdict.NOT_CONFIGURED, observed, hint=hint)
+
+
 def unknown(name: str, observed: object, expected: object, hint: str) -> CheckResult:
     """It could not be determined."""
     return CheckResult(name, Verdict.UNKNOWN, observed, expected, hint)

@@ -8,7 +8,7 @@ from cartctl.checks.log_errors import LogErrors
 from cartctl.checks.metric_verdicts import VERDICTS
 from cartctl.engine.model import Check, CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
-from cartctl.monitoring.thresholds import Judged
+from cartctl.monitoring.thresholds import Judged, format_value
 from cartctl.monitoring.tick import Measure, Tick
 from cartctl.monitoring.watch import Watch
 
@@ -122,4 +122,4 @@ def show(measure: Measure) -> str:
     """A measure's value for people: shares as per cent, seconds as milliseconds."""
     if measure.value is None:
         return "-"
-    return f"{measure.value:.1%}" if measure.unit == "share" else f"{measure.value * 1000:.0f} ms"
+    return format_value(measure.value, measure.unit)

@@ -44,6 +44,7 @@ COMMANDS: dict[str, Entry] = {
         ("migrate", "migrate:migrate", "Show, apply and verify the database migrations."),
         ("rollout", "rollout:rollout", "Enable the feature over twenty days, company by company."),
         ("sandbox", "sandbox:sandbox", "Run a complete environment on this machine."),
+        ("signoff", "signoff:signoff", "Request, record and verify approvals of a deployment."),
         ("snapshot", "snapshot:snapshot", "Create, verify, restore and prune database snapshots."),
     )
 }

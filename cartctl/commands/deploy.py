@@ -1,60 +1,22 @@
 """`cartctl deploy`: the whole plan, for real."""
 
-from datetime import datetime
-from typing import Annotated, TypeAlias
+from typing import Annotated
 
 import typer
 
-from cartctl.commands.options import Options
+from cartctl.commands.options import (
+    At,
+    ForceOwned,
+    Image,
+    MonitorFor,
+    NoAutoRollback,
+    Options,
+    OutsideWindow,
+    Reason,
+    RestoreCarts,
+    Skip,
+)
 from cartctl.errors import UsageError
-
-# options of a deployment that shape its plan; `deploy` and `plan` take the same
-Image: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--image", metavar="DEPLOYMENT=REF", help="Release this image in the Deployment; may be repeated."
-    ),
-]
-At: TypeAlias = Annotated[
-    datetime | None,
-    typer.Option(
-        "--at", metavar="TIME", help="Migrate at this time (UTC); preparation begins 60 minutes before."
-    ),
-]
-Skip: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--skip",
-        metavar="STEP",
-        help="Skip a step, or one preflight check (preflight.NAME); may be repeated.",
-    ),
-]
-MonitorFor: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--monitor-for",
-        metavar="DURATION",
-        help="How long to monitor, for example 30m [default: monitor.for].",
-    ),
-]
-NoAutoRollback: TypeAlias = Annotated[
-    bool, typer.Option("--no-auto-rollback", help="Do not roll back when a step fails.")
-]
-OutsideWindow: TypeAlias = Annotated[
-    bool, typer.Option("--outside-window", help="Deploy outside the environment's deployment window.")
-]
-ForceOwned: TypeAlias = Annotated[
-    bool,
-    typer.Option("--force-owned", help="Also change resources managed by Argo CD, Flux, Helm or KEDA."),
-]
-RestoreCarts: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--restore-carts",
-        metavar="SNAPSHOT",
-        help="Restore the cart's rows from a rollback's run or directory, or a snapshot.",
-    ),
-]
 
 
 def deploy(
@@ -73,6 +35,7 @@ def deploy(
     ] = None,
     at: At = None,
     skip: Skip = None,
+    reason: Reason = None,
     monitor_for: MonitorFor = None,
     no_auto_rollback: NoAutoRollback = False,
     outside_window: OutsideWindow = False,
@@ -109,6 +72,7 @@ def deploy(
         outside_window=outside_window,
         auto_rollback=not no_auto_rollback,
         restore_carts=restore_carts,
+        reason=reason,
         force_owned=force_owned,
     )
     sections = ("database",) if abandon else ("database", "cluster", "http")
@@ -122,6 +86,7 @@ def deploy(
         if abandon:
             return deploying.abandon(ports, abandon)
         if not resume:
+            deploy_options.require_reason(requested)
             options.confirm(question(env, requested), yes=yes)
         with options.view() as view:
             report = deploying.resume(ports, view) if resume else deploying.deploy(ports, requested, view)
@@ -133,6 +98,7 @@ def plan(
     image: Image = None,
     at: At = None,
     skip: Skip = None,
+    reason: Reason = None,
     monitor_for: MonitorFor = None,
     no_auto_rollback: NoAutoRollback = False,
     outside_window: OutsideWindow = False,
@@ -164,6 +130,7 @@ def plan(
         outside_window=outside_window,
         auto_rollback=not no_auto_rollback,
         restore_carts=restore_carts,
+        reason=reason,
         force_owned=force_owned,
     )
     with Ports(options.environment("database", "cluster", "http"), force_owned=force_owned) as ports:

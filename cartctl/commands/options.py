@@ -4,8 +4,9 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
@@ -19,6 +20,58 @@ _WITH_VALUE = ("--env", "--config", "--output", "-o")
 _FLAGS = ("--quiet", "--verbose", "--debug", "--no-color", "--version")
 _ASSIGNED = ("--env=", "--config=", "--output=")
 _SHORT = re.compile(r"-[qv]+|-o.+")  # -q, -qv, -ojson
+
+# options of a deployment that shape its plan; `deploy`, `plan`, `preflight` and `signoff` take them
+Image: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--image", metavar="DEPLOYMENT=REF", help="Release this image in the Deployment; may be repeated."
+    ),
+]
+At: TypeAlias = Annotated[
+    datetime | None,
+    typer.Option(
+        "--at", metavar="TIME", help="Migrate at this time (UTC); preparation begins 60 minutes before."
+    ),
+]
+Skip: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--skip",
+        metavar="STEP",
+        help="Skip a step, or one preflight check (preflight.NAME); requires --reason; may be repeated.",
+    ),
+]
+Reason: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--reason", metavar="TEXT", help="Why steps or checks are skipped; recorded with the run."),
+]
+MonitorFor: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--monitor-for",
+        metavar="DURATION",
+        help="How long to monitor, for example 30m [default: monitor.for].",
+    ),
+]
+NoAutoRollback: TypeAlias = Annotated[
+    bool, typer.Option("--no-auto-rollback", help="Do not roll back when a step fails.")
+]
+OutsideWindow: TypeAlias = Annotated[
+    bool, typer.Option("--outside-window", help="Deploy outside the environment's deployment window.")
+]
+ForceOwned: TypeAlias = Annotated[
+    bool,
+    typer.Option("--force-owned", help="Also change resources managed by Argo CD, Flux, Helm or KEDA."),
+]
+RestoreCarts: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--restore-carts",
+        metavar="SNAPSHOT",
+        help="Restore the cart's rows from a rollback's run or directory, or a snapshot.",
+    ),
+]
 
 
 class Output(StrEnum):

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cartctl.commands.options import Options
+from cartctl.commands.options import ForceOwned, Image, Options, OutsideWindow
 from cartctl.errors import UsageError
 
 
@@ -25,16 +25,9 @@ def preflight(
         str | None,
         typer.Option("--reason", metavar="TEXT", help="Why checks are skipped; shown in the result."),
     ] = None,
-    outside_window: Annotated[
-        bool, typer.Option("--outside-window", help="Only warn outside the deployment window.")
-    ] = False,
-    force_owned: Annotated[
-        bool,
-        typer.Option(
-            "--force-owned",
-            help="Accept resources managed by Argo CD, Flux, Helm or KEDA, after you paused it.",
-        ),
-    ] = False,
+    image: Image = None,
+    outside_window: OutsideWindow = False,
+    force_owned: ForceOwned = False,
 ) -> None:
     """Run the preflight checks; change nothing.
 
@@ -43,33 +36,25 @@ def preflight(
     Examples:
         cartctl preflight --env production
         cartctl preflight --env production --only database --only metrics
-        cartctl preflight --env staging --skip signoff --reason "trial"
+        cartctl preflight --env staging --skip proof --reason "first deployment"
     """
-    from cartctl.checks.preflight import Preflight
     from cartctl.engine.pulse import Pulse
     from cartctl.engine.signals import interruptible
-    from cartctl.plans.database.rehearse import rehearsed
-    from cartctl.plans.deploy.migration_status import pending
-    from cartctl.plans.rollout.record import began_with
+    from cartctl.plans.deploy.deploy_options import DeployOptions, parse_images
+    from cartctl.plans.deploy.preflight import preflight as prepare
     from cartctl.ports import Ports
     from cartctl.render.progress import shown
 
     options: Options = ctx.obj
     if skip and not reason:
         raise UsageError("--skip requires --reason.", hint="Use --reason TEXT.")
+    requested = DeployOptions(images=parse_images(image or ()), outside_window=outside_window)
     with (
         Ports(options.environment("database", "cluster", "http"), force_owned=force_owned) as ports,
         shown("preflight", quiet=options.quiet) as progress,
     ):
-        check = Preflight(
-            ports,
-            lambda: pending(ports),
-            only=tuple(only or ()),
-            skip=dict.fromkeys(skip or (), reason or ""),
-            outside_window=outside_window,
-            rehearsed=lambda: rehearsed(ports),
-            rollout=lambda: began_with(ports),
-        )
+        skipped = dict.fromkeys(skip or (), reason or "")
+        check = prepare(ports, requested, only=tuple(only or ()), skip=skipped, follows=False)
         pulse = Pulse(progress=progress)
         with interruptible(pulse, judging=True):
             checks = check.judge(pulse)

@@ -11,7 +11,7 @@ from cartctl.config.key_paths import KeyPath
 from cartctl.config.model.environment import Environment
 from cartctl.config.values import Secret
 
-NOT_IN_THE_FILE = {"name"}  # an environment's name is its table's
+NOT_IN_THE_FILE = {"name", "source_file"}  # an environment's name is its table's
 
 
 def keys_of(model: type[BaseModel]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 import platformdirs
 from pydantic import ValidationError
 
-from cartctl.config.keys import nearest
+from cartctl.config.keys import NOT_IN_THE_FILE, nearest
 from cartctl.config.layers import Layers, lay_file, lay_flags, lay_variables
 from cartctl.config.model.environment import Environment
 from cartctl.config.problems import Problem, as_error, of_validation
@@ -108,17 +108,37 @@ def refuse(config: str | None, env: str | None, problems: Iterable[Problem]) -> 
         raise as_error(broken, loaded.layers, loaded.name)
 
 
+def load_other(environment: Environment, name: str) -> Environment:
+    """Another environment of the file that `environment` was read from.
+
+    `CARTCTL_…` variables are ignored: they are meant for the environment that the command works on. Raises ConfigError.
+    """
+    file = environment.source_file
+    source, table, name = choose(str(file) if file and file.is_file() else None, name)
+    loaded = load_table(source, table, name, variables=False)
+    if loaded.environment is None:
+        raise as_error(list(loaded.problems), loaded.layers, loaded.name)
+    return loaded.environment
+
+
 def load_table(
-    source: Source, table: str, name: str, flags: Mapping[str, tuple[str, Any]] | None = None
+    source: Source,
+    table: str,
+    name: str,
+    flags: Mapping[str, tuple[str, Any]] | None = None,
+    *,
+    variables: bool = True,
 ) -> Loaded:
-    """The environment of one table of a file, called `name`."""
+    """The environment of one table of a file, called `name`; `variables`: whether `CARTCTL_…` variables count."""
     layers = Layers()
     lay_file(layers, source, table)
-    lay_variables(layers)
+    if variables:
+        lay_variables(layers)
     lay_flags(layers, flags or {})
     try:
         environment = Environment.model_validate(
-            {**layers.values, "name": name}, context={"directory": source.path.absolute().parent}
+            {**layers.values, "name": name, "source_file": source.path},
+            context={"directory": source.path.absolute().parent},
         )
     except ValidationError as wrong:
         return Loaded(name, source, layers, None, tuple(of_validation(wrong)))
@@ -193,5 +213,6 @@ def _sandbox_source(sandbox: str) -> Source:
 
 
 def _misplaced(layers: Layers) -> list[Problem]:
-    """`name` is a field of the model and no key of the file."""
-    return [Problem(("name",), "is not a known key")] if "name" in layers.values else []
+    """Fields of the model that are not keys of the file."""
+    misplaced = sorted(NOT_IN_THE_FILE & layers.values.keys())
+    return [Problem((key,), "is not a known key") for key in misplaced]

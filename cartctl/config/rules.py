@@ -1,15 +1,16 @@
 """What types alone cannot say about an environment: limits in order, a source with its address, no secret in plain sight."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from itertools import combinations
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from cartctl.config.approval_rules import judge_signoff
 from cartctl.config.key_paths import KeyPath
-from cartctl.config.keys import leaves, nearest
+from cartctl.config.keys import leaves
 from cartctl.config.metrics_rules import judge_metrics
 from cartctl.config.model.environment import Environment
 from cartctl.config.model.required_sections import lines_of
@@ -38,6 +39,7 @@ def judge(environment: Environment) -> list[Problem]:
         *judge_metrics(environment),
         *_logs(environment),
         *_rollout(environment),
+        *judge_signoff(environment),
     ]
 
 
@@ -271,15 +273,3 @@ def _url_parts(url: str) -> tuple[bool, bool]:
     except ValueError:
         return False, "@" in url
     return valid and not re.search(r"\s", url), "@" in parts.netloc
-
-
-def unproved(environment: Environment, others: Iterable[str]) -> Problem | None:
-    """A `proved_on` that none of the file's environments answers to: worth a warning, since its journal is asked."""
-    proved_on, names = environment.proved_on, [*others, "sandbox"]
-    if proved_on is None or (proved_on in names and proved_on != environment.name):
-        return None
-    meant = nearest(proved_on, names)
-    message = f"names no other environment of this file: {quoted(proved_on)}" + (
-        f"; did you mean '{meant}'?" if meant else ""
-    )
-    return Problem(("proved_on",), message, hint=f"Environments here: {', '.join(names)}.")

@@ -29,10 +29,12 @@ class EventKind(StrEnum):
     UNDO_FAILED = "undo_failed"
     INTERRUPTED = "interrupted"  # the run has stopped and can be resumed
     FINISHED = "finished"
-    REQUESTED = "requested"  # another process wants the run to stop
+    REQUESTED = "requested"  # another process wants the run to stop; of sign-offs: approvals are requested
     ACKNOWLEDGED = "acknowledged"
     ACQUIRED = "acquired"
     FORCED = "forced"  # somebody released the lock of a running run
+    SIGNED = "signed"  # somebody approved in a role
+    ATTESTED = "attested"
     BEGAN = "began"  # shown, not journalled
     REVERTING = "reverting"  # shown, not journalled
 

@@ -22,12 +22,13 @@ E = TypeVar("E")
 
 
 class Verdict(StrEnum):
-    """The result of a check. Unknown never counts as pass."""
+    """The result of a check. Neither unknown nor not configured counts as pass."""
 
     PASS = "pass"  # noqa: S105 - a verdict
     WARN = "warn"
     FAIL = "fail"
     UNKNOWN = "unknown"
+    NOT_CONFIGURED = "not_configured"  # nothing to check; decides nothing about the others
 
     @property
     def exit_code(self) -> int:
@@ -55,12 +56,22 @@ _WORST = (Verdict.FAIL, Verdict.UNKNOWN, Verdict.WARN, Verdict.PASS)
 
 @dataclass(frozen=True, slots=True)
 class Checks:
-    """Check results, with the worst as the verdict; without any result the verdict is unknown, never pass."""
+    """Check results with totals: the worst as the verdict, counts by verdict, and the seconds that all took together.
+
+    Without any result, or with nothing configured, the verdict is unknown, never pass.
+    """
 
     kind: ClassVar[str] = "checks"
-    shown: ClassVar[tuple[str, ...]] = ("verdict",)  # properties that are part of the JSON
+    shown: ClassVar[tuple[str, ...]] = ("verdict", "counts")  # properties that are part of the JSON
 
     checks: tuple[CheckResult, ...] = ()
+    seconds: float | None = None  # null where the checks were not timed together
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """The number of results by verdict, without verdicts that no result has."""
+        numbers = {verdict.value: sum(one.verdict is verdict for one in self.checks) for verdict in Verdict}
+        return {name: number for name, number in numbers.items() if number}
 
     @property
     def verdict(self) -> Verdict:
@@ -74,9 +85,9 @@ class Checks:
         return sorted(bad, key=lambda check: _WORST.index(check.verdict))
 
     @classmethod
-    def of(cls, checks: Iterable[CheckResult]) -> "Checks":
-        """Build from any iterable of results."""
-        return cls(tuple(checks))
+    def of(cls, checks: Iterable[CheckResult], seconds: float | None = None) -> "Checks":
+        """Build from any iterable of results; `seconds` is the time that they took together."""
+        return cls(tuple(checks), seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +181,10 @@ class Check(ABC):
     @abstractmethod
     def judge(self, pulse: "Pulse") -> Checks:
         """Run the check. Read-only."""
+
+    def facts(self) -> Mapping[str, Any]:
+        """What the journal records of a passed check beside its summary, as JSON; called after `judge`."""
+        return {}
 
 
 @dataclass(frozen=True, slots=True)

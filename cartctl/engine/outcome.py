@@ -85,12 +85,11 @@ def passed(key: str, results: Checks) -> dict[str, Any]:
 
 def summary(results: Checks) -> dict[str, Any]:
     """The journal's summary of a check that passed: verdict, counts by verdict, and warnings."""
-    counts = {verdict.value: sum(check.verdict is verdict for check in results.checks) for verdict in Verdict}
     warnings = [
         f"{check.name}: {check.observed}" for check in results.checks if check.verdict is Verdict.WARN
     ]
     return {
         "verdict": results.verdict.value,
-        "counts": {name: n for name, n in counts.items() if n},
+        "counts": dict(results.counts),
         "warnings": warnings,
     }

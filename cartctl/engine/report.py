@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from cartctl.engine.events import LOCK, RUN, STOP, Event, EventKind, RunOutcome
 from cartctl.engine.journal.lines import DamagedJournal
+from cartctl.engine.signoffs import RunSignoff, run_signoffs
 from cartctl.engine.state import State, fold
 from cartctl.inputs import MALFORMED
 
@@ -58,6 +59,7 @@ class RunReport:
     asked: Mapping[str, Any] = field(default_factory=dict)  # the run's options, as its plan stores them
     not_notified: tuple[NotNotified, ...] = ()
     saved_rows: str | None = None  # the directory of the rows that it saved before deleting them
+    signoffs: tuple[RunSignoff, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ def _report(events: list[Event]) -> RunReport:
         asked=dict(started.data.get("asked", {})),
         not_notified=tuple(_not_notified(events)),
         saved_rows=saved_rows(state.results),
+        signoffs=run_signoffs(events),
     )
 
 

@@ -168,8 +168,8 @@ class Runner:
                 reason = f"{step.follows} failed: nothing to compare"
                 self._record(step.key, EventKind.SKIPPED, {"reason": reason})
             case Check():
-                summary = passed(step.key, step.judge(self._pulse))
-                self._record(step.key, EventKind.APPLIED, {"result": summary, **_took(started)})
+                result = {**passed(step.key, step.judge(self._pulse)), **step.facts()}
+                self._record(step.key, EventKind.APPLIED, {"result": result, **_took(started)})
             case Restore():
                 remarks = self._revert(step.of, self._pulse) if step.of in self.state.evidence else {}
                 restored = {"of": step.of, **({"again": True} if step.again else {}), **remarks}

@@ -67,6 +67,11 @@ def rules_of(thresholds: Thresholds, *, staleness: float, minimum_requests: int)
     return Rules(limits, staleness, minimum_requests)
 
 
+def format_value(value: float, unit: str) -> str:
+    """A metric's value as text: a share as per cent, seconds as milliseconds. Pure."""
+    return f"{value:.1%}" if unit == "share" else f"{value * 1000:.0f} ms"
+
+
 def judge(reading: Reading, rules: Rules) -> tuple[Judged, str]:
     """The verdict on one reading and, if not ok, the reason."""
     if reading.error:

@@ -60,7 +60,7 @@ def summary(checks: Checks, title: str) -> str:
     )
     text = f"### {_cell(title)}: {checks.verdict}\n\n{counts or 'nothing was checked'}\n\n"
     text += "| check | verdict | observed | expected | seconds |\n|---|---|---|---|---|\n"
-    for check in sorted(checks.checks, key=lambda one: one.verdict in {Verdict.PASS, Verdict.WARN}):
+    for check in sorted(checks.checks, key=lambda one: one.verdict not in {Verdict.FAIL, Verdict.UNKNOWN}):
         expected = "" if check.expected is None else check.expected
         cells = (check.name, check.verdict, check.observed, expected, f"{check.seconds:.3f}")
         text += f"| {' | '.join(_cell(cell) for cell in cells)} |\n"

@@ -7,10 +7,17 @@ from typing import Any, TextIO
 from rich.table import Table
 
 from cartctl.adapters.export_files import Exported
-from cartctl.engine.model import Checks, Verdict
+from cartctl.engine.model import CheckResult, Checks, Verdict
+from cartctl.render.amounts import duration
 from cartctl.render.drawing import Console, RenderableType, Text
 
-STYLE = {Verdict.PASS: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red", Verdict.UNKNOWN: "magenta"}
+STYLE = {
+    Verdict.PASS: "green",
+    Verdict.WARN: "yellow",
+    Verdict.FAIL: "bold red",
+    Verdict.UNKNOWN: "magenta",
+    Verdict.NOT_CONFIGURED: "dim",
+}
 LONG_NAME = 56  # columns; beside a longer one, nothing would be left for what was seen
 PLAIN_WIDTH = 120  # columns where there is no terminal to ask: files and pipes
 
@@ -43,6 +50,9 @@ _ELSEWHERE = {  # kind of result → the module that registers its renderer; loa
     "run": "cartctl.render.text.runs",
     "sandbox": "cartctl.render.text.sandbox",
     "seeded": "cartctl.render.text.sandbox",
+    "signoff_records": "cartctl.render.text.signoff.request_and_sheet",
+    "signoff_request": "cartctl.render.text.signoff.request_and_sheet",
+    "signoffs": "cartctl.render.text.signoff.request_and_sheet",
     "snapshot": "cartctl.render.text.snapshots",
     "snapshots": "cartctl.render.text.snapshots",
     "tick": "cartctl.render.text.tick",
@@ -60,15 +70,16 @@ def _checks(result: Checks) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=all(len(check.name) <= LONG_NAME for check in result.checks), overflow="fold")
+    timed = any(check.seconds for check in result.checks)
+    if timed:
+        table.add_column(justify="right", no_wrap=True, style="dim")
     table.add_column(overflow="fold")
     for check in result.checks:
-        detail = f"{check.observed}" if check.observed is not None else ""
-        if check.verdict is not Verdict.PASS and check.expected is not None:
-            detail += f" (expected {check.expected})"
-        if check.verdict is not Verdict.PASS and check.hint:
-            detail += f"\n{check.hint}"
-        table.add_row(Text(check.verdict.value, STYLE[check.verdict]), Text(check.name), Text(detail.strip()))
-    table.add_row(Text(result.verdict.value, STYLE[result.verdict]), Text("verdict", "bold"), "")
+        took = [duration(check.seconds) if check.seconds else ""] if timed else []
+        table.add_row(_verdict(check.verdict), Text(check.name), *took, Text(_detail(check)))
+    totals = [f"{number} {name.replace('_', ' ')}" for name, number in result.counts.items()]
+    took = ["" if result.seconds is None else duration(result.seconds)] if timed else []
+    table.add_row(_verdict(result.verdict), Text("verdict", "bold"), *took, Text(", ".join(totals)))
     return table
 
 
@@ -77,6 +88,20 @@ def _exported(result: Exported) -> RenderableType:
     files = {"written": result.written, "replaced": result.replaced, "kept": result.kept}
     lines = [f"{word:<8} {name}" for word, names in files.items() for name in names]
     return Text("\n".join([*lines, f"in {result.directory}"]))
+
+
+def _verdict(verdict: Verdict) -> Text:
+    return Text(verdict.value.replace("_", " "), STYLE[verdict])
+
+
+def _detail(check: CheckResult) -> str:
+    """What was observed; where it is not as it should be, also what was expected and the hint."""
+    detail = f"{check.observed}" if check.observed is not None else ""
+    if check.verdict in {Verdict.PASS, Verdict.NOT_CONFIGURED}:
+        return detail.strip()
+    if check.expected is not None:
+        detail += f" (expected {check.expected})"
+    return f"{detail}\n{check.hint}".strip() if check.hint else detail.strip()
 
 
 def write(result: Any, stream: TextIO, *, no_color: bool = False) -> None:

@@ -36,6 +36,11 @@ WHERE to_regclass('public._prisma_migrations') IS NOT NULL \gexec
 GRANT CONNECT ON DATABASE :"database" TO :"reader";
 GRANT pg_read_all_data, pg_read_all_stats TO :"reader";
 
+-- Only for `cartctl signoff add` and `attest` by people who must not deploy (after the first run has made the schema):
+--   GRANT CONNECT ON DATABASE <database> TO <approver>;
+--   GRANT USAGE ON SCHEMA cartctl_journal TO <approver>;
+--   GRANT SELECT, INSERT ON cartctl_journal.event TO <approver>;
+
 -- Only for `cartctl snapshot restore`, which puts a new database in the place of the live one: the deployer must be able
 -- to make databases and be a member of the role that owns this one.
 --   ALTER ROLE :"deployer" CREATEDB;

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cartctl.adapters.programs import for_at_most, run
-from cartctl.adapters.ssh_signature import (
+from cartctl.adapters.openssh.signatures import (
     LIMIT,
     InvalidSignature,
     UnusableKey,
@@ -16,6 +15,7 @@ from cartctl.adapters.ssh_signature import (
     sign,
     verify,
 )
+from cartctl.adapters.programs import for_at_most, run
 from cartctl.errors import ConfigError
 from cartctl.inputs import InvalidInput, MissingInput
 

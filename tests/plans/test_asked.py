@@ -22,6 +22,7 @@ def test_whatever_was_asked_for_is_kept() -> None:
         outside_window=True,
         auto_rollback=False,
         restore_carts="r1",
+        reason="no CDN there",
         force_owned=True,
     )
     plain = DeployOptions()
@@ -51,5 +52,5 @@ def test_the_window_is_that_of_the_time_asked_for() -> None:
     )
     for hour, verdict in ((1, Verdict.FAIL), (2, Verdict.PASS)):
         at = datetime(2099, 12, 1, hour, tzinfo=UTC)  # a Tuesday
-        checks = preflight.preflight(Ports(env), {}, outside_window=False, at=at)
+        checks = preflight.preflight(Ports(env), DeployOptions(at=at))
         assert [one.verdict for one in checks._questions()["window"](Pulse())] == [verdict]

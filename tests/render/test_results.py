@@ -78,7 +78,21 @@ def test_checks_tell_what_to_do() -> None:
     told = text(checks)
     assert "pass  database  15.8\n" in told
     assert "fail  token     401 (expected 200)\n                Renew it.\n" in told
-    assert told.endswith("fail  verdict\n")
+    assert told.endswith("fail  verdict   1 pass, 1 fail\n")
+
+
+def test_checks_show_their_durations_and_totals() -> None:
+    """A duration where one was measured; the last line counts the verdicts; nothing to check is no pass."""
+    results = (
+        CheckResult("api", Verdict.PASS, "HTTP 200", seconds=0.2),
+        CheckResult("redis", Verdict.NOT_CONFIGURED, "cache.redis is not configured", expected="unused"),
+    )
+    assert text(Checks(results, seconds=0.25)).splitlines() == [
+        "pass            api      0.2 s  HTTP 200",
+        "not configured  redis           cache.redis is not configured",
+        "pass            verdict  0.2 s  1 pass, 1 not configured",
+    ]
+    assert Checks(results[1:]).verdict is Verdict.UNKNOWN
 
 
 def test_text_without_a_terminal_has_no_colours_and_no_padding() -> None:

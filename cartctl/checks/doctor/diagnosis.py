@@ -10,7 +10,7 @@ from cartctl.checks.isolation import passed
 from cartctl.checks.preflight import Parts
 from cartctl.checks.preflight.api import look_at_api, look_at_dashboard, look_at_token
 from cartctl.checks.preflight.look import Look, take_all
-from cartctl.checks.preflight.metrics import look_at_metrics
+from cartctl.checks.preflight.metrics import look_at_metrics, rules_for
 from cartctl.checks.preflight.redis import look_at_redis
 from cartctl.config.model.environment import REQUIRED, Environment
 from cartctl.engine.model import CheckResult, Checks
@@ -51,8 +51,7 @@ def _systems(parts: Systems) -> Iterator[tuple[str, Check]]:
     if env.http_ is not None:
         yield from _application(parts)
     if env.metrics is not None:
-        limit = 4 * env.metrics.scrape_interval.total_seconds()
-        yield "metrics", lambda pulse: look_at_metrics(parts.metrics, lambda _: None, limit, pulse)
+        yield "metrics", lambda pulse: look_at_metrics(parts.metrics, lambda _: None, rules_for(env), pulse)
     if env.cache.redis is not None:
         yield "redis", lambda _: look_at_redis(parts.redis, env.cache.keys)
 

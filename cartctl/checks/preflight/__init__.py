@@ -1,6 +1,8 @@
-"""The deployment plan's checklist as one check: every look with its evidence, taken side by side."""
+"""The deployment plan's checklist as one check: every part with its evidence, evaluated side by side."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -10,8 +12,12 @@ from cartctl.adapters.metrics.source import MetricsSource
 from cartctl.adapters.postgres import Postgres
 from cartctl.checks.flag_responses import FlagsEndpoint
 from cartctl.checks.preflight.api import look_at_api, look_at_dashboard, look_at_token
+from cartctl.checks.preflight.approval import ApprovalSources
+from cartctl.checks.preflight.approval.proof import Release, check_proof
+from cartctl.checks.preflight.approval.signoffs import check_attestations, check_signoffs
+from cartctl.checks.preflight.approval.window import look_at_window
 from cartctl.checks.preflight.blockers import look_at_blockers
-from cartctl.checks.preflight.cluster import look_at_cluster
+from cartctl.checks.preflight.cluster import look_at_cluster, wanted
 from cartctl.checks.preflight.code import look_at_code
 from cartctl.checks.preflight.database import look_at_database
 from cartctl.checks.preflight.dump import (
@@ -22,48 +28,24 @@ from cartctl.checks.preflight.dump import (
     look_at_recovery,
 )
 from cartctl.checks.preflight.flags import look_at_flags
-from cartctl.checks.preflight.look import Look, passed, take_all, warned
-from cartctl.checks.preflight.metrics import look_at_metrics
+from cartctl.checks.preflight.look import Look, not_configured, take_all
+from cartctl.checks.preflight.metrics import look_at_metrics, rules_for
 from cartctl.checks.preflight.migrations import Pending, look_at_migrations
-from cartctl.checks.preflight.people import look_at_proof, look_at_signoffs, look_at_window
 from cartctl.checks.preflight.redis import Invalidates, look_at_redis
 from cartctl.checks.preflight.rehearsal import look_at_rehearsal
 from cartctl.checks.preflight.restore import Restoring, look_at_restore
+from cartctl.checks.preflight.skips import NAMES, apply_skips, require_known, require_skippable, skipped
 from cartctl.config.model.environment import Environment
 from cartctl.engine.model import Check, CheckResult, Checks
 from cartctl.engine.pulse import Pulse
-from cartctl.errors import UsageError
+from cartctl.migrations.frozen import MIGRATIONS
 from cartctl.monitoring.probes import Probes
+from cartctl.signoff.judgement import SignoffSheet
 from cartctl.snapshots.backup_providers import open_provider
 from cartctl.snapshots.storage.destination import open_store, refuse_plain
 from cartctl.snapshots.storage.local import Store
 
 __all__ = ["NAMES", "Parts", "Pending", "Preflight"]
-
-NAMES = (
-    "database",
-    "blockers",
-    "migrations",
-    "restore",
-    "dump",
-    "backup",
-    "recovery",
-    "cluster",
-    "api",
-    "dashboard",
-    "token",
-    "metrics",
-    "redis",
-    "flags",
-    "code",
-    "window",
-    "signoff",
-    "proof",
-    "rehearsal",
-)
-
-
-NEVER_SKIPPED = ("migrations", "window", "signoff")  # plan.md section 1: decisions and facts nobody may waive
 
 
 class Parts(Protocol):
@@ -130,6 +112,7 @@ class Preflight(Check):
         rehearsed: Callable[[], bool] = lambda: False,
         rollout: Callable[[], Mapping[str, Any]] = dict,
         restoring: Callable[[], Restoring | None] = lambda: None,
+        approval: ApprovalSources = ApprovalSources(),  # noqa: B008 - frozen
     ) -> None:
         self._parts = parts
         self._migrations = migrations
@@ -142,18 +125,28 @@ class Preflight(Check):
         self._rehearsed = rehearsed
         self._rollout = rollout
         self._restoring = restoring
-        _require_known(self._only)
-        _require_skippable(self._skip)
+        self._approval = approval
+        self._sheet: SignoffSheet | None = None
+        require_known(self._only)
+        require_skippable(self._skip)
 
     def judge(self, pulse: Pulse) -> Checks:
         """Every check's results. Read-only. Raises UsageError for a skip that no result has, and the pulse's alarm."""
-        questions = self._questions()
+        questions, began = self._questions(), time.monotonic()
         checks = [
-            Look(name, _skipped(name, self._skip[name]) if name in self._skip else questions[name])
+            Look(name, skipped(name, self._skip[name]) if name in self._skip else questions[name])
             for name in NAMES
             if name in self._only
         ]
-        return Checks.of(_without(take_all(checks, pulse), self._skip, self._only))
+        results = apply_skips(take_all(checks, pulse), self._skip, self._only)
+        return Checks.of(results, seconds=round(time.monotonic() - began, 3))
+
+    def facts(self) -> Mapping[str, Any]:
+        """The sign-offs that counted, with the fingerprint of what they approve; nothing where none are required."""
+        if self._sheet is None:
+            return {}
+        rows = [{**asdict(row), "at": row.at and row.at.isoformat()} for row in self._sheet.rows]
+        return {"signoffs": rows, "fingerprint": self._sheet.fingerprint}
 
     def _questions(self) -> dict[str, Callable[[Pulse], Iterator[CheckResult]]]:
         parts, env = self._parts, self._parts.env
@@ -171,7 +164,7 @@ class Preflight(Check):
             "dashboard": lambda _: _dashboard(parts.dashboard),
             "token": lambda _: look_at_token(parts.api, present=env.http.token is not None),
             "metrics": lambda pulse: look_at_metrics(
-                parts.metrics, lambda count: Probes(parts.api).traffic(count), _staleness(env), pulse
+                parts.metrics, lambda count: Probes(parts.api).traffic(count), rules_for(env), pulse
             ),
             "redis": lambda _: look_at_redis(parts.redis, env.cache.keys),
             "flags": lambda pulse: look_at_flags(
@@ -179,15 +172,30 @@ class Preflight(Check):
             ),
             "code": lambda pulse: look_at_code(env.preflight, pulse),
             "window": lambda _: look_at_window(env, self._now(), outside_allowed=self._outside_window),
-            "signoff": lambda _: look_at_signoffs(env),
-            "proof": lambda _: look_at_proof(env),
+            "attestations": lambda _: check_attestations(env.signoff, self._approval.sheet),
+            "signoff": lambda _: check_signoffs(env.signoff, self._read_sheet),
+            "proof": lambda _: check_proof(env.proved_on, self._release, self._approval.staged),
             "rehearsal": lambda _: look_at_rehearsal(env, self._migrations, self._rehearsed),
         }
+
+    def _read_sheet(self) -> SignoffSheet:
+        self._sheet = self._approval.sheet()
+        return self._sheet
+
+    def _release(self) -> Release:
+        """What another environment must have proved."""
+        containers = wanted(self._parts.env, self._images)
+        images = {
+            f"{deployment}.{container}": ref
+            for deployment, refs in containers.items()
+            for container, ref in refs.items()
+        }
+        return Release(images, tuple(migration.checksum for migration in MIGRATIONS))
 
     def _dump(self, pulse: Pulse) -> Iterator[CheckResult]:
         settings = self._parts.env.database
         if settings.snapshots.elsewhere:
-            yield passed("dump", "another tool makes the backup")
+            yield not_configured("dump", "another tool makes the backup")
         else:
             yield from look_at_dump(self._parts.database, settings, self._writable_store, pulse)
 
@@ -212,54 +220,6 @@ class Preflight(Check):
 
 def _dashboard(dashboard: Http | None) -> Iterator[CheckResult]:
     if dashboard is None:
-        yield passed("dashboard", "not configured")
+        yield not_configured("dashboard")
     else:
         yield from look_at_dashboard(dashboard)
-
-
-def _skipped(name: str, reason: str) -> Callable[[Pulse], Iterator[CheckResult]]:
-    def ask(_: Pulse) -> Iterator[CheckResult]:
-        yield warned(name, f"skipped: {reason}", "looked at", "")
-
-    return ask
-
-
-def _require_known(names: Iterable[str]) -> None:
-    for name in names:
-        if name not in NAMES:
-            raise UsageError(f"Unknown preflight check {name}.", hint=f"There are: {', '.join(NAMES)}.")
-
-
-def _require_skippable(skip: Iterable[str]) -> None:
-    """A skip is a check's name or the name of one of its results; what those are is known once they are there."""
-    for name in skip:
-        whole = name.partition(".")[0]
-        _require_known([whole])
-        if whole in NEVER_SKIPPED:
-            hint = "outside the window: --outside-window" if whole == "window" else ""
-            raise UsageError(
-                f"The preflight check {name} cannot be skipped.",
-                hint=f"Never skipped: {', '.join(NEVER_SKIPPED)}{f'; {hint}' if hint else ''}.",
-            )
-
-
-def _without(
-    results: Sequence[CheckResult], skip: Mapping[str, str], only: Sequence[str]
-) -> Iterator[CheckResult]:
-    """The results, with a warning in place of each that is skipped by its own name. Raises UsageError for a name that none has."""
-    names = {result.name for result in results}
-    for name in skip:
-        whole, dot, _ = name.partition(".")
-        if dot and whole in only and whole not in {*skip, *names} and name not in names:
-            there = ", ".join(sorted(one for one in names if one.startswith(f"{whole}.")))
-            raise UsageError(f"Unknown preflight check {name}.", hint=f"There are: {there}.")
-    for result in results:
-        reason = skip.get(result.name)
-        named = reason is not None and result.name not in NAMES
-        yield warned(result.name, f"skipped: {reason}", result.expected, "") if named else result
-
-
-def _staleness(env: Environment) -> float:
-    """Seconds after which a sample no longer counts: four scrapes, at least a minute."""
-    every = env.metrics.scrape_interval.total_seconds() if env.metrics else 0.0
-    return max(4 * every, 60.0)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cartctl.adapters.programs import ProgramFailed, inherited, run
 from cartctl.checks.preflight.junit import UnusableReportError, read_report
-from cartctl.checks.preflight.look import failed, passed
+from cartctl.checks.preflight.look import failed, not_configured, passed
 from cartctl.config.model.environment import Preflight
 from cartctl.config.values import revealed
 from cartctl.engine.model import CheckResult
@@ -18,7 +18,7 @@ COMMAND_LIMIT = timedelta(minutes=10)
 def look_at_code(settings: Preflight, pulse: Pulse) -> Iterator[CheckResult]:
     """Every report and command of the configuration. Commands run as the operator, in the current directory."""
     if not settings.junit and not settings.commands:
-        yield passed("code", "not configured")
+        yield not_configured("code", "preflight.junit and preflight.commands are not configured")
     for path, least in settings.junit.items():
         yield _report(Path(path), least)
     for argv in settings.commands:

@@ -1,24 +1,33 @@
-"""Whether every figure that the monitor will judge can be measured."""
+"""Whether each metric that the monitor will judge can be measured, and whether it is within its thresholds now."""
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from cartctl.adapters.metrics.source import MetricsSource, Reading
+from cartctl.checks.metric_verdicts import VERDICTS
 from cartctl.checks.preflight.look import failed, passed, warned
-from cartctl.engine.model import CheckResult
+from cartctl.config.model.environment import Environment
+from cartctl.engine.model import CheckResult, Verdict
 from cartctl.engine.pulse import Pulse
+from cartctl.monitoring.thresholds import Judged, Limits, Rules, format_value, judge, rules_of
 
 PROBES = 10
 SETTLE = 0.3  # seconds between the probes and the second look
 
 
-def look_at_metrics(
-    source: MetricsSource | None, probe: Callable[[int], None], staleness: float, pulse: Pulse
-) -> Iterator[CheckResult]:
-    """Each query answers with fresh data; `probe` sends so many requests where there is no traffic. Read-only.
+def rules_for(env: Environment) -> Rules:
+    """The environment's thresholds. A sample counts for four scrapes, at least a minute."""
+    every = env.metrics.scrape_interval.total_seconds() if env.metrics else 0.0
+    return rules_of(
+        env.thresholds, staleness=max(4 * every, 60.0), minimum_requests=env.monitor.minimum_requests
+    )
 
-    `staleness` is the age in seconds above which a sample no longer counts.
-    """
+
+def look_at_metrics(
+    source: MetricsSource | None, probe: Callable[[int], None], rules: Rules, pulse: Pulse
+) -> Iterator[CheckResult]:
+    """Each query returns fresh data within the thresholds; `probe` sends so many requests where there is no traffic. Read-only."""
     if source is None:
         hint = "Set metrics.kind: without metrics every monitoring is inconclusive."
         yield warned("metrics", "not configured", "a metrics source", hint)
@@ -29,22 +38,50 @@ def look_at_metrics(
         pulse.pause(SETTLE)
         readings = source.read()
     for metric, reading in readings.items():
-        yield _judged(f"metrics.{metric.value}", reading, staleness)
+        yield _judged(f"metrics.{metric.value}", reading, rules)
 
 
-def _judged(name: str, reading: Reading, staleness: float) -> CheckResult:
-    expected = f"one sample at most {staleness:g} s old"
+def _judged(name: str, reading: Reading, rules: Rules) -> CheckResult:
+    fresh = f"one sample at most {rules.staleness:g} s old"
     if reading.error:
-        return failed(name, reading.error, expected, "Check metrics.url and metrics.queries.")
+        return failed(name, reading.error, fresh, "Check metrics.url and metrics.queries.")
     if reading.series > 1:
-        return failed(name, f"{reading.series} series", expected, "Aggregate the query to one series.")
-    if reading.age is not None and reading.age > staleness:
+        return failed(name, f"{reading.series} series", fresh, "Aggregate the query to one series.")
+    if reading.age is not None and reading.age > rules.staleness:
         hint = "Check that the source still scrapes the application."
-        return failed(name, f"the newest sample is {reading.age:.0f} s old", expected, hint)
-    if _quiet(reading):
+        return failed(name, f"the newest sample is {reading.age:.0f} s old", fresh, hint)
+    if reading.value is None or not math.isfinite(reading.value):
         hint = "The monitor sends its own traffic; without any there may be nothing to measure."
-        return warned(name, "low traffic: no value yet", expected, hint)
-    return passed(name, f"{reading.value:.4g}" + (f" ({reading.detail})" if reading.detail else ""), expected)
+        return warned(name, "low traffic: no value yet", fresh, hint)
+    return _within(name, reading, reading.value, rules)
+
+
+def _within(name: str, reading: Reading, value: float, rules: Rules) -> CheckResult:
+    """The value judged by its thresholds; one over few requests warns at most."""
+    limits = rules.limits[reading.metric]
+    verdict, reason = judge(reading, replace(rules, minimum_requests=0))
+    observed, expected = _observed(reading, value, limits), f"at most {_bounds(limits)}"
+    if verdict is Judged.OK:
+        return passed(name, observed, expected)
+    if not verdict.decided:
+        return failed(name, f"{observed}: {reason}", expected, "See: cartctl monitor --check-queries")
+    hint = f"Find out why it is {verdict} before the deployment adds to it."
+    few = limits.rate and reading.requests is not None and reading.requests < rules.minimum_requests
+    if few or VERDICTS[verdict] is Verdict.WARN:
+        return warned(name, f"{observed}, {verdict}", expected, hint)
+    return failed(name, f"{observed}, {verdict}", expected, hint)
+
+
+def _observed(reading: Reading, value: float, limits: Limits) -> str:
+    parts = [reading.detail] if reading.detail else []
+    if limits.rate and reading.requests is not None and math.isfinite(reading.requests):
+        parts.append(f"{reading.requests:.0f} requests")
+    return format_value(value, limits.unit) + (f" ({', '.join(parts)})" if parts else "")
+
+
+def _bounds(limits: Limits) -> str:
+    critical = format_value(limits.critical, limits.unit)
+    return f"{format_value(limits.warning, limits.unit)}, critical above {critical}"
 
 
 def _quiet(reading: Reading) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from cartctl.checks.preflight.look import passed
+from cartctl.checks.preflight.look import not_configured, passed
 from cartctl.engine.model import CheckResult
 
 
@@ -17,6 +17,6 @@ class Invalidates(Protocol):
 def look_at_redis(cache: Invalidates | None, patterns: Sequence[str]) -> Iterator[CheckResult]:
     """PING, and SCAN and UNLINK on keys of the patterns permitted; nothing is removed. Read-only."""
     if cache is None:
-        yield passed("redis", "not configured")
+        yield not_configured("redis", "cache.redis is not configured")
         return
     yield passed("redis", cache.ready(patterns), "PING, SCAN and UNLINK permitted")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from cartctl.checks.preflight.look import failed, passed
+from cartctl.checks.preflight.look import failed, not_configured, passed
 from cartctl.checks.preflight.migrations import Pending
 from cartctl.config.model.environment import Environment
 from cartctl.engine.model import CheckResult
@@ -14,7 +14,7 @@ def look_at_rehearsal(
     """Only a protected environment insists, and only while something is pending. Read-only."""
     name, expected = "rehearsal", "passed on a copy of this structure"
     if not environment.protected:
-        yield passed(name, "not required")
+        yield not_configured(name, "only a protected environment requires one")
     elif not migrations().pending:
         yield passed(name, "nothing is pending")
     elif rehearsed():

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cartctl.adapters.postgres import Connection, Postgres
 from cartctl.checks.database.ask import Question, ask_all
-from cartctl.checks.isolation import failed, isolated, passed
+from cartctl.checks.isolation import failed, isolated, not_configured, passed
 from cartctl.config.model.environment import Database
 from cartctl.database.drop.restore_rows import OpenRowSource, find_restored_rows, full_tables, refuse_damaged
 from cartctl.database.migrations.status import act_as_owner_if_allowed
@@ -26,7 +26,7 @@ def look_at_restore(
 ) -> Iterator[CheckResult]:
     """The tables are empty, or hold what an earlier attempt restored from the same rows. Read-only."""
     if restoring is None:
-        yield passed("restore", "not requested")
+        yield not_configured("restore", "--restore-carts is not used")
         return
     if done := find_restored_rows(postgres, settings, "", restoring.name):
         yield passed("restore", f"restored already: {sum(done.rows.values())} rows of {done.source}")

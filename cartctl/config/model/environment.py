@@ -5,6 +5,7 @@ description and example are part of the JSON Schema and of docs/configuration.md
 """
 
 from datetime import date, time, timedelta
+from pathlib import Path
 from typing import Literal, TypeVar
 
 from pydantic import ConfigDict, Field
@@ -15,6 +16,7 @@ from cartctl.config.model.monitoring import ErrorRateThreshold, Logs, Metrics, M
 from cartctl.config.model.required_sections import MissingSection
 from cartctl.config.model.rollout import Rollout
 from cartctl.config.model.section import Section
+from cartctl.config.model.signoff import Signoff
 from cartctl.config.values import Duration, LocalPath, LocalPathName, Secret
 
 __all__ = [
@@ -66,21 +68,6 @@ class Window(Section):
     )
 
 
-class Signoff(Section):
-    """Who must approve a deployment."""
-
-    roles: tuple[str, ...] = Field(
-        default=(),
-        description="Roles that must approve. Not verified yet: preflight says unknown.",
-        examples=[["qa", "ops"]],
-    )
-    allowed_signers: LocalPath | None = Field(
-        default=None,
-        description="File of the signers' public keys, as for ssh-keygen.",
-        examples=["ops/signers"],
-    )
-
-
 class Preflight(Section):
     """What must be proved about the code before a deployment."""
 
@@ -115,13 +102,21 @@ class Environment(Section):
     model_config = ConfigDict(populate_by_name=False)
 
     name: str = Field(description="Name of the environment: that of its table.", examples=["production"])
+    source_file: Path | None = Field(
+        default=None, description="The file that it was read from.", examples=["cartctl.toml"]
+    )
     protected: bool = Field(
         default=False, description="Enforce the window, and refuse literal secrets and unencrypted dumps."
     )
     proved_on: str | None = Field(
         default=None,
-        description="Environment on which the same deployment must have succeeded. Not verified yet: preflight says unknown.",
+        description="Environment on which a deployment of the same images and migrations must have succeeded.",
         examples=["staging"],
+    )
+    proved_run: LocalPath | None = Field(
+        default=None,
+        description="Journal of that deployment as a file (`cartctl report --journal`), where the environment's database cannot be reached from here.",
+        examples=["ops/staging-run.ndjson"],
     )
     window: Window | None = Field(
         default=None,

@@ -75,7 +75,7 @@ def adopt(ports: Ports, pulse: Pulse) -> Migrated:
 
 def refuse_unsafe_dry_run(env: Environment, *, yes: bool) -> None:
     """Refuse a dry run on a protected environment without `yes` or outside its window: it takes the migration's locks."""
-    from cartctl.checks.preflight.people import look_at_window
+    from cartctl.checks.preflight.approval.window import look_at_window
 
     if not env.protected:
         return

@@ -10,7 +10,7 @@ from cartctl.checks.wait import Until
 from cartctl.engine.model import Restore, Skip, Step
 from cartctl.monitoring.watch import Watch
 from cartctl.plans.deploy.deploy_options import DeployOptions
-from cartctl.plans.deploy.preflight import preflight_of
+from cartctl.plans.deploy.preflight import preflight
 from cartctl.plans.execution import step_factories
 from cartctl.plans.execution.phases import Phase
 from cartctl.ports import Ports
@@ -37,7 +37,7 @@ def deployment(
     return (
         Phase("1 Preparation", "T-60", (
             *gate("gate.preparation", options.at and options.at - PREPARATION),
-            preflight_of(ports, options),
+            preflight(ports, options),
             step_factories.snapshot(ports),
             step_factories.announce(ports, "announce"),
             step_factories.prewarm(ports),

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from cartctl.config.model.environment import Environment
 from cartctl.engine.events import RUN, Event, EventKind, RunOutcome
 from cartctl.engine.lock import RunLock, whoami
 from cartctl.engine.model import Verdict
@@ -16,7 +17,7 @@ from cartctl.engine.view import View
 from cartctl.errors import Refused, UsageError
 from cartctl.migrations.frozen import MIGRATIONS
 from cartctl.monitoring.watch import Watch
-from cartctl.plans.deploy.deploy_options import PREFLIGHT, DeployOptions
+from cartctl.plans.deploy.deploy_options import DeployOptions
 from cartctl.plans.deploy.plan import NEVER_SKIPPED, deployment
 from cartctl.plans.deploy.preflight import preflight
 from cartctl.plans.execution import step_factories
@@ -80,14 +81,24 @@ def planned(
 ) -> tuple[Phase, ...]:
     """The deployment's phases, without the skipped steps. Raises UsageError for an unknown step or one that can never be skipped."""
     phases = deployment(ports, watch, options, results)
-    for name in [name for name in options.skip if not name.startswith(PREFLIGHT)]:
-        if name in NEVER_SKIPPED:
-            raise UsageError(
-                f"Step {name} can never be skipped.", hint=f"Never skipped: {', '.join(NEVER_SKIPPED)}."
-            )
+    for name in options.skipped_steps:
+        _require_skippable(ports.env, name)
         if name not in keys(phases):
             raise UsageError(f"unknown step '{name}' for --skip", hint=f"Steps: {', '.join(keys(phases))}.")
-    return without(phases, options.skip)
+    return without(phases, options.skipped_steps)
+
+
+def _require_skippable(env: Environment, step: str) -> None:
+    """Raise UsageError for a step that can never be skipped, and for the preflight where that would skip window or sign-offs."""
+    if step in NEVER_SKIPPED:
+        raise UsageError(
+            f"Step {step} can never be skipped.", hint=f"Never skipped: {', '.join(NEVER_SKIPPED)}."
+        )
+    if step == "preflight" and (env.protected or env.signoff.roles):
+        raise UsageError(
+            f"Step preflight cannot be skipped in {env.name}: it checks window and sign-offs.",
+            hint="Skip single checks: --skip preflight.NAME",
+        )
 
 
 def _execute(
@@ -151,14 +162,7 @@ def _recheck_preflight(ports: Ports, options: DeployOptions, state: State, pulse
         return
     midway = "changed by this run"
     skip = options.skipped_checks | dict.fromkeys(("cluster", "metrics", "api", "dashboard", "flags"), midway)
-    result = preflight(
-        ports,
-        options.images,
-        outside_window=options.outside_window,
-        skip=skip,
-        restore_carts=options.restore_carts,
-        at=options.at,
-    ).judge(pulse)
+    result = preflight(ports, options, skip=skip).judge(pulse)
     if result.verdict in {Verdict.FAIL, Verdict.UNKNOWN}:
         failures = "; ".join(f"{bad.name}: {bad.observed}" for bad in result.bad())
         raise Refused(

@@ -1,6 +1,6 @@
 """A plan's phases, and a short description of each step."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cartctl.engine.model import Action, Change, Check, Restore, Skip, Step
@@ -64,12 +64,14 @@ def keys(phases: Sequence[Phase]) -> list[str]:
     return [step.key for phase in phases for step in phase.steps]
 
 
-def without(phases: Sequence[Phase], skipped: Sequence[str]) -> tuple[Phase, ...]:
-    """The same phases with some steps replaced by Skips."""
+def without(phases: Sequence[Phase], skipped: Mapping[str, str]) -> tuple[Phase, ...]:
+    """The same phases with some steps replaced by Skips; `skipped` maps a step's key to the reason."""
     return tuple(
         replace(
             phase,
-            steps=tuple(Skip(step.key, "--skip") if step.key in skipped else step for step in phase.steps),
+            steps=tuple(
+                Skip(step.key, skipped[step.key]) if step.key in skipped else step for step in phase.steps
+            ),
         )
         for phase in phases
     )

@@ -13,6 +13,7 @@ from cartctl.render.amounts import duration
 from cartctl.render.command_lines import as_started
 from cartctl.render.drawing import Group, RenderableType, Text
 from cartctl.render.renderers import renderable
+from cartctl.render.text.signoff.table import signoff_table
 
 OUTCOME_STYLE: Mapping[str, str] = {
     RunOutcome.SUCCEEDED: "bold green",
@@ -58,7 +59,8 @@ def run_report(result: RunReport) -> RenderableType:
         took = "" if step.outcome == EventKind.SKIPPED else duration(step.seconds)
         word = _WORDS.get(step.outcome, step.outcome)
         table.add_row(Text(step.key), Text(word, _STEP_STYLE.get(step.outcome, "")), Text(took, "dim"))
-    return Group(table, summary(Summary(result)))
+    signed = (Text(), signoff_table(result.signoffs)) if result.signoffs else ()
+    return Group(table, *signed, summary(Summary(result)))
 
 
 @renderable.register

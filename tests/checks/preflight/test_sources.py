@@ -20,17 +20,18 @@ from cartctl.adapters.http.client import Http
 from cartctl.adapters.metrics.source import Metric, Reading
 from cartctl.adapters.postgres import Postgres
 from cartctl.checks.preflight.api import look_at_api, look_at_token
+from cartctl.checks.preflight.approval.window import look_at_window
 from cartctl.checks.preflight.cluster import look_at_cluster, wanted
 from cartctl.checks.preflight.code import look_at_code
 from cartctl.checks.preflight.dump import look_at_backup, look_at_dump, look_at_recovery, not_recoverable
 from cartctl.checks.preflight.metrics import look_at_metrics
 from cartctl.checks.preflight.migrations import Pending, look_at_migrations
-from cartctl.checks.preflight.people import look_at_proof, look_at_signoffs, look_at_window
 from cartctl.checks.preflight.redis import look_at_redis
-from cartctl.config.model.environment import Database, Environment, Preflight
+from cartctl.config.model.environment import Database, Environment, Preflight, Thresholds
 from cartctl.config.values import Secret
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.engine.pulse import Pulse
+from cartctl.monitoring.thresholds import rules_of
 from cartctl.snapshots.create import Subject, create
 from cartctl.snapshots.source import database_size, dump_size
 from cartctl.snapshots.storage.local import Store
@@ -291,7 +292,7 @@ def test_a_server_that_archives_passes() -> None:
 
 def test_redis_that_is_not_configured_is_said_to_be() -> None:
     """Not configured is no silence."""
-    assert only(look_at_redis(None, ())).observed == "not configured"
+    assert only(look_at_redis(None, ())).verdict is Verdict.NOT_CONFIGURED
 
 
 PASSING = '<testcase name="a"/><testcase name="b"/><testcase name="c"><skipped/></testcase>'
@@ -446,14 +447,6 @@ def test_the_window_is_read_in_its_own_zone() -> None:
     assert only(look_at_window(nowhere, NOW, outside_allowed=False)).verdict is Verdict.FAIL
 
 
-def test_what_people_decide_is_unknown_where_it_cannot_be_asked() -> None:
-    """Required sign-offs and a required proof elsewhere are unknown, never pass; not required passes."""
-    assert only(look_at_signoffs(environment())).verdict is Verdict.PASS
-    assert only(look_at_signoffs(environment(signoff={"roles": ["DBA"]}))).verdict is Verdict.UNKNOWN
-    assert only(look_at_proof(environment())).verdict is Verdict.PASS
-    assert only(look_at_proof(environment(proved_on="staging"))).verdict is Verdict.UNKNOWN
-
-
 class Still:
     """A cluster of one reading."""
 
@@ -569,12 +562,15 @@ class Source(WithoutHistory):
 
 
 FRESH = Reading(Metric.ERROR_RATE, value=0.0, at=1.0, age=1.0, requests=10)
+SLOW = Reading(Metric.API_LATENCY_P95, value=0.2, at=1.0, age=1.0, requests=10, top_bucket=10.0)
+POOL = Reading(Metric.DB_CONNECTIONS, value=0.113, at=1.0, age=1.0, detail="11 of 97 connections")
+RULES = rules_of(Thresholds(), staleness=60, minimum_requests=10)
 
 
 @pytest.mark.parametrize(
     ("reading", "verdict", "told"),
     (
-        (FRESH, Verdict.PASS, "0"),
+        (FRESH, Verdict.PASS, "0.0% (10 requests)"),
         (replace(FRESH, error="connection refused"), Verdict.FAIL, "connection refused"),
         (replace(FRESH, series=3), Verdict.FAIL, "3 series"),
         (replace(FRESH, age=500.0), Verdict.FAIL, "500 s old"),
@@ -585,9 +581,36 @@ FRESH = Reading(Metric.ERROR_RATE, value=0.0, at=1.0, age=1.0, requests=10)
 def test_figures_must_be_there_and_fresh(reading: Reading, verdict: Verdict, told: str) -> None:
     """An error, several series and old samples fail; no traffic yet is a warning."""
     pulse = Pulse(sleep=lambda _: None, clock=iter(range(1000)).__next__)
-    found = only(look_at_metrics(Source(reading), lambda _: None, 60, pulse))
+    found = only(look_at_metrics(Source(reading), lambda _: None, RULES, pulse))
     assert found.verdict is verdict
     assert told in found.observed
+
+
+@pytest.mark.parametrize(
+    ("reading", "verdict", "observed", "expected"),
+    (
+        (FRESH, Verdict.PASS, "0.0% (10 requests)", "at most 1.0%, critical above 5.0%"),
+        (replace(FRESH, value=0.02), Verdict.WARN, "2.0% (10 requests), warning", "at most 1.0%"),
+        (replace(FRESH, value=0.06), Verdict.FAIL, "6.0% (10 requests), critical", "at most 1.0%"),
+        (replace(FRESH, value=0.06, requests=9), Verdict.WARN, "6.0% (9 requests), critical", "at most 1.0%"),
+        (SLOW, Verdict.PASS, "200 ms (10 requests)", "at most 500 ms, critical above 2000 ms"),
+        (replace(SLOW, value=2.5), Verdict.FAIL, "2500 ms (10 requests), critical", "at most 500 ms"),
+        (replace(SLOW, top_bucket=1.0), Verdict.FAIL, "the histogram ends at 1 s", "at most 500 ms"),
+        (POOL, Verdict.PASS, "11.3% (11 of 97 connections)", "at most 80.0%, critical above 95.0%"),
+        (replace(POOL, value=0.96), Verdict.FAIL, "96.0%", "at most 80.0%"),
+        (replace(POOL, value=-1.0), Verdict.FAIL, "the value is -1.0", "at most 80.0%"),
+    ),
+)
+def test_values_have_units_and_are_judged_by_the_thresholds(
+    reading: Reading, verdict: Verdict, observed: str, expected: str
+) -> None:
+    """Above the warning warns, above the critical value fails; over few requests it warns at most."""
+    pulse = Pulse(sleep=lambda _: None, clock=iter(range(1000)).__next__)
+    result = only(look_at_metrics(Source(reading), lambda _: None, RULES, pulse))
+    assert result.verdict is verdict
+    assert observed in result.observed
+    assert str(result.expected).startswith(expected)
+    assert bool(result.hint) is (verdict is not Verdict.PASS)
 
 
 def test_probe_traffic_makes_a_quiet_system_measurable() -> None:
@@ -595,18 +618,18 @@ def test_probe_traffic_makes_a_quiet_system_measurable() -> None:
     sent: list[int] = []
     quiet = replace(FRESH, value=None, series=0)
     pulse = Pulse(sleep=lambda _: None, clock=iter(range(1000)).__next__)
-    found = only(look_at_metrics(Source(quiet, FRESH), sent.append, 60, pulse))
+    found = only(look_at_metrics(Source(quiet, FRESH), sent.append, RULES, pulse))
     assert sent == [10]
     assert found.verdict is Verdict.PASS
 
 
 def test_no_source_of_figures_is_a_warning() -> None:
     """A monitor without figures is said before the deployment, not after."""
-    assert only(look_at_metrics(None, lambda _: None, 60, Pulse())).verdict is Verdict.WARN
+    assert only(look_at_metrics(None, lambda _: None, RULES, Pulse())).verdict is Verdict.WARN
 
 
 def test_results_are_json() -> None:
     """Whatever is observed can be written as JSON."""
     from cartctl.render.json import plain
 
-    assert json.dumps(plain(only(look_at_proof(environment()))))
+    assert json.dumps(plain(only(look_at_window(environment(), NOW, outside_allowed=False))))

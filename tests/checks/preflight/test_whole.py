@@ -48,7 +48,13 @@ def _cartctl(*argv: str) -> subprocess.CompletedProcess[str]:
 def test_a_new_sandbox_is_ready(env: Environment) -> None:
     """Nothing fails and nothing is unknown; every look has said something."""
     found = _judge(env, follows=True)
-    assert _verdicts(found) <= {Verdict.PASS, Verdict.WARN}, found
+    assert _verdicts(found) == {Verdict.PASS, Verdict.WARN, Verdict.NOT_CONFIGURED}, found
+    assert all(check.observed for check in found.values())
+    assert not [name for name, check in found.items() if check.verdict is Verdict.WARN and not check.hint]
+    unconfigured = {name for name, check in found.items() if check.verdict is Verdict.NOT_CONFIGURED}
+    assert unconfigured == {
+        *("restore", "redis", "code", "window", "attestations", "signoff", "proof", "rehearsal"),
+    }
     assert {name.partition(".")[0] for name in found} == set(NAMES)
     assert found["backup"].verdict is Verdict.PASS
     assert found["dump.room"].verdict is Verdict.PASS
@@ -109,7 +115,7 @@ def test_only_and_skip_choose_the_looks(env: Environment) -> None:
         )
         assert [(one.name, one.verdict) for one in found.checks] == [
             ("api", Verdict.WARN),
-            ("redis", Verdict.PASS),
+            ("redis", Verdict.NOT_CONFIGURED),
         ]
         assert "known to be down" in found.checks[0].observed
         with pytest.raises(UsageError, match="Unknown preflight check nothing"):
@@ -149,6 +155,7 @@ def test_the_command_ends_by_what_it_found(sandbox: Sandbox) -> None:
     assert good.returncode == 0, good.stderr
     told = json.loads(good.stdout)
     assert (told["kind"], told["version"], told["verdict"]) == ("checks", 1, "pass")
+    assert (told["counts"], told["seconds"] > 0) == ({"pass": 2}, True)
     assert set(told["checks"][0]) == {
         "name",
         "verdict",
@@ -159,6 +166,8 @@ def test_the_command_ends_by_what_it_found(sandbox: Sandbox) -> None:
         "attempts",
     }
     assert _cartctl("preflight", "--skip", "api").returncode == 2
+    nothing = _cartctl("preflight", "--only", "code", "--only", "window")
+    assert (nothing.returncode, "2 not configured" in nothing.stdout) == (6, True)
     sandbox.layout.token.rename(sandbox.layout.token.with_suffix(".away"))
     try:
         bad = _cartctl("preflight", "--only", "token")

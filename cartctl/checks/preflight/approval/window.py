@@ -1,10 +1,10 @@
-"""What people decide: when a deployment may happen, who approved it, and where it was proved before."""
+"""When a deployment may happen: the environment's window and its freeze days."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from cartctl.checks.preflight.look import failed, passed, unknown, warned
+from cartctl.checks.preflight.look import failed, not_configured, passed, warned
 from cartctl.config.model.environment import Environment, Window
 from cartctl.config.wall_clock import is_open
 from cartctl.engine.model import CheckResult
@@ -18,7 +18,7 @@ def look_at_window(
     """Whether `now` lies in the environment's window; only a protected environment insists. Read-only."""
     window = environment.window
     if window is None:
-        yield passed("window", "not configured")
+        yield not_configured("window")
         return
     expected = f"{window.day} {window.from_:%H:%M} to {window.to:%H:%M} {window.zone}"
     try:
@@ -30,34 +30,14 @@ def look_at_window(
     if not why:
         yield passed("window", f"{now:%Y-%m-%d %H:%M} {now.tzname()}", expected)
     elif outside_allowed:
-        yield warned("window", f"{why}, allowed by --outside-window", expected, "")
+        hint = "Approved by whoever uses --outside-window; the run records it."
+        yield warned("window", f"{why}, allowed by --outside-window", expected, hint)
     elif environment.protected:
         yield failed("window", why, expected, "Wait for the window, or use --outside-window.")
     else:
         yield warned(
             "window", why, expected, "The environment is not protected: the deployment may continue."
         )
-
-
-def look_at_signoffs(environment: Environment) -> Iterator[CheckResult]:
-    """Sign-offs that the environment requires. Read-only."""
-    if not environment.signoff.roles:
-        yield passed("signoff", "not required")
-        return
-    roles = ", ".join(environment.signoff.roles)
-    hint = "This version cannot verify sign-offs: remove signoff.roles from the environment, and record them elsewhere."
-    yield unknown("signoff", "not checked", roles, hint)
-
-
-def look_at_proof(environment: Environment) -> Iterator[CheckResult]:
-    """Whether another environment has had the same deployment. Read-only."""
-    if environment.proved_on is None:
-        yield passed("proof", "not required")
-        return
-    hint = (
-        "This version cannot read another environment's journal; record it with --skip proof --reason TEXT."
-    )
-    yield unknown("proof", "not checked", f"the same deployment in {environment.proved_on}", hint)
 
 
 def _outside(window: Window, now: datetime, zone: ZoneInfo) -> str:

@@ -1,0 +1,1 @@
+"""OpenSSH: signatures by its keys."""

@@ -1,0 +1,80 @@
+"""The names of the preflight's checks, and which of them somebody chose to skip, with the reason."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from cartctl.checks.preflight.look import warned
+from cartctl.engine.model import CheckResult
+from cartctl.engine.pulse import Pulse
+from cartctl.errors import UsageError
+
+NAMES = (
+    "database",
+    "blockers",
+    "migrations",
+    "restore",
+    "dump",
+    "backup",
+    "recovery",
+    "cluster",
+    "api",
+    "dashboard",
+    "token",
+    "metrics",
+    "redis",
+    "flags",
+    "code",
+    "window",
+    "attestations",
+    "signoff",
+    "proof",
+    "rehearsal",
+)
+
+
+SKIPPED_HINT = "Check it by hand, or run without --skip."
+NEVER_SKIPPED = ("migrations", "window", "signoff")  # plan.md section 1: decisions and facts nobody may waive
+
+
+def skipped(name: str, reason: str) -> Callable[[Pulse], Iterator[CheckResult]]:
+    """A check that is skipped as a whole: one warning with the reason."""
+
+    def ask(_: Pulse) -> Iterator[CheckResult]:
+        yield warned(name, f"skipped: {reason}", "checked", SKIPPED_HINT)
+
+    return ask
+
+
+def require_known(names: Iterable[str]) -> None:
+    """Raise UsageError for a name that is not a check's."""
+    for name in names:
+        if name not in NAMES:
+            raise UsageError(f"Unknown preflight check {name}.", hint=f"There are: {', '.join(NAMES)}.")
+
+
+def require_skippable(skip: Iterable[str]) -> None:
+    """A skip is a check's name or the name of one of its results; what those are is known once they are there."""
+    for name in skip:
+        whole = name.partition(".")[0]
+        require_known([whole])
+        if whole in NEVER_SKIPPED:
+            hint = "outside the window: --outside-window" if whole == "window" else ""
+            raise UsageError(
+                f"The preflight check {name} cannot be skipped.",
+                hint=f"Never skipped: {', '.join(NEVER_SKIPPED)}{f'; {hint}' if hint else ''}.",
+            )
+
+
+def apply_skips(
+    results: Sequence[CheckResult], skip: Mapping[str, str], only: Sequence[str]
+) -> Iterator[CheckResult]:
+    """The results, with a warning in place of each that is skipped by its own name. Raises UsageError for a name that none has."""
+    names = {result.name for result in results}
+    for name in skip:
+        whole, dot, _ = name.partition(".")
+        if dot and whole in only and whole not in {*skip, *names} and name not in names:
+            there = ", ".join(sorted(one for one in names if one.startswith(f"{whole}.")))
+            raise UsageError(f"Unknown preflight check {name}.", hint=f"There are: {there}.")
+    for result in results:
+        reason = skip.get(result.name)
+        named = reason is not None and result.name not in NAMES
+        yield warned(result.name, f"skipped: {reason}", result.expected, SKIPPED_HINT) if named else result

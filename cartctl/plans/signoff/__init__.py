@@ -1,0 +1,1 @@
+"""Sign-offs: request, approve, attest, import and list them."""
