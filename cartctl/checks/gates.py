@@ -13,6 +13,7 @@ from cartctl.config.model.rollout import Gate
 from cartctl.engine.model import Check, CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import CartctlError
+from cartctl.measurements import percentage
 from cartctl.monitoring.thresholds import Judged
 from cartctl.monitoring.tick import Measure, Tick
 from cartctl.monitoring.watch import Watch
@@ -134,12 +135,12 @@ def judge_past(samples: Sequence[PastReading], past: Past) -> CheckResult:
     worst = max(one.value or 0.0 for one in known)
     lasted = max(_breaches(samples, past.critical), default=None)
     if lasted is None:
-        return CheckResult("", Verdict.PASS, f"at most {worst:.1%} in {len(known)} samples", expected)
+        return CheckResult("", Verdict.PASS, f"at most {percentage(worst)} in {len(known)} samples", expected)
     verdict = Verdict.FAIL if lasted > past.sustained else Verdict.WARN
     return CheckResult(
         "",
         verdict,
-        f"up to {worst:.1%}, critical for {lasted:.0f} s",
+        f"up to {percentage(worst)}, critical for {lasted:.0f} s",
         expected,
         "See: cartctl monitor --once",
     )

@@ -8,7 +8,8 @@ from cartctl.checks.log_errors import LogErrors
 from cartctl.checks.metric_verdicts import VERDICTS
 from cartctl.engine.model import Check, CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
-from cartctl.monitoring.thresholds import Judged, format_value
+from cartctl.measurements import measured
+from cartctl.monitoring.thresholds import Judged
 from cartctl.monitoring.tick import Measure, Tick
 from cartctl.monitoring.watch import Watch
 
@@ -119,7 +120,7 @@ def _badness(measure: Measure | None) -> tuple[int, float]:
 
 
 def show(measure: Measure) -> str:
-    """A measure's value for people: shares as per cent, seconds as milliseconds."""
+    """A measure's value for people."""
     if measure.value is None:
         return "-"
-    return format_value(measure.value, measure.unit)
+    return measured(measure.value, measure.unit)

@@ -6,6 +6,7 @@ from cartctl.adapters.metrics.source import MetricsSource, QueryFacts, Reading
 from cartctl.config.problems import Problem
 from cartctl.engine.model import Check, CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
+from cartctl.measurements import latency, measured
 from cartctl.monitoring.probes import Probes
 from cartctl.monitoring.thresholds import Judged, Limits, Rules, cannot_decide, judge
 
@@ -53,15 +54,15 @@ class Queries(Check):
 
     def _metric(self, reading: Reading) -> CheckResult:
         limits = self._rules.limits[reading.metric]
-        measured = not reading.error and not reading.partial
-        if limits.histogram and measured and (why := cannot_decide(reading.top_bucket, limits)):
+        complete = not reading.error and not reading.partial
+        if limits.histogram and complete and (why := cannot_decide(reading.top_bucket, limits)):
             return _undecided(reading.metric, why, limits)
         verdict, why = judge(reading, self._rules)
         if verdict is Judged.LOW_TRAFFIC:
             return CheckResult(reading.metric, Verdict.WARN, why, "enough requests to judge")
         if not verdict.decided:
             return CheckResult(reading.metric, Verdict.FAIL, why, "fresh data", HINT)
-        observed = f"{reading.value:.4g} {limits.unit}, 1 series, {reading.age:.0f} s old"
+        observed = f"{measured(reading.value or 0.0, limits.unit)}, 1 series, {reading.age:.0f} s old"
         return CheckResult(reading.metric, Verdict.PASS, observed)
 
     def _query(self, name: str, fact: QueryFacts, reading: Reading) -> CheckResult:
@@ -83,11 +84,11 @@ class Queries(Check):
         if why := cannot_decide(reading.top_bucket, limits):
             return _undecided(name, f"{fact.series} series, {why}", limits)
         top = reading.top_bucket
-        until = "without an end" if top == float("inf") else f"up to {top:g} s"
+        until = "without an end" if top == float("inf") else f"up to {latency(top or 0.0)}"
         return CheckResult(
             name,
             Verdict.PASS,
-            f"{fact.series} series, boundaries {until} can decide {limits.critical:g} {limits.unit}",
+            f"{fact.series} series, boundaries {until} can decide {measured(limits.critical, limits.unit)}",
         )
 
     def _freshness(self, name: str, fact: QueryFacts, reading: Reading) -> CheckResult:
@@ -103,7 +104,7 @@ class Queries(Check):
 
 
 def _undecided(name: str, why: str, limits: Limits) -> CheckResult:
-    expected = f"a boundary at or above {limits.critical:g} s"
+    expected = f"a boundary at or above {latency(limits.critical)}"
     hint = 'Give the histogram such a bucket; for native histograms, set metrics.histograms = "native".'
     return CheckResult(name, Verdict.FAIL, why, expected, hint)
 

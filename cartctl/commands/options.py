@@ -14,6 +14,8 @@ from cartctl.errors import Inconclusive, Refused, StepFailed
 
 if TYPE_CHECKING:
     from cartctl.config.model.environment import Environment
+    from cartctl.monitoring.tick import Tick
+    from cartctl.render.run.monitor_view import MonitorView
     from cartctl.render.run.view import View
 
 _WITH_VALUE = ("--env", "--config", "--output", "-o")
@@ -179,6 +181,14 @@ class Options:
 
         as_json = self.output is Output.JSON
         return choose_view(as_json=as_json, quiet=self.quiet, verbose=self.verbose, no_color=self.no_color)
+
+    def monitor_view(self, env: "Environment", tell: "Callable[[Tick], None]") -> "MonitorView":
+        """What a monitor is watched with; `tell` writes a sample where there is no terminal to draw on."""
+        from cartctl.monitoring.scale import Scale
+        from cartctl.render.run.monitor_view import choose_monitor_view
+
+        plain = self.output is Output.JSON or self.quiet or self.verbose
+        return choose_monitor_view(env.name, Scale.of(env), tell, plain=plain, no_color=self.no_color)
 
     def guard_shown(self, guard: Callable[[], None]) -> None:
         """Apply a run's guard once its plan has been shown. Raises Refused or Inconclusive.

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from cartctl.adapters.metrics.source import Metric, Reading
 from cartctl.config.model.environment import Thresholds
+from cartctl.measurements import latency, measured
 
 
 class Judged(StrEnum):
@@ -67,11 +68,6 @@ def rules_of(thresholds: Thresholds, *, staleness: float, minimum_requests: int)
     return Rules(limits, staleness, minimum_requests)
 
 
-def format_value(value: float, unit: str) -> str:
-    """A metric's value as text: a share as per cent, seconds as milliseconds. Pure."""
-    return f"{value:.1%}" if unit == "share" else f"{value * 1000:.0f} ms"
-
-
 def judge(reading: Reading, rules: Rules) -> tuple[Judged, str]:
     """The verdict on one reading and, if not ok, the reason."""
     if reading.error:
@@ -122,9 +118,9 @@ def _value(reading: Reading, limits: Limits) -> tuple[Judged, str]:
     # A p95 above the last boundary reads as that boundary: at the critical threshold it must count as critical.
     saturated = limits.histogram and top is not None and top == limits.critical and value >= top
     if saturated or _above(value, limits.critical):
-        return Judged.CRITICAL, f"above {limits.critical:g} {limits.unit}"
+        return Judged.CRITICAL, f"above {measured(limits.critical, limits.unit)}"
     if _above(value, limits.warning):
-        return Judged.WARNING, f"above {limits.warning:g} {limits.unit}"
+        return Judged.WARNING, f"above {measured(limits.warning, limits.unit)}"
     return Judged.OK, ""
 
 
@@ -138,5 +134,5 @@ def cannot_decide(top_bucket: float | None, limits: Limits) -> str:
     if top_bucket is None:
         return "the histogram's boundaries are unknown"
     if top_bucket < limits.critical:
-        return f"the histogram ends at {top_bucket:g} s, below the critical {limits.critical:g} s"
+        return f"the histogram ends at {latency(top_bucket)}, below the critical {latency(limits.critical)}"
     return ""

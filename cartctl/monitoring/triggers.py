@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Literal
 
 from cartctl.errors import StepFailed
+from cartctl.measurements import percentage
 
 State = Literal["clear", "pending", "fired"]
 
@@ -110,7 +111,7 @@ def _separate(before: Sample, after: Sample, intervals: tuple[Interval, ...], ru
 
 
 def _breach(sample: Sample) -> str:
-    return "" if sample.value is None else f"error rate {sample.value:.1%}"
+    return "" if sample.value is None else f"error rate {percentage(sample.value)}"
 
 
 def horizon(rule: SpanRule) -> float:

@@ -8,6 +8,7 @@ from fractions import Fraction
 from cartctl.adapters.postgres import Postgres
 from cartctl.config.model.rollout import Gate
 from cartctl.engine.model import CheckResult, Verdict
+from cartctl.measurements import percentage
 
 _CARTS = """
 SELECT "companyId", count(*), count(*) FILTER (WHERE status = 'CONVERTED')
@@ -28,7 +29,7 @@ class Conversion:
         return self.bought / self.carts if self.carts else 0.0
 
     def __str__(self) -> str:
-        return f"{self.rate:.1%} of {self.carts} carts"
+        return f"{percentage(self.rate)} of {self.carts} carts"
 
 
 def count_carts(database: Postgres, since: datetime, until: datetime) -> dict[str, Conversion]:

@@ -68,7 +68,7 @@ def test_every_query_is_reported_with_series_freshness_interval_and_buckets(scra
     """What the built-in queries give for an application that has one of the two histograms."""
     found = results(scraped, 0.2)
     assert len(found) == 1 + 11
-    assert str(found["error_rate"].observed).startswith("0 share, 1 series, ")
+    assert str(found["error_rate"].observed).startswith("0.0%, 1 series, ")
     assert "1 series, " in str(found["error_rate.timestamp"].observed)
     assert re.search(r"sampled every 0\.[12]\d* s$", str(found["error_rate.timestamp"].observed))
     assert found["api_latency_p95.buckets"].observed == "6 series, boundaries up to 5 s can decide 2 s"

@@ -33,8 +33,8 @@ RATE, API, POOL = Metric.ERROR_RATE, Metric.API_LATENCY_P95, Metric.DB_CONNECTIO
     ("metric", "value", "changes", "verdict", "reason"),
     (
         (RATE, 0.0, {}, Judged.OK, ""),
-        (RATE, 0.02, {}, Judged.WARNING, "above 0.01 share"),
-        (RATE, 0.2, {}, Judged.CRITICAL, "above 0.05 share"),
+        (RATE, 0.02, {}, Judged.WARNING, "above 1.0%"),
+        (RATE, 0.2, {}, Judged.CRITICAL, "above 5.0%"),
         (API, 3.0, {}, Judged.CRITICAL, "above 2 s"),
         (RATE, 0.0, {"series": 0}, Judged.NO_DATA, "no series"),
         (RATE, 0.0, {"series": 2}, Judged.NO_DATA, "2 series, expected one"),
@@ -53,9 +53,9 @@ RATE, API, POOL = Metric.ERROR_RATE, Metric.API_LATENCY_P95, Metric.DB_CONNECTIO
             "the histogram ends at 1.5 s, below the critical 2 s",
         ),
         (RATE, 0.0, {"error": "refused", "series": 0}, Judged.ERROR, "refused"),
-        (API, 2.0, {"top_bucket": 2.5}, Judged.WARNING, "above 0.5 s"),
+        (API, 2.0, {"top_bucket": 2.5}, Judged.WARNING, "above 500 ms"),
         (API, 2.0, {"top_bucket": 2.0}, Judged.CRITICAL, "above 2 s"),
-        (POOL, 0.95, {"top_bucket": 0.95}, Judged.WARNING, "above 0.8 share"),
+        (POOL, 0.95, {"top_bucket": 0.95}, Judged.WARNING, "above 80.0%"),
         (POOL, 0.5, {"requests": 0.0}, Judged.OK, ""),
     ),
 )

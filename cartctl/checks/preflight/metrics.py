@@ -10,7 +10,8 @@ from cartctl.checks.preflight.look import failed, passed, warned
 from cartctl.config.model.environment import Environment
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.engine.pulse import Pulse
-from cartctl.monitoring.thresholds import Judged, Limits, Rules, format_value, judge, rules_of
+from cartctl.measurements import measured
+from cartctl.monitoring.thresholds import Judged, Limits, Rules, judge, rules_of
 
 PROBES = 10
 SETTLE = 0.3  # seconds between the probes and the second look
@@ -76,12 +77,12 @@ def _observed(reading: Reading, value: float, limits: Limits) -> str:
     parts = [reading.detail] if reading.detail else []
     if limits.rate and reading.requests is not None and math.isfinite(reading.requests):
         parts.append(f"{reading.requests:.0f} requests")
-    return format_value(value, limits.unit) + (f" ({', '.join(parts)})" if parts else "")
+    return measured(value, limits.unit) + (f" ({', '.join(parts)})" if parts else "")
 
 
 def _bounds(limits: Limits) -> str:
-    critical = format_value(limits.critical, limits.unit)
-    return f"{format_value(limits.warning, limits.unit)}, critical above {critical}"
+    critical = measured(limits.critical, limits.unit)
+    return f"{measured(limits.warning, limits.unit)}, critical above {critical}"
 
 
 def _quiet(reading: Reading) -> bool:

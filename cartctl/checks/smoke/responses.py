@@ -12,6 +12,7 @@ from cartctl.checks.smoke.json_values import json_differences, shown
 from cartctl.checks.smoke.suite_model import Request
 from cartctl.checks.smoke.templates import fill_text
 from cartctl.engine.model import CheckResult
+from cartctl.measurements import latency
 from cartctl.redaction import register
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def judge_response(request: Request, response: Response, values: Mapping[str, An
     differences = list(_differences(request, response, values))
     if differences:
         return failed("; ".join(differences), "as the suite says")
-    return passed(f"HTTP {response.status} in {response.seconds * 1000:.0f} ms")
+    return passed(f"HTTP {response.status} in {latency(response.seconds)}")
 
 
 def _wrong_status(request: Request, response: Response) -> CheckResult:
@@ -40,8 +41,8 @@ def _wrong_status(request: Request, response: Response) -> CheckResult:
 def _differences(request: Request, response: Response, values: Mapping[str, Any]) -> Iterator[str]:
     yield from _header_differences(request, response)
     if request.within is not None and response.seconds > request.within.total_seconds():
-        budget = request.within.total_seconds() * 1000
-        yield f"took {response.seconds * 1000:.0f} ms, more than {budget:.0f} ms"
+        budget = request.within.total_seconds()
+        yield f"took {latency(response.seconds)}, more than {latency(budget)}"
     if request.contains is not None and (text := fill_text(request.contains, values)) not in response.body:
         yield f"the body does not contain {text!r}: {response.excerpt}"
     yield from _error_page(response)

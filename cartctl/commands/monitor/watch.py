@@ -170,14 +170,17 @@ def _watch(
     from cartctl.plans.execution.step_factories import log_errors
     from cartctl.plans.rollout.standing_monitor import alarm_if_lost
 
+    view = options.monitor_view(ports.env, lambda tick: _tell(tick, options))
+
     def observe(tick: "Tick") -> None:
-        _tell(tick, options)
+        view.sampled(tick)
         if held is not None:
             alarm_if_lost(held, pulse)
 
     watch.rebuild(since or datetime.fromtimestamp(0, UTC))
     try:
-        with watch.armed(pulse, observe=observe):
+        pulse.progress = view.progress
+        with view, watch.armed(pulse, observe=observe):
             checks = Monitor("monitor", watch, duration, log_errors(ports)).judge(pulse)
     except TriggerFired as fired:
         if held is not None:

@@ -1,6 +1,6 @@
 """Start, resume and abandon a deployment: its run, its lock and its monitor."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -16,6 +16,7 @@ from cartctl.engine.state import State, new_run_id
 from cartctl.engine.view import View
 from cartctl.errors import Refused, UsageError
 from cartctl.migrations.frozen import MIGRATIONS
+from cartctl.monitoring.tick import Tick
 from cartctl.monitoring.watch import Watch
 from cartctl.plans.deploy.deploy_options import DeployOptions
 from cartctl.plans.deploy.plan import NEVER_SKIPPED, deployment
@@ -24,7 +25,7 @@ from cartctl.plans.execution import step_factories
 from cartctl.plans.execution.execute import RunSpec, execute_plan
 from cartctl.plans.execution.journals import CONTINUE_WITH, Journals, open_journals, refuse_unfinished
 from cartctl.plans.execution.phases import Phase, keys, without
-from cartctl.plans.execution.run_monitor import MonitoredView, follow_maintenance, new_watch
+from cartctl.plans.execution.run_monitor import MonitoredView, follow_maintenance, new_watch, sample_observer
 from cartctl.ports import Ports
 
 
@@ -124,14 +125,16 @@ def _execute(
         on_failure=OnFailure.UNDO if options.auto_rollback else OnFailure.SETTLE,
         next_commands=_next_commands(ports.env.name),
     )
-    with _armed(watch, pulse, state, journals):
+    with _armed(watch, pulse, state, journals, sample_observer(view, ports)):
         return execute_plan(
             spec, state, ports, journals, lock=lock, pulse=pulse, view=MonitoredView(view, watch)
         )
 
 
 @contextmanager
-def _armed(watch: Watch, pulse: Pulse, state: State, journals: Journals) -> Iterator[None]:
+def _armed(
+    watch: Watch, pulse: Pulse, state: State, journals: Journals, observe: Callable[[Tick], None]
+) -> Iterator[None]:
     """Arm the triggers, for a resumed run with their history; not while rolling back, where they would stop the undo."""
     if state.undoing:
         yield
@@ -140,7 +143,7 @@ def _armed(watch: Watch, pulse: Pulse, state: State, journals: Journals) -> Iter
         follow_maintenance(watch, event)
     if state.started is not None:
         watch.rebuild(state.started.at)
-    with watch.armed(pulse):
+    with watch.armed(pulse, observe):
         yield
 
 

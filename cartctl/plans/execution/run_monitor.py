@@ -1,9 +1,14 @@
 """The monitor of a run; the run's events mark its own maintenance."""
 
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
 from cartctl.engine.events import Event, EventKind
 from cartctl.engine.report import RunReport
 from cartctl.engine.view import PlanRows, View
 from cartctl.monitoring.probes import Probes
+from cartctl.monitoring.scale import Scale
+from cartctl.monitoring.tick import Tick
 from cartctl.monitoring.watch import Watch
 from cartctl.ports import Ports
 
@@ -18,6 +23,22 @@ def new_watch(ports: Ports) -> Watch:
         env.monitor,
         scrape_interval=env.metrics.scrape_interval.total_seconds() if env.metrics else 15,
     )
+
+
+@runtime_checkable
+class SampleView(Protocol):
+    """A view that also shows the monitor's samples."""
+
+    def sampled(self, tick: Tick, scale: Scale) -> None:
+        """One sample, and what it is compared with. Called from the monitor's thread."""
+
+
+def sample_observer(view: View, ports: Ports) -> Callable[[Tick], None]:
+    """Passes samples to a view that shows them."""
+    if not isinstance(view, SampleView):
+        return lambda _tick: None
+    scale = Scale.of(ports.env)
+    return lambda tick: view.sampled(tick, scale)
 
 
 class MonitoredView:

@@ -12,14 +12,18 @@ from rich.table import Table
 from cartctl.engine.events import Event, EventKind
 from cartctl.engine.report import RunReport
 from cartctl.engine.view import PlanRows
+from cartctl.monitoring.scale import Scale
+from cartctl.monitoring.tick import Tick
 from cartctl.render.amounts import duration, share
 from cartctl.render.drawing import Console, Group, RenderableType, Text
 from cartctl.render.output import guard
 from cartctl.render.run.broken_pipe import enduring
 from cartctl.render.run.model import Board, Mark, Row
+from cartctl.render.run.samples import Samples
 
 MAX_WIDTH = 110  # wider tables are harder to follow
 FRAMES_PER_SECOND = 8
+LEAST_SAMPLES = 8  # lines for the samples of the monitor
 _BAR = 24
 _KEY = 20
 
@@ -51,6 +55,7 @@ class LiveView:
             enduring(sys.stderr), no_color=no_color
         )  # a run goes on when its terminal is closed
         self._board = Board()
+        self._samples: Samples | None = None
         self._unicode = self._console.encoding.startswith("utf")
         self._spinner = Spinner("dots" if self._unicode else "line", style="bold cyan")
         self._live = Live(
@@ -82,6 +87,12 @@ class LiveView:
         """Shown beside the running step."""
         self._board.advance(done, total, unit)
 
+    def sampled(self, tick: Tick, scale: Scale) -> None:
+        """Shown below the steps while the run monitors, and whenever a trigger is pending."""
+        if self._samples is None:
+            self._samples = Samples(scale)
+        self._samples.add(tick)
+
     def finished(self, report: RunReport) -> None:
         """Leave the last frame standing, then the report on stdout."""
         from cartctl.render.renderers import write
@@ -100,9 +111,20 @@ class LiveView:
         self._live.stop()
 
     def _draw(self) -> RenderableType:
-        return draw(
-            self._board, self._console.width, self._console.height, self._spinner, with_unicode=self._unicode
+        width, height = min(self._console.width, MAX_WIDTH), self._console.height
+        samples = self._shown_samples()
+        if samples is None:
+            return draw(self._board, width, height, self._spinner, with_unicode=self._unicode)
+        room = max(height // 2, LEAST_SAMPLES)
+        board = draw(self._board, width, height - room, self._spinner, with_unicode=self._unicode)
+        return Group(board, Text(), samples.draw(width, room - 2, with_unicode=self._unicode))
+
+    def _shown_samples(self) -> Samples | None:
+        row = self._board.current()
+        wanted = self._samples is not None and (
+            (row is not None and row.key == "monitor") or self._samples.alarming
         )
+        return self._samples if wanted else None
 
 
 def draw(

@@ -7,7 +7,7 @@ from typing import Protocol, Self
 
 from cartctl.engine import view as engine
 
-_DUMB = {"dumb", "unknown", ""}  # terminals that cannot move the cursor
+DUMB = {"dumb", "unknown", ""}  # terminals that cannot move the cursor
 
 
 class View(engine.View, Protocol):
@@ -29,7 +29,7 @@ def choose_view(*, as_json: bool, quiet: bool = False, verbose: bool = False, no
         return NdjsonView(sys.stdout)
     if quiet:
         return QuietView(sys.stdout)
-    if sys.stderr.isatty() and not verbose and os.environ.get("TERM") not in _DUMB:
+    if sys.stderr.isatty() and not verbose and os.environ.get("TERM") not in DUMB:
         from cartctl.render.run.live import LiveView
 
         return LiveView(no_color=no_color)

@@ -2,6 +2,7 @@
 
 from rich.table import Table
 
+from cartctl.measurements import latency
 from cartctl.render.drawing import Group, RenderableType, Text
 from cartctl.render.renderers import renderable
 from cartctl.sandbox.data.fill import Seeded
@@ -48,8 +49,8 @@ def _loaded(result: Loaded) -> RenderableType:
     table.add_column("")
     for name in ("p50", "p95", "p99", "max"):
         table.add_column(name, justify="right")
-    for who, latency in {"all": result.latency, **result.by_visitor}.items():
-        table.add_row(who, *map(_milliseconds, (latency.p50, latency.p95, latency.p99, latency.max)))
+    for who, times in {"all": result.latency, **result.by_visitor}.items():
+        table.add_row(who, *map(_milliseconds, (times.p50, times.p95, times.p99, times.max)))
     share = f"{result.error_rate * 100:.2f} % errors"
     summary = Text(f"{result.requests:,} requests in {result.seconds:.1f} s, {result.rps:g} a second, ")
     summary.append(share, "bold red" if result.errors else "green")
@@ -58,7 +59,7 @@ def _loaded(result: Loaded) -> RenderableType:
 
 
 def _milliseconds(seconds: float | None) -> str:
-    return "-" if seconds is None else f"{seconds * 1000:.0f} ms"
+    return "-" if seconds is None else latency(seconds)
 
 
 def _deployments(result: SandboxStatus) -> Table:

@@ -1,11 +1,13 @@
 """A monitor's tick as one line of text: time, each metric with its verdict, triggers that are not clear."""
 
 from cartctl.adapters.metrics.source import Metric
+from cartctl.measurements import measured
 from cartctl.monitoring.thresholds import Judged
 from cartctl.monitoring.tick import Measure, Tick
 from cartctl.redaction import redact
 from cartctl.render.drawing import RenderableType, Text
 from cartctl.render.renderers import renderable
+from cartctl.render.verdict_styles import STYLE
 
 NAMES = {
     Metric.DB_CONNECTIONS: "connections",
@@ -14,14 +16,6 @@ NAMES = {
     Metric.API_LATENCY_P95: "api p95",
 }
 DETAIL = 60  # characters of why nothing was seen
-STYLE = {
-    Judged.OK: "green",
-    Judged.WARNING: "yellow",
-    Judged.CRITICAL: "bold red",
-    Judged.LOW_TRAFFIC: "cyan",
-    Judged.NO_DATA: "magenta",
-    Judged.ERROR: "magenta",
-}
 
 
 @renderable.register
@@ -45,5 +39,5 @@ def _value(measure: Measure) -> str:
         return f"{measure.verdict} ({redact(measure.detail)[:DETAIL]})"
     if not measure.verdict.decided or measure.value is None:
         return str(measure.verdict)
-    shown = f"{measure.value:.1%}" if measure.unit == "share" else f"{measure.value * 1000:.0f} ms"
+    shown = measured(measure.value, measure.unit)
     return shown if measure.verdict is Judged.OK else f"{shown} {measure.verdict}"
