@@ -14,7 +14,7 @@ from cartctl.derived_names import LOCAL_FILE, fit_name
 from cartctl.errors import ConfigError
 
 if TYPE_CHECKING:
-    from cartctl.adapters.cdn import Cloudflare
+    from cartctl.adapters.cdn import Cdn
     from cartctl.adapters.cluster import Cluster
     from cartctl.adapters.http.client import Access, Http
     from cartctl.adapters.log_lines import Tail
@@ -196,13 +196,25 @@ class Ports:
         return RedisCache(self.env.cache.redis.reveal())
 
     @cached_property
-    def cdn(self) -> "Cloudflare | None":
+    def cdn(self) -> "Cdn | None":
         """The CDN to purge; None when not configured."""
-        if self.env.cache.cdn is None:
+        settings = self.env.cache.cdn
+        if settings is None:
             return None
-        from cartctl.adapters.cdn import Cloudflare
+        from cartctl.adapters.cdn import Cloudflare, HttpCdn, Selection
 
-        return Cloudflare(self.env.cache.cdn.zone, self.env.cache.cdn.token.reveal())
+        selection = Selection(settings.tags, settings.paths)
+        if settings.kind == "http":
+            return HttpCdn(
+                settings.url.reveal() if settings.url else "",
+                method=settings.method,
+                headers=revealed(settings.headers),
+                body=settings.body,
+                selection=selection,
+            )
+        site = (self.env.http_.dashboard if self.env.http_ else None) or ""
+        token = settings.token.reveal() if settings.token else ""
+        return Cloudflare(settings.zone or "", token, selection=selection, site=site)
 
     @cached_property
     def notifiers(self) -> "tuple[Webhook, ...]":

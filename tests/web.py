@@ -65,7 +65,7 @@ def serve(answer: Callable[[Asked], Reply], host: str = "127.0.0.1") -> Iterator
             if self.command != "HEAD":
                 self.wfile.write(sent)
 
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _do  # noqa: N815 - the server's names
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = do_PURGE = _do  # noqa: N815 - the server's names
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the server's name
             """Keep quiet."""

@@ -1,4 +1,7 @@
-"""The application's cache in Redis: keys by pattern, found with SCAN and removed with UNLINK; never KEYS, never FLUSH."""
+"""The application's cache in Redis: keys by pattern, found with SCAN and removed with UNLINK; never KEYS, never FLUSH.
+
+One server or a Redis Cluster, whose primaries are scanned one after another; TLS with rediss://, users with an ACL.
+"""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -46,6 +49,13 @@ def _filled(part: re.Match[str]) -> str:
     return next((letter for letter in "xyz0123456789_abc" if not refused.match(letter)), "~")
 
 
+def _unlink_in_cluster(cluster: Any, keys: Sequence[bytes]) -> int:
+    with cluster.pipeline() as pipeline:
+        for key in keys:
+            pipeline.unlink(key)
+        return sum(pipeline.execute())
+
+
 class CacheFailed(StepFailed):
     """Redis does not answer, or refuses a command."""
 
@@ -62,6 +72,8 @@ class RedisCache:
         register(url)
         self._where = mask(url)
         self._timeout = timeout
+        self._url = url
+        self._cluster: Any = None
         self._require_database(url)
         try:
             self._client = redis.Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
@@ -77,32 +89,36 @@ class RedisCache:
         No key outside the patterns is touched, so that a user with access to nothing else passes.
         """
         self._do(self._client.ping)
-        self._refuse_cluster()
+        nodes = self._nodes()
         for pattern in patterns:
-            self._do(partial(self._client.scan, 0, match=pattern, count=1))
+            for node in nodes:
+                self._do(partial(node.scan, 0, match=pattern, count=1))
             if (key := unused_key(pattern)) is not None:
-                self._do(partial(self._client.unlink, key))
-        return "PING answered, SCAN and UNLINK permitted"
+                self._unlink([key.encode("utf-8", "surrogateescape")])
+        where = f" on {len(nodes)} primaries" if self._cluster else ""
+        return f"PING answered, SCAN and UNLINK permitted{where}"
 
     def unlink(self, pattern: str) -> Iterator[tuple[int, int]]:
         """Remove what matches, batch by batch: how many keys were found and how many of them removed in each.
 
         Every key that exists from beginning to end is found (SCAN's promise). Raises CacheFailed.
         """
-        self._refuse_cluster()
-        for batch in self._batches(pattern):
-            with effect("redis.unlink"):
-                removed = self._do(lambda batch=batch: int(str(self._client.unlink(*batch))))  # type: ignore[misc]
-            yield len(batch), removed
+        for node in self._nodes():
+            for batch in self._batches(node, pattern):
+                with effect("redis.unlink"):
+                    removed = self._unlink(batch)
+                yield len(batch), removed
 
     def count(self, pattern: str) -> int:
         """How many keys match now. Raises CacheFailed. Read-only."""
-        return len(set(self._keys(pattern)))
+        return len({key for node in self._nodes() for key in self._keys(node, pattern)})
 
     def close(self) -> None:
         """End the connection."""
         with suppress(redis.RedisError):
             self._client.close()
+            if self._cluster is not None:
+                self._cluster.close()
 
     def _require_database(self, url: str) -> None:
         """Raise ConfigError for a database that is not a number: the client would use number 0 instead."""
@@ -119,9 +135,9 @@ class RedisCache:
                     hint="It is a number from 0, as in redis://HOST:6379/0.",
                 )
 
-    def _batches(self, pattern: str) -> Iterator[list[bytes]]:
+    def _batches(self, node: Any, pattern: str) -> Iterator[list[bytes]]:
         batch: list[bytes] = []
-        for key in self._keys(pattern):
+        for key in self._keys(node, pattern):
             batch.append(key)
             if len(batch) >= BATCH:
                 yield batch
@@ -129,26 +145,32 @@ class RedisCache:
         if batch:
             yield batch
 
-    def _keys(self, pattern: str) -> Iterator[bytes]:
+    def _keys(self, node: Any, pattern: str) -> Iterator[bytes]:
         cursor: Any = 0
         while True:
-            cursor, keys = self._do(partial(self._scan, cursor, pattern))
+            cursor, keys = self._do(partial(node.scan, cursor, match=pattern, count=SCANNED))
             yield from keys
             if not cursor:
                 return
 
-    def _scan(self, cursor: Any, pattern: str) -> tuple[Any, list[bytes]]:
-        reply: Any = self._client.scan(cursor, match=pattern, count=SCANNED)
-        following, keys = reply
-        return following, list(keys)
+    def _unlink(self, keys: Sequence[bytes]) -> int:
+        """Remove keys; how many existed. In a cluster one command each, in one exchange per node: slots differ."""
+        if self._cluster is None:
+            return self._do(lambda: int(str(self._client.unlink(*keys))))
+        return self._do(partial(_unlink_in_cluster, self._cluster, keys))
 
-    def _refuse_cluster(self) -> None:
-        """A cluster's SCAN sees one node alone: it would leave the other nodes' keys in silence."""
-        if self._do(self._is_clustered):
-            raise CacheFailed(
-                f"{self._where} is a node of a Redis Cluster, whose other nodes it does not show.",
-                hint="Name a Redis of its own, or leave cache.redis out and invalidate by a hook.",
-            )
+    def _nodes(self) -> list[Any]:
+        """What is scanned: the server, or each primary of its cluster."""
+        if not self._do(self._is_clustered):
+            return [self._client]
+        if self._cluster is None:
+            self._cluster = self._do(self._open_cluster)
+        cluster = self._cluster
+        return [cluster.get_redis_connection(node) for node in cluster.get_primaries()]
+
+    def _open_cluster(self) -> Any:
+        limits = {"socket_timeout": self._timeout, "socket_connect_timeout": self._timeout}
+        return redis.RedisCluster.from_url(self._url, **limits)
 
     def _is_clustered(self) -> bool:
         """False, too, where the user may not ask."""

@@ -131,7 +131,7 @@ def test_what_is_no_address_is_refused_without_showing_it() -> None:
 def test_a_purge_is_asked_for_with_the_token() -> None:
     """One POST to the zone, everything purged, its id given back."""
     with serve(lambda _: Reply({"success": True, "result": {"id": "p1"}})) as web:
-        assert Cloudflare("a1b2", "t0ken", base_url=f"{web.url}/v4").purge() == "p1"
+        assert list(Cloudflare("a1b2", "t0ken", base_url=f"{web.url}/v4").purge()) == [(1, 1, "p1")]
     [asked] = web.asked
     assert (asked.method, asked.path) == ("POST", "/v4/zones/a1b2/purge_cache")
     assert json.loads(asked.body) == {"purge_everything": True}
@@ -151,7 +151,7 @@ def test_a_purge_is_asked_for_with_the_token() -> None:
 def test_a_purge_that_is_not_accepted_is_a_failure(reply: Reply) -> None:
     """Only a success that says so is one; the token is masked."""
     with serve(lambda _: reply) as web, pytest.raises(PurgeFailed) as caught:
-        Cloudflare("a1b2", "t0ken", base_url=web.url).purge()
+        list(Cloudflare("a1b2", "t0ken", base_url=web.url).purge())
     assert "t0ken" not in caught.value.message
 
 

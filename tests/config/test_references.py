@@ -51,6 +51,8 @@ redis = {redis}
 kind = "cloudflare"
 zone = "z"
 token = {cdn}
+url = {cdn_url}
+headers = {{ Purge-Key = {cdn_header} }}
 [env.all.logs]
 command = ["true"]
 environment = {{ LOGS_KEY = {logs} }}
@@ -81,6 +83,8 @@ VALUES = {  # of each: the whole value, and the part of it that nobody may see
     "password": ("{}", "Password4Marker"),
     "redis": ("redis://:{}@h:6379/0", "Redis4Marker"),
     "cdn": ("{}", "Cdn4Marker"),
+    "cdn_url": ("https://u:{}@cdn.example/purge", "CdnUrl4Marker"),
+    "cdn_header": ("{}", "CdnHeader4Marker"),
     "logs": ("{}", "Logs4Marker"),
     "preflight": ("{}", "Preflight4Marker"),
 }

@@ -1,12 +1,12 @@
 """The sections about the application: its cluster, images, addresses, caches."""
 
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from cartctl.config.model.section import Section
-from cartctl.config.values import Duration, LocalPath, Secret
+from cartctl.config.values import Address, Duration, LocalPath, Secret
 
 
 class MaintenanceKey(Section):
@@ -137,9 +137,60 @@ class Http(Section):
 class Cdn(Section):
     """Whose static assets are purged after a release."""
 
-    kind: Literal["cloudflare"] = Field(description="Provider.", examples=["cloudflare"])
-    zone: str = Field(description="Zone ID.", examples=["023e105f4ecef8ad9ca31a8372d0c353"])
-    token: Secret = Field(description="API token.", examples=[{"env": "CLOUDFLARE_TOKEN"}])
+    kind: Literal["cloudflare", "http"] = Field(
+        description="Provider: Cloudflare, or any other by the request that `url` describes.",
+        examples=["cloudflare"],
+    )
+    zone: str | None = Field(
+        default=None, description="Cloudflare's zone ID.", examples=["023e105f4ecef8ad9ca31a8372d0c353"]
+    )
+    token: Secret | None = Field(
+        default=None, description="Cloudflare's API token.", examples=[{"env": "CLOUDFLARE_TOKEN"}]
+    )
+    tags: tuple[str, ...] = Field(
+        default=(),
+        description="Cache tags to purge. Without tags and paths: everything.",
+        examples=[["dashboard"]],
+    )
+    paths: tuple[str, ...] = Field(
+        default=(),
+        description="Paths or URLs to purge; paths are below `http.dashboard`.",
+        examples=[["/assets/app.js"]],
+    )
+    url: Address | None = Field(
+        default=None,
+        description="Address of the purge request. `{tag}` and `{path}`, here or in the body, send one request each.",
+        examples=["https://api.fastly.com/service/SERVICE/purge/{tag}"],
+    )
+    method: str = Field(default="POST", description="Method of the purge request.", examples=["PURGE"])
+    headers: dict[str, Secret] = Field(
+        default_factory=dict,
+        description="Headers of the purge request.",
+        examples=[{"Fastly-Key": {"env": "FASTLY_KEY"}}],
+    )
+    body: dict[str, Any] | None = Field(
+        default=None,
+        description="JSON body of the purge request; `{tags}` and `{paths}` as a value stand for the whole list.",
+        examples=[{"surrogate_keys": "{tags}"}],
+    )
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Self:
+        required = (
+            {"zone": self.zone, "token": self.token} if self.kind == "cloudflare" else {"url": self.url}
+        )
+        if missing := [name for name, value in required.items() if value is None]:
+            raise ValueError(f"of kind {self.kind} requires {' and '.join(missing)}")
+        if self.url is None or self.url.literal is None:
+            return self  # the address is known only where it is used
+        text = f"{self.url.literal} {self.body}"
+        for name, values in (("tag", self.tags), ("path", self.paths)):
+            used = f"{{{name}}}" in text or f"{{{name}s}}" in text
+            if self.kind == "http" and used != bool(values):
+                raise ValueError(
+                    f"must have {name}s exactly where url or body contains {{{name}}} or {{{name}s}}"
+                )
+        return self
 
 
 class Cache(Section):
