@@ -251,7 +251,9 @@ def test_an_unknown_namespace_is_told_though_its_list_is_empty(real: Played) -> 
     cluster.close()
 
 
-@pytest.mark.parametrize("name", ("role.yaml", "deploy-job.yaml", "rollout-cronjob.yaml"))
+@pytest.mark.parametrize(
+    "name", ("role.yaml", "state.yaml", "deploy/job.yaml", "rollout-cronjob.yaml", "cart-cronjobs.yaml")
+)
 def test_the_runbooks_manifests_are_taken(real: Played, name: str) -> None:
     """By the server's own validation, without a word of warning about a field that it does not know."""
     text = (RUNBOOKS / name).read_text(encoding="utf-8").replace("production", real.name)

@@ -71,7 +71,9 @@ def _seen(small: Small) -> set[Verb]:
     }
 
 
-@pytest.mark.parametrize("name", ("deploy-job.yaml", "rollout-cronjob.yaml", "monitor-deployment.yaml"))
+@pytest.mark.parametrize(
+    "name", ("deploy/job.yaml", "rollout-cronjob.yaml", "cart-cronjobs.yaml", "monitor-deployment.yaml")
+)
 def test_what_runs_in_the_cluster_is_no_root_and_writes_nowhere(name: str) -> None:
     """Under the Role's service account, as a user that exists in the image, on a read-only root file system; its command line parses."""
     spec = documents(name)[-1]["spec"]
