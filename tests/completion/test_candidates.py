@@ -28,6 +28,8 @@ default_env = "staging"
 suites = ["ops/smoke.toml"]
 [env.staging.database]
 dsn = "host=nowhere.invalid"
+[env.staging.signoff]
+roles = ["DBA", "QA Lead"]
 [env.staging.http]
 api = "http://127.0.0.1:1"
 [env.production.database]
@@ -94,6 +96,7 @@ def values(line: str) -> list[str] | None:
         ("snapshot restore --env production ", ["run-2"]),
         ("snapshot prune run-1 ", ["run-1"]),
         ("smoke --suite ", ["built-in", "ops/smoke.toml"]),
+        ("signoff add --role ", ["DBA", "QA Lead"]),
         ("deploy --skip prew", ["prewarm"]),
         ("deploy --skip preflight.dat", ["preflight.database"]),
         ("preflight --only data", ["database"]),

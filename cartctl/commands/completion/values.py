@@ -19,7 +19,19 @@ NEWEST = 20  # runs and snapshots to offer
 LINE = 64 * 1024  # bytes at the end of a journal that contain its last line
 CHECKS = (  # of preflight; a test compares them with its own list
     *("database", "blockers", "migrations", "restore", "dump", "backup", "recovery", "cluster", "api"),
-    *("dashboard", "token", "metrics", "redis", "flags", "code", "window", "signoff", "proof", "rehearsal"),
+    *(
+        "dashboard",
+        "token",
+        "metrics",
+        "redis",
+        "flags",
+        "code",
+        "window",
+        "attestations",
+        "signoff",
+        "proof",
+    ),
+    "rehearsal",
 )
 FLAGS = ("FEATURE_CART_MANAGEMENT", "FEATURE_ABANDONED_CART_RECOVERY", "FEATURE_ECOMMERCE_ANALYTICS")
 PURPOSES = ("smoke", "migrate", "deploy")
@@ -129,6 +141,11 @@ def suites(selection: Selection) -> Values:
     yield from ((str(path), "suite") for path in selection.setting("http", "suites") or ())
 
 
+def roles(selection: Selection) -> Values:
+    """The roles that must approve."""
+    yield from ((str(role), "role") for role in selection.setting("signoff", "roles") or ())
+
+
 def steps(_: Selection) -> Values:
     """The steps of a deployment and the preflight checks."""
     from cartctl.plans.execution.phases import DESCRIPTIONS
@@ -157,6 +174,7 @@ PROVIDERS: dict[tuple[str, ...], Provider] = {  # the command's path and the par
     ("rehearse", "with_data"): snapshots,
     ("report", "run"): runs,
     ("rollback", "run"): runs,
+    ("signoff", "add", "role"): roles,
     ("smoke", "suite"): suites,
     ("snapshot", "prune", "names"): snapshots,
     ("snapshot", "restore", "name"): snapshots,
