@@ -141,8 +141,11 @@ def named_errors() -> Iterator[None]:
         if state in _RETRIED:
             raise TryAgain("Other transactions were in the way.", hint="Try again.") from error
         if state in _MISSING:
+            no_table = state == "42P01"
             raise SchemaUnsupported(
                 f"The cart's tables lack something: {str(error).splitlines()[0]}.",
-                hint="See which calls work on these tables with: missing_features(engine).",
+                hint="Create the tables with: cartctl migrate deploy."
+                if no_table
+                else "See which calls work on these tables with: missing_features(engine).",
             ) from error
         raise

@@ -486,6 +486,10 @@ def test_errors_have_their_names_on_an_engine_of_the_applications_own(shop: Shop
     shop.run('ALTER TABLE carts DROP COLUMN "siteType"')
     with pytest.raises(SchemaUnsupported, match="siteType"):
         service.open_cart("USD")
+    shop.run("ALTER TABLE carts RENAME TO gone")
+    with pytest.raises(SchemaUnsupported) as missing:
+        service.open_cart("USD")
+    assert missing.value.hint == "Create the tables with: cartctl migrate deploy."
     engine.dispose()
 
 
