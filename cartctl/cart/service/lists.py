@@ -34,7 +34,7 @@ class ListOwner:
 
 def wishes(scope: Scope, owner: ListOwner) -> tuple[Wish, ...]:
     """The products on the wishlist, most wanted first."""
-    parent = list_of(scope, WishlistRow, owner)
+    parent = _known(scope, WishlistRow, owner)
     return () if parent is None else wishes_in(scope, parent)
 
 
@@ -66,7 +66,7 @@ def remove_wish(scope: Scope, owner: ListOwner, product_id: str, variant_id: str
 
 def compared(scope: Scope, owner: ListOwner) -> tuple[Compared, ...]:
     """The products in the comparison, from left to right."""
-    parent = list_of(scope, ProductComparisonRow, owner)
+    parent = _known(scope, ProductComparisonRow, owner)
     return () if parent is None else compared_in(scope, parent)
 
 
@@ -109,6 +109,14 @@ def list_of(scope: Scope, table: Any, owner: ListOwner, *, locked: bool = False)
     first = mine.order_by(table.created_at, table.id).limit(1)
     found = scope.connection.scalar(first.with_for_update() if locked else first)
     return None if found is None else str(found)
+
+
+def _known(scope: Scope, table: Any, owner: ListOwner) -> str | None:
+    """The id of the owner's list; None without one. Raises NotFound for a customer of another company."""
+    found = list_of(scope, table, owner)
+    if found is None:
+        scope.refuse_foreign("customers", owner.customer_id)
+    return found
 
 
 def _made(scope: Scope, table: Any, owner: ListOwner) -> str:
