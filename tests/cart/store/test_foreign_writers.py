@@ -152,6 +152,19 @@ def test_a_line_added_without_the_lock_is_detected(shop: Shop) -> None:
             connection.rollback()
 
 
+def test_a_cart_with_a_line_added_without_the_lock_is_not_converted(shop: Shop) -> None:
+    """A line that is committed between the price and the end of a conversion stops it: nobody has paid for it."""
+    shop.run('ALTER TABLE cart_items DROP CONSTRAINT "cart_items_cartId_fkey"')
+    shop.promotion("ten", maxUsesPerCustomer=1)
+    cart = shop.cart(customerId="ada")
+    shop.apply("ten", cart)
+    agreed = shop.total(cart)
+    counting = "LOCK TABLE promotion_usages"  # which a conversion reads after the lines, to price them
+    with foreign(shop, f"{counting}; {ADD}"), pytest.raises(CartChanged, match="another application"):
+        shop.do(lambda c: convert(c, "shop", cart, "order", agreed, NOW, TERMS))
+    assert shop.statuses() == {cart: "ACTIVE"}
+
+
 def test_terms_of_a_promotion_changed_meanwhile_are_detected(shop: Shop) -> None:
     """A promotion that another application changes during the conversion is not charged as it was before."""
     shop.promotion("ten")
