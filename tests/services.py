@@ -19,7 +19,8 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy import Engine
 
-from cartctl.adapters.postgres import Postgres, engine_over
+from cartctl.adapters.postgres import Postgres
+from tests.alchemy import engine_over
 
 DEBIAN_15 = "/usr/lib/postgresql/15/bin"
 PLATFORM_SQL = Path(__file__).parents[1] / "cartctl" / "sandbox" / "platform.sql"

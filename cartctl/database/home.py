@@ -1,9 +1,14 @@
-"""The schema `cartctl` in the target: Alembic's version and our own record live there; made before Alembic runs."""
+"""The schema `cartctl` in the target: Alembic's version and our own record live there; made before the first migration.
+
+The version is written as Alembic writes it, whose own revisions run the same files; to load Alembic for that would double a
+deployment's CPU time.
+"""
 
 from cartctl.adapters.effects import effect
 from cartctl.adapters.postgres import Connection, sql
 from cartctl.adapters.postgres.sync_wait import Look, bounded_sync_wait
-from cartctl.errors import Refused
+from cartctl.errors import Refused, StepFailed
+from cartctl.migrations.frozen import MIGRATIONS, Frozen
 
 APPLIED = b"""
 CREATE TABLE IF NOT EXISTS cartctl.applied (
@@ -13,6 +18,32 @@ CREATE TABLE IF NOT EXISTS cartctl.applied (
     run TEXT NOT NULL,
     at TIMESTAMPTZ NOT NULL DEFAULT now()
 )"""
+
+VERSION = b"""
+CREATE TABLE IF NOT EXISTS cartctl.alembic_version (
+    version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+)"""
+
+
+def set_version(connection: Connection, migration: Frozen) -> None:
+    """Record a migration as the current version, in its own transaction.
+
+    Raises StepFailed when the version is not the previous migration's.
+    """
+    connection.execute(VERSION)
+    place = MIGRATIONS.index(migration)
+    if place == 0:
+        insert = "INSERT INTO cartctl.alembic_version (version_num) SELECT %s WHERE NOT EXISTS (SELECT FROM cartctl.alembic_version)"
+        changed = connection.execute(insert, (migration.revision,)).rowcount
+    else:
+        update = "UPDATE cartctl.alembic_version SET version_num = %s WHERE version_num = %s"
+        previous = MIGRATIONS[place - 1].revision
+        changed = connection.execute(update, (migration.revision, previous)).rowcount
+    if changed != 1:
+        raise StepFailed(
+            f"The version in cartctl.alembic_version is not the one before {migration.name}; nothing was changed.",
+            hint="See: cartctl migrate status",
+        )
 
 
 def make_home(connection: Connection, owner: str | None, watch_session: Look, *, missing: bool) -> None:

@@ -388,7 +388,7 @@ def test_only_what_the_run_made_goes(
     """Tables that were there before the run stay, with the version they had; what the run added to them goes."""
     from sqlalchemy import Connection
 
-    from cartctl.database.migrations.revisions import move
+    from tests.migrations.revisions import move
 
     run_sql(platform_database, "CREATE SCHEMA cartctl")
     connection: Connection

@@ -101,7 +101,7 @@ def begun(platform_database: Postgres, deployed: Deploying) -> Deployed:
     """A database whose first migration is older than the run."""
     from sqlalchemy import Connection
 
-    from cartctl.database.migrations.revisions import move
+    from tests.migrations.revisions import move
 
     run_sql(platform_database, "CREATE SCHEMA cartctl")
     connection: Connection
@@ -139,7 +139,7 @@ def test_the_version_is_that_of_the_newest_migration_that_stays(
     """Where several are older than the run."""
     from sqlalchemy import Connection
 
-    from cartctl.database.migrations.revisions import move
+    from tests.migrations.revisions import move
 
     run_sql(platform_database, "CREATE SCHEMA cartctl")
     connection: Connection

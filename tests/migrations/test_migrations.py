@@ -9,9 +9,13 @@ from cartctl.adapters.postgres import Postgres
 from cartctl.cart import enums
 from cartctl.cart.store.tables import METADATA, cart_tables
 from cartctl.cart.store.tables.base import ENUMS
+from cartctl.config.model.environment import Database
+from cartctl.config.values import Secret
 from cartctl.database.catalogue import Catalogue, difference, read_catalogue
-from cartctl.database.migrations.revisions import move
+from cartctl.database.migrations.apply import deploy
+from cartctl.engine.pulse import Pulse
 from cartctl.migrations.frozen import MIGRATIONS, NAMES
+from tests.migrations.revisions import move
 from tests.services import Server, engine_of
 
 FROZEN = {
@@ -55,6 +59,28 @@ def test_up_down_up_leaves_the_same_catalogue(server: Server) -> None:
     assert structure(database).text == first.text
     assert structure(database).hash == first.hash
     server.drop(database)
+
+
+def test_a_deployment_records_the_version_as_alembic_does(server: Server) -> None:
+    """Alembic's table and its row, after each migration; Alembic goes on from there, up and down."""
+    deployed, upgraded = server.create_platform(), server.create_platform()
+    settings = Database(dsn=Secret(literal=deployed.dsn), strict_constraints=True)
+    deploy(deployed, settings, "run", Pulse())
+    alembic(upgraded, ("upgrade", "head"))
+    tables = []
+    for database in (deployed, upgraded):
+        with database.session("tests") as connection:
+            objects = read_catalogue(connection).objects
+            row = connection.execute("SELECT array_agg(version_num) FROM cartctl.alembic_version").fetchone()
+        tables.append(({key: facts for key, facts in objects.items() if "alembic_version" in key}, row))
+    assert tables[0] == tables[1]
+    assert structure(deployed).text == structure(upgraded).text
+    alembic(deployed, ("downgrade", MIGRATIONS[0].revision))
+    assert deploy(deployed, settings, "run-2", Pulse()).applied == NAMES[1:]
+    alembic(deployed, ("downgrade", "base"), ("upgrade", "head"))
+    assert structure(deployed).text == structure(upgraded).text
+    for database in (deployed, upgraded):
+        server.drop(database)
 
 
 def test_models_equal_the_migrated_database(server: Server) -> None:

@@ -3,7 +3,6 @@
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from cartctl.adapters.postgres.alchemy import engine_over
 from cartctl.adapters.postgres.database import OwnPostgres, Postgres
 from cartctl.adapters.postgres.errors import DatabaseUnreachable, RowsHidden, SqlFailed, translated
 from cartctl.adapters.postgres.named_server import NamedServer
@@ -19,7 +18,6 @@ __all__ = [
     "RowsHidden",
     "SqlFailed",
     "as_application",
-    "engine_over",
     "milliseconds",
     "sql",
     "translated",

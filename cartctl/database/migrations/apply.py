@@ -6,26 +6,18 @@ ledger row: after a kill, either all of it exists or none.
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from cartctl.adapters.effects import effect
-from cartctl.adapters.postgres import (
-    Connection,
-    Postgres,
-    SqlFailed,
-    engine_over,
-    milliseconds,
-    sql,
-    translated,
-)
+from cartctl.adapters.postgres import Connection, Postgres, SqlFailed, milliseconds, sql, translated
 from cartctl.adapters.postgres.blockers import SHARE_ROW_EXCLUSIVE, endings, lock_holders, named
 from cartctl.adapters.postgres.sync_wait import bounded_sync_wait
 from cartctl.config.model.environment import Database
 from cartctl.database.contract.definition import SCHEMA
 from cartctl.database.contract.existing_objects import refuse_slow
-from cartctl.database.home import make_home
+from cartctl.database.home import make_home, set_version
 from cartctl.database.migrations import ledger
 from cartctl.database.migrations.guards import PLATFORM, migrating
 from cartctl.database.migrations.outside_transaction import execute_outside, runs_outside
@@ -34,9 +26,6 @@ from cartctl.database.migrations.status import State, become_owner, read_state
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused, StepFailed
 from cartctl.migrations.frozen import Frozen
-
-if TYPE_CHECKING:
-    import sqlalchemy
 
 RETRIED = {
     "55P03": "waited too long for a lock",
@@ -135,18 +124,17 @@ def apply_all(
     """Apply or record these pending migrations of `state`, each in its own transaction."""
     make_home(work.aside, work.settings.owner_role, lambda: nullcontext(driver), missing=not state.schema)
     driver.autocommit = False
-    with _translated(), engine_over(driver).connect() as connection:
-        for migration in migrations:
-            _persist(connection, migration, work, pulse)
+    for migration in migrations:
+        _persist(driver, migration, work, pulse)
     driver.autocommit = True
 
 
-def _persist(connection: "sqlalchemy.Connection", migration: Frozen, work: Work, pulse: Pulse) -> None:
+def _persist(driver: Connection, migration: Frozen, work: Work, pulse: Pulse) -> None:
     """One migration, tried again where waiting may help. Raises StepFailed naming who blocked it."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            with _translated():
-                _apply(connection, migration, work, pulse)
+            with translated():
+                _apply(driver, migration, work, pulse)
         except SqlFailed as failed:
             if failed.sqlstate not in RETRIED:
                 _note_failed(work, migration, failed)
@@ -195,17 +183,17 @@ def _note_failed(work: Work, migration: Frozen, failed: SqlFailed) -> None:
             ledger.record_failed(work.aside, migration.name, checksum, failed.message)
 
 
-def _apply(connection: "sqlalchemy.Connection", migration: Frozen, work: Work, pulse: Pulse) -> None:
-    from cartctl.database.migrations.revisions import move
-
-    driver = _driver(connection)
+def _apply(driver: Connection, migration: Frozen, work: Work, pulse: Pulse) -> None:
     outside = runs_outside(work, migration)
     if outside:
         execute_outside(driver, migration, work, pulse)
-    script = _nothing if outside else work.script
-    with _transaction(connection) as transaction:
+    with _transaction(driver):
         with pulse.cancelling(driver.cancel_safe):
-            move(connection, "upgrade", migration.revision, script=script, session=work.session)
+            script = b"" if outside else work.script(migration)
+            if script:
+                with work.session(driver):
+                    driver.execute(script)
+            set_version(driver, migration)
             grant(driver, migration, work.settings.app_role)
             _record(driver, migration, work, ledger_row=not outside)
         work.aside.execute("SELECT 1")  # it holds the migrators' lock: once lost, another may be at work
@@ -213,22 +201,18 @@ def _apply(connection: "sqlalchemy.Connection", migration: Frozen, work: Work, p
             bounded_sync_wait(lambda: nullcontext(work.aside), driver) as wait,
             effect(f"postgres.migrate.{migration.name}"),
         ):
-            transaction.commit()
+            driver.commit()
     work.warnings.extend(f"migration {migration.name}: {each}" for each in wait.warnings)
 
 
 @contextmanager
-def _transaction(connection: "sqlalchemy.Connection") -> Iterator["sqlalchemy.RootTransaction"]:
+def _transaction(driver: Connection) -> Iterator[None]:
     """The block commits; an error rolls back and is the one reported, also after a lost connection."""
-    from sqlalchemy.exc import DBAPIError
-
-    transaction = connection.begin()
     try:
-        yield transaction
+        yield
     except BaseException:
-        if transaction.is_active:  # not once it is committed
-            with suppress(DBAPIError):
-                transaction.rollback()
+        if not driver.closed:
+            driver.rollback()
         raise
 
 
@@ -247,11 +231,6 @@ def grant(driver: Connection, migration: Frozen, role: str | None) -> None:
         names = sql.SQL(", ").join(sql.Identifier(SCHEMA, each.makes) for each in chosen)
         if chosen:
             driver.execute(sql.SQL(template).format(names, sql.Identifier(role)))
-
-
-def _nothing(_migration: Frozen) -> bytes:
-    """The script of a migration that has been executed already."""
-    return b""
 
 
 def _record(driver: Connection, migration: Frozen, work: Work, *, ledger_row: bool) -> None:
@@ -278,23 +257,3 @@ def blocked(migration: Frozen, aside: Connection, failed: SqlFailed, attempts: i
         f"Blocked by: {named(blocking)}.",
         hint=endings(blocking, "Then deploy again."),
     )
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """The driver's errors, also those that SQLAlchemy has wrapped."""
-    from sqlalchemy.exc import DBAPIError
-
-    with translated():
-        try:
-            yield
-        except DBAPIError as error:
-            if error.orig is None:
-                raise
-            raise error.orig from error
-
-
-def _driver(connection: "sqlalchemy.Connection") -> Connection:
-    driver: Any = connection.connection.driver_connection
-    typed: Connection = driver
-    return typed

@@ -3,13 +3,11 @@
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from cartctl.config.model.environment import Environment
 from cartctl.database.migrations.apply import Migrated
 from cartctl.database.migrations.pending import pending_identifiers
-from cartctl.database.migrations.revisions import load
 from cartctl.database.migrations.status import status
 from cartctl.database.migrations.verify import verify
 from cartctl.engine.model import CheckResult, Verdict

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from cartctl.adapters.postgres.settings import Connection
+from cartctl.adapters.postgres import Connection
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

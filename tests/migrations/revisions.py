@@ -34,7 +34,7 @@ def move(
     from alembic.runtime.environment import EnvironmentContext
 
     config.attributes.update(connection=connection, script=script, session=session)
-    steps = {"upgrade": scripts._upgrade_revs, "downgrade": scripts._downgrade_revs}[verb]  # noqa: SLF001 - as alembic.command does
+    steps = {"upgrade": scripts._upgrade_revs, "downgrade": scripts._downgrade_revs}[verb]
 
     def chosen(current: Any, _context: Any) -> Any:
         return steps(revision, current)
