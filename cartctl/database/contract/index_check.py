@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 from cartctl.database.catalogue import Facts
 from cartctl.database.contract.consequences import without_index
@@ -65,6 +66,7 @@ def index_results(
         yield CheckResult(name, Verdict.WARN, without_index(table, index, indexes.values()), definition)
 
 
+@lru_cache(maxsize=1024)  # each index is compared with many
 def _conditions(predicate: str | None) -> frozenset[str]:
     """The conditions that a predicate joins with AND, in any order and in either spelling of a boolean."""
     if not predicate:
