@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 def migrate(ports: Ports, pulse: Pulse, say: Callable[[str], None]) -> Migrated:
     """Apply and verify pending migrations; first record the catalogue, which a rollback compares with."""
     settings = ports.env.database
-    Thread(target=load, name="loading", daemon=True).start()  # while the server is waited for
     known = status(ports.database, settings)
     if not known.pending and not known.unknown:
         require(verify(ports.database, settings))
