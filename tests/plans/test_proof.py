@@ -11,7 +11,7 @@ import pytest
 
 from cartctl.sandbox.names import DATABASE
 from tests.sandbox_fixture import Sandbox
-from tests.services import Server
+from tests.services import Server, long
 
 OTHER = """
 [env.live]
@@ -138,6 +138,7 @@ def test_what_cannot_be_read_is_unknown_or_named(team: Team) -> None:
     assert (damaged["verdict"], "run.ndjson, line 1" in damaged["observed"]) == ("unknown", True)
 
 
+@long
 def test_a_skipped_step_is_named(team: Team) -> None:
     """A deployment without its smoke tests proves less: the proof warns."""
     skip = ("--skip", "smoke", "--reason", "only the proof is tested", "--monitor-for", "1s")

@@ -18,6 +18,7 @@ import pytest
 
 from cartctl.sandbox.names import DATABASE
 from tests.sandbox_fixture import Sandbox, wait_for
+from tests.services import long
 
 LINK = "https://git.example.com/reviews/42"
 POLICY = """
@@ -258,6 +259,7 @@ def test_another_persons_name_needs_their_key(sandbox: Sandbox, team: dict[str, 
     ) == (7, True)
 
 
+@long
 def test_unsigned_records_in_the_journal_never_count(sandbox: Sandbox, team: dict[str, Machine]) -> None:
     """With allowed signers, an approval or attestation that somebody made without them is worth nothing."""
     ann, operator = team["ann"], team["operator"]
@@ -403,6 +405,7 @@ def test_sign_offs_and_window_cannot_be_skipped(team: dict[str, Machine]) -> Non
     assert operator.refused("deploy", "--yes", "--skip", "cdn")[2] == "--skip requires --reason."
 
 
+@long
 def test_the_reason_of_a_skip_is_recorded_and_approved_with_it(team: dict[str, Machine]) -> None:
     """It is in the request's plan; a deployment that skips something else is not what was approved."""
     ann, bob, operator = team["ann"], team["bob"], team["operator"]
