@@ -95,7 +95,7 @@ def test_buckets_that_end_below_the_threshold_are_named(scraped: Scraped) -> Non
     found = results(scraped, 0.2, own)
     result = found["api_latency_p95.buckets"]
     assert result.verdict is Verdict.FAIL
-    assert result.observed == "2 series, the histogram ends at 0.5 s, below the critical 2 s"
+    assert result.observed == "2 series, the histogram ends at 500 ms, below the critical 2 s"
     assert (found["error_rate.requests"].verdict, found["error_rate.requests"].observed) == (
         Verdict.FAIL,
         "2 series",

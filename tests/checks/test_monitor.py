@@ -258,7 +258,7 @@ class Source(WithoutHistory):
 @pytest.mark.parametrize(
     ("change", "expected", "told"),
     (
-        ({}, Verdict.PASS, "0.001"),
+        ({}, Verdict.PASS, "1 ms"),
         ({"value": 9.0}, Verdict.PASS, "9"),
         ({"top_bucket": 1.0}, Verdict.FAIL, "ends at 1 s"),
         ({"top_bucket": 1.0, "requests": 0.0}, Verdict.FAIL, "ends at 1 s"),

@@ -121,10 +121,10 @@ class LiveView:
 
     def _shown_samples(self) -> Samples | None:
         row = self._board.current()
-        wanted = self._samples is not None and (
+        visible = self._samples is not None and (
             (row is not None and row.key == "monitor") or self._samples.alarming
         )
-        return self._samples if wanted else None
+        return self._samples if visible else None
 
 
 def draw(
