@@ -125,8 +125,8 @@ class Ports:
         """The metrics source; None if not configured."""
         return self._closing(self.new_metrics()) if self.env.metrics else None
 
-    def new_metrics(self) -> "MetricsSource":
-        """A metrics source with its own connections, for another thread."""
+    def new_metrics(self, *, connections: bool = True) -> "MetricsSource":
+        """A metrics source with its own connections, for another thread; optionally without those of the database."""
         settings = self.env.metrics
         if settings is None:
             raise ConfigError("No metrics source is configured.", hint="Set metrics.kind and metrics.url.")
@@ -134,7 +134,7 @@ class Ports:
             from cartctl.adapters.metrics.scrape import ScrapeSource
 
             return ScrapeSource(
-                self.cluster, self.api_deployments, window=self._window, connections=self._connections()
+                self.cluster, self.api_deployments, window=self.rate_window, connections=self._connections()
             )
         from cartctl.adapters.metrics.prometheus import PrometheusSource
 
@@ -143,8 +143,8 @@ class Ports:
             access=self._metrics_access(settings),
             queries=settings.queries,
             native=settings.histograms == "native",
-            window=self._window,
-            connections=self._connections(),
+            window=self.rate_window,
+            connections=self._connections() if connections else None,
         )
 
     @staticmethod
@@ -246,7 +246,7 @@ class Ports:
         return sum(known[name].total for name in self.api_deployments if name in known)
 
     @property
-    def _window(self) -> float:
+    def rate_window(self) -> float:
         """The period of rates in seconds: at least four scrapes (plan.md section 3)."""
         metrics = self.env.metrics
         return metrics.rate_window.total_seconds() if metrics else 60.0

@@ -12,13 +12,21 @@ from cartctl.monitoring.triggers import TriggerState
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One metric of a sample; `value` is null without a number."""
+    """One metric of a sample; `value` is null without a number.
+
+    `sampled_at` is when the newest sample behind it was taken, by the clock of the source, and `age_seconds` how old that was;
+    `requests` are those in the rate window, `highest_boundary` is that of a latency's histogram in seconds.
+    """
 
     name: Metric
     value: float | None
     unit: str
     verdict: Judged
     detail: str = ""
+    sampled_at: datetime | None = None
+    age_seconds: float | None = None
+    requests: float | None = None
+    highest_boundary: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,11 @@ class Interval:
     begin: float
     end: float | None = None
 
+    def moved(self, seconds: float) -> "Interval":
+        """The same interval on a clock that is so many seconds ahead."""
+        end = None if self.end is None else self.end + seconds
+        return Interval(self.begin + seconds, end) if seconds else self
+
     def disturbs(self, since: float, until: float, window: float) -> bool:
         """Whether a rate over `window` at any time from `since` to `until` would include part of it."""
         return self.begin < until and (self.end is None or round(since - window - self.end, 3) < 0)
@@ -72,36 +77,52 @@ class TriggerState:
     detail: str = ""
 
 
+@dataclass(slots=True)
+class Span:
+    """The breach that lasts at the newest sample: trigger 2 as a fold over samples in the order of their time.
+
+    It fires when the time from the first breaching sample to the newest one exceeds the limit, every sample between them
+    breaching, and the current reading is a breach too: without data now, the trigger stays pending. A good sample clears. One
+    that is neither is ignored. A longer gap starts a new span, as does maintenance: samples whose window overlaps it are ignored.
+    Limit and gap are strict, to the millisecond of the samples' stamps.
+    """
+
+    rule: SpanRule
+    maintenance: tuple[Interval, ...] = ()
+    first: Sample | None = None  # breach of the span
+    newest: Sample | None = None  # breach of the span
+    last: Sample | None = None  # of any sign
+
+    def add(self, sample: Sample) -> None:
+        """Take in the next sample, which is not older than the one before."""
+        self.last = sample
+        if sample.sign is Sign.NEITHER:
+            return
+        disturbed = any(each.disturbs(sample.at, sample.at, self.rule.window) for each in self.maintenance)
+        if disturbed or sample.sign is Sign.GOOD:
+            self.first = self.newest = None
+            return
+        if self.newest is None or _separate(self.newest, sample, self.maintenance, self.rule):
+            self.first = sample
+        self.newest = sample
+
+    def state(self, current: Sign) -> TriggerState:
+        """The state at the newest sample; `current` is the sign of the current reading."""
+        if self.first is None or self.newest is None:
+            return TriggerState("error_rate", "clear")
+        lasted = round(self.newest.at - self.first.at, 3)
+        fired = lasted > self.rule.limit and self.last is self.newest and current is Sign.BREACH
+        return TriggerState("error_rate", "fired" if fired else "pending", lasted, _breach(self.newest))
+
+
 def error_rate_trigger(
     samples: Iterable[Sample], maintenance: Iterable[Interval], rule: SpanRule, *, current: Sign = Sign.BREACH
 ) -> TriggerState:
-    """Trigger 2 over the samples of the past, in any order; `current` is the sign of the current reading.
-
-    The state is that at the newest sample. It fires when the time from the first breaching sample to the newest one
-    exceeds the limit, every sample between them breaching, and the current reading is a breach too: without data now, the
-    trigger stays pending. A good sample clears. One that is neither is ignored. A longer gap starts
-    a new span, as does maintenance: samples whose window overlaps it are ignored. Limit and gap are strict, to the
-    millisecond of the samples' stamps.
-    """
-    intervals = tuple(maintenance)
-    breaches: list[Sample] = []  # of the span
-    ordered = sorted(samples, key=lambda sample: sample.at)
-    for sample in ordered:
-        if sample.sign is Sign.NEITHER:
-            continue
-        disturbed = any(interval.disturbs(sample.at, sample.at, rule.window) for interval in intervals)
-        if disturbed or sample.sign is Sign.GOOD:
-            breaches = []
-            continue
-        if breaches and _separate(breaches[-1], sample, intervals, rule):
-            breaches = []
-        breaches.append(sample)
-    if not breaches:
-        return TriggerState("error_rate", "clear")
-    newest = breaches[-1]
-    span = round(newest.at - breaches[0].at, 3)
-    fired = span > rule.limit and ordered[-1] is newest and current is Sign.BREACH
-    return TriggerState("error_rate", "fired" if fired else "pending", span, _breach(newest))
+    """Trigger 2 over the samples of the past, in any order: the state at the newest one."""
+    span = Span(rule, tuple(maintenance))
+    for sample in sorted(samples, key=lambda sample: sample.at):
+        span.add(sample)
+    return span.state(current)
 
 
 def _separate(before: Sample, after: Sample, intervals: tuple[Interval, ...], rule: SpanRule) -> bool:

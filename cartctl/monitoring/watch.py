@@ -6,28 +6,19 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from cartctl.adapters.metrics.source import Metric, MetricsFailed, MetricsSource, Reading
 from cartctl.config.model.environment import Monitor, Thresholds
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import CartctlError, Inconclusive, as_error
+from cartctl.monitoring.assessment import Assessment
 from cartctl.monitoring.probes import Probe, Probes
-from cartctl.monitoring.thresholds import Judged, judge, rules_of
-from cartctl.monitoring.tick import Measure, Tick
-from cartctl.monitoring.triggers import (
-    Failures,
-    Interval,
-    Sample,
-    Sign,
-    SpanRule,
-    TriggerFired,
-    TriggerState,
-    error_rate_trigger,
-    horizon,
-)
+from cartctl.monitoring.thresholds import rules_of
+from cartctl.monitoring.tick import Tick
+from cartctl.monitoring.triggers import Interval, SpanRule, TriggerFired, TriggerState, horizon
 
-SIGNS = {Judged.CRITICAL: Sign.BREACH, Judged.OK: Sign.GOOD, Judged.WARNING: Sign.GOOD}
+PUNCTUAL = 2.0  # seconds between two clocks that are no difference
 ENDING = 30.0  # seconds for requests in progress when the watch ends
 WINDOW = 60.0  # seconds, where no source has one
 
@@ -71,10 +62,9 @@ class Watch:
         self._rule = SpanRule(thresholds.error_rate.rollback_after.total_seconds(), gap, self._window)
         self._guard = threading.Lock()
         self._maintenance: list[Interval] = []
-        self._samples: list[Sample] = []
-        self._current = Sign.NEITHER  # the sign of the latest error-rate reading
+        self._assessment = Assessment(self._rules, self._rule, settings.critical_failures)
         self._past_since: float | None = None  # start of the history that the next sample reads
-        self._failures = Failures(settings.critical_failures, {})
+        self._ahead = 0.0  # seconds of the source's clock before ours
         self._seen = dict.fromkeys(Metric, clock())
         self._fired: float | None = None
         self._traffic: threading.Thread | None = None
@@ -116,34 +106,45 @@ class Watch:
 
     def tick(self) -> Tick:
         """Measure, probe and evaluate once. Read-only except for the requests it sends."""
+        started = self._clock()
         readings = self._read()
         now = self._clock()
-        measures = []
-        for metric, reading in readings.items():
-            verdict, why = judge(reading, self._rules)
-            if not verdict.blind:
-                self._seen[metric] = now
-            if metric is Metric.ERROR_RATE:
-                self._read_past(reading, now)
-                self._current = SIGNS.get(verdict, Sign.NEITHER)
-                self._sample(reading, verdict)
-            measures.append(self._measure(reading, verdict, why))
-        probes = self._probe()
-        triggers = (self._error_rate(), self._failures.state())
-        self.latest = Tick(datetime.fromtimestamp(now, UTC), tuple(measures), triggers, probes)
+        current = readings.get(Metric.ERROR_RATE)
+        if current is not None:
+            self._compare_clocks(current, started, now)
+            self._read_past(current, now)
+        tick = self._assessment.assess(now, readings, self._probe(), self._intervals())
+        for measure in tick.metrics:
+            if not measure.verdict.blind:
+                self._seen[measure.name] = now
+        self.latest = tick
         self._make_traffic(readings)
-        return self.latest
+        return tick
+
+    def _compare_clocks(self, reading: Reading, started: float, now: float) -> None:
+        """Samples have the source's time and our maintenance has ours: they are compared on the source's clock."""
+        if reading.at is None or reading.age is None:
+            return
+        evaluated = reading.at + reading.age
+        nearest = min(max(evaluated, started), now)
+        self._ahead = evaluated - nearest if abs(evaluated - nearest) > PUNCTUAL else 0.0
+
+    def _intervals(self) -> list[Interval]:
+        """Our maintenance, on the source's clock."""
+        with self._guard:
+            return [each.moved(self._ahead) for each in self._maintenance]
 
     def _read_past(self, current: Reading, now: float) -> None:
         """Read the history requested by `rebuild`, up to the evaluation time of the current reading."""
         if self._past_since is None or self._source is None or current.error:
             return
         until = now if current.at is None or current.age is None else current.at + current.age
-        since = max(self._past_since, until - horizon(self._rule))
+        since = max(self._past_since + self._ahead, until - horizon(self._rule))
         with suppress(MetricsFailed):
             for past in self._source.past_error_rates(since, until) if since < until else ():
-                reading = Reading(Metric.ERROR_RATE, past.value, past.at, 0.0, requests=past.requests)
-                self._sample(reading, judge(reading, self._rules)[0])
+                self._assessment.add_past(
+                    Reading(Metric.ERROR_RATE, past.value, past.at, 0.0, requests=past.requests)
+                )
             self._past_since = None
 
     @contextmanager
@@ -206,32 +207,12 @@ class Watch:
         except CartctlError as error:
             return {metric: Reading(metric, series=0, error=error.message) for metric in Metric}
 
-    def _measure(self, reading: Reading, verdict: Judged, why: str) -> Measure:
-        shown = reading.value if reading.value is not None and math.isfinite(reading.value) else None
-        unit = self._rules.limits[reading.metric].unit
-        return Measure(reading.metric, shown, unit, verdict, why or reading.detail)
-
-    def _sample(self, reading: Reading, verdict: Judged) -> None:
-        if reading.at is None:
-            return
-        recent = [sample for sample in self._samples if sample.at > reading.at - horizon(self._rule)]
-        self._samples = [*recent, Sample(reading.at, SIGNS.get(verdict, Sign.NEITHER), reading.value)]
-
-    def _error_rate(self) -> TriggerState:
-        with self._guard:
-            intervals = list(self._maintenance)
-        return error_rate_trigger(self._samples, intervals, self._rule, current=self._current)
-
-    def _probe(self) -> tuple[Probe, ...]:
+    def _probe(self) -> tuple[Probe, ...] | None:
         with self._guard:
             maintained = bool(self._maintenance) and self._maintenance[-1].end is None
         if self._probes is None or (maintained and not self._probes.pass_maintenance):
-            self._failures = self._failures.reset()
-            return ()
-        probes = tuple(self._probes.critical())
-        for probe in probes:
-            self._failures = self._failures.after(probe.name, ok=probe.ok)
-        return probes
+            return None
+        return tuple(self._probes.critical())
 
     def _make_traffic(self, readings: Mapping[Metric, Reading]) -> None:
         """Send enough requests to evaluate the metrics: the shortfall at once, then 1.5 times the minimum.

@@ -46,6 +46,7 @@ _ELSEWHERE = {  # kind of result → the module that registers its renderer; loa
     "restored": "cartctl.render.text.restore",
     "rollback_plan": "cartctl.render.text.rollback",
     "rollout": "cartctl.render.text.rollout",
+    "replay": "cartctl.render.text.tick",
     "recovery_claim": "cartctl.render.text.cart",
     "run": "cartctl.render.text.runs",
     "sandbox": "cartctl.render.text.sandbox",

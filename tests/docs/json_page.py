@@ -44,6 +44,7 @@ PRODUCERS = {  # kind → the commands that write it
     "put_back": ("snapshot restore --cart-only",),
     "quote": ("cart quote",),
     "recovery_claim": ("cart recovery --apply, one per line",),
+    "replay": ("monitor --replay",),
     "restore_plan": ("snapshot restore --plan",),
     "restored": ("snapshot restore",),
     "rollback_plan": ("rollback --plan",),

@@ -195,13 +195,13 @@ def test_samples_that_no_longer_count_are_forgotten() -> None:
     """A watch of days stays small; a reading without a time is no sample."""
     sick = world()
     sick.run(6000)
-    assert len(sick.watch._samples) == 720 / 15
+    assert len(sick.watch._assessment.samples) == 720 / 15
     sick.source.silent = True
     sick.run(150)
-    assert len(sick.watch._samples) == 720 / 15
+    assert len(sick.watch._assessment.samples) == 720 / 15
     odd = world()
     odd.run(2100, every=7)
-    assert len(odd.watch._samples) == 1 + 720 // 7
+    assert len(odd.watch._assessment.samples) == 1 + 720 // 7
 
 
 def test_a_measure_is_shown_with_its_unit_and_without_what_is_no_number() -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cartctl.commands.monitor.replay import show_replay
 from cartctl.commands.options import Options, Output
 from cartctl.errors import CheckFailed, Inconclusive, UsageError
 
@@ -36,6 +37,22 @@ def watch_environment(
             "--check-queries", help="Check that the metrics source answers the queries; do not monitor."
         ),
     ] = False,
+    replay: Annotated[
+        str | None,
+        typer.Option(
+            "--replay",
+            metavar="FILE|DURATION|FROM/TO",
+            help="Judge a recorded run, the last DURATION or a range of Prometheus; do not monitor.",
+        ),
+    ] = None,
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--threshold",
+            metavar="METRIC=VALUE",
+            help="With --replay: another critical value, such as error_rate=0.02. May be repeated.",
+        ),
+    ] = None,
     auto_abort: Annotated[
         bool, typer.Option("--auto-abort", help="Abort the rollout (0 %) when a trigger fires.")
     ] = False,
@@ -55,7 +72,7 @@ def watch_environment(
     Examples:
         cartctl monitor --env production --for 2h
         cartctl monitor --env production --once
-        cartctl monitor --env production --auto-abort
+        cartctl monitor --env production --replay 24h --threshold error_rate=0.02
     """
     from cartctl.engine.pulse import Pulse
     from cartctl.engine.signals import interruptible
@@ -63,7 +80,7 @@ def watch_environment(
     from cartctl.ports import Ports
 
     if ctx.invoked_subcommand is not None:
-        if for_ is not None or once or check_queries or auto_abort or lease:
+        if for_ is not None or replay is not None or any((once, check_queries, threshold, auto_abort, lease)):
             raise UsageError(
                 f"monitor {ctx.invoked_subcommand} does not monitor.",
                 hint=f"Remove the options before {ctx.invoked_subcommand}.",
@@ -75,9 +92,14 @@ def watch_environment(
         )
     if lease and not auto_abort:
         raise UsageError("--lease requires --auto-abort.", hint="Use both, as the Deployment does.")
-    if sum((for_ is not None, once, check_queries)) > 1:
-        raise UsageError("--for, --once and --check-queries exclude each other.", hint="Use one of them.")
+    if sum((for_ is not None, once, check_queries, replay is not None)) > 1:
+        raise UsageError(
+            "--for, --once, --check-queries and --replay exclude each other.", hint="Use one of them."
+        )
     options: Options = ctx.obj
+    if replay is not None or threshold:
+        show_replay(options, replay, threshold or [], auto_abort=auto_abort)
+        return
     duration = _duration(for_)
     pulse = Pulse()
     with Ports(options.environment("database", "http")) as ports, interruptible(pulse):

@@ -1,7 +1,8 @@
-"""A monitor's tick as one line of text: time, each metric with its verdict, triggers that are not clear."""
+"""A monitor's tick as one line of text - time, metrics with verdicts, triggers that are not clear - and its replay."""
 
 from cartctl.adapters.metrics.source import Metric
 from cartctl.measurements import measured
+from cartctl.monitoring.replay import Firing, Replay
 from cartctl.monitoring.thresholds import Judged
 from cartctl.monitoring.tick import Measure, Tick
 from cartctl.redaction import redact
@@ -32,6 +33,36 @@ def _tick(tick: Tick) -> RenderableType:
             lasting = f" {trigger.for_seconds:.0f} s" if trigger.for_seconds else ""
             line.append(f"  trigger {trigger.name} {trigger.state}{lasting}", "bold red")
     return line
+
+
+@renderable.register
+def _replay(result: Replay) -> RenderableType:
+    span = (
+        f"{result.since:%Y-%m-%d %H:%M:%S} to {result.until:%Y-%m-%d %H:%M:%S}" if result.since else "no time"
+    )
+    lines = [f"{result.samples} samples from {span} UTC", ""]
+    for one in result.metrics:
+        counts = ", ".join(
+            f"{one.verdicts[verdict]} {verdict}" for verdict in Judged if one.verdicts.get(verdict)
+        )
+        at = f" at {one.peak_at:%H:%M:%S}" if one.peak_at else ""
+        peak = "" if one.peak is None else f"; peak {measured(one.peak, one.unit)}{at}"
+        lines.append(f"{NAMES[one.name]} (critical above {measured(one.critical, one.unit)}): {counts}{peak}")
+    lines += ["", *(_fired(each) for each in result.fired)]
+    if not result.fired:
+        lines.append("No trigger would have fired.")
+    if result.longest_blind_seconds > result.blind_limit_seconds:
+        lines.append(
+            f"A monitor would have stopped: no data for {result.longest_blind_seconds:.0f} s,"
+            f" {result.blind_limit_seconds:.0f} s are allowed."
+        )
+    return Text("\n".join(lines))
+
+
+def _fired(each: Firing) -> str:
+    lasted = f" after {each.for_seconds:.0f} s" if each.for_seconds else ""
+    detail = f": {redact(each.detail)}" if each.detail else ""
+    return f"Trigger {each.name} would have fired at {each.at:%Y-%m-%d %H:%M:%S} UTC{lasted}{detail}."
 
 
 def _value(measure: Measure) -> str:
