@@ -110,7 +110,11 @@ def parse_json(text: str | bytes, *, unique: bool = False) -> Any:
         raise InvalidInput(_too_deep()) from wrong
     except ValueError as wrong:  # also a number of thousands of digits, or an unsupported encoding
         raise InvalidInput(f"it is not valid JSON: {wrong}") from wrong
-    _refuse_deep(value)
+    brackets = (
+        text.count("[") + text.count("{") if isinstance(text, str) else text.count(b"[") + text.count(b"{")
+    )
+    if brackets > DEPTH:
+        _refuse_deep(value)
     return value
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,7 @@ def _boundary(measure: Mapping[str, Any]) -> float | None:
     return float("inf") if boundary is None else float(boundary)
 
 
+@lru_cache(maxsize=8)  # the metrics of a tick share the time of their sample
 def _time(text: str) -> float:
     """Seconds since 1970. Raises ValueError for a time before."""
     seconds = datetime.fromisoformat(text).timestamp()

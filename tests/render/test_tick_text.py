@@ -48,6 +48,10 @@ def test_a_tick_as_json_is_one_documented_object() -> None:
         "unit": "share",
         "verdict": "critical",
         "detail": "above 0.05 share",
+        "sampled_at": None,
+        "age_seconds": None,
+        "requests": None,
+        "highest_boundary": None,
     }
     assert document["metrics"][2]["value"] is None
     assert document["triggers"][0] == {

@@ -86,16 +86,8 @@ def watch_environment(
                 hint=f"Remove the options before {ctx.invoked_subcommand}.",
             )
         return
-    if auto_abort and (once or check_queries):
-        raise UsageError(
-            "--auto-abort requires monitoring over time.", hint="Remove --once and --check-queries."
-        )
-    if lease and not auto_abort:
-        raise UsageError("--lease requires --auto-abort.", hint="Use both, as the Deployment does.")
-    if sum((for_ is not None, once, check_queries, replay is not None)) > 1:
-        raise UsageError(
-            "--for, --once, --check-queries and --replay exclude each other.", hint="Use one of them."
-        )
+    chosen = sum((for_ is not None, once, check_queries, replay is not None))
+    _refuse_combinations(chosen, over_time=not (once or check_queries), auto_abort=auto_abort, lease=lease)
     options: Options = ctx.obj
     if replay is not None or threshold:
         show_replay(options, replay, threshold or [], auto_abort=auto_abort)
@@ -117,6 +109,20 @@ def watch_environment(
             _watch_with_lease(watch, pulse, duration, options, ports)
         else:
             _watch(watch, pulse, duration, options, ports, auto_abort=auto_abort)
+
+
+def _refuse_combinations(chosen: int, *, over_time: bool, auto_abort: bool, lease: bool) -> None:
+    """Raise UsageError for options that exclude each other; `chosen` is the number of ways to use the command."""
+    if auto_abort and not over_time:
+        raise UsageError(
+            "--auto-abort requires monitoring over time.", hint="Remove --once and --check-queries."
+        )
+    if lease and not auto_abort:
+        raise UsageError("--lease requires --auto-abort.", hint="Use both, as the Deployment does.")
+    if chosen > 1:
+        raise UsageError(
+            "--for, --once, --check-queries and --replay exclude each other.", hint="Use one of them."
+        )
 
 
 def _duration(text: str | None) -> timedelta | None:
