@@ -1,15 +1,18 @@
 """Results as text for people: a renderer per result type, registered on `renderable`, drawn on one console."""
 
+from collections.abc import Iterator
 from functools import singledispatch
 from importlib import import_module
 from typing import Any, TextIO
 
+from rich.console import ConsoleOptions
+from rich.padding import Padding
 from rich.table import Table
 
 from cartctl.adapters.export_files import Exported
 from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.render.amounts import duration
-from cartctl.render.drawing import Console, RenderableType, Text
+from cartctl.render.drawing import Console, Group, RenderableType, Text
 
 STYLE = {
     Verdict.PASS: "green",
@@ -18,7 +21,8 @@ STYLE = {
     Verdict.UNKNOWN: "magenta",
     Verdict.NOT_CONFIGURED: "dim",
 }
-LONG_NAME = 56  # columns; beside a longer one, nothing would be left for what was seen
+VERDICT, TIME = 18, 10  # columns of the verdict (not configured) and of the time, with the space beside them
+ROOM = 30  # columns that what was observed needs; with less, it stands below the name
 PLAIN_WIDTH = 120  # columns where there is no terminal to ask: files and pipes
 
 _ELSEWHERE = {  # kind of result → the module that registers its renderer; loaded when it is shown
@@ -68,20 +72,42 @@ def renderable(result: Any) -> RenderableType:
 
 @renderable.register
 def _checks(result: Checks) -> RenderableType:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=all(len(check.name) <= LONG_NAME for check in result.checks), overflow="fold")
-    timed = any(check.seconds for check in result.checks)
-    if timed:
-        table.add_column(justify="right", no_wrap=True, style="dim")
-    table.add_column(overflow="fold")
-    for check in result.checks:
-        took = [duration(check.seconds) if check.seconds else ""] if timed else []
-        table.add_row(_verdict(check.verdict), Text(check.name), *took, Text(_detail(check)))
-    totals = [f"{number} {name.replace('_', ' ')}" for name, number in result.counts.items()]
-    took = ["" if result.seconds is None else duration(result.seconds)] if timed else []
-    table.add_row(_verdict(result.verdict), Text("verdict", "bold"), *took, Text(", ".join(totals)))
-    return table
+    return _ChecksTable(result)
+
+
+class _ChecksTable:
+    """A line per check; where the names leave too little room, what was observed stands below its name."""
+
+    def __init__(self, checks: Checks) -> None:
+        self._checks = checks
+        self._timed = any(check.seconds for check in checks.checks)
+
+    def __rich_console__(self, console: Any, options: ConsoleOptions) -> Iterator[RenderableType]:
+        longest = max((len(check.name) for check in self._checks.checks), default=0)
+        room = options.max_width - longest - VERDICT - (TIME if self._timed else 0)
+        yield self._table(beside=room >= ROOM)
+
+    def _table(self, *, beside: bool) -> Table:
+        table = Table.grid(padding=(0, 2))
+        table.add_column(no_wrap=True)
+        table.add_column(no_wrap=beside, overflow="fold")
+        if self._timed:
+            table.add_column(justify="right", no_wrap=True, style="dim")
+        if beside:
+            table.add_column(overflow="fold")
+        result = self._checks
+        for check in result.checks:
+            name, detail = Text(check.name), Text(_detail(check))
+            below = [detail] if beside else []
+            shown = name if beside or not detail.plain else Group(name, Padding(detail, (0, 0, 0, 2)))
+            table.add_row(_verdict(check.verdict), shown, *self._took(check.seconds), *below)
+        totals = [f"{number} {name.replace('_', ' ')}" for name, number in result.counts.items()]
+        last = [Text(", ".join(totals))] if beside else []
+        table.add_row(_verdict(result.verdict), Text("verdict", "bold"), *self._took(result.seconds), *last)
+        return table
+
+    def _took(self, seconds: float | None) -> list[str]:
+        return [duration(seconds) if seconds else ""] if self._timed else []
 
 
 @renderable.register
