@@ -18,7 +18,8 @@ An error says what happened (`message`) and what to do about it (`hint`); its cl
 | 143 | terminated by SIGTERM |
 """
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 QUOTED = 500  # characters of an unexpected exception's own text
 
@@ -29,10 +30,11 @@ class CartctlError(Exception):
     code: ClassVar[str] = "bug"
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    def __init__(self, message: str, *, hint: str = "", evidence: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.evidence: Mapping[str, Any] = evidence or {}  # JSON that the journal records with the failure
 
 
 class UsageError(CartctlError):

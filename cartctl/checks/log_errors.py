@@ -1,6 +1,7 @@
 """How many errors about carts the application's logs hold: more in a minute than is usual are worth a warning, never more."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 
 from cartctl.adapters.log_lines import Tail
 from cartctl.engine.model import CheckResult, Verdict
@@ -58,4 +59,5 @@ class LogErrors:
         )
         observed += f"{self._last.pod} {cut(self._last.text, CUT)}"
         verdict = Verdict.WARN if summary.warned else Verdict.PASS
-        return CheckResult("logs", verdict, observed, expected, "See: cartctl logs --follow")
+        groups = tuple(asdict(group) for group in summary.groups)
+        return CheckResult("logs", verdict, observed, expected, "See: cartctl logs --follow", groups=groups)

@@ -112,7 +112,7 @@ class Restored(TypedDict, total=False):
 
 
 class Failed(TypedDict):
-    """Why a step failed."""
+    """Why a step failed; that of a check also has `checks`, each of its results."""
 
     code: str
     message: str

@@ -49,6 +49,7 @@ class CheckResult:
     hint: str = ""
     seconds: float = 0.0
     attempts: tuple[Any, ...] = ()
+    groups: tuple[Mapping[str, Any], ...] = ()  # similar log messages, as JSON
 
 
 _WORST = (Verdict.FAIL, Verdict.UNKNOWN, Verdict.WARN, Verdict.PASS)

@@ -8,6 +8,9 @@ from typing import Any
 from cartctl.engine.events import RunOutcome
 from cartctl.engine.model import Checks, Verdict
 from cartctl.errors import CartctlError, CheckFailed, Inconclusive, OperatorNeeded, Refused
+from cartctl.redaction import cut
+
+LONGEST = 500  # characters of a check's value in the journal
 
 
 class OnFailure(Enum):
@@ -79,12 +82,34 @@ def passed(key: str, results: Checks) -> dict[str, Any]:
             "; ".join(f"{one.name}: {one.observed}" for one in results.bad()) or "no check returned a result"
         )
         kind = CheckFailed if results.verdict is Verdict.FAIL else Inconclusive
-        raise kind(f"{key}: {bad}", hint=next((one.hint for one in results.bad() if one.hint), ""))
+        hint = next((one.hint for one in results.bad() if one.hint), "")
+        raise kind(f"{key}: {bad}", hint=hint, evidence={"checks": check_rows(results)})
     return summary(results)
 
 
+def check_rows(results: Checks) -> list[dict[str, Any]]:
+    """Each result for the journal, as texts of at most LONGEST characters; empty fields are not stored."""
+    rows = (
+        {
+            "name": check.name,
+            "verdict": check.verdict.value,
+            "observed": _text(check.observed),
+            "expected": "" if check.verdict is Verdict.PASS else _text(check.expected),
+            "hint": "" if check.verdict is Verdict.PASS else cut(check.hint, LONGEST),
+            "seconds": round(check.seconds, 3),
+            "groups": [dict(group) for group in check.groups],
+        }
+        for check in results.checks
+    )
+    return [{name: value for name, value in row.items() if value not in ("", 0, [])} for row in rows]
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else cut(str(value), LONGEST)
+
+
 def summary(results: Checks) -> dict[str, Any]:
-    """The journal's summary of a check that passed: verdict, counts by verdict, and warnings."""
+    """The journal's summary of a check that passed: verdict, counts by verdict, warnings, and each result."""
     warnings = [
         f"{check.name}: {check.observed}" for check in results.checks if check.verdict is Verdict.WARN
     ]
@@ -92,4 +117,5 @@ def summary(results: Checks) -> dict[str, Any]:
         "verdict": results.verdict.value,
         "counts": dict(results.counts),
         "warnings": warnings,
+        "checks": check_rows(results),
     }

@@ -13,6 +13,7 @@ from cartctl.engine.journal.replicated_journal import ReplicatedJournal, catch_u
 from cartctl.engine.journal.stores import FileJournal, PostgresJournal
 from cartctl.errors import ConfigError
 from cartctl.plans.execution.journal_file import read_journal_file
+from cartctl.redaction import register
 from tests.database.test_command import Cartctl
 
 AT = datetime(2026, 12, 1, tzinfo=UTC)
@@ -147,3 +148,20 @@ def test_commands_name_the_damaged_run(empty_database: Postgres, tmp_path: Path)
     for argv in (("report", "r2"), ("deploy", "--resume", "--yes"), ("rollback", "--yes")):
         ended = cartctl(*argv)
         assert (ended.returncode, "run r2 in the database, event 1" in ended.stderr) == (6, True), ended
+
+
+def test_the_results_of_checks_are_redacted_and_storable() -> None:
+    """Also below a failure, and inside a log group; the counts stay numbers."""
+    register("hunter2hunter2")  # forgotten by the root conftest
+    rows = [
+        {
+            "name": "smoke",
+            "observed": "got hunter2hunter2\0",
+            "groups": [{"message": "hunter2hunter2", "count": 3}],
+        }
+    ]
+    for data in ({"checks": rows}, {"result": {"verdict": "fail", "checks": rows}}):
+        text = to_line(Event("r1", datetime.now(UTC), "smoke", "failed", data))
+        assert "hunter2" not in text
+        assert "\\u0000" not in text
+        assert '"count": 3' in text

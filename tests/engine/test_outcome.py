@@ -45,8 +45,14 @@ def test_a_check_that_passed_is_counted_and_its_warnings_are_named() -> None:
         "verdict": "warn",
         "counts": {"pass": 2, "warn": 2},
         "warnings": ["c1: 1", "c3: 3"],
+        "checks": [
+            {"name": "c0", "verdict": "pass", "observed": "0"},
+            {"name": "c1", "verdict": "warn", "observed": "1", "hint": "h1"},
+            {"name": "c2", "verdict": "pass", "observed": "2"},
+            {"name": "c3", "verdict": "warn", "observed": "3", "hint": "h3"},
+        ],
     }
-    assert passed("smoke", checks(P)) == {"verdict": "pass", "counts": {"pass": 1}, "warnings": []}
+    assert passed("smoke", checks(P)) == summary(checks(P))
 
 
 def test_a_check_that_did_not_pass_names_every_bad_result_and_the_first_hint() -> None:
@@ -54,6 +60,7 @@ def test_a_check_that_did_not_pass_names_every_bad_result_and_the_first_hint() -
     with pytest.raises(CheckFailed, match=r"^smoke: c1: 1; c0: 0$") as failed:
         passed("smoke", checks(U, F, P))
     assert failed.value.hint == "h1"
+    assert [row["name"] for row in failed.value.evidence["checks"]] == ["c0", "c1", "c2"]
     with pytest.raises(Inconclusive, match=r"^smoke: c0: 0; c2: 2$") as unknown:
         passed("smoke", checks(U, W, U))
     assert unknown.value.hint == "h2"

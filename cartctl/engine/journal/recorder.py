@@ -67,7 +67,7 @@ class EventRecorder:
     def record_failure(self, key: str, failure: CartctlError) -> None:
         """Record a failure."""
         data = Failed(code=failure.code, message=failure.message, hint=failure.hint)
-        self.record(key, EventKind.FAILED, data)
+        self.record(key, EventKind.FAILED, {**data, **failure.evidence})
 
     def to_error(self, failure: Exception) -> CartctlError:
         """Convert any exception to a CartctlError; remember the first bug and log its traceback (shown with --debug)."""

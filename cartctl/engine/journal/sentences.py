@@ -8,7 +8,7 @@ from typing import Any
 
 from cartctl.redaction import redact
 
-SENTENCES = frozenset({"message", "hint", "cause", "reason", "warnings", "output", "failed"})
+SENTENCES = frozenset({"message", "hint", "cause", "reason", "warnings", "output", "failed", "checks"})
 
 
 def recordable(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,4 +28,6 @@ def _sanitised(value: Any) -> Any:
         return redact(value).replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
     if isinstance(value, list | tuple):
         return [_sanitised(one) for one in value]
+    if isinstance(value, Mapping):  # a check's result
+        return {name: _sanitised(one) for name, one in value.items()}
     return value

@@ -19,7 +19,7 @@ from cartctl.engine.view import View
 from cartctl.errors import Refused
 from cartctl.plans.execution.change_registry import kinds
 from cartctl.plans.execution.journals import Journals
-from cartctl.plans.execution.phases import IN_PLACE, Phase, describe
+from cartctl.plans.execution.phases import IN_PLACE, Phase, describe, keys
 from cartctl.ports import Ports
 
 
@@ -83,7 +83,8 @@ def _first_event(spec: RunSpec, state: State, env: str) -> Event:
         refuse_changed(state, spec.facts)
         before = {"plan": spec.name, "env": env, "done": sorted(state.done), **whoami()}
         return Event(state.run, at, RUN, EventKind.RESUMED, before)
-    inputs = {"facts": dict(spec.facts), "asked": dict(spec.options)}
+    phases = {phase.name: keys([phase]) for phase in spec.phases}
+    inputs = {"facts": dict(spec.facts), "asked": dict(spec.options), "phases": phases}
     taken_over = {"of": spec.of, "evidence": state.held()}
     data = {"plan": spec.name, "env": env, **taken_over, **inputs, "version": __version__, **whoami()}
     return Event(state.run, at, RUN, EventKind.STARTED, data)
