@@ -23,6 +23,7 @@ from cartctl.errors import CartctlError, Interrupted, UsageError, as_error
 from cartctl.render.output import guarded_streams
 
 _NO_COMMAND = re.compile(r"No such command '(?P<name>[a-z-]+)'\.")
+MARKDOWN_COMMANDS = ("report",)
 
 
 class Boundary(TyperGroup):
@@ -164,7 +165,7 @@ def main_options(
         ),
     ] = None,
     output: Annotated[
-        Output, typer.Option("--output", "-o", help="Format of results on stdout.")
+        Output, typer.Option("--output", "-o", metavar="<text|json>", help="Format of results on stdout.")
     ] = Output.TEXT,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress on stderr.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show more detail on stderr.")] = False,
@@ -181,6 +182,11 @@ def main_options(
 
     Database, cluster and feature flags change in one plan; its journal makes it possible to resume or roll back.
     """
+    if output is Output.MARKDOWN and ctx.invoked_subcommand not in MARKDOWN_COMMANDS:
+        raise UsageError(
+            f"cartctl {ctx.invoked_subcommand} has no Markdown output.",
+            hint=f"-o markdown is for: {', '.join(MARKDOWN_COMMANDS)}.",
+        )
     ctx.obj = Options(
         env=env, config=config, output=output, quiet=quiet, verbose=verbose, debug=debug, no_color=no_color
     )

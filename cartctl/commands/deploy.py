@@ -13,6 +13,7 @@ from cartctl.commands.options import (
     Options,
     OutsideWindow,
     Reason,
+    ReportFile,
     RestoreCarts,
     Skip,
 )
@@ -41,6 +42,7 @@ def deploy(
     outside_window: OutsideWindow = False,
     force_owned: ForceOwned = False,
     restore_carts: RestoreCarts = None,
+    report: ReportFile = None,
 ) -> None:
     """Deploy the cart; roll back automatically when a step fails.
 
@@ -63,7 +65,10 @@ def deploy(
 
     if sum((plan, resume, abandon is not None)) > 1:
         raise UsageError("--plan, --resume and --abandon exclude each other.", hint="Use one of them.")
+    if report and (plan or abandon):
+        raise UsageError("--report is for a run: it excludes --plan and --abandon.", hint="Remove --report.")
     options: Options = ctx.obj
+    options.check_report(report)
     requested = deploy_options.parse(
         images=image or (),
         at=at,
@@ -88,9 +93,12 @@ def deploy(
         if not resume:
             deploy_options.require_reason(requested)
             options.confirm(question(env, requested), yes=yes)
-        with options.view() as view:
-            report = deploying.resume(ports, view) if resume else deploying.deploy(ports, requested, view)
-    raise typer.Exit(report.exit_code)
+        with options.report_written(ports, report) as watched, options.view() as view:
+            watching = watched(view)
+            ended = (
+                deploying.resume(ports, watching) if resume else deploying.deploy(ports, requested, watching)
+            )
+    raise typer.Exit(ended.exit_code)
 
 
 def plan(

@@ -3,9 +3,11 @@
 import re
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
@@ -15,6 +17,8 @@ from cartctl.errors import Inconclusive, Refused, StepFailed
 if TYPE_CHECKING:
     from cartctl.config.model.environment import Environment
     from cartctl.monitoring.tick import Tick
+    from cartctl.ports import Ports
+    from cartctl.render.html.run_report import Watched
     from cartctl.render.run.monitor_view import MonitorView
     from cartctl.render.run.view import View
 
@@ -81,6 +85,15 @@ class Output(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+    MARKDOWN = "markdown"
+
+
+ReportFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--report", metavar="FILE", help="Write the run's report to this HTML file, whatever the outcome."
+    ),
+]
 
 
 def hoist(args: list[str]) -> list[str]:
@@ -190,6 +203,21 @@ class Options:
         plain = self.output is Output.JSON or self.quiet or self.verbose
         return choose_monitor_view(env.name, Scale.of(env), tell, plain=plain, no_color=self.no_color)
 
+    def check_report(self, path: Path | None) -> None:
+        """Raise UsageError or ConfigError, before anything begins, for a report that could not be written."""
+        if path is not None:
+            from cartctl.render.html.destination import check_destination
+
+            check_destination(path, "--report")
+
+    def report_written(self, ports: "Ports", path: Path | None) -> "AbstractContextManager[Watched]":
+        """Write the report of the block's run to a file, if one is given."""
+        if path is None:
+            return nullcontext(lambda view: view)
+        from cartctl.render.html.run_report import report_written
+
+        return report_written(ports, path, self.say)
+
     def guard_shown(self, guard: Callable[[], None]) -> None:
         """Apply a run's guard once its plan has been shown. Raises Refused or Inconclusive.
 
@@ -219,6 +247,10 @@ class Options:
                 from cartctl.render.json import write as write_json
 
                 write_json(result, stream)
+            elif self.output is Output.MARKDOWN:
+                from cartctl.render.markdown import write as write_markdown
+
+                write_markdown(result, stream)
             else:
                 from cartctl.render.renderers import write as write_text
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cartctl.commands.options import Options
+from cartctl.commands.options import Options, ReportFile
 from cartctl.errors import UsageError
 
 
@@ -69,6 +69,7 @@ def rollback(
         bool,
         typer.Option("--force-owned", help="Also change resources managed by Argo CD, Flux, Helm or KEDA."),
     ] = False,
+    report: ReportFile = None,
 ) -> None:
     """Roll back the latest deployment.
 
@@ -86,6 +87,7 @@ def rollback(
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
+    options.check_report(report)
     loss = allow_data_loss or not yes  # typing the database's name agrees to it as well
     request = RollbackOptions(
         run, database, loss, keep_dependents, keep_labels, take_over, journal, application_stopped
@@ -109,9 +111,9 @@ def rollback(
             )
         else:
             options.confirm(f"Roll back {shown} in {ports.env.name}?", yes=yes)
-        with options.view() as view:
-            report = roll_back(ports, request, view, options.say)
-    raise typer.Exit(report.exit_code)
+        with options.report_written(ports, report) as watched, options.view() as view:
+            ended = roll_back(ports, request, watched(view), options.say)
+    raise typer.Exit(ended.exit_code)
 
 
 def _to_revision(options: Options, given: list[str], *, plan: bool, yes: bool, force_owned: bool) -> None:

@@ -22,11 +22,13 @@ _ENDS = {
 
 @dataclass(frozen=True, slots=True)
 class StepReport:
-    """One step: its last event and its duration in seconds."""
+    """One step: its last event, its duration in seconds, why it failed or was skipped, and its phase."""
 
     key: str
     outcome: str
     seconds: float
+    reason: str = ""
+    phase: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ def _report(events: list[Event]) -> RunReport:
         exit_code=int(data.get("exit_code", 5)),
         seconds=round(((end or events[-1]).at - started.at).total_seconds(), 3),
         downtime_seconds=downtime(events),
-        steps=tuple(_steps(events)),
+        steps=tuple(_steps(events, phases_of(started))),
         plan=state.plan,
         started_at=started.at,
         message=str(data.get("message", "")),
@@ -140,7 +142,13 @@ def _remarks(events: Iterable[Event]) -> Iterator[str]:
 
 def downtime(events: Iterable[Event]) -> float | None:
     """Total seconds from requesting maintenance until it was verified to be off; None without maintenance."""
-    total, since = None, None
+    ended = [(begin, end) for begin, end in maintenance_intervals(events) if end is not None]
+    return round(sum((end - begin).total_seconds() for begin, end in ended), 3) if ended else None
+
+
+def maintenance_intervals(events: Iterable[Event]) -> Iterator[tuple[datetime, datetime | None]]:
+    """When maintenance was requested and when it was verified to be off; None while it is on."""
+    since = None
     for event in events:
         if event.event == EventKind.INTENDED and event.data.get("kind") == "maintenance":
             since = since or event.at
@@ -149,12 +157,19 @@ def downtime(events: Iterable[Event]) -> float | None:
             and event.data.get("of", event.key) == "maintenance.on"
             and since
         ):
-            total = (total or 0.0) + (event.at - since).total_seconds()
+            yield since, event.at
             since = None
-    return None if total is None else round(total, 3)
+    if since:
+        yield since, None
 
 
-def _steps(events: Iterable[Event]) -> Iterator[StepReport]:
+def phases_of(started: Event) -> dict[str, str]:
+    """Step key → the name of its phase; empty for runs of versions that did not record phases."""
+    recorded = started.data.get("phases", {})
+    return {key: phase for phase, keys in recorded.items() for key in keys}
+
+
+def _steps(events: Iterable[Event], phases: Mapping[str, str]) -> Iterator[StepReport]:
     last: dict[str, StepReport] = {}
     for event in events:
         if event.key not in {RUN, STOP, LOCK} and event.event in _ENDS:
@@ -167,7 +182,10 @@ def _steps(events: Iterable[Event]) -> Iterator[StepReport]:
             outcome = (
                 EventKind.FAILED if undone else event.event
             )  # that it was reverted is part of the run's outcome
-            last[event.key] = StepReport(event.key, outcome, float(event.data.get("seconds", 0.0)))
+            failed_before = before.reason if before is not None and undone else ""
+            reason = failed_before or str(event.data.get("reason") or event.data.get("message") or "")
+            seconds = float(event.data.get("seconds", 0.0))
+            last[event.key] = StepReport(event.key, outcome, seconds, reason, phases.get(event.key, ""))
     yield from last.values()
 
 

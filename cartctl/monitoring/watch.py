@@ -14,7 +14,7 @@ from cartctl.engine.pulse import Pulse
 from cartctl.errors import CartctlError, Inconclusive, as_error
 from cartctl.monitoring.assessment import Assessment
 from cartctl.monitoring.probes import Probe, Probes
-from cartctl.monitoring.thresholds import rules_of
+from cartctl.monitoring.thresholds import Limits, rules_of
 from cartctl.monitoring.tick import Tick
 from cartctl.monitoring.triggers import Interval, SpanRule, TriggerFired, TriggerState, horizon
 
@@ -84,6 +84,11 @@ class Watch:
     def sustained(self) -> float:
         """Seconds after which a critical value is not just a spike: those of the error rate's trigger."""
         return self._rule.limit
+
+    @property
+    def limits(self) -> Mapping[Metric, Limits]:
+        """The bounds by which each metric is judged."""
+        return self._rules.limits
 
     def maintenance_began(self, at: datetime | None = None) -> None:
         """Our own maintenance has started (default: now): its samples are ignored. Thread-safe."""

@@ -98,14 +98,14 @@ def test_each_step_has_its_last_event_and_its_own_time() -> None:
             at(4, "c", "failed", message="x"),
             at(5, "c", "restored", seconds=0.25),
             at(6, "a", "restored", seconds=2.5),
-            at(7, "d", "undo_failed", message="x"),
+            at(7, "d", "undo_failed", message="y"),
         ]
     ).steps
     assert steps == (
         StepReport("a", "restored", 2.5),
-        StepReport("b", "skipped", 0.0),
-        StepReport("c", "failed", 0.25),
-        StepReport("d", "undo_failed", 0.0),
+        StepReport("b", "skipped", 0.0, "--skip"),
+        StepReport("c", "failed", 0.25, "x"),
+        StepReport("d", "undo_failed", 0.0, "y"),
     )
 
 

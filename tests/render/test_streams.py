@@ -107,7 +107,13 @@ def test_ndjson_has_the_promised_fields() -> None:
         >= {"kind": "run", "run": RUN, "env": "sandbox", "outcome": "succeeded", "exit_code": 0}.items()
     )
     assert last["downtime_seconds"] == 1.5
-    assert {"key": "snapshot", "outcome": "applied", "seconds": 2.0} in last["steps"]
+    assert {
+        "key": "snapshot",
+        "outcome": "applied",
+        "seconds": 2.0,
+        "reason": "",
+        "phase": "",
+    } in last["steps"]
 
 
 def test_ndjson_tells_only_documented_events() -> None:

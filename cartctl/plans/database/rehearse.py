@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,12 @@ from cartctl.database.migrations.application.files import read_application
 from cartctl.database.migrations.ledger import read_ledger
 from cartctl.database.migrations.pending import pending_identifiers
 from cartctl.database.migrations.status import status
-from cartctl.engine.events import RUN, Event, EventKind, RunOutcome
+from cartctl.engine.events import RUN, Event, EventKind, Failed, Finished, RunOutcome
 from cartctl.engine.journal.replicated_journal import ReplicatedJournal
 from cartctl.engine.journal.stores import FileJournal, PostgresJournal
 from cartctl.engine.lock import whoami
 from cartctl.engine.model import CheckResult, Checks, Run, Verdict
+from cartctl.engine.outcome import summary
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.state import new_run_id
 from cartctl.errors import CartctlError, ConfigError, Inconclusive, as_error
@@ -129,17 +130,17 @@ def rehearse(ports: Ports, pulse: Pulse, *, server: str | None, with_data: str |
     except Exception as failure:
         end = as_error(failure)
         with suppress(Exception):  # report the first error, not a failed record of it
-            _record(ports, began, fingerprint, RunOutcome.FAILED, end.exit_code, end.message)
+            _record(
+                ports,
+                began,
+                fingerprint,
+                Finished(outcome=RunOutcome.FAILED, exit_code=end.exit_code, message=end.message),
+            )
         raise
     reasons = "; ".join(f"{bad.name}: {bad.observed}" for bad in checks.bad())
-    _record(
-        ports,
-        began,
-        fingerprint,
-        OUTCOMES.get(checks.verdict, RunOutcome.INCONCLUSIVE),
-        checks.verdict.exit_code,
-        reasons,
-    )
+    outcome = OUTCOMES.get(checks.verdict, RunOutcome.INCONCLUSIVE)
+    finished = Finished(outcome=outcome, exit_code=checks.verdict.exit_code, message=reasons)
+    _record(ports, began, fingerprint, finished, checks)
     return checks
 
 
@@ -156,12 +157,14 @@ def rehearsed(ports: Ports) -> bool:
 
 
 def _tried(ports: Ports, pulse: Pulse, server: str | None, with_data: str | None) -> Iterator[CheckResult]:
+    began = pulse.now()
     try:
         with (
             scratch_copy(ports, pulse, server=server, with_data=with_data) as copy,
             _directory() as directory,
         ):
-            yield CheckResult("copy", Verdict.PASS, _describe(ports, copy, with_data))
+            described = _describe(ports, copy, with_data)
+            yield CheckResult("copy", Verdict.PASS, described, seconds=round(pulse.now() - began, 3))
             yield from Rehearsal(ports, copy.database, directory, pulse).checks()
     except Inconclusive as unknown:
         yield CheckResult("copy", Verdict.UNKNOWN, unknown.message, "a scratch copy", unknown.hint)
@@ -201,14 +204,28 @@ def _identity(fingerprint: str) -> list[str]:
     return [fingerprint, *(migration.checksum for migration in MIGRATIONS)]
 
 
-def _record(ports: Ports, began: datetime, fingerprint: str, outcome: str, code: int, message: str) -> None:
-    """Record the finished rehearsal as a run in the journal."""
+def _record(
+    ports: Ports, began: datetime, fingerprint: str, finished: Finished, checks: Checks | None = None
+) -> None:
+    """Record the finished rehearsal as a run in the journal, each of its checks as a step."""
     run = new_run_id()
     started = {"plan": PLAN, "env": ports.env.name, "version": __version__, **whoami()}
-    end = {"outcome": outcome, "exit_code": code, "message": message}
     with closing(PostgresJournal(ports.state)) as main:
         journal = ReplicatedJournal(main, [FileJournal(ports.directory / "runs")])
         journal.append(
             Event(run, began, RUN, EventKind.STARTED, {**started, "of_what": _identity(fingerprint)})
         )
-        journal.append(Event(run, datetime.now(UTC), RUN, EventKind.FINISHED, end))
+        at = began
+        for check in checks.checks if checks else ():
+            at += timedelta(seconds=check.seconds)
+            journal.append(_step_event(run, at, check))
+        journal.append(Event(run, datetime.now(UTC), RUN, EventKind.FINISHED, finished))
+
+
+def _step_event(run: str, at: datetime, check: CheckResult) -> Event:
+    result = summary(Checks((check,)))
+    if check.verdict in {Verdict.PASS, Verdict.WARN}:
+        return Event(run, at, check.name, EventKind.APPLIED, {"result": result, "seconds": check.seconds})
+    failed = Failed(code=check.verdict, message=str(check.observed), hint=check.hint)
+    data = {**failed, "checks": result["checks"], "seconds": check.seconds}
+    return Event(run, at, check.name, EventKind.FAILED, data)

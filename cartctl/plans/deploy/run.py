@@ -1,6 +1,6 @@
 """Start, resume and abandon a deployment: its run, its lock and its monitor."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -25,7 +25,13 @@ from cartctl.plans.execution import step_factories
 from cartctl.plans.execution.execute import RunSpec, execute_plan
 from cartctl.plans.execution.journals import CONTINUE_WITH, Journals, open_journals, refuse_unfinished
 from cartctl.plans.execution.phases import Phase, keys, without
-from cartctl.plans.execution.run_monitor import MonitoredView, follow_maintenance, new_watch, sample_observer
+from cartctl.plans.execution.run_monitor import (
+    MonitoredView,
+    follow_maintenance,
+    new_recorder,
+    new_watch,
+    sample_observer,
+)
 from cartctl.ports import Ports
 
 
@@ -125,7 +131,8 @@ def _execute(
         on_failure=OnFailure.UNDO if options.auto_rollback else OnFailure.SETTLE,
         next_commands=_next_commands(ports.env.name),
     )
-    with _armed(watch, pulse, state, journals, sample_observer(view, ports)):
+    samplers = (new_recorder(ports, watch, state.run), sample_observer(view, ports))
+    with _armed(watch, pulse, state, journals, samplers):
         return execute_plan(
             spec, state, ports, journals, lock=lock, pulse=pulse, view=MonitoredView(view, watch)
         )
@@ -133,9 +140,9 @@ def _execute(
 
 @contextmanager
 def _armed(
-    watch: Watch, pulse: Pulse, state: State, journals: Journals, observe: Callable[[Tick], None]
+    watch: Watch, pulse: Pulse, state: State, journals: Journals, samplers: Sequence[Callable[[Tick], None]]
 ) -> Iterator[None]:
-    """Arm the triggers, for a resumed run with their history; not while rolling back, where they would stop the undo."""
+    """Arm the triggers and pass on the samples, for a resumed run with their history; not while rolling back, where they would stop the undo."""
     if state.undoing:
         yield
         return
@@ -143,6 +150,11 @@ def _armed(
         follow_maintenance(watch, event)
     if state.started is not None:
         watch.rebuild(state.started.at)
+
+    def observe(tick: Tick) -> None:
+        for sampler in samplers:
+            sampler(tick)
+
     with watch.armed(pulse, observe):
         yield
 

@@ -9,8 +9,9 @@ from cartctl.adapters.cluster import ClusterUnreachable
 from cartctl.adapters.postgres import DatabaseUnreachable, SqlFailed
 from cartctl.database.drop.differences import NOTHING, is_ours
 from cartctl.engine.journal.cluster_copy import ClusterJournal
+from cartctl.engine.journal.optional_journal import OptionalJournal
 from cartctl.engine.journal.replicated_journal import ReplicatedJournal, catch_up
-from cartctl.engine.journal.stores import FileJournal, JournalRefused, PostgresJournal
+from cartctl.engine.journal.stores import FileJournal, Journal, JournalRefused, PostgresJournal
 from cartctl.engine.model import Evidence
 from cartctl.engine.state import State, fold
 from cartctl.errors import OperatorNeeded, Refused
@@ -125,16 +126,26 @@ def _bring_up_to_date(main: PostgresJournal, replicas: Iterable[FileJournal | Cl
 
 @contextmanager
 def open_journals(
-    ports: Ports, *, without_database: bool = False, read_only: bool = False, without_cluster: bool = False
+    ports: Ports,
+    *,
+    without_database: bool = False,
+    read_only: bool = False,
+    without_cluster: bool = False,
+    cluster_optional: bool = False,
 ) -> Iterator[Journals]:
     """Open the database's journal with its replicas; copy back what was written while it was unreachable.
 
-    `without_cluster` is for runs that change nothing in the cluster; without a configured cluster it has no replica. Raises DatabaseUnreachable, and JournalRefused before any
+    `without_cluster` is for runs that change nothing in the cluster; without a configured cluster it has no replica.
+    `cluster_optional` is for readers: the cluster is used only where the database does not know a run. Raises DatabaseUnreachable, and JournalRefused before any
     change, unless the caller can do `without_database`.
     """
     replicas: list[FileJournal | ClusterJournal] = [FileJournal(ports.directory / "runs")]
+    optional: list[Journal] = []
     if not without_cluster and "cluster" in ports.env.sections:
-        replicas.append(ClusterJournal(ports.cluster))
+        if cluster_optional:
+            optional.append(OptionalJournal(lambda: ClusterJournal(ports.cluster)))
+        else:
+            replicas.append(ClusterJournal(ports.cluster))
     with closing(PostgresJournal(ports.state)) as main:
         try:
             if read_only:
@@ -145,6 +156,6 @@ def open_journals(
         except (DatabaseUnreachable, SqlFailed, JournalRefused):
             if not without_database:
                 raise
-            yield Journals(ReplicatedJournal(None, [*replicas]), None)
+            yield Journals(ReplicatedJournal(None, [*replicas, *optional]), None)
         else:
-            yield Journals(ReplicatedJournal(main, [*replicas]), main)
+            yield Journals(ReplicatedJournal(main, [*replicas, *optional]), main)

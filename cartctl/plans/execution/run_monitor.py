@@ -7,6 +7,7 @@ from cartctl.engine.events import Event, EventKind
 from cartctl.engine.report import RunReport
 from cartctl.engine.view import PlanRows, View
 from cartctl.monitoring.probes import Probes
+from cartctl.monitoring.samples import FILE, SampleRecorder
 from cartctl.monitoring.scale import Scale
 from cartctl.monitoring.tick import Tick
 from cartctl.monitoring.watch import Watch
@@ -39,6 +40,25 @@ def sample_observer(view: View, ports: Ports) -> Callable[[Tick], None]:
         return lambda _tick: None
     scale = Scale.of(ports.env)
     return lambda tick: view.sampled(tick, scale)
+
+
+def new_recorder(ports: Ports, watch: Watch, run: str) -> SampleRecorder:
+    """Records the watch's samples for the run's report, with the replicas of the environment's deployments."""
+    release, cluster = ports.env.release, ports.env.cluster
+    named = (
+        *release.api,
+        *release.workers,
+        *release.frontend,
+        *cluster.workers.deployments,
+        *cluster.prewarm,
+    )
+    names = dict.fromkeys(name.partition(".")[0] for name in named)
+
+    def replicas() -> dict[str, tuple[int, int]]:
+        known = ports.cluster.deployments()
+        return {name: (known[name].available, known[name].replicas) for name in names if name in known}
+
+    return SampleRecorder(ports.run_directory(run) / FILE, watch.limits, replicas)
 
 
 class MonitoredView:

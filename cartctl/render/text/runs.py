@@ -1,19 +1,21 @@
 """Runs as text: what one came to, and many in a list."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC
+from itertools import groupby
 from typing import Any, ClassVar
 
 from rich.table import Table
 
 from cartctl.engine.events import EventKind, RunOutcome
-from cartctl.engine.report import History, RunReport, StepReport
+from cartctl.engine.report import History, RunReport
 from cartctl.render.amounts import duration
 from cartctl.render.command_lines import as_started
 from cartctl.render.drawing import Group, RenderableType, Text
 from cartctl.render.renderers import renderable
 from cartctl.render.text.signoff.table import signoff_table
+from cartctl.render.words import BAD, STEP_WORDS, step_counts
 
 OUTCOME_STYLE: Mapping[str, str] = {
     RunOutcome.SUCCEEDED: "bold green",
@@ -21,15 +23,6 @@ OUTCOME_STYLE: Mapping[str, str] = {
     RunOutcome.FAILED: "bold red",
     RunOutcome.INCONCLUSIVE: "bold magenta",
 }
-_BAD: Mapping[str, str] = {EventKind.FAILED: "failed", EventKind.UNDO_FAILED: "could not be reverted"}
-_WORDS: Mapping[str, str] = {
-    EventKind.APPLIED: "done",
-    EventKind.RESTORED: "reverted",
-    EventKind.SKIPPED: "skipped",
-    **_BAD,
-}
-
-
 _STEP_STYLE: Mapping[str, str] = {
     EventKind.APPLIED: "green",
     EventKind.RESTORED: "yellow",
@@ -50,15 +43,20 @@ class Summary:
 
 @renderable.register
 def run_report(result: RunReport) -> RenderableType:
-    """Each step with its time, then the summary."""
+    """Each step with its time and, where it failed or was skipped, the reason; then the summary."""
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
-    for step in result.steps:
-        took = "" if step.outcome == EventKind.SKIPPED else duration(step.seconds)
-        word = _WORDS.get(step.outcome, step.outcome)
-        table.add_row(Text(step.key), Text(word, _STEP_STYLE.get(step.outcome, "")), Text(took, "dim"))
+    table.add_column(overflow="fold")
+    for phase, steps in groupby(result.steps, key=lambda step: step.phase):
+        if phase:
+            table.add_row(Text(phase, "bold"))
+        for step in steps:
+            took = "" if step.outcome == EventKind.SKIPPED else duration(step.seconds)
+            word = STEP_WORDS.get(step.outcome, step.outcome)
+            style = _STEP_STYLE.get(step.outcome, "")
+            table.add_row(Text(step.key), Text(word, style), Text(took, "dim"), Text(step.reason))
     signed = (Text(), signoff_table(result.signoffs)) if result.signoffs else ()
     return Group(table, *signed, summary(Summary(result)))
 
@@ -76,12 +74,14 @@ def summary(result: Summary) -> RenderableType:
         table.add_row("rollout", Text(_rolled(run.asked)))
     if run.message:
         table.add_row("cause", Text(run.message))
+    if run.started_at:
+        table.add_row("started", f"{run.started_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC")
     table.add_row("time", duration(run.seconds))
     table.add_row("downtime", "none" if run.downtime_seconds is None else duration(run.downtime_seconds))
-    table.add_row("steps", _counts(run.steps))
+    table.add_row("steps", step_counts(run.steps))
     for step in run.steps:
-        if step.outcome in _BAD:
-            table.add_row("", Text(f"{step.key} {_BAD[step.outcome]}", "red"))
+        if step.outcome in BAD:
+            table.add_row("", Text(f"{step.key} {BAD[step.outcome]}", "red"))
     for warning in run.warnings:
         table.add_row("warning", Text(warning, "yellow"))
     for one in run.not_notified:
@@ -125,8 +125,3 @@ def history(result: History) -> RenderableType:
 
 def _outcome(run: RunReport) -> Text:
     return Text(run.outcome.replace("_", " "), OUTCOME_STYLE.get(run.outcome, "bold yellow"))
-
-
-def _counts(steps: tuple[StepReport, ...]) -> str:
-    counted = Counter(_WORDS.get(step.outcome, step.outcome) for step in steps)
-    return ", ".join(f"{number} {word}" for word, number in counted.items()) or "none"
