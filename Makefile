@@ -58,7 +58,7 @@ $(VENV)/.sandbox: requirements/sandbox.lock pyproject.toml
 $(VENV)/.dev: requirements/dev.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e '.[sandbox,report,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e '.[sandbox,notify,report,dev]'
 	touch $@ $(VENV)/.sandbox
 
 $(VENV)/.mutants: $(VENV)/.dev requirements/mutants.lock
@@ -72,7 +72,7 @@ lock:  ## after a change of dependencies; needs uv
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
 	  --extra sandbox pyproject.toml requirements/build.in -o requirements/sandbox.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
-	  --extra sandbox --extra report --extra dev pyproject.toml requirements/build.in -o requirements/dev.lock
+	  --extra sandbox --extra notify --extra report --extra dev pyproject.toml requirements/build.in -o requirements/dev.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
 	  --constraints requirements/dev.lock --extra mutants pyproject.toml -o requirements/mutants.lock
 

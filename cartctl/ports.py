@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from cartctl.adapters.log_lines import Tail
     from cartctl.adapters.metrics.connections import ConnectionShare
     from cartctl.adapters.metrics.source import MetricsSource
-    from cartctl.adapters.notify import Webhook
+    from cartctl.adapters.notifiers.webhook import Notifier
     from cartctl.adapters.postgres import Postgres
     from cartctl.adapters.redis import RedisCache
     from cartctl.checks.flag_responses import FlagsEndpoint
     from cartctl.config.model.monitoring import Metrics
+    from cartctl.config.model.notifications import NotifyEvent
 
 T = TypeVar("T")
 
@@ -217,13 +218,18 @@ class Ports:
         return Cloudflare(settings.zone or "", token, selection=selection, site=site)
 
     @cached_property
-    def notifiers(self) -> "tuple[Webhook, ...]":
-        """The notifiers; empty if not configured."""
+    def notifiers(self) -> "tuple[Notifier, ...]":
+        """The notifiers, in the order of the configuration; empty if not configured."""
         if not self.env.notify:
             return ()
-        from cartctl.adapters.notify import Webhook
+        from cartctl.adapters.notifiers.services import new_notifier
 
-        return tuple(Webhook(url.reveal()) for url in self.env.notify)
+        return tuple(new_notifier(recipient.reveal()) for recipient in self.env.notify)
+
+    def notifiers_on(self, event: "NotifyEvent") -> "tuple[Notifier, ...]":
+        """The notifiers that receive an event."""
+        pairs = zip(self.env.notify, self.notifiers, strict=True)
+        return tuple(notifier for recipient, notifier in pairs if recipient.receives(event))
 
     def _http(self, url: str, token: str | None) -> "Http":
         from cartctl.adapters.http.client import Http

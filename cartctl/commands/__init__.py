@@ -42,6 +42,7 @@ COMMANDS: dict[str, Entry] = {
         ("doctor", "setup.doctor:doctor", "Check this machine and the configured systems; change nothing."),
         ("flags", "flags:flags", "Show and set the cart's feature flags."),
         ("migrate", "migrate:migrate", "Show, apply and verify the database migrations."),
+        ("notify", "notify:notify", "Send test messages to the notifiers."),
         ("rollout", "rollout:rollout", "Enable the feature over twenty days, company by company."),
         ("sandbox", "sandbox:sandbox", "Run a complete environment on this machine."),
         ("signoff", "signoff:signoff", "Request, record and verify approvals of a deployment."),

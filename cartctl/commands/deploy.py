@@ -65,10 +65,8 @@ def deploy(
 
     if sum((plan, resume, abandon is not None)) > 1:
         raise UsageError("--plan, --resume and --abandon exclude each other.", hint="Use one of them.")
-    if report and (plan or abandon):
-        raise UsageError("--report is for a run: it excludes --plan and --abandon.", hint="Remove --report.")
     options: Options = ctx.obj
-    options.check_report(report)
+    options.check_report(report, runs=not (plan or abandon))
     requested = deploy_options.parse(
         images=image or (),
         at=at,
@@ -94,10 +92,8 @@ def deploy(
             deploy_options.require_reason(requested)
             options.confirm(question(env, requested), yes=yes)
         with options.report_written(ports, report) as watched, options.view() as view:
-            watching = watched(view)
-            ended = (
-                deploying.resume(ports, watching) if resume else deploying.deploy(ports, requested, watching)
-            )
+            own = watched(view)
+            ended = deploying.resume(ports, own) if resume else deploying.deploy(ports, requested, own)
     raise typer.Exit(ended.exit_code)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from cartctl.errors import Inconclusive, Refused, StepFailed
+from cartctl.errors import Inconclusive, Refused, StepFailed, UsageError
 
 if TYPE_CHECKING:
     from cartctl.config.model.environment import Environment
@@ -203,8 +203,15 @@ class Options:
         plain = self.output is Output.JSON or self.quiet or self.verbose
         return choose_monitor_view(env.name, Scale.of(env), tell, plain=plain, no_color=self.no_color)
 
-    def check_report(self, path: Path | None) -> None:
-        """Raise UsageError or ConfigError, before anything begins, for a report that could not be written."""
+    def check_report(self, path: Path | None, *, runs: bool) -> None:
+        """Raise UsageError or ConfigError, before anything begins, for a report that could not be written.
+
+        `runs`: the command line executes a run, of which there can be a report.
+        """
+        if path is not None and not runs:
+            raise UsageError(
+                "--report is for a run: it excludes --plan and --abandon.", hint="Remove --report."
+            )
         if path is not None:
             from cartctl.render.html.destination import check_destination
 

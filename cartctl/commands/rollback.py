@@ -87,7 +87,7 @@ def rollback(
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
-    options.check_report(report)
+    options.check_report(report, runs=not plan)
     loss = allow_data_loss or not yes  # typing the database's name agrees to it as well
     request = RollbackOptions(
         run, database, loss, keep_dependents, keep_labels, take_over, journal, application_stopped

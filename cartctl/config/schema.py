@@ -13,7 +13,7 @@ def file_schema() -> dict[str, Any]:
     """
     environment = Environment.model_json_schema(by_alias=True)
     definitions = {name: _loose(table) for name, table in environment.pop("$defs").items()}
-    for reference in ("Secret", "Address"):
+    for reference in ("Secret", "Address", "Recipient"):
         definitions[reference] = {"anyOf": [{"type": "string"}, definitions[reference]]}
     definitions["Environment"] = _loose(environment)
     for name in NOT_IN_THE_FILE:

@@ -116,6 +116,8 @@ class Run:
     results: Mapping[
         str, Any
     ]  # Action key → its result, as JSON; a rollback also has those of the reverted run
+    cause: str = ""  # why it did not succeed, once it has ended
+    next_command: str = ""  # once it has ended
 
 
 class Change(ABC, Generic[V]):

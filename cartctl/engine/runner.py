@@ -83,12 +83,12 @@ class Runner:
             self._journal.make_database_optional()
         outcome = self._recorder.conclude(self._run_plan(plan, first), left=self._left())
         self._recorder.be_best_effort()
-        if outcome.ended:
-            self._announce(plan, outcome)
         changed = outcome.word == RunOutcome.SUCCEEDED or self.has_changed(plan)
         following = next_commands.get(outcome.word if changed else "unchanged", "")
         next_command = following() if callable(following) else following
         ended = replace(outcome, next_command=next_command)
+        if ended.ended:
+            self._announce(plan, ended)
         self._record(RUN, EventKind.FINISHED if ended.ended else EventKind.INTERRUPTED, ended.to_json())
         return self._recorder.confirm_written(ended)
 
@@ -280,9 +280,9 @@ class Runner:
             return Outcome.of(RunOutcome.FAILED, message)
         return Outcome.of(RunOutcome.INCONCLUSIVE if self._failures else RunOutcome.SUCCEEDED, message)
 
-    def _announce(self, plan: Sequence[Step], outcome: Outcome) -> None:
+    def _announce(self, plan: Sequence[Step], end: Outcome) -> None:
         """Send announcements of the outcome even if the plan did not reach them; their failures do not change it."""
-        self.run = replace(self.run, outcome=outcome.word)
+        self.run = replace(self.run, outcome=end.word, cause=end.message, next_command=end.next_command)
         for step in plan:
             if isinstance(step, Action) and step.always and step.key not in self.state.done:
                 self._at = step.key

@@ -1,14 +1,17 @@
 """Notifications about the start and the outcome of a run. A failing notifier never stops a run."""
 
-from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-from cartctl.adapters.notify import NotAccepted, Webhook
+from cartctl.adapters.notifiers.webhook import NotAccepted, Notifier, named
 from cartctl.engine.events import RunOutcome
 from cartctl.engine.model import Action, Run
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Interrupted, as_error
+from cartctl.redaction import cut
+
+LONGEST = 500  # characters of a cause
 
 
 class Announce(Action[dict[str, Any]]):
@@ -16,7 +19,7 @@ class Announce(Action[dict[str, Any]]):
 
     harmless: ClassVar[bool] = True
 
-    def __init__(self, key: str, notifiers: Sequence[Webhook]) -> None:
+    def __init__(self, key: str, notifiers: Sequence[Notifier]) -> None:
         self.key = key
         self._notifiers = tuple(notifiers)
 
@@ -26,12 +29,12 @@ class Announce(Action[dict[str, Any]]):
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
         """Notify all; failures are in `not_notified` and in `warnings`."""
-        return self._notify(f"cartctl: run {run.id} begins in {run.env}.", pulse)
+        return self._notify(f"cartctl: run {run.id} begins in {run.env}.", self._notifiers, pulse)
 
-    def _notify(self, text: str, pulse: Pulse) -> dict[str, Any]:
+    def _notify(self, text: str, notifiers: Sequence[Notifier], pulse: Pulse) -> dict[str, Any]:
         notified: list[str] = []
         missed: list[dict[str, str]] = []
-        for name, notifier in self._with_names():
+        for name, notifier in named(notifiers):
             pulse.check()
             try:
                 notifier.post(text, pulse.pause)
@@ -50,14 +53,6 @@ class Announce(Action[dict[str, Any]]):
             "warnings": warnings,
         }
 
-    def _with_names(self) -> list[tuple[str, Webhook]]:
-        """Notifiers with their host names; several on one host are numbered."""
-        totals, numbers, named = Counter(one.name for one in self._notifiers), Counter[str](), []
-        for one in self._notifiers:
-            numbers[one.name] += 1
-            named.append((f"{one.name} #{numbers[one.name]}" if totals[one.name] > 1 else one.name, one))
-        return named
-
 
 def _is_alarm(failure: Exception, pulse: Pulse) -> bool:
     """Whether the failure is the run's own alarm (Ctrl-C or a trigger), raised while waiting for a notifier."""
@@ -69,11 +64,28 @@ def _reason(failure: Exception) -> str:
 
 
 class AnnounceOutcome(Announce):
-    """Notifies of the run's outcome, also if it failed."""
+    """Notifies of the run's outcome, also if it failed; `rolled_back` are the notifiers of a rollback, by default the same."""
 
     always: ClassVar[bool] = True
 
+    def __init__(
+        self, key: str, finished: Sequence[Notifier], rolled_back: Sequence[Notifier] | None = None
+    ) -> None:
+        super().__init__(key, finished)
+        self._rolled_back = self._notifiers if rolled_back is None else tuple(rolled_back)
+
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
-        """Notify all, as `Announce` does."""
-        outcome = RunOutcome.SUCCEEDED if run.outcome == RunOutcome.RUNNING else run.outcome.replace("_", " ")
-        return self._notify(f"cartctl: run {run.id} in {run.env}: {outcome}.", pulse)
+        """Notify all, as `Announce` does: outcome, cause, time, next command and report."""
+        reverted = run.outcome == RunOutcome.ROLLED_BACK
+        notifiers = self._rolled_back if reverted else self._notifiers
+        return self._notify(_outcome_text(run), notifiers, pulse)
+
+
+def _outcome_text(run: Run) -> str:
+    outcome = RunOutcome.SUCCEEDED if run.outcome == RunOutcome.RUNNING else run.outcome.replace("_", " ")
+    took = timedelta(seconds=round((datetime.now(UTC) - run.started).total_seconds()))
+    lines = [f"cartctl: run {run.id} in {run.env}: {outcome}."]
+    lines += [f"Cause: {cut(run.cause, LONGEST)}"] if run.cause else []
+    lines += [f"Started: {run.started.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC, time: {took}"]
+    lines += [f"Next: {run.next_command}"] if run.next_command else []
+    return "\n".join([*lines, f"Report: cartctl report {run.id} --env {run.env}"])

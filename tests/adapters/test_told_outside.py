@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from cartctl.adapters.cdn import Cloudflare, PurgeFailed
-from cartctl.adapters.notify import NotAccepted, Webhook, retry_after
+from cartctl.adapters.notifiers.webhook import NotAccepted, Webhook, retry_after
 from cartctl.errors import ConfigError
 from tests.web import Reply, serve
 

@@ -9,12 +9,12 @@ from psycopg.conninfo import make_conninfo
 
 from cartctl.adapters.postgres import Postgres
 from cartctl.config.load import environment_directory, load_environment
-from cartctl.config.moments import moment_option
 from cartctl.engine.events import Event
 from cartctl.engine.journal.stores import FileJournal, PostgresJournal
 from cartctl.engine.lock import RunLock
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import UsageError
+from cartctl.plans.reports.moments import moment_option
 from tests.database.test_command import Cartctl
 
 CASES = Path(__file__).parents[1] / "cases" / "previous_version"

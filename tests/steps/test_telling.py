@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cartctl.adapters.cdn import Cloudflare
-from cartctl.adapters.notify import Webhook
+from cartctl.adapters.notifiers.webhook import Webhook
 from cartctl.adapters.programs import ProgramFailed
 from cartctl.engine.events import Event
 from cartctl.engine.model import Run

@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field
 from cartctl.config.model.application import Cache, Cluster, Http, Release
 from cartctl.config.model.database import ACCEPTED, Backup, Database, Encrypt, Migrations, Snapshots
 from cartctl.config.model.monitoring import ErrorRateThreshold, Logs, Metrics, Monitor, Thresholds
+from cartctl.config.model.notifications import Recipient
 from cartctl.config.model.required_sections import MissingSection
 from cartctl.config.model.rollout import Rollout
 from cartctl.config.model.section import Section
@@ -124,10 +125,13 @@ class Environment(Section):
         examples=[{"day": "tue", "from": "02:00", "to": "04:00", "zone": "UTC"}],
     )
     signoff: Signoff = Field(default=Signoff(), description="Who must approve a deployment.")
-    notify: tuple[Secret, ...] = Field(
+    notify: tuple[Recipient, ...] = Field(
         default=(),
-        description='Webhooks that receive {"text": …}, as Slack does.',
-        examples=[[{"env": "SLACK_WEBHOOK"}]],
+        description=(
+            'Notifiers: webhooks (https://) that receive {"text": …}, or addresses of apprise such as slack://, msteams://, '
+            "mailto:// and pagerduty://; `on` selects the events."
+        ),
+        examples=[[{"env": "SLACK_WEBHOOK"}, {"env": "PAGERDUTY_URL", "on": ["rolled_back", "trigger"]}]],
     )
     maintenance: Literal["migration", "plan", "none"] = Field(
         default="migration",

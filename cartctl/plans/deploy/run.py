@@ -32,6 +32,7 @@ from cartctl.plans.execution.run_monitor import (
     new_watch,
     sample_observer,
 )
+from cartctl.plans.execution.run_notifications import NotifyingView, new_notifications
 from cartctl.ports import Ports
 
 
@@ -131,11 +132,12 @@ def _execute(
         on_failure=OnFailure.UNDO if options.auto_rollback else OnFailure.SETTLE,
         next_commands=_next_commands(ports.env.name),
     )
-    samplers = (new_recorder(ports, watch, state.run), sample_observer(view, ports))
-    with _armed(watch, pulse, state, journals, samplers):
-        return execute_plan(
-            spec, state, ports, journals, lock=lock, pulse=pulse, view=MonitoredView(view, watch)
-        )
+    recorder = new_recorder(ports, watch, state.run)
+    with new_notifications(ports).sending() as notifications:
+        watching = NotifyingView(MonitoredView(view, watch), notifications)
+        samplers = (recorder, notifications.sampled, sample_observer(view, ports))
+        with _armed(watch, pulse, state, journals, samplers):
+            return execute_plan(spec, state, ports, journals, lock=lock, pulse=pulse, view=watching)
 
 
 @contextmanager

@@ -65,12 +65,16 @@ def snapshot(ports: Ports) -> Step:
 
 def announce(ports: Ports, key: str) -> Step:
     """Notify the stakeholders."""
-    return Announce(key, ports.notifiers) if ports.notifiers else Skip(key, NOT_CONFIGURED)
+    notifiers = ports.notifiers_on("window")
+    return Announce(key, notifiers) if notifiers else Skip(key, NOT_CONFIGURED)
 
 
 def announce_outcome(ports: Ports) -> Step:
     """Notify the stakeholders of the outcome."""
-    return AnnounceOutcome("report", ports.notifiers) if ports.notifiers else Skip("report", NOT_CONFIGURED)
+    finished, rolled_back = ports.notifiers_on("finished"), ports.notifiers_on("rolled_back")
+    if not finished and not rolled_back:
+        return Skip("report", NOT_CONFIGURED)
+    return AnnounceOutcome("report", finished, rolled_back)
 
 
 def prewarm(ports: Ports) -> Step:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from cartctl.adapters.postgres import DatabaseUnreachable, SqlFailed
-from cartctl.config.moments import moment_option
 from cartctl.config.values import quoted
 from cartctl.engine.events import RunOutcome
 from cartctl.engine.journal.lines import DamagedJournal
@@ -15,6 +14,7 @@ from cartctl.engine.lock import find_holder
 from cartctl.engine.report import History, RunReport, report, unreadable
 from cartctl.errors import UsageError
 from cartctl.plans.execution.journals import Journals, open_journals
+from cartctl.plans.reports.moments import moment_option
 from cartctl.ports import Ports
 
 OUTCOMES = tuple(outcome.value for outcome in RunOutcome)

@@ -1,12 +1,14 @@
-"""Notifiers: webhooks that take `{"text": …}`, as those of Slack, Mattermost, Teams and many chats do."""
+"""Notifiers, and the one for webhooks that take `{"text": …}`, as those of Slack, Mattermost, Teams and many chats do."""
 
 import json
 import re
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from cartctl.adapters.effects import effect
@@ -37,6 +39,17 @@ class NotAccepted(StepFailed):
         self.reason = reason
 
 
+class Notifier(Protocol):
+    """Sends a message to people. `name` says where without a part of the address, which is the secret."""
+
+    @property
+    def name(self) -> str:
+        """The host of a webhook, or the service."""
+
+    def post(self, text: str, pause: Callable[[float], None] = time.sleep) -> None:
+        """Send a message; `pause` waits between attempts. Raises NotAccepted, and what `pause` raises."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rejection:
     """Why one attempt failed, and whether another one may succeed; `after` is the notifier's own wait in seconds."""
@@ -63,7 +76,8 @@ class Webhook:
             parts, host = urlsplit(""), None
         if parts.scheme not in {"http", "https"} or not host:
             raise ConfigError(
-                "A notifier has no valid web address.", hint="notify holds https:// addresses of webhooks."
+                "A notifier has no valid web address.",
+                hint="notify contains https:// addresses of webhooks, or those of apprise, such as slack://.",
             )
         self.name = host
         self._http = Http(f"{parts.scheme}://{parts.netloc}", timeout=timeout)
@@ -99,6 +113,15 @@ class Webhook:
         except HttpRedirected:
             return Rejection("it redirects to another host")
         return judge(response)
+
+
+def named(notifiers: Sequence[Notifier]) -> list[tuple[str, Notifier]]:
+    """Notifiers with their names; several of one name are numbered."""
+    totals, numbers, pairs = Counter(one.name for one in notifiers), Counter[str](), []
+    for one in notifiers:
+        numbers[one.name] += 1
+        pairs.append((f"{one.name} #{numbers[one.name]}" if totals[one.name] > 1 else one.name, one))
+    return pairs
 
 
 def judge(response: Response) -> Rejection | None:
