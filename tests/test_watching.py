@@ -13,7 +13,7 @@ from tests.test_house import LEAVES, command_at
 
 
 def test_a_state_is_shown_again_when_it_changes(tmp_path: Path) -> None:
-    """The sandbox's status, before and after it gets a configuration; Ctrl-C ends it with its own exit code."""
+    """The sandbox's status, before and after it gets a configuration; a signal ends it with its own exit code."""
     environment = {**os.environ, "CARTCTL_STATE_DIR": str(tmp_path)}
     command = [sys.executable, "-m", "cartctl", "sandbox", "status", "--watch"]
     with subprocess.Popen(
@@ -21,8 +21,8 @@ def test_a_state_is_shown_again_when_it_changes(tmp_path: Path) -> None:
     ) as watching:
         assert watching.stdout is not None
         assert "down" in watching.stdout.readline()
-        watching.send_signal(signal.SIGINT)
-        assert watching.wait(60) == 130
+        watching.send_signal(signal.SIGTERM)
+        assert watching.wait(60) == 143
 
 
 def test_the_question_before_a_deployment_names_what_it_does(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from rich.text import Text as RichText
 from cartctl.render.output import drawn
 from cartctl.render.safe_text import safe
 
-__all__ = ["Console", "Group", "RenderableType", "Text"]
+__all__ = ["Console", "ConsoleOptions", "Group", "RenderableType", "Text"]
 
 
 class Text(RichText):

@@ -5,14 +5,13 @@ from functools import singledispatch
 from importlib import import_module
 from typing import Any, TextIO
 
-from rich.console import ConsoleOptions
 from rich.padding import Padding
 from rich.table import Table
 
 from cartctl.adapters.export_files import Exported
 from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.render.amounts import duration
-from cartctl.render.drawing import Console, Group, RenderableType, Text
+from cartctl.render.drawing import Console, ConsoleOptions, Group, RenderableType, Text
 
 STYLE = {
     Verdict.PASS: "green",
