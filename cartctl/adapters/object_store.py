@@ -12,12 +12,13 @@ import fsspec
 
 from cartctl.adapters.effects import effect
 from cartctl.deadline import DeadlineExceeded, within
-from cartctl.errors import ConfigError, StepFailed
+from cartctl.errors import CartctlError, ConfigError, StepFailed
 from cartctl.redaction import redact, register_address
 
 LOOK = 60.0  # seconds for one request: existence, size, listing
 TRANSFER = 2 * 3600.0  # seconds for one file
 REMOVE = 600.0  # seconds for one snapshot
+LONGEST_CAUSE = 300  # characters of a client's message
 EXTRAS = {"s3": "s3", "gs": "gs", "gcs": "gs"}  # protocol → the extra with its package
 
 
@@ -131,11 +132,18 @@ class ObjectStore:
                 f"{self.url}/{name} did not respond in time.",
                 hint="Check database.snapshots.url and the network.",
             ) from overdue
-        except OSError as error:
+        except CartctlError:
+            raise
+        except Exception as error:  # clients raise classes of their own: botocore's are no OSError
             raise StepFailed(
-                f"{self.url}/{name} cannot be used: {error.strerror or error}.",
-                hint="Check database.snapshots.url and the permissions there.",
+                f"{self.url}/{name} cannot be used: {_cause(error)}.",
+                hint="Check database.snapshots.url, the credentials and the permissions there.",
             ) from error
+
+
+def _cause(error: Exception) -> str:
+    text = str((isinstance(error, OSError) and error.strerror) or error)
+    return " ".join(text.split())[:LONGEST_CAUSE].rstrip(".") or type(error).__name__
 
 
 def _bounded(seconds: float, operation: Callable[[], Any]) -> Any:

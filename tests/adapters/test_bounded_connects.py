@@ -3,7 +3,9 @@
 import socket
 import threading
 
+import fsspec
 import pytest
+from fsspec.spec import AbstractFileSystem
 
 from cartctl.adapters.object_store import ObjectStore
 from cartctl.adapters.postgres import DatabaseUnreachable, Postgres
@@ -47,3 +49,25 @@ def test_all_hosts_of_a_database_are_bounded_together(
             left.set()
         query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'cartctl late'"
         wait_for(lambda: connection.execute(query).fetchone() == (0,))
+
+
+class OthersError(Exception):
+    """As botocore's NoCredentialsError: neither an OSError nor a ValueError."""
+
+
+class OthersFiles(AbstractFileSystem):  # type: ignore[misc] # fsspec is not typed
+    """A file system of another package, whose client raises a class of its own."""
+
+    protocol = "others"
+
+    def info(self, path: str, **_: object) -> dict[str, object]:
+        """Nothing can be looked at."""
+        raise OthersError(f"Unable to locate credentials\n for {path}")
+
+
+def test_an_error_of_the_store_s_own_client_is_no_bug() -> None:
+    """Missing credentials and unreachable endpoints of S3 ended with exit 1."""
+    fsspec.register_implementation("others", OthersFiles, clobber=True)
+    with pytest.raises(StepFailed, match="cannot be used: Unable to locate credentials for ") as failed:
+        ObjectStore("others://snapshots").size("a")
+    assert "credentials" in failed.value.hint
