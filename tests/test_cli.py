@@ -82,7 +82,7 @@ def test_json_is_recognised_in_every_spelling(args: list[str]) -> None:
         (["config", "show", "--nope"], "No such option: --nope.", "See cartctl config show --help."),
         (["config", "show", "more"], "Got unexpected extra argument(s) (more).", "See cartctl config show --help."),
         (["config", "show", "--env"], "Option '--env' requires an argument.", "See cartctl --help."),
-        (["-oxml", "config"], "Invalid value for '--output' / '-o': 'xml' is not one of 'text', 'json'.", "See cartctl --help."),
+        (["-oxml", "config"], "Invalid value for '--output' / '-o': 'xml' is not one of 'text', 'json', 'markdown'.", "See cartctl --help."),
     ),
 )  # fmt: skip
 def test_a_wrong_command_line_is_told_in_one_sentence(args: list[str], told: str, hint: str) -> None:
@@ -297,7 +297,7 @@ def test_plan_takes_every_option_of_deploy_that_shapes_its_plan() -> None:
         parameters = inspect.signature(command).parameters.values()  # type: ignore[arg-type]
         return {each.name: (each.annotation, each.default) for each in parameters}
 
-    own = {"yes", "plan", "resume", "abandon"}
+    own = {"yes", "plan", "resume", "abandon", "report"}
     assert options(plan) == {name: value for name, value in options(deploy).items() if name not in own}
 
 

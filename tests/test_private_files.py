@@ -24,6 +24,7 @@ from tests.test_house import ROOT, modules
 MINUTE = timedelta(minutes=1)
 BY_USER = {  # path: why it makes files or directories with the user's umask, or of its own
     "cartctl/render/github.py": "the file of GITHUB_STEP_SUMMARY is the CI job's",
+    "cartctl/render/html/destination.py": "the path of --html and --report is the user's",
     "cartctl/render/junit.py": "the path of --junit is the user's",
     "cartctl/adapters/flag_store.py": "rollout.flags.file is the user's",
     "cartctl/adapters/squawk.py": "in a private temporary directory",

@@ -84,7 +84,7 @@ def values(line: str) -> list[str] | None:
         ("--env staging snapshot ve", ["verify"]),
         ("snapshot verify --dr", ["--drill"]),
         ("history --e", ["--env"]),
-        ("-o ", ["text", "json"]),
+        ("-o ", ["text", "json", "markdown"]),
         ("history --output=j", ["--output=json"]),
         ("history --env ", ["staging", "production", "sandbox", "sandbox:blue"]),
         ("--env sandbox:", ["sandbox:blue"]),

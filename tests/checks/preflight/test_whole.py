@@ -164,6 +164,7 @@ def test_the_command_ends_by_what_it_found(sandbox: Sandbox) -> None:
         "hint",
         "seconds",
         "attempts",
+        "groups",
     }
     assert _cartctl("preflight", "--skip", "api").returncode == 2
     nothing = _cartctl("preflight", "--only", "code", "--only", "window")
