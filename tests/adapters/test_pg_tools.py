@@ -1,5 +1,6 @@
 """PostgreSQL's tools: the right version found, run, stopped, and never shown a password on their command line."""
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -50,6 +51,20 @@ def test_a_tool_that_does_not_run_is_passed_over(tmp_path: Path, monkeypatch: py
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     assert find_tools(180001).bin != tmp_path
+
+
+def test_a_program_is_started_once_for_its_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The preflight and the dump look for the tools in turn; each start costs about 30 ms. A changed program counts anew."""
+    starts = tmp_path / "starts"
+    for name in ("pg_dump", "pg_restore"):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho x >> {starts}\necho 'pg_dump (PostgreSQL) 18.7'\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert [find_tools(180001).version for _ in range(3)] == ["18.7"] * 3
+    assert starts.read_text() == "x\n"
+    os.utime(tmp_path / "pg_dump", (1, 1))
+    find_tools(180001)
+    assert starts.read_text() == "x\nx\n"
 
 
 def test_a_directory_that_cannot_be_looked_into_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 
 from cartctl.adapters.effects import effect
@@ -209,6 +210,12 @@ def _others() -> list[Path]:
 
 def _version(directory: Path) -> str | None:
     """What `pg_dump --version` says, or None where it does not run."""
+    return _version_of(directory, (directory / "pg_dump").stat().st_mtime_ns)
+
+
+@cache
+def _version_of(directory: Path, modified: int) -> str | None:  # noqa: ARG001 - a part of the key: another program
+    """One start per program and process: a rollback looks for the tools twice."""
     try:
         with running([str(directory / "pg_dump"), "--version"], _environment()) as program:
             program.wait(ANSWER)
