@@ -33,7 +33,8 @@ LONG_TESTS = frozenset(
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark long tests. Modules whose tests share one deployed sandbox stay on one worker, which deploys it once."""
     for item in items:
-        if item.nodeid.partition("[")[0] in LONG_TESTS:
+        test = item.nodeid.partition("[")[0]
+        if {test, test.partition("::")[0]} & LONG_TESTS:
             item.add_marker(pytest.mark.long)
         if isinstance(item, pytest.Function) and {"deployed", "sandbox_session"} <= set(item.fixturenames):
             item.add_marker(pytest.mark.xdist_group(item.module.__name__))

@@ -1,4 +1,4 @@
-"""The list of long tests names tests that exist, each once, in order."""
+"""The list of long tests names tests and modules that exist, each once, in order."""
 
 import ast
 from pathlib import Path
@@ -16,6 +16,7 @@ def test_every_line_is_a_test() -> None:
         }
         listed = {name.partition("::")[2] for name in LONG_TESTS if name.startswith(f"{file}::")}
         assert listed <= functions, (file, listed - functions)
+        assert not (listed and file in LONG_TESTS), f"{file} is listed as a whole"
 
 
 def test_the_list_is_sorted() -> None:
