@@ -360,6 +360,32 @@ def assert_one_waits(shop: Shop, *customers: str) -> None:
     assert shop.one('SELECT "currentUses" FROM promotions') == 1
 
 
+@pytest.mark.parametrize("ends", ("convert", "cancel"))
+@pytest.mark.parametrize("applied", (("a", "B"), ("B", "a")))
+def test_promotions_are_locked_in_one_order(shop: Shop, applied: tuple[str, str], ends: str) -> None:
+    """Conversions and cancellations take promotions by id, whatever was applied first, so that none waits in a circle.
+
+    With somebody holding the first one (B sorts before a), each waits there and has not taken the second one yet.
+    """
+    shop.promotion("a", value=5)
+    shop.promotion("B", priority=3)
+    cart = shop.cart(customerId="ada")
+    for promotion in applied:
+        shop.apply(promotion, cart)
+    if ends == "cancel":
+        buy(shop, cart)
+    work = buy if ends == "convert" else lambda shop, _: shop.do(lambda c: cancel(c, "shop", "order", NOW))
+    other = threading.Thread(target=work, args=(shop, cart))
+    with shop.database.session("first", autocommit=False) as first:
+        first.execute("SELECT FROM promotions WHERE id = 'B' FOR UPDATE")
+        other.start()
+        wait_for_a_lock(shop)
+        with shop.database.session("second", autocommit=False) as second:
+            second.execute("SELECT FROM promotions WHERE id = 'a' FOR UPDATE NOWAIT")
+    other.join()
+    assert shop.one('SELECT sum("currentUses") FROM promotions') == (2 if ends == "convert" else 0)
+
+
 @pytest.mark.parametrize(
     ("product", "terms"),
     (("sold-out", TERMS), ("mug", PricingTerms(stock={"mug": 2})), ("mug", PricingTerms(stock={"mug": 1}))),
