@@ -16,8 +16,9 @@ from arena import arena, filled
 
 from cartctl.adapters.postgres import Postgres
 from cartctl.sandbox.data import fill
-from cartctl.sandbox.data.cart_rows import CART_COLUMNS, ITEM_COLUMNS, PART, Maker
+from cartctl.sandbox.data.cart_rows import PART, Maker
 from cartctl.sandbox.data.population import Population
+from cartctl.sandbox.data.preparation import clear_and_prepare, read_tenants
 
 PARTS = 5
 
@@ -26,7 +27,8 @@ def processor_time(postgres: Postgres, carts: int, companies: int) -> tuple[floa
     """Carts per second of processor time: made, and written by the server with their lines."""
     end = datetime.now(UTC).replace(tzinfo=None)
     with postgres.session("benchmark", autocommit=False) as connection:
-        chosen = Population(carts, 2, end, fill._clear_and_prepare(connection, carts, companies))  # noqa: SLF001
+        clear_and_prepare(connection, carts, companies)
+        chosen = Population(carts, 2, end, read_tenants(connection, carts, companies))
         fill._without_indexes(connection)  # noqa: SLF001
         maker = Maker(chosen)
         maker.part(0)
@@ -36,8 +38,7 @@ def processor_time(postgres: Postgres, carts: int, companies: int) -> tuple[floa
         server = psutil.Process(connection.info.backend_pid)
         before = server.cpu_times()
         for part in parts:
-            fill._copy(connection, "carts", CART_COLUMNS, part.carts)  # noqa: SLF001
-            fill._copy(connection, "cart_items", ITEM_COLUMNS, part.items)  # noqa: SLF001
+            fill._copy_part(connection, part)  # noqa: SLF001
         after = server.cpu_times()
         connection.rollback()
     return made, PARTS * PART / (after.user + after.system - before.user - before.system)

@@ -101,8 +101,8 @@ def sandbox_seed(
 ) -> None:
     """Fill the sandbox with realistic carts.
 
-    Companies differ in size as on a real platform. The same seed and end give the same data. All or nothing: if it is interrupted,
-    nothing has changed.
+    Companies differ in size as on a real platform. The same seed and end give the same data. Batches are committed: the same
+    command continues an interrupted seeding, and --replace begins anew. Until it is finished, indexes are missing.
 
     Examples:
         cartctl sandbox seed
@@ -114,8 +114,7 @@ def sandbox_seed(
     from cartctl.sandbox.data.fill import fill, superuser
 
     options: Options = ctx.obj
-    end = until or datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    with shown("seed", quiet=options.quiet, no_color=options.no_color) as progress:
+    with shown("seed", quiet=options.quiet, no_color=options.no_color, lines=True) as progress:
         pulse = Pulse(progress=progress)
         with interruptible(pulse):
             done = fill(
@@ -123,7 +122,7 @@ def sandbox_seed(
                 carts=carts,
                 count=companies,
                 seed=seed,
-                until=end if end.tzinfo else end.replace(tzinfo=UTC),
+                until=until and (until if until.tzinfo else until.replace(tzinfo=UTC)),
                 replace=replace,
                 pulse=pulse,
             )

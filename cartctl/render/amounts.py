@@ -34,4 +34,4 @@ def share(done: float, total: float, unit: str) -> str:
         return f"{size(done)} of {size(total)}" if total else size(done)
     if unit in {"s", "seconds"}:
         return f"{duration(max(total - done, 0))} left"
-    return f"{done:g} of {total:g} {unit}".rstrip() if total else f"{done:g} {unit}".rstrip()
+    return f"{done:.12g} of {total:.12g} {unit}".rstrip() if total else f"{done:.12g} {unit}".rstrip()

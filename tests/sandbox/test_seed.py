@@ -1,23 +1,36 @@
 """`cartctl sandbox seed`: the same data for the same seed, skewed, whole, and consistent with itself."""
 
 import json
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from typer.testing import CliRunner
 
 from cartctl.adapters.postgres import Postgres
+from cartctl.cart.pricing.calculation import price
+from cartctl.cart.pricing.money import currency
+from cartctl.cart.pricing.pricing_result import TaxStatus
 from cartctl.cart.store import jobs
+from cartctl.cart.store.checkout.stored_cart import load_stored
+from cartctl.cart.store.loading import PricingTerms
+from cartctl.cart.store.sql_engine import over
 from cartctl.cart.store.tables import CartRow
 from cartctl.cli import app
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Interrupted, Refused, UsageError
-from cartctl.sandbox.data.cart_rows import PART, Maker
-from cartctl.sandbox.data.fill import Seeded, _clear_and_prepare, fill
-from cartctl.sandbox.data.population import Population, Product, Tenant
+from cartctl.sandbox.data.cart_rows import CART_COLUMNS, PART, Maker
+from cartctl.sandbox.data.copy_format import since_2000
+from cartctl.sandbox.data.fill import Seeded, fill
+from cartctl.sandbox.data.markets import market_of
+from cartctl.sandbox.data.population import Population, Product, Tenant, expected_carts
+from cartctl.sandbox.data.preparation import clear_and_prepare, read_tenants
 from cartctl.sandbox.data.seed import seed as seed_platform
+from cartctl.sandbox.data.seeding_state import refuse_another
+from cartctl.sandbox.data.surroundings import fill_sessions, sessions_of
 from tests.sandbox_fixture import Sandbox
 
 UNTIL = datetime(2026, 2, 1, tzinfo=UTC)
@@ -76,7 +89,7 @@ def test_the_same_seed_gives_the_same_data(database: Postgres) -> None:
 
 def test_parts_are_the_same_made_in_any_order() -> None:
     """A part of the carts depends on its number alone, so that processes can share the work."""
-    tenants = (Tenant("c", ("s",), (Product("p", "Mug", "kitchen", 1000),), 5),)
+    tenants = (Tenant("c", market_of(0, 1), ("s",), (Product("p", "Mug", "kitchen", 1000),), 5),)
     chosen = Population(PART * 2, 1, UNTIL.replace(tzinfo=None), tenants)
     maker = Maker(chosen)
     second, first = maker.part(1), maker.part(0)
@@ -105,7 +118,7 @@ def test_many_carts_are_made_beside_each_other(database: Postgres) -> None:
         """SELECT 1 FROM carts JOIN sites ON sites.id = "siteId" WHERE sites."companyId" <> carts."companyId" """,
         'SELECT 1 FROM carts WHERE "grandTotal" <> subtotal - "discountTotal" + "taxTotal" + "shippingTotal"',
         """SELECT 1 FROM carts LEFT JOIN (SELECT "cartId", sum("lineTotal") AS lines, sum(quantity) AS units FROM cart_items
-           GROUP BY 1) AS item ON "cartId" = id WHERE subtotal <> coalesce(lines, 0) OR "itemCount" <> coalesce(units, 0)""",
+           GROUP BY 1) AS item ON "cartId" = id WHERE subtotal - "discountTotal" <> coalesce(lines, 0) OR "itemCount" <> coalesce(units, 0)""",
         """SELECT 1 FROM cart_items JOIN products ON products.id = "productId" JOIN carts ON carts.id = "cartId"
            WHERE price <> "unitPrice" OR products."companyId" <> carts."companyId" """,
         'SELECT 1 FROM carts WHERE (status = \'CONVERTED\') <> ("convertedAt" IS NOT NULL AND "orderId" IS NOT NULL)',
@@ -160,7 +173,8 @@ def test_every_state_is_there(seeded: Postgres) -> None:
 def test_a_company_may_have_more_customers_than_five_digits_count(database: Postgres) -> None:
     """The customers of the largest companies are all there, by the ids that carts name them by."""
     with database.session("tests", autocommit=False) as connection:
-        [tenant] = _clear_and_prepare(connection, 800_016, 1)
+        clear_and_prepare(connection, 800_016, 1)
+        [tenant] = read_tenants(connection, 800_016, 1)
         asked = b"SELECT count(*), max(id) FILTER (WHERE length(id) > 18) FROM customers WHERE id LIKE 'avnz-shopper-%'"
         assert connection.execute(asked).fetchone() == (tenant.customers, "avnz-shopper-100001")
         connection.rollback()
@@ -182,14 +196,134 @@ def test_carts_that_are_there_are_kept_unless_they_are_to_be_replaced(database: 
     assert content(database) == before
 
 
-def test_stopped_it_leaves_everything_as_it_was(database: Postgres) -> None:
-    """An alarm in the middle takes back what was written, indexes and all."""
-    filled(database, carts=50, count=5)
-    before = content(database)
-    pulse = Pulse(progress=lambda *_: pulse.alarm(Interrupted("stop")))
+def stopped(database: Postgres, unit: str, **given: Any) -> None:
+    """Seed until the first progress of `unit`, and be interrupted there."""
+
+    def progress(_done: float, _total: float, seen: str) -> None:
+        if seen == unit:
+            pulse.alarm(Interrupted("stop"))
+
+    pulse = Pulse(progress=progress)
     with pytest.raises(Interrupted):
-        filled(database, carts=PART * 2, replace=True, pulse=pulse)
-    assert content(database) == before
+        filled(database, pulse=pulse, **given)
+
+
+@pytest.mark.parametrize("unit", ("carts", "sessions", "indexes"))
+def test_an_interrupted_seeding_continues(database: Postgres, unit: str) -> None:
+    """Interrupted during carts, sessions or indexes, the same command gives what an uninterrupted one gives."""
+    indexes = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1"
+    before, carts = rows(database, indexes), PART + 10
+    filled(database, carts=carts)
+    whole = content(database)
+    stopped(database, unit, carts=carts, replace=True)
+    assert rows(database, indexes) != before
+    done = filled(database, carts=carts, until=None)
+    assert (done.until, done.resumed) == (UNTIL, PART if unit == "carts" else carts)
+    assert content(database) == whole
+    assert rows(database, indexes) == before
+    assert rows(database, "SELECT 1 FROM pg_namespace WHERE nspname = 'sandbox_seeding'") == []
+
+
+def test_other_values_do_not_continue_an_unfinished_seeding(database: Postgres) -> None:
+    """The refusal names the command that continues; --replace begins anew, with every index."""
+    before = rows(database, "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1")
+    stopped(database, "carts", carts=PART * 2)
+    with pytest.raises(Refused, match=f"{PART * 2} carts is unfinished: {PART} are written") as refused:
+        filled(database, carts=50)
+    assert f"--carts {PART * 2} --companies 60 --seed 7" in str(refused.value.hint)
+    assert filled(database, carts=50, replace=True).resumed == 0
+    assert rows(database, "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1") == before
+    assert rows(database, "SELECT count(*) FROM carts") == [(50,)]
+
+
+def test_two_seedings_at_once_are_refused(database: Postgres) -> None:
+    """The second one changes nothing."""
+    with database.session("other") as other:
+        refuse_another(other)
+        with pytest.raises(Refused, match="being seeded already"):
+            filled(database)
+
+
+def test_the_last_part_of_twenty_million_carts_is_as_the_first() -> None:
+    """Ids, times and references of the largest seeding: of one length, in order, and none beyond the end."""
+    tenants = (Tenant("c", market_of(0, 1), ("s",), (Product("p", "Mug", "kitchen", 1000),), 2_500_000),)
+    chosen = Population(20_000_000, 1, UNTIL.replace(tzinfo=None), tenants)
+    maker = Maker(chosen)
+    first, last = (ids_of(maker.part(number).carts) for number in (0, 20_000_000 // PART - 1))
+    assert len(first) == len(last) == PART
+    assert first == sorted(first) < last == sorted(last)
+    assert [int(cart[12:20], 16) for cart in (first[0], last[-1])] == [0, 19_999_999]
+    assert int(last[-1][1:12], 16) <= since_2000(chosen.until)
+
+
+def ids_of(rows_of_copy: bytes) -> list[str]:
+    """The ids of carts as COPY has them."""
+    begin = len(CART_COLUMNS).to_bytes(2, "big") + (24).to_bytes(4, "big")
+    return [row[:24].decode() for row in rows_of_copy.split(begin)[1:]]
+
+
+def test_sessions_of_twenty_million_carts_fit_their_columns(database: Postgres) -> None:
+    """The last sessions are written and belong to known companies: their arithmetic leaves int4 at 1.08 million carts."""
+    filled(database, carts=50)
+    with database.session("tests", autocommit=False) as connection:
+        tenants = read_tenants(connection, 50, 60)
+        chosen = Population(20_000_000, 7, UNTIL.replace(tzinfo=None), tenants)
+        assert sum(expected_carts(20_000_000, 1000)) == 20_000_000
+        count = sessions_of(chosen)
+        fill_sessions(connection, chosen, count - 999, count)
+        [written] = connection.execute("""SELECT count(*) FROM cross_site_sessions JOIN companies ON companies.id = "companyId"
+            WHERE length(cross_site_sessions.id) = 8 AND "lastActiveAt" <= '2026-02-01'""").fetchone() or [0]
+        assert written == 1000
+        connection.rollback()
+
+
+def test_the_library_prices_seeded_carts_as_they_are_stored(seeded: Postgres) -> None:
+    """Read back and priced by the library, every amount of some carts in each currency is the stored one.
+
+    Lines, discounts per line and code, tax, shipping and totals; no amount is finer than its currency.
+    """
+    engine = over(lambda: seeded.connect("tests", autocommit=False))
+    seen: Counter[str] = Counter()
+    with engine.connect() as connection:
+        for company, cart_id, code in connection.execute(text(SAMPLE)):
+            stored = load_stored(connection, company, cart_id, locked=False)
+            now = stored.row["createdAt"]
+            priced = price(stored.request(connection, now, PricingTerms()))
+            totals = ("subtotal", "discountTotal", "taxTotal", "shippingTotal", "grandTotal")
+            given = (priced.subtotal, priced.discount_total, priced.tax_total, priced.shipping_total)
+            assert tuple(stored.row[name] for name in totals) == (*given, priced.grand_total), cart_id
+            assert stored.row["itemCount"] == priced.item_count
+            lines = connection.execute(text(LINES), {"cart": cart_id})
+            assert {line: amounts for line, amounts in lines} == {  # noqa: C416 - of rows
+                line.id: [line.discount, line.net] for line in priced.lines
+            }
+            assert dict(stored.shown) == {p.id: p.amount for p in priced.promotions}
+            assert all(currency(code).holds(stored.row[name]) for name in totals)
+            assert priced.tax_status is TaxStatus.RESOLVED
+            seen[code] += bool(stored.promotions)
+    engine.dispose()
+    assert seen.keys() == {"USD", "EUR", "GBP", "CAD", "CHF", "JPY", "KRW"}
+    assert min(seen.values()) > 0, "no cart with a code"
+
+
+SAMPLE = """SELECT "companyId", id, currency FROM (
+    SELECT *, row_number() OVER (PARTITION BY currency, "discountCodes" ORDER BY id DESC) AS place FROM carts) AS carts
+WHERE place <= 40"""
+LINES = """SELECT id, ARRAY["discountAmount", "lineTotal"] FROM cart_items WHERE "cartId" = :cart"""
+
+
+def test_uses_of_promotions_are_those_of_bought_carts(seeded: Postgres) -> None:
+    """Every bought cart with a code has its use recorded, once, and the promotion counts them."""
+    uses = """SELECT count(*) FROM carts JOIN cart_promotions AS shown ON shown."cartId" = carts.id
+        JOIN promotion_usages AS used ON used."orderId" = carts."orderId" AND used."promotionId" = shown."promotionId"
+             AND used."discountAmount" = shown."discountAmount" AND used."customerId" IS NOT DISTINCT FROM carts."customerId"
+        WHERE status = 'CONVERTED'"""
+    [(bought,)] = rows(
+        seeded, "SELECT count(*) FROM carts WHERE status = 'CONVERTED' AND \"discountCodes\" <> '[]'"
+    )
+    assert bought > 10
+    assert rows(seeded, uses) == rows(seeded, "SELECT count(*) FROM promotion_usages") == [(bought,)]
+    assert rows(seeded, 'SELECT sum("currentUses") FROM promotions') == [(bought,)]
 
 
 def test_without_tables_it_says_what_to_do(platform_database: Postgres) -> None:

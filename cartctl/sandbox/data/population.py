@@ -6,6 +6,7 @@ from functools import cached_property
 from itertools import accumulate
 
 from cartctl.cart.pricing.money import allocate
+from cartctl.sandbox.data.markets import Market
 
 DAYS = 90
 LARGEST_SHARE = 0.10
@@ -13,7 +14,7 @@ LARGEST_SHARE = 0.10
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """What a line shows of a product; the price in cents."""
+    """What a line shows of a product; the price in hundredths of its currency."""
 
     id: str
     name: str
@@ -26,6 +27,7 @@ class Tenant:
     """A company with what its carts refer to."""
 
     id: str
+    market: Market
     sites: tuple[str, ...]
     products: tuple[Product, ...]
     customers: int

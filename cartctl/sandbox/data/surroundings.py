@@ -1,10 +1,15 @@
 """What stands around the seeded carts: visitors' sessions, promotions, tax rates and shipping, a little for each company."""
 
+import json
+
 from cartctl.adapters.postgres import Connection
+from cartctl.sandbox.data.cart_amounts import CODE
 from cartctl.sandbox.data.population import DAYS, Population
 
 CARTS_PER_SESSION = 4
+SESSIONS_PER_BATCH = 200_000
 
+# n is a bigint: n * 7919 leaves int4 at 271,000 sessions, which are those of 1.08 million carts
 _SESSIONS = """
 INSERT INTO cross_site_sessions (id, "companyId", "sessionToken", "visitorId", status, "firstSeenAt", "lastActiveAt",
                                  "expiresAt", "createdAt", "updatedAt")
@@ -13,23 +18,26 @@ SELECT 's' || n, ids[1 + (n * 7919 + n / 977) %% cardinality(ids)], 'seeded-' ||
              WHEN n %% 97 = 0 THEN 'REVOKED' ELSE 'ACTIVE' END)::"CrossSiteSessionStatus",
        seen, seen, seen + interval '30 days', seen, seen
 FROM (SELECT n, %(until)s::timestamp - interval '1 day' * %(days)s * (1 - n::float8 / %(count)s) AS seen, %(ids)s::text[] AS ids
-      FROM generate_series(1, %(count)s) AS n) AS made
+      FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS n) AS made
 """
 _PROMOTIONS = """
-INSERT INTO promotions (id, "companyId", code, name, type, scope, value, "maximumDiscount", "maxUsesPerCustomer",
-                        "startsAt", stackable, "createdAt", "updatedAt")
+INSERT INTO promotions (id, "companyId", code, name, type, scope, value, "startsAt", stackable, "createdAt", "updatedAt")
 SELECT 'seeded-' || company || '-' || lower(code), company, code, name, type::"PromotionType", scope::"PromotionScope", value,
-       "maximum", uses, %(until)s::timestamp - interval '120 days', stackable, %(until)s, %(until)s
+       %(until)s::timestamp - interval '120 days', stackable, %(until)s, %(until)s
 FROM unnest(%(ids)s::text[]) AS made (company),
-     (VALUES ('WELCOME10', '10 %% off the first order', 'PERCENTAGE_OFF', 'CART', 10.00, 50.00, 1, false),
-             ('SHIPFREE', 'Free shipping', 'FREE_SHIPPING', 'SHIPPING', 0.00, NULL, NULL, true))
-     AS terms (code, name, type, scope, value, "maximum", uses, stackable)
+     (VALUES (%(code)s, '10 %% off', 'PERCENTAGE_OFF', 'CART', 10.00, false),
+             ('SHIPFREE', 'Free shipping', 'FREE_SHIPPING', 'SHIPPING', 0.00, true))
+     AS terms (code, name, type, scope, value, stackable)
+"""
+_MARKETS = """
+CREATE TEMPORARY TABLE seeded_markets ON COMMIT DROP AS
+SELECT company, market.* FROM unnest(%(ids)s::text[], %(markets)s::text[]) AS made (company, market_json),
+       jsonb_to_record(market_json::jsonb) AS market (country text, tax_type text, tax_name text, rate numeric, shipping numeric, free_from numeric)
 """
 _TAX_RATES = """
 INSERT INTO tax_rates (id, "companyId", country, "taxType", name, rate, "createdAt", "updatedAt")
-SELECT 'seeded-' || company || '-' || country, company, country, type::"TaxType", name, rate, %(until)s, %(until)s
-FROM unnest(%(ids)s::text[]) AS made (company),
-     (VALUES ('US', 'SALES_TAX', 'Sales tax', 0.0725), ('DE', 'VAT', 'VAT', 0.19)) AS terms (country, type, name, rate)
+SELECT 'seeded-' || company || '-' || country, company, country, tax_type::"TaxType", tax_name, rate, %(until)s, %(until)s
+FROM seeded_markets
 """
 _ZONES = """
 INSERT INTO shipping_zones (id, "companyId", name, countries, "createdAt", "updatedAt")
@@ -37,19 +45,47 @@ SELECT 'seeded-' || company, company, 'Everywhere', NULL, %(until)s, %(until)s F
 """
 _RULES = """
 INSERT INTO shipping_rules (id, "shippingZoneId", name, type, "baseRate", "freeShippingThreshold", "createdAt", "updatedAt")
-SELECT 'seeded-' || company, 'seeded-' || company, 'Parcel', 'FLAT_RATE', 4.90, 75.00, %(until)s, %(until)s
-FROM unnest(%(ids)s::text[]) AS made (company)
+SELECT 'seeded-' || company, 'seeded-' || company, 'Parcel', 'FLAT_RATE', shipping, free_from, %(until)s, %(until)s
+FROM seeded_markets
+"""
+_USES = """
+UPDATE promotions SET "currentUses" = used.uses
+FROM (SELECT "promotionId", count(*) AS uses FROM promotion_usages GROUP BY 1) AS used
+WHERE id = used."promotionId" AND id LIKE 'seeded-%'
 """
 
 
-def fill_surroundings(connection: Connection, chosen: Population) -> None:
-    """Write them for every company of the carts; the caller commits."""
+def fill_offers(connection: Connection, chosen: Population) -> None:
+    """Write promotions, tax rates and shipping of every company of the carts; the caller commits."""
+    values = {
+        "ids": [tenant.id for tenant in chosen.tenants],
+        "markets": [json.dumps(tenant.market.row()) for tenant in chosen.tenants],
+        "until": chosen.until,
+        "code": CODE,
+    }
+    for statement in (_MARKETS, _PROMOTIONS, _TAX_RATES, _ZONES, _RULES):
+        connection.execute(statement, values)
+
+
+def sessions_of(chosen: Population) -> int:
+    """How many visitors' sessions there are."""
+    return max(1, chosen.carts // CARTS_PER_SESSION)
+
+
+def fill_sessions(connection: Connection, chosen: Population, first: int, last: int) -> None:
+    """Write the sessions from number `first` to `last`, counted from 1; the caller commits."""
     values = {
         "ids": [tenant.id for tenant in chosen.tenants],
         "seed": chosen.seed,
         "until": chosen.until,
         "days": DAYS,
-        "count": max(1, chosen.carts // CARTS_PER_SESSION),
+        "count": sessions_of(chosen),
+        "first": first,
+        "last": last,
     }
-    for statement in (_SESSIONS, _PROMOTIONS, _TAX_RATES, _ZONES, _RULES):
-        connection.execute(statement, values)
+    connection.execute(_SESSIONS, values)
+
+
+def count_uses(connection: Connection) -> None:
+    """Write how often each seeded promotion was used; the caller commits."""
+    connection.execute(_USES)

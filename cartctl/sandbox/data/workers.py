@@ -11,17 +11,17 @@ from cartctl.sandbox.data.population import Population
 AHEAD = 3  # parts made before they are asked for
 
 
-def parts(chosen: Population) -> Iterator[Part]:
-    """The parts in order; more than one is made by processes beside this one."""
-    count = -(-chosen.carts // PART)
-    if count == 1:
-        yield Maker(chosen).part(0)
+def parts(chosen: Population, first: int = 0) -> Iterator[Part]:
+    """The parts in order from number `first` on; more than one is made by processes beside this one."""
+    numbers = range(first, -(-chosen.carts // PART))
+    if len(numbers) <= 1:
+        yield from map(Maker(chosen).part, numbers)
         return
-    workers = min(multiprocessing.cpu_count(), count)
+    workers = min(multiprocessing.cpu_count(), len(numbers))
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _remember, (chosen,)) as pool:
         coming: deque[Future[Part]] = deque()
-        for number in range(count):
+        for number in numbers:
             coming.append(pool.submit(_make, number))
             if len(coming) > AHEAD:
                 yield coming.popleft().result()
