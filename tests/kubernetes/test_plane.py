@@ -252,7 +252,15 @@ def test_an_unknown_namespace_is_told_though_its_list_is_empty(real: Played) -> 
 
 
 @pytest.mark.parametrize(
-    "name", ("role.yaml", "state.yaml", "deploy/job.yaml", "rollout-cronjob.yaml", "cart-cronjobs.yaml")
+    "name",
+    (
+        "role.yaml",
+        "state.yaml",
+        "deploy/job.yaml",
+        "rollout-cronjob.yaml",
+        "cart-cronjobs.yaml",
+        "backlog/jobs.yaml",
+    ),
 )
 def test_the_runbooks_manifests_are_taken(real: Played, name: str) -> None:
     """By the server's own validation, without a word of warning about a field that it does not know."""

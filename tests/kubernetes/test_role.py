@@ -72,11 +72,23 @@ def _seen(small: Small) -> set[Verb]:
 
 
 @pytest.mark.parametrize(
-    "name", ("deploy/job.yaml", "rollout-cronjob.yaml", "cart-cronjobs.yaml", "monitor-deployment.yaml")
+    "name",
+    (
+        "deploy/job.yaml",
+        "rollout-cronjob.yaml",
+        "cart-cronjobs.yaml",
+        "monitor-deployment.yaml",
+        "backlog/jobs.yaml",
+    ),
 )
 def test_what_runs_in_the_cluster_is_no_root_and_writes_nowhere(name: str) -> None:
     """Under the Role's service account, as a user that exists in the image, on a read-only root file system; its command line parses."""
-    spec = documents(name)[-1]["spec"]
+    for document in documents(name):
+        check_hardened(document["spec"])
+
+
+def check_hardened(spec: dict[str, Any]) -> None:
+    """A workload's pod template."""
     pod = (spec.get("jobTemplate", {}).get("spec") or spec)["template"]["spec"]
     (container,) = pod["containers"]
     assert pod["serviceAccountName"] == "cartctl"
@@ -85,6 +97,16 @@ def test_what_runs_in_the_cluster_is_no_root_and_writes_nowhere(name: str) -> No
     assert container["securityContext"]["allowPrivilegeEscalation"] is False
     parse(container["args"])
     assert str(pod["securityContext"]["runAsUser"]) in (RUNBOOKS / "Dockerfile").read_text(encoding="utf-8")
+
+
+def test_a_backlog_is_shared_by_workers_of_one_queue() -> None:
+    """Each job of the backlog runs in several pods without a fixed number of completions, and applies its changes."""
+    for job in documents("backlog/jobs.yaml"):
+        spec = job["spec"]
+        assert job["kind"] == "Job"
+        assert spec["parallelism"] > 1
+        assert "completions" not in spec
+        assert "--apply" in spec["template"]["spec"]["containers"][0]["args"]
 
 
 def test_the_images_base_is_pinned() -> None:
