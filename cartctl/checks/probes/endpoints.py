@@ -19,6 +19,8 @@ from cartctl.errors import CartctlError
 PATIENCE = 10.0  # seconds until a value that never stands still is unknown
 PAUSE = 0.1
 
+UNCACHED = {"Cache-Control": "no-cache"}  # a service may answer with figures of a minute ago otherwise
+
 
 class Endpoints(Check):
     """Three endpoints of `api`; `database` is where the truth is, or None to look at status and shape alone."""
@@ -33,7 +35,8 @@ class Endpoints(Check):
         """One result per endpoint. Read-only."""
         if self._database is None:
             return Checks.of(
-                ask(end.path, partial(self._api.get, end.path), partial(shape_only, end)) for end in ENDPOINTS
+                ask(end.path, partial(self._api.get, end.path, headers=UNCACHED), partial(shape_only, end))
+                for end in ENDPOINTS
             )
         try:
             session = self._api.get("/api/auth/session")
@@ -79,7 +82,7 @@ class Endpoints(Check):
         connection.execute("ROLLBACK")
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         connection.execute("SELECT 1")  # the snapshot is taken by the first statement
-        return self._api.get(path)
+        return self._api.get(path, headers=UNCACHED)
 
     @staticmethod
     def _judge(

@@ -46,7 +46,7 @@ def _style(settings: Settings) -> str:
 
 def _lifespan(settings: Settings, data: Data):  # type: ignore[no-untyped-def]  # noqa: ANN202 - FastAPI's own type is private
     @asynccontextmanager
-    async def alive(_: FastAPI) -> AsyncIterator[None]:
+    async def alive(app: FastAPI) -> AsyncIterator[None]:
         data.open()
         worker = None
         if settings.role == "worker":
@@ -58,6 +58,8 @@ def _lifespan(settings: Settings, data: Data):  # type: ignore[no-untyped-def]  
         yield
         if worker is not None:
             worker.stop()
+        if (aggregates := getattr(app.state, "aggregates", None)) is not None:
+            aggregates.close()
         data.close()
         log("INFO", "stopped", role=settings.role, version=settings.version)
 
@@ -89,8 +91,10 @@ def _roles(app: FastAPI, settings: Settings, data: Data, tokens: Tokens) -> None
 
 def _carts(app: FastAPI, settings: Settings, data: Data, tokens: Tokens) -> None:
     """What 2.0.0 adds; its modules load the library, which 1.0.0 does without."""
+    from cartctl.sandbox.service.aggregates import Aggregates
     from cartctl.sandbox.service.flags import Flags
 
+    app.state.aggregates = Aggregates()
     app.state.data, app.state.tokens, app.state.flags = data, tokens, Flags(settings.flags, complain)
     if settings.role == "api":
         from cartctl.sandbox.service.routes import analytics, carts, recovery

@@ -3,12 +3,14 @@
 What the routes work with stands in the application's state: the database, the tokens and the flags.
 """
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Depends, Request, Security
+from fastapi import APIRouter, Depends, Header, Request, Response, Security
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBearer
 
+from cartctl.sandbox.service.aggregates import Aggregates
 from cartctl.sandbox.service.data import Data
 from cartctl.sandbox.service.flags import ANALYTICS, CARTS, RECOVERY, Flags
 from cartctl.sandbox.service.middleware.tokens import Bearer, Tokens
@@ -21,6 +23,9 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     404: {"model": Failure, "description": "The feature is off, or the company has no such object"},
     503: {"model": Failure, "description": "The database does not answer"},
 }
+
+
+T = TypeVar("T")
 
 
 class Denied(Exception):
@@ -61,10 +66,29 @@ def _data(request: Request) -> Data:
     return data
 
 
+class AgedFigures:
+    """A dependency that counts a company's figures, or gives the last ones with the header Age."""
+
+    def __init__(
+        self, request: Request, response: Response, cache_control: Annotated[str, Header()] = ""
+    ) -> None:
+        self._aggregates: Aggregates = request.app.state.aggregates
+        self._response = response
+        self._anew = "no-cache" in cache_control.lower()
+
+    def read(self, company: str, what: str, count: Callable[[], T]) -> T:
+        """The figures named `what` of a company."""
+        aged = self._aggregates.read((company, what), count, anew=self._anew)
+        self._response.headers.update(aged.headers)
+        return aged.value
+
+
 Database = Annotated[Data, Depends(_data)]
 CartAdmin = Annotated[Bearer, Depends(Entry(CARTS))]
 RecoveryAdmin = Annotated[Bearer, Depends(Entry(RECOVERY))]
 Analyst = Annotated[Bearer, Depends(Entry(ANALYTICS))]
+
+Figures = Annotated[AgedFigures, Depends(AgedFigures)]
 
 
 def admin_router(prefix: str) -> APIRouter:

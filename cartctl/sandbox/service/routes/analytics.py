@@ -12,7 +12,14 @@ from cartctl.sandbox.names import INTERNAL
 from cartctl.sandbox.service.data import Data
 from cartctl.sandbox.service.flags import ANALYTICS, CARTS, RECOVERY, Flags
 from cartctl.sandbox.service.middleware.tokens import Tokens
-from cartctl.sandbox.service.routes.access import UNAUTHORIZED, Analyst, Database, Denied, admin_router
+from cartctl.sandbox.service.routes.access import (
+    UNAUTHORIZED,
+    Analyst,
+    Database,
+    Denied,
+    Figures,
+    admin_router,
+)
 from cartctl.sandbox.service.routes.platform import Authorization, Text
 from cartctl.sandbox.service.routes.responses import OverviewAnswer, overview_answer
 
@@ -23,10 +30,16 @@ router = admin_router("/api/admin")
 
 @router.get("/ecommerce-analytics/overview")
 def tell_overview(
-    bearer: Analyst, data: Database, days: Annotated[int, Query(ge=1, le=3660)] = DAYS
+    bearer: Analyst,
+    data: Database,
+    figures: Figures,
+    days: Annotated[int, Query(ge=1, le=3660)] = DAYS,
 ) -> OverviewAnswer:
-    """Conversion, abandonment, recovery and order value of the last days, by currency and by type of site."""
-    return overview(data, bearer.company, days)
+    """Conversion, abandonment, recovery and order value of the last days, by currency and by type of site.
+
+    The period ends when it was counted; the header Age says how long ago that was, in seconds.
+    """
+    return figures.read(bearer.company, f"overview {days}", lambda: overview(data, bearer.company, days))
 
 
 @router.get("/features")

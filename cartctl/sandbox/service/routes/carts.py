@@ -8,7 +8,7 @@ from fastapi import Depends, Path, Query, Request, Response
 from cartctl.cart.enums import CartStatus
 from cartctl.cart.store import cart_statistics
 from cartctl.cart.store.repositories import CartFilter, Carts
-from cartctl.sandbox.service.routes.access import CartAdmin, Database, admin_router
+from cartctl.sandbox.service.routes.access import CartAdmin, Database, Figures, admin_router
 from cartctl.sandbox.service.routes.paging import LONGEST, read_cursor, say_next
 from cartctl.sandbox.service.routes.responses import CartAnswer, CartLine, StatsAnswer, stats_answer
 
@@ -52,10 +52,14 @@ def list_carts(
 
 
 @router.get("/stats")
-def tell_stats(bearer: CartAdmin, data: Database) -> StatsAnswer:
-    """How many carts there are by status, and what they are worth."""
-    with data.session() as connection:
-        return stats_answer(cart_statistics.stats(connection, bearer.company))
+def tell_stats(bearer: CartAdmin, data: Database, figures: Figures) -> StatsAnswer:
+    """How many carts there are by status, and what they are worth; the header Age says how old that is, in seconds."""
+
+    def count() -> StatsAnswer:
+        with data.session() as connection:
+            return stats_answer(cart_statistics.stats(connection, bearer.company))
+
+    return figures.read(bearer.company, "stats", count)
 
 
 @router.get("/{cart_id}", response_model=CartAnswer)
