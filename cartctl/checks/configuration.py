@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from cartctl.checks.referred_files import judge_files
 from cartctl.config.approval_rules import unproved
 from cartctl.config.load import Loaded, choose, load_table
-from cartctl.config.model.environment import REQUIRED, Environment
+from cartctl.config.model.environment import REQUIRED, UNVERIFIED, Environment
 from cartctl.config.rules import secrets_of
 from cartctl.config.source import find_source
 from cartctl.config.values import Secret
@@ -14,6 +14,7 @@ from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.errors import ConfigError, Refused
 from cartctl.snapshots.storage.destination import refuse_plain
 
+VERIFY = "Trust the server's own authority instead: SSL_CERT_FILE, or metrics.ca for the metrics source."
 DSNS = (("database", "dsn"), ("database", "state"))
 
 
@@ -42,6 +43,8 @@ def _environment(loaded: Loaded) -> Iterator[CheckResult]:
     if warned := unproved(loaded.environment, loaded.source.environments):
         sentence = warned.sentence(loaded.layers, loaded.name)
         yield CheckResult(loaded.name, Verdict.WARN, observed=sentence, hint=warned.hint)
+    for key in loaded.environment.unverified:
+        yield CheckResult(f"{loaded.name} {key}", Verdict.WARN, observed=UNVERIFIED, hint=VERIFY)
     for path, secret in secrets_of(loaded.environment):
         yield _secret(f"{loaded.name} {'.'.join(path)}", secret, dsn=path in DSNS)
     yield from judge_files(loaded.environment)

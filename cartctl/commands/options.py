@@ -144,7 +144,15 @@ class Options:
 
         if not self.debug:
             _hush()
-        return load_environment(self.config, self.env, sections=sections)
+        return self.warned(load_environment(self.config, self.env, sections=sections))
+
+    def warned(self, env: "Environment") -> "Environment":
+        """The environment, after a warning for each server whose certificate is not verified."""
+        from cartctl.config.model.environment import UNVERIFIED
+
+        for key in env.unverified:
+            self.say(f"warning: {key} = false in environment {env.name}: {UNVERIFIED}")
+        return env
 
     def environment_started(self, *sections: str) -> "Environment":
         """As `environment`; a sandbox that is asked for by name and has no other file is brought up first."""

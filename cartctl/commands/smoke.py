@@ -119,13 +119,13 @@ def _environment_at(url: str, options: Options, suites: Sequence[str]) -> "Envir
             f"Invalid URL {url!r} for --url.", hint="Use a URL that begins with http:// or https://."
         )
     if options.env is not None or options.config is not None:
-        return load_environment(options.config, options.env, {"--url": ("http.api", url)})
+        return options.warned(load_environment(options.config, options.env, {"--url": ("http.api", url)}))
     if not suites:
         raise UsageError(
             "--url requires a suite.",
             hint="Use --suite FILE, or --suite built-in for the tests of a cart; --env takes both from the configuration.",
         )
-    return load_address(url)
+    return options.warned(load_address(url))
 
 
 def _report(title: str, checks: "Checks", options: Options, junit: Path | None = None) -> None:

@@ -192,3 +192,40 @@ def test_schema_knows_durations_as_they_are_written() -> None:
     duration = file_schema()["$defs"]["Monitor"]["properties"]["every"]
     assert re.match(duration["pattern"], "1h30m")
     assert not re.match(duration["pattern"], "15")
+
+
+OFF = """[env.dev.metrics]
+kind = "prometheus"
+url = "https://metrics.invalid"
+verify_tls = false
+"""
+
+
+def test_a_certificate_that_is_not_verified_is_warned_about(write: Write) -> None:
+    """safety.md section 8: once per server, on stderr, whatever the output; `config check` lists it."""
+    path = write(OFF)
+    path.write_text(
+        path.read_text().replace('api = "https://api.example"', 'api = "https://[::1]:9"\nverify_tls = false')
+    )
+    result = run("health", "--env", "dev", "-o", "json")
+    assert json.loads(result.stdout)["verdict"] != "pass"
+    for key in ("http.verify_tls", "metrics.verify_tls"):
+        assert (
+            result.stderr.count(f"warning: {key} = false in environment dev: the server's certificate is not")
+            == 1
+        )
+    checked = json.loads(run("config", "check", "--env", "dev", "-o", "json").stdout)["checks"]
+    assert [r["name"] for r in checked if "certificate is not verified" in (r["observed"] or "")] == [
+        "dev http.verify_tls",
+        "dev metrics.verify_tls",
+    ]
+    assert "warning" not in run("health", "--env", "dev", "-q").stderr
+
+
+def test_without_tls_there_is_nothing_to_verify(write: Write) -> None:
+    """An address without TLS is no less safe by the setting."""
+    path = write()
+    path.write_text(
+        path.read_text().replace('api = "https://api.example"', 'api = "http://[::1]:9"\nverify_tls = false')
+    )
+    assert "warning" not in run("health", "--env", "dev").stderr

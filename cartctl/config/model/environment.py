@@ -97,6 +97,9 @@ class Carts(Section):
     )
 
 
+UNVERIFIED = "the server's certificate is not verified: anybody on the way there can answer for it"
+
+
 class Environment(Section):
     """One environment, with `[defaults]` merged in."""
 
@@ -185,6 +188,14 @@ class Environment(Section):
     def sections(self) -> tuple[str, ...]:
         """Which of the sections that a command may require are configured."""
         return tuple(name for name in REQUIRED if getattr(self, f"{name}_") is not None)
+
+    @property
+    def unverified(self) -> tuple[str, ...]:
+        """The keys by which servers are spoken to over TLS without a verified certificate (safety.md section 8)."""
+        http, metrics = self.http_, self.metrics
+        addresses = (http.api, http.dashboard or "") if http is not None and not http.verify_tls else ()
+        keys = ["http.verify_tls"] if any(url.startswith("https:") for url in addresses) else []
+        return (*keys, "metrics.verify_tls") if metrics is not None and not metrics.verify_tls else (*keys,)
 
     def require(self, *sections: str, file: str = "the configuration file") -> None:
         """Raise MissingSection, with the lines to add to `file`, unless all these sections are configured."""
