@@ -52,6 +52,11 @@ class Access:
         return {**({"Authorization": f"Basic {self._basic}"} if self._basic else {}), **self.headers}
 
     @property
+    def authorizes(self) -> bool:
+        """Whether it occupies the header that credentials in an address need as well."""
+        return any(name.lower() == "authorization" for name in self.header_fields())
+
+    @property
     def _basic(self) -> str:
         if self.user is None:
             return ""

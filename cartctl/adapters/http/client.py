@@ -71,6 +71,11 @@ class Http:
             raise ConfigError(
                 f"invalid web address {self.masked!r}.", hint="It must begin with http:// or https://."
             )
+        if "@" in urlsplit(self.base_url).netloc and self._access.authorizes:
+            raise ConfigError(
+                f"the address {self.masked!r} contains a user, and another way to authenticate is configured as well.",
+                hint="Remove one of them: both need the same header.",
+            )
 
     def __repr__(self) -> str:
         return f"Http({self.masked!r})"
