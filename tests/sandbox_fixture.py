@@ -97,9 +97,9 @@ class Sandbox:
 
     @property
     def dashboard(self) -> Http:
-        """Its dashboard."""
+        """Its dashboard, as the internal company's admin."""
         assert self.status.dashboard_url
-        return Http(self.status.dashboard_url)
+        return Http(self.status.dashboard_url, token=self.layout.token.read_text(encoding="utf-8").strip())
 
     def settled(self) -> bool:
         """Whether every deployment is what was asked for."""

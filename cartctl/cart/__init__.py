@@ -83,8 +83,9 @@ if TYPE_CHECKING:
     from cartctl.cart.store.checkout.payments import end_payment, start_payment
     from cartctl.cart.store.checkout.unsold_lines import UnsoldLine, unsold_lines
     from cartctl.cart.store.conversion import Converted, cancel, convert
+    from cartctl.cart.store.daily_statistics import DailyFigures, daily_figures
     from cartctl.cart.store.loading import PricingTerms
-    from cartctl.cart.store.repositories import CartFilter, Carts
+    from cartctl.cart.store.repositories import CartFilter, CartOrder, Carts, PageKey
     from cartctl.cart.store.sql_engine import connect, over
 
 _MODULES: Final = {
@@ -139,8 +140,9 @@ _MODULES: Final = {
     "store.checkout.payments": ("end_payment", "start_payment"),
     "store.checkout.unsold_lines": ("UnsoldLine", "unsold_lines"),
     "store.conversion": ("Converted", "cancel", "convert"),
+    "store.daily_statistics": ("DailyFigures", "daily_figures"),
     "store.loading": ("PricingTerms",),
-    "store.repositories": ("CartFilter", "Carts"),
+    "store.repositories": ("CartFilter", "CartOrder", "Carts", "PageKey"),
     "store.sql_engine": ("connect", "over"),
     "store.cart_statistics": ("StatsReport", "report"),
 }
@@ -157,6 +159,7 @@ __all__ = [
     "CartError",
     "CartFilter",
     "CartNotActive",
+    "CartOrder",
     "CartService",
     "CartStatus",
     "CartView",
@@ -168,6 +171,7 @@ __all__ = [
     "CrossSiteSessionStatus",
     "Currency",
     "CurrencyMismatch",
+    "DailyFigures",
     "DiscountLost",
     "GiftFixed",
     "InputError",
@@ -186,6 +190,7 @@ __all__ = [
     "OrderConflict",
     "OutOfRange",
     "Overview",
+    "PageKey",
     "Payment",
     "PaymentInFlight",
     "Period",
@@ -226,6 +231,7 @@ __all__ = [
     "connect",
     "convert",
     "currency",
+    "daily_figures",
     "end_payment",
     "merge",
     "missing_features",

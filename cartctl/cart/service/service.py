@@ -210,9 +210,12 @@ class CartService:
         """Mark a cart without activity for `after` as abandoned; the job `expire` does it for all. Raises TransitionInvalid."""
         return self._run(lambda s: transitions.abandon(s, cart_id, after))
 
-    def recover(self, cart_id: str) -> CartView:
-        """The shopper follows the link of a recovery mail: the cart is active again. Raises CartNotActive."""
-        return self._run(lambda s: transitions.recover(s, cart_id))
+    def recover(self, cart_id: str, *, abandoned_at: datetime | None = None) -> CartView:
+        """The shopper follows the link of a recovery mail: the cart is active again. Raises CartNotActive.
+
+        With `abandoned_at` the link is of that abandonment and works once; after it, TransitionInvalid.
+        """
+        return self._run(lambda s: transitions.recover(s, cart_id, abandoned_at))
 
     def start_payment(self, cart_id: str, payment_id: str, agreed: AgreedTotal) -> Payment:
         """Store the accepted quote before the payment begins: until it ends, nobody changes the cart, and it stays alive.

@@ -2,12 +2,15 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from dataclasses import replace as changed
 from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection, or_, select, tuple_
 
-from cartctl.cart.enums import CartStatus
+from cartctl.cart.enums import CartStatus, SiteType
 from cartctl.cart.errors import NotFound
 from cartctl.cart.store.jobs import candidates
 from cartctl.cart.store.sql_engine import Statement, naive
@@ -25,24 +28,54 @@ LISTED = (
         CartRow.site_id,
     ),
     *(CartRow.site_type, CartRow.last_activity_at, CartRow.abandoned_at, CartRow.recovery_email_sent),
+    *(CartRow.recovery_email_sent_at, CartRow.recovery_clicks, CartRow.converted_at),
 )
+
+
+class CartOrder(StrEnum):
+    """How a list of carts is sorted. `HIGHEST` sorts every cart that the filter leaves: no index serves it."""
+
+    NEWEST = "newest"  # activity first
+    OLDEST = "oldest"  # activity first
+    HIGHEST = "highest"  # total first
 
 
 @dataclass(frozen=True, slots=True)
 class CartFilter:
-    """Which carts are listed; None is no condition."""
+    """Which carts are listed; None is no condition. `reference` is the id of a cart or of its order.
+
+    `was_abandoned`: only carts that were abandoned at some time, whatever became of them.
+    """
 
     status: CartStatus | None = None
     customer_id: str | None = None
     site_id: str | None = None
+    currency: str | None = None
+    site_type: SiteType | None = None
+    reference: str | None = None
+    was_abandoned: bool = False
+
+    def referring_to(self, reference: str) -> "CartFilter":
+        """The same, of one cart or order."""
+        return changed(self, reference=reference)
+
+    def of_customer(self, customer_id: str) -> "CartFilter":
+        """The same, of one customer."""
+        return changed(self, customer_id=customer_id)
 
 
 @dataclass(frozen=True, slots=True)
 class PageKey:
-    """Where a page ended: the next one goes on behind this cart."""
+    """Where a page ended: the next one goes on behind this cart. Sorted by total, `grand_total` is needed as well."""
 
     last_activity_at: datetime
     id: str
+    grand_total: Decimal = Decimal(0)
+
+    @property
+    def is_storable(self) -> bool:
+        """Whether a cart can have these values: a key that was made up may not."""
+        return bool(self.id) and "\0" not in self.id and self.grand_total.is_finite()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +95,15 @@ class Carts:
         self._company_id = company_id
 
     def page(
-        self, wanted: CartFilter, after: PageKey | None = None, *, size: int = PAGE
+        self,
+        wanted: CartFilter,
+        after: PageKey | None = None,
+        *,
+        size: int = PAGE,
+        order: CartOrder = CartOrder.NEWEST,
     ) -> list[Mapping[str, Any]]:
-        """Up to `size` carts by column, newest activity first, behind `after`."""
-        return self._rows(listed(self._company_id, wanted, after, size))
+        """Up to `size` carts by column, in `order`, behind `after`."""
+        return self._rows(listed(self._company_id, wanted, after, size, order))
 
     def detail(self, cart_id: str) -> CartDetail:
         """One cart with its lines in line order and the promotions applied to it. Raises NotFound."""
@@ -100,17 +138,37 @@ class Carts:
         return [dict(row) for row in self._connection.execute(statement).mappings()]
 
 
-def listed(company_id: str, wanted: CartFilter, after: PageKey | None, size: int) -> Statement:
+def listed(
+    company_id: str,
+    wanted: CartFilter,
+    after: PageKey | None,
+    size: int,
+    order: CartOrder = CartOrder.NEWEST,
+) -> Statement:
     """The statement of a page."""
     found = select(*LISTED).where(CartRow.company_id == company_id)
     for column, value in (
         (CartRow.status, wanted.status),
         (CartRow.customer_id, wanted.customer_id),
         (CartRow.site_id, wanted.site_id),
+        (CartRow.currency, wanted.currency),
+        (CartRow.site_type, wanted.site_type),
     ):
         if value is not None:
             found = found.where(column == value)
+    if wanted.reference is not None:
+        found = found.where(or_(CartRow.id == wanted.reference, CartRow.order_id == wanted.reference))
+    if wanted.was_abandoned:
+        found = found.where(CartRow.abandoned_at.is_not(None))
+    return _sorted(found, after, order).limit(size)
+
+
+def _sorted(found: Statement, after: PageKey | None, order: CartOrder) -> Statement:
+    by = CartRow.grand_total if order is CartOrder.HIGHEST else CartRow.last_activity_at
+    rising = order is CartOrder.OLDEST
+    directed = [key.asc() if rising else key.desc() for key in (by, CartRow.id)]
     if after is not None:
-        key = (naive(after.last_activity_at), after.id)
-        found = found.where(tuple_(CartRow.last_activity_at, CartRow.id) < tuple_(*key))
-    return found.order_by(CartRow.last_activity_at.desc(), CartRow.id.desc()).limit(size)
+        last = after.grand_total if order is CartOrder.HIGHEST else naive(after.last_activity_at)
+        here, key = tuple_(by, CartRow.id), tuple_(last, after.id)
+        found = found.where(here > key if rising else here < key)
+    return found.order_by(*directed)

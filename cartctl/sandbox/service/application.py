@@ -11,7 +11,7 @@ from cartctl.sandbox.service.data import Data, Unavailable
 from cartctl.sandbox.service.figures import exposition
 from cartctl.sandbox.service.log import complain, log
 from cartctl.sandbox.service.middleware.maintenance import Maintenance
-from cartctl.sandbox.service.middleware.security_headers import SecurityHeaders, style_digest
+from cartctl.sandbox.service.middleware.security_headers import SecurityHeaders
 from cartctl.sandbox.service.middleware.tokens import Tokens
 from cartctl.sandbox.service.middleware.traffic import App, Traffic
 from cartctl.sandbox.service.settings import Settings
@@ -30,18 +30,11 @@ def build(settings: Settings) -> App:
     )
     _probes(app, settings, data)
     _roles(app, settings, data, tokens)
-    _failures(app)
+    pages = settings.role == "web"
+    _failures(app, pages=pages)
     shoppers = Maintenance(settings.maintenance, complain) if settings.role == "api" else None
     traffic = Traffic(app, tokens=tokens, maintenance=shoppers, variant=settings.variant)
-    return SecurityHeaders(traffic, style=_style(settings))
-
-
-def _style(settings: Settings) -> str:
-    if settings.role != "web":
-        return ""  # no page, so that the templates need not be loaded
-    from cartctl.sandbox.service.routes.pages import templates
-
-    return style_digest(templates())
+    return SecurityHeaders(traffic, pages=pages)
 
 
 def _lifespan(settings: Settings, data: Data):  # type: ignore[no-untyped-def]  # noqa: ANN202 - FastAPI's own type is private
@@ -82,9 +75,9 @@ def _roles(app: FastAPI, settings: Settings, data: Data, tokens: Tokens) -> None
 
         app.include_router(platform.routes(settings, data, tokens))
     if settings.role == "web":
-        from cartctl.sandbox.service.routes import pages
+        from cartctl.sandbox.service.pages import home
 
-        app.include_router(pages.home(settings))
+        app.include_router(home.routes(settings))
     if settings.carts and settings.role != "worker":
         _carts(app, settings, data, tokens)
 
@@ -92,21 +85,27 @@ def _roles(app: FastAPI, settings: Settings, data: Data, tokens: Tokens) -> None
 def _carts(app: FastAPI, settings: Settings, data: Data, tokens: Tokens) -> None:
     """What 2.0.0 adds; its modules load the library, which 1.0.0 does without."""
     from cartctl.sandbox.service.aggregates import Aggregates
+    from cartctl.sandbox.service.clock import Clock
     from cartctl.sandbox.service.flags import Flags
 
     app.state.aggregates = Aggregates()
     app.state.data, app.state.tokens, app.state.flags = data, tokens, Flags(settings.flags, complain)
+    app.state.clock = Clock(settings.clock, complain)
     if settings.role == "api":
-        from cartctl.sandbox.service.routes import analytics, carts, recovery
-
-        for router in (recovery.router, carts.router, analytics.router):  # /recovery before /{cartId}
-            app.include_router(router)
+        _api(app)
     else:
-        from cartctl.sandbox.service.routes import cart_pages
+        from cartctl.sandbox.service import pages
 
-        app.include_router(cart_pages.routes(settings, data, tokens, app.state.flags))
+        pages.install(app, settings)
+
+
+def _api(app: FastAPI) -> None:
     from cartctl.cart.errors import NotFound
+    from cartctl.sandbox.service.routes import analytics, carts, recovery
     from cartctl.sandbox.service.routes.access import Denied
+
+    for router in (recovery.router, carts.router, analytics.router):  # /recovery before /{cartId}
+        app.include_router(router)
 
     @app.exception_handler(Denied)
     async def denied(_: Request, error: Denied) -> JSONResponse:
@@ -117,16 +116,22 @@ def _carts(app: FastAPI, settings: Settings, data: Data, tokens: Tokens) -> None
         return JSONResponse({"error": "not_found"}, status_code=404)
 
 
-def _failures(app: FastAPI) -> None:
-    async def unavailable(request: Request, error: Exception) -> JSONResponse:
+def _failures(app: FastAPI, *, pages: bool) -> None:
+    async def unavailable(request: Request, error: Exception) -> Response:
         log("WARNING", "database unavailable", path=request.url.path, error=type(error).__name__)
+        if pages:
+            return failures.show(request, failures.UNAVAILABLE)
         return JSONResponse({"error": "database_unavailable"}, status_code=503, headers={"Retry-After": "1"})
 
-    async def refused(request: Request, error: Exception) -> JSONResponse:
+    async def refused(request: Request, error: Exception) -> Response:
         reason = str(error).partition("\n")[0]
         log("ERROR", "request failed", path=request.url.path, error=f"{type(error).__name__}: {reason}")
+        if pages:
+            return failures.show(request, failures.INTERNAL)
         return JSONResponse({"error": "internal"}, status_code=500)
 
+    if pages:
+        from cartctl.sandbox.service.pages import failures
     for kind in Unavailable:
         app.add_exception_handler(kind, unavailable)
     app.add_exception_handler(psycopg.Error, refused)

@@ -74,13 +74,14 @@ class Data:
     @contextmanager
     def session(self) -> "Iterator[Connection]":
         """A connection for one transaction of the repositories, timed."""
-        with self._experience(), self._engine.begin() as connection:
+        with self._experience(), self.engine.begin() as connection:
             started = time.monotonic()
             yield connection
             QUERY_SECONDS.observe(time.monotonic() - started)
 
     @cached_property
-    def _engine(self) -> "Engine":
+    def engine(self) -> "Engine":
+        """The pool as an engine of the cart library."""
         from cartctl.cart.store.sql_engine import over
 
         return over(self._pool.getconn)

@@ -35,6 +35,16 @@ class Settings:
         return self.directory / "config" / "cart-flags" / "flags.json"
 
     @property
+    def clock(self) -> Path:
+        """The watched file of the seconds that the service's clock is ahead."""
+        return self.directory / "config" / "cart-runtime" / "CLOCK"
+
+    @property
+    def key(self) -> Path:
+        """What signs the pages' cookies and links."""
+        return self.directory / "pages.key"
+
+    @property
     def tokens(self) -> Path:
         """SHA-256 of each token → whom it belongs to."""
         return self.directory / "tokens.json"

@@ -418,6 +418,22 @@ def test_a_cart_is_left_and_comes_back(service: CartService, shop: Shop) -> None
     assert shop.all('SELECT "recoveryClicks", status::text FROM carts') == [(1, "ACTIVE")]
 
 
+def test_a_link_of_one_abandonment_works_once(service: CartService, shop: Shop) -> None:
+    """With `abandoned_at` neither a second click nor a link of an earlier abandonment changes anything."""
+    cart = filled(service)
+    later = CartService(shop.engine, "shop", clock=lambda: NOW + HOUR)
+    first = later.abandon(cart.id).cart.abandoned_at
+    assert later.recover(cart.id, abandoned_at=first).cart.status is CartStatus.ACTIVE
+    much_later = CartService(shop.engine, "shop", clock=lambda: NOW + 3 * HOUR)
+    with pytest.raises(TransitionInvalid):
+        much_later.recover(cart.id, abandoned_at=first)
+    second = much_later.abandon(cart.id).cart.abandoned_at
+    with pytest.raises(TransitionInvalid):
+        much_later.recover(cart.id, abandoned_at=first)
+    assert shop.all('SELECT "recoveryClicks", status::text FROM carts') == [(1, "ABANDONED")]
+    assert much_later.recover(cart.id, abandoned_at=second).cart.recovery_clicks == 1
+
+
 @pytest.mark.parametrize(
     ("line", "why"),
     (

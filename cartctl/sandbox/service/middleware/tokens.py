@@ -31,7 +31,16 @@ class Tokens:
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token:
             return None
-        return self._known.get().get(hashlib.sha256(token.strip().encode()).hexdigest())
+        return self.of_digest(digest_of(token.strip()))
+
+    def of_digest(self, digest: str) -> Bearer | None:
+        """Whose token has this digest; None for an unknown or revoked one."""
+        return self._known.get().get(digest)
+
+
+def digest_of(token: str) -> str:
+    """How a token is stored."""
+    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def _parse(text: str) -> Mapping[str, Bearer]:

@@ -1,6 +1,7 @@
 """Pages by key: the address of the next page names the last cart of this one, so that pages neither skip nor repeat."""
 
 import base64
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -31,6 +32,20 @@ def _key(text: str) -> PageKey:
     if not cart or "\0" in cart or page_key.last_activity_at.tzinfo is not None:
         raise ValueError("no key")
     return page_key
+
+
+def encoded(*parts: str) -> str:
+    """Some texts as one that can stand in an address."""
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
+
+
+def decoded(text: str) -> list[str]:
+    """The texts again; empty for anything that `encoded` did not make."""
+    try:
+        parts = json.loads(base64.b64decode(text.encode("ascii"), b"-_", validate=True))
+    except ValueError:
+        return []
+    return list(parts) if isinstance(parts, list) and all(isinstance(part, str) for part in parts) else []
 
 
 def say_next(request: Request, response: Response, rows: Sequence[Mapping[str, Any]], size: int) -> None:

@@ -1,0 +1,28 @@
+"""The pages of the reference service: how they are made, who may see them, and what they say when something fails."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from cartctl.sandbox.service.settings import Settings
+
+
+def install(app: "FastAPI", settings: "Settings") -> None:
+    """Add the pages of 2.0.0; their modules load the cart library, which 1.0.0 does without."""
+    from starlette.middleware.sessions import SessionMiddleware
+
+    from cartctl.sandbox.service.pages import failures, session
+    from cartctl.sandbox.service.pages.admin import abandoned, cart, carts, insights, sign_in
+
+    app.state.key = session.signing_key(settings.key)
+    for router in (sign_in.router, abandoned.router, carts.router, cart.router, insights.router):
+        app.include_router(router)
+    failures.install(app)
+    app.add_middleware(
+        SessionMiddleware,
+        secret_key=app.state.key,
+        session_cookie=session.COOKIE,
+        max_age=session.HOURS * 3600,
+        same_site="lax",
+    )

@@ -1,0 +1,1 @@
+"""The pages of a company's admins: carts, abandoned carts, insights."""

@@ -1,0 +1,116 @@
+"""Who may see an admin page: an admin of a company that has the feature, by header or by sign-in.
+
+The company is always the token's. A sign-in remembers the token's digest, so that a token that is revoked ends it.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from cartctl.cart.store import cart_statistics
+from cartctl.cart.store.cart_statistics import Stats
+from cartctl.sandbox.service.aggregates import Aged, Aggregates
+from cartctl.sandbox.service.data import Data
+from cartctl.sandbox.service.flags import ANALYTICS, CARTS, RECOVERY, Flags
+from cartctl.sandbox.service.middleware.tokens import Bearer, Tokens
+from cartctl.sandbox.service.pages import session
+from cartctl.sandbox.service.pages.failures import PageError, SignInRequired, feature_disabled
+
+NAVIGATION = (
+    ("Carts", "/carts", CARTS),
+    ("Abandoned", "/carts/abandoned", RECOVERY),
+    ("Insights", "/insights/ecommerce", ANALYTICS),
+)
+SIGNED_IN = "admin"  # of the session: the token's digest
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """A signed-in admin, and what their company has."""
+
+    bearer: Bearer
+    links: tuple[tuple[str, str], ...]
+    recovery: bool
+
+    @property
+    def company(self) -> str:
+        """Whose carts are shown."""
+        return self.bearer.company
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """What every admin page's template needs."""
+        return {"admin": self.bearer, "links": self.links}
+
+
+class AdminOf:
+    """A dependency that lets the admins of companies which have a feature in.
+
+    Raises SignInRequired without a valid token, PageError 403 for one that is no admin's, 404 where the feature is off.
+    """
+
+    def __init__(self, flag: str) -> None:
+        self._flag = flag
+
+    def __call__(self, request: Request) -> Admin:
+        """The admin of a request."""
+        bearer = bearer_of(request)
+        if bearer is None:
+            raise SignInRequired
+        if not bearer.admin:
+            raise PageError(403, "No access", "These pages are for admins of your company.", code="forbidden")
+        admin = admin_of(request, bearer)
+        flags: Flags = request.app.state.flags
+        if not flags.on(self._flag, bearer.company):
+            raise feature_disabled()
+        return admin
+
+
+def bearer_of(request: Request) -> Bearer | None:
+    """Who sent a request; a header counts before the session, and a wrong one is nobody."""
+    tokens: Tokens = request.app.state.tokens
+    if header := request.headers.get("authorization", ""):
+        return tokens.bearer(header)
+    return tokens.of_digest(str(session.state(request).get(SIGNED_IN, "")))
+
+
+def admin_of(request: Request, bearer: Bearer) -> Admin:
+    """An admin with the navigation of their company."""
+    flags: Flags = request.app.state.flags
+    links = tuple((name, path) for name, path, flag in NAVIGATION if flags.on(flag, bearer.company))
+    return Admin(bearer, links, flags.on(RECOVERY, bearer.company))
+
+
+def stats_of(request: Request, data: Data, company: str) -> Aged[Stats]:
+    """A company's statistics: counted anew while that is quick, else the last ones with their age."""
+
+    def count() -> Stats:
+        with data.session() as connection:
+            return cart_statistics.stats(connection, company)
+
+    return aggregates_of(request).read((company, "page stats"), count)
+
+
+def aggregates_of(request: Request) -> Aggregates:
+    """The figures that are kept."""
+    known: Aggregates = request.app.state.aggregates
+    return known
+
+
+def optional_context(request: Request) -> dict[str, Any]:
+    """The navigation of a page that anybody may see."""
+    bearer = bearer_of(request)
+    return admin_of(request, bearer).context if bearer and bearer.admin else {}
+
+
+def data_of(request: Request) -> Data:
+    """The service's database."""
+    data: Data = request.app.state.data
+    return data
+
+
+Database = Annotated[Data, Depends(data_of)]
+CartAdmin = Annotated[Admin, Depends(AdminOf(CARTS))]
+RecoveryAdmin = Annotated[Admin, Depends(AdminOf(RECOVERY))]
+Analyst = Annotated[Admin, Depends(AdminOf(ANALYTICS))]

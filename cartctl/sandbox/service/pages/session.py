@@ -1,0 +1,68 @@
+"""What a visitor's browser carries: a signed cookie with the sign-in, the shops' carts and the CSRF token.
+
+The cookie is Starlette's: signed by itsdangerous with the sandbox's key, HttpOnly and SameSite=Lax. Visitors without a
+cookie (a probe with a token in its header) get none until a page with a form is shown.
+"""
+
+import os
+import secrets
+from hmac import compare_digest
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+
+from cartctl.private_files import write_private
+
+COOKIE = "shop_session"
+HOURS = 12
+_CSRF, _MESSAGE = "csrf", "message"
+
+
+def signing_key(path: Path) -> str:
+    """The key that signs cookies and links, made once and shared by every replica of a sandbox."""
+    if not path.exists():
+        fresh = path.with_name(f".{path.name}.{os.getpid()}")
+        write_private(fresh, secrets.token_urlsafe(32))
+        try:
+            os.link(fresh, path)  # of replicas that start together, one wins
+        except FileExistsError:
+            pass
+        finally:
+            fresh.unlink()
+    return path.read_text(encoding="utf-8").strip()
+
+
+def state(request: Request) -> dict[str, Any]:
+    """The visitor's session; empty where the version has none."""
+    found: dict[str, Any] = request.scope.get("session", {})
+    return found
+
+
+def csrf_token(request: Request) -> str:
+    """What this visitor's forms contain, so that no other site can send them."""
+    token: str = state(request).setdefault(_CSRF, secrets.token_urlsafe(16))
+    return token
+
+
+def is_own_form(request: Request, token: str) -> bool:
+    """Whether a form was made for this visitor."""
+    known = str(state(request).get(_CSRF, ""))
+    return bool(known) and compare_digest(known.encode(), token.encode("utf-8", "replace"))
+
+
+def restart(request: Request, **kept: Any) -> None:
+    """A new session at sign-in and sign-out, with a new CSRF token: one that was known before is worth nothing."""
+    found = state(request)
+    found.clear()
+    found.update(kept)
+
+
+def say(request: Request, message: str) -> None:
+    """A message for the next page that is shown."""
+    state(request)[_MESSAGE] = message
+
+
+def take_message(request: Request) -> str:
+    """The message to show once, or nothing."""
+    return str(state(request).pop(_MESSAGE, ""))

@@ -1,0 +1,1 @@
+"""The pages of shoppers: products, cart, checkout, funnel and recovery links."""
