@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -86,6 +87,16 @@ def read_catalogue(connection: Connection) -> Catalogue:
     return Catalogue({f"{kind} {name}": _known(facts) for kind, name, facts in rows})
 
 
+@contextmanager
+def reading(connection: Connection) -> Iterator[Future[Catalogue]]:
+    """The structure, read by another thread during the block, which must not use this connection. Read-only.
+
+    The block ends when the reading has ended.
+    """
+    with ThreadPoolExecutor(1, "catalogue") as reader:
+        yield reader.submit(read_catalogue, connection)
+
+
 def fingerprint_hash(connection: Connection) -> str:
     """The hash of a database's structure, for those who only compare. Read-only."""
     return read_catalogue(connection).hash
@@ -125,12 +136,14 @@ def _query() -> bytes:
 @contextmanager
 def _qualified(connection: Connection) -> Iterator[None]:
     """Without a search path the server qualifies every name; JIT compilation would only add time."""
-    row = connection.execute("SELECT current_setting('search_path'), current_setting('jit')").fetchone()
-    connection.execute(
-        "SELECT set_config('search_path', 'pg_catalog', false), set_config('jit', 'off', false)"
-    )
+    before = connection.execute(
+        """SELECT path, jit, set_config('search_path', 'pg_catalog', false), set_config('jit', 'off', false)
+           FROM (SELECT current_setting('search_path') AS path, current_setting('jit') AS jit OFFSET 0) AS before"""
+    ).fetchone() or ("public", "off")
     yield
-    connection.execute("SELECT set_config('search_path', %s, false), set_config('jit', %s, false)", row)
+    connection.execute(
+        "SELECT set_config('search_path', %s, false), set_config('jit', %s, false)", before[:2]
+    )
 
 
 def _known(facts: Facts) -> Facts:

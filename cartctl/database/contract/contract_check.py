@@ -4,6 +4,7 @@ What breaks the cart's own code is a failure. Everything else that differs from 
 consequence, and passes; with exact terms it fails.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -48,26 +49,23 @@ class CatalogueObjects:
         self.enums = _unquoted(catalogue.of("enum"))
         self.indexes = _unquoted(catalogue.of("index"))
         self.constraints = _unquoted(catalogue.of("constraint"))
+        self._columns = _by_table(self.columns)
+        self._constraints = _by_table(self.constraints)
+        self._indexes: dict[str, dict[str, Facts]] = defaultdict(dict)
+        for name, facts in self.indexes.items():
+            self._indexes[facts["table"].replace('"', "")][name.rpartition(".")[2]] = facts
 
-    def indexes_of(self, table: str) -> dict[str, Facts]:
+    def indexes_of(self, table: str) -> Mapping[str, Facts]:
         """The indexes of a table by their own name."""
-        return {
-            name.rpartition(".")[2]: facts
-            for name, facts in self.indexes.items()
-            if facts["table"].replace('"', "") == table
-        }
+        return self._indexes.get(table, {})
 
-    def constraints_of(self, table: str) -> dict[str, Facts]:
+    def constraints_of(self, table: str) -> Mapping[str, Facts]:
         """The constraints of a table by their own name."""
-        start = f"{table}."
-        return {
-            name[len(start) :]: facts for name, facts in self.constraints.items() if name.startswith(start)
-        }
+        return self._constraints.get(table, {})
 
-    def columns_of(self, table: str) -> dict[str, Facts]:
+    def columns_of(self, table: str) -> Mapping[str, Facts]:
         """The columns of a table by their own name."""
-        start = f"{table}."
-        return {name[len(start) :]: facts for name, facts in self.columns.items() if name.startswith(start)}
+        return self._columns.get(table, {})
 
 
 def judge(catalogue: Catalogue, terms: Terms) -> Iterator[CheckResult]:
@@ -174,3 +172,12 @@ def _check(
 
 def _unquoted(objects: Mapping[str, Facts]) -> dict[str, Facts]:
     return {name.replace('"', ""): facts for name, facts in objects.items()}
+
+
+def _by_table(objects: Mapping[str, Facts]) -> dict[str, dict[str, Facts]]:
+    """Objects named `schema.table.name` by their table, then by their own name."""
+    grouped: dict[str, dict[str, Facts]] = defaultdict(dict)
+    for full, facts in objects.items():
+        schema, table, *name = full.split(".", 2)
+        grouped[f"{schema}.{table}"]["".join(name)] = facts
+    return grouped

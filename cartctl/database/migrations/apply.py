@@ -7,7 +7,7 @@ ledger row: after a kill, either all of it exists or none.
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from cartctl.adapters.effects import effect
@@ -53,6 +53,10 @@ class Migrated:
     seconds: float
     warnings: tuple[str, ...] = ()
 
+    def over(self, state: State) -> "Migrated":
+        """With the heads of the state afterwards."""
+        return replace(self, heads=state.heads)
+
 
 @contextmanager
 def migrator(postgres: Postgres, settings: Database) -> Iterator[Connection]:
@@ -67,39 +71,51 @@ def migrator(postgres: Postgres, settings: Database) -> Iterator[Connection]:
         yield connection
 
 
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What a deployment is about to do, found out under the migrators' lock; `work` is None when nothing is pending."""
+
+    state: State
+    work: Work | None
+    began: float
+
+
 def deploy(postgres: Postgres, settings: Database, run_id: str, pulse: Pulse) -> Migrated:
-    """As `deploy_on`, on its own connection."""
-    with migrator(postgres, settings) as connection:
-        return deploy_on(connection, postgres, settings, run_id, pulse)
-
-
-def deploy_on(
-    connection: Connection, postgres: Postgres, settings: Database, run_id: str, pulse: Pulse
-) -> Migrated:
-    """Apply what is pending, over a connection that `migrator` made; nothing pending is done already.
+    """Apply what is pending; nothing pending is done already.
 
     Raises Refused or Locked before any change; StepFailed naming the blockers when the locks were not to be had;
     SqlFailed for what a retry cannot fix. A migration that failed leaves nothing behind.
     """
     began = time.monotonic()
-    with migrating(postgres, settings, pulse) as aside:
-        state = read_state(aside)
-        refuse(state)
-        pending = state.pending
-        adopted: tuple[str, ...] = ()
-        warnings: tuple[str, ...] = ()
-        if pending:
-            work = prepare(aside, settings, run_id, state)
-            adopted = tuple(migration.name for migration in pending if work.adopts(migration))
-            refuse_slow(work.adoption)
-            apply_all(connection, work, state, pending, pulse)
-            warnings = tuple(dict.fromkeys(work.warnings))
-        after = read_state(aside) if pending else state
+    with migrator(postgres, settings) as connection, migrating(postgres, settings, pulse) as aside:
+        pending = find_pending(aside, settings, run_id, began)
+        return apply_pending(connection, pending, pulse).over(read_state(aside))
+
+
+def find_pending(aside: Connection, settings: Database, run_id: str, began: float) -> Pending:
+    """What is to be done, over the connection that holds the migrators' lock. Raises Refused. Read-only."""
+    state = read_state(aside)
+    refuse(state)
+    work = prepare(aside, settings, run_id, state) if state.pending else None
+    if work is not None:
+        refuse_slow(work.adoption)
+    return Pending(state, work, began)
+
+
+def apply_pending(connection: Connection, pending: Pending, pulse: Pulse) -> Migrated:
+    """Apply it over a connection that `migrator` made. Raises what `deploy` raises."""
+    migrations = pending.state.pending
+    adopted: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    if work := pending.work:
+        adopted = tuple(migration.name for migration in migrations if work.adopts(migration))
+        apply_all(connection, work, pending.state, migrations, pulse)
+        warnings = tuple(dict.fromkeys(work.warnings))
     return Migrated(
-        applied=tuple(migration.name for migration in pending),
+        applied=tuple(migration.name for migration in migrations),
         adopted=adopted,
-        heads=after.heads,
-        seconds=round(time.monotonic() - began, 3),
+        heads=pending.state.heads,
+        seconds=round(time.monotonic() - pending.began, 3),
         warnings=warnings,
     )
 
@@ -191,8 +207,7 @@ def _apply(driver: Connection, migration: Frozen, work: Work, pulse: Pulse) -> N
         with pulse.cancelling(driver.cancel_safe):
             script = b"" if outside else work.script(migration)
             if script:
-                with work.session(driver):
-                    driver.execute(script)
+                work.execute(driver, migration, script)
             set_version(driver, migration)
             grant(driver, migration, work.settings.app_role)
             _record(driver, migration, work, ledger_row=not outside)

@@ -142,6 +142,7 @@ def _migration(connection: Connection, work: Work, migration: Frozen) -> DryMigr
         with translated():
             with work.session(connection):
                 statements = tuple(_statements(connection, work, migration))
+            work.refuse_lacking(connection, migration)
             grant(connection, migration, work.settings.app_role)
             work.tell_prisma(connection, migration)
     except SqlFailed as failed:

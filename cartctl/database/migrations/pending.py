@@ -10,6 +10,7 @@ from cartctl.database.contract.existing_objects import Adoption, find_adoption, 
 from cartctl.database.contract.migration_objects import MigrationObjects, find_objects
 from cartctl.database.migrations import ledger
 from cartctl.database.migrations.application.existing_parts import existing_parts, missing_parts
+from cartctl.database.migrations.application.file_effect import refuse_lacking
 from cartctl.database.migrations.application.file_statements import (
     Created,
     read_statements,
@@ -60,6 +61,21 @@ class Work:
     def adopts(self, migration: Frozen) -> bool:
         """Whether a migration is recorded only."""
         return self.adoption is not None and self.adoption.whole(migration)
+
+    def execute(self, driver: Connection, migration: Frozen, script: bytes) -> None:
+        """Execute a whole script in the open transaction. Raises Refused for an application's file that lacks something."""
+        with self.session(driver):
+            driver.execute(script)
+        self.refuse_lacking(driver, migration)
+
+    def refuse_lacking(self, driver: Connection, migration: Frozen) -> None:
+        """Judge what the application's own file has just created; ours and those that equal ours are known."""
+        if (
+            self.application.run
+            and not self.adopts(migration)
+            and not self.application.same_as_ours(migration)
+        ):
+            refuse_lacking(driver, migration)
 
     def tell_prisma(self, driver: Connection, migration: Frozen) -> None:
         """Add the ledger's row for a migration that it lacks, where the application's own file has run.

@@ -30,10 +30,15 @@ def verify(postgres: Postgres, settings: Database, *, exact: bool = False) -> Ch
 
 
 def verify_with(
-    connection: Connection, catalogue: Catalogue, settings: Database, *, exact: bool = False
+    connection: Connection,
+    catalogue: Catalogue,
+    settings: Database,
+    *,
+    state: State | None = None,
+    exact: bool = False,
 ) -> Checks:
-    """As `verify`, on an open connection with the catalogue just read."""
-    state = read_state(connection)
+    """As `verify`, on an open connection with the catalogue, and maybe the state, just read."""
+    state = state or read_state(connection)
     migrated = bool(state.heads) and not state.adopted
     own = migrated or exact
     strict = state.strict if migrated else exact and strict_by(settings, state.ledger)

@@ -6,6 +6,7 @@ from cartctl.database.contract.contract_check import AS_REQUIRED, judge
 from cartctl.database.contract.existing_objects import some_of
 from cartctl.database.contract.migration_objects import described, find_objects
 from cartctl.database.migrations.application.existing_parts import existing_parts
+from cartctl.database.migrations.application.file_effect import must_be_tried
 from cartctl.database.migrations.application.file_statements import read_statements
 from cartctl.database.migrations.application.files import ApplicationFiles, read_application
 from cartctl.database.migrations.status import State, act_as_owner_if_allowed, read_state
@@ -13,18 +14,18 @@ from cartctl.engine.model import CheckResult, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import CartctlError, Inconclusive
 from cartctl.migrations.frozen import Frozen
-from cartctl.plans.database.scratch_copy import scratch_copy
 from cartctl.ports import Ports
 
 NAME = "migrations.application"
 EXPECTED = "migration files with the same effect"
+JUDGED = "{}; each is judged by what it creates before it is committed"
 
 
-def compare_application(ports: Ports, pulse: Pulse) -> CheckResult | None:
+def compare_application(ports: Ports, pulse: Pulse, *, before_run: bool = False) -> CheckResult | None:
     """Compare where the application's files differ from ours; None when there is nothing to compare.
 
     Fails when its files do not create a required object; warns, with the differences, for any other deviation. Migrations
-    that are only to be recorded are not executed.
+    that are only to be recorded are not executed. With `before_run` files that the run itself judges are only named.
     """
     with (
         ports.database.session("compare", search_path="public") as connection,
@@ -35,8 +36,18 @@ def compare_application(ports: Ports, pulse: Pulse) -> CheckResult | None:
         if not own.differing(state.pending):
             return None
         executed = _executed(connection, own, state)
-    if not own.differing(executed):
+    differing = own.differing(executed)
+    if not differing:
         return None
+    if before_run and not must_be_tried(own, differing):
+        names = ", ".join(each.name for each in differing)
+        return CheckResult(NAME, Verdict.WARN, JUDGED.format(names), EXPECTED)
+    return _tried(ports, pulse, own, executed)
+
+
+def _tried(ports: Ports, pulse: Pulse, own: ApplicationFiles, executed: tuple[Frozen, ...]) -> CheckResult:
+    from cartctl.plans.database.scratch_copy import scratch_copy  # the modules that start a server
+
     try:
         with scratch_copy(ports, pulse, server=None, with_data=None) as copy:
             return _compared(copy.database, own, executed)

@@ -14,6 +14,7 @@ from cartctl.engine.model import CheckResult, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused
 from cartctl.migrations.frozen import MIGRATIONS
+from cartctl.plans.database.application_files import compare_application
 from cartctl.plans.database.checks import migration_checks, refuse_bad
 from cartctl.plans.execution.short_run import short_run
 from cartctl.ports import Ports
@@ -31,10 +32,8 @@ def migrate(ports: Ports, pulse: Pulse, say: Callable[[str], None]) -> Migrated:
     if not known.pending and not known.unknown:
         require(verify(ports.database, settings))
         return Migrated(applied=(), adopted=(), heads=(MIGRATIONS[-1].revision,), seconds=0.0)
-    if settings.migrations.prisma_dir:  # imported here: the comparison needs the modules that start a server
-        from cartctl.plans.database.application_files import compare_application
-
-        _refuse_other(compare_application(ports, pulse), say)
+    if settings.migrations.prisma_dir:
+        _refuse_other(compare_application(ports, pulse, before_run=True), say)
     refuse_bad(migration_checks(ports, pulse), say)
     fingerprint = Fingerprint(ports.database, identifiers=partial(pending_identifiers, settings=settings))
     steps = (fingerprint, Migrate(ports.database, settings))

@@ -1,14 +1,16 @@
 """The migration, with the verification of every object."""
 
+import time
 from typing import Any
 
 from cartctl.adapters.postgres import Postgres
 from cartctl.config.model.environment import Database
-from cartctl.database.catalogue import Catalogue, Difference, read_catalogue
+from cartctl.database.catalogue import Catalogue, Difference, read_catalogue, reading
 from cartctl.database.drop.attribution import recorded_identifiers
 from cartctl.database.drop.differences import attributed, before, to_json
-from cartctl.database.migrations.apply import Migrated, deploy_on, migrator
-from cartctl.database.migrations.status import act_as_owner_if_allowed, status
+from cartctl.database.migrations.apply import Migrated, apply_pending, find_pending, migrator
+from cartctl.database.migrations.guards import migrating
+from cartctl.database.migrations.status import act_as_owner_if_allowed, read_state, status
 from cartctl.database.migrations.verify import verify_with
 from cartctl.engine.model import Action, Checks, Run, Verdict
 from cartctl.engine.pulse import Pulse
@@ -39,15 +41,26 @@ class Migrate(Action[dict[str, Any]]):
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
         """Apply and verify: `applied` and `adopted` names, `heads`, `seconds` of wall time, and the catalogues' `difference`.
 
+        Both catalogues are read while the migrators' lock is held, so that no other migration falls between them.
         A database rollback reverts the difference between before and after. Raises what `deploy` raises, and CheckFailed
         with the first object that does not match.
         """
-        with migrator(self._postgres, self._settings) as connection:
-            before = read_catalogue(connection)
-            migrated = deploy_on(connection, self._postgres, self._settings, run.id, pulse)
-            after = read_catalogue(connection)  # on the same connection, whose caches are up to date
-            require(verify_with(connection, after, self._settings))
-        return _result(migrated, _attributed(run, before, after))
+        began = time.monotonic()
+        settings = self._settings
+        with (
+            migrator(self._postgres, settings) as connection,
+            migrating(self._postgres, settings, pulse) as aside,
+        ):
+            with pulse.cancelling(connection.cancel_safe), reading(connection) as catalogue:
+                pending = find_pending(aside, settings, run.id, began)
+            before = catalogue.result()
+            migrated = apply_pending(connection, pending, pulse)
+            # on the same connection, whose caches are up to date
+            with pulse.cancelling(connection.cancel_safe), reading(connection) as catalogue:
+                state = read_state(aside)
+            after = catalogue.result()
+            require(verify_with(connection, after, settings, state=state))
+        return _result(migrated.over(state), _attributed(run, before, after))
 
     def _verify(self) -> tuple[Catalogue, Checks]:
         with (
