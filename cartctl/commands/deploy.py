@@ -83,6 +83,7 @@ def deploy(
     env = load(*sections)
     with Ports(env, force_owned=force_owned) as ports:
         if plan:
+            deploying.refuse_unknown(ports, requested)
             shown = preview("deploy", env.name, deploying.planned(ports, requested, new_watch(ports)))
             options.show(shown)
             return options.guard_shown(shown.refuse_blocked)
@@ -120,7 +121,7 @@ def plan(
         cartctl plan --env production -o json
     """
     from cartctl.plans.deploy.deploy_options import parse
-    from cartctl.plans.deploy.run import planned
+    from cartctl.plans.deploy.run import planned, refuse_unknown
     from cartctl.plans.execution.preview import preview
     from cartctl.plans.execution.run_monitor import new_watch
     from cartctl.ports import Ports
@@ -138,4 +139,5 @@ def plan(
         force_owned=force_owned,
     )
     with Ports(options.environment("database", "cluster", "http"), force_owned=force_owned) as ports:
+        refuse_unknown(ports, requested)
         options.show(preview("deploy", ports.env.name, planned(ports, requested, new_watch(ports))))

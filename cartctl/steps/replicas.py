@@ -1,29 +1,32 @@
 """Replica counts: prewarming the API, stopping and starting the workers."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 from cartctl.adapters.cluster import Cluster
 from cartctl.engine.model import Change
 from cartctl.engine.pulse import Pulse
 from cartctl.steps.rollout import await_drained, await_rollout
 
+Names: TypeAlias = tuple[str, ...] | Callable[[], tuple[str, ...]]
 DEPLOYMENT, CRONJOB, HPA = "deployment/", "cronjob/", "hpa/"
 
 
 class Replicas(Change[int]):
     """Replicas by `deployment/NAME`, `hpa/NAME` (minReplicas) or `cronjob/NAME` (0 is suspended).
 
+    `names` may be found when the step runs, where the cluster decides what they are: an autoscaler, or the deployment itself.
     `new_size` computes the new size from the name and the current size; `timeout` and `drain` are seconds.
     """
 
     kind: ClassVar[str] = "replicas"
     value: ClassVar[Any] = int
+    _names: Names
 
     def __init__(
         self,
         key: str,
-        names: tuple[str, ...],
+        names: Names,
         cluster: Cluster,
         *,
         timeout: float,
@@ -36,6 +39,17 @@ class Replicas(Change[int]):
         self._timeout = timeout
         self._drain = drain
         self._new_size = new_size
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What is resized. Reads the cluster the first time if it decides."""
+        if callable(self._names):
+            self._names = self._names()
+        return self._names
+
+    @names.setter
+    def names(self, names: Names) -> None:
+        self._names = names
 
     def observe(self, names: tuple[str, ...]) -> dict[str, int]:
         """The currently requested sizes. Read-only."""

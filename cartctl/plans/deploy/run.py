@@ -33,18 +33,26 @@ from cartctl.plans.execution.run_monitor import (
     sample_observer,
 )
 from cartctl.plans.execution.run_notifications import NotifyingView, new_notifications
+from cartctl.plans.execution.saved_rows import find_row_source
 from cartctl.ports import Ports
 
 
 def deploy(ports: Ports, options: DeployOptions, view: View) -> RunReport:
     """Start a deployment. Raises Refused while a run is unfinished, Locked while one is running."""
-    step_factories.images(ports, options.images)
+    refuse_unknown(ports, options)
     pulse = Pulse(progress=view.progress)
     with interruptible(pulse), open_journals(ports) as journals:
         state = State(new_run_id())
         with RunLock(ports.state, journals.owned, state.run, pulse) as lock:
             refuse_unfinished(journals)
             return _execute(ports, options, state, journals, lock, pulse, view)
+
+
+def refuse_unknown(ports: Ports, options: DeployOptions) -> None:
+    """Raise UsageError for an image of nothing that the plan releases, and for rows to restore that are not there. Read-only."""
+    step_factories.images(ports, options.images)
+    if options.restore_carts:
+        find_row_source(ports, options.restore_carts)
 
 
 def resume(ports: Ports, view: View) -> RunReport:

@@ -46,6 +46,13 @@ def find_row_source(ports: Ports, name: str) -> OpenRowSource:
     return opened
 
 
+@contextmanager
+def open_row_source(ports: Ports, name: str) -> Iterator[RowSource]:
+    """Find the rows called `name` and open them. Raises what `find_row_source` raises."""
+    with find_row_source(ports, name)() as source:
+        yield source
+
+
 def row_source_name(ports: Ports, name: str) -> str:
     """The source that a restore records: the run for a run's own directory, else the directory or snapshot."""
     if not _is_path(name):

@@ -23,7 +23,7 @@ from cartctl.database.migrations.pending import pending_identifiers
 from cartctl.engine.model import Evidence, Skip, Step
 from cartctl.errors import UsageError
 from cartctl.monitoring.logs import LogRules
-from cartctl.plans.execution.saved_rows import find_row_source, row_source_name
+from cartctl.plans.execution.saved_rows import open_row_source, row_source_name
 from cartctl.ports import Ports
 from cartctl.snapshots.backup_providers import open_provider
 from cartctl.snapshots.create import Subject
@@ -41,7 +41,7 @@ from cartctl.steps.database.snapshot import Snapshot
 from cartctl.steps.flags import Flags, Target, names_in, off
 from cartctl.steps.maintenance import Maintenance, MaintenanceProbe
 from cartctl.steps.release import Release
-from cartctl.steps.replicas import CRONJOB, DEPLOYMENT, Replicas
+from cartctl.steps.replicas import CRONJOB, DEPLOYMENT, Names, Replicas
 from cartctl.steps.revision import Revision
 
 NOT_CONFIGURED = "not configured"
@@ -82,21 +82,20 @@ def prewarm(ports: Ports) -> Step:
     more = ports.env.cluster.prewarm
     if not more:
         return Skip("prewarm", NOT_CONFIGURED)
-    names = ports.cluster.scalers(more)
-    return replicas(ports, "prewarm", tuple(names), {name: more[name.partition("/")[2]] for name in names})
+    return replicas(ports, "prewarm", lambda: tuple(ports.cluster.scalers(more)), more)
 
 
-def replicas(
-    ports: Ports, key: str, names: tuple[str, ...], more: Mapping[str, int] | None = None
-) -> Replicas:
-    """Sizes: `more` of each name, or 0."""
+def replicas(ports: Ports, key: str, names: Names, more: Mapping[str, int] | None = None) -> Replicas:
+    """Sizes: `more` by deployment, or 0."""
     return Replicas(
         key,
         names,
         ports.cluster,
         timeout=ports.env.release.timeout.total_seconds(),
         drain=ports.env.cluster.workers.drain.total_seconds(),
-        new_size=(lambda name, size: size + more[name]) if more else (lambda _name, _size: 0),
+        new_size=(lambda name, size: size + more[name.partition("/")[2]])
+        if more
+        else (lambda _name, _size: 0),
     )
 
 
@@ -146,9 +145,9 @@ def migrate(ports: Ports) -> Step:
 
 
 def restore_carts(ports: Ports, source: str) -> Step:
-    """Restore rows that a rollback saved, or those of a snapshot. Raises UsageError for an unknown name."""
-    rows = find_row_source(ports, source)
-    return RestoreCarts(ports.database, ports.env.database, rows, name=row_source_name(ports, source))
+    """Restore rows that a rollback saved, or those of a snapshot; they are looked for when the step runs."""
+    name, opened = row_source_name(ports, source), partial(open_row_source, ports, source)
+    return RestoreCarts(ports.database, ports.env.database, opened, name=name)
 
 
 def hook(ports: Ports) -> Step:

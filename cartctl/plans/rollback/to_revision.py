@@ -40,7 +40,7 @@ def preview_revisions(ports: Ports, revisions: Mapping[str, str]) -> Plan:
     """Preview a rollback to these revisions. Read-only. Raises what `roll_back_to` raises before its first step."""
     with open_journals(ports, read_only=True) as journals:
         unfinished = _begun(journals, revisions)
-    phases = _phases(ports, revisions, unfinished)
+    phases = phases_to(ports, _templates(ports.cluster, revisions, unfinished))
     plan = preview(PLAN, ports.env.name, phases)
     return replace(plan, rows=tuple(_in_words(row, ports.cluster) for row in plan.rows))
 
@@ -74,7 +74,7 @@ def roll_back_to(ports: Ports, revisions: Mapping[str, str], view: View) -> RunR
             env = ports.env.name
             spec = RunSpec(
                 PLAN,
-                _phases(ports, revisions, state),
+                phases_to(ports, _templates(ports.cluster, revisions, state)),
                 facts={"revisions": dict(revisions)},
                 next_commands={
                     RunOutcome.SUCCEEDED: f"cartctl health --env {env}",
@@ -84,17 +84,21 @@ def roll_back_to(ports: Ports, revisions: Mapping[str, str], view: View) -> RunR
             return execute_plan(spec, state, ports, journals, lock=lock, pulse=pulse, view=view)
 
 
-def _phases(ports: Ports, revisions: Mapping[str, str], unfinished: State | None) -> tuple[Phase, ...]:
-    evidence = unfinished.touched.get(PLAN) if unfinished else None
-    templates = {  # the cluster renumbers the revision in use: after the start, take the template from the journal
-        name: evidence.to[-1][name] if evidence else ports.cluster.template_of(name, number)
-        for name, number in revisions.items()
-    }
+def phases_to(ports: Ports, templates: Mapping[str, str]) -> tuple[Phase, ...]:
+    """The plan that returns to pod templates, by deployment."""
     steps = (
         step_factories.revision(ports, PLAN, tuple(templates), templates),
         step_factories.old_health(ports, lambda: _images(ports.cluster, templates)),
     )
     return (Phase("1 Code", "", steps),)
+
+
+def _templates(cluster: Cluster, revisions: Mapping[str, str], unfinished: State | None) -> dict[str, str]:
+    """The hash of each revision's template. The cluster renumbers the one in use: after the start, the journal has them."""
+    evidence = unfinished.touched.get(PLAN) if unfinished else None
+    if evidence:
+        return {name: evidence.to[-1][name] for name in revisions}
+    return {name: cluster.template_of(name, number) for name, number in revisions.items()}
 
 
 def _images(cluster: Cluster, templates: Mapping[str, str]) -> dict[str, Image]:
