@@ -119,3 +119,24 @@ def test_only_what_cannot_be_rolled_back_is_tried_elsewhere(change: str, tried: 
     assert must_be_tried(ApplicationFiles(files, run=False, configured=True), MIGRATIONS)
     known = {each.name: each.up for each in MIGRATIONS}
     assert not must_be_tried(ApplicationFiles(known, run=True, configured=True), MIGRATIONS)
+
+
+def test_a_file_as_powershell_writes_it_is_named_without_a_trial(
+    platform_database: Postgres, directory: Path, tmp_path: Path
+) -> None:
+    """UTF-16 is refused with how to repair it; lines that end as on Windows are shown as lines, and run."""
+    path = directory / FIRST / "migration.sql"
+    text = path.read_text()
+    path.write_bytes(text.encode("utf-16"))
+    shell = Shell(
+        tmp_path,
+        f'[env.shop.database]\ndsn = "{platform_database.dsn}"\nmigrations = {{ prisma_dir = "{directory}" }}\n',
+    )
+    refused = shell("migrate", "deploy")
+    assert (refused.returncode, refused.stderr.count("\n")) == (3, 2), refused.stderr
+    assert f"{FIRST} is in UTF-16, which PostgreSQL refuses. Nothing was changed." in refused.stderr
+    assert "hint: Save it as UTF-8" in refused.stderr
+    path.write_bytes(text.replace("\n", "\r\n").encode())
+    plan = shell("migrate", "deploy", "--plan")
+    assert (plan.returncode, "\\r" in plan.stdout, "CREATE TABLE" in plan.stdout) == (0, False, True)
+    assert shell("migrate", "deploy").returncode == 0

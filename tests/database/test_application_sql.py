@@ -1,6 +1,7 @@
 """The application's files run as they are: in a transaction where PostgreSQL allows it, and as Prisma runs them otherwise."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from cartctl.adapters.postgres import Postgres, SqlFailed
 from cartctl.database.migrations.application.file_statements import Created, read_statements
 from cartctl.database.migrations.apply import deploy
 from cartctl.database.migrations.dry_run import dry_run
+from cartctl.database.migrations.preview import preview
 from cartctl.database.migrations.status import status
 from cartctl.database.migrations.verify import verify
 from cartctl.engine.pulse import Pulse
@@ -173,3 +175,35 @@ def test_statements_are_read_as_postgresql_reads_them() -> None:
     assert read_statements(b"ROLLBACK TO SAVEPOINT a").controls is None
     assert read_statements(b"create index concurrently x on y (z)").outside
     assert read_statements(b"VACUUM carts").outside
+
+
+@pytest.mark.parametrize(
+    ("encoded", "fault"),
+    (
+        (lambda text: text.encode("utf-16"), "is in UTF-16"),
+        (lambda text: text.encode("utf-8-sig"), "begins with a byte order mark"),
+        (lambda text: text.encode() + "-- für".encode("latin-1"), r"is not in UTF-8 \(byte \d+\)"),
+        (lambda text: text.encode() + b"-- \0\n", "holds a null character"),
+    ),
+)
+def test_a_file_in_another_encoding_is_refused_before_any_other_runs(
+    platform_database: Postgres,
+    settings: Settings,
+    pulse: Pulse,
+    directory: Path,
+    encoded: Callable[[str], bytes],
+    fault: str,
+) -> None:
+    """The last file as PowerShell or an editor writes it: named by plan, dry run and run, and nothing is applied."""
+    path = directory / THIRD / "migration.sql"
+    path.write_bytes(encoded(path.read_text()))
+    asked = settings(platform_database, migrations={"prisma_dir": str(directory)})
+    for act in (
+        lambda: preview(platform_database, asked),
+        lambda: dry_run(platform_database, asked, pulse),
+        lambda: deploy(platform_database, asked, "run", pulse),
+    ):
+        with pytest.raises(Refused, match=f"{THIRD} {fault}"):
+            act()
+    assert run_sql(platform_database, "SELECT to_regclass('carts')::text") == [(None,)]
+    assert run_sql(platform_database, "SELECT count(*) FROM _prisma_migrations") == [(0,)]

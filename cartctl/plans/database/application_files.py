@@ -25,7 +25,8 @@ def compare_application(ports: Ports, pulse: Pulse, *, before_run: bool = False)
     """Compare where the application's files differ from ours; None when there is nothing to compare.
 
     Fails when its files do not create a required object; warns, with the differences, for any other deviation. Migrations
-    that are only to be recorded are not executed. With `before_run` files that the run itself judges are only named.
+    that are only to be recorded are not executed. With `before_run` files that the run itself judges are only named;
+    raises Refused or ConfigError for those that it cannot execute.
     """
     with (
         ports.database.session("compare", search_path="public") as connection,
@@ -39,6 +40,8 @@ def compare_application(ports: Ports, pulse: Pulse, *, before_run: bool = False)
     differing = own.differing(executed)
     if not differing:
         return None
+    if before_run and own.run:
+        own.require([each.name for each in executed])
     if before_run and not must_be_tried(own, differing):
         names = ", ".join(each.name for each in differing)
         return CheckResult(NAME, Verdict.WARN, JUDGED.format(names), EXPECTED)

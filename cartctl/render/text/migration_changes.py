@@ -61,7 +61,7 @@ def _preview(result: MigrationPreview) -> RenderableType:
     for each in result.pending:
         parts += [
             Text(f"-- {each.name}", "bold"),
-            Text(each.sql or "-- every object exists; recorded only"),
+            Text(each.sql.replace("\r\n", "\n") or "-- every object exists; recorded only"),
         ]
     return Group(*parts)
 

@@ -3,6 +3,7 @@
 In a database with Prisma's ledger the application's files are the source: under its names they may do more than ours.
 """
 
+import codecs
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -60,6 +61,11 @@ class ApplicationFiles:
                 '"cartctl".',
             )
         for name in names:
+            if fault := _encoding_fault(self.files[name]):
+                raise Refused(
+                    f"The application's migration {name} {fault}, which PostgreSQL refuses. Nothing was changed.",
+                    hint="Save it as UTF-8 without a byte order mark; Prisma needs it, too.",
+                )
             file = read_statements(self.files[name])
             if file.outside is not None and len(file.statements) > 1:
                 raise Refused(
@@ -92,6 +98,19 @@ def read_application(settings: Migrations, *, ledger: bool) -> ApplicationFiles:
         )
     files = {name: content for name in NAMES if (content := _read(settings.prisma_dir, name)) is not None}
     return ApplicationFiles(files, run=run, configured=True)
+
+
+def _encoding_fault(content: bytes) -> str | None:
+    """What is wrong with a file's encoding: PowerShell's `>` writes UTF-16, and some editors a byte order mark."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "is in UTF-16"
+    if content.startswith(codecs.BOM_UTF8):
+        return "begins with a byte order mark"
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as wrong:
+        return f"is not in UTF-8 (byte {wrong.start + 1})"
+    return "holds a null character" if "\0" in text else None
 
 
 def _read(directory: Path, name: str) -> bytes | None:
