@@ -15,7 +15,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from cartctl.adapters.postgres import Connection, translated
+from cartctl.adapters.postgres import Connection, as_text, translated
 
 Facts = Mapping[str, Any]
 _PART = re.compile(r'"((?:[^"]|"")*)"|([^."]+)')
@@ -83,8 +83,13 @@ def read_catalogue(connection: Connection) -> Catalogue:
     Objects of an extension are omitted; the extension itself is included.
     """
     with translated(), _qualified(connection):
-        rows = connection.execute(_query(), prepare=True).fetchall()  # a second reading is not planned anew
-    return Catalogue({f"{kind} {name}": _known(facts) for kind, name, facts in rows})
+        cursor = connection.cursor()
+        as_text(cursor, "jsonb")
+        rows = cursor.execute(_query(), prepare=True).fetchall()  # a second reading is not planned anew
+    objects = json.loads(f"[{','.join(facts for _, _, facts in rows)}]")  # one document, not hundreds
+    return Catalogue(
+        {f"{kind} {name}": _known(facts) for (kind, name, _), facts in zip(rows, objects, strict=True)}
+    )
 
 
 @contextmanager

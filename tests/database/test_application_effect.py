@@ -1,5 +1,10 @@
 """The application's files are judged by what they create, in their own transaction and without another server."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,11 +14,16 @@ from cartctl.database.migrations.application.file_effect import must_be_tried
 from cartctl.database.migrations.application.files import ApplicationFiles
 from cartctl.database.migrations.apply import deploy
 from cartctl.database.migrations.dry_run import dry_run
+from cartctl.database.migrations.guards import PRISMA_KEY
+from cartctl.database.migrations.pending import pending_identifiers
 from cartctl.database.migrations.status import status
 from cartctl.database.migrations.verify import verify
+from cartctl.engine.model import Run
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused
 from cartctl.migrations.frozen import MIGRATIONS, NAMES
+from cartctl.steps.database.fingerprint import Fingerprint
+from cartctl.steps.database.migrate import Migrate
 from tests.database.applications import NOTIFICATIONS, write_application
 from tests.database.conftest import Settings
 from tests.database.test_migrate import LEDGER, run_sql
@@ -140,3 +150,32 @@ def test_a_file_as_powershell_writes_it_is_named_without_a_trial(
     plan = shell("migrate", "deploy", "--plan")
     assert (plan.returncode, "\\r" in plan.stdout, "CREATE TABLE" in plan.stdout) == (0, False, True)
     assert shell("migrate", "deploy").returncode == 0
+
+
+def test_what_another_migration_made_while_this_one_waited_is_not_its_work(
+    platform_database: Postgres, settings: Settings, pulse: Pulse, directory: Path, tmp_path: Path
+) -> None:
+    """The catalogue before the run is read under the migrators' lock: a rollback does not drop what the holder made."""
+    asked = settings(platform_database, migrations={"prisma_dir": str(directory)})
+    run = Run("run", "shop", datetime.now(UTC), tmp_path, "running", {})
+    before = Fingerprint(platform_database, identifiers=partial(pending_identifiers, settings=asked))
+    run = replace(run, results={"fingerprint": before.perform(run, pulse)})
+    with platform_database.session("holder") as holder, ThreadPoolExecutor(1) as beside:
+        holder.execute("SELECT pg_advisory_lock(%s)", (PRISMA_KEY,))
+        migrating = beside.submit(Migrate(platform_database, asked).perform, run, pulse)
+        _wait_for_idle_migrator(platform_database)
+        holder.execute("CREATE TABLE audit (what TEXT)")
+        holder.execute("SELECT pg_advisory_unlock(%s)", (PRISMA_KEY,))
+        added = migrating.result(timeout=60)["difference"]["added"]
+    assert "table public.carts" in added
+    assert "table public.audit" not in added
+
+
+def _wait_for_idle_migrator(database: Postgres) -> None:
+    """Until the session that migrates has had nothing to do for a while."""
+    idle = """SELECT 1 FROM pg_stat_activity WHERE application_name = 'cartctl migrate' AND state = 'idle'
+              AND datname = current_database() AND state_change < clock_timestamp() - interval '1 s'"""
+    end = time.monotonic() + 30
+    while not run_sql(database, idle):
+        assert time.monotonic() < end, "the migration does not wait"
+        time.sleep(0.1)

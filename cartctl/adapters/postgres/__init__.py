@@ -6,7 +6,7 @@ from psycopg.types.json import Jsonb
 from cartctl.adapters.postgres.database import OwnPostgres, Postgres
 from cartctl.adapters.postgres.errors import DatabaseUnreachable, RowsHidden, SqlFailed, translated
 from cartctl.adapters.postgres.named_server import NamedServer
-from cartctl.adapters.postgres.settings import Connection, as_application, milliseconds
+from cartctl.adapters.postgres.settings import Connection, as_application, as_text, milliseconds
 
 __all__ = [
     "Connection",
@@ -18,6 +18,7 @@ __all__ = [
     "RowsHidden",
     "SqlFailed",
     "as_application",
+    "as_text",
     "milliseconds",
     "sql",
     "translated",

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import psycopg
 from psycopg import sql
+from psycopg.types.string import TextLoader
 
 from cartctl.errors import Refused
 
@@ -87,6 +88,11 @@ def as_application(connection: Connection) -> Iterator[None]:
     each = sql.SQL(", ").join([sql.SQL("set_config(%s, %s, false)")] * len(names))
     values = [part for pair in zip(names, before, strict=True) for part in pair]
     connection.execute(sql.SQL("SELECT {}").format(each), values)
+
+
+def as_text(cursor: "psycopg.Cursor[tuple[Any, ...]]", type_name: str) -> None:
+    """Let this cursor give values of a type as the server wrote them."""
+    cursor.adapters.register_loader(type_name, TextLoader)
 
 
 def as_options(settings: Mapping[str, str]) -> str:

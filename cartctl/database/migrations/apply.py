@@ -6,7 +6,8 @@ ledger row: after a kill, either all of it exists or none.
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -71,6 +72,17 @@ def migrator(postgres: Postgres, settings: Database) -> Iterator[Connection]:
         yield connection
 
 
+@contextmanager
+def migrator_and_lock(
+    postgres: Postgres, settings: Database, pulse: Pulse
+) -> Iterator[tuple[Connection, Connection]]:
+    """The connection of `migrator` and that of `migrating`, opened side by side."""
+    with ExitStack() as stack, ThreadPoolExecutor(1, "migrator") as beside:
+        connecting = beside.submit(stack.enter_context, migrator(postgres, settings))
+        aside = stack.enter_context(migrating(postgres, settings, pulse))
+        yield connecting.result(), aside
+
+
 @dataclass(frozen=True, slots=True)
 class Pending:
     """What a deployment is about to do, found out under the migrators' lock; `work` is None when nothing is pending."""
@@ -87,7 +99,7 @@ def deploy(postgres: Postgres, settings: Database, run_id: str, pulse: Pulse) ->
     SqlFailed for what a retry cannot fix. A migration that failed leaves nothing behind.
     """
     began = time.monotonic()
-    with migrator(postgres, settings) as connection, migrating(postgres, settings, pulse) as aside:
+    with migrator_and_lock(postgres, settings, pulse) as (connection, aside):
         pending = find_pending(aside, settings, run_id, began)
         return apply_pending(connection, pending, pulse).over(read_state(aside))
 

@@ -8,8 +8,7 @@ from cartctl.config.model.environment import Database
 from cartctl.database.catalogue import Catalogue, Difference, read_catalogue, reading
 from cartctl.database.drop.attribution import recorded_identifiers
 from cartctl.database.drop.differences import attributed, before, to_json
-from cartctl.database.migrations.apply import Migrated, apply_pending, find_pending, migrator
-from cartctl.database.migrations.guards import migrating
+from cartctl.database.migrations.apply import Migrated, apply_pending, find_pending, migrator_and_lock
 from cartctl.database.migrations.status import act_as_owner_if_allowed, read_state, status
 from cartctl.database.migrations.verify import verify_with
 from cartctl.engine.model import Action, Checks, Run, Verdict
@@ -47,10 +46,7 @@ class Migrate(Action[dict[str, Any]]):
         """
         began = time.monotonic()
         settings = self._settings
-        with (
-            migrator(self._postgres, settings) as connection,
-            migrating(self._postgres, settings, pulse) as aside,
-        ):
+        with migrator_and_lock(self._postgres, settings, pulse) as (connection, aside):
             with pulse.cancelling(connection.cancel_safe), reading(connection) as catalogue:
                 pending = find_pending(aside, settings, run.id, began)
             before = catalogue.result()
