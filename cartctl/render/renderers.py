@@ -22,7 +22,7 @@ STYLE = {
 }
 VERDICT, TIME = 18, 10  # columns of the verdict (not configured) and of the time, with the space beside them
 ROOM = 30  # columns that what was observed needs; with less, it stands below the name
-PLAIN_WIDTH = 120  # columns where there is no terminal to ask: files and pipes
+PLAIN_WIDTH = 10_000  # columns in files and pipes: no text is wrapped or cut
 
 _ELSEWHERE = {  # kind of result → the module that registers its renderer; loaded when it is shown
     "cart_job": "cartctl.render.text.cart",

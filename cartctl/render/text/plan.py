@@ -33,7 +33,7 @@ def plan(result: Plan) -> RenderableType:
 def _table(rows: list[PlanRow]) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(width=0)
-    table.add_column(no_wrap=True, width=_KEY)
+    table.add_column(no_wrap=True, min_width=_KEY)
     table.add_column(overflow="fold")
     for row in rows:
         table.add_row("", Text(row.key, "dim" if not row.does else ""), _details(row))
