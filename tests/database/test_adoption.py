@@ -26,6 +26,7 @@ from tests.database.applications import (
 from tests.database.conftest import Settings
 from tests.database.test_command import Cartctl
 from tests.database.test_migrate import LEDGER, ledger_row, run_sql
+from tests.shell import Shell
 
 APPLIED = "SELECT migration_name FROM _prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL ORDER BY 1"
 SHAPES = (narrow, other_names, same)
@@ -143,6 +144,18 @@ def test_any_first_command_leads_on(
     follow(cartctl, directory, "migrate", first)
     if first == "deploy":
         assert "Nothing was pending" in cartctl("migrate", "deploy").stdout
+
+
+def test_what_was_only_recorded_is_not_offered_for_a_drop(
+    platform_database: Postgres, tmp_path: Path
+) -> None:
+    """A deployment that recorded what Prisma applied created nothing, and no hint says that it did."""
+    directory = write_application(tmp_path / "migrations")
+    applied_by_prisma(platform_database, directory, NAMES)
+    shell = Shell(tmp_path, f'[env.shop.database]\ndsn = "{platform_database.dsn}"\n')
+    assert shell("migrate", "deploy").returncode == 0
+    refused = shell("rollback", "--database", "--application-stopped", "--plan")
+    assert (refused.returncode, "hint: See: cartctl history" in refused.stderr) == (3, True), refused.stderr
 
 
 def test_before_the_run_every_command_agrees(platform_database: Postgres, tmp_path: Path) -> None:

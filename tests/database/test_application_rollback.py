@@ -149,6 +149,14 @@ def test_values_written_meanwhile_are_not_lost(rolling: Rolling, monkeypatch: py
         "CREATE VIEW open_carts AS SELECT id FROM carts;\n",
         """CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NEW; END$$;
         CREATE TRIGGER stamped BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION stamp();""",
+        """-- a comment; with 'an apostrophe
+        /* a block; /* in a block; */ still; */
+        CREATE TABLE "Ünïcode Täble" (id UUID PRIMARY KEY DEFAULT gen_random_uuid(), "größe" DECIMAL(8,3), at TIMESTAMPTZ(6));
+        COMMENT ON TABLE "Ünïcode Täble" IS 'one; two';
+        ALTER TABLE sites ADD COLUMN "Cart Theme" JSONB DEFAULT '{"a": "b;c"}';
+        CREATE UNIQUE INDEX "sites_größe_é" ON sites (lower(name)) WHERE "Cart Theme" IS NOT NULL;
+        ALTER TYPE "NotificationType" ADD VALUE 'XL''größer' BEFORE 'REVIEW_REQUEST';
+        DO $body$ BEGIN ALTER TABLE "orders" ADD COLUMN "números" INTEGER; END $body$;\r\n""",
     ),
 )
 def test_other_changes_are_undone(rolling: Rolling, more: str) -> None:

@@ -77,7 +77,8 @@ def newest_change(journals: Journals) -> State:
 def _partly_migrated(journals: Journals) -> str:
     """The command that drops what the newest migration made beside tables that existed before it; else how to see the runs."""
     for state, by in _reversible(journals):
-        if by is None and (state.results.get("migrate") or {}).get("applied"):
+        migrated = state.results.get("migrate") or {}
+        if by is None and set(migrated.get("applied", ())) - set(migrated.get("adopted", ())):
             return f"To drop only what run {state.run} created: cartctl rollback --database --run {state.run}"
     return "See: cartctl history"
 
