@@ -34,7 +34,7 @@ def test_the_question_before_a_deployment_names_what_it_does(tmp_path: Path) -> 
     )
     env = load_environment(str(file), "shop")
     assert question(env, DeployOptions(images={"api": "acme/api:2"})) == (
-        "Deploy to shop: api.web acme/api:2, admin.web acme/admin:1; downtime during the migration, expected below 120 s?"
+        "Deploy to shop: api.web acme/api:2, admin.web acme/admin:1; downtime during the migration, expected: below 120 s?"
     )
     quiet = load_environment(str(file), "quiet")
     assert (

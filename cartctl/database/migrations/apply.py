@@ -24,6 +24,8 @@ from cartctl.database.migrations.guards import PLATFORM, migrating
 from cartctl.database.migrations.outside_transaction import execute_outside, runs_outside
 from cartctl.database.migrations.pending import Work, prepare
 from cartctl.database.migrations.status import State, become_owner, read_state
+from cartctl.database.migrations.table_locks import held, locked_tables
+from cartctl.engine.prediction import TableLock, strongest
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused, StepFailed
 from cartctl.migrations.frozen import Frozen
@@ -53,6 +55,7 @@ class Migrated:
     heads: tuple[str, ...]
     seconds: float
     warnings: tuple[str, ...] = ()
+    locks: tuple[TableLock, ...] = ()  # on tables that existed before
 
     def over(self, state: State) -> "Migrated":
         """With the heads of the state afterwards."""
@@ -119,16 +122,18 @@ def apply_pending(connection: Connection, pending: Pending, pulse: Pulse) -> Mig
     migrations = pending.state.pending
     adopted: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    locks: tuple[TableLock, ...] = ()
     if work := pending.work:
         adopted = tuple(migration.name for migration in migrations if work.adopts(migration))
         apply_all(connection, work, pending.state, migrations, pulse)
-        warnings = tuple(dict.fromkeys(work.warnings))
+        warnings, locks = tuple(dict.fromkeys(work.warnings)), strongest(work.locks)
     return Migrated(
         applied=tuple(migration.name for migration in migrations),
         adopted=adopted,
         heads=pending.state.heads,
         seconds=round(time.monotonic() - pending.began, 3),
         warnings=warnings,
+        locks=locks,
     )
 
 
@@ -215,6 +220,7 @@ def _apply(driver: Connection, migration: Frozen, work: Work, pulse: Pulse) -> N
     outside = runs_outside(work, migration)
     if outside:
         execute_outside(driver, migration, work, pulse)
+    began = time.monotonic()
     with _transaction(driver):
         with pulse.cancelling(driver.cancel_safe):
             script = b"" if outside else work.script(migration)
@@ -223,12 +229,14 @@ def _apply(driver: Connection, migration: Frozen, work: Work, pulse: Pulse) -> N
             set_version(driver, migration)
             grant(driver, migration, work.settings.app_role)
             _record(driver, migration, work, ledger_row=not outside)
-        work.aside.execute("SELECT 1")  # it holds the migrators' lock: once lost, another may be at work
+        # over the session that holds the migrators' lock: once lost, another may be at work
+        tables = locked_tables(work.aside, driver.info.backend_pid)
         with (
             bounded_sync_wait(lambda: nullcontext(work.aside), driver) as wait,
             effect(f"postgres.migrate.{migration.name}"),
         ):
             driver.commit()
+    work.locks.extend(held(tables, time.monotonic() - began))
     work.warnings.extend(f"migration {migration.name}: {each}" for each in wait.warnings)
 
 

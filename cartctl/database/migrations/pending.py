@@ -20,6 +20,7 @@ from cartctl.database.migrations.application.files import ApplicationFiles, read
 from cartctl.database.migrations.application.identifiers import identifiers
 from cartctl.database.migrations.guards import refuse_without_rights
 from cartctl.database.migrations.status import State, act_as_owner_if_allowed, read_state
+from cartctl.engine.prediction import TableLock
 from cartctl.errors import Refused
 from cartctl.migrations.frozen import Frozen, Statement
 
@@ -36,6 +37,7 @@ class Work:
     adoption: Adoption | None
     application: ApplicationFiles
     warnings: list[str] = field(default_factory=list)  # of commits that no standby confirmed
+    locks: list[TableLock] = field(default_factory=list)  # of the transactions that were committed
 
     def script(self, migration: Frozen) -> bytes:
         """What a revision executes: its frozen files, or what is missing of them; or the application's own file."""

@@ -11,6 +11,7 @@ from cartctl.database.migrations.pending import pending_identifiers
 from cartctl.database.migrations.status import status
 from cartctl.database.migrations.verify import verify
 from cartctl.engine.model import CheckResult, Verdict
+from cartctl.engine.prediction import read_locks
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused
 from cartctl.migrations.frozen import MIGRATIONS
@@ -91,4 +92,5 @@ def refuse_unsafe_dry_run(env: Environment, *, yes: bool) -> None:
 def _migrated(result: Mapping[str, Any]) -> Migrated:
     names = {key: tuple(result[key]) for key in ("applied", "adopted", "heads")}
     warnings = tuple(result.get("warnings", ()))
-    return Migrated(**names, seconds=result["seconds"], warnings=warnings)
+    locks = read_locks(result.get("locks"))
+    return Migrated(**names, seconds=result["seconds"], warnings=warnings, locks=locks)

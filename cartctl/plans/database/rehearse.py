@@ -1,9 +1,9 @@
 """`rehearse`: deploy and roll back on a scratch copy of the target's schema, then compare the catalogue."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -25,11 +25,14 @@ from cartctl.engine.journal.stores import FileJournal, PostgresJournal
 from cartctl.engine.lock import whoami
 from cartctl.engine.model import CheckResult, Checks, Run, Verdict
 from cartctl.engine.outcome import summary
+from cartctl.engine.prediction import TableLock, read_locks
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.state import new_run_id
 from cartctl.errors import CartctlError, ConfigError, Inconclusive, as_error
+from cartctl.measurements import measured
 from cartctl.migrations.frozen import MIGRATIONS
 from cartctl.plans.database.scratch_copy import ScratchCopy, scratch_copy
+from cartctl.plans.execution.phases import IRREVERSIBLE
 from cartctl.ports import Ports
 from cartctl.steps.database.drop import Drop
 from cartctl.steps.database.fingerprint import Fingerprint
@@ -48,6 +51,16 @@ class Rehearsal:
         self._pulse = pulse
         self._settings = ports.env.database.model_copy(update={"dsn": Secret(literal=copy.dsn)})
         self._run = Run("rehearsal", ports.env.name, datetime.now(UTC), directory, RunOutcome.RUNNING, {})
+
+    @property
+    def results(self) -> Mapping[str, Any]:
+        """The results of its Actions so far."""
+        return self._run.results
+
+    @property
+    def locks(self) -> tuple[TableLock, ...]:
+        """Those of the migrations, on tables that existed before."""
+        return read_locks(self.results.get("migrate", {}).get("locks"))
 
     def checks(self) -> Iterator[CheckResult]:
         """Migrate and verify, roll back, compare, migrate and verify again; stop at the first failure."""
@@ -125,8 +138,9 @@ def rehearse(ports: Ports, pulse: Pulse, *, server: str | None, with_data: str |
     if not status(ports.database, ports.env.database).pending:
         nothing = "no pending migrations: nothing to rehearse"
         return Checks((CheckResult("pending", Verdict.UNKNOWN, nothing, "pending migrations"),))
+    locks: list[TableLock] = []
     try:
-        checks = Checks.of(_tried(ports, pulse, server, with_data))
+        checks = Checks.of(_tried(ports, pulse, server, with_data, locks))
     except Exception as failure:
         end = as_error(failure)
         with suppress(Exception):  # report the first error, not a failed record of it
@@ -140,7 +154,8 @@ def rehearse(ports: Ports, pulse: Pulse, *, server: str | None, with_data: str |
     reasons = "; ".join(f"{bad.name}: {bad.observed}" for bad in checks.bad())
     outcome = OUTCOMES.get(checks.verdict, RunOutcome.INCONCLUSIVE)
     finished = Finished(outcome=outcome, exit_code=checks.verdict.exit_code, message=reasons)
-    _record(ports, began, fingerprint, finished, checks)
+    measures = {"locks": [asdict(lock) for lock in locks], "with_data": with_data}
+    _record(ports, began, fingerprint, finished, checks, measures)
     return checks
 
 
@@ -156,7 +171,9 @@ def rehearsed(ports: Ports) -> bool:
     return False
 
 
-def _tried(ports: Ports, pulse: Pulse, server: str | None, with_data: str | None) -> Iterator[CheckResult]:
+def _tried(
+    ports: Ports, pulse: Pulse, server: str | None, with_data: str | None, locks: list[TableLock]
+) -> Iterator[CheckResult]:
     began = pulse.now()
     try:
         with (
@@ -165,9 +182,25 @@ def _tried(ports: Ports, pulse: Pulse, server: str | None, with_data: str | None
         ):
             described = _describe(ports, copy, with_data)
             yield CheckResult("copy", Verdict.PASS, described, seconds=round(pulse.now() - began, 3))
-            yield from Rehearsal(ports, copy.database, directory, pulse).checks()
+            rehearsal = Rehearsal(ports, copy.database, directory, pulse)
+            yield from rehearsal.checks()
+            locks.extend(rehearsal.locks)
+            yield from _expected(rehearsal)
     except Inconclusive as unknown:
         yield CheckResult("copy", Verdict.UNKNOWN, unknown.message, "a scratch copy", unknown.hint)
+
+
+def _expected(rehearsal: Rehearsal) -> Iterator[CheckResult]:
+    """What the real migration is expected to take, for whoever approves it; not a judgement."""
+    if "migrate" not in rehearsal.results:
+        return
+    seconds = rehearsal.results["migrate"]["seconds"]
+    yield CheckResult(
+        "duration", Verdict.PASS, f"{measured(seconds, 's')} on this copy: the shortest downtime to expect"
+    )
+    held = [f"{lock.table} {lock.mode} for at most {measured(lock.seconds, 's')}" for lock in rehearsal.locks]
+    yield CheckResult("locks", Verdict.PASS, "; ".join(held) or "none on tables that existed before")
+    yield CheckResult("irreversible", Verdict.PASS, IRREVERSIBLE["migrate"])
 
 
 def _describe(ports: Ports, copy: ScratchCopy, with_data: str | None) -> str:
@@ -205,15 +238,26 @@ def _identity(fingerprint: str) -> list[str]:
 
 
 def _record(
-    ports: Ports, began: datetime, fingerprint: str, finished: Finished, checks: Checks | None = None
+    ports: Ports,
+    began: datetime,
+    fingerprint: str,
+    finished: Finished,
+    checks: Checks | None = None,
+    measures: Mapping[str, Any] | None = None,
 ) -> None:
-    """Record the finished rehearsal as a run in the journal, each of its checks as a step."""
+    """Record the finished rehearsal as a run in the journal, each of its checks as a step; `measures` is what predictions read."""
     run = new_run_id()
     started = {"plan": PLAN, "env": ports.env.name, "version": __version__, **whoami()}
     with closing(PostgresJournal(ports.state)) as main:
         journal = ReplicatedJournal(main, [FileJournal(ports.directory / "runs")])
         journal.append(
-            Event(run, began, RUN, EventKind.STARTED, {**started, "of_what": _identity(fingerprint)})
+            Event(
+                run,
+                began,
+                RUN,
+                EventKind.STARTED,
+                {**started, **(measures or {}), "of_what": _identity(fingerprint)},
+            )
         )
         at = began
         for check in checks.checks if checks else ():

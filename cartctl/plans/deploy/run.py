@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from cartctl.config.model.environment import Environment
@@ -25,6 +26,7 @@ from cartctl.plans.execution import step_factories
 from cartctl.plans.execution.execute import RunSpec, execute_plan
 from cartctl.plans.execution.journals import CONTINUE_WITH, Journals, open_journals, refuse_unfinished
 from cartctl.plans.execution.phases import Phase, keys, without
+from cartctl.plans.execution.prediction import predict
 from cartctl.plans.execution.run_monitor import (
     MonitoredView,
     follow_maintenance,
@@ -140,6 +142,9 @@ def _execute(
         on_failure=OnFailure.UNDO if options.auto_rollback else OnFailure.SETTLE,
         next_commands=_next_commands(ports.env.name),
     )
+    if state.started is None:
+        monitored = options.monitor_for or ports.env.monitor.for_
+        spec = replace(spec, prediction=predict(ports, phases, monitored, journals.replicated))
     recorder = new_recorder(ports, watch, state.run)
     with new_notifications(ports).sending() as notifications:
         watching = NotifyingView(MonitoredView(view, watch), notifications)

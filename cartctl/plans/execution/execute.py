@@ -10,6 +10,7 @@ from cartctl.engine.events import RUN, Event, EventKind, RunOutcome
 from cartctl.engine.lock import Lock, whoami
 from cartctl.engine.model import Run
 from cartctl.engine.outcome import OnFailure, Outcome
+from cartctl.engine.prediction import Prediction
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.remaining import Stopping
 from cartctl.engine.report import RunReport, report
@@ -34,6 +35,7 @@ class RunSpec:
     of: str | None = None
     on_failure: OnFailure = OnFailure.UNDO
     next_commands: NextCommands = field(default_factory=dict)
+    prediction: Prediction | None = None
 
 
 def execute_plan(
@@ -86,7 +88,16 @@ def _first_event(spec: RunSpec, state: State, env: str) -> Event:
     phases = {phase.name: keys([phase]) for phase in spec.phases}
     inputs = {"facts": dict(spec.facts), "asked": dict(spec.options), "phases": phases}
     taken_over = {"of": spec.of, "evidence": state.held()}
-    data = {"plan": spec.name, "env": env, **taken_over, **inputs, "version": __version__, **whoami()}
+    expected = {"prediction": spec.prediction.to_json()} if spec.prediction else {}
+    data = {
+        "plan": spec.name,
+        "env": env,
+        **taken_over,
+        **inputs,
+        **expected,
+        "version": __version__,
+        **whoami(),
+    }
     return Event(state.run, at, RUN, EventKind.STARTED, data)
 
 

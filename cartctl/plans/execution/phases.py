@@ -50,6 +50,16 @@ IN_PLACE = {  # what a step's change means while it is not reverted
 }
 
 
+IRREVERSIBLE = {  # what no rollback reverts, by step
+    "announce": "messages that were sent",
+    "migrate": "the tables: a rollback keeps them; `rollback --database` drops them and saves their rows",
+    "carts.restore": "restored rows: they stay with the tables",
+    "hook.after_migrate": "what the configured command did",
+    "cache": "invalidated keys: they are filled again",
+    "cdn": "purged assets: they are fetched again",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Phase:
     """Steps under one heading; `offset` is the document's time relative to the migration."""

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from cartctl.engine.evidence import dump, guard_revert, load
 from cartctl.engine.model import Change, Evidence, Restore, Skip, Step
+from cartctl.engine.prediction import Prediction
 from cartctl.engine.runner import Kinds
 from cartctl.errors import CartctlError, Refused
 from cartctl.plans.execution.phases import Phase, describe
@@ -33,7 +34,7 @@ class PlanRow:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A plan with its steps; `blocked` are the reasons why the run would be refused."""
+    """A plan with its steps; `blocked` are the reasons why the run would be refused; a deployment has a `prediction`."""
 
     kind: ClassVar[str] = "plan"
 
@@ -41,6 +42,7 @@ class Plan:
     env: str
     rows: tuple[PlanRow, ...]
     blocked: tuple[str, ...] = ()
+    prediction: Prediction | None = None
 
     def refuse_blocked(self) -> None:
         """Raise Refused when only part of the code could be reverted: that would leave a mix of versions."""

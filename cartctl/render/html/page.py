@@ -24,6 +24,7 @@ from cartctl.render.html.commands import commands
 from cartctl.render.html.destination import write_all_at_once
 from cartctl.render.html.rollout import rollout_chart, rollout_rows
 from cartctl.render.html.timeline import Timeline, timeline
+from cartctl.render.predicted import compared_rows
 from cartctl.render.safe_text import safe
 from cartctl.render.words import step_counts
 
@@ -88,6 +89,8 @@ def _content(record: RunRecord) -> dict[str, Any]:
         "started": record.started,
         "timeline": line,
         "measured": _measured(record),
+        "compared": list(compared_rows(run)),
+        "irreversible": run.prediction.irreversible if run.prediction else (),
         "steps": step_counts(run.steps),
         "changes": sections.changes(record.events),
         "checks": tables,

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from cartctl.plans.execution.preview import Plan, PlanRow
 from cartctl.render.drawing import Group, RenderableType, Text
+from cartctl.render.predicted import expected
 from cartctl.render.renderers import renderable
 
 LONGEST = 60  # characters of one value
@@ -27,7 +28,7 @@ def plan(result: Plan) -> RenderableType:
     ]
     for (phase, offset), rows in groupby(result.rows, key=lambda row: (row.phase, row.offset)):
         parts += [Text(), Text.assemble((phase, "bold"), (f"  {offset}", "dim")), _table(list(rows))]
-    return Group(*parts)
+    return Group(*parts, *([Text(), expected(result.prediction)] if result.prediction else []))
 
 
 def _table(rows: list[PlanRow]) -> Table:

@@ -13,6 +13,7 @@ from cartctl.engine.report import History, RunReport
 from cartctl.render.amounts import duration
 from cartctl.render.command_lines import as_started
 from cartctl.render.drawing import Group, RenderableType, Text
+from cartctl.render.predicted import compared
 from cartctl.render.renderers import renderable
 from cartctl.render.text.signoff.table import signoff_table
 from cartctl.render.words import BAD, STEP_WORDS, step_counts
@@ -58,7 +59,8 @@ def run_report(result: RunReport) -> RenderableType:
             style = _STEP_STYLE.get(step.outcome, "")
             table.add_row(Text(step.key), Text(word, style), Text(took, "dim"), Text(step.reason))
     signed = (Text(), signoff_table(result.signoffs)) if result.signoffs else ()
-    return Group(table, *signed, summary(Summary(result)))
+    predicted = (Text(), compared(result)) if result.prediction else ()
+    return Group(table, *signed, *predicted, summary(Summary(result)))
 
 
 @renderable.register

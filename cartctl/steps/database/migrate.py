@@ -1,6 +1,7 @@
 """The migration, with the verification of every object."""
 
 import time
+from dataclasses import asdict, replace
 from typing import Any
 
 from cartctl.adapters.postgres import Postgres
@@ -12,6 +13,7 @@ from cartctl.database.migrations.apply import Migrated, apply_pending, find_pend
 from cartctl.database.migrations.status import act_as_owner_if_allowed, read_state, status
 from cartctl.database.migrations.verify import verify_with
 from cartctl.engine.model import Action, Checks, Run, Verdict
+from cartctl.engine.prediction import TableLock
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import CheckFailed
 from cartctl.migrations.frozen import MIGRATIONS
@@ -38,7 +40,10 @@ class Migrate(Action[dict[str, Any]]):
         return _result(migrated, _attributed(run, now, now))
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
-        """Apply and verify: `applied` and `adopted` names, `heads`, `seconds` of wall time, and the catalogues' `difference`.
+        """Apply and verify.
+
+        The result has `applied` and `adopted` names, `heads`, `seconds` of wall time, the `locks` on tables that existed before,
+        and the catalogues' `difference`.
 
         Both catalogues are read while the migrators' lock is held, so that no other migration falls between them.
         A database rollback reverts the difference between before and after. Raises what `deploy` raises, and CheckFailed
@@ -56,7 +61,8 @@ class Migrate(Action[dict[str, Any]]):
                 state = read_state(aside)
             after = catalogue.result()
             require(verify_with(connection, after, settings, state=state))
-        return _result(migrated.over(state), _attributed(run, before, after))
+        own = replace(migrated.over(state), locks=_existing(migrated.locks, before))
+        return _result(own, _attributed(run, before, after))
 
     def _verify(self) -> tuple[Catalogue, Checks]:
         with (
@@ -65,6 +71,12 @@ class Migrate(Action[dict[str, Any]]):
         ):
             now = read_catalogue(connection)
             return now, verify_with(connection, now, self._settings)
+
+
+def _existing(locks: tuple[TableLock, ...], before: Catalogue) -> tuple[TableLock, ...]:
+    """Without the tables that the migrations made themselves: nobody waits for those."""
+    known = before.of("table")
+    return tuple(lock for lock in locks if lock.table in known)
 
 
 def _attributed(run: Run, now: Catalogue, after: Catalogue) -> Difference:
@@ -80,6 +92,7 @@ def _result(migrated: Migrated, difference: Difference) -> dict[str, Any]:
         "heads": list(migrated.heads),
         "seconds": migrated.seconds,
         "warnings": list(migrated.warnings),
+        "locks": [asdict(lock) for lock in migrated.locks],
         "difference": to_json(difference),
     }
 
