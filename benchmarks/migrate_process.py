@@ -4,7 +4,7 @@ Run: python benchmarks/migrate_process.py [runs]. Fresh copies of the platform's
 each, though it also locks, journals, reads the catalogue and verifies every object. All execute the same frozen files;
 Alembic's checks are those of `migrate verify`. Prisma's engine is the one inside its package, over Node's own driver.
 Against Prisma also in a database with its ledger, through the application's files: those that are the same as ours, and others that
-do more, whose effect is first compared on a scratch server. The target there: at most half of Prisma's CPU time, without the
+do more, each judged in its own transaction by what it creates. The target there: at most half of Prisma's CPU time, without the
 database server's.
 """
 
