@@ -6,6 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from typer.testing import CliRunner
+
+from cartctl.cli import app
 from cartctl.config.load import load_environment
 from cartctl.plans.deploy.deploy_options import DeployOptions
 from cartctl.plans.deploy.question import question
@@ -50,3 +54,11 @@ def test_whatever_prompts_has_yes() -> None:
     )
     with_yes = {" ".join(path) for path in LEAVES if any("-y" in one.opts for one in command_at(path).params)}
     assert {*asking.split(", "), "snapshot restore", "snapshot prune"} <= with_yes
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=" ".join)
+def test_help_shows_the_global_options(path: tuple[str, ...]) -> None:
+    """Of every command: who reads one help sees how to select the environment and the output."""
+    shown = CliRunner().invoke(app, [*path, "--help"], terminal_width=80).output
+    assert all(name in shown for name in ("--env", "--config", "--output"))
+    assert max(map(len, shown.splitlines())) <= 80

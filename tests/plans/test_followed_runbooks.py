@@ -82,6 +82,9 @@ def test_a_runbook_is_followed_to_its_end(runbook: str) -> None:
         for printed, real in ids.items():
             line = line.replace(printed, real)
         done = run(*shlex.split(line))
+        if words[0] == "rollback" and "--plan" not in words:  # what it names next succeeds too
+            [following] = re.findall(r"^next +\S*cartctl ([^;\n]+)", done.stdout, re.MULTILINE)
+            assert run(*shlex.split(following)).returncode == 0, following
         assert done.returncode in codes, (line, done.returncode, done.stdout[-1500:], done.stderr[-1500:])
         followed += 1
     assert followed >= 7

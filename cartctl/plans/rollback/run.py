@@ -253,8 +253,9 @@ def _next_commands(environment: Environment, options: RollbackOptions, state: St
     again = f"cartctl rollback{' --database' if options.database else ''}"
     again += f"{' --application-stopped' if options.application_stopped else ''} --env {env}"
     next_check = f"cartctl {'health' if 'http' in environment.sections else 'migrate status'} --env {env}"
-    return {
-        RunOutcome.SUCCEEDED: lambda: _after(env, next_check, state),
+    succeeded = f"cartctl report --env {env}" if "http" in environment.sections else next_check
+    return {  # after a success not `health`, which fails where the previous version has no cart endpoints
+        RunOutcome.SUCCEEDED: lambda: _after(env, succeeded, state),
         RunOutcome.FAILED: again,
         RunOutcome.INCONCLUSIVE: next_check,
         RunOutcome.INTERRUPTED: again,
