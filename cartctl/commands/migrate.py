@@ -151,6 +151,9 @@ def index(
     concurrently: Annotated[
         bool, typer.Option("--concurrently", help="Build them; without it, only list them.")
     ] = False,
+    scale: Annotated[
+        bool, typer.Option("--scale", help="Also the optional indexes for millions of carts.")
+    ] = False,
 ) -> None:
     """Build missing indexes on tables that contain rows.
 
@@ -159,6 +162,7 @@ def index(
     Examples:
         cartctl migrate index --env production
         cartctl migrate index --env production --concurrently
+        cartctl migrate index --env production --scale --concurrently
     """
     from cartctl.database.migrations.indexes import plan_indexes
     from cartctl.engine.pulse import Pulse
@@ -169,8 +173,8 @@ def index(
     options: Options = ctx.obj
     pulse = Pulse()
     with Ports(options.environment("database")) as ports, interruptible(pulse):
-        missing = plan_indexes(ports.database, ports.env.database)
-        options.show(build(ports, pulse) if concurrently and missing.indexes else missing)
+        missing = plan_indexes(ports.database, ports.env.database, scale=scale)
+        options.show(build(ports, pulse, scale=scale) if concurrently and missing.indexes else missing)
 
 
 @migrate.command()

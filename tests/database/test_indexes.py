@@ -3,19 +3,25 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from cartctl.adapters.postgres import Postgres
+from cartctl.cart.store.cart_statistics import CANCELLED_INDEX
+from cartctl.cart.store.jobs import candidates
+from cartctl.cart.store.tables import CartRow
 from cartctl.database.migrations.apply import deploy
 from cartctl.database.migrations.guards import PRISMA_KEY
 from cartctl.database.migrations.indexes import build_indexes, plan_indexes
 from cartctl.database.migrations.verify import verify
+from cartctl.database.scale_indexes import SCALE_INDEXES
 from cartctl.engine.model import Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Interrupted, Refused, StepFailed
 from cartctl.migrations.frozen import MIGRATIONS
+from tests.cart.store.test_jobs import plan_of
 from tests.database.conftest import Settings
 from tests.database.test_faults import wait_until
 from tests.database.test_migrate import holding, run_sql
@@ -106,3 +112,45 @@ def test_another_migrator_has_the_lock_during_a_build(
             prisma.execute("SELECT pg_advisory_lock(%s)", (PRISMA_KEY,))
         assert len(built.result(timeout=60).indexes) == 2
         assert prisma.execute("SELECT pg_advisory_unlock(%s)", (PRISMA_KEY,)).fetchone() == (True,)
+
+
+def test_optional_indexes_are_built_on_request_only(
+    migrated: Postgres, settings: Settings, pulse: Pulse
+) -> None:
+    """`--scale` builds them beside the migration's own; the contract neither requires nor refuses them, even when strict."""
+    run_sql(migrated, *ROWS)
+    own = settings(migrated)
+    names = tuple(index.name for index in SCALE_INDEXES)
+    assert plan_indexes(migrated, own).indexes == ()
+    assert tuple(each.name for each in plan_indexes(migrated, own, scale=True).indexes) == names
+    assert build_indexes(migrated, own, pulse, scale=True).indexes == names
+    assert plan_indexes(migrated, own, scale=True).indexes == ()
+    strict = verify(migrated, own, exact=True)
+    assert strict.verdict is Verdict.PASS
+    assert not any(name in check.observed for check in strict.checks for name in names)
+
+
+def test_an_optional_index_is_the_documented_one() -> None:
+    """The library's statement for those without cartctl makes the same index as `--scale`."""
+    [cancelled] = [index for index in SCALE_INDEXES if index.name == "carts_cancelled"]
+    bare = " ".join(CANCELLED_INDEX.replace("CONCURRENTLY ", "").split())
+    assert (
+        cancelled.statement.sql.replace('"carts"', "carts").replace('"carts_cancelled"', "carts_cancelled")
+        == bare + ";"
+    )
+
+
+def test_recovery_of_all_companies_runs_on_its_optional_index(
+    migrated: Postgres, settings: Settings, pulse: Pulse
+) -> None:
+    """The index has candidates longest abandoned first, so that a batch ends at its limit; one company's claim keeps its own."""
+    run_sql(migrated, *ROWS)
+    build_indexes(migrated, settings(migrated), pulse, scale=True)
+    now = datetime(2026, 3, 4, tzinfo=UTC)
+    assert "carts_unsent_abandonedAt" in plan_of(migrated, claims(now, None))
+    assert "idx_carts_recovery_candidates" in plan_of(migrated, claims(now, ["c"]))
+
+
+def claims(now: datetime, companies: list[str] | None) -> Any:
+    """The statement of a batch of claims."""
+    return candidates(now, companies).order_by(CartRow.abandoned_at).limit(500)

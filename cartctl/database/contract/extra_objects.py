@@ -6,6 +6,7 @@ from cartctl.database.catalogue import Facts
 from cartctl.database.contract.definition import WantedTable
 from cartctl.database.contract.index_check import serves
 from cartctl.database.contract.key_check import same_target
+from cartctl.database.scale_indexes import SCALE_INDEXES, TABLE
 from cartctl.engine.model import CheckResult, Verdict
 
 KINDS = {"c": "CHECK", "x": "exclusion", "u": "UNIQUE", "f": "foreign key", "t": "trigger"}
@@ -17,11 +18,12 @@ def extra_columns(table: WantedTable, columns: Mapping[str, Facts]) -> list[str]
 
 
 def extra_indexes(table: WantedTable, indexes: Mapping[str, Facts]) -> list[str]:
-    """The names of indexes that serve for none of the contract's."""
+    """The names of indexes that serve for none of the contract's, and are none of the optional ones."""
+    known = [*table.indexes, *(each.wanted for each in SCALE_INDEXES if table.name == TABLE)]
     return sorted(
         name
         for name, facts in indexes.items()
-        if not facts["primary"] and not any(serves(index, facts) for index in table.indexes)
+        if not facts["primary"] and not any(serves(index, facts) for index in known)
     )
 
 

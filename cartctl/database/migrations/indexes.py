@@ -24,11 +24,12 @@ from cartctl.adapters.postgres.sync_wait import bounded_sync_wait
 from cartctl.config.model.environment import Database
 from cartctl.database.catalogue import read_catalogue
 from cartctl.database.contract.contract_check import CatalogueObjects
-from cartctl.database.contract.definition import SCHEMA
+from cartctl.database.contract.definition import SCHEMA, WantedIndex
 from cartctl.database.contract.existing_objects import holds_rows, wanted_index
 from cartctl.database.contract.index_check import index_faults
 from cartctl.database.migrations.guards import refuse_unwritable
 from cartctl.database.migrations.status import State, act_as_owner_if_allowed, become_owner, read_state
+from cartctl.database.scale_indexes import SCALE_INDEXES
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused, StepFailed
 from cartctl.migrations.frozen import MIGRATIONS, Statement
@@ -71,8 +72,10 @@ class IndexPlan:
     indexes: tuple[Build, ...]
 
 
-def plan_indexes(postgres: Postgres, settings: Database) -> IndexPlan:
+def plan_indexes(postgres: Postgres, settings: Database, *, scale: bool = False) -> IndexPlan:
     """Which indexes of ours are missing on tables that hold rows, or are left invalid. Read-only.
+
+    With `scale`, also the optional ones for millions of carts.
 
     Raises Refused for an existing one with a different definition.
     """
@@ -80,18 +83,23 @@ def plan_indexes(postgres: Postgres, settings: Database) -> IndexPlan:
         postgres.session("index plan", search_path=SCHEMA) as connection,
         act_as_owner_if_allowed(connection, settings),
     ):
-        return IndexPlan(tuple(_missing(connection, settings)))
+        return IndexPlan(tuple(_missing(connection, settings, scale=scale)))
 
 
 def build_indexes(
-    postgres: Postgres, settings: Database, pulse: Pulse, *, budget: timedelta = LOCK_BUDGET
+    postgres: Postgres,
+    settings: Database,
+    pulse: Pulse,
+    *,
+    budget: timedelta = LOCK_BUDGET,
+    scale: bool = False,
 ) -> Built:
     """Build them one at a time, each in a transaction of the server's own.
 
     Raises StepFailed naming who held it up past `budget`; an unfinished index is dropped, or left invalid, then.
     """
     began = time.monotonic()
-    plan = plan_indexes(postgres, settings).indexes
+    plan = plan_indexes(postgres, settings, scale=scale).indexes
     warnings: list[str] = []
     with postgres.session(
         "migrate", search_path=SCHEMA, lock_timeout=milliseconds(budget), statement_timeout="0"
@@ -111,13 +119,13 @@ def build_indexes(
     )
 
 
-def _missing(connection: Connection, settings: Database) -> Iterator[Build]:
+def _missing(connection: Connection, settings: Database, *, scale: bool) -> Iterator[Build]:
     state, objects = read_state(connection), CatalogueObjects(read_catalogue(connection))
-    for statement in _wanted(state, settings):
+    for statement, index in _wanted(state, settings, scale=scale):
         table = f"{SCHEMA}.{statement.table}"
         if table not in objects.tables:
             continue  # the migration makes it together with its table
-        index, there = wanted_index(statement), objects.indexes_of(table)
+        there = objects.indexes_of(table)
         if any(not index_faults(index, facts) for facts in there.values()):
             continue
         facts = there.get(statement.makes)
@@ -132,16 +140,19 @@ def _missing(connection: Connection, settings: Database) -> Iterator[Build]:
             yield Build(statement.makes, str(statement.table), concurrently, rebuilt=facts is not None)
 
 
-def _wanted(state: State, settings: Database) -> Iterator[Statement]:
-    """The indexes of every migration; of one that is applied, as it was applied."""
+def _wanted(state: State, settings: Database, *, scale: bool) -> Iterator[tuple[Statement, WantedIndex]]:
+    """The indexes of every migration, of one that is applied, as it was applied; with `scale` the optional ones."""
     for migration in MIGRATIONS:
         applied = migration in state.applied
         strict = state.strict if applied else settings.strict_constraints is True  # tables of another tool
-        statements = migration.statements(strict=strict)
+        statements = [each for each in migration.statements(strict=strict) if each.kind == "index"]
+        pairs = [(each, wanted_index(each)) for each in statements]
         if not (applied and state.records.get(migration.revision)):
-            yield from (each for each in statements if each.kind == "index")
+            yield from pairs
         else:  # of another tool's tables only what is required
-            yield from (each for each in statements if each.kind == "index" and wanted_index(each).required)
+            yield from (pair for pair in pairs if pair[1].required)
+    if scale:
+        yield from ((each.statement, each.wanted) for each in SCALE_INDEXES)
 
 
 def _build(connection: Connection, build: Build, pulse: Pulse) -> None:

@@ -51,12 +51,13 @@ def _refuse_other(compared: CheckResult | None, say: Callable[[str], None]) -> N
     say(message)
 
 
-def index(ports: Ports, pulse: Pulse) -> "Built":
-    """Build missing indexes on tables that hold rows."""
+def index(ports: Ports, pulse: Pulse, *, scale: bool = False) -> "Built":
+    """Build missing indexes on tables that hold rows, with `scale` also the optional ones."""
     from cartctl.database.migrations.indexes import Built
     from cartctl.steps.database.indexes import BuildIndexes
 
-    results = short_run(ports, "migrate index", (BuildIndexes(ports.database, ports.env.database),), pulse)
+    build = BuildIndexes(ports.database, ports.env.database, scale=scale)
+    results = short_run(ports, "migrate index", (build,), pulse)
     result = results["indexes"]
     warnings = tuple(result.get("warnings", ()))
     return Built(tuple(result["indexes"]), tuple(result["rebuilt"]), result["seconds"], warnings)

@@ -15,13 +15,14 @@ class BuildIndexes(Action[dict[str, Any]]):
 
     key = "indexes"
 
-    def __init__(self, postgres: Postgres, settings: Database) -> None:
+    def __init__(self, postgres: Postgres, settings: Database, *, scale: bool = False) -> None:
         self._postgres = postgres
         self._settings = settings
+        self._scale = scale
 
     def find(self, run: Run) -> None:
         """None: `perform` reads from the catalogue which indexes are missing."""
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:  # noqa: ARG002 - the same for every run
         """Build: names of `indexes` and of those `rebuilt`, `seconds`. Raises what `build_indexes` raises."""
-        return asdict(build_indexes(self._postgres, self._settings, pulse))
+        return asdict(build_indexes(self._postgres, self._settings, pulse, scale=self._scale))

@@ -2,18 +2,30 @@
 
 import threading
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from cartctl.cart.lifecycle import recovery
 from cartctl.cart.lifecycle.recovery import Shopper
 from cartctl.cart.store import jobs
 from cartctl.cart.store.checkout.payments import end_payment, start_payment
 from cartctl.cart.store.checkout.stored_cart import load_stored
+from cartctl.cart.store.recovery_claims import EMAIL_INDEX
 from cartctl.cart.store.sql_engine import Connection, naive
 from tests.cart.store.shop import HOUR, NOW, TERMS, Shop
 
 MINUTE = timedelta(minutes=1)
+LIMITS = Path(__file__).parents[3] / "docs/limits.md"
+
+
+@pytest.fixture(autouse=True, params=(False, True), ids=("grouped", "by index"))
+def email_index(shop: Shop, request: pytest.FixtureRequest) -> None:
+    """Every rule holds without the optional index of e-mails and with it."""
+    if request.param:
+        shop.run(EMAIL_INDEX.replace("CONCURRENTLY", ""))
 
 
 def customer(shop: Shop, name: str, email: str = "") -> str:
@@ -193,3 +205,33 @@ def test_a_claim_is_revoked_only_for_the_same_abandonment(shop: Shop) -> None:
     assert shop.do(lambda c: jobs.reject_recovery(c, claim, NOW))
     assert not shop.do(lambda c: jobs.reject_recovery(c, claim, NOW))
     assert shop.do(lambda c: jobs.claim_recovery(c, NOW)) == [claim]
+
+
+def test_where_the_index_of_emails_exists_they_are_looked_up(
+    shop: Shop, request: pytest.FixtureRequest
+) -> None:
+    """The claim groups all e-mails without it, and uses it where it is; its statement is the documented one."""
+    with_index = "by index" in request.node.name
+    shop.abandoned(5)
+    statements: list[str] = []
+    event.listen(shop.engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+    assert len(claimed(shop)) == 1
+    assert any("HAVING count(*)" in each for each in statements) is not with_index
+    assert " ".join(EMAIL_INDEX.split()) in LIMITS.read_text(encoding="utf-8")
+
+
+def test_the_plan_of_a_claim_looks_emails_up_by_the_index(shop: Shop) -> None:
+    """One lookup for each candidate instead of a look at every customer."""
+    shop.run(EMAIL_INDEX.replace("CONCURRENTLY", "").replace("INDEX ", "INDEX IF NOT EXISTS "))
+    statement = jobs.candidates(NOW, by_email_index=True)
+    compiled = statement.compile(dialect=PGDialect_psycopg())  # type: ignore[no-untyped-call]
+    with shop.database.session("tests") as connection:
+        for other in (
+            "seqscan",
+            "bitmapscan",
+            "hashjoin",
+            "mergejoin",
+        ):  # of so few customers anything is quick
+            connection.execute(f"SET enable_{other} = off".encode())
+        rows = connection.execute(f"EXPLAIN {compiled}".encode(), compiled.params).fetchall()
+    assert any("customers_canonical_email" in row[0] for row in rows), rows
