@@ -33,8 +33,8 @@ from cartctl.cart.store.repositories import CartFilter, Carts, PageKey
 from cartctl.cart.store.sql_engine import over
 from cartctl.config.model.environment import Database
 from cartctl.config.values import Secret
+from cartctl.database.contract.scale_indexes import SCALE_INDEXES
 from cartctl.database.migrations.apply import deploy
-from cartctl.database.scale_indexes import SCALE_INDEXES
 from cartctl.engine.pulse import Pulse
 from cartctl.render.progress import progress_lines
 from cartctl.sandbox.data.database import start

@@ -12,11 +12,11 @@ from cartctl.adapters.postgres import Postgres
 from cartctl.cart.store.cart_statistics import CANCELLED_INDEX
 from cartctl.cart.store.jobs import candidates
 from cartctl.cart.store.tables import CartRow
+from cartctl.database.contract.scale_indexes import SCALE_INDEXES
 from cartctl.database.migrations.apply import deploy
 from cartctl.database.migrations.guards import PRISMA_KEY
 from cartctl.database.migrations.indexes import build_indexes, plan_indexes
 from cartctl.database.migrations.verify import verify
-from cartctl.database.scale_indexes import SCALE_INDEXES
 from cartctl.engine.model import Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Interrupted, Refused, StepFailed

@@ -6,7 +6,7 @@ from cartctl.database.catalogue import Facts
 from cartctl.database.contract.definition import WantedTable
 from cartctl.database.contract.index_check import serves
 from cartctl.database.contract.key_check import same_target
-from cartctl.database.scale_indexes import SCALE_INDEXES, TABLE
+from cartctl.database.contract.scale_indexes import SCALE_INDEXES, TABLE
 from cartctl.engine.model import CheckResult, Verdict
 
 KINDS = {"c": "CHECK", "x": "exclusion", "u": "UNIQUE", "f": "foreign key", "t": "trigger"}

@@ -27,9 +27,9 @@ from cartctl.database.contract.contract_check import CatalogueObjects
 from cartctl.database.contract.definition import SCHEMA, WantedIndex
 from cartctl.database.contract.existing_objects import holds_rows, wanted_index
 from cartctl.database.contract.index_check import index_faults
+from cartctl.database.contract.scale_indexes import SCALE_INDEXES
 from cartctl.database.migrations.guards import refuse_unwritable
 from cartctl.database.migrations.status import State, act_as_owner_if_allowed, become_owner, read_state
-from cartctl.database.scale_indexes import SCALE_INDEXES
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused, StepFailed
 from cartctl.migrations.frozen import MIGRATIONS, Statement
