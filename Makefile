@@ -9,7 +9,7 @@ EXAMPLES ?= 2000
 # Which kill points `make faults` takes: all, 7 for every seventh, or 2/3 for the second of three parts.
 FAULTS ?= all
 
-.PHONY: demo test long lint docs fuzz faults wheel mutants lock clean
+.PHONY: demo test long browser lint docs fuzz faults wheel mutants lock clean
 
 demo: $(VENV)/.sandbox  ## the whole deployment plan, for real, on this machine
 	@echo "3/3 Deploying in an embedded environment; this takes about 30 seconds"
@@ -21,10 +21,13 @@ demo: $(VENV)/.sandbox  ## the whole deployment plan, for real, on this machine
 	@echo "  $(BIN)/cartctl sandbox down --purge"
 
 test: $(VENV)/.dev lint  ## lint, types, import contracts and every test but the long ones
-	$(BIN)/pytest -n $(WORKERS) -m "not long"
+	$(BIN)/pytest -n $(WORKERS) -m "not long and not browser"
 
 long: $(VENV)/.dev  ## the tests that take longest: whole deployments, races, restores
-	$(BIN)/pytest -n $(WORKERS) -m long
+	$(BIN)/pytest -n $(WORKERS) -m "long and not browser"
+
+browser: $(VENV)/.dev  ## the pages of the reference service in Debian's Chromium, both themes and at phone width
+	CARTCTL_REQUIRE_SERVICES=1 $(BIN)/pytest -n 2 -m browser
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -35,7 +35,7 @@ def write_flags(directory: Path, **on: bool) -> None:
 
 
 def write_tokens(directory: Path, *companies: str) -> None:
-    """An admin per company, whose token is `token-COMPANY`, and a member of the first one."""
+    """An admin per company, whose token is `token-COMPANY`; a member and a customer, Ada, of the first one."""
     known = {
         hashlib.sha256(f"token-{company}".encode()).hexdigest(): {
             "user": company,
@@ -47,7 +47,9 @@ def write_tokens(directory: Path, *companies: str) -> None:
         for company in companies
     }
     member = {**next(iter(known.values())), "admin": False}
+    ada = {**member, "email": "ada@avnz.example"}
     known[hashlib.sha256(b"token-member").hexdigest()] = member
+    known[hashlib.sha256(b"token-ada").hexdigest()] = ada
     (directory / "tokens.json").write_text(json.dumps(known), encoding="utf-8")
 
 

@@ -12,7 +12,14 @@ from cartctl.cart.pricing.discounts import begin
 from cartctl.cart.pricing.money import LARGEST, refuse_too_many
 from cartctl.cart.pricing.price_warnings import price_warnings, shortages
 from cartctl.cart.pricing.pricing_request import PricingRequest
-from cartctl.cart.pricing.pricing_result import PricedLine, PricingResult, Shipped, TaxAmount, TaxStatus
+from cartctl.cart.pricing.pricing_result import (
+    PricedLine,
+    PricingResult,
+    Shipped,
+    ShippingOffer,
+    TaxAmount,
+    TaxStatus,
+)
 from cartctl.cart.pricing.promotions.gifts import Gift
 from cartctl.cart.pricing.tax.amounts import Taxable, Taxes, tax
 from cartctl.cart.pricing.tax.rates import TaxMode, TaxRate
@@ -66,6 +73,9 @@ def _calculate(request: PricingRequest) -> tuple[PricingResult, bool]:
             TaxAmount(rate, money.amount(part)) for rate, part in zip(found.rates, taxes.by_rate, strict=True)
         ),
         shipping=_shipped(request, delivery),
+        shipping_offers=tuple(
+            ShippingOffer(offer.rule, money.amount(offer.amount)) for offer in delivery.options
+        ),
         warnings=(*missing, *price_warnings(request, discounts, delivery, found)),
         tax_problem=found.problem,
         shortages=missing,

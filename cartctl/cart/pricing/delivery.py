@@ -1,5 +1,6 @@
 """Steps 5 and 6 of pricing (D3): how a cart is shipped, and for how much."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -14,13 +15,17 @@ from cartctl.cart.pricing.shipping.zones import ShippingZone, zone_for
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How a cart is shipped; `cost` is after shipping promotions, in minor units, `parcel` what was shipped for it."""
+    """How a cart is shipped; `cost` is after shipping promotions, in minor units, `parcel` what was shipped for it.
+
+    `options` are all rules that take the parcel, cheapest first.
+    """
 
     status: ShippingStatus
     cost: int = 0
     zone: ShippingZone | None = None
     offer: Offer | None = None
     parcel: Parcel | None = None
+    options: Sequence[Offer] = ()
 
 
 def deliver(request: PricingRequest, discounts: Discounts, gift: Gift | None, cost: int) -> Delivery:
@@ -38,22 +43,29 @@ def deliver(request: PricingRequest, discounts: Discounts, gift: Gift | None, co
     paid = request.currency.amount(cost)
     weights = (own,) if own == with_gift else (with_gift, own)
     parcels = [Parcel(paid, units, weight) for weight in weights]
-    found = [(offer, parcel) for parcel in parcels if (offer := offered(request, zone, parcel))]
+    possible = [(_options(request, zone, parcel), parcel) for parcel in parcels]
+    found = [(_chosen(request, options), options, parcel) for options, parcel in possible if options]
     if not found:
         discounts.on_shipping(0)
         return Delivery(ShippingStatus.UNAVAILABLE, zone=zone, parcel=parcels[-1])
-    offer, parcel = min(found, key=lambda pair: pair[0].amount)
+    offer, options, parcel = min(found, key=lambda one: one[0].amount)
     left = discounts.on_shipping(offer.amount)
-    return Delivery(ShippingStatus.RESOLVED, left, zone, offer, parcel)
+    return Delivery(ShippingStatus.RESOLVED, left, zone, offer, parcel, options)
 
 
 def offered(request: PricingRequest, zone: ShippingZone | None, parcel: Parcel) -> Offer | None:
     """The chosen rule of a zone while it takes the parcel, else the cheapest that does; None without one."""
-    found = offers(zone.rules, parcel, request.currency) if zone else []
-    for offer in found:
-        if offer.rule.id == request.shipping_rule_id:
-            return offer
-    return found[0] if found else None
+    options = _options(request, zone, parcel)
+    return _chosen(request, options) if options else None
+
+
+def _options(request: PricingRequest, zone: ShippingZone | None, parcel: Parcel) -> list[Offer]:
+    return offers(zone.rules, parcel, request.currency) if zone else []
+
+
+def _chosen(request: PricingRequest, options: Sequence[Offer]) -> Offer:
+    chosen = (offer for offer in options if offer.rule.id == request.shipping_rule_id)
+    return next(chosen, options[0])
 
 
 def _weights(request: PricingRequest, gift: Gift | None) -> tuple[Fraction, Fraction]:

@@ -66,9 +66,19 @@ class Shipped:
     discount: Decimal
 
 
+class ShippingOffer(NamedTuple):
+    """A way to ship that the shopper may choose, and its price before discounts."""
+
+    rule: ShippingRule
+    amount: Decimal
+
+
 @dataclass(frozen=True, slots=True)
 class PricingResult:
-    """A cart with every amount. `discount_total` is merchandise alone; `shipping_total` is after its discounts."""
+    """A cart with every amount. `discount_total` is merchandise alone; `shipping_total` is after its discounts.
+
+    `shipping_offers` are the ways to ship it, cheapest first.
+    """
 
     subtotal: Decimal
     discount_total: Decimal
@@ -84,6 +94,7 @@ class PricingResult:
     shipping: Shipped | None
     warnings: tuple[str, ...]
     tax_problem: str | None = None  # why the tax is unresolved
+    shipping_offers: tuple[ShippingOffer, ...] = ()
     shortages: tuple[str, ...] = ()  # products of which stock has fewer units
 
     @property

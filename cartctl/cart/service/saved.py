@@ -8,7 +8,8 @@ from cartctl.cart.lifecycle.lists import save
 from cartctl.cart.service.changes import CartView, finish, lock
 from cartctl.cart.service.lines import NewLine, line_of, refuse_invalid, with_line, without_line
 from cartctl.cart.service.scope import Scope, new_id
-from cartctl.cart.store.tables import SavedCartItemRow
+from cartctl.cart.store.driver_errors import refuse_unstorable
+from cartctl.cart.store.tables import CartRow, SavedCartItemRow
 
 
 def save_for_later(scope: Scope, cart_id: str, line_id: str, version: int | None) -> CartView:
@@ -39,6 +40,15 @@ def move_to_cart(scope: Scope, cart_id: str, line: NewLine, version: int | None)
     )
     changed, write = with_line(scope, stored, saved)
     return finish(scope, changed, writes=(write,))
+
+
+def read_saved(scope: Scope, cart_id: str) -> tuple[SavedItem, ...]:
+    """What is saved for later in a cart of the company. Raises NotFound."""
+    refuse_unstorable(cartId=cart_id)
+    own = select(CartRow.id).where(CartRow.company_id == scope.company_id, CartRow.id == cart_id)
+    if scope.connection.scalar(own) is None:
+        raise NotFound(f"There is no cart {cart_id}.")
+    return saved_items(scope, cart_id)
 
 
 def saved_items(scope: Scope, cart_id: str) -> tuple[SavedItem, ...]:

@@ -10,6 +10,7 @@ from cartctl.cart.analytics import Period
 from cartctl.cart.components import FEW, HORIZON, SUGGESTIONS
 from cartctl.cart.enums import SiteType
 from cartctl.cart.errors import SessionNotActive
+from cartctl.cart.lifecycle.cart import SavedItem
 from cartctl.cart.lifecycle.lists import Compared, Wish
 from cartctl.cart.lifecycle.merge import Quantities
 from cartctl.cart.lifecycle.payment import PAYMENT_TIMEOUT, AgreedTotal, Payment
@@ -52,10 +53,8 @@ class CartService:
     `engine` is from `connect`, or from `over` where the application opens connections itself; any other must have the
     driver psycopg, the isolation level READ COMMITTED and the time zone UTC.
 
-    `version` is optional everywhere: the version of the cart that the caller has seen. If the cart has been changed since,
-    the call raises VersionConflict. `terms` is what prices depend on and no table holds; it may be a function, for stock
-    that changes. `clock` gives the time.
-
+    `version` is optional everywhere: the version of the cart that the caller has seen; if it has been changed since, the
+    call raises VersionConflict. `terms` is what prices depend on and no table holds, or a function. `clock` gives the time.
     The service is thread-safe. An asynchronous application runs its calls in threads:
     `await asyncio.to_thread(service.add_line, cart_id, line)`; the engine's pool bounds how many run at once.
     """
@@ -146,6 +145,10 @@ class CartService:
         """Move a saved product into the cart, in its saved quantity and at the line's price. Raises NotFound."""
         return self._run(lambda s: saved.move_to_cart(s, cart_id, line, version))
 
+    def saved_items(self, cart_id: str) -> tuple[SavedItem, ...]:
+        """What is saved for later, the earliest first. Raises NotFound."""
+        return self._run(lambda s: saved.read_saved(s, cart_id))
+
     def apply_code(self, cart_id: str, code: str, *, version: int | None = None) -> CartView:
         """Apply a promotion code. What it takes off, or why it gives nothing, is in `priced.promotions`. Raises NotFound."""
         return self._run(lambda s: terms_of_cart.apply_code(s, cart_id, code, version))
@@ -171,9 +174,9 @@ class CartService:
     ) -> tuple[CartView, tuple[str, ...]]:
         """At login: merge a guest's cart into the customer's, or make it the customer's own, with a new token.
 
-        The wishlist and the comparison of the token are merged as well. Gives the customer's cart, and warnings about
-        lines that stock has cut and products that the comparison has no place for. Again it changes nothing. Raises
-        MergeRefused, CurrencyMismatch, NotFound, CartNotActive, PaymentInFlight, OutOfRange.
+        The token's wishlist and comparison are merged as well. Gives the customer's cart, and warnings about lines that
+        stock has cut and products that the comparison has no place for. Again it changes nothing. Raises MergeRefused,
+        CurrencyMismatch, NotFound, CartNotActive, PaymentInFlight, OutOfRange.
         """
         return self._run(lambda s: merging.merge_cart(s, cart_id, session_token, customer_id, quantities))
 
@@ -196,9 +199,7 @@ class CartService:
         A guest's session is over when the guest has logged in: like the guest's token, it opens no customer's cart.
         """
         found = self._run(lambda s: sessions.continue_session(s, token))
-        if isinstance(
-            found, SessionNotActive
-        ):  # raised after the commit, which keeps the session's new status
+        if isinstance(found, SessionNotActive):  # raised after the commit, which keeps its new status
             raise found
         return found
 
@@ -296,5 +297,4 @@ class CartService:
         return self._run(lambda s: cart_statistics.report(s.connection, s.company_id, period))
 
     def _run(self, call: Callable[[Scope], T]) -> T:
-        """One call in a transaction of its own."""
         return self._transactions.run(call)

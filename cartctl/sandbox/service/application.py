@@ -45,7 +45,7 @@ def _lifespan(settings: Settings, data: Data):  # type: ignore[no-untyped-def]  
         if settings.role == "worker":
             from cartctl.sandbox.service.worker import Worker
 
-            worker = Worker(data, settings.flags if settings.carts else None)
+            worker = Worker(data, settings.flags if settings.carts else None, settings.clock)
             worker.start()
         log("INFO", "started", role=settings.role, version=settings.version)
         yield

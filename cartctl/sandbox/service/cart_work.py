@@ -26,12 +26,19 @@ JOBS: dict[str, Callable[..., int]] = {
 class CartWork:
     """One round of all jobs, batch by batch; recovery only for companies that have the feature."""
 
-    def __init__(self, data: Data, flags: Flags, stopping: Callable[[], bool] = lambda: False) -> None:
-        self._data, self._flags, self._told = data, flags, stopping
+    def __init__(
+        self,
+        data: Data,
+        flags: Flags,
+        stopping: Callable[[], bool] = lambda: False,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._data, self._flags, self._told, self._clock = data, flags, stopping, clock
 
     def __call__(self) -> None:
         """Do what is due, until nothing is left or the worker must stop. Without the cart's tables: nothing."""
-        now = datetime.now(UTC)
+        now = self._clock()
         try:
             for name, job in JOBS.items():
                 self._until_done(name, partial(self._batch, job, now))

@@ -22,9 +22,10 @@ WHERE id IN (SELECT id FROM orders WHERE status = 'PENDING' ORDER BY "createdAt"
 class Worker:
     """One thread that works until it must stop, and finishes the batch it is in."""
 
-    def __init__(self, data: Data, flags: Path | None = None) -> None:
+    def __init__(self, data: Data, flags: Path | None = None, clock: Path | None = None) -> None:
+        """`flags` and `clock` are watched files; without `flags` there are no carts."""
         self._data = data
-        self._flags = flags
+        self._flags, self._clock = flags, clock
         self._told = threading.Event()
         self._thread = threading.Thread(target=self._work, name="worker")
 
@@ -52,11 +53,12 @@ class Worker:
         if self._flags is None:
             return (lambda: None), math.inf
         from cartctl.sandbox.service import cart_work
+        from cartctl.sandbox.service.clock import Clock
         from cartctl.sandbox.service.flags import Flags
 
-        return cart_work.CartWork(
-            self._data, Flags(self._flags, complain), self._told.is_set
-        ), cart_work.EVERY
+        clock = Clock(self._clock or self._flags.with_name("CLOCK"), complain)
+        flags = Flags(self._flags, complain)
+        return cart_work.CartWork(self._data, flags, self._told.is_set, clock=clock.now), cart_work.EVERY
 
     @staticmethod
     def _attempt(what: str, work: Callable[[], None]) -> None:

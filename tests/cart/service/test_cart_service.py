@@ -418,6 +418,16 @@ def test_a_cart_is_left_and_comes_back(service: CartService, shop: Shop) -> None
     assert shop.all('SELECT "recoveryClicks", status::text FROM carts') == [(1, "ACTIVE")]
 
 
+def test_what_is_saved_is_read_by_its_company_alone(service: CartService, shop: Shop) -> None:
+    """In the order it was saved; another company's cart is not found."""
+    cart = filled(service)
+    view = service.save_for_later(cart.id, cart.items[0].id)
+    [item] = service.saved_items(view.id)
+    assert (item.product_id, item.quantity) == (cart.items[0].product_id, cart.items[0].quantity)
+    with pytest.raises(NotFound):
+        CartService(shop.engine, "another").saved_items(cart.id)
+
+
 def test_a_link_of_one_abandonment_works_once(service: CartService, shop: Shop) -> None:
     """With `abandoned_at` neither a second click nor a link of an earlier abandonment changes anything."""
     cart = filled(service)

@@ -57,6 +57,7 @@ CALLS: dict[str, Callable[[CartService, Theirs], object]] = {
     "recover": lambda s, its: s.recover(its.cart),
     "start_payment": lambda s, its: s.start_payment(its.cart, "p", TOTAL),
     "end_payment": lambda s, its: s.end_payment(its.cart, "p"),
+    "saved_items": lambda s, its: s.saved_items(its.cart),
     "convert": lambda s, its: s.convert(its.cart, "o", TOTAL),
     "cancel": lambda s, its: s.cancel(its.order),
     "wishes": lambda s, its: s.wishes(ADA),

@@ -12,11 +12,16 @@ def install(app: "FastAPI", settings: "Settings") -> None:
     """Add the pages of 2.0.0; their modules load the cart library, which 1.0.0 does without."""
     from starlette.middleware.sessions import SessionMiddleware
 
-    from cartctl.sandbox.service.pages import failures, session
+    from cartctl.sandbox.service.log import complain
+    from cartctl.sandbox.service.middleware.maintenance import Maintenance
+    from cartctl.sandbox.service.pages import failures, session, shop
     from cartctl.sandbox.service.pages.admin import abandoned, cart, carts, insights, sign_in
 
+    app.state.maintenance = Maintenance(settings.maintenance, complain)
     app.state.key = session.signing_key(settings.key)
     for router in (sign_in.router, abandoned.router, carts.router, cart.router, insights.router):
+        app.include_router(router)
+    for router in shop.routers():
         app.include_router(router)
     failures.install(app)
     app.add_middleware(

@@ -1,7 +1,7 @@
 """What a visitor's browser carries: a signed cookie with the sign-in, the shops' carts and the CSRF token.
 
-The cookie is Starlette's: signed by itsdangerous with the sandbox's key, HttpOnly and SameSite=Lax. Visitors without a
-cookie (a probe with a token in its header) get none until a page with a form is shown.
+The cookie is Starlette's: signed by itsdangerous with the sandbox's key, HttpOnly and SameSite=Lax. Who sends a token in
+a header, as probes do, gets none.
 """
 
 import os
@@ -40,7 +40,9 @@ def state(request: Request) -> dict[str, Any]:
 
 
 def csrf_token(request: Request) -> str:
-    """What this visitor's forms contain, so that no other site can send them."""
+    """What this visitor's forms contain, so that no other site can send them; nothing for one with a token in a header."""
+    if request.headers.get("authorization"):
+        return ""
     token: str = state(request).setdefault(_CSRF, secrets.token_urlsafe(16))
     return token
 
@@ -56,6 +58,11 @@ def restart(request: Request, **kept: Any) -> None:
     found = state(request)
     found.clear()
     found.update(kept)
+
+
+def renew(request: Request) -> None:
+    """A new CSRF token at a shopper's sign-in and sign-out."""
+    state(request).pop(_CSRF, None)
 
 
 def say(request: Request, message: str) -> None:

@@ -1,6 +1,6 @@
 """What became of the carts of a period, and which features a company has."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import Query, Request, Response
@@ -30,6 +30,7 @@ router = admin_router("/api/admin")
 
 @router.get("/ecommerce-analytics/overview")
 def tell_overview(
+    request: Request,
     bearer: Analyst,
     data: Database,
     figures: Figures,
@@ -39,7 +40,8 @@ def tell_overview(
 
     The period ends when it was counted; the header Age says how long ago that was, in seconds.
     """
-    return figures.read(bearer.company, f"overview {days}", lambda: overview(data, bearer.company, days))
+    now = request.app.state.clock.now()
+    return figures.read(bearer.company, f"overview {days}", lambda: overview(data, bearer.company, now, days))
 
 
 @router.get("/features")
@@ -55,9 +57,8 @@ def features(request: Request, authorization: Authorization = "", company: Text 
     return JSONResponse({"company": requested, "flags": states})
 
 
-def overview(data: Data, company: str, days: int = DAYS) -> OverviewAnswer:
-    """The figures of the `days` up to now."""
-    end = datetime.now(UTC)
+def overview(data: Data, company: str, end: datetime, days: int = DAYS) -> OverviewAnswer:
+    """The figures of the `days` up to `end`."""
     period = Period(end - timedelta(days=days), end)
     with data.session() as connection:
         return overview_answer(

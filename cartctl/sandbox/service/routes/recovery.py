@@ -35,7 +35,7 @@ def list_abandoned(
     size: Size = 50,
 ) -> list[Mapping[str, Any]]:
     """The company's abandoned carts, newest activity first, and which of them are due for a mail."""
-    key, now = read_cursor(after), datetime.now(UTC)
+    key, now = read_cursor(after), request.app.state.clock.now()
     with data.session() as connection:
         carts = Carts(connection, bearer.company)
         rows = carts.page(ABANDONED, key, size=size)
@@ -45,9 +45,9 @@ def list_abandoned(
 
 
 @router.post("/{cart_id}/recovery", responses=CONFLICT)
-def send_mail(cart_id: CartId, bearer: RecoveryAdmin, data: Database) -> RecoveryAnswer:
+def send_mail(request: Request, cart_id: CartId, bearer: RecoveryAdmin, data: Database) -> RecoveryAnswer:
     """Send a recovery mail, where one is due: claimed and written first, so that it is sent at most once."""
-    now = datetime.now(UTC)
+    now = request.app.state.clock.now()
     with data.session() as connection:
         Carts(connection, bearer.company).require(cart_id)
         claims = jobs.claim_recovery(connection, now, companies=[bearer.company], cart_id=cart_id)
@@ -59,6 +59,7 @@ def send_mail(cart_id: CartId, bearer: RecoveryAdmin, data: Database) -> Recover
 
 @router.delete("/{cart_id}/recovery", status_code=204, responses=CONFLICT)
 def take_mail_back(
+    request: Request,
     cart_id: CartId,
     bearer: RecoveryAdmin,
     data: Database,
@@ -72,7 +73,7 @@ def take_mail_back(
     claim = RecoveryClaim(cart_id, bearer.company, "", left)
     with data.session() as connection:
         Carts(connection, bearer.company).require(cart_id)
-        done = jobs.reject_recovery(connection, claim, datetime.now(UTC))
+        done = jobs.reject_recovery(connection, claim, request.app.state.clock.now())
     if not done:
         raise Denied(409, "not_claimed")
 

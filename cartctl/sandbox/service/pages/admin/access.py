@@ -3,8 +3,9 @@
 The company is always the token's. A sign-in remembers the token's digest, so that a token that is revoked ends it.
 """
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
 
@@ -16,6 +17,8 @@ from cartctl.sandbox.service.flags import ANALYTICS, CARTS, RECOVERY, Flags
 from cartctl.sandbox.service.middleware.tokens import Bearer, Tokens
 from cartctl.sandbox.service.pages import session
 from cartctl.sandbox.service.pages.failures import PageError, SignInRequired, feature_disabled
+
+T = TypeVar("T")
 
 NAVIGATION = (
     ("Carts", "/carts", CARTS),
@@ -89,13 +92,13 @@ def stats_of(request: Request, data: Data, company: str) -> Aged[Stats]:
         with data.session() as connection:
             return cart_statistics.stats(connection, company)
 
-    return aggregates_of(request).read((company, "page stats"), count)
+    return kept(request, (company, "page stats"), count)
 
 
-def aggregates_of(request: Request) -> Aggregates:
-    """The figures that are kept."""
+def kept(request: Request, key: Hashable, count: Callable[[], T]) -> Aged[T]:
+    """Figures that may be some minutes old, unless the browser asks for new ones, as it does when a page is reloaded."""
     known: Aggregates = request.app.state.aggregates
-    return known
+    return known.read(key, count, anew="no-cache" in request.headers.get("cache-control", "").lower())
 
 
 def optional_context(request: Request) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from cartctl.sandbox.service.data import Data
 from cartctl.sandbox.service.pages.admin.access import CartAdmin, Database
 from cartctl.sandbox.service.pages.admin.customers import customers_of
 from cartctl.sandbox.service.pages.admin.history import history
+from cartctl.sandbox.service.pages.catalogue import service_of
 from cartctl.sandbox.service.pages.recovery_links import recovery_path
 from cartctl.sandbox.service.pages.rendering import page
-from cartctl.sandbox.service.pages.shop.catalogue import service_of
 from cartctl.sandbox.service.pages.wording import reason_text
 from cartctl.sandbox.service.routes.carts import CartId
 

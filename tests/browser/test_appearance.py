@@ -1,0 +1,125 @@
+"""Every page is usable by everybody: axe-core finds nothing serious, nothing is cut off, and the screenshots are current."""
+
+import os
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from playwright.sync_api import Browser, Page
+
+from cartctl.adapters.postgres import Postgres
+from tests.browser.conftest import page_of, sign_in
+from tests.browser.month import fill_month
+
+pytestmark = pytest.mark.browser
+SHOP = "/shop/avnz"
+SCREENSHOTS = Path(__file__).parents[2] / "docs" / "screenshots"
+ADMIN = {
+    "home": "/",
+    "carts": "/carts",
+    "no-carts": "/carts?q=none",
+    "abandoned": "/carts/abandoned",
+    "insights": "/insights/ecommerce",
+    "cart": "/carts/c2",
+    "missing": "/carts/none",
+    "sign-in": "/sign-in",
+}
+PORTAL = {
+    "products": SHOP,
+    "shop-cart": f"{SHOP}/cart",
+    "checkout": f"{SHOP}/checkout",
+    "funnel": f"{SHOP}/funnel",
+    "shop-sign-in": f"{SHOP}/sign-in",
+}
+KEPT = {"carts", "cart", "abandoned", "insights", "products", "shop-cart"}  # as files in docs/
+LOOKS = ((False, False), (True, False), (False, True), (True, True))
+
+
+@pytest.fixture
+def month(url: str, migrated: Postgres) -> str:
+    """A month of carts."""
+    fill_month(migrated)
+    return url
+
+
+def visit_shop(page: Page) -> None:
+    """Fill a cart so that its page shows everything."""
+    page.goto(SHOP)
+    page.get_by_role("button", name="Add Kettle to the cart").click()
+    page.get_by_label("Code", exact=True).fill("SOON")
+    page.get_by_role("button", name="Apply").click()
+    page.get_by_label("Code", exact=True).fill("BIG")
+    page.get_by_role("button", name="Apply").click()
+    page.get_by_label("Country").fill("United States")
+    page.get_by_label("State").fill("NY")
+    page.get_by_role("button", name="Save address").click()
+
+
+def check(page: Page, name: str) -> list[str]:
+    """What is wrong with the page that is shown."""
+    results = Axe().run(page)
+    wrong = [
+        f"{name}: {found['impact']} {found['id']}: {node['html'][:120]}"
+        for found in results.response["violations"]
+        if found["impact"] in {"serious", "critical", "moderate"}
+        for node in found["nodes"]
+    ]
+    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    if wide > 0:
+        wrong.append(f"{name}: {wide} pixels are cut off")
+    return wrong
+
+
+@pytest.mark.parametrize(("dark", "phone"), LOOKS, ids=("light", "dark", "phone", "dark-phone"))
+def test_nothing_serious_and_nothing_cut_off(chromium: Browser, month: str, dark: bool, phone: bool) -> None:
+    """All pages of admin and portal, in both themes and at 390 pixels."""
+    look = ("dark" if dark else "light") + ("-phone" if phone else "")
+    wrong: list[str] = []
+    with page_of(chromium, month, dark=dark, phone=phone) as page:
+        sign_in(page)
+        for name, path in ADMIN.items():
+            page.goto(path)
+            wrong += check(page, name)
+            keep(page, name, look)
+    with page_of(chromium, month, dark=dark, phone=phone) as page:
+        visit_shop(page)
+        for name, path in PORTAL.items():
+            page.goto(path)
+            wrong += check(page, name)
+            keep(page, name, look)
+        page.goto(SHOP)
+        page.locator(".mini summary").click()
+        wrong += check(page, "drawer")
+        keep(page, "drawer", look)
+    assert wrong == []
+
+
+@pytest.mark.parametrize("phone", (False, True), ids=("desk", "phone"))
+def test_everything_is_reached_by_keyboard(chromium: Browser, month: str, phone: bool) -> None:
+    """The first stop skips to the content; then navigation, sign-out and filters in the order in which they are seen."""
+    with page_of(chromium, month, phone=phone) as page:
+        sign_in(page)
+        page.goto("/carts")
+        seen = []
+        for _ in range(12):
+            page.keyboard.press("Tab")
+            seen.append(
+                page.evaluate("(document.activeElement.id || document.activeElement.textContent).trim()")
+            )
+        assert seen[0] == "Skip to the content"
+        assert [each for each in seen if each in {"Carts", "Abandoned", "Insights", "q", "status"}] == [
+            *("Carts", "Abandoned", "Insights"),
+            *("q", "status"),
+        ]
+
+
+def keep(page: Page, name: str, look: str) -> None:
+    """Write the screenshot where it was asked for: CARTCTL_SCREENSHOTS=docs for those of the documentation, or a directory for all."""
+    target = os.environ.get("CARTCTL_SCREENSHOTS", "")
+    if not target:
+        return
+    directory = SCREENSHOTS if target == "docs" else Path(target)
+    if target == "docs" and name not in KEPT:
+        return
+    directory.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=directory / f"{name}-{look}.png", full_page=target != "docs" or name == "shop-cart")
