@@ -17,6 +17,7 @@ from cartctl.engine.model import Restore, Run, Skip
 from cartctl.engine.prediction import TableLock, strongest
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.report import report
+from cartctl.migrations.frozen import MIGRATIONS
 from cartctl.plans.execution.phases import Phase
 from cartctl.plans.execution.prediction import NO_LOCKS, predict
 from cartctl.plans.execution.preview import Plan
@@ -30,6 +31,7 @@ from tests.render.test_results import text
 
 BEGAN = datetime(2026, 11, 1, 2, 0, tzinfo=UTC)
 PLATFORM = ("public.companies", "public.customers", "public.products", "public.sites")
+ALL = tuple(migration.name for migration in MIGRATIONS)
 LOCK = TableLock("public.sites", "SHARE ROW EXCLUSIVE", 0.25)
 
 
@@ -58,16 +60,23 @@ def record(
     *,
     plan: str = "deploy",
     outcome: str = "succeeded",
+    migrations: tuple[str, ...] = ALL,
     **seconds: float,
 ) -> None:
-    """A run of that day whose steps took so long; a deployment that migrated held LOCK."""
+    """A run of that day whose steps took so long; a deployment that migrated held LOCK and applied `migrations`."""
     run, at = f"202611{day:02}-020000-abcd", BEGAN + timedelta(days=day)
-    started = {"plan": plan, "env": "test", "locks": [asdict(LOCK)], "with_data": None}
+    started = {
+        "plan": plan,
+        "env": "test",
+        "locks": [asdict(LOCK)],
+        "with_data": None,
+        "migrations": list(migrations),
+    }
     journal.append(Event(run, at, RUN, EventKind.STARTED, started))
     for key, took in seconds.items():
         at += timedelta(seconds=took)
         name = key.replace("_", " " if plan == "rehearse" else ".")
-        held = {"locks": [asdict(LOCK)]} if key == "migrate" and took else {}
+        held = {"applied": list(migrations), "locks": [asdict(LOCK)]} if key == "migrate" and took else {}
         journal.append(Event(run, at, name, EventKind.APPLIED, {"seconds": took, "result": held}))
     journal.append(Event(run, at, RUN, EventKind.FINISHED, {"outcome": outcome, "exit_code": 0}))
 
@@ -116,6 +125,31 @@ def test_deployments_count_by_their_median(ports: Ports, journal: ReplicatedJour
         (1.5, "median of 4 deployments"),
     ]
     assert expected.locks_source == "run 20261104-020000-abcd"
+
+
+def test_other_migrations_are_no_data(ports: Ports, journal: ReplicatedJournal) -> None:
+    """A deployment or rehearsal of fewer migrations says nothing of these; its other steps count."""
+    record(journal, 1, plan="rehearse", migrate_and_verify=99.0, migrations=ALL[:1])
+    record(journal, 2, migrate=4.0, workers_start=1.0, migrations=ALL[:1])
+    expected = predict(ports, phases(ports), timedelta(minutes=30), journal)
+    assert [phase.seconds for phase in expected.phases] == [None, 1.0]
+    assert (expected.downtime_seconds, expected.locks, expected.locks_source) == (None, (), NO_LOCKS)
+
+
+def test_a_migration_without_locks_counts_as_one(
+    migrated: Postgres, journal: ReplicatedJournal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As earlier versions recorded it: its time is not that of a deployment with nothing to migrate."""
+    monkeypatch.setenv("CARTCTL_STATE_DIR", str(tmp_path))
+    record(journal, 1, workers_start=1.0)
+    run, at = "20261103-020000-abcd", BEGAN + timedelta(days=2)
+    journal.append(Event(run, at, RUN, EventKind.STARTED, {"plan": "deploy", "env": "test"}))
+    done = {"seconds": 60.0, "result": {"applied": list(ALL)}}
+    journal.append(Event(run, at, "migrate", EventKind.APPLIED, done))
+    journal.append(Event(run, at, RUN, EventKind.FINISHED, {"outcome": "succeeded", "exit_code": 0}))
+    for ports in _ports(migrated):
+        expected = predict(ports, phases(ports), timedelta(minutes=30), journal)
+    assert expected.phases[0].seconds is None
 
 
 def test_without_pending_migrations_neither_locks_nor_rehearsals_count(

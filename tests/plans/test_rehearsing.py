@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,16 @@ from cartctl.adapters.postgres_server.scratch import scratch_server
 from cartctl.checks.preflight.migrations import Pending
 from cartctl.checks.preflight.rehearsal import look_at_rehearsal
 from cartctl.config.model.environment import Environment
-from cartctl.engine.model import Verdict
+from cartctl.engine.model import Restore, Run, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import ConfigError
 from cartctl.migrations.frozen import MIGRATIONS, NAMES
 from cartctl.plans.database.rehearse import rehearse, rehearsed
+from cartctl.plans.execution.phases import Phase
+from cartctl.plans.execution.prediction import NO_DATA, predict_deployment
+from cartctl.plans.execution.step_factories import migrate
 from cartctl.ports import Ports
+from cartctl.steps.database.migrate import Migrate
 from tests.database.conftest import application_files
 from tests.database.test_command import Cartctl
 from tests.database.test_migrate import LEDGER, ledger_row, run_sql
@@ -80,6 +85,26 @@ def test_a_good_target_passes_and_is_remembered(
         assert rehearsed(ports)
         run_sql(platform_database, "ALTER TABLE companies ADD note text")
         assert not rehearsed(ports)
+
+
+def test_the_next_deployment_is_predicted_from_it(
+    platform_database: Postgres, environment: Environments, scratch: str
+) -> None:
+    """The migration's time and locks, as long as the same migrations are pending; nothing of the other steps."""
+    with Ports(environment(platform_database)) as ports:
+        phases = (Phase("Migration", "", (migrate(ports),)), Phase("End", "", (Restore("b", of="a"),)))
+        rehearse(ports, Pulse(), server=scratch, with_data=None)
+        expected = predict_deployment(ports, phases, timedelta())
+        migration, end = expected.phases
+        assert migration.seconds is not None
+        assert migration.source.startswith("rehearsal of ")
+        assert (end.seconds, end.source) == (None, NO_DATA)
+        assert "public.sites" in {lock.table for lock in expected.locks}
+        assert expected.locks_source == migration.source
+        Migrate(platform_database, ports.env.database).perform(
+            Run("20261101-020000-abcd", "test", datetime.now(UTC), ports.directory, "running", {}), Pulse()
+        )
+        assert predict_deployment(ports, phases, timedelta()).phases[0].seconds is None
 
 
 def test_what_would_stop_the_migration_is_found(

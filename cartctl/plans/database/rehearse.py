@@ -135,7 +135,8 @@ def rehearse(ports: Ports, pulse: Pulse, *, server: str | None, with_data: str |
         journal.prepare()  # without a place for the result, do not start
     with ports.database.session("rehearse") as connection:
         fingerprint = fingerprint_hash(connection)
-    if not status(ports.database, ports.env.database).pending:
+    pending = status(ports.database, ports.env.database).pending
+    if not pending:
         nothing = "no pending migrations: nothing to rehearse"
         return Checks((CheckResult("pending", Verdict.UNKNOWN, nothing, "pending migrations"),))
     locks: list[TableLock] = []
@@ -154,7 +155,11 @@ def rehearse(ports: Ports, pulse: Pulse, *, server: str | None, with_data: str |
     reasons = "; ".join(f"{bad.name}: {bad.observed}" for bad in checks.bad())
     outcome = OUTCOMES.get(checks.verdict, RunOutcome.INCONCLUSIVE)
     finished = Finished(outcome=outcome, exit_code=checks.verdict.exit_code, message=reasons)
-    measures = {"locks": [asdict(lock) for lock in locks], "with_data": with_data}
+    measures = {
+        "locks": [asdict(lock) for lock in locks],
+        "migrations": list(pending),
+        "with_data": with_data,
+    }
     _record(ports, began, fingerprint, finished, checks, measures)
     return checks
 

@@ -1,57 +1,76 @@
 """What a deployment is expected to take, from earlier deployments and rehearsals of the environment. Read-only.
 
-The expected time of a step is its median over the newest deployments that succeeded. The migration counts only where as much
-was to be done: those that applied migrations if any are pending, else those that applied none. Without such a deployment,
-the newest rehearsal that passed stands in for the migration alone.
+The expected time of a step is its median over the newest deployments that succeeded. The migration counts only where the
+same migrations were applied as are pending now: another version's take another time. Without such a deployment, the newest
+rehearsal of them that passed stands in for the migration alone.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
 from statistics import median
+from typing import Any
 
 from cartctl.config.model.environment import Environment
 from cartctl.database.migrations.status import status
 from cartctl.engine.events import EventKind, RunOutcome
 from cartctl.engine.journal.lines import DamagedJournal
 from cartctl.engine.journal.replicated_journal import ReplicatedJournal
-from cartctl.engine.model import Skip, Step
+from cartctl.engine.model import Skip
 from cartctl.engine.prediction import PhasePrediction, Prediction, TableLock, read_locks
 from cartctl.engine.report import RunReport, report
+from cartctl.engine.state import fold
 from cartctl.errors import CartctlError
 from cartctl.plans.execution.journals import open_journals
 from cartctl.plans.execution.phases import IRREVERSIBLE, Phase
 from cartctl.ports import Ports
 
 NEWEST = 30  # runs that are read
-DEPLOYMENTS = 5  # of them, that count
+DEPLOYMENTS = 5  # of them, that count for a step
 REHEARSED = "migrate and verify"  # the rehearsal's step
 DONE = (EventKind.APPLIED, EventKind.RESTORED)
 NO_DATA = "no earlier deployment"
-NO_LOCKS = "not known: no earlier migration and no rehearsal here (cartctl rehearse)"
+NO_LOCKS = "not known: these migrations were neither applied nor rehearsed here (cartctl rehearse)"
 
 
 @dataclass(frozen=True, slots=True)
 class Rehearsed:
-    """A rehearsal that passed: its date, what the copy contained, the migration's seconds and locks."""
+    """A rehearsal that passed: its date and what the copy contained, the names of its migrations, their seconds and locks."""
 
     of: str
+    applied: frozenset[str]
     seconds: float
     locks: tuple[TableLock, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Deployed:
+    """A deployment that succeeded, and the names of the migrations that it applied."""
+
+    report: RunReport
+    applied: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Earlier:
-    """The newest successful deployments of an environment, and its newest successful rehearsal."""
+    """The successful deployments and rehearsals of an environment, newest first."""
 
-    deployments: tuple[RunReport, ...]
-    rehearsal: Rehearsed | None
+    deployments: tuple[Deployed, ...]
+    rehearsals: tuple[Rehearsed, ...]
 
-    def as_much_to_do(self, *, pending: bool | None) -> list[RunReport]:
-        """The deployments that applied migrations, or those that applied none; all of them if that is not known."""
-        return [run for run in self.deployments if pending is None or bool(run.locks) == pending]
+    def newest(self) -> list[RunReport]:
+        """The deployments that count for every step but the migration."""
+        return [run.report for run in self.deployments[:DEPLOYMENTS]]
+
+    def that_applied(self, pending: frozenset[str] | None) -> list[RunReport]:
+        """The deployments that applied just these migrations; none if it is not known which are pending."""
+        return [run.report for run in self.deployments if run.applied == pending][:DEPLOYMENTS]
+
+    def rehearsal_of(self, pending: frozenset[str] | None) -> Rehearsed | None:
+        """The newest rehearsal of just these migrations."""
+        return next((one for one in self.rehearsals if pending and one.applied == pending), None)
 
 
 def predict_deployment(ports: Ports, phases: Sequence[Phase], monitored: timedelta) -> Prediction:
@@ -65,14 +84,13 @@ def predict(
 ) -> Prediction:
     """What these phases are expected to take; `monitored` is how long this deployment monitors."""
     earlier, pending = read_earlier(journal), _pending(ports)
-    if pending is False:
-        earlier = replace(earlier, rehearsal=None)  # it is of migrations
-    alike = earlier.as_much_to_do(pending=pending)
-    downtime, source = _downtime(ports.env, alike, earlier.rehearsal)
-    locks, locks_source = _locks(alike, earlier.rehearsal, pending=pending)
+    alike, rehearsal = earlier.that_applied(pending), earlier.rehearsal_of(pending)
+    downtime, source = _downtime(ports.env, alike, rehearsal)
+    locks, locks_source = _locks(alike, rehearsal, pending)
+    newest = earlier.newest()
     done = [step for phase in phases for step in phase.steps if not isinstance(step, Skip)]
     return Prediction(
-        tuple(_phase(phase, earlier, alike, monitored) for phase in phases),
+        tuple(_phase(phase, newest, alike, rehearsal, monitored) for phase in phases),
         downtime,
         source,
         locks,
@@ -83,8 +101,8 @@ def predict(
 
 def read_earlier(journal: ReplicatedJournal) -> Earlier:
     """What the journal knows of earlier deployments and rehearsals; a damaged run counts as none."""
-    deployments: list[RunReport] = []
-    rehearsal: Rehearsed | None = None
+    deployments: list[Deployed] = []
+    rehearsals: list[Rehearsed] = []
     for run in islice(journal.runs(), NEWEST):
         with suppress(DamagedJournal):
             events = journal.events(run)
@@ -92,36 +110,49 @@ def read_earlier(journal: ReplicatedJournal) -> Earlier:
             if one.outcome != RunOutcome.SUCCEEDED:
                 continue
             if one.plan == "deploy":
-                deployments.append(one)
-            elif one.plan == "rehearse" and rehearsal is None:
-                rehearsal = _rehearsed(one, next(e.data for e in events if e.event == EventKind.STARTED))
-    return Earlier(tuple(deployments[:DEPLOYMENTS]), rehearsal)
+                migrated = fold(run, events).results.get("migrate") or {}
+                deployments.append(Deployed(one, frozenset(migrated.get("applied", ()))))
+            elif one.plan == "rehearse":
+                rehearsals += _rehearsed(one, next(e.data for e in events if e.event == EventKind.STARTED))
+    return Earlier(tuple(deployments), tuple(rehearsals))
 
 
-def _rehearsed(run: RunReport, started: Mapping[str, object]) -> Rehearsed | None:
+def _rehearsed(run: RunReport, started: Mapping[str, Any]) -> Iterator[Rehearsed]:
+    """The rehearsal of a run; none of a version that did not record which migrations it applied."""
     seconds = next((step.seconds for step in run.steps if step.key == REHEARSED), None)
-    if seconds is None or run.started_at is None:
-        return None
+    if seconds is None or run.started_at is None or "migrations" not in started:
+        return
     rows = f"with {started['with_data']}" if started.get("with_data") else "without rows"
-    return Rehearsed(
-        f"rehearsal of {run.started_at:%Y-%m-%d}, {rows}", seconds, read_locks(started.get("locks"))
-    )
+    source = f"rehearsal of {run.started_at:%Y-%m-%d}, {rows}"
+    yield Rehearsed(source, frozenset(started["migrations"]), seconds, read_locks(started.get("locks")))
 
 
-def _pending(ports: Ports) -> bool | None:
-    """Whether migrations are pending; None if that cannot be read now."""
+def _pending(ports: Ports) -> frozenset[str] | None:
+    """The names of the pending migrations; None if that cannot be read now."""
     try:
-        return bool(status(ports.database, ports.env.database).pending)
+        return frozenset(status(ports.database, ports.env.database).pending)
     except CartctlError:
         return None
 
 
-def _phase(phase: Phase, earlier: Earlier, alike: list[RunReport], monitored: timedelta) -> PhasePrediction:
+def _phase(
+    phase: Phase,
+    newest: list[RunReport],
+    alike: list[RunReport],
+    rehearsal: Rehearsed | None,
+    monitored: timedelta,
+) -> PhasePrediction:
     known, sources, unknown = 0.0, dict[str, None](), list[str]()
+    seconds: float | None
     for step in phase.steps:
         if isinstance(step, Skip) or step.key.startswith("gate."):
             continue
-        seconds, source = _step(step, earlier, alike, monitored)
+        if step.key == "monitor":
+            seconds, source = monitored.total_seconds(), "monitor.for"
+        elif step.key == "migrate":
+            seconds, source = _migration(alike, rehearsal)
+        else:
+            seconds, source = _step(step.key, newest)
         if seconds is None:
             unknown.append(step.key)
         else:
@@ -133,18 +164,16 @@ def _phase(phase: Phase, earlier: Earlier, alike: list[RunReport], monitored: ti
     return PhasePrediction(phase.name, round(known, 3), f"{', '.join(sources)}{rest}")
 
 
-def _step(
-    step: Step, earlier: Earlier, alike: list[RunReport], monitored: timedelta
-) -> tuple[float | None, str]:
-    if step.key == "monitor":
-        return monitored.total_seconds(), "monitor.for"
-    runs = alike if step.key == "migrate" else earlier.deployments
-    times = list(_times(step.key, runs))
-    if times:
-        return median(times), _runs(len(times))
-    if step.key == "migrate" and earlier.rehearsal is not None:
-        return earlier.rehearsal.seconds, earlier.rehearsal.of
-    return None, ""
+def _migration(alike: list[RunReport], rehearsal: Rehearsed | None) -> tuple[float | None, str]:
+    seconds, source = _step("migrate", alike)
+    if seconds is None and rehearsal is not None:
+        return rehearsal.seconds, rehearsal.of
+    return seconds, source
+
+
+def _step(key: str, runs: list[RunReport]) -> tuple[float | None, str]:
+    times = list(_times(key, runs))
+    return (median(times), _runs(len(times))) if times else (None, "")
 
 
 def _times(key: str, runs: Iterable[RunReport]) -> Iterator[float]:
@@ -166,13 +195,15 @@ def _downtime(
         return median(times), _runs(len(times))
     if rehearsal is not None:
         return rehearsal.seconds, f"the migration alone: {rehearsal.of}"
-    return None, "no earlier deployment with as much to migrate"
+    return None, "no earlier deployment with the same migrations"
 
 
 def _locks(
-    alike: list[RunReport], rehearsal: Rehearsed | None, *, pending: bool | None
+    alike: list[RunReport], rehearsal: Rehearsed | None, pending: frozenset[str] | None
 ) -> tuple[tuple[TableLock, ...], str]:
-    if pending is False:
+    if pending is None:
+        return (), "not known: the pending migrations cannot be read"
+    if not pending:
         return (), "no pending migrations"
     for run in alike:
         if run.locks:
