@@ -37,7 +37,8 @@ def compared_rows(run: RunReport) -> Iterator[Compared]:
     for table in sorted({*before, *now}):
         lock = now.get(table) or before[table]
         expected, measured = (one[table].seconds if table in one else None for one in (before, now))
-        yield Compared(f"lock on {table}", expected, measured, f"{lock.mode}: {lock.blocks} wait")
+        source = f"; {prediction.locks_source}" if expected is not None else ""
+        yield Compared(f"lock on {table}", expected, measured, f"{_mode(lock)}{source}")
 
 
 def expected(prediction: Prediction) -> RenderableType:

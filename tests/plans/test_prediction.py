@@ -227,6 +227,7 @@ def test_a_report_shows_expected_beside_measured(
     with page.open("w") as stream:
         write_markdown(shown, stream)
     assert "| Migration | 4.0 s | 6.0 s | the last deployment |" in page.read_text()
+    assert [*compared_rows(shown)][-1].source.endswith(f"writes wait; {expected.locks_source}")
     assert "Migration" in text(shown).split("expected", 1)[1]
 
 
