@@ -1,14 +1,17 @@
 """`--watch` and prompts, as a person meets them."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from cartctl.adapters.postgres import Postgres
 from cartctl.cli import app
 from cartctl.config.load import load_environment
 from cartctl.plans.deploy.deploy_options import DeployOptions
@@ -27,6 +30,51 @@ def test_a_state_is_shown_again_when_it_changes(tmp_path: Path) -> None:
         assert "down" in watching.stdout.readline()
         watching.send_signal(signal.SIGTERM)
         assert watching.wait(60) == 143
+
+
+@pytest.mark.parametrize("state", (("migrate", "status"), ("history",)), ids=" ".join)
+def test_a_state_of_the_database_is_watched(
+    state: tuple[str, ...], platform_database: Postgres, tmp_path: Path
+) -> None:
+    """Shown at once, again only after a change, and as one JSON document per change; Ctrl-C ends it without a traceback."""
+    (tmp_path / "cartctl.toml").write_text(f"[env.db.database]\ndsn = '{platform_database.dsn}'\n")
+    environment = {**os.environ, "CARTCTL_STATE_DIR": str(tmp_path / "state")}
+    command = [sys.executable, "-m", "cartctl"]
+    with subprocess.Popen(
+        [*command, *state, "--env", "db", "-o", "json", "--watch"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        cwd=tmp_path,
+    ) as watching:
+        try:
+            first = _document(watching)
+            subprocess.run(
+                [*command, "migrate", "deploy", "--env", "db"],
+                env=environment,
+                cwd=tmp_path,
+                check=True,
+                capture_output=True,
+            )
+            assert _document(watching) != first
+            watching.send_signal(signal.SIGINT)
+            assert watching.wait(60) == 130
+            assert watching.stderr is not None
+            assert "Traceback" not in watching.stderr.read()
+        finally:
+            watching.kill()
+
+
+def _document(watching: "subprocess.Popen[str]") -> object:
+    """The next JSON document, which may have many lines."""
+    assert watching.stdout is not None
+    text = ""
+    for line in watching.stdout:
+        text += line
+        with suppress(json.JSONDecodeError):
+            return json.loads(text)
+    raise AssertionError(f"it ended after {text!r}")
 
 
 def test_the_question_before_a_deployment_names_what_it_does(tmp_path: Path) -> None:

@@ -6,19 +6,21 @@ from typing import Annotated
 import typer
 
 from cartctl.commands.options import Options
+from cartctl.commands.usage.watching import Watch, show_watched
 from cartctl.errors import UsageError
 
 migrate = typer.Typer(no_args_is_help=True, help="Show, apply and verify the database migrations.")
 
 
 @migrate.command("status")
-def show_status(ctx: typer.Context) -> None:
+def show_status(ctx: typer.Context, watch: Watch = False) -> None:
     """Show applied and pending migrations.
 
     Reads cartctl's own record, and Prisma's ledger beside it.
 
     Examples:
         cartctl migrate status --env production
+        cartctl migrate status --env production --watch
     """
     from cartctl.database.migrations.status import status
     from cartctl.ports import Ports
@@ -26,7 +28,7 @@ def show_status(ctx: typer.Context) -> None:
     options: Options = ctx.obj
     env = options.environment("database")
     with Ports(env) as ports:
-        options.show(status(ports.database, env.database))
+        show_watched(options, lambda _: status(ports.database, env.database), watch=watch)
 
 
 @migrate.command()

@@ -37,9 +37,10 @@ def rollout_status(
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
+    env = options.environment("database")
 
     def read(pulse: "Pulse") -> object:
-        with Ports(options.environment("database")) as ports, open_inputs(ports, read_only=True) as state:
+        with Ports(env) as ports, open_inputs(ports, read_only=True) as state:
             return status(state, pulse, gates=gates)
 
     show_watched(options, read, watch=watch)

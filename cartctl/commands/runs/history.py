@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from cartctl.commands.options import Options
+from cartctl.commands.usage.watching import Watch, show_watched
 
 
 def history(
@@ -38,15 +39,16 @@ def history(
             "--plan", metavar="PLAN", help="Only runs of this plan, such as deploy; may be repeated."
         ),
     ] = None,
+    watch: Watch = False,
 ) -> None:
     """List the environment's runs, newest first.
 
     A run that holds the lock is shown as running. Needs no access to the cluster.
 
     Examples:
-        cartctl history --env production
         cartctl history --env production --since 30d --outcome rolled_back
         cartctl history --env production --plan deploy --limit 5 -o json
+        cartctl history --env production --limit 3 --watch
     """
     from cartctl.plans.reports.history import parse_filter, read_history
     from cartctl.ports import Ports
@@ -54,4 +56,4 @@ def history(
     options: Options = ctx.obj
     selected = parse_filter(since=since, until=until, outcomes=outcome or (), plans=plan or ())
     with Ports(options.environment("database")) as ports:
-        options.show(read_history(ports, selected, limit))
+        show_watched(options, lambda _: read_history(ports, selected, limit), watch=watch)
