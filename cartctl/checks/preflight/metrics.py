@@ -15,6 +15,7 @@ from cartctl.monitoring.thresholds import Judged, Limits, Rules, judge, rules_of
 
 PROBES = 10
 SETTLE = 0.3  # seconds between the probes and the second look
+SCRAPES, SCRAPE = 3, 1.0  # looks after a scrape that failed, and the seconds before each
 
 
 def rules_for(env: Environment) -> Rules:
@@ -37,6 +38,11 @@ def look_at_metrics(
     if any(_quiet(reading) for reading in readings.values()):
         probe(PROBES)
         pulse.pause(SETTLE)
+        readings = source.read()
+    for _ in range(SCRAPES):
+        if not any(map(_was_missed, readings.values())):
+            break
+        pulse.pause(SCRAPE)
         readings = source.read()
     for metric, reading in readings.items():
         yield _judged(f"metrics.{metric.value}", reading, rules)
@@ -83,6 +89,11 @@ def _observed(reading: Reading, value: float, limits: Limits) -> str:
 def _bounds(limits: Limits) -> str:
     critical = measured(limits.critical, limits.unit)
     return f"{measured(limits.warning, limits.unit)}, critical above {critical}"
+
+
+def _was_missed(reading: Reading) -> bool:
+    """There are samples in the window, but the newest scrape failed: a busy target answers the next one."""
+    return not reading.error and reading.value is not None and reading.age is None
 
 
 def _quiet(reading: Reading) -> bool:

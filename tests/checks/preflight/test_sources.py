@@ -623,6 +623,16 @@ def test_probe_traffic_makes_a_quiet_system_measurable() -> None:
     assert found.verdict is Verdict.PASS
 
 
+@pytest.mark.parametrize(("misses", "verdict"), ((1, Verdict.PASS), (3, Verdict.PASS), (9, Verdict.FAIL)))
+def test_one_missed_scrape_is_waited_for(misses: int, verdict: Verdict) -> None:
+    """A value without a fresh sample is read again for some seconds; a target that stays away fails."""
+    missed = replace(FRESH, age=None)
+    pulse = Pulse(sleep=lambda _: None, clock=iter(range(1000)).__next__)
+    found = only(look_at_metrics(Source(*[missed] * misses, FRESH), lambda _: None, RULES, pulse))
+    assert found.verdict is verdict
+    assert ("no fresh sample" in found.observed) is (verdict is Verdict.FAIL)
+
+
 def test_no_source_of_figures_is_a_warning() -> None:
     """A monitor without figures is said before the deployment, not after."""
     assert only(look_at_metrics(None, lambda _: None, RULES, Pulse())).verdict is Verdict.WARN
