@@ -89,7 +89,8 @@ def deploy(
             return deploying.abandon(ports, abandon)
         if not resume:
             deploy_options.require_reason(requested)
-            options.confirm(question(env, requested, expected_downtime(ports)), yes=yes)
+            downtime = "" if yes else expected_downtime(ports)  # nobody is asked with --yes
+            options.confirm(question(env, requested, downtime), yes=yes)
         with options.report_written(ports, report) as watched, options.view() as view:
             own = watched(view)
             ended = deploying.resume(ports, own) if resume else deploying.deploy(ports, requested, own)

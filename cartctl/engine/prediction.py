@@ -1,6 +1,6 @@
 """What a deployment is expected to take, and what a run measured of it: phases, downtime and locks.
 
-A number always has its source; where there is no data, there is no number.
+Each number names its source; without data, none is given.
 """
 
 from collections.abc import Mapping
@@ -54,15 +54,20 @@ class Prediction:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Prediction":
-        """Read what `to_json` wrote. Raises KeyError or TypeError for anything else."""
-        phases = tuple(PhasePrediction(**phase) for phase in data["phases"])
-        rest = {**data, "phases": phases, "irreversible": tuple(data["irreversible"])}
-        return cls(**{**rest, "locks": read_locks(data["locks"])})
+        """Read what `to_json` wrote, or a later version with more fields. Raises KeyError or TypeError for anything else."""
+        return cls(
+            tuple(PhasePrediction(one["name"], one["seconds"], one["source"]) for one in data["phases"]),
+            data["downtime_seconds"],
+            data["downtime_source"],
+            read_locks(data["locks"]),
+            data["locks_source"],
+            tuple(data["irreversible"]),
+        )
 
 
 def read_locks(rows: Any) -> tuple[TableLock, ...]:
     """Locks as a migration's result or a rehearsal records them."""
-    return tuple(TableLock(**row) for row in rows or ())
+    return tuple(TableLock(row["table"], row["mode"], row["seconds"]) for row in rows or ())
 
 
 def strongest(locks: "tuple[TableLock, ...] | list[TableLock]") -> tuple[TableLock, ...]:

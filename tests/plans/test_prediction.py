@@ -14,7 +14,7 @@ from cartctl.engine.events import RUN, Event, EventKind
 from cartctl.engine.journal.replicated_journal import ReplicatedJournal
 from cartctl.engine.journal.stores import FileJournal
 from cartctl.engine.model import Restore, Run, Skip
-from cartctl.engine.prediction import TableLock, strongest
+from cartctl.engine.prediction import PhasePrediction, Prediction, TableLock, strongest
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.report import report
 from cartctl.migrations.frozen import MIGRATIONS
@@ -236,3 +236,18 @@ def test_a_run_of_an_earlier_version_has_no_prediction() -> None:
     events = [Event("20261109-020000-abcd", BEGAN, RUN, EventKind.STARTED, {"plan": "deploy", "env": "test"})]
     assert report(events).prediction is None
     assert list(compared_rows(report(events))) == []
+
+
+def test_a_field_of_a_later_version_is_passed_over() -> None:
+    """The report of a run that a later version made is no damaged journal."""
+    expected = Prediction(
+        (PhasePrediction("Migration", 4.0, "the last deployment"),), 1.0, "", (LOCK,), "", ("x",)
+    )
+    data = expected.to_json()
+    later = {
+        **data,
+        "more": 1,
+        "phases": [{**one, "more": 1} for one in data["phases"]],
+        "locks": [{**one, "more": 1} for one in data["locks"]],
+    }
+    assert Prediction.from_json(later) == expected

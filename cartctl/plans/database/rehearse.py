@@ -196,7 +196,7 @@ def _tried(
 
 
 def _expected(rehearsal: Rehearsal) -> Iterator[CheckResult]:
-    """What the real migration is expected to take, for whoever approves it; not a judgement."""
+    """What the real migration is expected to take, for the person who approves it; not a verdict."""
     if "migrate" not in rehearsal.results:
         return
     seconds = rehearsal.results["migrate"]["seconds"]
