@@ -6,6 +6,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
 from cartctl.cart import Address, CartView
+from cartctl.cart.pricing.promotions.codes import canonical_code
 from cartctl.sandbox.service.pages import session
 from cartctl.sandbox.service.pages.catalogue import new_line
 from cartctl.sandbox.service.pages.failures import PageError
@@ -66,7 +67,7 @@ def apply_code(visitor: Shopper, form: Form) -> Response:
     """Apply a code, and say what it gives or why it gives nothing."""
     code = text(form, "code", "The code", LONGEST_CODE)
     view = visitor.service.apply_code(visitor.require_cart().id, code)
-    canonical = code.strip().upper()
+    canonical = canonical_code(code)
     outcome = next((each for each in view.priced.promotions if each.code.strip().upper() == canonical), None)
     if outcome is not None and outcome.reason is not None:
         return _shown(visitor, f"{canonical} gives nothing now: {reason_text(outcome.reason)}.")
