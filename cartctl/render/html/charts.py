@@ -1,9 +1,5 @@
-"""The charts of a page as inline SVG, drawn by Vega-Lite (vl-convert) from at most POINTS points per line.
+"""The charts of a run's page as inline SVG, from at most POINTS points per line."""
 
-Colours are the page's own CSS variables, so that a chart follows light, dark and print. Nothing is loaded from elsewhere.
-"""
-
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from cartctl.adapters.documents.vega_lite import draw
 from cartctl.monitoring.samples import RecordedSample, RunSamples
 from cartctl.monitoring.thresholds import Limits
 from cartctl.redaction import mask
@@ -18,25 +15,6 @@ from cartctl.redaction import mask
 POINTS = 240  # of a line; more are not visible in 400 pixels
 LONGEST = 60  # characters of a label
 WIDTH, HEIGHT = 420, 170  # CSS pixels; a phone shows the chart at nearly this size
-COLOURS = [f"var(--series-{number})" for number in range(1, 7)]
-_SIZE = re.compile(r'^<svg ([^>]*?)width="[^"]*" height="[^"]*"')
-_INK = "var(--muted)"
-_CONFIG = {
-    "font": "system-ui, sans-serif",
-    "view": {"stroke": None},
-    "axis": {
-        "labelColor": _INK,
-        "titleColor": _INK,
-        "gridColor": "var(--line)",
-        "domainColor": "var(--line)",
-        "tickColor": "var(--line)",
-        "labelFontSize": 11,
-        "titleFontSize": 11,
-        "titleFontWeight": "normal",
-    },
-    "legend": {"labelColor": _INK, "labelFontSize": 11, "title": None, "orient": "bottom", "labelLimit": 180},
-    "range": {"category": COLOURS},
-}
 _X: Mapping[str, Any] = {
     "field": "t",
     "type": "temporal",
@@ -197,17 +175,4 @@ def _shade(intervals: Iterable[Interval]) -> dict[str, Any]:
 
 
 def _draw(spec: Mapping[str, Any]) -> Markup:
-    """The SVG of a specification, without a size of its own. vl-convert escapes every text in it."""
-    import vl_convert  # 30 MB
-
-    full = {
-        "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
-        "width": WIDTH,
-        "height": HEIGHT,
-        "autosize": {"type": "fit", "contains": "padding"},
-        "background": None,
-        "config": _CONFIG,
-        **spec,
-    }
-    svg = vl_convert.vegalite_to_svg(full, allowed_base_urls=[])
-    return Markup(_SIZE.sub(r'<svg role="presentation" \1', svg, count=1))  # noqa: S704 - see above
+    return Markup(draw(spec, WIDTH, HEIGHT))  # noqa: S704 - its texts are escaped

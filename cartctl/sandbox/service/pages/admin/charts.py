@@ -1,7 +1,6 @@
-"""Charts of the insights as inline SVG, drawn by Vega-Lite (vl-convert) in the page's own colours."""
+"""Charts of the insights as inline SVG, by day."""
 
 import json
-import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -9,25 +8,11 @@ from typing import Any
 
 from markupsafe import Markup
 
+from cartctl.adapters.documents.vega_lite import draw
 from cartctl.cart import DailyFigures
 
 WIDTH, HEIGHT = 460, 190  # CSS pixels
 CHARTS = 64  # that are kept
-_INK = "var(--muted)"
-_CONFIG = {
-    "font": "system-ui, sans-serif",
-    "view": {"stroke": None},
-    "axis": {
-        "labelColor": _INK,
-        "gridColor": "var(--line)",
-        "domainColor": "var(--line)",
-        "tickColor": "var(--line)",
-        "labelFontSize": 11,
-    },
-    "legend": {"labelColor": _INK, "labelFontSize": 11, "title": None, "orient": "bottom"},
-    "range": {"category": [f"var(--series-{number})" for number in range(1, 7)]},
-}
-_SIZE = re.compile(r'^<svg ([^>]*?)width="[^"]*" height="[^"]*"')
 
 
 def rates(daily: Sequence[DailyFigures]) -> Markup:
@@ -82,16 +67,4 @@ def _draw(values: Sequence[Mapping[str, Any]], mark: Mapping[str, Any], format_:
 @lru_cache(maxsize=CHARTS)
 def _svg(spec: str) -> Markup:
     """The drawing of a specification; every text in it is this service's own or an enum's."""
-    import vl_convert  # 30 MB
-
-    full = {
-        "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
-        "width": WIDTH,
-        "height": HEIGHT,
-        "autosize": {"type": "fit", "contains": "padding"},
-        "background": None,
-        "config": _CONFIG,
-        **json.loads(spec),
-    }
-    svg = vl_convert.vegalite_to_svg(full, allowed_base_urls=[])
-    return Markup(_SIZE.sub(r'<svg role="presentation" \1', svg, count=1))  # noqa: S704 - see above
+    return Markup(draw(json.loads(spec), WIDTH, HEIGHT))  # noqa: S704 - see above
