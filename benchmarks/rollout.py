@@ -14,8 +14,9 @@ from cartctl.config.model.stages import read_stages
 from cartctl.errors import StepFailed
 from cartctl.rollout.allocation import Ground, preview, setting_for
 from cartctl.rollout.companies import Companies
-from cartctl.rollout.document import FLAGS, Setting, put_in, render, write
+from cartctl.rollout.document import Setting, put_in, render, write
 from cartctl.rollout.evaluation import Buckets, Evaluation
+from cartctl.rollout.flag_names import FLAGS
 
 EVALUATIONS = 300
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from cartctl.adapters.cluster import Answer, Cluster, ClusterUnreachable, Pod
-from cartctl.checks.probes.probe import failed, passed
+from cartctl.checks.results import failed, passed
 from cartctl.engine.model import Check, CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse, TimedOut
 from cartctl.inputs import MALFORMED, parse_json
@@ -70,8 +70,7 @@ class FlagResponses(Check):
             for company, flags in self._expected.items():
                 if difference := self._differs(pod, company, flags):
                     return difference
-        result = passed(f"{len(pods)} replicas agree on {len(self._expected)} companies")
-        return CheckResult(self.key, result.verdict, result.observed)
+        return passed(self.key, f"{len(pods)} replicas agree on {len(self._expected)} companies")
 
     def _differs(self, pod: Pod, company: str, expected: Mapping[str, bool]) -> CheckResult | None:
         """None when a pod answers as it should."""
@@ -98,8 +97,7 @@ class FlagResponses(Check):
         return self._cluster.ask(pod, f"{self._endpoint.path}?company={quote(company, safe='')}", headers)
 
     def _failed(self, observed: str, expected: str) -> CheckResult:
-        result = failed(observed, expected, "See a company's flags: cartctl flags eval --company ID")
-        return CheckResult(self.key, result.verdict, result.observed, result.expected, result.hint)
+        return failed(self.key, observed, expected, "See a company's flags: cartctl flags eval --company ID")
 
     def _without(self, verdict: Verdict, observed: str) -> CheckResult:
         return CheckResult(self.key, verdict, observed, "a response from every replica", HINT)

@@ -39,28 +39,3 @@ def _failure(name: str, error: CartctlError, seconds: float) -> CheckResult:
     known = isinstance(error, (ConfigError, Refused)) and not isinstance(error, DatabaseUnreachable)
     verdict = Verdict.FAIL if known else Verdict.UNKNOWN
     return CheckResult(name, verdict, error.message, hint=error.hint, seconds=round(seconds, 3))
-
-
-def passed(name: str, observed: object, expected: object = None) -> CheckResult:
-    """It is as it should be."""
-    return CheckResult(name, Verdict.PASS, observed, expected)
-
-
-def failed(name: str, observed: object, expected: object, hint: str) -> CheckResult:
-    """It is not as it should be; `hint` says what to do."""
-    return CheckResult(name, Verdict.FAIL, observed, expected, hint)
-
-
-def warned(name: str, observed: object, expected: object, hint: str) -> CheckResult:
-    """It is not as it should be, and a deployment may go on nevertheless."""
-    return CheckResult(name, Verdict.WARN, observed, expected, hint)
-
-
-def not_configured(name: str, observed: str = "not configured", hint: str = "") -> CheckResult:
-    """Nothing to check: the configuration or the command line does not request it."""
-    return CheckResult(name, Verdict.NOT_CONFIGURED, observed, hint=hint)
-
-
-def unknown(name: str, observed: object, expected: object, hint: str) -> CheckResult:
-    """It could not be determined."""
-    return CheckResult(name, Verdict.UNKNOWN, observed, expected, hint)

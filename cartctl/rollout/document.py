@@ -13,8 +13,8 @@ from typing import Any, Literal, TypeAlias
 from cartctl.errors import Refused, StepFailed
 from cartctl.inputs import InvalidInput, parse_json
 from cartctl.rollout.evaluation import TOTAL, Buckets
+from cartctl.rollout.flag_names import FLAGS
 
-FLAGS = ("FEATURE_CART_MANAGEMENT", "FEATURE_ABANDONED_CART_RECOVERY", "FEATURE_ECOMMERCE_ANALYTICS")
 RULE = "cartctl_rollout"
 EVALUATOR = f"$evaluators/{RULE}"  # in names of values: the document's evaluator
 PLAIN = "plain/"  # in names of values: a key beside the document, for readers of environment variables

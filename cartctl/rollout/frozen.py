@@ -11,8 +11,9 @@ from importlib.resources import files
 from typing import Any
 
 from cartctl.errors import Refused
-from cartctl.rollout.document import FLAGS, KEY
+from cartctl.rollout.document import KEY
 from cartctl.rollout.evaluation import TOTAL, Buckets
+from cartctl.rollout.flag_names import FLAGS
 
 HASH = "MurmurHash3 32 bits of the key's text, its upper bits"
 TABLE_SEED = "cart"  # of the shipped table

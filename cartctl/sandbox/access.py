@@ -5,10 +5,9 @@ import json
 import secrets
 
 from cartctl.private_files import write_private
+from cartctl.rollout.flag_names import FLAGS
 from cartctl.sandbox.layout import Layout
 from cartctl.sandbox.names import INTERNAL, OUTSIDE
-
-FLAGS = ("FEATURE_CART_MANAGEMENT", "FEATURE_ABANDONED_CART_RECOVERY", "FEATURE_ECOMMERCE_ANALYTICS")
 
 
 def make_tokens(layout: Layout) -> None:

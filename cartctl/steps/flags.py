@@ -9,7 +9,8 @@ from cartctl.engine.evidence import ModifiedExternally
 from cartctl.engine.model import Change
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import StepFailed
-from cartctl.rollout.document import EVALUATOR, FLAGS, PLAIN, names_of, parse, put_in, values_in, write
+from cartctl.rollout.document import EVALUATOR, PLAIN, names_of, parse, put_in, values_in, write
+from cartctl.rollout.flag_names import FLAGS
 
 __all__ = ["FLAGS", "Flags", "names_in", "off"]
 

@@ -14,10 +14,9 @@ from cartctl.checks.preflight import NAMES
 from cartctl.cli import app
 from cartctl.commands.completion.candidates import complete
 from cartctl.commands.completion.respond import split
-from cartctl.commands.completion.values import CHECKS, FLAGS, PROVIDERS, Selection, state_directory
+from cartctl.commands.completion.values import CHECKS, PROVIDERS, Selection, state_directory
 from cartctl.config import load
 from cartctl.config.load import load_environment
-from cartctl.rollout.document import FLAGS as KNOWN_FLAGS
 
 COMMAND = (sys.executable, "-m", "cartctl", "__complete")
 ROOT: Any = typer.main.get_command(app)
@@ -124,7 +123,6 @@ def test_an_option_that_was_given_is_not_offered_again() -> None:
 def test_every_list_agrees_with_the_product() -> None:
     """Names that completion knows without loading the product are the product's names, and each provider has its parameter."""
     assert set(CHECKS) == set(NAMES)
-    assert set(FLAGS) == set(KNOWN_FLAGS)
     assert state_directory() == load.state_directory()
     root = ROOT
     for *path, name in PROVIDERS:

@@ -28,7 +28,8 @@ from cartctl.engine.state import fold
 from cartctl.errors import CartctlError
 from cartctl.plans.execution.journal_file import read_journal_file
 from cartctl.rollout.companies import read_companies
-from cartctl.rollout.document import EVALUATOR, FLAGS, parse, put_in, values_in
+from cartctl.rollout.document import EVALUATOR, parse, put_in, values_in
+from cartctl.rollout.flag_names import FLAGS
 from cartctl.sandbox.layout import read_json
 from cartctl.snapshots.manifest.manifest import NAME, read_manifest
 from tests.fuzz.amount import FUZZ, JSON, mutated

@@ -11,8 +11,9 @@ from cartctl.adapters.flag_store import ConfigMapFlags
 from cartctl.adapters.kubernetes.client.responses import ClusterForbidden
 from cartctl.engine.evidence import ModifiedExternally
 from cartctl.engine.pulse import Pulse
-from cartctl.rollout.document import FLAGS, Setting, read_setting, render
+from cartctl.rollout.document import Setting, read_setting, render
 from cartctl.rollout.evaluation import Evaluation
+from cartctl.rollout.flag_names import FLAGS
 from cartctl.steps.flags import Flags, names_in
 from tests.kubernetes.fixture import Small
 from tests.kubernetes.server import Request

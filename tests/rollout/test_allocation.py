@@ -11,8 +11,9 @@ from cartctl.config.model.rollout import Rollout
 from cartctl.config.model.stages import Stage, read_stages
 from cartctl.rollout.allocation import Ground, preview, setting_for, target
 from cartctl.rollout.companies import Companies
-from cartctl.rollout.document import FLAGS, Allocation, Setting, put_in, read_setting, render, write
+from cartctl.rollout.document import Allocation, Setting, put_in, read_setting, render, write
 from cartctl.rollout.evaluation import TOTAL, Buckets, Evaluation
+from cartctl.rollout.flag_names import FLAGS
 from cartctl.sandbox.data.seed import companies as sandbox_companies
 
 STAGES = read_stages(Rollout().stages)

@@ -17,7 +17,6 @@ from cartctl.engine.pulse import Pulse
 from cartctl.errors import StepFailed
 from cartctl.rollout.document import (
     EVALUATOR,
-    FLAGS,
     BrokenDocument,
     Setting,
     parse,
@@ -27,6 +26,7 @@ from cartctl.rollout.document import (
     write,
 )
 from cartctl.rollout.evaluation import Evaluation, NotEvaluated
+from cartctl.rollout.flag_names import FLAGS
 from cartctl.steps.flags import Flags, names_in, off
 
 THEIRS = {

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from cartctl.rollout.document import FLAGS, Setting, put_in, render, write
+from cartctl.rollout.document import Setting, put_in, render, write
 from cartctl.rollout.evaluation import Buckets
+from cartctl.rollout.flag_names import FLAGS
 from tests.services import require_packages
 
 PACKAGES = ("@openfeature/flagd-core@4.0.1", "@openfeature/core@1")

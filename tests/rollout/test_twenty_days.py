@@ -20,7 +20,7 @@ from cartctl.plans.rollout.inputs import open_inputs
 from cartctl.plans.rollout.operations import advance, say, set_percent, start
 from cartctl.plans.rollout.run import abort
 from cartctl.plans.rollout.status import preview_all
-from cartctl.rollout.document import FLAGS
+from cartctl.rollout.flag_names import FLAGS
 from cartctl.sandbox.up import up
 
 BETA, QUARTER, HALF = 2, 3, 4

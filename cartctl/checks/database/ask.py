@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from cartctl.adapters.postgres import Connection, DatabaseUnreachable, Postgres, translated
-from cartctl.checks.isolation import failed, isolated, passed
+from cartctl.checks.isolation import isolated
+from cartctl.checks.results import failed, passed
 from cartctl.config.model.environment import Database
 from cartctl.engine.model import CheckResult
 from cartctl.engine.pulse import Pulse

@@ -8,7 +8,7 @@ from pathlib import Path
 from cartctl.adapters.postgres import Connection
 from cartctl.adapters.postgres_server.pg_tools import find_tools
 from cartctl.checks.database.ask import Ask, creator
-from cartctl.checks.isolation import failed, passed
+from cartctl.checks.results import failed, passed
 from cartctl.config.model.environment import Database
 from cartctl.database.drop.plan_objects import DropPlan
 from cartctl.engine.model import CheckResult

@@ -11,7 +11,7 @@ from cartctl.adapters.postgres.blockers import (
     lock_holders,
 )
 from cartctl.checks.database.ask import Ask
-from cartctl.checks.isolation import failed, passed, unknown
+from cartctl.checks.results import failed, passed, unknown
 from cartctl.config.model.environment import Database
 from cartctl.database.migrations.guards import PLATFORM
 from cartctl.engine.model import CheckResult

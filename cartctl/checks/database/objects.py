@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from cartctl.adapters.postgres import Connection
 from cartctl.checks.database.ask import creator
-from cartctl.checks.isolation import failed, passed, warned
+from cartctl.checks.results import failed, passed, warned
 from cartctl.config.model.environment import Database
 from cartctl.database.contract.existing_objects import refuse_slow
 from cartctl.database.migrations.application.files import ApplicationFiles, read_application

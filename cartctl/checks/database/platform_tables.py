@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cartctl.adapters.postgres import Connection
 from cartctl.checks.database.ask import creator
-from cartctl.checks.isolation import failed, passed
+from cartctl.checks.results import failed, passed
 from cartctl.config.model.environment import Database
 from cartctl.database.migrations.guards import PLATFORM
 from cartctl.engine.model import CheckResult

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from cartctl.adapters.postgres import Connection
 from cartctl.checks.database.ask import creator, one
-from cartctl.checks.isolation import failed, passed, warned
+from cartctl.checks.results import failed, passed, warned
 from cartctl.config.model.environment import Database
 from cartctl.engine.model import CheckResult
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 from cartctl.adapters.postgres import Connection
 from cartctl.checks.database.ask import Ask, creator, one
-from cartctl.checks.isolation import failed, passed, unknown, warned
+from cartctl.checks.results import failed, passed, unknown, warned
 from cartctl.config.model.environment import Database
 from cartctl.engine.model import CheckResult
 

@@ -1,7 +1,7 @@
 """The configuration as the first part of `doctor`: valid, absent, or wrong, which stops nothing else."""
 
 from cartctl.checks.configuration import judge_configuration
-from cartctl.checks.isolation import failed, warned
+from cartctl.checks.results import failed, warned
 from cartctl.config.source import find_source
 from cartctl.engine.model import Checks
 from cartctl.errors import ConfigError

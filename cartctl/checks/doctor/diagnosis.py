@@ -6,12 +6,12 @@ from typing import Protocol
 from cartctl.adapters.http.client import Http
 from cartctl.adapters.postgres import Postgres
 from cartctl.checks.doctor import machine, systems
-from cartctl.checks.isolation import passed
 from cartctl.checks.preflight import Parts
 from cartctl.checks.preflight.api import look_at_api, look_at_dashboard, look_at_token
 from cartctl.checks.preflight.look import Look, take_all
 from cartctl.checks.preflight.metrics import look_at_metrics, rules_for
 from cartctl.checks.preflight.redis import look_at_redis
+from cartctl.checks.results import passed
 from cartctl.config.model.environment import REQUIRED, Environment
 from cartctl.engine.model import CheckResult, Checks
 from cartctl.engine.pulse import Pulse

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from cartctl.checks.isolation import failed, passed, warned
+from cartctl.checks.results import failed, passed, warned
 from cartctl.config.load import state_directory
 from cartctl.config.model.environment import Environment
 from cartctl.engine.model import CheckResult

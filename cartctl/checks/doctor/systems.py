@@ -8,8 +8,8 @@ from cartctl.adapters.cluster import Cluster
 from cartctl.adapters.http.client import Http
 from cartctl.adapters.postgres import Postgres, translated
 from cartctl.adapters.postgres_server.pg_tools import find_tools
-from cartctl.checks.isolation import failed, passed, unknown, warned
 from cartctl.checks.preflight.cluster import KnowsPermissions
+from cartctl.checks.results import failed, passed, unknown, warned
 from cartctl.engine.model import CheckResult
 
 SKEW = 5.0  # seconds between two clocks that confuse nobody; an HTTP date has whole seconds

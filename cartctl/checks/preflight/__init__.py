@@ -28,13 +28,14 @@ from cartctl.checks.preflight.dump import (
     look_at_recovery,
 )
 from cartctl.checks.preflight.flags import look_at_flags
-from cartctl.checks.preflight.look import Look, not_configured, take_all
+from cartctl.checks.preflight.look import Look, take_all
 from cartctl.checks.preflight.metrics import look_at_metrics, rules_for
 from cartctl.checks.preflight.migrations import Pending, look_at_migrations
 from cartctl.checks.preflight.redis import Invalidates, look_at_redis
 from cartctl.checks.preflight.rehearsal import look_at_rehearsal
 from cartctl.checks.preflight.restore import Restoring, look_at_restore
 from cartctl.checks.preflight.skips import NAMES, apply_skips, require_known, require_skippable, skipped
+from cartctl.checks.results import not_configured
 from cartctl.config.model.environment import Environment
 from cartctl.engine.model import Check, CheckResult, Checks
 from cartctl.engine.pulse import Pulse

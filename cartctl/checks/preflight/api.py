@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator
 
 from cartctl.adapters.http.client import BadAnswer, Http, HttpRedirected, HttpUnreachable, Response
-from cartctl.checks.preflight.look import failed, passed
+from cartctl.checks.probes.probe import SESSION
+from cartctl.checks.results import failed, passed
 from cartctl.engine.model import CheckResult
 
 OK = 200
-SESSION = "/api/auth/session"
 HEALTH = "/health"
 
 

@@ -6,7 +6,7 @@ from cartctl.adapters.postgres import Connection, Postgres
 from cartctl.adapters.postgres.blockers import open_transactions
 from cartctl.checks.database.ask import Question, ask_all
 from cartctl.checks.database.locks_held import migration_locks, told
-from cartctl.checks.preflight.look import passed, warned
+from cartctl.checks.results import passed, warned
 from cartctl.config.model.environment import Database
 from cartctl.engine.model import CheckResult
 from cartctl.engine.pulse import Pulse

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from cartctl.adapters.cluster import Cluster, ClusterUnreachable, Deployment, Obstacle, UnknownDeployment
-from cartctl.checks.preflight.look import failed, passed, warned
+from cartctl.checks.results import failed, passed, warned
 from cartctl.config.model.environment import Environment
 from cartctl.engine.model import CheckResult
 

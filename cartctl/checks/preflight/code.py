@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cartctl.adapters.programs import ProgramFailed, inherited, run
 from cartctl.checks.preflight.junit import UnusableReportError, read_report
-from cartctl.checks.preflight.look import failed, not_configured, passed
+from cartctl.checks.results import failed, not_configured, passed
 from cartctl.config.model.environment import Preflight
 from cartctl.config.values import revealed
 from cartctl.engine.model import CheckResult

@@ -7,7 +7,7 @@ from cartctl.adapters.postgres import Connection, Postgres
 from cartctl.adapters.postgres_server.pg_tools import find_tools
 from cartctl.checks.database.ask import QUERY_LIMIT, Question, ask_all
 from cartctl.checks.isolation import isolated
-from cartctl.checks.preflight.look import failed, passed, warned
+from cartctl.checks.results import failed, passed, warned
 from cartctl.config.model.environment import Database
 from cartctl.config.values import format_duration
 from cartctl.engine.model import CheckResult

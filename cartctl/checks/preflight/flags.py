@@ -7,13 +7,14 @@ from cartctl.adapters.cluster import Cluster
 from cartctl.adapters.flag_store import ConfigMapFlags, FileFlags, FlagStore
 from cartctl.adapters.postgres import Postgres
 from cartctl.checks.flag_responses import FlagResponses, FlagsEndpoint
-from cartctl.checks.preflight.look import failed, passed, warned
+from cartctl.checks.results import failed, passed, warned
 from cartctl.config.model.rollout import Rollout
 from cartctl.engine.model import CheckResult
 from cartctl.engine.pulse import Pulse
 from cartctl.rollout.companies import read_companies
-from cartctl.rollout.document import FLAGS, Setting, is_by_hand, names_of, parse, read_setting, values_in
+from cartctl.rollout.document import Setting, is_by_hand, names_of, parse, read_setting, values_in
 from cartctl.rollout.evaluation import Evaluation
+from cartctl.rollout.flag_names import FLAGS
 from cartctl.rollout.frozen import BucketingChanged, refuse_changed, refuse_other_library
 
 ASKED = 8  # companies

@@ -5,11 +5,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from cartctl.checks.isolation import failed, isolated, not_configured, passed, unknown, warned
+from cartctl.checks.isolation import isolated
+from cartctl.checks.results import unknown
 from cartctl.engine.model import CheckResult
 from cartctl.engine.pulse import Pulse, TimedOut
-
-__all__ = ["Look", "failed", "not_configured", "passed", "take_all", "unknown", "warned"]
 
 WORKERS = 8
 LIMIT = 660.0  # seconds; above the limit that each look keeps of its own

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from cartctl.adapters.metrics.source import MetricsSource, Reading
 from cartctl.checks.metric_verdicts import VERDICTS
-from cartctl.checks.preflight.look import failed, passed, warned
+from cartctl.checks.results import failed, passed, warned
 from cartctl.config.model.environment import Environment
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.engine.pulse import Pulse

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from cartctl.checks.preflight.look import failed, passed, warned
+from cartctl.checks.results import failed, passed, warned
 from cartctl.engine.model import CheckResult
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from cartctl.checks.preflight.look import not_configured, passed
+from cartctl.checks.results import not_configured, passed
 from cartctl.engine.model import CheckResult
 
 

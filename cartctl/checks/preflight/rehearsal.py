@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator
 
-from cartctl.checks.preflight.look import failed, not_configured, passed
 from cartctl.checks.preflight.migrations import Pending
+from cartctl.checks.results import failed, not_configured, passed
 from cartctl.config.model.environment import Environment
 from cartctl.engine.model import CheckResult
 

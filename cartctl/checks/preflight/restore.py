@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from cartctl.adapters.postgres import Connection, Postgres
 from cartctl.checks.database.ask import Question, ask_all
-from cartctl.checks.isolation import failed, isolated, not_configured, passed
+from cartctl.checks.isolation import isolated
+from cartctl.checks.results import failed, not_configured, passed
 from cartctl.config.model.environment import Database
 from cartctl.database.drop.restore_rows import OpenRowSource, find_restored_rows, full_tables, refuse_damaged
 from cartctl.database.migrations.status import act_as_owner_if_allowed

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from cartctl.checks.preflight.look import warned
+from cartctl.checks.results import warned
 from cartctl.engine.model import CheckResult
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import UsageError

@@ -11,7 +11,7 @@ from typing import Any
 from cartctl.adapters.http.client import Http, HttpUnreachable, Response
 from cartctl.adapters.postgres import Connection, Postgres
 from cartctl.checks.probes.cart_responses import ENDPOINTS, Endpoint
-from cartctl.checks.probes.probe import ask, company_of, failed, passed, status_failure
+from cartctl.checks.probes.probe import SESSION, ask, company_of, failed, passed, status_failure
 from cartctl.engine.model import Check, CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import CartctlError
@@ -39,11 +39,11 @@ class Endpoints(Check):
                 for end in ENDPOINTS
             )
         try:
-            session = self._api.get("/api/auth/session")
+            session = self._api.get(SESSION)
             company = company_of(session.json()) if session.ok else None
             if company is None:
                 wrong = status_failure(session) or failed("no company", "the token's company")
-                return Checks((replace(wrong, name="/api/auth/session"),))
+                return Checks((replace(wrong, name=SESSION),))
             with (
                 self._database.session("endpoints", statement_timeout="10s") as connection,
                 pulse.cancelling(connection.cancel_safe),

@@ -3,18 +3,23 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from cartctl.adapters.http.client import Response
+from cartctl.checks import results
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import CartctlError
-from cartctl.monitoring.probes import judge_path
+from cartctl.monitoring.probes import CRITICAL_PATHS, judge_path
 
 PAUSE = 0.3  # seconds between attempts
 OK = 200
+SESSION = CRITICAL_PATHS["auth"]
 
 Judge = Callable[[Response], CheckResult]
+passed = partial(results.passed, "")  # `ask` names the result
+failed = partial(results.failed, "")
 
 
 def ask(name: str, request: Callable[[], Response], judge: Judge) -> CheckResult:
@@ -31,30 +36,20 @@ def ask(name: str, request: Callable[[], Response], judge: Judge) -> CheckResult
 
 def persist(attempt: Callable[[], CheckResult], pulse: Pulse, *, attempts: int) -> CheckResult:
     """The first result that does not fail, or the last; with what every attempt found where there were several."""
-    results: list[CheckResult] = []
+    outcomes: list[CheckResult] = []
     for number in range(attempts):
         if number:
             pulse.pause(PAUSE)
         pulse.check()
-        results.append(attempt())
-        if results[-1].verdict is not Verdict.FAIL:
+        outcomes.append(attempt())
+        if outcomes[-1].verdict is not Verdict.FAIL:
             break
-    if len(results) == 1:
-        return results[0]
+    if len(outcomes) == 1:
+        return outcomes[0]
     tries = tuple(
-        {"verdict": one.verdict, "observed": one.observed, "seconds": one.seconds} for one in results
+        {"verdict": one.verdict, "observed": one.observed, "seconds": one.seconds} for one in outcomes
     )
-    return replace(results[-1], attempts=tries, seconds=round(sum(one.seconds for one in results), 4))
-
-
-def passed(observed: Any) -> CheckResult:
-    """As it should be."""
-    return CheckResult("", Verdict.PASS, observed=observed)
-
-
-def failed(observed: Any, expected: Any, hint: str = "") -> CheckResult:
-    """Not as it should be."""
-    return CheckResult("", Verdict.FAIL, observed=observed, expected=expected, hint=hint)
+    return replace(outcomes[-1], attempts=tries, seconds=round(sum(one.seconds for one in outcomes), 4))
 
 
 def status_failure(response: Response, expected: int = OK) -> CheckResult | None:

@@ -33,7 +33,6 @@ CHECKS = (  # of preflight; a test compares them with its own list
     ),
     "rehearsal",
 )
-FLAGS = ("FEATURE_CART_MANAGEMENT", "FEATURE_ABANDONED_CART_RECOVERY", "FEATURE_ECOMMERCE_ANALYTICS")
 PURPOSES = ("smoke", "migrate", "deploy")
 
 
@@ -154,6 +153,13 @@ def steps(_: Selection) -> Values:
     yield from ((f"preflight.{name}", "preflight check") for name in CHECKS)
 
 
+def flags(_: Selection) -> Values:
+    """The cart's feature flags."""
+    from cartctl.rollout.flag_names import FLAGS
+
+    yield from ((name, "feature flag") for name in FLAGS)
+
+
 def listed(values: Sequence[str], text: str) -> Callable[[Selection], Values]:
     """The same values everywhere."""
     return lambda _: ((value, text) for value in values)
@@ -166,7 +172,7 @@ PROVIDERS: dict[tuple[str, ...], Provider] = {  # the command's path and the par
     ("deploy", "abandon"): unfinished_runs,
     ("deploy", "restore_carts"): restorable,
     ("deploy", "skip"): steps,
-    ("flags", "set", "flag"): listed(FLAGS, "feature flag"),
+    ("flags", "set", "flag"): flags,
     ("plan", "restore_carts"): restorable,
     ("plan", "skip"): steps,
     ("preflight", "only"): listed(CHECKS, "preflight check"),

@@ -12,8 +12,9 @@ from cartctl.engine.model import Checks
 from cartctl.errors import CartctlError, Refused, UsageError
 from cartctl.plans.rollout.inputs import RolloutInputs
 from cartctl.rollout.allocation import setting_for, target
-from cartctl.rollout.document import FLAGS, Setting, is_by_hand, put_in, render, write
+from cartctl.rollout.document import Setting, is_by_hand, put_in, render, write
 from cartctl.rollout.evaluation import Evaluation
+from cartctl.rollout.flag_names import FLAGS
 from cartctl.rollout.frozen import BucketingChanged, freeze, refuse_other_library
 from cartctl.rollout.record import Step
 

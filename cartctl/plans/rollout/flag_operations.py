@@ -15,17 +15,9 @@ from cartctl.plans.rollout.decisions import NOBODY, Proposal, RolloutOptions, an
 from cartctl.plans.rollout.inputs import Clock, RolloutInputs
 from cartctl.plans.rollout.run import change
 from cartctl.ports import Ports
-from cartctl.rollout.document import (
-    EVALUATOR,
-    FLAGS,
-    PLAIN,
-    Setting,
-    is_by_hand,
-    read_setting,
-    render,
-    set_by_hand,
-)
+from cartctl.rollout.document import EVALUATOR, PLAIN, Setting, is_by_hand, read_setting, render, set_by_hand
 from cartctl.rollout.evaluation import Evaluation
+from cartctl.rollout.flag_names import FLAGS
 from cartctl.rollout.record import PLAN, Step
 
 To = Literal["on", "off", "rollout"]

@@ -18,8 +18,9 @@ from cartctl.plans.rollout.record import read_record
 from cartctl.ports import Ports
 from cartctl.rollout.allocation import Ground
 from cartctl.rollout.companies import Companies, read_companies
-from cartctl.rollout.document import FLAGS, Setting, is_by_hand, parse, put_in, read_setting, values_in
+from cartctl.rollout.document import Setting, is_by_hand, parse, put_in, read_setting, values_in
 from cartctl.rollout.evaluation import Buckets, Evaluation
+from cartctl.rollout.flag_names import FLAGS
 from cartctl.rollout.frozen import refuse_changed
 from cartctl.rollout.record import Record
 from cartctl.rollout.schedule import Schedule, Standing, frozen_days

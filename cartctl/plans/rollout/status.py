@@ -11,7 +11,8 @@ from cartctl.engine.pulse import Pulse
 from cartctl.plans.rollout.inputs import RolloutInputs
 from cartctl.plans.rollout.operations import check_gates
 from cartctl.rollout.allocation import Preview, preview
-from cartctl.rollout.document import FLAGS, is_by_hand
+from cartctl.rollout.document import is_by_hand
+from cartctl.rollout.flag_names import FLAGS
 from cartctl.rollout.record import Step
 
 

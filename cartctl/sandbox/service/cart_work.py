@@ -10,8 +10,9 @@ from functools import partial
 import psycopg
 
 from cartctl.cart.store import jobs
+from cartctl.rollout.flag_names import RECOVERY
 from cartctl.sandbox.service.data import Data
-from cartctl.sandbox.service.flags import RECOVERY, Flags
+from cartctl.sandbox.service.flags import Flags
 from cartctl.sandbox.service.log import log
 from cartctl.sandbox.service.routes.recovery import mail
 

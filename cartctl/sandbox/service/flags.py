@@ -17,9 +17,6 @@ from openfeature.exception import OpenFeatureError
 
 from cartctl.sandbox.service.watched import Watched
 
-CARTS = "FEATURE_CART_MANAGEMENT"
-RECOVERY = "FEATURE_ABANDONED_CART_RECOVERY"
-ANALYTICS = "FEATURE_ECOMMERCE_ANALYTICS"
 POLL = 1000  # milliseconds between the provider's own looks at the file
 
 logging.getLogger("openfeature").setLevel(logging.CRITICAL)  # Watched logs once what is wrong with the file

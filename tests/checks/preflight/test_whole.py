@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from cartctl.checks.preflight import NAMES, Pending, Preflight
-from cartctl.checks.preflight.look import WORKERS, Look, passed
+from cartctl.checks.preflight.look import WORKERS, Look
+from cartctl.checks.results import passed
 from cartctl.config.load import load_environment
 from cartctl.config.model.environment import Environment
 from cartctl.config.values import Secret

@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import islice
 
 from cartctl.adapters.cluster import Image
-from cartctl.checks.preflight.look import failed, not_configured, passed, warned
+from cartctl.checks.results import failed, not_configured, passed, warned
 from cartctl.engine.events import RunOutcome
 from cartctl.engine.model import CheckResult
 

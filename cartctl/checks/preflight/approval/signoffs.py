@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from shlex import quote
 
-from cartctl.checks.preflight.look import failed, not_configured, passed
+from cartctl.checks.results import failed, not_configured, passed
 from cartctl.config.model.signoff import Required, Signoff
 from cartctl.engine.model import CheckResult
 from cartctl.signoff.judgement import SignoffRow, SignoffSheet

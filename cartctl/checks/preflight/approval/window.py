@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from cartctl.checks.preflight.look import failed, not_configured, passed, warned
+from cartctl.checks.results import failed, not_configured, passed, warned
 from cartctl.config.model.environment import Environment, Window
 from cartctl.config.wall_clock import is_open
 from cartctl.engine.model import CheckResult

@@ -10,9 +10,10 @@ from fastapi import APIRouter, Depends, Header, Request, Response, Security
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBearer
 
+from cartctl.rollout.flag_names import ANALYTICS, CARTS, RECOVERY
 from cartctl.sandbox.service.aggregates import Aggregates
 from cartctl.sandbox.service.data import Data
-from cartctl.sandbox.service.flags import ANALYTICS, CARTS, RECOVERY, Flags
+from cartctl.sandbox.service.flags import Flags
 from cartctl.sandbox.service.middleware.tokens import Bearer, Tokens
 from cartctl.sandbox.service.routes.platform import Authorization
 from cartctl.sandbox.service.routes.responses import Failure

@@ -8,9 +8,10 @@ from fastapi.responses import JSONResponse
 
 from cartctl.cart.analytics import Period
 from cartctl.cart.store import cart_statistics
+from cartctl.rollout.flag_names import ANALYTICS, CARTS, RECOVERY
 from cartctl.sandbox.names import INTERNAL
 from cartctl.sandbox.service.data import Data
-from cartctl.sandbox.service.flags import ANALYTICS, CARTS, RECOVERY, Flags
+from cartctl.sandbox.service.flags import Flags
 from cartctl.sandbox.service.middleware.tokens import Tokens
 from cartctl.sandbox.service.routes.access import (
     UNAUTHORIZED,

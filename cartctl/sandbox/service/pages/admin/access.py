@@ -11,9 +11,10 @@ from fastapi import Depends, Request
 
 from cartctl.cart.store import cart_statistics
 from cartctl.cart.store.cart_statistics import Stats
+from cartctl.rollout.flag_names import ANALYTICS, CARTS, RECOVERY
 from cartctl.sandbox.service.aggregates import Aged, Aggregates
 from cartctl.sandbox.service.data import Data
-from cartctl.sandbox.service.flags import ANALYTICS, CARTS, RECOVERY, Flags
+from cartctl.sandbox.service.flags import Flags
 from cartctl.sandbox.service.middleware.tokens import Bearer, Tokens
 from cartctl.sandbox.service.pages import session
 from cartctl.sandbox.service.pages.failures import PageError, SignInRequired, feature_disabled

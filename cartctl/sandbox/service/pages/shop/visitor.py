@@ -11,8 +11,9 @@ from typing import Annotated, Any
 from fastapi import Depends, Path, Request
 
 from cartctl.cart import CartService, CartStatus, CartView, NotFound, SiteType
+from cartctl.rollout.flag_names import CARTS, RECOVERY
 from cartctl.sandbox.service.data import Data
-from cartctl.sandbox.service.flags import CARTS, RECOVERY, Flags
+from cartctl.sandbox.service.flags import Flags
 from cartctl.sandbox.service.middleware.maintenance import Maintenance
 from cartctl.sandbox.service.pages import session
 from cartctl.sandbox.service.pages.admin.access import bearer_of, data_of

@@ -1,0 +1,6 @@
+"""The cart's feature flags by name; imports nothing, since completion reads it."""
+
+CARTS = "FEATURE_CART_MANAGEMENT"
+RECOVERY = "FEATURE_ABANDONED_CART_RECOVERY"
+ANALYTICS = "FEATURE_ECOMMERCE_ANALYTICS"
+FLAGS = (CARTS, RECOVERY, ANALYTICS)
