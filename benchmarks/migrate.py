@@ -38,7 +38,7 @@ SELECT extract(epoch FROM clock_timestamp()) - :begun;
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class AppliedPromotion:
     """Seconds of a tool: all of it, and its transactions alone."""
 
     whole: float
@@ -56,7 +56,7 @@ def databases(superuser: Postgres, number: int) -> list[Postgres]:
     return made
 
 
-def ours(database: Postgres) -> Taken:
+def ours(database: Postgres) -> AppliedPromotion:
     """The migrate step."""
     settings = Database.model_validate({"dsn": database.dsn})
     run = Run("bench", "bench", datetime.now(UTC), Path(), "running", {"fingerprint": None})
@@ -64,9 +64,9 @@ def ours(database: Postgres) -> Taken:
     transactions, apply = [], migrate._apply  # noqa: SLF001 - nothing else tells a transaction's time
 
     def timed(*args: object) -> None:
-        begun = time.perf_counter()
+        under_way = time.perf_counter()
         apply(*args)  # type: ignore[arg-type]
-        transactions.append(time.perf_counter() - begun)
+        transactions.append(time.perf_counter() - under_way)
 
     migrate._apply = timed  # noqa: SLF001
     began = time.perf_counter()
@@ -76,7 +76,7 @@ def ours(database: Postgres) -> Taken:
         step.perform(run, Pulse())
     finally:
         migrate._apply = apply  # noqa: SLF001
-    return Taken(time.perf_counter() - began, sum(transactions))
+    return AppliedPromotion(time.perf_counter() - began, sum(transactions))
 
 
 def psql(database: Postgres, folder: Path, psql_path: Path) -> float:
@@ -123,7 +123,7 @@ def tell(what: str, pairs: list[tuple[float, float]], target: float) -> None:
     print(f"{what:18}{mine:.0f} ms, psql {theirs:.0f} ms, ratio {ratio:.2f} (target {target})")
 
 
-def compare(superuser: Postgres, folder: Path) -> list[tuple[Taken, Taken]]:
+def compare(superuser: Postgres, folder: Path) -> list[tuple[AppliedPromotion, AppliedPromotion]]:
     """What each took, pair by pair; the first pair (imports, caches) is left out."""
     with superuser.session("bench") as connection:
         tool = find_tools(connection.info.server_version).bin / "psql"
@@ -138,7 +138,7 @@ def compare(superuser: Postgres, folder: Path) -> list[tuple[Taken, Taken]]:
     for number in range(runs + 1):
         first, second, third = databases(superuser, number)
         mine, whole = ours(first), psql(second, folder, tool)
-        pairs.append((mine, Taken(whole, psql_transactions(third, folder, tool))))
+        pairs.append((mine, AppliedPromotion(whole, psql_transactions(third, folder, tool))))
     return pairs[1:]
 
 

@@ -72,8 +72,8 @@ def document() -> bytes:
 
 def rate(act: Callable[[], object], seconds: float) -> float:
     """How often something can be done in a second of processor time."""
-    begun, done = time.process_time(), 0
-    while (spent := time.process_time() - begun) < seconds:
+    under_way, done = time.process_time(), 0
+    while (spent := time.process_time() - under_way) < seconds:
         act()
         done += 1
     return done / spent

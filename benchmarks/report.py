@@ -20,7 +20,7 @@ from cartctl.engine.events import Event
 from cartctl.engine.journal.stores import PostgresJournal
 from cartctl.monitoring.probes import Probe
 from cartctl.monitoring.samples import FILE, SampleRecorder
-from cartctl.monitoring.thresholds import Judged, rules_of
+from cartctl.monitoring.thresholds import MetricVerdict, rules_of
 from cartctl.monitoring.tick import Measure, Tick
 from cartctl.monitoring.triggers import TriggerState
 from cartctl.ports import Ports
@@ -51,7 +51,7 @@ def record(ports: Ports) -> None:
     recorder = SampleRecorder(ports.run_directory(RUN) / FILE, limits, replicas)
     for number in range(SAMPLES):
         value = 0.001 * (number % 97)
-        measures = tuple(Measure(metric, value, limits[metric].unit, Judged.OK) for metric in Metric)
+        measures = tuple(Measure(metric, value, limits[metric].unit, MetricVerdict.OK) for metric in Metric)
         triggers = (TriggerState("error_rate", "clear"), TriggerState("critical_paths", "clear"))
         recorder(
             Tick(AT + timedelta(seconds=15 * number), measures, triggers, (Probe("auth", True, "HTTP 200"),))

@@ -30,9 +30,9 @@ def previewed(count: int) -> None:
     """All stages, both allocations."""
     known = ids(count)
     ground = Ground(Companies(known, frozenset(known[::4])), ("avnz",), "cart", Buckets("cart"))
-    begun, cpu = time.perf_counter(), time.process_time()
+    under_way, cpu = time.perf_counter(), time.process_time()
     shown = preview(ground, read_stages(Rollout().stages), "exact", frozenset())
-    took, used = time.perf_counter() - begun, time.process_time() - cpu
+    took, used = time.perf_counter() - under_way, time.process_time() - cpu
     assert shown.removed == 0
     print(
         f"preview of {count} companies at {len(shown.stages)} stages, both allocations: {took:.2f} s ({used:.2f} s of CPU)"
@@ -48,10 +48,10 @@ def written(count: int) -> None:
         print(f"exact, {count} companies on: refused: {refused.message}")
         return
     asked = Evaluation(json.loads(text))
-    begun = time.perf_counter()
+    under_way = time.perf_counter()
     for number in range(EVALUATIONS):
         asked.on(FLAGS[0], f"c{number:024d}")
-    each = (time.perf_counter() - begun) / EVALUATIONS
+    each = (time.perf_counter() - under_way) / EVALUATIONS
     print(
         f"exact, {count} companies on: {len(text.encode()) / 1024:.0f} KiB, {each * 1e6:.0f} µs an evaluation"
     )

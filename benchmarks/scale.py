@@ -275,7 +275,7 @@ def run_jobs(directory: Path, engine: Engine, kinds: list[str], workers: int, se
             shopper.start()
             time.sleep(2)
             times.clear()
-            begun = len(times)
+            under_way = len(times)
             running = [
                 context.Process(target=work, args=(str(directory), kind, now, seconds, results))
                 for _ in range(count)
@@ -289,7 +289,7 @@ def run_jobs(directory: Path, engine: Engine, kinds: list[str], workers: int, se
                 process.join()
             stop.set()
             shopper.join()
-            figures = statistics.quantiles(times[begun:], n=100) if len(times) > 2 else [0.0] * 99
+            figures = statistics.quantiles(times[under_way:], n=100) if len(times) > 2 else [0.0] * 99
             rows, cpu = sum(one[0] for one in done), sum(one[2] for one in done)
             clock = max((one[1] for one in done), default=1.0)
             batch = statistics.median(one[3] for one in done) if done else 0.0

@@ -43,8 +43,8 @@ class Boundary(TyperGroup):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run one command line and exit."""
-        asked: Sequence[str] | None = args[0] if args else extra.pop("args", None)
-        given = hoist(list(sys.argv[1:] if asked is None else asked))
+        words: Sequence[str] | None = args[0] if args else extra.pop("args", None)
+        given = hoist(list(sys.argv[1:] if words is None else words))
         extra |= {"standalone_mode": False, "prog_name": "cartctl"}
         with guarded_streams():
             code = self._run(given, extra)
@@ -56,7 +56,7 @@ class Boundary(TyperGroup):
         except typer.Abort:
             return _fail(stop_cause() or Interrupted("Interrupted."), given)
         except typer.TyperException as wrong:
-            return _tell_usage(wrong, given)
+            return _report_usage(wrong, given)
         except CartctlError as error:
             return _fail(error, given)
         except SystemExit:
@@ -79,38 +79,38 @@ class Boundary(TyperGroup):
             raise (stop_cause() or Interrupted("Interrupted.")) from None
 
 
-def _tell_usage(wrong: typer.TyperException, given: list[str]) -> int:
+def _report_usage(wrong: typer.TyperException, given: list[str]) -> int:
     """A wrong command line, as one sentence; where nothing was asked for, the help."""
     context = getattr(wrong, "ctx", None)
     path = context.command_path if context else "cartctl"
-    told = _usage_message(wrong, context)
-    if told.startswith("Usage: "):
+    message = _usage_message(wrong, context)
+    if message.startswith("Usage: "):
         if not Options.wants_json(given):
-            typer.echo(told, err=True)
+            typer.echo(message, err=True)
             return UsageError.exit_code
-        told = f"{path} needs a command"
-    told = told if told.endswith((".", "!", "?")) else f"{told}."
-    return _fail(UsageError(told, hint=f"See {path} --help."), given)
+        message = f"{path} needs a command"
+    message = message if message.endswith((".", "!", "?")) else f"{message}."
+    return _fail(UsageError(message, hint=f"See {path} --help."), given)
 
 
 def _usage_message(wrong: typer.TyperException, context: Any) -> str:
     """What is wrong with a command line, with the command or option that was probably meant."""
-    from cartctl.commands.usage.suggestions import meant_command, meant_option
+    from cartctl.commands.usage.suggestions import nearest_command, nearest_option
 
     message = wrong.format_message().replace("Value error, ", "")
     if option := getattr(wrong, "option_name", ""):
         if message.startswith("No such option"):
-            meant = meant_option(option, context)
-            return f"No such option: {option}." + (f" Did you mean '{meant}'?" if meant else "")
+            suggestion = nearest_option(option, context)
+            return f"No such option: {option}." + (f" Did you mean '{suggestion}'?" if suggestion else "")
         return message
     unknown = _NO_COMMAND.match(message)
     if (
         unknown
         and context is not None
         and context.parent is None
-        and (meant := meant_command(unknown["name"]))
+        and (suggestion := nearest_command(unknown["name"]))
     ):
-        return f"{unknown[0]} Did you mean '{meant}'?"
+        return f"{unknown[0]} Did you mean '{suggestion}'?"
     return message
 
 
@@ -144,8 +144,8 @@ app = typer.Typer(
 )
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"cartctl {__version__}")
         raise typer.Exit
 

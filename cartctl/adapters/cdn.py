@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 from cartctl.adapters.effects import effect
-from cartctl.adapters.http.client import BadAnswer, Http, Response
+from cartctl.adapters.http.client import Http, MalformedResponse, Response
 from cartctl.errors import ConfigError, StepFailed
 
 CLOUDFLARE = "https://api.cloudflare.com/client/v4"
@@ -82,7 +82,7 @@ def _cloudflare_bodies(selection: Selection, site: str) -> Iterator[Mapping[str,
 def _purge_id(response: Response) -> str:
     try:
         body = response.json()
-    except BadAnswer as error:
+    except MalformedResponse as error:
         raise PurgeFailed(f"Cloudflare's response (HTTP {response.status}) is not JSON.") from error
     if not response.ok or not isinstance(body, dict) or body.get("success") is not True:
         raise PurgeFailed(

@@ -163,7 +163,7 @@ class Pod:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PodResponse:
     """One pod's HTTP response. Header names are lower case."""
 
     status: int
@@ -229,7 +229,7 @@ class Cluster(Protocol):
     def hasten(self, name: str) -> None:
         """Speed up the delivery of a ConfigMap to the pods that mount it. No lasting change."""
 
-    def ask(self, pod: Pod, path: str, headers: Mapping[str, str]) -> Answer:
+    def ask(self, pod: Pod, path: str, headers: Mapping[str, str]) -> PodResponse:
         """GET a path of one pod, bypassing the Service.
 
         Raises ClusterUnreachable if the pod does not respond.

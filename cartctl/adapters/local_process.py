@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import psutil
 
-LOOK_EVERY = 0.02  # seconds
+POLL_EVERY = 0.02  # seconds
 
 
-def living(pid: int, ours: Callable[[Sequence[str]], bool]) -> "psutil.Process | None":
+def running_process(pid: int, ours: Callable[[Sequence[str]], bool]) -> "psutil.Process | None":
     """The process `pid` if it lives and its command line is `ours`. Read-only."""
     import psutil
 
@@ -39,4 +39,4 @@ def ended(process: "psutil.Process", seconds: float) -> bool:
             return True
         if time.monotonic() > deadline:
             return False
-        time.sleep(LOOK_EVERY)
+        time.sleep(POLL_EVERY)

@@ -15,7 +15,7 @@ from cartctl.deadline import DeadlineExceeded, within
 from cartctl.errors import CartctlError, ConfigError, StepFailed
 from cartctl.redaction import redact, register_address
 
-LOOK = 60.0  # seconds for one request: existence, size, listing
+REQUEST = 60.0  # seconds for one request: existence, size, listing
 TRANSFER = 2 * 3600.0  # seconds for one file
 REMOVE = 600.0  # seconds for one snapshot
 LONGEST_CAUSE = 300  # characters of a client's message
@@ -72,7 +72,7 @@ class ObjectStore:
         """Bytes of a file, None when there is none. Raises StepFailed, NotRegular. Read-only."""
         with self._translated(name):
             try:
-                info = _bounded(LOOK, lambda: self._files.info(self._path(name)))
+                info = _bounded(REQUEST, lambda: self._files.info(self._path(name)))
             except (FileNotFoundError, NotADirectoryError):
                 return None
         if info.get("islink") or info["type"] != "file":
@@ -82,7 +82,7 @@ class ObjectStore:
     def exists(self, name: str) -> bool:
         """Whether there is a file of this name. Raises StepFailed. Read-only."""
         with self._translated(name):
-            return bool(_bounded(LOOK, lambda: self._files.exists(self._path(name))))
+            return bool(_bounded(REQUEST, lambda: self._files.exists(self._path(name))))
 
     def write(self, name: str, content: bytes) -> None:
         """Write a small file. Raises StepFailed."""
@@ -94,7 +94,7 @@ class ObjectStore:
         """The names of directories directly below, and of links. Raises StepFailed. Read-only."""
         with self._translated(""):
             try:
-                entries = _bounded(LOOK, lambda: self._files.ls(self._root, detail=True, refresh=True))
+                entries = _bounded(REQUEST, lambda: self._files.ls(self._root, detail=True, refresh=True))
             except FileNotFoundError:
                 return []
             names = (str(each["name"]) for each in entries if each["type"] != "file" or each.get("islink"))
@@ -104,7 +104,7 @@ class ObjectStore:
         """Whether a name is a link, where the address has such. Raises StepFailed. Read-only."""
         with self._translated(name):
             try:
-                return bool(_bounded(LOOK, lambda: self._files.info(self._path(name))).get("islink"))
+                return bool(_bounded(REQUEST, lambda: self._files.info(self._path(name))).get("islink"))
             except (FileNotFoundError, NotADirectoryError):
                 return False
 
@@ -118,7 +118,7 @@ class ObjectStore:
             self._files.rm(path, recursive=self._files.isdir(path))
 
     def _make_parent(self, name: str) -> None:
-        _bounded(LOOK, lambda: self._files.makedirs(self._path(name).rpartition("/")[0], exist_ok=True))
+        _bounded(REQUEST, lambda: self._files.makedirs(self._path(name).rpartition("/")[0], exist_ok=True))
 
     def _path(self, name: str) -> str:
         return f"{self._root.rstrip('/')}/{name}"

@@ -13,7 +13,7 @@ from cartctl.errors import ConfigError, StepFailed
 from cartctl.inputs import MALFORMED, parse_json
 
 LIMIT = timedelta(minutes=1)
-FOUND = 1  # its exit code when there are findings
+FINDINGS = 1  # its exit code when there are findings
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def lint(files: Mapping[str, bytes]) -> list[Finding]:
 
 def _findings(program: Program, paths: Mapping[str, str]) -> list[Finding]:
     try:
-        entries = parse_json(program.output(accepted=(0, FOUND)) or "[]")
+        entries = parse_json(program.output(accepted=(0, FINDINGS)) or "[]")
         return [
             Finding(paths[one["file"]], one["line"] + 1, one["rule_name"], one["message"], one["help"] or "")
             for one in entries

@@ -93,9 +93,9 @@ def by_site_type(
     carts: Iterable[Cart], company_id: str, code: str, period: Period
 ) -> dict[SiteType, Overview]:
     """The same figures for each type of site, so that carts of funnels can be seen apart."""
-    kept = list(carts)
+    listed = list(carts)
     return {
-        kind: overview((cart for cart in kept if cart.site_type is kind), company_id, code, period)
+        kind: overview((cart for cart in listed if cart.site_type is kind), company_id, code, period)
         for kind in SiteType
     }
 

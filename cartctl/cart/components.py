@@ -83,8 +83,8 @@ def upsell(
     own = set(products)
     counted: Counter[str] = Counter()
     for cart in bought_together:
-        found = set(cart)
-        if found & own:
-            counted.update(found - own)
+        bought = set(cart)
+        if bought & own:
+            counted.update(bought - own)
     offered = [product for product in counted if stock.get(product, 0) > 0]
     return sorted(offered, key=lambda product: (-counted[product], product))[:limit]

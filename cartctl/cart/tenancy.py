@@ -20,8 +20,8 @@ class Owned(Protocol):
 Thing = TypeVar("Thing", bound=Owned)
 
 
-def of_company(thing: Thing | None, company_id: str, asked: str) -> Thing:
+def of_company(thing: Thing | None, company_id: str, description: str) -> Thing:
     """The thing itself. Raises NotFound, in the same words, for what is another company's and for what is not there."""
     if thing is None or thing.company_id != company_id:
-        raise NotFound(f"There is no {asked}.")
+        raise NotFound(f"There is no {description}.")
     return thing

@@ -8,7 +8,7 @@ from cartctl.engine.pulse import Pulse
 NOT_FOUND = 404
 
 
-class CartGone(Check):
+class CartAbsent(Check):
     """The cart's admin endpoint is unknown to the API; a flag that is off does not prove it.
 
     With `stopped`, an API that does not respond passes as well: the operator has stopped it.

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from cartctl.adapters.postgres import Postgres
 from cartctl.database.catalogue import read_catalogue
-from cartctl.database.drop.differences import taken_back
+from cartctl.database.drop.differences import reverted_checks
 from cartctl.engine.model import Check, Checks
 from cartctl.engine.pulse import Pulse
 
@@ -23,4 +23,4 @@ class SameCatalogue(Check):
     def judge(self, pulse: Pulse) -> Checks:
         """Fail for what is left of the migration; what others changed since is listed and passes. Read-only."""
         with self._postgres.session("catalogue") as connection, pulse.cancelling(connection.cancel_safe):
-            return taken_back(self._results, read_catalogue(connection))
+            return reverted_checks(self._results, read_catalogue(connection))

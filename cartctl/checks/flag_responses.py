@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from cartctl.adapters.cluster import Answer, Cluster, ClusterUnreachable, Pod
+from cartctl.adapters.cluster import Cluster, ClusterUnreachable, Pod, PodResponse
 from cartctl.checks.results import failed, passed
 from cartctl.engine.model import Check, CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse, TimedOut
@@ -55,14 +55,14 @@ class FlagResponses(Check):
         results: list[CheckResult] = []
 
         def agreed() -> bool:
-            results[:] = [self._look()]
+            results[:] = [self._compare()]
             return results[0].verdict is not Verdict.FAIL
 
         with suppress(TimedOut):  # the last look says what is different
             pulse.wait(agreed, self._timeout, what="The flags in every pod", every=0.1)
         return Checks.of(results)
 
-    def _look(self) -> CheckResult:
+    def _compare(self) -> CheckResult:
         pods = [pod for name in self._endpoint.deployments for pod in self._cluster.pods(name) if pod.ready]
         if not pods:
             return self._without(Verdict.UNKNOWN, "no replica of the API is ready")
@@ -92,7 +92,7 @@ class FlagResponses(Check):
             _word(expected[wrong[0]]),
         )
 
-    def _ask(self, pod: Pod, company: str) -> Answer:
+    def _ask(self, pod: Pod, company: str) -> PodResponse:
         headers = {"authorization": f"Bearer {self._endpoint.token}"} if self._endpoint.token else {}
         return self._cluster.ask(pod, f"{self._endpoint.path}?company={quote(company, safe='')}", headers)
 
@@ -103,7 +103,7 @@ class FlagResponses(Check):
         return CheckResult(self.key, verdict, observed, "a response from every replica", HINT)
 
 
-def _flags(response: Answer) -> Mapping[str, object]:
+def _flags(response: PodResponse) -> Mapping[str, object]:
     try:
         flags = parse_json(response.body)["flags"]
     except MALFORMED:

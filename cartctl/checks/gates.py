@@ -14,12 +14,12 @@ from cartctl.engine.model import Check, CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import CartctlError
 from cartctl.measurements import percentage
-from cartctl.monitoring.thresholds import Judged
+from cartctl.monitoring.thresholds import MetricVerdict
 from cartctl.monitoring.tick import Measure, Tick
 from cartctl.monitoring.watch import Watch
 
 AT_ONCE = 10_000  # samples asked for in one query
-LOOKS = 8  # at figures that too little traffic leaves open, while requests of our own arrive
+SAMPLES = 8  # at figures that too little traffic leaves open, while requests of our own arrive
 
 Judge = Callable[[], CheckResult]
 
@@ -66,17 +66,17 @@ class Gates(Check):
 
     def judge(self, pulse: Pulse) -> Checks:
         """One result per gate. Read-only but for the requests it sends."""
-        tick = self.look(pulse, samples=LOOKS)
+        tick = self.sample(pulse, samples=SAMPLES)
         results = [_measured(measure) for measure in tick.metrics]
-        results += [_asked("error rate before", self._before), self._triggers(tick)]
-        results += [_asked("smoke", lambda: _worst("smoke", self._smoke.judge(pulse)))]
+        results += [_result_or_unknown("error rate before", self._before), self._triggers(tick)]
+        results += [_result_or_unknown("smoke", lambda: _worst("smoke", self._smoke.judge(pulse)))]
         self._logs.read()
         results.append(self._logs.result())
         if self._conversion:
-            results += [_asked("conversion", self._conversion)]
+            results += [_result_or_unknown("conversion", self._conversion)]
         return Checks.of(results)
 
-    def look(self, pulse: Pulse, *, samples: int = 1) -> Tick:
+    def sample(self, pulse: Pulse, *, samples: int = 1) -> Tick:
         """The tick that says whether a trigger has fired; up to so many while there is too little traffic. Read-only but for its requests."""
         end = pulse.now() + self._past.sustained + 5 * self._every
         self._watch.rebuild(datetime.now(UTC) - self._gate.lookback)
@@ -119,7 +119,9 @@ class Gates(Check):
 
 
 def _quiet(tick: Tick) -> bool:
-    return any(measure.verdict in {Judged.LOW_TRAFFIC, Judged.NO_DATA} for measure in tick.metrics)
+    return any(
+        measure.verdict in {MetricVerdict.LOW_TRAFFIC, MetricVerdict.NO_DATA} for measure in tick.metrics
+    )
 
 
 def judge_past(samples: Sequence[PastReading], past: Past) -> CheckResult:
@@ -177,7 +179,7 @@ def _worst(name: str, checks: Checks) -> CheckResult:
     return CheckResult(name, checks.verdict, observed, hint="See: cartctl smoke" if bad else "")
 
 
-def _asked(name: str, judge: Judge) -> CheckResult:
+def _result_or_unknown(name: str, judge: Judge) -> CheckResult:
     """A gate that cannot be asked is unknown, never passed."""
     try:
         return replace(judge(), name=name)

@@ -24,7 +24,7 @@ class LogErrors:
         self._looked: float | None = None
         self._unread = ""
 
-    def look(self, now: float) -> None:
+    def read_if_due(self, now: float) -> None:
         """Read on, when it is time to; `now` is seconds on a clock of the caller's. Read-only."""
         if self._looked is not None and now - self._looked < EVERY:
             return

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 
 from cartctl.engine.model import Verdict
-from cartctl.monitoring.thresholds import Judged
+from cartctl.monitoring.thresholds import MetricVerdict
 
-VERDICTS: Mapping[Judged, Verdict] = {
-    Judged.OK: Verdict.PASS,
-    Judged.WARNING: Verdict.WARN,
-    Judged.CRITICAL: Verdict.FAIL,
-    Judged.LOW_TRAFFIC: Verdict.WARN,  # the counters are fresh: neither good nor blind
-    Judged.NO_DATA: Verdict.UNKNOWN,
-    Judged.ERROR: Verdict.UNKNOWN,
+VERDICTS: Mapping[MetricVerdict, Verdict] = {
+    MetricVerdict.OK: Verdict.PASS,
+    MetricVerdict.WARNING: Verdict.WARN,
+    MetricVerdict.CRITICAL: Verdict.FAIL,
+    MetricVerdict.LOW_TRAFFIC: Verdict.WARN,  # the counters are fresh: neither good nor blind
+    MetricVerdict.NO_DATA: Verdict.UNKNOWN,
+    MetricVerdict.ERROR: Verdict.UNKNOWN,
 }

@@ -9,7 +9,7 @@ from cartctl.checks.metric_verdicts import VERDICTS
 from cartctl.engine.model import Check, CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.measurements import measured
-from cartctl.monitoring.thresholds import Judged
+from cartctl.monitoring.thresholds import MetricVerdict
 from cartctl.monitoring.tick import Measure, Tick
 from cartctl.monitoring.watch import Watch
 
@@ -40,7 +40,7 @@ class Monitor(Check):
             latest = self._watch.latest
             if latest is not None and latest is not first:
                 course.see(latest)
-            self._logs.look(pulse.now())
+            self._logs.read_if_due(pulse.now())
             pulse.pause(min(POLL, max(0.01, self._seconds - elapsed)))
         pulse.progress(self._seconds, self._seconds, "s")
         if self._watch.latest is not None:
@@ -78,7 +78,7 @@ class Course:
         self._ticks += 1
         for measure in tick.metrics:
             self._last[measure.name] = measure
-            if measure.verdict is Judged.CRITICAL:
+            if measure.verdict is MetricVerdict.CRITICAL:
                 self._critical.setdefault(measure.name, self._at)
             elif measure.verdict.decided:
                 self._critical.pop(measure.name, None)
@@ -108,7 +108,7 @@ class Course:
                 f"{observed}, critical for {lasting:.0f} s",
                 "below its critical threshold",
             )
-        good = worst.verdict is Judged.OK and last.verdict is Judged.OK
+        good = worst.verdict is MetricVerdict.OK and last.verdict is MetricVerdict.OK
         verdict = Verdict.PASS if good else Verdict.WARN
         return CheckResult(metric, verdict, observed, "below its warning threshold")
 
@@ -116,7 +116,9 @@ class Course:
 def _badness(measure: Measure | None) -> tuple[int, float]:
     if measure is None:
         return -1, 0.0
-    return [Judged.OK, Judged.WARNING, Judged.CRITICAL].index(measure.verdict), measure.value or 0.0
+    return [MetricVerdict.OK, MetricVerdict.WARNING, MetricVerdict.CRITICAL].index(
+        measure.verdict
+    ), measure.value or 0.0
 
 
 def show(measure: Measure) -> str:

@@ -8,7 +8,7 @@ from cartctl.engine.model import Check, CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.measurements import latency, measured
 from cartctl.monitoring.probes import Probes
-from cartctl.monitoring.thresholds import Judged, Limits, Rules, cannot_decide, judge
+from cartctl.monitoring.thresholds import Limits, MetricVerdict, Rules, cannot_decide, judge
 
 HINT = "Check metrics.kind, metrics.url and metrics.queries."
 LATE = 1.25  # times the configured interval; scrapes are not that punctual
@@ -58,7 +58,7 @@ class Queries(Check):
         if limits.histogram and complete and (why := cannot_decide(reading.top_bucket, limits)):
             return _undecided(reading.metric, why, limits)
         verdict, why = judge(reading, self._rules)
-        if verdict is Judged.LOW_TRAFFIC:
+        if verdict is MetricVerdict.LOW_TRAFFIC:
             return CheckResult(reading.metric, Verdict.WARN, why, "enough requests to judge")
         if not verdict.decided:
             return CheckResult(reading.metric, Verdict.FAIL, why, "fresh data", HINT)

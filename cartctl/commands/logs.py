@@ -58,17 +58,17 @@ def logs(
             while True:
                 for hit in tally.take(tail.read()):
                     if every_line or hit.pattern:
-                        _tell(hit, options)
+                        _show(hit, options)
                 if not follow:
                     break
                 pulse.pause(EVERY)
         except Interrupted as stop:
             code = stop.exit_code  # the way that following ends
-        _tell(tally.summary(), options)
+        _show(tally.summary(), options)
     raise typer.Exit(code)
 
 
-def _tell(line: "Hit | LogSummary", options: Options) -> None:
+def _show(line: "Hit | LogSummary", options: Options) -> None:
     if options.output is Output.JSON:
         from cartctl.render.json import write_line
 

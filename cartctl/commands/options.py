@@ -203,13 +203,13 @@ class Options:
         as_json = self.output is Output.JSON
         return choose_view(as_json=as_json, quiet=self.quiet, verbose=self.verbose, no_color=self.no_color)
 
-    def monitor_view(self, env: "Environment", tell: "Callable[[Tick], None]") -> "MonitorView":
+    def monitor_view(self, env: "Environment", show_sample: "Callable[[Tick], None]") -> "MonitorView":
         """What a monitor is watched with; `tell` writes a sample where there is no terminal to draw on."""
         from cartctl.monitoring.scale import Scale
         from cartctl.render.run.monitor_view import choose_monitor_view
 
         plain = self.output is Output.JSON or self.quiet or self.verbose
-        return choose_monitor_view(env.name, Scale.of(env), tell, plain=plain, no_color=self.no_color)
+        return choose_monitor_view(env.name, Scale.of(env), show_sample, plain=plain, no_color=self.no_color)
 
     def check_report(self, path: Path | None, *, runs: bool) -> None:
         """Raise UsageError or ConfigError, before anything begins, for a report that could not be written.

@@ -35,10 +35,11 @@ def _signers(environment: Environment) -> Iterator[Problem]:
             yield Problem(("signoff", "signers"), f"has an invalid name: {quoted(name)}", hint=hint)
         for role in own:
             if role not in roles:
-                meant = nearest(role, roles)
+                suggestion = nearest(role, roles)
                 problem = f"names a role that is not in signoff.roles: {quoted(role)}"
                 yield Problem(
-                    ("signoff", "signers", name), problem + (f"; did you mean '{meant}'?" if meant else "")
+                    ("signoff", "signers", name),
+                    problem + (f"; did you mean '{suggestion}'?" if suggestion else ""),
                 )
     held = {role for own in signers.values() for role in own}
     for role in roles if signers else ():
@@ -72,8 +73,8 @@ def unproved(environment: Environment, others: Iterable[str]) -> Problem | None:
         return None
     if environment.proved_run is not None and proved_on != environment.name:
         return None
-    meant = nearest(proved_on, names)
+    suggestion = nearest(proved_on, names)
     message = f"names no other environment of this file: {quoted(proved_on)}" + (
-        f"; did you mean '{meant}'?" if meant else ""
+        f"; did you mean '{suggestion}'?" if suggestion else ""
     )
     return Problem(("proved_on",), message, hint=f"Environments here: {', '.join(names)}.")

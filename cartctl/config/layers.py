@@ -120,11 +120,11 @@ def _check_sections(given: Mapping[KeyPath, str]) -> None:
     known = list(keys_of(Environment))
     for path, name in given.items():
         if len(path) > 1 and path[0] not in known:
-            meant = nearest(path[0], known)
+            suggestion = nearest(path[0], known)
             rest = DELIMITER.join(path[1:]).upper()
             raise ConfigError(
                 f"The environment variable {name} names no section of the configuration"
-                + (f"; did you mean {PREFIX}{meant.upper()}{DELIMITER}{rest}?" if meant else "."),
+                + (f"; did you mean {PREFIX}{suggestion.upper()}{DELIMITER}{rest}?" if suggestion else "."),
                 hint=f"Sections are {', '.join(_sections(known))}.",
             )
 

@@ -184,9 +184,10 @@ def _default(source: Source) -> str:
 
 def _unknown(source: Source, name: str) -> ConfigError:
     names = [*source.environments, SANDBOX]
-    meant = nearest(name, names)
+    suggestion = nearest(name, names)
     return ConfigError(
-        f"{source.shown} has no environment {name!r}" + (f"; did you mean {meant!r}?" if meant else "."),
+        f"{source.shown} has no environment {name!r}"
+        + (f"; did you mean {suggestion!r}?" if suggestion else "."),
         hint=f"Environments here: {', '.join(names)}.",
     )
 

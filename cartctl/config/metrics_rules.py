@@ -66,8 +66,8 @@ def _queries(metrics: Metrics) -> Iterator[Problem]:
         metric, dot, part = name.partition(".")
         path = ("metrics", "queries", name)
         if metric not in names or (dot and part not in QUERY_PARTS):
-            meant = nearest(name, [*names, *(f"{one}.{part}" for one in names for part in QUERY_PARTS)])
-            message = "is not the name of a query" + (f"; did you mean `{meant}`?" if meant else "")
+            suggestion = nearest(name, [*names, *(f"{one}.{part}" for one in names for part in QUERY_PARTS)])
+            message = "is not the name of a query" + (f"; did you mean `{suggestion}`?" if suggestion else "")
             hint = f"Names: {', '.join(names)}, each also with {', '.join(f'.{one}' for one in QUERY_PARTS)}."
             yield Problem(path, message, hint=hint)
         elif not query.strip():

@@ -89,8 +89,8 @@ def _problem(path: KeyPath, detail: Any, model: type[BaseModel]) -> Problem:
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
         known = known_at(path[:-1], model)
-        meant = nearest(path[-1], known)
-        message = "is not a known key" + (f"; did you mean `{meant}`?" if meant else "")
+        suggestion = nearest(path[-1], known)
+        message = "is not a known key" + (f"; did you mean `{suggestion}`?" if suggestion else "")
         return Problem(path, message, hint=f"Known here: {', '.join(known)}." if known else "")
     if is_secret(path, model):
         message = _EXPECTED["missing"] if kind == "missing" else _REFERENCE
@@ -98,11 +98,11 @@ def _problem(path: KeyPath, detail: Any, model: type[BaseModel]) -> Problem:
     if kind == "value_error":
         return Problem(path, str(context["error"]))
     if kind == "literal_error":
-        meant = nearest(
+        suggestion = nearest(
             str(detail["input"]), str(context["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
         )
         message = f"must be {context['expected']}, not {_shown(detail['input'])}"
-        return Problem(path, message + (f"; did you mean '{meant}'?" if meant else ""))
+        return Problem(path, message + (f"; did you mean '{suggestion}'?" if suggestion else ""))
     if kind in _BOUNDS:
         comparison, bound = _BOUNDS[kind]
         return Problem(path, f"must be {comparison} {context[bound]:g}, not {_shown(detail['input'])}")

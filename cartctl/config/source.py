@@ -142,10 +142,10 @@ def _parts(toml: str) -> KeyPath:
 def _check_top_level(source: Source) -> None:
     for key, value in source.document.items():
         if key not in TOP_LEVEL:
-            meant = nearest(key, TOP_LEVEL)
+            suggestion = nearest(key, TOP_LEVEL)
             raise ConfigError(
                 f"{source.at((key,))}: `{dotted((key,))}` is not a known key"
-                + (f"; did you mean `{meant}`?" if meant else "."),
+                + (f"; did you mean `{suggestion}`?" if suggestion else "."),
                 hint="The top level has default_env, [defaults] and [env.NAME]; settings belong under an environment.",
             )
         expected = str if key == "default_env" else dict

@@ -38,7 +38,7 @@ class Difference:
         return [
             *(f"+ {key}" for key in sorted(self.added)),
             *(f"- {key}" for key in sorted(self.removed)),
-            *(f"~ {key}: {_told(*pair)}" for key, pair in sorted(self.changed.items())),
+            *(f"~ {key}: {_describe(*pair)}" for key, pair in sorted(self.changed.items())),
         ]
 
     def within(self, keys: frozenset[str] | set[str]) -> "Difference":
@@ -160,6 +160,6 @@ def _json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
-def _told(before: Facts, after: Facts) -> str:
+def _describe(before: Facts, after: Facts) -> str:
     names = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
     return ", ".join(f"{name} {_json(before.get(name))} → {_json(after.get(name))}" for name in names)

@@ -6,7 +6,7 @@ deployment's CPU time.
 
 from cartctl.adapters.effects import effect
 from cartctl.adapters.postgres import Connection, sql
-from cartctl.adapters.postgres.sync_wait import Look, bounded_sync_wait
+from cartctl.adapters.postgres.sync_wait import OpenSession, bounded_sync_wait
 from cartctl.errors import Refused, StepFailed
 from cartctl.migrations.frozen import MIGRATIONS, Frozen
 
@@ -46,7 +46,9 @@ def set_version(connection: Connection, migration: Frozen) -> None:
         )
 
 
-def make_home(connection: Connection, owner: str | None, watch_session: Look, *, missing: bool) -> None:
+def make_home(
+    connection: Connection, owner: str | None, watch_session: OpenSession, *, missing: bool
+) -> None:
     """Make what is missing of it, owned by `owner`; `missing` says that the schema itself is; `watch_session` opens another connection.
 
     Raises Refused when neither the owner nor the deployer may create a schema.

@@ -3,7 +3,7 @@
 from cartctl.adapters.postgres import Postgres
 from cartctl.cart.pricing.column_ranges import ColumnRange
 from cartctl.config.model.environment import Database
-from cartctl.database.contract.definition import SCHEMA, wanted_tables
+from cartctl.database.contract.definition import SCHEMA, required_tables
 from cartctl.database.migrations.status import act_as_owner_if_allowed
 from cartctl.errors import Refused
 
@@ -20,7 +20,7 @@ def read_column_ranges(postgres: Postgres, settings: Database) -> tuple[ColumnRa
 
     Raises Refused without the tables.
     """
-    names = [table.name for table in wanted_tables()]
+    names = [table.name for table in required_tables()]
     with postgres.session("columns") as connection, act_as_owner_if_allowed(connection, settings):
         if connection.execute("SELECT to_regclass('public.carts')::text").fetchone() == (None,):
             raise Refused("The cart's tables do not exist.", hint="Create them with: cartctl migrate deploy")

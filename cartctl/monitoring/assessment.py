@@ -11,7 +11,7 @@ from operator import attrgetter
 
 from cartctl.adapters.metrics.source import Metric, Reading
 from cartctl.monitoring.probes import Probe
-from cartctl.monitoring.thresholds import Judged, Rules, judge
+from cartctl.monitoring.thresholds import MetricVerdict, Rules, judge
 from cartctl.monitoring.tick import Measure, Tick
 from cartctl.monitoring.triggers import (
     Failures,
@@ -23,7 +23,7 @@ from cartctl.monitoring.triggers import (
     horizon,
 )
 
-SIGNS = {Judged.CRITICAL: Sign.BREACH, Judged.OK: Sign.GOOD, Judged.WARNING: Sign.GOOD}
+SIGNS = {MetricVerdict.CRITICAL: Sign.BREACH, MetricVerdict.OK: Sign.GOOD, MetricVerdict.WARNING: Sign.GOOD}
 
 
 class Assessment:
@@ -63,7 +63,7 @@ class Assessment:
         triggers = (self._span.state(current), self._failures.state())
         return Tick(datetime.fromtimestamp(at, UTC), tuple(measures), triggers, probes or ())
 
-    def _add(self, reading: Reading, verdict: Judged) -> None:
+    def _add(self, reading: Reading, verdict: MetricVerdict) -> None:
         if reading.at is None:
             return
         sample = Sample(reading.at, SIGNS.get(verdict, Sign.NEITHER), reading.value)
@@ -92,7 +92,7 @@ class Assessment:
         for probe in probes or ():
             self._failures = self._failures.after(probe.name, ok=probe.ok)
 
-    def _measure(self, reading: Reading, verdict: Judged, why: str) -> Measure:
+    def _measure(self, reading: Reading, verdict: MetricVerdict, why: str) -> Measure:
         return Measure(
             reading.metric,
             _finite(reading.value),

@@ -77,7 +77,7 @@ class Probes:
 
 
 def judge_path(name: str, response: Response, *, token: bool) -> tuple[bool, str]:
-    """Whether a critical path works, and a description of its response. Raises BadAnswer if the body is not JSON."""
+    """Whether a critical path works, and a description of its response. Raises MalformedResponse if the body is not JSON."""
     if name == "auth" and not token:
         return response.status == UNAUTHORIZED, f"HTTP {response.status} without a token"
     if not response.ok:

@@ -10,7 +10,7 @@ from typing import Any
 from cartctl.adapters.metrics.source import Metric, Reading
 from cartctl.inputs import MALFORMED, MEBIBYTE, InvalidInput, parse_json, read_text
 from cartctl.monitoring.probes import Probe
-from cartctl.monitoring.thresholds import Judged
+from cartctl.monitoring.thresholds import MetricVerdict
 
 LARGEST = 512 * MEBIBYTE  # bytes; a day at 15 s is about 8 MB
 
@@ -55,16 +55,16 @@ def _observation(tick: Mapping[str, Any]) -> Observation:
 
 def _reading(measure: Mapping[str, Any], at: float) -> Reading:
     """A verdict without data stays what it is. Recordings of earlier versions have a value and its verdict alone."""
-    metric, verdict = Metric(measure["name"]), Judged(measure["verdict"])
+    metric, verdict = Metric(measure["name"]), MetricVerdict(measure["verdict"])
     detail = str(measure.get("detail", ""))
-    if verdict is Judged.ERROR:
+    if verdict is MetricVerdict.ERROR:
         return Reading(metric, series=0, error=detail or "an error")
-    if verdict is Judged.NO_DATA:
+    if verdict is MetricVerdict.NO_DATA:
         return Reading(metric, series=0, partial=detail or "no data")
     value, sampled = measure["value"], measure.get("sampled_at")
     requests = measure.get("requests")
     if requests is None:
-        requests = 0.0 if verdict is Judged.LOW_TRAFFIC else ENOUGH if sampled is None else None
+        requests = 0.0 if verdict is MetricVerdict.LOW_TRAFFIC else ENOUGH if sampled is None else None
     return Reading(
         metric,
         value=None if value is None else float(value),

@@ -8,7 +8,7 @@ from typing import ClassVar
 from cartctl.adapters.metrics.source import Metric
 from cartctl.monitoring.assessment import Assessment
 from cartctl.monitoring.recording import Observation
-from cartctl.monitoring.thresholds import Judged, Rules
+from cartctl.monitoring.thresholds import MetricVerdict, Rules
 from cartctl.monitoring.tick import Measure, Tick
 from cartctl.monitoring.triggers import Interval, SpanRule
 
@@ -30,7 +30,7 @@ class MetricReplay:
     name: Metric
     unit: str
     critical: float
-    verdicts: Mapping[Judged, int]
+    verdicts: Mapping[MetricVerdict, int]
     peak: float | None = None
     peak_at: datetime | None = None
 
@@ -55,8 +55,10 @@ class Replay:
     @property
     def is_blind(self) -> bool:
         """Whether nothing can be concluded: there was no data, for longer than a monitor accepts or at all."""
-        judged = all(any(judged.decided and n for judged, n in one.verdicts.items()) for one in self.metrics)
-        return not self.samples or not judged or self.longest_blind_seconds > self.blind_limit_seconds
+        decided = all(
+            any(decided.decided and n for decided, n in one.verdicts.items()) for one in self.metrics
+        )
+        return not self.samples or not decided or self.longest_blind_seconds > self.blind_limit_seconds
 
 
 @dataclass(slots=True)
@@ -64,7 +66,7 @@ class _Course:
     """What one metric showed so far."""
 
     unit: str
-    verdicts: dict[Judged, int] = field(default_factory=dict)
+    verdicts: dict[MetricVerdict, int] = field(default_factory=dict)
     peak: float | None = None
     peak_at: datetime | None = None
     seen: float = 0.0

@@ -10,7 +10,7 @@ from cartctl.config.model.environment import Thresholds
 from cartctl.measurements import latency, measured
 
 
-class Judged(StrEnum):
+class MetricVerdict(StrEnum):
     """The verdict on a reading. Only the first three are decisions; the others never count as ok."""
 
     OK = "ok"
@@ -23,12 +23,12 @@ class Judged(StrEnum):
     @property
     def decided(self) -> bool:
         """Whether the metric could be evaluated."""
-        return self in {Judged.OK, Judged.WARNING, Judged.CRITICAL}
+        return self in {MetricVerdict.OK, MetricVerdict.WARNING, MetricVerdict.CRITICAL}
 
     @property
     def blind(self) -> bool:
         """Whether there was no usable data; too little traffic is not blindness."""
-        return self in {Judged.NO_DATA, Judged.ERROR}
+        return self in {MetricVerdict.NO_DATA, MetricVerdict.ERROR}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +68,12 @@ def rules_of(thresholds: Thresholds, *, staleness: float, minimum_requests: int)
     return Rules(limits, staleness, minimum_requests)
 
 
-def judge(reading: Reading, rules: Rules) -> tuple[Judged, str]:
+def judge(reading: Reading, rules: Rules) -> tuple[MetricVerdict, str]:
     """The verdict on one reading and, if not ok, the reason."""
     if reading.error:
-        return Judged.ERROR, reading.error
+        return MetricVerdict.ERROR, reading.error
     if missing := _missing(reading, rules):
-        return Judged.NO_DATA, missing
+        return MetricVerdict.NO_DATA, missing
     limits = rules.limits[reading.metric]
     if limits.rate and (low := _traffic(reading, rules)):
         return low
@@ -95,33 +95,33 @@ def _missing(reading: Reading, rules: Rules) -> str:
     return ""
 
 
-def _traffic(reading: Reading, rules: Rules) -> tuple[Judged, str] | None:
+def _traffic(reading: Reading, rules: Rules) -> tuple[MetricVerdict, str] | None:
     requests = reading.requests
     if requests is None or not math.isfinite(requests):
         if not rules.minimum_requests:
             return None
-        return Judged.NO_DATA, "the number of requests is unknown"
+        return MetricVerdict.NO_DATA, "the number of requests is unknown"
     if requests < rules.minimum_requests:
         return (
-            Judged.LOW_TRAFFIC,
+            MetricVerdict.LOW_TRAFFIC,
             f"{requests:.0f} requests in the window, {rules.minimum_requests} are needed",
         )
     return None
 
 
-def _value(reading: Reading, limits: Limits) -> tuple[Judged, str]:
+def _value(reading: Reading, limits: Limits) -> tuple[MetricVerdict, str]:
     value, top = reading.value, reading.top_bucket
     if value is None or not math.isfinite(value) or value < 0:
-        return Judged.NO_DATA, f"the value is {value}"
+        return MetricVerdict.NO_DATA, f"the value is {value}"
     if limits.histogram and (why := cannot_decide(top, limits)):
-        return Judged.NO_DATA, why
+        return MetricVerdict.NO_DATA, why
     # A p95 above the last boundary reads as that boundary: at the critical threshold it must count as critical.
     saturated = limits.histogram and top is not None and top == limits.critical and value >= top
     if saturated or _above(value, limits.critical):
-        return Judged.CRITICAL, f"above {measured(limits.critical, limits.unit)}"
+        return MetricVerdict.CRITICAL, f"above {measured(limits.critical, limits.unit)}"
     if _above(value, limits.warning):
-        return Judged.WARNING, f"above {measured(limits.warning, limits.unit)}"
-    return Judged.OK, ""
+        return MetricVerdict.WARNING, f"above {measured(limits.warning, limits.unit)}"
+    return MetricVerdict.OK, ""
 
 
 def _above(value: float, bound: float) -> bool:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from cartctl.adapters.metrics.source import Metric
 from cartctl.monitoring.probes import Probe
-from cartctl.monitoring.thresholds import Judged
+from cartctl.monitoring.thresholds import MetricVerdict
 from cartctl.monitoring.triggers import TriggerState
 
 
@@ -21,7 +21,7 @@ class Measure:
     name: Metric
     value: float | None
     unit: str
-    verdict: Judged
+    verdict: MetricVerdict
     detail: str = ""
     sampled_at: datetime | None = None
     age_seconds: float | None = None

@@ -1,12 +1,12 @@
 """The colour of each verdict on a metric, in lines and in charts."""
 
-from cartctl.monitoring.thresholds import Judged
+from cartctl.monitoring.thresholds import MetricVerdict
 
 STYLE = {
-    Judged.OK: "green",
-    Judged.WARNING: "yellow",
-    Judged.CRITICAL: "bold red",
-    Judged.LOW_TRAFFIC: "cyan",
-    Judged.NO_DATA: "magenta",
-    Judged.ERROR: "magenta",
+    MetricVerdict.OK: "green",
+    MetricVerdict.WARNING: "yellow",
+    MetricVerdict.CRITICAL: "bold red",
+    MetricVerdict.LOW_TRAFFIC: "cyan",
+    MetricVerdict.NO_DATA: "magenta",
+    MetricVerdict.ERROR: "magenta",
 }

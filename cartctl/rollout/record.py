@@ -85,7 +85,7 @@ class Record:
     history: tuple[Step, ...] = ()
 
     @property
-    def begun(self) -> bool:
+    def under_way(self) -> bool:
         """Whether there is a rollout that has not been aborted."""
         return self.start is not None and self.standing is not None and not self.standing.aborted
 

@@ -10,7 +10,7 @@ from cartctl.config.model.stages import Stage
 from cartctl.config.wall_clock import is_open
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-LOOKS_AHEAD = 400  # days, for the next one on which a stage may be entered
+DAYS_AHEAD = 400  # days, for the next one on which a stage may be entered
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +72,13 @@ class Schedule:
         """The first date on which the next stage may be entered; None after the last stage."""
         if standing.stage + 1 >= len(self.stages):
             return None
-        begin = max(self.start + timedelta(days=self.stages[standing.stage + 1].first), self.stood(standing))
-        days = (begin + timedelta(days=more) for more in range(LOOKS_AHEAD))
+        begin = max(
+            self.start + timedelta(days=self.stages[standing.stage + 1].first), self.lasts_until(standing)
+        )
+        days = (begin + timedelta(days=more) for more in range(DAYS_AHEAD))
         return next((day for day in days if not self._shut(day)), None)
 
-    def stood(self, standing: Standing) -> date:
+    def lasts_until(self, standing: Standing) -> date:
         """The date on which the present stage has stood long enough."""
         if standing.stage < 0:
             return self.start
@@ -106,8 +108,8 @@ class Schedule:
             return f"the clock says {today}, but the stage was entered on {standing.entered}"
         if today < (opens := self.start + timedelta(days=coming.first)):
             return f"{coming.name} is due on {opens}"
-        if today < (stood := self.stood(standing)):
-            return f"{self.stages[standing.stage].name} must last until {stood}"
+        if today < (lasts_until := self.lasts_until(standing)):
+            return f"{self.stages[standing.stage].name} must last until {lasts_until}"
         return self.closed(now)
 
     def _shut(self, day: date) -> str:

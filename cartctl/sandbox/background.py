@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cartctl.adapters.effects import effect
-from cartctl.adapters.local_process import ended, living
+from cartctl.adapters.local_process import ended, running_process
 from cartctl.private_files import UMASK, append_private, write_private
 from cartctl.sandbox.layout import Layout, read_json
 
@@ -28,7 +28,9 @@ class Program:
     def process(self) -> "psutil.Process | None":
         """The running process, or None. A process with the saved PID but without the mark is another program's."""
         pid = (read_json(self._kept) or {}).get("pid")
-        return living(pid, lambda arguments: self._mark in arguments) if isinstance(pid, int) else None
+        return (
+            running_process(pid, lambda arguments: self._mark in arguments) if isinstance(pid, int) else None
+        )
 
     def start(self) -> None:
         """Start it, detached from this terminal and command."""

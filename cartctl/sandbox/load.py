@@ -83,7 +83,7 @@ class Loaded:
 
 
 @dataclass
-class _Seen:
+class _LoadRecord:
     """What the clients have seen so far."""
 
     guard: threading.Lock = field(default_factory=threading.Lock)
@@ -132,7 +132,7 @@ def load(name: str, *, rps: float, seconds: float, pulse: Pulse) -> Loaded:
     Carts are visited only where the version knows them. Raises ConfigError when the sandbox does not run.
     """
     places = _places(name)
-    slots, observed, started = _Slots(places.visits, rps, seconds), _Seen(), time.monotonic()
+    slots, observed, started = _Slots(places.visits, rps, seconds), _LoadRecord(), time.monotonic()
     needed = max(1, min(CLIENTS, math.ceil(rps / PER_CLIENT)))
     clients = [threading.Thread(target=_client, args=(places, slots, observed)) for _ in range(needed)]
     for client in clients:
@@ -148,7 +148,7 @@ def load(name: str, *, rps: float, seconds: float, pulse: Pulse) -> Loaded:
         for client in clients:
             client.join()
     observed.statuses["unsent"] += max(0, slots.total - observed.requests)
-    return _told(observed, rps, time.monotonic() - started)
+    return _summary(observed, rps, time.monotonic() - started)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ def _places(name: str) -> _Places:
     return _Places(status.api_url, status.dashboard_url, token, visits)
 
 
-def _client(places: _Places, slots: _Slots, observed: _Seen) -> None:
+def _client(places: _Places, slots: _Slots, observed: _LoadRecord) -> None:
     """Visit what is due next, over connections that are kept as a browser keeps them."""
     connections = {
         dashboard: http.client.HTTPConnection(urlsplit(url).netloc, timeout=TIMEOUT)
@@ -200,7 +200,7 @@ def _ask(connection: http.client.HTTPConnection, path: str, headers: Mapping[str
     return str(response.status)
 
 
-def _told(observed: _Seen, rps: float, seconds: float) -> Loaded:
+def _summary(observed: _LoadRecord, rps: float, seconds: float) -> Loaded:
     every = [each for durations in observed.seconds.values() for each in durations]
     requests = observed.requests
     errors = requests - observed.statuses[OK]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-from cartctl.adapters.cluster import Answer, Cluster, ClusterUnreachable, Pod
+from cartctl.adapters.cluster import Cluster, ClusterUnreachable, Pod, PodResponse
 from cartctl.adapters.http.client import Http, HttpUnreachable
 from cartctl.engine.model import Change
 from cartctl.engine.pulse import Pulse
@@ -147,6 +147,6 @@ class Maintenance(Change[str | None]):
             return False
 
 
-def _in_maintenance(response: Answer) -> bool:
+def _in_maintenance(response: PodResponse) -> bool:
     """Whether a response is a 503 of maintenance, which has Retry-After; that of a database outage has not."""
     return response.status == UNAVAILABLE and "retry-after" in response.headers

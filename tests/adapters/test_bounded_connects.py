@@ -21,7 +21,7 @@ def say_nothing(_peer: socket.socket, left: threading.Event) -> None:
 
 def test_an_object_store_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """The HTTP client of fsspec alone would wait for five minutes."""
-    monkeypatch.setattr("cartctl.adapters.object_store.LOOK", 0.5)
+    monkeypatch.setattr("cartctl.adapters.object_store.REQUEST", 0.5)
     with (
         talking(say_nothing) as (address, left),
         pytest.raises(StepFailed, match="did not respond in time"),

@@ -6,7 +6,14 @@ import time
 
 import pytest
 
-from cartctl.adapters.http.client import Access, BadAnswer, Http, HttpRedirected, HttpUnreachable, Response
+from cartctl.adapters.http.client import (
+    Access,
+    Http,
+    HttpRedirected,
+    HttpUnreachable,
+    MalformedResponse,
+    Response,
+)
 from cartctl.errors import ConfigError
 from cartctl.redaction import mask, register
 from tests.web import Asked, Reply, serve
@@ -128,10 +135,10 @@ def test_a_trickling_answer_ends_at_the_time_limit() -> None:
 
         thread = threading.Thread(target=trickle, daemon=True)
         thread.start()
-        begun = time.monotonic()
+        under_way = time.monotonic()
         with pytest.raises(HttpUnreachable, match="does not answer"):
             Http(f"http://127.0.0.1:{server.getsockname()[1]}", timeout=0.3).get("/")
-        assert time.monotonic() - begun < 4
+        assert time.monotonic() - under_way < 4
         thread.join()
 
 
@@ -146,7 +153,7 @@ def test_no_json_is_a_bad_answer_with_a_masked_excerpt() -> None:
     """What is no JSON is shown cut, without secrets and the token."""
     register(TOKEN)
     answer = Response(200, {}, f"<p>password=hunter2 {TOKEN}</p>{'y' * 900}")
-    with pytest.raises(BadAnswer) as caught:
+    with pytest.raises(MalformedResponse) as caught:
         answer.json()
     assert "hunter2" not in caught.value.message
     assert TOKEN not in caught.value.message

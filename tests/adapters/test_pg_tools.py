@@ -93,10 +93,10 @@ def test_a_failed_dump_says_what_the_tool_said(platform_database: Postgres, tmp_
 
 def test_a_dump_waits_for_locks_no_longer_than_told(locked_table: Postgres, tmp_path: Path) -> None:
     """A held lock fails the dump after the time limit instead of hanging."""
-    begun = time.monotonic()
+    under_way = time.monotonic()
     with pytest.raises(ProgramFailed, match="LOCK TABLE"):
         find_tools(180001).dump(locked_table, tmp_path / "d", lock_wait_timeout=timedelta(milliseconds=200))
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - under_way < 5
 
 
 def test_a_dump_that_is_cancelled_ends_with_its_workers(locked_table: Postgres, tmp_path: Path) -> None:

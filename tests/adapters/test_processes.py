@@ -195,9 +195,9 @@ def test_the_lease_names_its_holder_and_falls_with_its_process(sandbox: Sandbox)
         with pytest.raises(Locked, match="run R1 of ada@laptop"), cluster.lease("R2"):
             pytest.fail("held twice")
         holder.kill()
-    begun = time.monotonic()
+    under_way = time.monotonic()
     with cluster.lease("R2"):
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - under_way < 10
 
 
 def test_an_image_that_is_gone_is_told(sandbox: Sandbox) -> None:

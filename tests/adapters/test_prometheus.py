@@ -179,10 +179,10 @@ def test_a_wrong_query_is_an_error_of_its_metric_alone(scraped: Scraped) -> None
 
 def test_nobody_there_is_an_error_at_once() -> None:
     """A server that is down does not hold the monitor with retries."""
-    begun = time.monotonic()
+    under_way = time.monotonic()
     own = PrometheusSource("http://127.0.0.1:9", window=WINDOW)
     assert all(reading.error for reading in own.read().values())
-    assert time.monotonic() - begun < 40
+    assert time.monotonic() - under_way < 40
     own.close()
 
 
@@ -198,9 +198,9 @@ def test_a_server_that_hangs_is_waited_for_once() -> None:
     """One time limit per look, not one per query."""
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         own = PrometheusSource(f"http://127.0.0.1:{deaf.getsockname()[1]}", window=WINDOW, timeout=1.0)
-        begun = time.monotonic()
+        under_way = time.monotonic()
         assert all(reading.error for reading in own.read().values())
-        assert time.monotonic() - begun < 4
+        assert time.monotonic() - under_way < 4
         own.close()
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
-from cartctl.adapters.cluster import Answer, Cluster, ClusterUnreachable, Pod
+from cartctl.adapters.cluster import Cluster, ClusterUnreachable, Pod, PodResponse
 from cartctl.adapters.metrics.scrape import Scrape, ScrapeSource, increases, parse, quantile
 from cartctl.adapters.metrics.source import Metric, MetricsFailed
 
@@ -47,12 +47,12 @@ class Pods:
         """All of them."""
         return [Pod(name, deployment, ready=name not in self.starting, images={}) for name in self.replicas]
 
-    def ask(self, pod: Pod, path: str, headers: Mapping[str, str]) -> Answer:
+    def ask(self, pod: Pod, path: str, headers: Mapping[str, str]) -> PodResponse:
         """Its counters as text."""
         assert path == "/metrics"
         if pod.name in self.silent:
             raise ClusterUnreachable(f"{pod.name} is silent")
-        return Answer(200, {}, generate_latest(self.replicas[pod.name].registry).decode())
+        return PodResponse(200, {}, generate_latest(self.replicas[pod.name].registry).decode())
 
 
 @dataclass

@@ -32,7 +32,7 @@ PORTAL = {
     "shop-sign-in": f"{SHOP}/sign-in",
 }
 KEPT = {"carts", "cart", "abandoned", "insights", "products", "shop-cart"}  # as files in docs/
-LOOKS = ((False, False), (True, False), (False, True), (True, True))
+SAMPLES = ((False, False), (True, False), (False, True), (True, True))
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def check(page: Page, name: str) -> list[str]:
     return wrong
 
 
-@pytest.mark.parametrize(("dark", "phone"), LOOKS, ids=("light", "dark", "phone", "dark-phone"))
+@pytest.mark.parametrize(("dark", "phone"), SAMPLES, ids=("light", "dark", "phone", "dark-phone"))
 def test_nothing_serious_and_nothing_cut_off(chromium: Browser, month: str, dark: bool, phone: bool) -> None:
     """All pages of admin and portal, in both themes and at 390 pixels."""
     look = ("dark" if dark else "light") + ("-phone" if phone else "")

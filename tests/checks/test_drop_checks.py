@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from cartctl.adapters.postgres import Postgres
-from cartctl.checks.database.ask import ask_database
+from cartctl.checks.database.database_check import run_with_connection_check
 from cartctl.checks.database.questions import drop_questions
 from cartctl.config.model.environment import Database
 from cartctl.config.values import Secret
@@ -34,7 +34,7 @@ def judging(pg18: Server, platform_database: Postgres, tmp_path: Path) -> Iterat
         settings = Database(dsn=Secret(literal=platform_database.dsn), owner_role=role)
         plan = plan_drop(platform_database, Database(dsn=settings.dsn), done.results)
         questions = drop_questions(plan, tmp_path / "state", Pulse())
-        found = ask_database(platform_database, settings, questions, Pulse())
+        found = run_with_connection_check(platform_database, settings, questions, Pulse())
         return {each.name: each for each in found if each.verdict is not Verdict.PASS}
 
     yield judge

@@ -35,7 +35,7 @@ def judged(tail: Tail | None, looks: int = 1) -> tuple[Verdict, str]:
     """The verdict at a limit of 10 after so many looks, each when it is time."""
     logs = LogErrors(lambda: tail, LogRules.of(Logs(errors_per_minute=10)))
     for look in range(looks):
-        logs.look(look * EVERY)
+        logs.read_if_due(look * EVERY)
     result = logs.result()
     return result.verdict, str(result.observed)
 
@@ -70,5 +70,5 @@ def test_logs_are_read_no_more_often_than_needed() -> None:
     told = Told([], [], [])
     logs = LogErrors(lambda: told, LogRules.of(Logs(errors_per_minute=10)))
     for second in range(int(EVERY) + 1):
-        logs.look(float(second))
+        logs.read_if_due(float(second))
     assert len(told.readings) == 1

@@ -17,7 +17,7 @@ from cartctl.config.model.monitoring import Logs
 from cartctl.engine.model import Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.monitoring.logs import LogRules
-from cartctl.monitoring.thresholds import Judged, rules_of
+from cartctl.monitoring.thresholds import MetricVerdict, rules_of
 from cartctl.monitoring.tick import Measure, Tick
 from cartctl.monitoring.triggers import TriggerFired
 from cartctl.monitoring.watch import Watch
@@ -26,10 +26,11 @@ from tests.metrics_double import WithoutHistory
 START = datetime(2026, 1, 6, 2, tzinfo=UTC)
 
 
-def tick(second: float, **verdicts: Judged) -> Tick:
+def tick(second: float, **verdicts: MetricVerdict) -> Tick:
     """A look at so many seconds after the start; every metric ok but those named."""
     measures = tuple(
-        Measure(metric, 0.5, "share", verdicts.get(metric.value, Judged.OK), "why") for metric in Metric
+        Measure(metric, 0.5, "share", verdicts.get(metric.value, MetricVerdict.OK), "why")
+        for metric in Metric
     )
     return Tick(START + timedelta(seconds=second), measures, ())
 
@@ -98,7 +99,9 @@ def test_a_quiet_time_passes_with_every_metric() -> None:
 
 def test_a_warning_in_between_warns() -> None:
     """What was above its warning threshold at any time is told at the end."""
-    found = Script(lambda s: tick(s, api_latency_p95=Judged.WARNING if s == 7 else Judged.OK)).judge()
+    found = Script(
+        lambda s: tick(s, api_latency_p95=MetricVerdict.WARNING if s == 7 else MetricVerdict.OK)
+    ).judge()
     assert found["api_latency_p95"][0] is Verdict.WARN
     assert found["error_rate"][0] is Verdict.PASS
 
@@ -108,7 +111,9 @@ def test_a_warning_in_between_warns() -> None:
 )
 def test_a_critical_value_that_stays_fails(since: int, expected: Verdict) -> None:
     """A spike warns; critical until the end, for longer than a trigger would take, is a failure."""
-    found = Script(lambda s: tick(s, api_latency_p95=Judged.CRITICAL if s >= since else Judged.OK)).judge()
+    found = Script(
+        lambda s: tick(s, api_latency_p95=MetricVerdict.CRITICAL if s >= since else MetricVerdict.OK)
+    ).judge()
     assert found["api_latency_p95"][0] is expected
 
 
@@ -119,7 +124,7 @@ def test_the_worst_value_is_told() -> None:
         course.see(
             Tick(
                 START + timedelta(seconds=second),
-                (Measure(Metric.API_LATENCY_P95, value, "s", Judged.WARNING),),
+                (Measure(Metric.API_LATENCY_P95, value, "s", MetricVerdict.WARNING),),
                 (),
             )
         )
@@ -129,29 +134,31 @@ def test_the_worst_value_is_told() -> None:
 
 def test_a_critical_value_that_went_warns() -> None:
     """What has recovered by the end is a warning."""
-    found = Script(lambda s: tick(s, api_latency_p95=Judged.CRITICAL if s < 12 else Judged.OK)).judge()
+    found = Script(
+        lambda s: tick(s, api_latency_p95=MetricVerdict.CRITICAL if s < 12 else MetricVerdict.OK)
+    ).judge()
     assert found["api_latency_p95"][0] is Verdict.WARN
 
 
-@pytest.mark.parametrize("verdict", (Judged.NO_DATA, Judged.ERROR))
-def test_a_metric_that_cannot_be_judged_at_the_end_is_unknown(verdict: Judged) -> None:
+@pytest.mark.parametrize("verdict", (MetricVerdict.NO_DATA, MetricVerdict.ERROR))
+def test_a_metric_that_cannot_be_judged_at_the_end_is_unknown(verdict: MetricVerdict) -> None:
     """The step passes only when every metric could be judged."""
-    found = Script(lambda s: tick(s, db_latency_p95=verdict if s > 17 else Judged.OK)).judge()
+    found = Script(lambda s: tick(s, db_latency_p95=verdict if s > 17 else MetricVerdict.OK)).judge()
     assert found["db_latency_p95"][0] is Verdict.UNKNOWN
 
 
 @pytest.mark.parametrize(
     ("before", "verdict"),
     (
-        (Judged.OK, Verdict.WARN),
-        (Judged.CRITICAL, Verdict.FAIL),  # nobody is left, because nothing works
-        (Judged.LOW_TRAFFIC, Verdict.UNKNOWN),
-        (Judged.NO_DATA, Verdict.UNKNOWN),
+        (MetricVerdict.OK, Verdict.WARN),
+        (MetricVerdict.CRITICAL, Verdict.FAIL),  # nobody is left, because nothing works
+        (MetricVerdict.LOW_TRAFFIC, Verdict.UNKNOWN),
+        (MetricVerdict.NO_DATA, Verdict.UNKNOWN),
     ),
 )
-def test_little_traffic_at_the_end(before: Judged, verdict: Verdict) -> None:
+def test_little_traffic_at_the_end(before: MetricVerdict, verdict: Verdict) -> None:
     """It warns, as at every other place, unless the metric was never judged or has been critical since."""
-    found = Script(lambda s: tick(s, error_rate=Judged.LOW_TRAFFIC if s > 12 else before)).judge()
+    found = Script(lambda s: tick(s, error_rate=MetricVerdict.LOW_TRAFFIC if s > 12 else before)).judge()
     assert found["error_rate"][0] is verdict
 
 
@@ -185,7 +192,7 @@ def test_blindness_before_the_step_does_not_count() -> None:
 
 def test_a_look_from_before_counts_for_nothing() -> None:
     """At least one look must be of the step's own time."""
-    old = tick(0, error_rate=Judged.CRITICAL)
+    old = tick(0, error_rate=MetricVerdict.CRITICAL)
     found = Script(lambda s: old if s < 6 else tick(s)).judge(3)
     assert found["error_rate"][0] is Verdict.PASS
 
@@ -219,9 +226,9 @@ def test_a_trigger_surfaces_at_once() -> None:
 def test_one_look_is_judged_by_itself() -> None:
     """`monitor --once`: critical now fails, ok passes."""
     for verdict, expected in (
-        (Judged.OK, Verdict.PASS),
-        (Judged.WARNING, Verdict.WARN),
-        (Judged.CRITICAL, Verdict.FAIL),
+        (MetricVerdict.OK, Verdict.PASS),
+        (MetricVerdict.WARNING, Verdict.WARN),
+        (MetricVerdict.CRITICAL, Verdict.FAIL),
     ):
         course = Course()
         course.see(tick(0, error_rate=verdict))

@@ -26,7 +26,7 @@ from tests.docs.smoke_page import FIRST
 from tests.services import Server
 from tests.web import Asked, Reply, Web, serve
 
-Answer = Callable[[Asked], Reply]
+PodResponse = Callable[[Asked], Reply]
 
 
 class Runner:
@@ -37,7 +37,7 @@ class Runner:
         self.requests: list[Asked] = []
 
     def __call__(
-        self, text: str, answer: Answer, *, database: Postgres | None = None, **options: Any
+        self, text: str, answer: PodResponse, *, database: Postgres | None = None, **options: Any
     ) -> Checks:
         """The suite's results."""
         path = self.directory / "own.toml"
@@ -49,7 +49,7 @@ class Runner:
             targets = Targets(http, http, http, database)
             return Smoke("smoke", targets, suites=[path], built_in=False, **options).judge(pulse)
 
-    def one(self, more: str, answer: Answer, **options: Any) -> CheckResult:
+    def one(self, more: str, answer: PodResponse, **options: Any) -> CheckResult:
         """The only result of a request for /x with more keys."""
         [result] = self(
             f'[[request]]\nname = "x"\npath = "/x"\nattempts = 1\n{more}', answer, **options
@@ -273,7 +273,7 @@ def test_a_matrix_runs_every_combination_with_its_own_chain(run: Runner) -> None
     assert all(f"token-for-{path[15:17]}" in path for path in prices)
 
 
-def failing(times: int) -> Answer:
+def failing(times: int) -> PodResponse:
     """Fails a number of times."""
     replies = iter([Reply({}, 503)] * times)
     return lambda _: next(replies, Reply({}))

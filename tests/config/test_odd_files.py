@@ -57,9 +57,9 @@ def test_files_that_would_take_forever_do_not(tmp_path: Path, more: str, reason:
     """Within the size that is allowed, in seconds, and told in a sentence that fits on a screen."""
     path = tmp_path / "cartctl.toml"
     path.write_text(more + SMALL if more.startswith("'") else SMALL + more)
-    begun = time.process_time()
+    under_way = time.process_time()
     told = loaded(path)
-    assert time.process_time() - begun < 60
+    assert time.process_time() - under_way < 60
     assert reason in told
     assert len(told) < 1000
 

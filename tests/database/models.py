@@ -13,18 +13,18 @@ from cartctl.cart.store.tables import cart_tables
 from cartctl.cart.store.tables.base import ENUMS
 from cartctl.database.contract.definition import (
     SCHEMA,
-    WantedCheck,
-    WantedColumn,
-    WantedIndex,
-    WantedKey,
-    WantedTable,
+    RequiredCheck,
+    RequiredColumn,
+    RequiredIndex,
+    RequiredKey,
+    RequiredTable,
 )
 
 DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 ACTIONS = {"CASCADE": "c", "SET NULL": "n", "RESTRICT": "r", "NO ACTION": "a"}
 
 
-def modelled_tables() -> tuple[WantedTable, ...]:
+def modelled_tables() -> tuple[RequiredTable, ...]:
     """The tables that the models describe, parents first."""
     return tuple(_table(table) for table in cart_tables())
 
@@ -49,23 +49,23 @@ def _table_text(table: dict[str, Any]) -> str:
     return ",\n".join(parts) + "}"
 
 
-def _table(table: Table) -> WantedTable:
+def _table(table: Table) -> RequiredTable:
     indexes = sorted(table.indexes, key=lambda index: str(index.name))
-    return WantedTable(
+    return RequiredTable(
         name=table.name,
         columns=tuple(_column(column) for column in table.columns),
         indexes=tuple(_index(index) for index in indexes),
         keys=tuple(sorted(_keys(table), key=lambda key: key.name)),
         checks=tuple(
-            WantedCheck(str(check.name), str(check.sqltext))
+            RequiredCheck(str(check.name), str(check.sqltext))
             for check in sorted(table.constraints, key=lambda constraint: str(constraint.name))
             if isinstance(check, CheckConstraint)
         ),
     )
 
 
-def _column(column: Column[Any]) -> WantedColumn:
-    return WantedColumn(
+def _column(column: Column[Any]) -> RequiredColumn:
+    return RequiredColumn(
         name=column.name,
         type=_type(column),
         not_null=not column.nullable,
@@ -87,9 +87,9 @@ def _default(column: Column[Any]) -> str | None:
     return None if given is None else f"'{given}'"
 
 
-def _index(index: Index) -> WantedIndex:
+def _index(index: Index) -> RequiredIndex:
     where = index.dialect_options["postgresql"]["where"]
-    return WantedIndex(
+    return RequiredIndex(
         name=str(index.name),
         columns=tuple(each.name if isinstance(each, Column) else str(each) for each in index.expressions),
         unique=index.unique,
@@ -99,9 +99,9 @@ def _index(index: Index) -> WantedIndex:
     )
 
 
-def _keys(table: Table) -> Iterator[WantedKey]:
+def _keys(table: Table) -> Iterator[RequiredKey]:
     for constraint in table.foreign_key_constraints:
-        yield WantedKey(
+        yield RequiredKey(
             name=str(constraint.name),
             column=constraint.column_keys[0],
             references=f"{SCHEMA}.{constraint.referred_table.name}",

@@ -13,7 +13,7 @@ from cartctl.adapters.postgres import Postgres
 from cartctl.database.catalogue import fingerprint_hash, read_catalogue
 from cartctl.database.drop.application import enum_labels, enum_rebuild
 from cartctl.database.drop.consent import Allowed
-from cartctl.database.drop.differences import taken_back
+from cartctl.database.drop.differences import reverted_checks
 from cartctl.database.drop.plan import plan_drop
 from cartctl.database.drop.plan_objects import EnumLabels
 from cartctl.database.migrations.ledger import read_ledger
@@ -67,7 +67,7 @@ def changed_since(done: Deployed) -> list[str]:
 def checked(done: Deployed, result: dict[str, Any]) -> Verdict:
     """The rollback's own proof."""
     with done.database.session("tests") as connection:
-        return taken_back({**done.results, "database": result}, read_catalogue(connection)).verdict
+        return reverted_checks({**done.results, "database": result}, read_catalogue(connection)).verdict
 
 
 @pytest.mark.parametrize("change", (narrow, other_names))

@@ -18,7 +18,7 @@ from cartctl.adapters.postgres.blockers import (
     lock_holders,
     open_transactions,
 )
-from cartctl.checks.preflight.blockers import look_at_blockers
+from cartctl.checks.preflight.blockers import check_blockers
 from cartctl.database.catalogue import fingerprint_hash
 from cartctl.database.migrations.apply import deploy
 from cartctl.database.migrations.verify import verify
@@ -74,7 +74,7 @@ def test_a_prepared_transaction_is_named(platform: Postgres, settings: Settings,
         assert "prepared transaction 'it's one' (owner postgres, prepared" in failed.value.message
         assert "RowExclusiveLock on companies" in failed.value.message
         assert "ROLLBACK PREPARED 'it''s one' or COMMIT PREPARED 'it''s one'" in failed.value.hint
-        look = look_at_blockers(platform, settings(platform, lock_timeout="0s"), Pulse())
+        look = check_blockers(platform, settings(platform, lock_timeout="0s"), Pulse())
         found = {check.name: check for check in look}["blockers.locks"]
         assert (found.verdict, "'it's one'" in found.observed, "ROLLBACK PREPARED" in found.hint) == (
             Verdict.FAIL,

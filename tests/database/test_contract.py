@@ -41,8 +41,8 @@ def test_the_contract_says_what_the_models_say() -> None:
     if os.environ.get("CARTCTL_UPDATE_GOLDEN") == "1":
         written.write_text(models.as_text(), encoding="utf-8")
     assert written.read_text(encoding="utf-8") == models.as_text()
-    assert contract.wanted_tables() == models.modelled_tables()
-    assert contract.wanted_enums() == models.modelled_enums()
+    assert contract.required_tables() == models.modelled_tables()
+    assert contract.required_enums() == models.modelled_enums()
 
 
 def test_the_migrated_database_passes(server: Server, settings: Settings) -> None:

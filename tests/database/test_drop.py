@@ -17,7 +17,7 @@ from cartctl.config.model.environment import Database
 from cartctl.database.catalogue import difference, read_catalogue
 from cartctl.database.drop import drop as dropping
 from cartctl.database.drop.consent import Allowed
-from cartctl.database.drop.differences import taken_back
+from cartctl.database.drop.differences import reverted_checks
 from cartctl.database.drop.plan import plan_drop
 from cartctl.database.migrations.pending import pending_identifiers
 from cartctl.engine.model import Run, Verdict
@@ -92,7 +92,7 @@ def test_the_catalogue_is_as_before(server: Server, deployed: Deploying) -> None
     assert first.left() == []
     assert first.found() is not None
     with database.session("tests") as connection:
-        assert taken_back(first.results, read_catalogue(connection)).verdict is Verdict.PASS
+        assert reverted_checks(first.results, read_catalogue(connection)).verdict is Verdict.PASS
     assert len(deployed(database).results["migrate"]["applied"]) == 3
     server.drop(database)
 
@@ -215,7 +215,7 @@ def test_an_enum_in_use_can_be_kept(platform_database: Postgres, deployed: Deplo
     result = done.drop(keep_dependents=True)
     assert result["kept_enums"] == ["TaxType"]
     with platform_database.session("tests") as connection:
-        checks = taken_back({**done.results, "database": result}, read_catalogue(connection))
+        checks = reverted_checks({**done.results, "database": result}, read_catalogue(connection))
     assert checks.verdict is Verdict.PASS
     assert "column public.orders.tax" in str(checks.checks[1].observed)
     assert deployed(platform_database).results["migrate"]["applied"] == list(NAMES)

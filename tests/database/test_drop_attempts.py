@@ -97,7 +97,7 @@ def test_a_commit_that_was_not_confirmed_is_not_repeated_and_says_where_the_rows
 
 
 @pytest.fixture
-def begun(platform_database: Postgres, deployed: Deploying) -> Deployed:
+def under_way(platform_database: Postgres, deployed: Deploying) -> Deployed:
     """A database whose first migration is older than the run."""
     from sqlalchemy import Connection
 
@@ -110,9 +110,9 @@ def begun(platform_database: Postgres, deployed: Deploying) -> Deployed:
     return deployed(platform_database)
 
 
-def test_the_records_of_what_stays_stay(begun: Deployed) -> None:
+def test_the_records_of_what_stays_stay(under_way: Deployed) -> None:
     """The version goes back to the last migration that stays, and what was restored into the tables is forgotten."""
-    database = begun.database
+    database = under_way.database
     run_sql(
         database,
         "CREATE TABLE IF NOT EXISTS cartctl.put_back (saved text)",
@@ -123,7 +123,7 @@ def test_the_records_of_what_stays_stay(begun: Deployed) -> None:
     run_sql(database, record.format(NAMES[0][:14]))
     applied = "SELECT revision FROM cartctl.applied ORDER BY 1"
     assert run_sql(database, applied) == [(name[:14],) for name in NAMES]
-    result = begun.drop()
+    result = under_way.drop()
     assert run_sql(database, "SELECT version_num FROM cartctl.alembic_version") == [(NAMES[0][:14],)]
     assert run_sql(database, applied) == [(NAMES[0][:14],)]
     assert run_sql(database, "SELECT count(*) FROM cartctl.put_back") == [(0,)]
@@ -150,11 +150,13 @@ def test_the_version_is_that_of_the_newest_migration_that_stays(
     assert version == [(NAMES[1][:14],)]
 
 
-def test_without_a_table_of_what_was_restored_there_is_nothing_to_forget(begun: Deployed) -> None:
+def test_without_a_table_of_what_was_restored_there_is_nothing_to_forget(under_way: Deployed) -> None:
     """As in a database of an earlier version."""
-    run_sql(begun.database, "DROP TABLE IF EXISTS cartctl.put_back")
-    begun.drop()
-    assert run_sql(begun.database, "SELECT version_num FROM cartctl.alembic_version") == [(NAMES[0][:14],)]
+    run_sql(under_way.database, "DROP TABLE IF EXISTS cartctl.put_back")
+    under_way.drop()
+    assert run_sql(under_way.database, "SELECT version_num FROM cartctl.alembic_version") == [
+        (NAMES[0][:14],)
+    ]
 
 
 def test_a_drop_reports_everything_that_went(platform_database: Postgres, deployed: Deploying) -> None:

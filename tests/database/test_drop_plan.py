@@ -8,12 +8,12 @@ import pytest
 
 from cartctl.adapters.postgres import Postgres
 from cartctl.database.catalogue import Catalogue, Difference
-from cartctl.database.contract.definition import wanted_enums, wanted_tables
+from cartctl.database.contract.definition import required_enums, required_tables
 from cartctl.database.drop import plan as planning
 from cartctl.database.drop.application.changes import application_changes
 from cartctl.database.drop.consent import NOTHING_ALLOWED, Allowed, refuse_nothing, require
 from cartctl.database.drop.dependents import Dependent, find_dependents, find_mentions
-from cartctl.database.drop.drop import found_dropped
+from cartctl.database.drop.drop import earlier_drop
 from cartctl.database.drop.plan import drop_order, plan_drop, plan_with
 from cartctl.database.drop.plan_objects import DropColumn, DropPart, DropPlan, DropTable
 from cartctl.database.drop.records import made_migrations
@@ -55,8 +55,8 @@ def test_a_plan_with_anything_to_drop_is_not_empty(something: dict[str, Any], tm
     assert replace(NOTHING, kept_enums=("TaxType",), migrations=("x",), older=("carts",)).empty
     plan = replace(NOTHING, **something)
     assert not plan.empty
-    assert found_dropped(plan, tmp_path) is None
-    done = found_dropped(replace(NOTHING, kept_enums=("TaxType",), migrations=("x",)), tmp_path)
+    assert earlier_drop(plan, tmp_path) is None
+    done = earlier_drop(replace(NOTHING, kept_enums=("TaxType",), migrations=("x",)), tmp_path)
     assert done
     assert (done.tables, done.enums, done.kept_enums, done.migrations) == ((), (), ("TaxType",), ("x",))
     assert (done.rows, done.saved, done.ledger_rows) == (0, None, 0)
@@ -121,9 +121,9 @@ def test_only_what_was_added_and_is_still_there_was_made() -> None:
         "table public.carts", "table public.promotions", 'enum public."TaxType"', "table other.cart_items"
     )
     here = now("table public.carts", 'enum public."TaxType"', "table public.cart_items")
-    tables = [table.name for table in wanted_tables()]
+    tables = [table.name for table in required_tables()]
     assert planning._made(own, here, "table", tables) == ["carts"]
-    assert planning._made(own, here, "enum", wanted_enums()) == ["TaxType"]
+    assert planning._made(own, here, "enum", required_enums()) == ["TaxType"]
     assert planning._older(own, here) == ["cart_items"]
 
 

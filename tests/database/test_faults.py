@@ -15,7 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from cartctl.adapters import effects
 from cartctl.adapters.postgres import Postgres, SqlFailed
-from cartctl.checks.preflight.database import look_at_database
+from cartctl.checks.preflight.database import check_database
 from cartctl.database.migrations.apply import deploy
 from cartctl.database.migrations.guards import PRISMA_KEY
 from cartctl.database.migrations.status import status
@@ -242,7 +242,7 @@ def test_a_pooler_is_refused(pg15: Server, settings: Settings, tmp_path: Path, m
             refused = cartctl(*line.split())
             assert (refused.returncode, refused.stdout) == (3, ""), line
             assert "connection pooler" in refused.stderr
-        found = {check.name: check.verdict for check in look_at_database(pooled, settings(pooled))}
+        found = {check.name: check.verdict for check in check_database(pooled, settings(pooled))}
         assert found == {"database.pooler": Verdict.FAIL}
         with pytest.raises(Refused):
             pooled.connect("tests", lock_timeout="7s")

@@ -98,13 +98,13 @@ def test_an_alarm_ends_a_build(full: Postgres, settings: Settings, pulse: Pulse)
             free.extend(other.execute("SELECT pg_try_advisory_lock(%s)", (PRISMA_KEY,)).fetchall())
         pulse.alarm(Interrupted("enough"))
 
-    timer, begun = threading.Timer(0.5, interrupt), time.monotonic()
+    timer, under_way = threading.Timer(0.5, interrupt), time.monotonic()
     with holding(full, "UPDATE carts SET notes = 'x' WHERE id = '1'"):
         timer.start()
         with pytest.raises(Interrupted, match="enough"):
             build_indexes(full, settings(full), pulse)
     timer.join()
-    assert (free, time.monotonic() - begun < 10) == ([(True,)], True)
+    assert (free, time.monotonic() - under_way < 10) == ([(True,)], True)
 
 
 def test_another_migrator_has_the_lock_during_a_build(

@@ -136,13 +136,13 @@ def test_an_alarm_ends_a_waiting_migration(
 ) -> None:
     """A trigger or Ctrl-C ends the SQL at once, and what was under way is rolled back."""
     timer = threading.Timer(0.5, lambda: pulse.alarm(Interrupted("enough")))
-    begun = time.monotonic()
+    under_way = time.monotonic()
     with holding(platform_database, "LOCK TABLE companies IN ACCESS EXCLUSIVE MODE"):
         timer.start()
         with pytest.raises(Interrupted, match="enough"):
             deploy(platform_database, settings(platform_database, lock_timeout="30s"), "run", pulse)
     timer.join()
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - under_way < 10
     assert status(platform_database, settings(platform_database)).applied == ()
 
 

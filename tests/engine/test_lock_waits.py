@@ -374,10 +374,10 @@ def test_an_event_is_stored_once_and_a_real_error_is_not_retried(
     empty_database: Postgres, journal: PostgresJournal
 ) -> None:
     """Only a lost connection is opened again."""
-    begun = event("r1", "started", plan="x")
-    journal.append(begun)
-    journal.append(begun)
-    assert journal.events("r1") == [begun]
+    under_way = event("r1", "started", plan="x")
+    journal.append(under_way)
+    journal.append(under_way)
+    assert journal.events("r1") == [under_way]
     with empty_database.session("test") as connection:
         connection.execute("ALTER TABLE cartctl_journal.event ADD CHECK (run <> 'r2') NOT VALID")
         with pytest.raises(SqlFailed) as failed:

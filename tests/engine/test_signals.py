@@ -58,11 +58,11 @@ class Acting:
 
     def until(self, text: str) -> float:
         """Wait until stderr has a text; the seconds that took."""
-        begun = time.monotonic()
+        under_way = time.monotonic()
         while text not in self.errors():
-            assert time.monotonic() - begun < SOON, self.errors()
+            assert time.monotonic() - under_way < SOON, self.errors()
             time.sleep(0.01)
-        return time.monotonic() - begun
+        return time.monotonic() - under_way
 
     def send(self, number: int) -> None:
         """A signal."""
@@ -79,14 +79,14 @@ Start = Callable[..., Acting]
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """Begins a command that is ready for a signal; what is left at the end is killed."""
-    begun: list[Acting] = []
+    under_way: list[Acting] = []
 
     def begin(*argv: str, **more: Any) -> Acting:
-        begun.append(Acting(tmp_path / f"{len(begun)}.err", *argv, **more))
-        return begun[-1]
+        under_way.append(Acting(tmp_path / f"{len(under_way)}.err", *argv, **more))
+        return under_way[-1]
 
     yield begin
-    for acting in begun:
+    for acting in under_way:
         acting.process.kill()
         acting.process.wait()
         if acting.process.stdout:

@@ -101,9 +101,9 @@ def test_a_rollback_inherits_evidence_and_results_its_own_go_first() -> None:
     assert (list(state.evidence), state.inherited) == (["a", "b"], state.evidence)
     held = state.held()
     assert held["a"] == {"kind": "number", "names": ("n",), "before": {"n": 1}, "to": ({"n": 2},)}
-    begun = fold("r2", [event("run", "started", plan="rollback", evidence=held), event("a", "restored")])
-    assert (set(begun.evidence), set(begun.inherited)) == ({"b"}, {"a", "b"})
-    assert begun.inherited["a"] == evidence(1, 2)
+    under_way = fold("r2", [event("run", "started", plan="rollback", evidence=held), event("a", "restored")])
+    assert (set(under_way.evidence), set(under_way.inherited)) == ({"b"}, {"a", "b"})
+    assert under_way.inherited["a"] == evidence(1, 2)
     assert fold("r2", [event("run", "started", plan="rollback")]).inherited == {}
 
 

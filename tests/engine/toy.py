@@ -95,7 +95,7 @@ class Migrate(Action[int]):
         return 1
 
 
-class Look(Check):
+class PreflightCheck(Check):
     """Looks whether the image is the one given."""
 
     key = "health"
@@ -119,7 +119,7 @@ def forward(world: World, wanted_health: int = 2) -> tuple[Step, ...]:
         Migrate(world),
         Restore("maintenance.off", of="maintenance.on"),
         Set("release", ("image",), world, 2),
-        Look(world, wanted_health),
+        PreflightCheck(world, wanted_health),
         Restore("workers.start", of="workers.stop"),
         Restore("prewarm.restore", of="prewarm"),
     )
@@ -130,7 +130,7 @@ def backward(world: World) -> tuple[Step, ...]:
     return (
         Set("workers.stop", ("workers",), world, 0),
         Restore("release.undo", of="release"),
-        Look(world, 1),
+        PreflightCheck(world, 1),
         Restore("workers.start", of="workers.stop"),
         Restore("maintenance.off", of="maintenance.on"),
         Restore("prewarm.restore", of="prewarm"),

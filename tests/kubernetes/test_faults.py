@@ -29,13 +29,13 @@ def while_rolling_out(small: Small, happen: Callable[[], None]) -> None:
     small.deploy()
     small.controller.startup = 0.6
 
-    def begun() -> bool:
+    def under_way() -> bool:
         deployment = small.server.store.get("deployments", "production", "payment-api")
         image: str = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
         return image == "acme/api:2"
 
     def happen_when_begun() -> None:
-        wait_until(begun)
+        wait_until(under_way)
         time.sleep(0.2)
         happen()
 

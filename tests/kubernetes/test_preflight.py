@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cartctl.checks.preflight import Preflight
-from cartctl.checks.preflight.cluster import look_at_cluster
+from cartctl.checks.preflight.cluster import check_cluster
 from cartctl.checks.preflight.migrations import Pending
 from cartctl.cli import app
 from cartctl.config.model.environment import Environment
@@ -27,7 +27,7 @@ def looked(namespace: Namespace, **cluster: Any) -> dict[str, CheckResult]:
     """The preflight results about the cluster, by name."""
     env = environment(**cluster)
     own = env.model_copy(update={"cluster_": env.cluster.model_copy(update={"namespace": namespace.name})})
-    return {one.name: one for one in look_at_cluster(namespace.cluster, own, {})}
+    return {one.name: one for one in check_cluster(namespace.cluster, own, {})}
 
 
 def quota(namespace: Namespace, hard: dict[str, str], used: dict[str, str]) -> None:

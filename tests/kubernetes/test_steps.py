@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cartctl.adapters.http.client import Http
-from cartctl.checks.preflight.cluster import is_loose, look_at_cluster
+from cartctl.checks.preflight.cluster import check_cluster, is_loose
 from cartctl.config.model.environment import Environment
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.engine.pulse import Pulse, TimedOut
@@ -94,7 +94,7 @@ def environment(**cluster: Any) -> Environment:
 
 def looked(small: Small, env: Environment, images: dict[str, str] | None = None) -> dict[str, CheckResult]:
     """The preflight's look at the cluster, by name."""
-    return {one.name: one for one in look_at_cluster(small.cluster, env, images or {})}
+    return {one.name: one for one in check_cluster(small.cluster, env, images or {})}
 
 
 def test_the_preflight_passes_where_all_is_there(small: Small) -> None:

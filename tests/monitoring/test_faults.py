@@ -11,7 +11,7 @@ from cartctl.adapters.metrics.source import Metric
 from cartctl.config.model.environment import Monitor, Thresholds
 from cartctl.monitoring.recording import Observation
 from cartctl.monitoring.replay import MetricReplay, Replay, replay
-from cartctl.monitoring.thresholds import Judged, rules_of
+from cartctl.monitoring.thresholds import MetricVerdict, rules_of
 from cartctl.monitoring.tick import Tick
 from cartctl.monitoring.triggers import Interval, SpanRule
 from cartctl.monitoring.watch import Watch
@@ -128,7 +128,7 @@ def test_an_api_without_any_5xx_series_is_ok(source: PrometheusSource) -> None:
     result = watched(source, "healthy")
     assert (result.fired, result.is_blind) == ((), False)
     for name in (Metric.ERROR_RATE, Metric.API_LATENCY_P95, Metric.DB_LATENCY_P95):
-        assert metric(result, name).verdicts == {Judged.OK: result.samples}
+        assert metric(result, name).verdicts == {MetricVerdict.OK: result.samples}
     assert metric(result).peak == 0
 
 
@@ -136,7 +136,7 @@ def test_a_quiet_night_is_low_traffic_and_neither_blind_nor_an_outage(source: Pr
     """Half of a handful of requests failing proves nothing."""
     result = watched(source, "quiet_night")
     assert (result.fired, result.longest_blind_seconds) == ((), 0)
-    assert set(metric(result).verdicts) == {Judged.LOW_TRAFFIC}
+    assert set(metric(result).verdicts) == {MetricVerdict.LOW_TRAFFIC}
     assert result.is_blind  # nothing could be concluded
 
 
@@ -144,9 +144,9 @@ def test_a_burst_of_40_seconds_fires_nothing(source: PrometheusSource) -> None:
     """It is critical for as long as it is in the window, and no longer."""
     result = watched(source, "burst")
     assert result.fired == ()
-    critical = metric(result).verdicts[Judged.CRITICAL]
+    critical = metric(result).verdicts[MetricVerdict.CRITICAL]
     assert 40 <= critical * EVERY <= 40 + 60 + 2 * EVERY
-    assert metric(result).verdicts[Judged.OK] > 70
+    assert metric(result).verdicts[MetricVerdict.OK] > 70
 
 
 def test_a_maintenance_of_20_minutes_fires_nothing(source: PrometheusSource) -> None:
@@ -164,7 +164,7 @@ def test_counters_that_restart_are_no_errors(source: PrometheusSource) -> None:
     peak = metric(result).peak
     assert peak is not None
     assert 0 <= peak < 0.03
-    assert metric(result).verdicts.get(Judged.CRITICAL, 0) == 0
+    assert metric(result).verdicts.get(MetricVerdict.CRITICAL, 0) == 0
 
 
 def test_counters_that_restart_hide_no_errors(source: PrometheusSource) -> None:
@@ -186,7 +186,7 @@ def test_a_replica_that_is_gone_does_not_blind(source: PrometheusSource) -> None
     """The others are still measured."""
     result = watched(source, "one_is_gone")
     assert (result.fired, result.longest_blind_seconds) == ((), 0)
-    assert metric(result).verdicts == {Judged.OK: result.samples}
+    assert metric(result).verdicts == {MetricVerdict.OK: result.samples}
 
 
 def test_ten_minutes_without_scrapes_are_blind(source: PrometheusSource) -> None:
@@ -194,7 +194,7 @@ def test_ten_minutes_without_scrapes_are_blind(source: PrometheusSource) -> None
     result = watched(source, "unscraped")
     assert result.is_blind
     assert 8 * MINUTE < result.longest_blind_seconds <= 10 * MINUTE
-    assert metric(result).verdicts[Judged.NO_DATA] > 30
+    assert metric(result).verdicts[MetricVerdict.NO_DATA] > 30
 
 
 @pytest.fixture(scope="module")
@@ -231,7 +231,7 @@ def test_a_restarted_monitor_keeps_its_spans_whatever_its_clock_says(failing: st
     """It fires with its first sample when the run began long enough ago, and does not when it began just now."""
     tick = live(failing, skew, since=8 * MINUTE)
     error_rate = next(one for one in tick.metrics if one.name is Metric.ERROR_RATE)
-    assert (error_rate.verdict, tick.triggers[0].state) == (Judged.CRITICAL, "fired"), error_rate
+    assert (error_rate.verdict, tick.triggers[0].state) == (MetricVerdict.CRITICAL, "fired"), error_rate
     recent = live(failing, skew, since=2 * MINUTE).triggers[0]
     assert recent.state == "pending"
     assert recent.for_seconds <= 2 * MINUTE

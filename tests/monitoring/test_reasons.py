@@ -13,7 +13,7 @@ from cartctl.config.model.environment import Thresholds
 from cartctl.config.model.monitoring import Logs
 from cartctl.monitoring.logs import Hit, LogRules, LogSummary, Tally
 from cartctl.monitoring.probes import judge_path
-from cartctl.monitoring.thresholds import Judged, Limits, cannot_decide, judge, rules_of
+from cartctl.monitoring.thresholds import Limits, MetricVerdict, cannot_decide, judge, rules_of
 from cartctl.monitoring.triggers import (
     Failures,
     Interval,
@@ -32,35 +32,41 @@ RATE, API, POOL = Metric.ERROR_RATE, Metric.API_LATENCY_P95, Metric.DB_CONNECTIO
 @pytest.mark.parametrize(
     ("metric", "value", "changes", "verdict", "reason"),
     (
-        (RATE, 0.0, {}, Judged.OK, ""),
-        (RATE, 0.02, {}, Judged.WARNING, "above 1.0%"),
-        (RATE, 0.2, {}, Judged.CRITICAL, "above 5.0%"),
-        (API, 3.0, {}, Judged.CRITICAL, "above 2 s"),
-        (RATE, 0.0, {"series": 0}, Judged.NO_DATA, "no series"),
-        (RATE, 0.0, {"series": 2}, Judged.NO_DATA, "2 series, expected one"),
-        (RATE, 0.0, {"age": None}, Judged.NO_DATA, "no fresh sample"),
-        (RATE, 0.0, {"age": math.inf}, Judged.NO_DATA, "no fresh sample"),
-        (RATE, 0.0, {"age": 61.4}, Judged.NO_DATA, "the newest sample is 61 s old, 60 s are allowed"),
-        (RATE, 0.0, {"requests": None}, Judged.NO_DATA, "the number of requests is unknown"),
-        (RATE, 0.0, {"requests": 49.0}, Judged.LOW_TRAFFIC, "49 requests in the window, 50 are needed"),
-        (RATE, -0.1, {}, Judged.NO_DATA, "the value is -0.1"),
-        (API, 0.1, {"top_bucket": None}, Judged.NO_DATA, "the histogram's boundaries are unknown"),
+        (RATE, 0.0, {}, MetricVerdict.OK, ""),
+        (RATE, 0.02, {}, MetricVerdict.WARNING, "above 1.0%"),
+        (RATE, 0.2, {}, MetricVerdict.CRITICAL, "above 5.0%"),
+        (API, 3.0, {}, MetricVerdict.CRITICAL, "above 2 s"),
+        (RATE, 0.0, {"series": 0}, MetricVerdict.NO_DATA, "no series"),
+        (RATE, 0.0, {"series": 2}, MetricVerdict.NO_DATA, "2 series, expected one"),
+        (RATE, 0.0, {"age": None}, MetricVerdict.NO_DATA, "no fresh sample"),
+        (RATE, 0.0, {"age": math.inf}, MetricVerdict.NO_DATA, "no fresh sample"),
+        (RATE, 0.0, {"age": 61.4}, MetricVerdict.NO_DATA, "the newest sample is 61 s old, 60 s are allowed"),
+        (RATE, 0.0, {"requests": None}, MetricVerdict.NO_DATA, "the number of requests is unknown"),
+        (
+            RATE,
+            0.0,
+            {"requests": 49.0},
+            MetricVerdict.LOW_TRAFFIC,
+            "49 requests in the window, 50 are needed",
+        ),
+        (RATE, -0.1, {}, MetricVerdict.NO_DATA, "the value is -0.1"),
+        (API, 0.1, {"top_bucket": None}, MetricVerdict.NO_DATA, "the histogram's boundaries are unknown"),
         (
             API,
             0.1,
             {"top_bucket": 1.5},
-            Judged.NO_DATA,
+            MetricVerdict.NO_DATA,
             "the histogram ends at 1.5 s, below the critical 2 s",
         ),
-        (RATE, 0.0, {"error": "refused", "series": 0}, Judged.ERROR, "refused"),
-        (API, 2.0, {"top_bucket": 2.5}, Judged.WARNING, "above 500 ms"),
-        (API, 2.0, {"top_bucket": 2.0}, Judged.CRITICAL, "above 2 s"),
-        (POOL, 0.95, {"top_bucket": 0.95}, Judged.WARNING, "above 80.0%"),
-        (POOL, 0.5, {"requests": 0.0}, Judged.OK, ""),
+        (RATE, 0.0, {"error": "refused", "series": 0}, MetricVerdict.ERROR, "refused"),
+        (API, 2.0, {"top_bucket": 2.5}, MetricVerdict.WARNING, "above 500 ms"),
+        (API, 2.0, {"top_bucket": 2.0}, MetricVerdict.CRITICAL, "above 2 s"),
+        (POOL, 0.95, {"top_bucket": 0.95}, MetricVerdict.WARNING, "above 80.0%"),
+        (POOL, 0.5, {"requests": 0.0}, MetricVerdict.OK, ""),
     ),
 )
 def test_every_verdict_has_its_reason(
-    metric: Metric, value: float, changes: dict[str, Any], verdict: Judged, reason: str
+    metric: Metric, value: float, changes: dict[str, Any], verdict: MetricVerdict, reason: str
 ) -> None:
     """With the values and their units."""
     assert judge(reading(metric, value, **changes), RULES) == (verdict, reason)
@@ -70,11 +76,11 @@ def test_without_a_minimum_any_number_of_requests_is_enough() -> None:
     """Also an unknown one, where nobody wants to know it."""
     rules = rules_of(Thresholds(), staleness=30, minimum_requests=0)
     for requests in (None, math.nan, 0.0):
-        assert judge(reading(RATE, 0.2, requests=requests), rules)[0] is Judged.CRITICAL
+        assert judge(reading(RATE, 0.2, requests=requests), rules)[0] is MetricVerdict.CRITICAL
     one = rules_of(Thresholds(), staleness=30, minimum_requests=1)
-    assert judge(reading(RATE, 0.2, requests=None), one)[0] is Judged.NO_DATA
-    assert judge(reading(RATE, 0.2, age=30.0), one)[0] is Judged.CRITICAL
-    assert judge(reading(RATE, 0.2, age=30.1), one)[0] is Judged.NO_DATA
+    assert judge(reading(RATE, 0.2, requests=None), one)[0] is MetricVerdict.NO_DATA
+    assert judge(reading(RATE, 0.2, age=30.0), one)[0] is MetricVerdict.CRITICAL
+    assert judge(reading(RATE, 0.2, age=30.1), one)[0] is MetricVerdict.NO_DATA
 
 
 def test_the_rules_are_those_of_the_thresholds() -> None:
@@ -89,10 +95,10 @@ def test_the_rules_are_those_of_the_thresholds() -> None:
     }
     assert Limits("s", 1, 2, rate=True).histogram is False
     assert cannot_decide(2.0, RULES.limits[API]) == ""
-    decided = {verdict for verdict in Judged if verdict.decided}
-    blind = {verdict for verdict in Judged if verdict.blind}
-    assert decided == {Judged.OK, Judged.WARNING, Judged.CRITICAL}
-    assert blind == {Judged.NO_DATA, Judged.ERROR}
+    decided = {verdict for verdict in MetricVerdict if verdict.decided}
+    blind = {verdict for verdict in MetricVerdict if verdict.blind}
+    assert decided == {MetricVerdict.OK, MetricVerdict.WARNING, MetricVerdict.CRITICAL}
+    assert blind == {MetricVerdict.NO_DATA, MetricVerdict.ERROR}
     assert Reading(RATE).series == 1
 
 

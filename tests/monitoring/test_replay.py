@@ -15,7 +15,7 @@ from cartctl.errors import UsageError
 from cartctl.inputs import InvalidInput
 from cartctl.monitoring.recording import read_recording
 from cartctl.monitoring.replay import Replay, replay
-from cartctl.monitoring.thresholds import Judged, rules_of
+from cartctl.monitoring.thresholds import MetricVerdict, rules_of
 from cartctl.monitoring.tick import Tick
 from cartctl.monitoring.triggers import SpanRule
 from cartctl.plans.execution.run_replay import replay_range, with_critical
@@ -61,7 +61,7 @@ def test_it_fires_when_the_monitor_did(tmp_path: Path) -> None:
     result = replayed(tmp_path / "run")
     assert [(one.name, one.at, one.for_seconds) for one in result.fired] == [("error_rate", fired.at, 315)]
     error_rate = next(one for one in result.metrics if one.name is Metric.ERROR_RATE)
-    assert error_rate.verdicts == {Judged.OK: 60, Judged.CRITICAL: 27}
+    assert error_rate.verdicts == {MetricVerdict.OK: 60, MetricVerdict.CRITICAL: 27}
     assert (error_rate.peak, error_rate.peak_at, result.samples) == (0.2, ticks[40].at, len(ticks))
     assert (result.since, result.until, result.is_blind) == (ticks[0].at, ticks[-1].at, False)
 
@@ -129,9 +129,9 @@ def test_a_recording_of_the_version_before_is_readable(tmp_path: Path) -> None:
     result = replayed(tmp_path / "run")
     assert [one.for_seconds for one in result.fired] == [315]
     assert [dict(one.verdicts) for one in result.metrics] == [
-        {Judged.CRITICAL: 30},
-        {Judged.CRITICAL: 30},
-        {Judged.LOW_TRAFFIC: 30},
+        {MetricVerdict.CRITICAL: 30},
+        {MetricVerdict.CRITICAL: 30},
+        {MetricVerdict.LOW_TRAFFIC: 30},
     ]
 
 

@@ -13,7 +13,7 @@ from cartctl.config.model.environment import ErrorRateThreshold, Monitor, Thresh
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Inconclusive
 from cartctl.monitoring.probes import Probe, Probes
-from cartctl.monitoring.thresholds import Judged
+from cartctl.monitoring.thresholds import MetricVerdict
 from cartctl.monitoring.tick import Tick
 from cartctl.monitoring.triggers import TriggerFired
 from cartctl.monitoring.watch import Watch
@@ -120,7 +120,7 @@ class World:
         assert self.watch.latest
         return next(trigger.state for trigger in self.watch.latest.triggers if trigger.name == name)
 
-    def verdict(self, metric: Metric) -> Judged:
+    def verdict(self, metric: Metric) -> MetricVerdict:
         """A metric's verdict at the latest tick."""
         assert self.watch.latest
         return next(measure.verdict for measure in self.watch.latest.metrics if measure.name is metric)
@@ -141,7 +141,7 @@ def test_a_healthy_environment_is_ok_and_clear() -> None:
     all_well = world()
     all_well.run(60)
     assert all_well.watch.latest
-    assert {measure.verdict for measure in all_well.watch.latest.metrics} == {Judged.OK}
+    assert {measure.verdict for measure in all_well.watch.latest.metrics} == {MetricVerdict.OK}
     assert {trigger.state for trigger in all_well.watch.latest.triggers} == {"clear"}
     assert all_well.paths.sent == 0
 
@@ -231,14 +231,14 @@ def test_a_source_that_fails_is_error_never_ok() -> None:
     blind = world()
     blind.source.broken = "connection refused"
     blind.run(15)
-    assert {blind.verdict(metric) for metric in Metric} == {Judged.ERROR}
+    assert {blind.verdict(metric) for metric in Metric} == {MetricVerdict.ERROR}
 
 
 def test_no_source_at_all_is_error() -> None:
     """Without a source nothing is claimed, but critical paths are still watched."""
     clock, paths = Clock(), Paths()
     tick = Watch(None, paths, Thresholds(), Monitor(), clock=clock).tick()
-    assert {measure.verdict for measure in tick.metrics} == {Judged.ERROR}
+    assert {measure.verdict for measure in tick.metrics} == {MetricVerdict.ERROR}
     assert len(tick.probes) == 3
 
 
@@ -251,7 +251,7 @@ def test_blindness_is_counted_until_something_is_seen() -> None:
     blind.source.broken = ""
     blind.source.requests = 3
     blind.run(15)
-    assert blind.verdict(Metric.ERROR_RATE) is Judged.LOW_TRAFFIC
+    assert blind.verdict(Metric.ERROR_RATE) is MetricVerdict.LOW_TRAFFIC
     assert blind.watch.blind_for == 0
 
 
@@ -306,7 +306,7 @@ def test_a_past_of_errors_does_not_fire_without_data_now() -> None:
     sick.source.past = [PastReading(now - 330 + 15 * i, 0.2, 900.0) for i in range(23)]
     sick.watch.rebuild(datetime.fromtimestamp(0, UTC))
     sick.watch.tick()
-    assert sick.verdict(Metric.ERROR_RATE) is Judged.NO_DATA
+    assert sick.verdict(Metric.ERROR_RATE) is MetricVerdict.NO_DATA
     assert sick.trigger("error_rate") == "pending"
     sick.source.silent = False
     sick.run(15)
@@ -404,10 +404,10 @@ def test_slow_traffic_does_not_slow_the_watch() -> None:
         gate.wait(10)
 
     quiet.paths.traffic = hang  # type: ignore[method-assign]
-    begun = time.monotonic()
+    under_way = time.monotonic()
     for _ in range(5):
         quiet.watch.tick()
-    assert time.monotonic() - begun < 8
+    assert time.monotonic() - under_way < 8
     gate.set()
     quiet.watch.close()
     assert len(rounds) == 1

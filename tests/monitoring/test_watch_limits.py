@@ -14,7 +14,7 @@ import pytest
 from cartctl.adapters.metrics.source import Metric, MetricsFailed, PastReading, Reading
 from cartctl.config.model.environment import Monitor, Thresholds
 from cartctl.engine.pulse import Pulse
-from cartctl.monitoring.thresholds import Judged
+from cartctl.monitoring.thresholds import MetricVerdict
 from cartctl.monitoring.tick import Tick
 from cartctl.monitoring.triggers import SpanRule, TriggerFired, TriggerState
 from cartctl.monitoring.watch import Watch, trigger_fired
@@ -220,10 +220,10 @@ def test_a_measure_is_shown_with_its_unit_and_without_what_is_no_number() -> Non
     tick = odd.watch.tick()
     shown = {each.name: (each.value, each.unit, each.verdict, each.detail) for each in tick.metrics}
     assert shown == {
-        Metric.DB_CONNECTIONS: (None, "share", Judged.NO_DATA, "the value is nan"),
-        Metric.DB_LATENCY_P95: (0.001, "s", Judged.OK, "of two pools"),
-        Metric.ERROR_RATE: (0.0, "share", Judged.OK, ""),
-        Metric.API_LATENCY_P95: (3.0, "s", Judged.CRITICAL, "above 2 s"),
+        Metric.DB_CONNECTIONS: (None, "share", MetricVerdict.NO_DATA, "the value is nan"),
+        Metric.DB_LATENCY_P95: (0.001, "s", MetricVerdict.OK, "of two pools"),
+        Metric.ERROR_RATE: (0.0, "share", MetricVerdict.OK, ""),
+        Metric.API_LATENCY_P95: (3.0, "s", MetricVerdict.CRITICAL, "above 2 s"),
     }
     assert (tick.at, odd.watch.latest) == (moment(odd.clock.now), tick)
     assert [trigger.name for trigger in tick.triggers] == ["error_rate", "critical_paths"]

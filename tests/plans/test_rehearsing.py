@@ -11,7 +11,7 @@ from psycopg.conninfo import make_conninfo
 from cartctl.adapters.postgres import Postgres
 from cartctl.adapters.postgres_server.scratch import scratch_server
 from cartctl.checks.preflight.migrations import Pending
-from cartctl.checks.preflight.rehearsal import look_at_rehearsal
+from cartctl.checks.preflight.rehearsal import check_rehearsal
 from cartctl.config.model.environment import Environment
 from cartctl.engine.model import Restore, Run, Verdict
 from cartctl.engine.pulse import Pulse
@@ -222,7 +222,7 @@ def test_only_a_protected_environment_insists(platform_database: Postgres, envir
         (env, done, False, Verdict.PASS),
     )
     for protected, pending, was, verdict in cases:
-        (found,) = look_at_rehearsal(protected, lambda pending=pending: pending, lambda was=was: was)  # type: ignore[misc]
+        (found,) = check_rehearsal(protected, lambda pending=pending: pending, lambda was=was: was)  # type: ignore[misc]
         assert found.verdict is verdict
 
 

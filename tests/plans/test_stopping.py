@@ -73,11 +73,11 @@ class Terminal:
 
     def until(self, what: Callable[[], object], seconds: float = SOON) -> float:
         """Read along until something is so; the seconds it took."""
-        begun = time.monotonic()
+        under_way = time.monotonic()
         while not what():
             self.read()
-            assert time.monotonic() - begun < seconds, self.shown[-3000:]
-        return time.monotonic() - begun
+            assert time.monotonic() - under_way < seconds, self.shown[-3000:]
+        return time.monotonic() - under_way
 
     def ctrl_c(self) -> None:
         """Typed."""

@@ -107,8 +107,8 @@ def test_a_step_that_the_plan_does_not_name_is_shown_too() -> None:
 
 def test_a_revert_is_shown_while_it_lasts() -> None:
     """The step moves again, and is reverted afterwards; one that had failed is still the failed one."""
-    begun = board_after([*half(), at(6, "release.api", "reverting")])
-    row = next(row for row in begun.rows if row.key == "release.api")
+    under_way = board_after([*half(), at(6, "release.api", "reverting")])
+    row = next(row for row in under_way.rows if row.key == "release.api")
     assert (row.mark, row.note) == (Mark.RUNNING, "reverting")
     events = [at(6, "release.api", "reverting"), at(7, "release.api", "restored", seconds=1)]
     stopped = board_after([*half(), *events])

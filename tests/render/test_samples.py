@@ -13,7 +13,7 @@ from cartctl.config.load import load_environment
 from cartctl.measurements import latency, measured, percentage
 from cartctl.monitoring.probes import Probe
 from cartctl.monitoring.scale import Scale
-from cartctl.monitoring.thresholds import Judged, Limits
+from cartctl.monitoring.thresholds import Limits, MetricVerdict
 from cartctl.monitoring.tick import Measure, Tick
 from cartctl.monitoring.triggers import TriggerState
 from cartctl.render.drawing import Console
@@ -41,14 +41,18 @@ def tick(
     number: int = 0,
     *,
     share: float = 0.1,
-    verdict: Judged = Judged.OK,
+    verdict: MetricVerdict = MetricVerdict.OK,
     triggers: tuple[TriggerState, ...] = CLEAR,
     down: tuple[str, ...] = (),
 ) -> Tick:
     """A sample in which every metric is a share of its critical threshold."""
     measures = tuple(
         Measure(
-            metric, None if verdict is Judged.NO_DATA else share * limits.critical, limits.unit, verdict, ""
+            metric,
+            None if verdict is MetricVerdict.NO_DATA else share * limits.critical,
+            limits.unit,
+            verdict,
+            "",
         )
         for metric, limits in scale.limits.items()
     )
@@ -75,7 +79,7 @@ def test_a_frame_fits(scale: Scale, width: int, height: int) -> None:
     """No line is wider than the terminal, and the charts are as high as there is room."""
     samples, chance = Samples(scale), random.Random(1)
     for number in range(300):
-        verdict = chance.choice(list(Judged))
+        verdict = chance.choice(list(MetricVerdict))
         pending = TriggerState("error_rate", "pending", 135, "error rate 8.1% " * 9)
         samples.add(
             tick(scale, number, share=chance.uniform(0, 3), verdict=verdict, triggers=(pending, CLEAR[1]))
@@ -87,7 +91,11 @@ def test_a_frame_fits(scale: Scale, width: int, height: int) -> None:
 
 def test_a_chart_has_a_line_at_each_threshold_with_its_value() -> None:
     """Samples stand before the lines, the newest on the right."""
-    points = [Point(0.0, Judged.OK), Point(0.02, Judged.WARNING), Point(0.06, Judged.CRITICAL)]
+    points = [
+        Point(0.0, MetricVerdict.OK),
+        Point(0.02, MetricVerdict.WARNING),
+        Point(0.06, MetricVerdict.CRITICAL),
+    ]
     lines = [line.plain for line in chart(points, RATE, 14, 5)]
     assert [line.rstrip()[-4:] for line in (lines[0], lines[-1])] == ["5.0%", "1.0%"]
     assert lines[0].startswith("─────▆")
@@ -96,7 +104,11 @@ def test_a_chart_has_a_line_at_each_threshold_with_its_value() -> None:
 
 def test_missing_data_is_a_mark_and_no_value() -> None:
     """In the lowest row; a value of zero is a sample."""
-    points = [Point(None, Judged.NO_DATA), Point(0.0, Judged.OK), Point(0.0, Judged.LOW_TRAFFIC)]
+    points = [
+        Point(None, MetricVerdict.NO_DATA),
+        Point(0.0, MetricVerdict.OK),
+        Point(0.0, MetricVerdict.LOW_TRAFFIC),
+    ]
     assert chart(points, RATE, 11, 1)[0].plain == "·▁·" + " " * 8
     assert chart(points, RATE, 11, 1, with_unicode=False)[0].plain == "?.?" + " " * 8
 
@@ -143,7 +155,7 @@ def test_the_heading_counts_down(scale: Scale) -> None:
     console = Console(io.StringIO(), force_terminal=True, width=80, height=24, no_color=True)
     with ChartsView("production", scale, console=console) as view:
         view.progress(15, 1800, "s")
-        view.sampled(tick(scale, share=1.2, verdict=Judged.CRITICAL))
+        view.sampled(tick(scale, share=1.2, verdict=MetricVerdict.CRITICAL))
         with console.capture() as capture:
             console.print(view.draw())
     lines = plain(capture.get()).splitlines()

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from cartctl.adapters.metrics.source import Metric
 from cartctl.monitoring.probes import Probe
-from cartctl.monitoring.thresholds import Judged
+from cartctl.monitoring.thresholds import MetricVerdict
 from cartctl.monitoring.tick import Measure, Tick
 from cartctl.monitoring.triggers import TriggerState
 from cartctl.render.json import write_line
@@ -15,9 +15,9 @@ from cartctl.render.renderers import write
 TICK = Tick(
     datetime(2026, 1, 6, 2, 3, 4, tzinfo=UTC),
     (
-        Measure(Metric.DB_CONNECTIONS, 0.5, "share", Judged.OK),
-        Measure(Metric.ERROR_RATE, 0.083, "share", Judged.CRITICAL, "above 0.05 share"),
-        Measure(Metric.API_LATENCY_P95, None, "s", Judged.NO_DATA, "no series"),
+        Measure(Metric.DB_CONNECTIONS, 0.5, "share", MetricVerdict.OK),
+        Measure(Metric.ERROR_RATE, 0.083, "share", MetricVerdict.CRITICAL, "above 0.05 share"),
+        Measure(Metric.API_LATENCY_P95, None, "s", MetricVerdict.NO_DATA, "no series"),
     ),
     (TriggerState("error_rate", "pending", 61.0), TriggerState("critical_paths", "clear")),
     (Probe("auth", ok=True, observed="a session"), Probe("payments", ok=False, observed="HTTP 503")),

@@ -81,14 +81,14 @@ def test_an_hour_that_the_clocks_skip_opens_at_the_change() -> None:
     """A window that lies in the skipped hour of spring opens at the jump, for an hour; the doubled hour of autumn opens it twice."""
     early = Calendar.model_validate({"zone": "Europe/Berlin", "from": time(2), "to": time(3)})
     spring = Schedule(date(2027, 3, 28), STAGES, early)
-    begun = Standing(-1, date(2027, 3, 28))
+    under_way = Standing(-1, date(2027, 3, 28))
     hours = [
         hour
         for hour in range(24)
-        if spring.due(begun, datetime(2027, 3, 28, hour, 30, tzinfo=UTC)).stage == 0
+        if spring.due(under_way, datetime(2027, 3, 28, hour, 30, tzinfo=UTC)).stage == 0
     ]
     assert hours == [1]
-    assert spring.due(begun, datetime(2027, 3, 29, 0, 30, tzinfo=UTC)).stage == 0
+    assert spring.due(under_way, datetime(2027, 3, 29, 0, 30, tzinfo=UTC)).stage == 0
     autumn = Schedule(date(2026, 10, 25), STAGES, early)
     open_at = [hour for hour in range(24) if not autumn.closed(datetime(2026, 10, 25, hour, 30, tzinfo=UTC))]
     assert open_at == [0, 1]
@@ -98,10 +98,10 @@ def test_an_hour_that_the_clocks_skip_opens_at_the_change() -> None:
 def test_a_start_on_a_freeze_day_waits_for_the_next() -> None:
     """Begun on a day on which nothing moves, the first stage is entered on the first open day and stands its days from then."""
     frozen = replace(EVERY_DAY, frozen=frozenset({START, START + timedelta(days=1)}))
-    begun = Standing(-1, START)
-    due = frozen.due(begun, at(0))
+    under_way = Standing(-1, START)
+    due = frozen.due(under_way, at(0))
     assert (due.why, due.on) == ("2026-12-01 is a freeze day", START + timedelta(days=2))
-    assert frozen.due(begun, at(2)).stage == 0
+    assert frozen.due(under_way, at(2)).stage == 0
     assert frozen.due(stood(0, 2), at(4)).why == "internal must last until 2026-12-06"
 
 

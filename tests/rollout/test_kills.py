@@ -53,7 +53,7 @@ def drive(field: Any, home: Path, *argv: str, point: str = "") -> tuple[int, str
     return done.returncode, done.stdout
 
 
-def begun(field: Any, home: Path) -> None:
+def under_way(field: Any, home: Path) -> None:
     """A rollout that has begun."""
     code, told = drive(field, home, "rollout", "start", "--yes", "--date", today(field))
     assert code == 0, told
@@ -69,7 +69,7 @@ def today(field: Any) -> str:
 @pytest.mark.parametrize("point", CHOSEN)
 def test_a_change_killed_anywhere_is_brought_to_its_end(field: Any, tmp_path: Path, point: str) -> None:
     """Killed there, the same command again ends where an undisturbed one ends, and no run is left unfinished."""
-    begun(field, tmp_path)
+    under_way(field, tmp_path)
     assert drive(field, tmp_path, *SET, point=point)[0] == -signal.SIGKILL
     with field.ports() as ports, open_inputs(ports) as inputs:
         unfinished = inputs.journals.unfinished()
@@ -85,7 +85,7 @@ def test_a_change_killed_anywhere_is_brought_to_its_end(field: Any, tmp_path: Pa
 @pytest.mark.parametrize("point", POINTS[3:5] if CHOSEN is POINTS else POINTS[4:5])
 def test_an_abort_ends_a_change_that_was_killed(field: Any, tmp_path: Path, point: str) -> None:
     """Between the journal and the write, or between the write and the journal: back to 0 %, and the dead run has an end."""
-    begun(field, tmp_path)
+    under_way(field, tmp_path)
     assert drive(field, tmp_path, *SET, point=point)[0] == -signal.SIGKILL
     with field.ports() as ports, open_inputs(ports) as inputs:
         with pytest.raises(Refused, match="No deployment has changed anything"):
@@ -103,7 +103,7 @@ def test_an_abort_ends_a_change_that_was_killed(field: Any, tmp_path: Path, poin
 @long
 def test_an_abort_killed_after_its_write_is_done(field: Any, tmp_path: Path) -> None:
     """The flags are at 0 % with the one write; the abort said again confirms it."""
-    begun(field, tmp_path)
+    under_way(field, tmp_path)
     drive(field, tmp_path, *SET)
     assert (
         drive(field, tmp_path, "rollout", "abort", "--yes", point="cluster.put_settings#1:after")[0]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cartctl.checks.preflight.flags import look_at_flags
+from cartctl.checks.preflight.flags import check_flags
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.plans.rollout.decisions import RolloutOptions
@@ -20,7 +20,7 @@ from cartctl.rollout.frozen import freeze
 def look(field: Any) -> dict[str, CheckResult]:
     """What the look finds, by name."""
     with field.ports() as ports:
-        found = look_at_flags(
+        found = check_flags(
             field.env.rollout,
             ports.cluster,
             lambda: ports.database,
@@ -37,7 +37,7 @@ def begun_at_zero(field: Any) -> None:
         start(ports, field.now.date(), RolloutOptions(), field.view(), clock=field.clock)
 
 
-def begun(field: Any) -> None:
+def under_way(field: Any) -> None:
     """A quarter of the companies are on."""
     begun_at_zero(field)
     with field.ports() as ports:
@@ -47,7 +47,7 @@ def begun(field: Any) -> None:
 def test_the_application_agrees(field: Any) -> None:
     """Without a rollout there is nothing to compare; with one, every replica answers as the library does."""
     assert "no rollout is in progress" in str(look(field)["flags"].observed)
-    begun(field)
+    under_way(field)
     found = look(field)
     assert {result.verdict for result in found.values()} == {Verdict.PASS}
     assert "replicas agree on" in str(found["flags.application"].observed)
@@ -55,7 +55,7 @@ def test_the_application_agrees(field: Any) -> None:
 
 def test_an_application_that_answers_otherwise_fails(field: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A replica that reads another file than the one that was written is found out by asking it."""
-    begun(field)
+    under_way(field)
     kept = field.sandbox.cluster.settings("cart-flags")["flags.json"]
     other = json.loads(kept)
     other["$evaluators"]["cartctl_rollout"]["if"][2]["in"][1] = []
@@ -72,7 +72,7 @@ def test_an_application_that_answers_otherwise_fails(field: Any, monkeypatch: py
 
 def test_another_seed_or_another_library_fails(field: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """What would put companies elsewhere is named before a deployment begins."""
-    begun(field)
+    under_way(field)
     env = field.env
     field.env = env.model_copy(update={"rollout": env.rollout.model_copy(update={"seed": "another"})})
     assert look(field)["flags.seed"].verdict is Verdict.FAIL
@@ -95,7 +95,7 @@ def test_what_the_start_recorded_counts(field: Any, monkeypatch: pytest.MonkeyPa
 
 def test_a_document_that_somebody_else_wrote_meanwhile_is_a_warning(field: Any) -> None:
     """While a rollout is under way its flags are as it left them, or it is said that they are not."""
-    begun(field)
+    under_way(field)
     kept = json.loads(field.sandbox.cluster.settings("cart-flags")["flags.json"])
     kept["flags"]["FEATURE_CART_MANAGEMENT"]["defaultVariant"] = "on"
     field.sandbox.cluster.put_settings("cart-flags", {"flags.json": json.dumps(kept)})

@@ -217,12 +217,12 @@ def test_an_abort_goes_past_a_run_that_holds_the_lock(field: Any) -> None:
             lock.__exit__(None, None, None)
             released.set()
 
-        living = threading.Thread(target=hand_over)
-        living.start()
+        rollout_process = threading.Thread(target=hand_over)
+        rollout_process.start()
         with pytest.raises(Locked):
             advance(ports, RolloutOptions("x", force=True), field.view(), clock=field.clock)
         report = abort(ports, RolloutOptions("an emergency"), field.view(), lambda _: None, clock=field.clock)
-        living.join()
+        rollout_process.join()
     assert released.is_set()
     assert (report.exit_code, field.on()) == (0, frozenset())
 

@@ -13,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 
 from cartctl.adapters.pgbackrest import PgBackRest
 from cartctl.adapters.postgres import Postgres
-from cartctl.checks.preflight.dump import look_at_archive, look_at_provider
+from cartctl.checks.preflight.dump import check_archive, check_provider
 from cartctl.config.model.environment import Backup as Commands
 from cartctl.config.model.environment import Snapshots
 from cartctl.engine.model import Run, Verdict
@@ -91,8 +91,8 @@ def test_a_stanza_backs_up_and_is_asked(stanza: Postgres, tmp_path: Path) -> Non
     found = step.find(run_of(tmp_path))
     assert found == made
     assert provider.lacking(Pulse()) == ""
-    (backup,) = look_at_provider(provider, DAY, Pulse(), follows=False)
-    (recovery,) = look_at_archive(provider, Pulse())
+    (backup,) = check_provider(provider, DAY, Pulse(), follows=False)
+    (recovery,) = check_archive(provider, Pulse())
     assert (backup.verdict, recovery.verdict) == (Verdict.PASS, Verdict.PASS)
 
 
@@ -118,7 +118,7 @@ open({str(kept)!r}, "w").write(json.dumps([one])); print(json.dumps(one))"""
 def test_commands_make_and_tell(commands: Commands, tmp_path: Path) -> None:
     """What the create command made is found again by what it was asked for as."""
     provider = FromCommands(commands)
-    (before,) = look_at_provider(provider, DAY, Pulse(), follows=False)
+    (before,) = check_provider(provider, DAY, Pulse(), follows=False)
     assert before.verdict is Verdict.WARN
     step = Backup(provider)
     made = step.perform(run_of(tmp_path), Pulse())

@@ -16,12 +16,12 @@ import httpx
 
 from cartctl.adapters.http.access import Access
 from cartctl.adapters.http.body import BodyInvalid, BodyTooLarge, decode, read_body
-from cartctl.adapters.http.response import BadAnswer, Response
+from cartctl.adapters.http.response import MalformedResponse, Response
 from cartctl.deadline import DeadlineExceeded, Lifeline, within
 from cartctl.errors import ConfigError, StepFailed
 from cartctl.redaction import mask, register_address
 
-__all__ = ["Access", "BadAnswer", "Http", "HttpRedirected", "HttpUnreachable", "Response"]
+__all__ = ["Access", "Http", "HttpRedirected", "HttpUnreachable", "MalformedResponse", "Response"]
 
 BODY_LIMIT = 8 * 1024 * 1024  # maximum bytes of a response
 LONGEST = 86400.0  # maximum seconds of one request; sockets do not accept arbitrary limits

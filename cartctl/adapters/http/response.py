@@ -11,7 +11,7 @@ from cartctl.redaction import cut
 SHOWN = 200  # characters of a body in messages
 
 
-class BadAnswer(StepFailed):
+class MalformedResponse(StepFailed):
     """The response is malformed: not JSON, or of an unexpected shape."""
 
     code = "bad_answer"
@@ -42,12 +42,14 @@ class Response:
         return 200 <= self.status < 300  # noqa: PLR2004 - the class of successes
 
     def json(self) -> Any:
-        """The body as JSON. Raises BadAnswer with the body's beginning, also for repeated keys and damaged text."""
+        """The body as JSON. Raises MalformedResponse with the body's beginning, also for repeated keys and damaged text."""
         if self.damaged:
-            raise BadAnswer(f"The response (HTTP {self.status}) is not valid UTF-8: {self.excerpt!r}")
+            raise MalformedResponse(f"The response (HTTP {self.status}) is not valid UTF-8: {self.excerpt!r}")
         try:
             return parse_json(self.body, unique=True)
         except InvalidInput as error:
             repeated = str(error.__cause__) if str(error.__cause__).endswith("is repeated") else ""
             reason = f"is ambiguous JSON, {repeated}" if repeated else "is not JSON"
-            raise BadAnswer(f"The response (HTTP {self.status}) {reason}: {self.excerpt!r}") from error
+            raise MalformedResponse(
+                f"The response (HTTP {self.status}) {reason}: {self.excerpt!r}"
+            ) from error

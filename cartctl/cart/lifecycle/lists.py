@@ -85,10 +85,10 @@ def compare(entries: Iterable[Compared], new: Compared, limit: int = COMPARED) -
 
 def merge_wishes(into: Iterable[Wish], more: Iterable[Wish]) -> tuple[Wish, ...]:
     """Two wishlists as one: nothing twice, and of what both have the customer's own."""
-    found: dict[Key, Wish] = {}
+    merged: dict[Key, Wish] = {}
     for entry in (*into, *more):
-        found.setdefault(key(entry), entry)
-    return tuple(found.values())
+        merged.setdefault(key(entry), entry)
+    return tuple(merged.values())
 
 
 def _put(entries: Iterable[Entry], new: Entry, again: Callable[[Entry], Entry]) -> tuple[Entry, ...]:
@@ -103,11 +103,11 @@ def merge_comparisons(
     into: Iterable[Compared], more: Iterable[Compared], limit: int = COMPARED
 ) -> tuple[tuple[Compared, ...], tuple[Key, ...]]:
     """Two comparisons as one, and what no longer fitted into it."""
-    found = tuple(into)
+    merged = tuple(into)
     left_out = []
     for entry in sorted(more, key=lambda entry: entry.position):
         try:
-            found = compare(found, entry, limit)
+            merged = compare(merged, entry, limit)
         except ListFull:
             left_out.append(key(entry))
-    return found, tuple(left_out)
+    return merged, tuple(left_out)

@@ -84,10 +84,10 @@ def merge(
         saved=_saved(target.saved, source.saved),
         discount_codes=codes,
     )
-    gone = replace(
+    closed = replace(
         source, status=CartStatus.MERGED, session_token=None, merged_into_cart_id=target.id, merged_at=now
     )
-    return Merged(changed, gone, warnings + invalid)
+    return Merged(changed, closed, warnings + invalid)
 
 
 def _adopted(source: Cart, claim: MergeClaim, new_token: str, now: datetime) -> Cart:
@@ -130,22 +130,22 @@ def _refuse_pair(source: Cart, target: Cart, claim: MergeClaim) -> None:
 
 
 def _together(into: Iterable[Item], more: Iterable[Item], quantities: Quantities) -> list[Item]:
-    found = _by_key(into)
+    merged = _by_key(into)
     for key, item in _by_key(more).items():
-        there = found.get(key)
-        found[key] = item if there is None else replace(there, quantity=_both(there, item, quantities))
-    return sorted(found.values(), key=lambda item: (item.added_at, item.id))
+        there = merged.get(key)
+        merged[key] = item if there is None else replace(there, quantity=_both(there, item, quantities))
+    return sorted(merged.values(), key=lambda item: (item.added_at, item.id))
 
 
 def _by_key(items: Iterable[Item]) -> dict[LineKey, Item]:
     """One cart's own lines; where it has one twice, nothing in the tables being against it, the units are added up."""
-    found: dict[LineKey, Item] = {}
+    lines: dict[LineKey, Item] = {}
     for item in items:
         if item.gift_promotion_id is None:
-            there = found.setdefault(line_key(item), item)
+            there = lines.setdefault(line_key(item), item)
             if there is not item:
-                found[line_key(item)] = replace(there, quantity=there.quantity + item.quantity)
-    return found
+                lines[line_key(item)] = replace(there, quantity=there.quantity + item.quantity)
+    return lines
 
 
 def _both(there: Item, item: Item, quantities: Quantities) -> int:
@@ -161,7 +161,7 @@ def _both(there: Item, item: Item, quantities: Quantities) -> int:
 def _clamped(items: Iterable[Item], stock: Mapping[str, int]) -> tuple[tuple[Item, ...], tuple[str, ...]]:
     """The lines with no more units of a product than there are, earlier lines first; one without a unit is dropped."""
     left = dict(stock)
-    kept, warnings = [], []
+    clamped, warnings = [], []
     for item in items:
         units = min(item.quantity, left.get(item.product_id, item.quantity))
         if item.product_id in left:
@@ -169,17 +169,17 @@ def _clamped(items: Iterable[Item], stock: Mapping[str, int]) -> tuple[tuple[Ite
         if units < item.quantity:
             warnings.append(f"{item.product_id}: {item.quantity} units asked for, {units} in stock")
         if units > 0:
-            kept.append(replace(item, quantity=units))
-    return tuple(kept), tuple(warnings)
+            clamped.append(replace(item, quantity=units))
+    return tuple(clamped), tuple(warnings)
 
 
 def _saved(into: Iterable[SavedItem], more: Iterable[SavedItem]) -> tuple[SavedItem, ...]:
-    found: dict[tuple[str, str | None], SavedItem] = {}
+    merged: dict[tuple[str, str | None], SavedItem] = {}
     for item in (*into, *more):
         key = (item.product_id, item.variant_id)
-        there = found.setdefault(key, item)
-        found[key] = replace(there, quantity=max(there.quantity, item.quantity))
-    return tuple(found.values())
+        there = merged.setdefault(key, item)
+        merged[key] = replace(there, quantity=max(there.quantity, item.quantity))
+    return tuple(merged.values())
 
 
 def _codes(codes: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -103,7 +103,7 @@ def accepted_quote(request: PricingRequest, priced: PricingResult) -> AcceptedQu
         item_count=priced.item_count,
         lines=tuple(_accepted_line(line, lines) for line in priced.lines),
         discounts=tuple(
-            AcceptedDiscount(found.id, found.applied, found.amount) for found in priced.promotions
+            AcceptedDiscount(outcome.id, outcome.applied, outcome.amount) for outcome in priced.promotions
         ),
         ship_to=request.ship_to,
         shipping_rule_id=priced.shipping.rule.id if priced.shipping else None,

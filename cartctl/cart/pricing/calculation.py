@@ -51,8 +51,8 @@ def _calculate(request: PricingRequest) -> tuple[PricingResult, bool]:
     gift = discounts.gift()
     delivery = deliver(request, discounts, gift, merchandise)
     categories = [line.category for line in request.lines]
-    found = applicable_rates(request.tax_rates, request.ship_to, set(categories))
-    taxes = _tax(request, bases, rest, categories, delivery.cost, found.rates)
+    rates = applicable_rates(request.tax_rates, request.ship_to, set(categories))
+    taxes = _tax(request, bases, rest, categories, delivery.cost, rates.rates)
     tax_total = sum(taxes.by_rate)
     grand = merchandise + delivery.cost + (tax_total if request.tax_mode is TaxMode.EXCLUSIVE else 0)
     units = sum(line.quantity for line in request.lines) + (gift.quantity if gift else 0)
@@ -65,19 +65,19 @@ def _calculate(request: PricingRequest) -> tuple[PricingResult, bool]:
         tax_total=money.amount(tax_total),
         grand_total=money.amount(grand),
         item_count=units,
-        tax_status=TaxStatus.UNRESOLVED if found.problem else TaxStatus.RESOLVED,
+        tax_status=TaxStatus.UNRESOLVED if rates.problem else TaxStatus.RESOLVED,
         shipping_status=delivery.status,
         lines=_lines(request, prices, bases, rest, taxes, gift),
         promotions=discounts.outcomes(),
         taxes=tuple(
-            TaxAmount(rate, money.amount(part)) for rate, part in zip(found.rates, taxes.by_rate, strict=True)
+            TaxAmount(rate, money.amount(part)) for rate, part in zip(rates.rates, taxes.by_rate, strict=True)
         ),
         shipping=_shipped(request, delivery),
         shipping_offers=tuple(
             ShippingOffer(offer.rule, money.amount(offer.amount)) for offer in delivery.options
         ),
-        warnings=(*missing, *price_warnings(request, discounts, delivery, found)),
-        tax_problem=found.problem,
+        warnings=(*missing, *price_warnings(request, discounts, delivery, rates)),
+        tax_problem=rates.problem,
         shortages=missing,
     )
     return result, may_be_dearer(request, discounts, delivery, subtotal - merchandise)

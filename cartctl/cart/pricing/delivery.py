@@ -44,11 +44,11 @@ def deliver(request: PricingRequest, discounts: Discounts, gift: Gift | None, co
     weights = (own,) if own == with_gift else (with_gift, own)
     parcels = [Parcel(paid, units, weight) for weight in weights]
     possible = [(_options(request, zone, parcel), parcel) for parcel in parcels]
-    found = [(_chosen(request, options), options, parcel) for options, parcel in possible if options]
-    if not found:
+    deliverable = [(_chosen(request, options), options, parcel) for options, parcel in possible if options]
+    if not deliverable:
         discounts.on_shipping(0)
         return Delivery(ShippingStatus.UNAVAILABLE, zone=zone, parcel=parcels[-1])
-    offer, options, parcel = min(found, key=lambda one: one[0].amount)
+    offer, options, parcel = min(deliverable, key=lambda one: one[0].amount)
     left = discounts.on_shipping(offer.amount)
     return Delivery(ShippingStatus.RESOLVED, left, zone, offer, parcel, options)
 

@@ -9,11 +9,11 @@ from cartctl.cart.pricing.pricing_request import PricingRequest
 from cartctl.cart.pricing.pricing_result import PromotionOutcome
 from cartctl.cart.pricing.promotions.basket import Basket
 from cartctl.cart.pricing.promotions.codes import repeated
-from cartctl.cart.pricing.promotions.discount_amounts import taken_off_lines, taken_off_shipping
+from cartctl.cart.pricing.promotions.discount_amounts import line_discount, shipping_discount
 from cartctl.cart.pricing.promotions.eligibility import EligibilityFacts, ineligible
 from cartctl.cart.pricing.promotions.gifts import Gift, choose_gift
 from cartctl.cart.pricing.promotions.promotion import Promotion, PromotionClass, Reason
-from cartctl.cart.pricing.promotions.stacking import Choice, Discount, Take, Taken, Units, choose
+from cartctl.cart.pricing.promotions.stacking import AppliedPromotion, Choice, Discount, Take, Units, choose
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class Discounts:
         """What the lines still cost after the product's and then the cart's promotions (D3, steps 2 and 3)."""
 
         def take(promotion: Promotion, left: Sequence[int], counted: Units) -> Discount:
-            return taken_off_lines(promotion, self.basket, left, counted)
+            return line_discount(promotion, self.basket, left, counted)
 
         return self._apply(PromotionClass.CART, self._apply(PromotionClass.PRODUCT, rest, take), take)
 
@@ -38,7 +38,7 @@ class Discounts:
         """What shipping still costs after its promotions (D3, step 6)."""
 
         def take(promotion: Promotion, left: Sequence[int], _counted: Units) -> Discount:
-            return taken_off_shipping(promotion, self.basket.currency, left)
+            return shipping_discount(promotion, self.basket.currency, left)
 
         return self._apply(PromotionClass.SHIPPING, [cost], take)[0]
 
@@ -74,17 +74,17 @@ class Discounts:
         return list(choice.rest)
 
     def _decide(self, choice: Choice) -> None:
-        for taken in choice.won:
-            if taken.amount:
-                self.applied[taken.promotion.id] = taken.amount
+        for applied in choice.won:
+            if applied.amount:
+                self.applied[applied.promotion.id] = applied.amount
             else:
-                self.refused[taken.promotion.id] = _fruitless(taken)
-        for taken in choice.lost:
-            self.refused[taken.promotion.id] = Reason.OUTRANKED if taken.amount else _fruitless(taken)
+                self.refused[applied.promotion.id] = _fruitless(applied)
+        for applied in choice.lost:
+            self.refused[applied.promotion.id] = Reason.OUTRANKED if applied.amount else _fruitless(applied)
 
 
-def _fruitless(taken: Taken) -> Reason:
-    if taken.promotion.type is PromotionType.BUY_X_GET_Y:
+def _fruitless(applied: AppliedPromotion) -> Reason:
+    if applied.promotion.type is PromotionType.BUY_X_GET_Y:
         return Reason.NOT_ENOUGH_UNITS
     return Reason.NOTHING_TO_DISCOUNT
 
@@ -92,7 +92,7 @@ def _fruitless(taken: Taken) -> Reason:
 def begin(request: PricingRequest, prices: Sequence[int], subtotal: int) -> Discounts:
     """Sort the eligible promotions of a request into their classes, and tell why the others are not (D4)."""
     money: Currency = request.currency
-    found = Discounts(request, Basket(money, request.lines, prices))
+    discounts = Discounts(request, Basket(money, request.lines, prices))
     facts = EligibilityFacts(
         money=money,
         now=request.now,
@@ -105,11 +105,11 @@ def begin(request: PricingRequest, prices: Sequence[int], subtotal: int) -> Disc
     eligible = []
     for promotion in request.promotions:
         if reason := ineligible(promotion, facts):
-            found.refused[promotion.id] = reason
+            discounts.refused[promotion.id] = reason
         else:
             eligible.append(promotion)
-    found.refused |= {promotion.id: Reason.DUPLICATE_CODE for promotion in repeated(eligible)}
+    discounts.refused |= {promotion.id: Reason.DUPLICATE_CODE for promotion in repeated(eligible)}
     for promotion in eligible:
-        if promotion.id not in found.refused:
-            found.running.setdefault(promotion.group, []).append(promotion)
-    return found
+        if promotion.id not in discounts.refused:
+            discounts.running.setdefault(promotion.group, []).append(promotion)
+    return discounts

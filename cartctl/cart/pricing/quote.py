@@ -58,14 +58,14 @@ class Quote(Mapping[str, Any]):
             ],
             "promotions": [
                 {
-                    "id": found.id,
-                    "applied": found.applied,
-                    "amount": _text(found.amount),
-                    "reason": found.reason,
+                    "id": each.id,
+                    "applied": each.applied,
+                    "amount": _text(each.amount),
+                    "reason": each.reason,
                 }
-                for found in priced.promotions
+                for each in priced.promotions
             ],
-            "taxes": [{"name": found.rate.name, "amount": _text(found.amount)} for found in priced.taxes],
+            "taxes": [{"name": each.rate.name, "amount": _text(each.amount)} for each in priced.taxes],
             "shipping": self._shipping(),
             "warnings": list(priced.warnings),
         }

@@ -55,7 +55,7 @@ def request_of(document: QuoteDocument, heading: Heading) -> PricingRequest:
     """The request that a document describes. Raises InputError with the path of the field that is wrong."""
     promotions = _distinct(document.promotions or (), "promotions")
     gifts = [line_id(promotion.id) for promotion in promotions]
-    lines = [Line(**line.given()) for line in _distinct(document.lines, "lines", taken=gifts)]
+    lines = [Line(**line.given()) for line in _distinct(document.lines, "lines", used=gifts)]
     if sum(line.quantity for line in lines) > INT4:
         raise InputError("lines", f"must not have more than {INT4} units")
     rates = _distinct(document.tax_rates or (), "taxRates")
@@ -70,12 +70,12 @@ def request_of(document: QuoteDocument, heading: Heading) -> PricingRequest:
     return PricingRequest(**given, ship_to=_address(document.ship_to))
 
 
-def _distinct(parts: Sequence[P], path: str, taken: Iterable[str] = ()) -> Sequence[P]:
-    seen = set(taken)
+def _distinct(parts: Sequence[P], path: str, used: Iterable[str] = ()) -> Sequence[P]:
+    ids = set(used)
     for index, part in enumerate(parts):
-        if part.id in seen:
+        if part.id in ids:
             raise InputError(f"{path}[{index}].id", f"{quoted(part.id)} is there twice")
-        seen.add(part.id)
+        ids.add(part.id)
     return parts
 
 

@@ -79,13 +79,13 @@ def _json(document: bytes) -> Any:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for name, value in pairs:
-        if name in found:
+        if name in result:
             raise InputError("", f"The document has the key {quoted(name)} twice in one object.")
         if not name.isascii() and any("\ud800" <= character <= "\udfff" for character in name):
             raise InputError(
                 "", f"The document has the key {quoted(name)} with a character that no text has."
             )
-        found[name] = value
-    return found
+        result[name] = value
+    return result

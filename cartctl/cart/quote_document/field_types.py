@@ -83,20 +83,20 @@ def read_moment(value: Any) -> datetime:
     """A time in ISO 8601; without an offset it is UTC, as the database's are."""
     given = read_text(value)
     try:
-        found = datetime.fromisoformat(given)
+        moment = datetime.fromisoformat(given)
     except ValueError as wrong:
         raise FieldError(f"must be a time such as 2026-01-31T12:00:00Z, not {quoted(given)}") from wrong
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def read_amount(value: Any, money: Currency) -> Decimal:
     """Money: text such as "12.49", not negative, no finer than the currency, no larger than a column."""
-    found = _bounded(_exact(value), 2, LARGEST)
+    amount = _bounded(_exact(value), 2, LARGEST)
     try:
-        money.minor(found)
+        money.minor(amount)
     except ValueError as finer:
         raise FieldError(f"{money.code} has {money.decimals} decimals, not {quoted(value)}") from finer
-    return found
+    return amount
 
 
 def read_number(value: Any, places: int, high: Decimal) -> Decimal:
@@ -120,15 +120,15 @@ def _exact(value: Any) -> Decimal:
     return Decimal(value)
 
 
-def _bounded(found: Decimal, places: int, high: Decimal) -> Decimal:
-    if found < 0:
+def _bounded(number: Decimal, places: int, high: Decimal) -> Decimal:
+    if number < 0:
         raise FieldError("must not be negative")
-    if found > high:
+    if number > high:
         raise FieldError(f"must not be more than {high}")
-    numerator, denominator = found.as_integer_ratio()
+    numerator, denominator = number.as_integer_ratio()
     if numerator * 10**places % denominator:
         raise FieldError(f"must have at most {places} decimals")
-    return abs(found)  # -0 is 0
+    return abs(number)  # -0 is 0
 
 
 def _flag(value: Any) -> bool:

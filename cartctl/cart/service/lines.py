@@ -185,8 +185,8 @@ def _checked(key: str) -> str:
 
 def _keys(stored: StoredCart) -> dict[str, str]:
     metadata = stored.row["metadata"]
-    found = metadata.get("requests") if isinstance(metadata, dict) else None
-    pairs = found if isinstance(found, list) else []
+    requests = metadata.get("requests") if isinstance(metadata, dict) else None
+    pairs = requests if isinstance(requests, list) else []
     return {str(pair[0]): str(pair[1]) for pair in pairs if isinstance(pair, list) and len(pair) == 2}  # noqa: PLR2004
 
 

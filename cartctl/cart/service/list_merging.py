@@ -46,8 +46,8 @@ def _guests(scope: Scope, table: Any, session_token: str) -> str | None:
         table.session_token == session_token,
         table.customer_id.is_(None),
     )
-    found = scope.connection.scalar(select(table.id).where(*own).with_for_update())
-    return None if found is None else str(found)
+    list_id = scope.connection.scalar(select(table.id).where(*own).with_for_update())
+    return None if list_id is None else str(list_id)
 
 
 def _adopt(scope: Scope, table: Any, guest: str, customer_id: str) -> None:

@@ -107,25 +107,25 @@ def list_of(scope: Scope, table: Any, owner: ListOwner, *, locked: bool = False)
     )
     mine = select(table.id).where(table.company_id == scope.company_id, own)
     first = mine.order_by(table.created_at, table.id).limit(1)
-    found = scope.connection.scalar(first.with_for_update() if locked else first)
-    return None if found is None else str(found)
+    list_id = scope.connection.scalar(first.with_for_update() if locked else first)
+    return None if list_id is None else str(list_id)
 
 
 def _known(scope: Scope, table: Any, owner: ListOwner) -> str | None:
     """The id of the owner's list; None without one. Raises NotFound for a customer of another company."""
-    found = list_of(scope, table, owner)
-    if found is None:
+    list_id = list_of(scope, table, owner)
+    if list_id is None:
         scope.refuse_foreign("customers", owner.customer_id)
-    return found
+    return list_id
 
 
 def _made(scope: Scope, table: Any, owner: ListOwner) -> str:
     """The id of the owner's list, its row locked; a new one when there is none."""
     refuse_unstorable(customerId=owner.customer_id or "", sessionToken=owner.session_token or "")
     lock_customer(scope, owner.customer_id or f"token:{owner.session_token}")
-    found = list_of(scope, table, owner, locked=True)
-    if found is not None:
-        return found
+    list_id = list_of(scope, table, owner, locked=True)
+    if list_id is not None:
+        return list_id
     scope.refuse_foreign("customers", owner.customer_id)
     made = new_id()
     new = {"id": made, "company_id": scope.company_id, "created_at": scope.now, "updated_at": scope.now}

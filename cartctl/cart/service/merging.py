@@ -104,10 +104,12 @@ def _written(scope: Scope, source: StoredCart, target: StoredCart, done: Merged)
     """Write both carts: lines move, others get their units; what is left of the source stays with it."""
     connection, cart_id = scope.connection, target.cart.id
     before = {item.id: item for item in target.items}
-    kept = {item.id for item in done.target.items}
-    gone = [name for name, item in before.items() if item.gift_promotion_id is None and name not in kept]
-    if gone:
-        connection.execute(delete(CartItemRow).where(CartItemRow.id.in_(gone)))
+    remaining = {item.id for item in done.target.items}
+    removed = [
+        name for name, item in before.items() if item.gift_promotion_id is None and name not in remaining
+    ]
+    if removed:
+        connection.execute(delete(CartItemRow).where(CartItemRow.id.in_(removed)))
     for item in done.target.items:
         _write_item(scope, cart_id, item, before.get(item.id))
     write_saved(scope, cart_id, done.target.saved)

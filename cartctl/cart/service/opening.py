@@ -38,8 +38,8 @@ def open_cart(
     own = owner(customer_id, session_token)
     if customer_id is not None:
         lock_customer(scope, customer_id)
-    if own is not None and (found := find_open(scope, own, code, site_type)) is not None:
-        return read_cart(scope, found)
+    if own is not None and (open_id := find_open(scope, own, code, site_type)) is not None:
+        return read_cart(scope, open_id)
     cart_id = new_id()
     scope.connection.execute(
         insert(CartRow).values(
@@ -108,20 +108,20 @@ def find_open(
     scope: Scope, own: ColumnElement[bool], currency: str | None, site_type: SiteType | None
 ) -> str | None:
     """The id of somebody's cart with the latest activity that is active or abandoned and not past its time."""
-    alive = or_(CartRow.expires_at.is_(None), CartRow.expires_at > scope.now)
+    unexpired = or_(CartRow.expires_at.is_(None), CartRow.expires_at > scope.now)
     statement = select(CartRow.id).where(
         CartRow.company_id == scope.company_id,
         own,
         CartRow.status.in_((CartStatus.ACTIVE, CartStatus.ABANDONED)),
-        alive,
+        unexpired,
     )
     if currency is not None:
         statement = statement.where(CartRow.currency == currency)
     if site_type is not None:
         statement = statement.where(CartRow.site_type == site_type)
     latest = statement.order_by(CartRow.last_activity_at.desc(), CartRow.id).limit(1)
-    found: Any = scope.connection.scalar(latest)
-    return None if found is None else str(found)
+    open_id: Any = scope.connection.scalar(latest)
+    return None if open_id is None else str(open_id)
 
 
 def owner(customer_id: str | None, session_token: str | None) -> ColumnElement[bool] | None:

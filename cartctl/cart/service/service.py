@@ -198,10 +198,10 @@ class CartService:
 
         A guest's session is over when the guest has logged in: like the guest's token, it opens no customer's cart.
         """
-        found = self._run(lambda s: sessions.continue_session(s, token))
-        if isinstance(found, SessionNotActive):  # raised after the commit, which keeps its new status
-            raise found
-        return found
+        result = self._run(lambda s: sessions.continue_session(s, token))
+        if isinstance(result, SessionNotActive):  # raised after the commit, which keeps its new status
+            raise result
+        return result
 
     def end_session(self, token: str) -> None:
         """Revoke a session. Raises NotFound and SessionNotActive."""

@@ -53,12 +53,12 @@ def continue_session(scope: Scope, token: str) -> CartView | SessionNotActive:
     """
     session, references = _session(scope, token)
     used = rules.usable(session, scope.company_id, scope.now)
-    found = read_cart(scope, _cart_id(references))
-    if rules.is_outdated(session, found.cart):
-        return _merged(scope, session, found.cart)
+    view = read_cart(scope, _cart_id(references))
+    if rules.is_outdated(session, view.cart):
+        return _merged(scope, session, view.cart)
     change = update(CrossSiteSessionRow).where(CrossSiteSessionRow.id == session.id)
     scope.connection.execute(change.values(last_active_at=used.last_active_at, updated_at=scope.now))
-    return found
+    return view
 
 
 def _cart_id(references: Any) -> str:

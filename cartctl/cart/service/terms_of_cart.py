@@ -47,10 +47,10 @@ def remove_code(scope: Scope, cart_id: str, code: str, version: int | None) -> C
     """Remove a code. Raises NotFound for one that the cart does not have."""
     canonical = canonical_code(code)
     stored = lock(scope, cart_id, version)
-    gone = [each for each in stored.promotions if each.code.strip().upper() == canonical]
-    if not gone:
+    matching = [each for each in stored.promotions if each.code.strip().upper() == canonical]
+    if not matching:
         raise NotFound(f"Cart {cart_id} does not have the code {canonical}.")
-    ids = [each.id for each in gone]
+    ids = [each.id for each in matching]
     own = CartPromotionRow.cart_id == cart_id
     scope.connection.execute(delete(CartPromotionRow).where(own, CartPromotionRow.promotion_id.in_(ids)))
     rest = tuple(each for each in stored.promotions if each.id not in ids)

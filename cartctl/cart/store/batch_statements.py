@@ -19,7 +19,7 @@ def of_companies(due: Statement, column: Any, companies: Companies) -> Statement
     return due.where(column == companies[0]) if len(companies) == 1 else due.where(column.in_(companies))
 
 
-def taken(due: Statement, size: int) -> Any:
+def locked_batch(due: Statement, size: int) -> Any:
     """The rows a batch works on, locked; those that others work on are skipped. Materialized, so that it runs once."""
     batch = due.limit(size).with_for_update(skip_locked=True, of=due.column_descriptions[0]["entity"])
     return batch.cte("taken").prefix_with("MATERIALIZED", dialect="postgresql")

@@ -93,9 +93,9 @@ def report(connection: Connection, company_id: str, period: Period) -> StatsRepo
     """Stats and overviews of a company. Raises NotFound where there is no such company."""
     if not connection.scalar(select(COMPANIES.c.id).where(COMPANIES.c.id == company_id)):
         raise NotFound(f"There is no company {company_id}.")
-    found = stats(connection, company_id)
+    totals = stats(connection, company_id)
     rows = overviews(connection, company_id, period)
-    return StatsReport(company_id, found.counts, found.values, period.begin, period.end, rows)
+    return StatsReport(company_id, totals.counts, totals.values, period.begin, period.end, rows)
 
 
 def stats(connection: Connection, company_id: str) -> Stats:
@@ -125,14 +125,14 @@ def overviews(connection: Connection, company_id: str, period: Period) -> list[O
     cohorts = _without_cancelled(connection, cohort(company_id, period), period)
     orders = _without_cancelled(connection, converted_within(company_id, period), period)
     codes = sorted({row.currency for row in (*cohorts, *orders)})
-    found = [
+    groups = [
         (kind, code, _of(kind, code, cohorts), _of(kind, code, orders))
         for kind in (None, *SiteType)
         for code in codes
     ]
     return [
         OverviewRow(code, kind, _overview(code, ours, bought))
-        for kind, code, ours, bought in found
+        for kind, code, ours, bought in groups
         if ours or bought
     ]
 

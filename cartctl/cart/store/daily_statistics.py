@@ -64,10 +64,10 @@ def _by_day(connection: Connection, counted: Statement, moment: Any, period: Per
     """The rows of a statement of the overview, split by day, without cancelled orders."""
     day = cast(moment, Date)
     daily = counted.add_columns(day).group_by(day)
-    found = {_key(row): list(row[2:-1]) for row in connection.execute(daily)}
+    days = {_key(row): list(row[2:-1]) for row in connection.execute(daily)}
     for row in connection.execute(daily.where(CANCELLED, CartRow.converted_at >= naive(period.begin))):
-        found[_key(row)] = [a - b for a, b in zip(found[_key(row)], row[2:-1], strict=True)]
-    return {key: numbers for key, numbers in found.items() if numbers[0]}
+        days[_key(row)] = [a - b for a, b in zip(days[_key(row)], row[2:-1], strict=True)]
+    return {key: numbers for key, numbers in days.items() if numbers[0]}
 
 
 def _key(row: Any) -> _Key:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Update, or_, select, text, update
 
 from cartctl.cart.enums import CartStatus, CrossSiteSessionStatus
 from cartctl.cart.lifecycle.states import ABANDON_AFTER
-from cartctl.cart.store.batch_statements import BATCH, Companies, changed, of_companies, taken
+from cartctl.cart.store.batch_statements import BATCH, Companies, changed, locked_batch, of_companies
 from cartctl.cart.store.checkout.metadata import paying
 from cartctl.cart.store.recovery_claims import (
     RecoveryClaim,
@@ -61,7 +61,7 @@ def due_to_expire(which: Any, now: datetime, companies: Companies = None) -> Sta
 
 
 def _expiry(which: Any, now: datetime, size: int, companies: Companies) -> Update:
-    batch = taken(due_to_expire(which, now, companies).order_by(CartRow.expires_at), size)
+    batch = locked_batch(due_to_expire(which, now, companies).order_by(CartRow.expires_at), size)
     change = update(CartRow).where(CartRow.id == batch.c.id)
     return change.values(status=CartStatus.EXPIRED, updated_at=naive(now))
 
@@ -78,7 +78,7 @@ def abandon_carts(
     longest_idle = due_to_abandon(now, companies, after).order_by(
         CartRow.expires_at
     )  # an index has them in this order
-    batch = taken(longest_idle, size)
+    batch = locked_batch(longest_idle, size)
     change = update(CartRow).where(CartRow.id == batch.c.id)
     stamped = {"status": CartStatus.ABANDONED, "abandoned_at": naive(now), "updated_at": naive(now)}
     return changed(connection, change.values(**stamped))
@@ -86,12 +86,12 @@ def abandon_carts(
 
 def due_to_abandon(now: datetime, companies: Companies = None, after: timedelta = ABANDON_AFTER) -> Statement:
     """The ids of active carts with something in them and no activity for `after`; one that is due to expire is none."""
-    living = or_(CartRow.expires_at.is_(None), CartRow.expires_at > naive(now), paying(now))
+    unexpired = or_(CartRow.expires_at.is_(None), CartRow.expires_at > naive(now), paying(now))
     idle = select(CartRow.id).where(
         text("carts.status = 'ACTIVE'"),
         CartRow.item_count > 0,
         CartRow.last_activity_at <= naive(now) - after,
-        living,
+        unexpired,
     )
     return of_companies(idle, CartRow.company_id, companies)
 
@@ -101,7 +101,7 @@ def expire_sessions(
 ) -> int:
     """Expire up to `size` sessions that are past their time (D1); gives how many."""
     due = due_sessions(now, companies).order_by(CrossSiteSessionRow.expires_at)
-    batch = taken(due, size)
+    batch = locked_batch(due, size)
     change = update(CrossSiteSessionRow).where(CrossSiteSessionRow.id == batch.c.id)
     return changed(connection, change.values(status=CrossSiteSessionStatus.EXPIRED, updated_at=naive(now)))
 

@@ -31,8 +31,8 @@ def names(value: Any) -> tuple[str, ...]:
 
 def targets(value: Any) -> tuple[frozenset[str], frozenset[str]]:
     """The products and the categories that a promotion is for; what cannot be read is for none that there is."""
-    found = value if isinstance(value, Mapping) else {"productIds": value or None}
-    return frozenset(names(found.get("productIds"))), frozenset(names(found.get("categoryIds")))
+    fields = value if isinstance(value, Mapping) else {"productIds": value or None}
+    return frozenset(names(fields.get("productIds"))), frozenset(names(fields.get("categoryIds")))
 
 
 def declined_gifts(metadata: Any) -> frozenset[str]:
@@ -43,17 +43,17 @@ def declined_gifts(metadata: Any) -> frozenset[str]:
 
 def shipping_rule(metadata: Any) -> str | None:
     """The shipping rule chosen for a cart: `shippingRuleId` in its metadata."""
-    found = metadata.get("shippingRuleId") if isinstance(metadata, Mapping) else None
-    return found if isinstance(found, str) and found else None
+    rule = metadata.get("shippingRuleId") if isinstance(metadata, Mapping) else None
+    return rule if isinstance(rule, str) and rule else None
 
 
 def cancelled_at(metadata: Any) -> datetime | None:
     """When a cart's order was cancelled: `cancelledAt` in its metadata. A time that cannot be read is the earliest one."""
-    found = metadata.get("cancelledAt") if isinstance(metadata, Mapping) else None
-    if found is None:
+    written = metadata.get("cancelledAt") if isinstance(metadata, Mapping) else None
+    if written is None:
         return None
     try:
-        return naive(datetime.fromisoformat(str(found)))
+        return naive(datetime.fromisoformat(str(written)))
     except ValueError:
         return datetime.min  # noqa: DTZ901 - times of the columns have no zone
 
@@ -65,19 +65,19 @@ def unit(value: Any) -> str:
 
 def snapshot(value: Any) -> ProductSnapshot:
     """A product's snapshot; what it does not tell as it should is not known of it."""
-    told = value if isinstance(value, Mapping) else {}
-    category, measured = told.get("category"), unit(told.get("weightUnit"))
+    fields = value if isinstance(value, Mapping) else {}
+    category, measured = fields.get("category"), unit(fields.get("weightUnit"))
     return ProductSnapshot(
         category=category if isinstance(category, str) else None,
-        weight=_weight(told.get("weight")),
+        weight=_weight(fields.get("weight")),
         weight_unit=measured if measured in GRAMS else "lb",
-        shipped=told.get("requiresShipping") is not False,
+        shipped=fields.get("requiresShipping") is not False,
     )
 
 
 def _weight(value: Any) -> Decimal:
     try:
-        found = Decimal(str(value))
+        weight = Decimal(str(value))
     except InvalidOperation:
         return Decimal(0)
-    return found if found.is_finite() and 0 <= found <= _HEAVIEST else Decimal(0)
+    return weight if weight.is_finite() and 0 <= weight <= _HEAVIEST else Decimal(0)

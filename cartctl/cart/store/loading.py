@@ -33,7 +33,6 @@ from cartctl.cart.store.json_columns import (
 )
 from cartctl.cart.store.round_trips import Call, Rows, Statement
 from cartctl.cart.store.tables import (
-    CartRow,
     ShippingRuleRow,
     ShippingZoneRow,
     TaxRateRow,
@@ -89,15 +88,6 @@ class PricingTerms:
     stock: Mapping[str, int] = field(default_factory=dict)
 
 
-def load_cart(
-    connection: Connection, company_id: str, cart_id: str, *, locked: bool = False
-) -> domain.Cart | None:
-    """A company's cart without its lines, its row locked until the transaction ends where asked for; None without one."""
-    asked = select(CartRow.__table__).where(CartRow.company_id == company_id, CartRow.id == cart_id)
-    row = connection.execute(asked.with_for_update() if locked else asked).mappings().one_or_none()
-    return None if row is None else cart_of(row)
-
-
 def request_of(
     connection: Connection,
     row: Mapping[str, Any],
@@ -128,7 +118,7 @@ def request_of(
         shipping_required=shipped,
         shipping_rule_id=chosen,
         ship_to=address_of(row),
-        stock={**terms.stock, **_gone(connection, promotions)},
+        stock={**terms.stock, **_missing_gifts(connection, promotions)},
         promotions=promotions,
         tax_rates=tuple(_tax_rate(rate) for rate in offers.rates),
         zones=_zones(offers) if shipped else (),
@@ -137,7 +127,7 @@ def request_of(
     )
 
 
-def _gone(connection: Connection, promotions: Iterable[Promotion]) -> dict[str, int]:
+def _missing_gifts(connection: Connection, promotions: Iterable[Promotion]) -> dict[str, int]:
     """Gifts that are no products any more, as products out of stock: nothing in the tables keeps a gift's product."""
     gifts = {
         promotion.get_product_id or ""

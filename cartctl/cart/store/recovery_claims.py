@@ -27,7 +27,7 @@ from sqlalchemy.orm import aliased
 
 from cartctl.cart.enums import CartStatus
 from cartctl.cart.lifecycle.recovery import window
-from cartctl.cart.store.batch_statements import BATCH, Companies, changed, of_companies, taken
+from cartctl.cart.store.batch_statements import BATCH, Companies, changed, locked_batch, of_companies
 from cartctl.cart.store.checkout.metadata import paying
 from cartctl.cart.store.sql_engine import Statement, aware, naive
 from cartctl.cart.store.tables import CartRow
@@ -80,7 +80,7 @@ def claim_recovery(
     """
     by_index = bool(connection.scalar(_HAS_EMAIL_INDEX))
     due = candidates(now, companies, unsubscribed_sql=unsubscribed_sql, by_email_index=by_index)
-    batch = taken(
+    batch = locked_batch(
         (due if cart_id is None else due.where(CartRow.id == cart_id)).order_by(CartRow.abandoned_at), size
     )
     change = (
@@ -89,8 +89,8 @@ def claim_recovery(
         .values(recovery_email_sent=True, recovery_email_sent_at=naive(now), updated_at=naive(now))
         .returning(CartRow.id, CartRow.company_id, CartRow.customer_id, CartRow.abandoned_at)
     )
-    found = connection.execute(change, execution_options={"synchronize_session": False}).all()
-    return sorted((_claim(row) for row in found), key=lambda claim: (claim.abandoned_at, claim.cart_id))
+    rows = connection.execute(change, execution_options={"synchronize_session": False}).all()
+    return sorted((_claim(row) for row in rows), key=lambda claim: (claim.abandoned_at, claim.cart_id))
 
 
 def candidates(

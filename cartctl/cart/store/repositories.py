@@ -96,14 +96,14 @@ class Carts:
 
     def page(
         self,
-        wanted: CartFilter,
+        chosen: CartFilter,
         after: PageKey | None = None,
         *,
         size: int = PAGE,
         order: CartOrder = CartOrder.NEWEST,
     ) -> list[Mapping[str, Any]]:
         """Up to `size` carts by column, in `order`, behind `after`."""
-        return self._rows(listed(self._company_id, wanted, after, size, order))
+        return self._rows(listed(self._company_id, chosen, after, size, order))
 
     def detail(self, cart_id: str) -> CartDetail:
         """One cart with its lines in line order and the promotions applied to it. Raises NotFound."""
@@ -140,35 +140,35 @@ class Carts:
 
 def listed(
     company_id: str,
-    wanted: CartFilter,
+    chosen: CartFilter,
     after: PageKey | None,
     size: int,
     order: CartOrder = CartOrder.NEWEST,
 ) -> Statement:
     """The statement of a page."""
-    found = select(*LISTED).where(CartRow.company_id == company_id)
+    statement = select(*LISTED).where(CartRow.company_id == company_id)
     for column, value in (
-        (CartRow.status, wanted.status),
-        (CartRow.customer_id, wanted.customer_id),
-        (CartRow.site_id, wanted.site_id),
-        (CartRow.currency, wanted.currency),
-        (CartRow.site_type, wanted.site_type),
+        (CartRow.status, chosen.status),
+        (CartRow.customer_id, chosen.customer_id),
+        (CartRow.site_id, chosen.site_id),
+        (CartRow.currency, chosen.currency),
+        (CartRow.site_type, chosen.site_type),
     ):
         if value is not None:
-            found = found.where(column == value)
-    if wanted.reference is not None:
-        found = found.where(or_(CartRow.id == wanted.reference, CartRow.order_id == wanted.reference))
-    if wanted.was_abandoned:
-        found = found.where(CartRow.abandoned_at.is_not(None))
-    return _sorted(found, after, order).limit(size)
+            statement = statement.where(column == value)
+    if chosen.reference is not None:
+        statement = statement.where(or_(CartRow.id == chosen.reference, CartRow.order_id == chosen.reference))
+    if chosen.was_abandoned:
+        statement = statement.where(CartRow.abandoned_at.is_not(None))
+    return _sorted(statement, after, order).limit(size)
 
 
-def _sorted(found: Statement, after: PageKey | None, order: CartOrder) -> Statement:
+def _sorted(statement: Statement, after: PageKey | None, order: CartOrder) -> Statement:
     by = CartRow.grand_total if order is CartOrder.HIGHEST else CartRow.last_activity_at
     rising = order is CartOrder.OLDEST
     directed = [key.asc() if rising else key.desc() for key in (by, CartRow.id)]
     if after is not None:
         last = after.grand_total if order is CartOrder.HIGHEST else naive(after.last_activity_at)
         here, key = tuple_(by, CartRow.id), tuple_(last, after.id)
-        found = found.where(here > key if rising else here < key)
-    return found.order_by(*directed)
+        statement = statement.where(here > key if rising else here < key)
+    return statement.order_by(*directed)

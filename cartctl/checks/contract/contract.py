@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cartctl.adapters.http.client import BadAnswer, Http, Response
+from cartctl.adapters.http.client import Http, MalformedResponse, Response
 from cartctl.checks.contract.document import Document, read_document
 from cartctl.checks.contract.operations import Operation, Operations
 from cartctl.checks.contract.schemas import Schemas
@@ -76,7 +76,7 @@ class Contract:
             return
         try:
             body = response.json()
-        except BadAnswer as error:
+        except MalformedResponse as error:
             yield error.message
             return
         place = f"{operation.name}, HTTP {response.status}"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cartctl.adapters.postgres import Connection
 from cartctl.adapters.postgres_server.pg_tools import find_tools
-from cartctl.checks.database.ask import Ask, creator
+from cartctl.checks.database.database_check import Ask, creator
 from cartctl.checks.results import failed, passed
 from cartctl.config.model.environment import Database
 from cartctl.database.drop.plan_objects import DropPlan
@@ -42,7 +42,7 @@ SELECT has_table_privilege(%(role)s, 'public._prisma_migrations', 'DELETE')
 def ownership(plan: DropPlan) -> Ask:
     """Only an owner may drop: the role is that of every table, enum and schema that goes."""
 
-    def look(connection: Connection, settings: Database) -> Iterator[CheckResult]:
+    def check(connection: Connection, settings: Database) -> Iterator[CheckResult]:
         role, name = creator(connection, settings), "database.owners"
         given = {
             "role": role,
@@ -61,13 +61,13 @@ def ownership(plan: DropPlan) -> Ask:
             hint = f"GRANT SELECT, DELETE ON public._prisma_migrations TO {role}"
             yield failed("database.ledger", f"{role} may not remove our rows", "DELETE", hint)
 
-    return look
+    return check
 
 
 def saving(plan: DropPlan, directory: Path) -> Ask:
     """Rows are dumped before they go: the tool, the right to read all of them, and room where they are kept."""
 
-    def look(connection: Connection, settings: Database) -> Iterator[CheckResult]:
+    def check(connection: Connection, settings: Database) -> Iterator[CheckResult]:
         if not (plan.tables or plan.columns):
             return
         yield passed("database.tools", f"pg_dump {find_tools(connection.info.server_version).version}")
@@ -90,7 +90,7 @@ def saving(plan: DropPlan, directory: Path) -> Ask:
         size = connection.execute(_SIZE.encode(), {"tables": _tables(plan)}).fetchone()
         yield _room(directory, int(size[0]) if size and plan.rows else 0)
 
-    return look
+    return check
 
 
 def _tables(plan: DropPlan) -> list[str]:

@@ -10,7 +10,7 @@ from cartctl.adapters.postgres.blockers import (
     endings,
     lock_holders,
 )
-from cartctl.checks.database.ask import Ask
+from cartctl.checks.database.database_check import Ask
 from cartctl.checks.results import failed, passed, unknown
 from cartctl.config.model.environment import Database
 from cartctl.database.migrations.guards import PLATFORM
@@ -43,10 +43,10 @@ def _held(
         pulse.pause(AGAIN)
         holders = _holders(connection, tables, modes)
     if blocking := [each for each in holders if each.age is not None and each.age > limit]:
-        yield failed(NAME, told(blocking), expected, endings(blocking, ""))
+        yield failed(NAME, describe_blockers(blocking), expected, endings(blocking, ""))
     elif still := [each for each in holders if each.age is None and each.key in hidden]:
         hint = "GRANT pg_read_all_stats to the deployer, so that ages can be seen."
-        yield unknown(NAME, told(still), expected, hint)
+        yield unknown(NAME, describe_blockers(still), expected, hint)
     else:
         yield passed(NAME, "none", expected)
 
@@ -56,7 +56,7 @@ def _holders(connection: Connection, tables: tuple[str, ...], modes: tuple[str, 
     return [each for each in lock_holders(connection, tables, modes) if not each.gives_way]
 
 
-def told(blockers: Iterable[Blocker]) -> str:
+def describe_blockers(blockers: Iterable[Blocker]) -> str:
     """Blockers with the age of their transactions, for a check's result."""
     return "; ".join(
         f"{each}" + ("" if each.age is None else f", transaction open for {each.age:.0f} s")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from cartctl.adapters.postgres import Connection
-from cartctl.checks.database.ask import creator
+from cartctl.checks.database.database_check import creator
 from cartctl.checks.results import failed, passed, warned
 from cartctl.config.model.environment import Database
 from cartctl.database.contract.existing_objects import refuse_slow
@@ -36,7 +36,7 @@ FROM pg_class c WHERE c.oid = to_regclass('public._prisma_migrations')
 """
 
 
-def look_at_objects(connection: Connection, settings: Database) -> Iterator[CheckResult]:
+def check_objects(connection: Connection, settings: Database) -> Iterator[CheckResult]:
     """Nothing of another shape, kind or owner stands where the migrations make theirs. Raises Refused naming it."""
     name, expected = "database.objects", "no conflicting objects"
     with act_as_owner_if_allowed(connection, settings):
@@ -67,7 +67,7 @@ def _encoding(connection: Connection, application: ApplicationFiles) -> Iterator
         yield passed("database.encoding", f"{name} can be written in {encoding}")
 
 
-def look_at_ledger(connection: Connection, settings: Database) -> Iterator[CheckResult]:
+def check_ledger(connection: Connection, settings: Database) -> Iterator[CheckResult]:
     """Prisma's ledger, where there is one, takes exactly our rows from the role that writes them."""
     role = creator(connection, settings)
     given = {"role": role, "rights": list(RIGHTS), "columns": sorted(COLUMNS)}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cartctl.adapters.postgres import Connection
-from cartctl.checks.database.ask import creator
+from cartctl.checks.database.database_check import creator
 from cartctl.checks.results import failed, passed
 from cartctl.config.model.environment import Database
 from cartctl.database.migrations.guards import PLATFORM
@@ -48,7 +48,7 @@ class _Table:
     references: bool
 
 
-def look_at_platform(connection: Connection, settings: Database) -> Iterator[CheckResult]:
+def check_platform(connection: Connection, settings: Database) -> Iterator[CheckResult]:
     """Each table can be referred to, and the role that makes the keys may do so."""
     role = creator(connection, settings)
     rows = connection.execute(_TABLES, {"role": role, "names": list(PLATFORM)}).fetchall()

@@ -3,20 +3,20 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from cartctl.checks.database.ask import Question
+from cartctl.checks.database.database_check import DatabaseCheck
 from cartctl.checks.database.dropping import ownership, saving
 from cartctl.checks.database.locks_held import drop_locks
-from cartctl.checks.database.objects import look_at_ledger, look_at_objects
-from cartctl.checks.database.platform_tables import look_at_platform
-from cartctl.checks.database.roles import look_at_application_role, look_at_owner, look_at_rights
+from cartctl.checks.database.objects import check_ledger, check_objects
+from cartctl.checks.database.platform_tables import check_platform
+from cartctl.checks.database.roles import check_application_role, check_owner, check_rights
 from cartctl.checks.database.server import (
+    check_server,
+    check_settings,
+    check_standbys,
     connections,
     locks,
-    look_at_server,
-    look_at_settings,
-    look_at_standbys,
 )
-from cartctl.checks.database.surroundings import look_at_event_triggers, look_at_publications
+from cartctl.checks.database.surroundings import check_event_triggers, check_publications
 from cartctl.database.drop.plan_objects import DropPlan
 from cartctl.engine.pulse import Pulse
 
@@ -26,37 +26,37 @@ DROPPING = 7  # as above, and the dump of the rows
 
 def migration_questions(
     *, needed: Callable[[int], int] = lambda _: MIGRATING, dump: bool = False
-) -> tuple[Question, ...]:
+) -> tuple[DatabaseCheck, ...]:
     """Before a migration. `needed`: connections that the run opens, by the database's bytes; with `dump` a snapshot is taken first."""
     return (
-        Question("database.server", look_at_server),
-        Question("database.owner_role", look_at_owner),
-        Question("database.rights", look_at_rights),
-        Question("database.app_role", look_at_application_role),
-        Question("database.tables", look_at_platform),
-        Question("database.objects", look_at_objects),
-        Question("database.ledger", look_at_ledger),
-        Question("database.settings", look_at_settings),
-        Question("database.event_triggers", look_at_event_triggers),
-        Question("database.publications", look_at_publications),
-        Question("database.standbys", look_at_standbys),
-        Question("database.connections", connections(needed)),
-        Question("database.locks", locks(dump=dump)),
+        DatabaseCheck("database.server", check_server),
+        DatabaseCheck("database.owner_role", check_owner),
+        DatabaseCheck("database.rights", check_rights),
+        DatabaseCheck("database.app_role", check_application_role),
+        DatabaseCheck("database.tables", check_platform),
+        DatabaseCheck("database.objects", check_objects),
+        DatabaseCheck("database.ledger", check_ledger),
+        DatabaseCheck("database.settings", check_settings),
+        DatabaseCheck("database.event_triggers", check_event_triggers),
+        DatabaseCheck("database.publications", check_publications),
+        DatabaseCheck("database.standbys", check_standbys),
+        DatabaseCheck("database.connections", connections(needed)),
+        DatabaseCheck("database.locks", locks(dump=dump)),
     )
 
 
-def drop_questions(plan: DropPlan, directory: Path, pulse: Pulse) -> tuple[Question, ...]:
+def drop_questions(plan: DropPlan, directory: Path, pulse: Pulse) -> tuple[DatabaseCheck, ...]:
     """Before a database rollback with this plan; the rows would be saved below `directory`."""
     return (
-        Question("database.server", look_at_server),
-        Question("database.owner_role", look_at_owner),
-        Question("database.owners", ownership(plan)),
-        Question("database.saving", saving(plan, directory)),
-        Question("database.event_triggers", look_at_event_triggers),
-        Question("database.standbys", look_at_standbys),
-        Question("database.connections", connections(lambda _: DROPPING)),
-        Question("database.locks", locks(dump=False)),
-        Question(
+        DatabaseCheck("database.server", check_server),
+        DatabaseCheck("database.owner_role", check_owner),
+        DatabaseCheck("database.owners", ownership(plan)),
+        DatabaseCheck("database.saving", saving(plan, directory)),
+        DatabaseCheck("database.event_triggers", check_event_triggers),
+        DatabaseCheck("database.standbys", check_standbys),
+        DatabaseCheck("database.connections", connections(lambda _: DROPPING)),
+        DatabaseCheck("database.locks", locks(dump=False)),
+        DatabaseCheck(
             "blockers.locks", drop_locks([*(table.name for table in plan.tables), *plan.altered], pulse)
         ),
     )

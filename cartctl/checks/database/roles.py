@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from cartctl.adapters.postgres import Connection
-from cartctl.checks.database.ask import creator, one
+from cartctl.checks.database.database_check import creator, one
 from cartctl.checks.results import failed, passed, warned
 from cartctl.config.model.environment import Database
 from cartctl.engine.model import CheckResult
@@ -44,7 +44,7 @@ FROM pg_class c WHERE c.relnamespace = to_regnamespace('cartctl') AND c.relname 
 """
 
 
-def look_at_owner(connection: Connection, settings: Database) -> Iterator[CheckResult]:
+def check_owner(connection: Connection, settings: Database) -> Iterator[CheckResult]:
     """The owner exists, and the session may become it."""
     role, name = settings.owner_role, "database.owner_role"
     if role is not None:
@@ -60,7 +60,7 @@ def look_at_owner(connection: Connection, settings: Database) -> Iterator[CheckR
         yield warned("database.login", f"the password ends {expiry[0]}", "valid for more than a day", hint)
 
 
-def look_at_application_role(connection: Connection, settings: Database) -> Iterator[CheckResult]:
+def check_application_role(connection: Connection, settings: Database) -> Iterator[CheckResult]:
     """The application's role exists, can be used, and will see the tables it is granted."""
     role, name = settings.app_role, "database.app_role"
     if role is None:
@@ -88,7 +88,7 @@ def look_at_application_role(connection: Connection, settings: Database) -> Iter
         yield passed(name, role)
 
 
-def look_at_rights(connection: Connection, settings: Database) -> Iterator[CheckResult]:
+def check_rights(connection: Connection, settings: Database) -> Iterator[CheckResult]:
     """New tables go into public; cartctl's own schema is made once, by the owner or the deployer, and written by the owner."""
     role = creator(connection, settings)
     usage, create, may_make, there, may_use, database, user = one(connection, _RIGHTS, {"role": role})

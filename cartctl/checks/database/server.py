@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from cartctl.adapters.postgres import Connection
-from cartctl.checks.database.ask import Ask, creator, one
+from cartctl.checks.database.database_check import Ask, creator, one
 from cartctl.checks.results import failed, passed, unknown, warned
 from cartctl.config.model.environment import Database
 from cartctl.engine.model import CheckResult
@@ -61,7 +61,7 @@ SELECT current_setting('max_locks_per_transaction')::int
 """
 
 
-def look_at_server(connection: Connection, _: Database) -> Iterator[CheckResult]:
+def check_server(connection: Connection, _: Database) -> Iterator[CheckResult]:
     """A supported version that takes writes, whose collation and transaction ids are in order."""
     version, standby, read_only = one(connection, _STATE)
     number = connection.info.server_version
@@ -100,7 +100,7 @@ def _ids(connection: Connection) -> Iterator[CheckResult]:
         yield warned("database.transaction_ids", observed, expected, hint)
 
 
-def look_at_settings(connection: Connection, settings: Database) -> Iterator[CheckResult]:
+def check_settings(connection: Connection, settings: Database) -> Iterator[CheckResult]:
     """Where new tables go by default, and in which form."""
     role = creator(connection, settings)
     tablespace, method, closed = one(connection, _TABLESPACE, {"role": role})
@@ -115,7 +115,7 @@ def look_at_settings(connection: Connection, settings: Database) -> Iterator[Che
         yield warned(name, f"default_table_access_method is {method}", "heap", hint)
 
 
-def look_at_standbys(connection: Connection, _: Database) -> Iterator[CheckResult]:
+def check_standbys(connection: Connection, _: Database) -> Iterator[CheckResult]:
     """Every commit waits for the synchronous standbys, without end where they are gone."""
     names, commit, connected, may_see = one(connection, _STANDBYS)
     if not names.strip() or commit in {"off", "local"}:
@@ -136,7 +136,7 @@ def look_at_standbys(connection: Connection, _: Database) -> Iterator[CheckResul
 def connections(needed: Callable[[int], int]) -> Ask:
     """Whether so many connections are free: of the server, of the database, of the role. `needed` is given the bytes of the database."""
 
-    def look(connection: Connection, _: Database) -> Iterator[CheckResult]:
+    def check(connection: Connection, _: Database) -> Iterator[CheckResult]:
         server, database, role, size = one(connection, _CONNECTIONS)
         required = needed(size)
         free = {"of the server": server, "of the database": database, "of the role": role}
@@ -150,13 +150,13 @@ def connections(needed: Callable[[int], int]) -> Ask:
         else:
             yield passed("database.connections", observed, expected)
 
-    return look
+    return check
 
 
 def locks(*, dump: bool) -> Ask:
     """Whether the lock table has room for one transaction that locks every table (a dump), or the cart's objects."""
 
-    def look(connection: Connection, _: Database) -> Iterator[CheckResult]:
+    def check(connection: Connection, _: Database) -> Iterator[CheckResult]:
         room, tables = one(connection, _LOCKS)
         needed = max(OBJECTS, tables if dump else 0)
         observed, expected = f"room for {room:,} locks", f"{needed:,}"
@@ -168,4 +168,4 @@ def locks(*, dump: bool) -> Ask:
         else:
             yield passed("database.locks", observed, expected)
 
-    return look
+    return check

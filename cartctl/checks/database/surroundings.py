@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from cartctl.adapters.postgres import Connection
-from cartctl.checks.database.ask import creator
+from cartctl.checks.database.database_check import creator
 from cartctl.checks.results import failed, passed, warned
 from cartctl.config.model.environment import Database
 from cartctl.engine.model import CheckResult, Verdict
@@ -38,18 +38,22 @@ ORDER BY 1
 SCHEMA_PUBLICATIONS = 150000  # server_version_num
 
 
-def look_at_event_triggers(connection: Connection, settings: Database) -> Iterator[CheckResult]:
+def check_event_triggers(connection: Connection, settings: Database) -> Iterator[CheckResult]:
     """Functions that run with our DDL. What their text shows for certain fails; what they may do is a warning."""
     owner = creator(connection, settings)
     rows = connection.execute(_TRIGGERS.encode(), {"tags": TAGS}).fetchall()
     for trigger, event, function, source, language in rows:
         name = f"database.event_triggers.{trigger}"
-        yield _judged(name, f"{function} on {event}", _COMMENT.sub("", source), language, owner, trigger)
+        yield _trigger_result(
+            name, f"{function} on {event}", _COMMENT.sub("", source), language, owner, trigger
+        )
     if not rows:
         yield passed("database.event_triggers", "none react to the migrations")
 
 
-def _judged(name: str, what: str, source: str, language: str, owner: str, trigger: str) -> CheckResult:
+def _trigger_result(
+    name: str, what: str, source: str, language: str, owner: str, trigger: str
+) -> CheckResult:
     hint = f"See what it does, or for the time of the migration: ALTER EVENT TRIGGER {trigger} DISABLE"
     expected = f"{owner} stays the owner, and statements are not refused"
     if language not in {"plpgsql", "sql"}:
@@ -71,7 +75,7 @@ def _judged(name: str, what: str, source: str, language: str, owner: str, trigge
     return CheckResult(name, Verdict.WARN, f"{what}: runs with the migrations", expected, hint)
 
 
-def look_at_publications(connection: Connection, _: Database) -> Iterator[CheckResult]:
+def check_publications(connection: Connection, _: Database) -> Iterator[CheckResult]:
     """New tables are published by themselves; a subscriber that lacks them stops at the first row."""
     newer = connection.info.server_version >= SCHEMA_PUBLICATIONS
     query = _WITH_SCHEMA if newer else _ALL_TABLES

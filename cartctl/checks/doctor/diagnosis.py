@@ -7,10 +7,10 @@ from cartctl.adapters.http.client import Http
 from cartctl.adapters.postgres import Postgres
 from cartctl.checks.doctor import machine, systems
 from cartctl.checks.preflight import Parts
-from cartctl.checks.preflight.api import look_at_api, look_at_dashboard, look_at_token
-from cartctl.checks.preflight.look import Look, take_all
-from cartctl.checks.preflight.metrics import look_at_metrics, rules_for
-from cartctl.checks.preflight.redis import look_at_redis
+from cartctl.checks.preflight.api import check_api, check_dashboard, check_token
+from cartctl.checks.preflight.metrics import check_metrics, rules_for
+from cartctl.checks.preflight.preflight_check import PreflightCheck, run_checks
+from cartctl.checks.preflight.redis import check_redis
 from cartctl.checks.results import passed
 from cartctl.config.model.environment import REQUIRED, Environment
 from cartctl.engine.model import CheckResult, Checks
@@ -31,7 +31,7 @@ class Systems(Parts, Protocol):
 def diagnose(parts: Systems | None, pulse: Pulse) -> Checks:
     """The machine, and with `parts` every configured system. Read-only. Raises the pulse's alarm."""
     checks = [*_machine(), *(_systems(parts) if parts is not None else ())]
-    return Checks.of(take_all([Look(name, ask) for name, ask in checks], pulse, limit=LIMIT))
+    return Checks.of(run_checks([PreflightCheck(name, ask) for name, ask in checks], pulse, limit=LIMIT))
 
 
 def _machine() -> Iterator[tuple[str, Check]]:
@@ -51,9 +51,9 @@ def _systems(parts: Systems) -> Iterator[tuple[str, Check]]:
     if env.http_ is not None:
         yield from _application(parts)
     if env.metrics is not None:
-        yield "metrics", lambda pulse: look_at_metrics(parts.metrics, lambda _: None, rules_for(env), pulse)
+        yield "metrics", lambda pulse: check_metrics(parts.metrics, lambda _: None, rules_for(env), pulse)
     if env.cache.redis is not None:
-        yield "redis", lambda _: look_at_redis(parts.redis, env.cache.keys)
+        yield "redis", lambda _: check_redis(parts.redis, env.cache.keys)
 
 
 def _database(parts: Systems) -> Iterator[tuple[str, Check]]:
@@ -81,16 +81,16 @@ def _database(parts: Systems) -> Iterator[tuple[str, Check]]:
 
 def _application(parts: Systems) -> Iterator[tuple[str, Check]]:
     settings = parts.env.http
-    yield "api", lambda _: look_at_api(parts.shopper)
+    yield "api", lambda _: check_api(parts.shopper)
     yield "clock.api", lambda _: systems.check_clock("clock.api", lambda: systems.api_time(parts.shopper))
     if settings.token is not None:
-        yield "token", lambda _: look_at_token(parts.api, present=True)
+        yield "token", lambda _: check_token(parts.api, present=True)
     if settings.dashboard:
         yield "dashboard", lambda _: _dashboard(parts.dashboard)
 
 
 def _dashboard(dashboard: Http | None) -> Iterator[CheckResult]:
-    return look_at_dashboard(dashboard) if dashboard is not None else iter(())
+    return check_dashboard(dashboard) if dashboard is not None else iter(())
 
 
 def _sections(env: Environment) -> CheckResult:

@@ -11,29 +11,29 @@ from cartctl.adapters.http.client import Http
 from cartctl.adapters.metrics.source import MetricsSource
 from cartctl.adapters.postgres import Postgres
 from cartctl.checks.flag_responses import FlagsEndpoint
-from cartctl.checks.preflight.api import look_at_api, look_at_dashboard, look_at_token
+from cartctl.checks.preflight.api import check_api, check_dashboard, check_token
 from cartctl.checks.preflight.approval import ApprovalSources
 from cartctl.checks.preflight.approval.proof import Release, check_proof
 from cartctl.checks.preflight.approval.signoffs import check_attestations, check_signoffs
-from cartctl.checks.preflight.approval.window import look_at_window
-from cartctl.checks.preflight.blockers import look_at_blockers
-from cartctl.checks.preflight.cluster import look_at_cluster, wanted
-from cartctl.checks.preflight.code import look_at_code
-from cartctl.checks.preflight.database import look_at_database
+from cartctl.checks.preflight.approval.window import check_window
+from cartctl.checks.preflight.blockers import check_blockers
+from cartctl.checks.preflight.cluster import check_cluster, touched_images
+from cartctl.checks.preflight.code import check_code
+from cartctl.checks.preflight.database import check_database
 from cartctl.checks.preflight.dump import (
-    look_at_archive,
-    look_at_backup,
-    look_at_dump,
-    look_at_provider,
-    look_at_recovery,
+    check_archive,
+    check_backup,
+    check_dump,
+    check_provider,
+    check_recovery,
 )
-from cartctl.checks.preflight.flags import look_at_flags
-from cartctl.checks.preflight.look import Look, take_all
-from cartctl.checks.preflight.metrics import look_at_metrics, rules_for
-from cartctl.checks.preflight.migrations import Pending, look_at_migrations
-from cartctl.checks.preflight.redis import Invalidates, look_at_redis
-from cartctl.checks.preflight.rehearsal import look_at_rehearsal
-from cartctl.checks.preflight.restore import Restoring, look_at_restore
+from cartctl.checks.preflight.flags import check_flags
+from cartctl.checks.preflight.metrics import check_metrics, rules_for
+from cartctl.checks.preflight.migrations import Pending, check_migrations
+from cartctl.checks.preflight.preflight_check import PreflightCheck, run_checks
+from cartctl.checks.preflight.redis import Invalidates, check_redis
+from cartctl.checks.preflight.rehearsal import check_rehearsal
+from cartctl.checks.preflight.restore import Restoring, check_restore
 from cartctl.checks.preflight.skips import NAMES, apply_skips, require_known, require_skippable, skipped
 from cartctl.checks.results import not_configured
 from cartctl.config.model.environment import Environment
@@ -135,11 +135,11 @@ class Preflight(Check):
         """Every check's results. Read-only. Raises UsageError for a skip that no result has, and the pulse's alarm."""
         questions, began = self._questions(), time.monotonic()
         checks = [
-            Look(name, skipped(name, self._skip[name]) if name in self._skip else questions[name])
+            PreflightCheck(name, skipped(name, self._skip[name]) if name in self._skip else questions[name])
             for name in NAMES
             if name in self._only
         ]
-        results = apply_skips(take_all(checks, pulse), self._skip, self._only)
+        results = apply_skips(run_checks(checks, pulse), self._skip, self._only)
         return Checks.of(results, seconds=round(time.monotonic() - began, 3))
 
     def facts(self) -> Mapping[str, Any]:
@@ -153,30 +153,30 @@ class Preflight(Check):
         parts, env = self._parts, self._parts.env
         database = env.database
         return {
-            "database": lambda pulse: look_at_database(parts.database, database, pulse),
-            "blockers": lambda pulse: look_at_blockers(parts.database, database, pulse),
-            "migrations": lambda _: look_at_migrations(self._migrations),
-            "restore": lambda pulse: look_at_restore(parts.database, database, self._restoring(), pulse),
+            "database": lambda pulse: check_database(parts.database, database, pulse),
+            "blockers": lambda pulse: check_blockers(parts.database, database, pulse),
+            "migrations": lambda _: check_migrations(self._migrations),
+            "restore": lambda pulse: check_restore(parts.database, database, self._restoring(), pulse),
             "dump": self._dump,
             "backup": self._backup,
             "recovery": self._recovery,
-            "cluster": lambda _: look_at_cluster(parts.cluster, env, self._images),
-            "api": lambda _: look_at_api(parts.shopper),
+            "cluster": lambda _: check_cluster(parts.cluster, env, self._images),
+            "api": lambda _: check_api(parts.shopper),
             "dashboard": lambda _: _dashboard(parts.dashboard),
-            "token": lambda _: look_at_token(parts.api, present=env.http.token is not None),
-            "metrics": lambda pulse: look_at_metrics(
+            "token": lambda _: check_token(parts.api, present=env.http.token is not None),
+            "metrics": lambda pulse: check_metrics(
                 parts.metrics, lambda count: Probes(parts.api).traffic(count), rules_for(env), pulse
             ),
-            "redis": lambda _: look_at_redis(parts.redis, env.cache.keys),
-            "flags": lambda pulse: look_at_flags(
+            "redis": lambda _: check_redis(parts.redis, env.cache.keys),
+            "flags": lambda pulse: check_flags(
                 env.rollout, parts.cluster, lambda: parts.database, parts.flags_endpoint, self._rollout, pulse
             ),
-            "code": lambda pulse: look_at_code(env.preflight, pulse),
-            "window": lambda _: look_at_window(env, self._now(), outside_allowed=self._outside_window),
+            "code": lambda pulse: check_code(env.preflight, pulse),
+            "window": lambda _: check_window(env, self._now(), outside_allowed=self._outside_window),
             "attestations": lambda _: check_attestations(env.signoff, self._approval.sheet),
             "signoff": lambda _: check_signoffs(env.signoff, self._read_sheet),
             "proof": lambda _: check_proof(env.proved_on, self._release, self._approval.staged),
-            "rehearsal": lambda _: look_at_rehearsal(env, self._migrations, self._rehearsed),
+            "rehearsal": lambda _: check_rehearsal(env, self._migrations, self._rehearsed),
         }
 
     def _read_sheet(self) -> SignoffSheet:
@@ -185,7 +185,7 @@ class Preflight(Check):
 
     def _release(self) -> Release:
         """What another environment must have proved."""
-        containers = wanted(self._parts.env, self._images)
+        containers = touched_images(self._parts.env, self._images)
         images = {
             f"{deployment}.{container}": ref
             for deployment, refs in containers.items()
@@ -198,20 +198,20 @@ class Preflight(Check):
         if settings.snapshots.elsewhere:
             yield not_configured("dump", "another tool makes the backup")
         else:
-            yield from look_at_dump(self._parts.database, settings, self._writable_store, pulse)
+            yield from check_dump(self._parts.database, settings, self._writable_store, pulse)
 
     def _backup(self, pulse: Pulse) -> Iterator[CheckResult]:
         settings = self._parts.env.database.snapshots
         provider = open_provider(settings)
         if provider is not None:
-            return look_at_provider(provider, settings.max_age, pulse, follows=self._follows)
-        return look_at_backup(lambda: open_store(self._parts.env), settings.max_age, follows=self._follows)
+            return check_provider(provider, settings.max_age, pulse, follows=self._follows)
+        return check_backup(lambda: open_store(self._parts.env), settings.max_age, follows=self._follows)
 
     def _recovery(self, pulse: Pulse) -> Iterator[CheckResult]:
         provider = open_provider(self._parts.env.database.snapshots)
         if provider is not None:
-            return look_at_archive(provider, pulse)
-        return look_at_recovery(self._parts.database)
+            return check_archive(provider, pulse)
+        return check_recovery(self._parts.database)
 
     def _writable_store(self) -> Store:
         """Raises Refused where a snapshot would not be allowed."""
@@ -223,4 +223,4 @@ def _dashboard(dashboard: Http | None) -> Iterator[CheckResult]:
     if dashboard is None:
         yield not_configured("dashboard")
     else:
-        yield from look_at_dashboard(dashboard)
+        yield from check_dashboard(dashboard)

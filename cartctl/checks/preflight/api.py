@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from cartctl.adapters.http.client import BadAnswer, Http, HttpRedirected, HttpUnreachable, Response
+from cartctl.adapters.http.client import Http, HttpRedirected, HttpUnreachable, MalformedResponse, Response
 from cartctl.checks.probes.probe import SESSION
 from cartctl.checks.results import failed, passed
 from cartctl.engine.model import CheckResult
@@ -11,23 +11,23 @@ OK = 200
 HEALTH = "/health"
 
 
-def look_at_api(api: Http) -> Iterator[CheckResult]:
+def check_api(api: Http) -> Iterator[CheckResult]:
     """The health of the version that serves now. Read-only."""
     yield _reachable("api", api, f"Check http.api: {api.masked}")
 
 
-def look_at_dashboard(dashboard: Http) -> Iterator[CheckResult]:
+def check_dashboard(dashboard: Http) -> Iterator[CheckResult]:
     """The health of the admin dashboard that serves now. Read-only."""
     yield _reachable("dashboard", dashboard, f"Check http.dashboard: {dashboard.masked}")
 
 
-def look_at_token(api: Http, *, present: bool) -> Iterator[CheckResult]:
+def check_token(api: Http, *, present: bool) -> Iterator[CheckResult]:
     """Whether the token opens a session. It is never shown. Read-only."""
     hint = "Set http.token to the token of an internal company's admin."
     if not present:
         yield failed("token", "not configured", "a token", hint)
         return
-    response = _asked(lambda: api.get(SESSION))
+    response = _response_or_reason(lambda: api.get(SESSION))
     if isinstance(response, str):
         yield failed("token", response, "accepted by the API", f"Check http.api: {api.masked}")
     elif response.status != OK:
@@ -39,7 +39,7 @@ def look_at_token(api: Http, *, present: bool) -> Iterator[CheckResult]:
 
 
 def _reachable(name: str, http: Http, hint: str) -> CheckResult:
-    response = _asked(lambda: http.get(HEALTH))
+    response = _response_or_reason(lambda: http.get(HEALTH))
     if isinstance(response, str):
         return failed(name, response, "a response", hint)
     if response.status != OK:
@@ -47,7 +47,7 @@ def _reachable(name: str, http: Http, hint: str) -> CheckResult:
     return passed(name, f"HTTP {OK} from {http.masked}{HEALTH}")
 
 
-def _asked(ask: Callable[[], Response]) -> Response | str:
+def _response_or_reason(ask: Callable[[], Response]) -> Response | str:
     """The answer, or why there is none."""
     try:
         return ask()
@@ -58,7 +58,7 @@ def _asked(ask: Callable[[], Response]) -> Response | str:
 def _company(response: Response) -> str | None:
     try:
         session = response.json()
-    except BadAnswer:
+    except MalformedResponse:
         return None
     company = session.get("company") if isinstance(session, dict) else None
     if isinstance(company, dict):

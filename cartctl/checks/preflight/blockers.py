@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from cartctl.adapters.postgres import Connection, Postgres
 from cartctl.adapters.postgres.blockers import open_transactions
-from cartctl.checks.database.ask import Question, ask_all
-from cartctl.checks.database.locks_held import migration_locks, told
+from cartctl.checks.database.database_check import DatabaseCheck, run_database_checks
+from cartctl.checks.database.locks_held import describe_blockers, migration_locks
 from cartctl.checks.results import passed, warned
 from cartctl.config.model.environment import Database
 from cartctl.engine.model import CheckResult
@@ -16,13 +16,13 @@ LONG = 300.0  # seconds after which a transaction is worth a warning
 _MAY_SEE = "SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')"
 
 
-def look_at_blockers(postgres: Postgres, settings: Database, pulse: Pulse) -> Iterator[CheckResult]:
+def check_blockers(postgres: Postgres, settings: Database, pulse: Pulse) -> Iterator[CheckResult]:
     """Locks on the platform's tables held longer than the migrations would wait, and old transactions. Read-only."""
     questions = (
-        Question("blockers.locks", migration_locks(pulse)),
-        Question("blockers.transactions", _transactions),
+        DatabaseCheck("blockers.locks", migration_locks(pulse)),
+        DatabaseCheck("blockers.transactions", _transactions),
     )
-    yield from ask_all(postgres, settings, questions, pulse)
+    yield from run_database_checks(postgres, settings, questions, pulse)
 
 
 def _transactions(connection: Connection, _: Database) -> Iterator[CheckResult]:
@@ -31,7 +31,12 @@ def _transactions(connection: Connection, _: Database) -> Iterator[CheckResult]:
         each for each in open_transactions(connection, idle=True) if each.age is not None and each.age > LONG
     ]
     if old:
-        yield warned(name, told(old[:5]), expected, "Let them end first: they may take a lock at any time.")
+        yield warned(
+            name,
+            describe_blockers(old[:5]),
+            expected,
+            "Let them end first: they may take a lock at any time.",
+        )
     elif connection.execute(_MAY_SEE).fetchone() != (True,):
         hint = "GRANT pg_read_all_stats to the deployer."
         yield warned(name, "those of other roles cannot be seen", expected, hint)

@@ -40,7 +40,7 @@ class KnowsLimits(Protocol):
         """What quotas lack for `more` replicas and for a release of deployments at once. Read-only."""
 
 
-def wanted(environment: Environment, images: Mapping[str, str]) -> dict[str, dict[str, str]]:
+def touched_images(environment: Environment, images: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """What the plan touches: deployment → container → image asked for; without containers where only replicas move.
 
     `images` are those of the command line, by DEPLOYMENT or DEPLOYMENT.CONTAINER; they win.
@@ -56,7 +56,7 @@ def wanted(environment: Environment, images: Mapping[str, str]) -> dict[str, dic
     return targets
 
 
-def look_at_cluster(
+def check_cluster(
     cluster: Cluster, environment: Environment, images: Mapping[str, str]
 ) -> Iterator[CheckResult]:
     """Reachable, with room and permissions, and each deployment of the plan there and free to be changed. Read-only."""
@@ -76,7 +76,7 @@ def look_at_cluster(
                 "certificate verification",
                 hint,
             )
-    targets = wanted(environment, images)
+    targets = touched_images(environment, images)
     obstacles = cluster.obstacles(targets)
     yield from _namespace(obstacles)
     for name, containers in targets.items():

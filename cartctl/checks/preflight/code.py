@@ -15,7 +15,7 @@ from cartctl.engine.pulse import Pulse
 COMMAND_LIMIT = timedelta(minutes=10)
 
 
-def look_at_code(settings: Preflight, pulse: Pulse) -> Iterator[CheckResult]:
+def check_code(settings: Preflight, pulse: Pulse) -> Iterator[CheckResult]:
     """Every report and command of the configuration. Commands run as the operator, in the current directory."""
     if not settings.junit and not settings.commands:
         yield not_configured("code", "preflight.junit and preflight.commands are not configured")

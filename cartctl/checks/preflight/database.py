@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 
 from cartctl.adapters.postgres import Postgres
-from cartctl.checks.database.ask import ask_database
+from cartctl.checks.database.database_check import run_with_connection_check
 from cartctl.checks.database.questions import MIGRATING, migration_questions
 from cartctl.config.model.environment import Database
 from cartctl.engine.model import CheckResult
@@ -14,7 +14,7 @@ from cartctl.snapshots.create import jobs_for
 WATCHING = 2  # connections of the monitor and of a check that reads beside it
 
 
-def look_at_database(
+def check_database(
     postgres: Postgres, settings: Database, pulse: Pulse | None = None
 ) -> Iterator[CheckResult]:
     """Everything that a read can find, each question by itself. Read-only."""
@@ -26,4 +26,4 @@ def look_at_database(
         return MIGRATING + WATCHING + jobs
 
     questions = migration_questions(needed=needed, dump=dumps)
-    yield from ask_database(postgres, settings, questions, pulse or Pulse())
+    yield from run_with_connection_check(postgres, settings, questions, pulse or Pulse())

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from cartctl.adapters.postgres import Connection, Postgres
 from cartctl.adapters.postgres_server.pg_tools import find_tools
-from cartctl.checks.database.ask import QUERY_LIMIT, Question, ask_all
+from cartctl.checks.database.database_check import QUERY_LIMIT, DatabaseCheck, run_database_checks
 from cartctl.checks.isolation import isolated
 from cartctl.checks.results import failed, passed, warned
 from cartctl.config.model.environment import Database
@@ -47,7 +47,7 @@ FROM pg_stat_archiver
 """
 
 
-def look_at_dump(
+def check_dump(
     postgres: Postgres, settings: Database, open_store: Callable[[], Store], pulse: Pulse
 ) -> Iterator[CheckResult]:
     """The tools, the right to read everything, and room for the dump; each by itself. Read-only."""
@@ -58,12 +58,12 @@ def look_at_dump(
         yield from ()
 
     questions = (
-        Question("dump.tools", _tools),
-        Question("dump.readable", _readable),
-        Question("dump.large_objects", _large_objects),
-        Question("dump.room", size),
+        DatabaseCheck("dump.tools", _tools),
+        DatabaseCheck("dump.readable", _readable),
+        DatabaseCheck("dump.large_objects", _large_objects),
+        DatabaseCheck("dump.room", size),
     )
-    yield from ask_all(postgres, settings, questions, pulse)
+    yield from run_database_checks(postgres, settings, questions, pulse)
     if sizes:
         yield from isolated("dump.room", lambda: [_room(open_store(), sizes[0])], pulse)
 
@@ -105,7 +105,7 @@ def _room(store: Store, size: int) -> CheckResult:
     return passed("dump.room", observed, expected)
 
 
-def look_at_backup(
+def check_backup(
     open_store: Callable[[], Store], max_age: timedelta, *, follows: bool, now: datetime | None = None
 ) -> Iterator[CheckResult]:
     """The newest verified snapshot. A run that `follows` with one of its own needs no older one. Read-only."""
@@ -121,7 +121,7 @@ def look_at_backup(
         yield warned(name, observed, expected, "cartctl snapshot create (a deployment also takes one)")
 
 
-def look_at_provider(
+def check_provider(
     provider: Provider, max_age: timedelta, pulse: Pulse, *, follows: bool
 ) -> Iterator[CheckResult]:
     """The newest backup of another tool, by that tool's word. Read-only."""
@@ -140,7 +140,7 @@ def look_at_provider(
         yield warned("backup", shown, expected, "Make one (a deployment also does).")
 
 
-def look_at_archive(provider: Provider, pulse: Pulse) -> Iterator[CheckResult]:
+def check_archive(provider: Provider, pulse: Pulse) -> Iterator[CheckResult]:
     """Whether the other tool could bring back a point in time. Read-only."""
     expected = "a recovery to any point in time"
     if lacking := provider.lacking(pulse):
@@ -151,7 +151,7 @@ def look_at_archive(provider: Provider, pulse: Pulse) -> Iterator[CheckResult]:
         yield passed("recovery", f"{provider.name}: {expected}")
 
 
-def look_at_recovery(postgres: Postgres) -> Iterator[CheckResult]:
+def check_recovery(postgres: Postgres) -> Iterator[CheckResult]:
     """Whether the server archives its write-ahead log without a later failure. Read-only."""
     with postgres.session("preflight", statement_timeout=QUERY_LIMIT) as connection:
         row = connection.execute(_ARCHIVER).fetchone()

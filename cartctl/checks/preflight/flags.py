@@ -17,11 +17,11 @@ from cartctl.rollout.evaluation import Evaluation
 from cartctl.rollout.flag_names import FLAGS
 from cartctl.rollout.frozen import BucketingChanged, refuse_changed, refuse_other_library
 
-ASKED = 8  # companies
+SAMPLE = 8  # companies
 AT_ONCE = 5.0  # seconds that every replica may take to agree
 
 
-def look_at_flags(
+def check_flags(
     rollout: Rollout,
     cluster: Cluster,
     database: Callable[[], Postgres],
@@ -57,7 +57,7 @@ def look_at_flags(
         return
     ids = read_companies(rollout.companies, database()).ids
     evaluation, follow = Evaluation(document), [flag for flag in FLAGS if not is_by_hand(values.get(flag))]
-    some = (*rollout.internal_companies[:1], *ids[:: max(1, len(ids) // ASKED)])
+    some = (*rollout.internal_companies[:1], *ids[:: max(1, len(ids) // SAMPLE)])
     expected = {one: {flag: evaluation.on(flag, one) for flag in follow} for one in some}
     yield from (
         FlagResponses("flags.application", cluster, endpoint, expected, timeout=AT_ONCE, optional=True)

@@ -11,7 +11,7 @@ from cartctl.config.model.environment import Environment
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.measurements import measured
-from cartctl.monitoring.thresholds import Judged, Limits, Rules, judge, rules_of
+from cartctl.monitoring.thresholds import Limits, MetricVerdict, Rules, judge, rules_of
 
 PROBES = 10
 SETTLE = 0.3  # seconds between the probes and the second look
@@ -26,7 +26,7 @@ def rules_for(env: Environment) -> Rules:
     )
 
 
-def look_at_metrics(
+def check_metrics(
     source: MetricsSource | None, probe: Callable[[int], None], rules: Rules, pulse: Pulse
 ) -> Iterator[CheckResult]:
     """Each query returns fresh data within the thresholds; `probe` sends so many requests where there is no traffic. Read-only."""
@@ -45,10 +45,10 @@ def look_at_metrics(
         pulse.pause(SCRAPE)
         readings = source.read()
     for metric, reading in readings.items():
-        yield _judged(f"metrics.{metric.value}", reading, rules)
+        yield _verdict_of(f"metrics.{metric.value}", reading, rules)
 
 
-def _judged(name: str, reading: Reading, rules: Rules) -> CheckResult:
+def _verdict_of(name: str, reading: Reading, rules: Rules) -> CheckResult:
     fresh = f"one sample at most {rules.staleness:g} s old"
     if reading.error:
         return failed(name, reading.error, fresh, "Check metrics.url and metrics.queries.")
@@ -68,7 +68,7 @@ def _within(name: str, reading: Reading, value: float, rules: Rules) -> CheckRes
     limits = rules.limits[reading.metric]
     verdict, reason = judge(reading, replace(rules, minimum_requests=0))
     observed, expected = _observed(reading, value, limits), f"at most {_bounds(limits)}"
-    if verdict is Judged.OK:
+    if verdict is MetricVerdict.OK:
         return passed(name, observed, expected)
     if not verdict.decided:
         return failed(name, f"{observed}: {reason}", expected, "See: cartctl monitor --check-queries")

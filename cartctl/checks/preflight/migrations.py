@@ -22,7 +22,7 @@ class Pending:
     )  # compares the application's own files with ours
 
 
-def look_at_migrations(status: Callable[[], Pending]) -> Iterator[CheckResult]:
+def check_migrations(status: Callable[[], Pending]) -> Iterator[CheckResult]:
     """Applied and pending together are the expected ones, in order; nothing pending is done already. Read-only."""
     state = status()
     yield _ours(state)

@@ -14,7 +14,7 @@ class Invalidates(Protocol):
         """A sentence, once PING, SCAN and UNLINK on keys of the patterns are permitted. Raises ConfigError or StepFailed."""
 
 
-def look_at_redis(cache: Invalidates | None, patterns: Sequence[str]) -> Iterator[CheckResult]:
+def check_redis(cache: Invalidates | None, patterns: Sequence[str]) -> Iterator[CheckResult]:
     """PING, and SCAN and UNLINK on keys of the patterns permitted; nothing is removed. Read-only."""
     if cache is None:
         yield not_configured("redis", "cache.redis is not configured")

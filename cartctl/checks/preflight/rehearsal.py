@@ -8,7 +8,7 @@ from cartctl.config.model.environment import Environment
 from cartctl.engine.model import CheckResult
 
 
-def look_at_rehearsal(
+def check_rehearsal(
     environment: Environment, migrations: Callable[[], Pending], rehearsed: Callable[[], bool]
 ) -> Iterator[CheckResult]:
     """Only a protected environment insists, and only while something is pending. Read-only."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cartctl.adapters.postgres import Connection, Postgres
-from cartctl.checks.database.ask import Question, ask_all
+from cartctl.checks.database.database_check import DatabaseCheck, run_database_checks
 from cartctl.checks.isolation import isolated
 from cartctl.checks.results import failed, not_configured, passed
 from cartctl.config.model.environment import Database
@@ -22,7 +22,7 @@ class Restoring:
     source: OpenRowSource
 
 
-def look_at_restore(
+def check_restore(
     postgres: Postgres, settings: Database, restoring: Restoring | None, pulse: Pulse
 ) -> Iterator[CheckResult]:
     """The tables are empty, or hold what an earlier attempt restored from the same rows. Read-only."""
@@ -32,7 +32,7 @@ def look_at_restore(
     if done := find_restored_rows(postgres, settings, "", restoring.name):
         yield passed("restore", f"restored already: {sum(done.rows.values())} rows of {done.source}")
         return
-    yield from ask_all(postgres, settings, (Question("restore.tables", _tables),), pulse)
+    yield from run_database_checks(postgres, settings, (DatabaseCheck("restore.tables", _tables),), pulse)
     yield from isolated("restore.rows", lambda: _rows(restoring), pulse)
 
 

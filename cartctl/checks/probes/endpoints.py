@@ -60,13 +60,13 @@ class Endpoints(Check):
     def _bracket(self, end: Endpoint, company: str, connection: Connection, pulse: Pulse) -> CheckResult:
         deadline = pulse.now() + self._patience
         while True:
-            stood: list[bool] = []
+            unchanged: list[bool] = []
             result = ask(
                 end.path,
                 partial(self._api_as_of, end.path, connection),
-                partial(self._judge, end, company, connection, stood),
+                partial(self._judge, end, company, connection, unchanged),
             )
-            if stood != [False]:
+            if unchanged != [False]:
                 return result
             if pulse.now() > deadline:
                 return CheckResult(
@@ -86,7 +86,7 @@ class Endpoints(Check):
 
     @staticmethod
     def _judge(
-        end: Endpoint, company: str, connection: Connection, stood: list[bool], response: Response
+        end: Endpoint, company: str, connection: Connection, unchanged: list[bool], response: Response
     ) -> CheckResult:
         shaped = shape_only(end, response)
         if shaped.verdict is not Verdict.PASS:
@@ -95,7 +95,7 @@ class Endpoints(Check):
         before = end.truth(connection, company, body)
         connection.execute("COMMIT")
         after = end.truth(connection, company, body)
-        stood.append(before == after)
+        unchanged.append(before == after)
         differences = end.compare(body, after)
         return (
             failed("; ".join(differences), "the database's values") if differences else passed(_content(body))
@@ -103,7 +103,7 @@ class Endpoints(Check):
 
 
 def shape_only(end: Endpoint, response: Response) -> CheckResult:
-    """Status and shape of one answer. Raises BadAnswer."""
+    """Status and shape of one answer. Raises MalformedResponse."""
     wrong = status_failure(response)
     if wrong:
         return wrong

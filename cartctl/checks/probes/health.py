@@ -96,7 +96,7 @@ NO_DATABASE = "its database is down"
 
 
 def health(response: Response) -> CheckResult:
-    """Pass for status 200 and a JSON object that says ok; the version is reported. Raises BadAnswer."""
+    """Pass for status 200 and a JSON object that says ok; the version is reported. Raises MalformedResponse."""
     wrong = status_failure(response)
     if wrong:
         return wrong

@@ -71,7 +71,7 @@ def _meaning(response: Response) -> str:
 
 
 def json_object(response: Response) -> CheckResult:
-    """Pass for a JSON object with status 200. Raises BadAnswer."""
+    """Pass for a JSON object with status 200. Raises MalformedResponse."""
     wrong = status_failure(response)
     if wrong:
         return wrong
@@ -82,7 +82,7 @@ def json_object(response: Response) -> CheckResult:
 
 
 def critical_path(name: str, response: Response, *, token: bool) -> CheckResult:
-    """A critical path works, as the monitor judges it. Raises BadAnswer."""
+    """A critical path works, as the monitor judges it. Raises MalformedResponse."""
     ok, observed = judge_path(name, response, token=token)
     return passed(observed) if ok else failed(observed, "working", _meaning(response))
 

@@ -29,8 +29,8 @@ def json_differences(request: Request, body: Any, values: Mapping[str, Any]) -> 
         exists, actual = value_at(body, path)
         if not exists:
             yield f"no {path}"
-        elif not same(actual, wanted := fill(expected, values)):
-            yield f"{path} is {shown(actual)}, not {wanted!r}"
+        elif not same(actual, required := fill(expected, values)):
+            yield f"{path} is {shown(actual)}, not {required!r}"
     for path, kind in request.shape.items():
         exists, actual = value_at(body, path)
         if not exists:
@@ -92,8 +92,8 @@ def _count_differences(query: str, condition: JsonCondition, matches: list[Any])
 
 
 def _value_differences(condition: JsonCondition, value: Any, values: Mapping[str, Any]) -> Iterator[str]:
-    if "equals" in condition.model_fields_set and not same(value, wanted := fill(condition.equals, values)):
-        yield f"is {shown(value)}, not {wanted!r}"
+    if "equals" in condition.model_fields_set and not same(value, required := fill(condition.equals, values)):
+        yield f"is {shown(value)}, not {required!r}"
     if condition.type is not None and not is_kind(value, condition.type):
         yield f"is {shown(value)}, not of type {condition.type}"
     if condition.matches is not None and not (_is_scalar(value) and re.search(condition.matches, str(value))):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from cartctl.adapters.http.client import BadAnswer, Response
+from cartctl.adapters.http.client import MalformedResponse, Response
 from cartctl.checks.probes.pages import ERRORS
 from cartctl.checks.probes.probe import failed, passed, status_failure
 from cartctl.checks.smoke.expectation_model import Capture, HtmlCondition
@@ -22,7 +22,7 @@ NOTHING: Mapping[str, Any] = {}
 
 
 def judge_response(request: Request, response: Response, values: Mapping[str, Any] = NOTHING) -> CheckResult:
-    """Pass if the response is as expected; `values` fill the placeholders. Raises BadAnswer for a body that is not JSON."""
+    """Pass if the response is as expected; `values` fill the placeholders. Raises MalformedResponse for a body that is not JSON."""
     if response.status not in request.status:
         return _wrong_status(request, response)
     differences = list(_differences(request, response, values))
@@ -118,7 +118,7 @@ def _text_difference(condition: HtmlCondition, texts: list[str], values: Mapping
 
 
 def captured_values(request: Request, response: Response) -> dict[str, Any]:
-    """The values that a request captures, registered as secrets. Raises BadAnswer if one is missing."""
+    """The values that a request captures, registered as secrets. Raises MalformedResponse if one is missing."""
     return {name: _captured(name, source, response) for name, source in request.capture.items()}
 
 
@@ -129,7 +129,7 @@ def _captured(name: str, source: Capture, response: Response) -> Any:
         value = matched[1] if matched else None
     if value is None:
         place = source.jsonpath or f"the header {source.header}"
-        raise BadAnswer(f"The response has nothing to capture as {name!r}: {place} does not match.")
+        raise MalformedResponse(f"The response has nothing to capture as {name!r}: {place} does not match.")
     if source.secret and isinstance(value, str):
         register(value)
     return value

@@ -72,7 +72,9 @@ class UserSuite:
         if not request.database or self._queries is None:
             return ask(case.name, send, judge)
         try:
-            return self._compared(case, known, lambda keep: ask(case.name, send, partial(_kept, keep, judge)))
+            return self._compared(
+                case, known, lambda keep: ask(case.name, send, partial(_keep_and_judge, keep, judge))
+            )
         except (SqlFailed, DatabaseUnreachable, RowsHidden) as error:
             self._pulse.check()
             return CheckResult(case.name, Verdict.UNKNOWN, error.message, hint=error.hint)
@@ -132,6 +134,8 @@ def _judge(
     return result
 
 
-def _kept(keep: list[Response], judge: Callable[[Response], CheckResult], response: Response) -> CheckResult:
+def _keep_and_judge(
+    keep: list[Response], judge: Callable[[Response], CheckResult], response: Response
+) -> CheckResult:
     keep.append(response)
     return judge(response)

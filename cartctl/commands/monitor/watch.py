@@ -148,7 +148,7 @@ def _once(watch: "Watch", pulse: "Pulse", options: Options, settle: float) -> No
             tick = watch.tick()
     finally:
         watch.close()
-    _tell(tick, options)
+    _show_sample(tick, options)
     fired = next((trigger for trigger in tick.triggers if trigger.state == "fired"), None)
     if fired:
         raise CheckFailed(
@@ -161,10 +161,10 @@ def _once(watch: "Watch", pulse: "Pulse", options: Options, settle: float) -> No
 
 def _awaits_traffic(tick: "Tick") -> bool:
     """Whether requests of our own may still decide what is undecided; they repair no source that fails."""
-    from cartctl.monitoring.thresholds import Judged
+    from cartctl.monitoring.thresholds import MetricVerdict
 
     verdicts = {measure.verdict for measure in tick.metrics}
-    return Judged.ERROR not in verdicts and not all(verdict.decided for verdict in verdicts)
+    return MetricVerdict.ERROR not in verdicts and not all(verdict.decided for verdict in verdicts)
 
 
 def _watch_with_lease(
@@ -198,7 +198,7 @@ def _watch(
     from cartctl.plans.execution.step_factories import log_errors
     from cartctl.plans.rollout.standing_monitor import alarm_if_lost
 
-    view = options.monitor_view(ports.env, lambda tick: _tell(tick, options))
+    view = options.monitor_view(ports.env, lambda tick: _show_sample(tick, options))
 
     def observe(tick: "Tick") -> None:
         view.sampled(tick)
@@ -248,7 +248,7 @@ def _end(checks: "Checks", options: Options) -> None:
             options.say(f"warning: {check.name}: {check.observed}")
 
 
-def _tell(tick: "Tick", options: Options) -> None:
+def _show_sample(tick: "Tick", options: Options) -> None:
     if options.output is Output.JSON:
         from cartctl.render.json import write_line
 

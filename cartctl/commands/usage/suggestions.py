@@ -61,7 +61,7 @@ COMMANDS: dict[str, str] = {  # a command of another tool → ours
 }
 
 
-def meant_option(name: str, context: Any) -> str:
+def nearest_option(name: str, context: Any) -> str:
     """The option of the command (or a global one) that was probably meant by `name`; empty if none is near."""
     known = list(dict.fromkeys(_options(context)))
     for habit in OPTIONS.get(name, ()):
@@ -75,7 +75,7 @@ def meant_option(name: str, context: Any) -> str:
     return next(iter([*longer, *get_close_matches(name, known, n=1)]), "")
 
 
-def meant_command(name: str) -> str:
+def nearest_command(name: str) -> str:
     """The command line for the habit `name` at the top level; empty if there is none."""
     return COMMANDS.get(name, "")
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from cartctl.database.catalogue import Facts
-from cartctl.database.contract.definition import WantedColumn, WantedTable, plain
+from cartctl.database.contract.definition import RequiredColumn, RequiredTable, plain
 from cartctl.database.contract.index_check import MISSING
 from cartctl.database.contract.type_families import fits, narrowing
 from cartctl.engine.model import CheckResult, Verdict
@@ -15,7 +15,7 @@ READ_ONLY = frozenset(
 _LABELS = {True: "NOT NULL", False: "nullable"}
 
 
-def column_results(table: WantedTable, columns: Mapping[str, Facts], *, own: bool) -> Iterator[CheckResult]:
+def column_results(table: RequiredTable, columns: Mapping[str, Facts], *, own: bool) -> Iterator[CheckResult]:
     """A failure for each column that breaks the cart's code; a finding, with its consequence, for other differences.
 
     With `own`, cartctl's own columns, types and defaults are required.
@@ -36,7 +36,7 @@ def column_results(table: WantedTable, columns: Mapping[str, Facts], *, own: boo
     yield from _demanding(table, columns)
 
 
-def _own_column(name: str, column: WantedColumn, facts: Facts) -> Iterator[CheckResult]:
+def _own_column(name: str, column: RequiredColumn, facts: Facts) -> Iterator[CheckResult]:
     if facts["type"] != column.type:
         yield CheckResult(f"{name} type", Verdict.FAIL, facts["type"], column.type)
     if facts["not_null"] != column.not_null:
@@ -50,7 +50,7 @@ def _own_column(name: str, column: WantedColumn, facts: Facts) -> Iterator[Check
         yield _generated(name)
 
 
-def _column(name: str, table: WantedTable, column: WantedColumn, facts: Facts) -> Iterator[CheckResult]:
+def _column(name: str, table: RequiredTable, column: RequiredColumn, facts: Facts) -> Iterator[CheckResult]:
     if not fits(column.type, facts["type"]):
         yield CheckResult(f"{name} type", Verdict.FAIL, facts["type"], column.type)
     if facts["not_null"] and not column.not_null:
@@ -79,7 +79,7 @@ def _generated(name: str) -> CheckResult:
     )
 
 
-def _narrower(table: WantedTable, columns: Mapping[str, Facts]) -> Iterator[CheckResult]:
+def _narrower(table: RequiredTable, columns: Mapping[str, Facts]) -> Iterator[CheckResult]:
     """One finding for all columns of a table that are narrower in the same way."""
     groups: dict[tuple[str, str, str], list[str]] = {}
     for column in table.columns:
@@ -94,7 +94,7 @@ def _narrower(table: WantedTable, columns: Mapping[str, Facts]) -> Iterator[Chec
         )
 
 
-def _demanding(table: WantedTable, columns: Mapping[str, Facts]) -> Iterator[CheckResult]:
+def _demanding(table: RequiredTable, columns: Mapping[str, Facts]) -> Iterator[CheckResult]:
     """Columns of others that every writer must know."""
     for name in sorted(columns.keys() - {column.name for column in table.columns}):
         facts = columns[name]

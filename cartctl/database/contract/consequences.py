@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from cartctl.database.catalogue import Facts
-from cartctl.database.contract.definition import SCHEMA, WantedIndex, WantedKey, WantedTable
+from cartctl.database.contract.definition import SCHEMA, RequiredIndex, RequiredKey, RequiredTable
 
 LOOKUPS = {
     "carts": "cart lookups by {columns}",
@@ -29,7 +29,7 @@ def action(code: str | None) -> str:
     return ACTIONS[code or "a"]
 
 
-def without_index(table: WantedTable, index: WantedIndex, indexes: Iterable[Facts]) -> str:
+def without_index(table: RequiredTable, index: RequiredIndex, indexes: Iterable[Facts]) -> str:
     """What a missing index costs, or allows; another one with the same first column makes lookups cheaper."""
     first = index.columns[0]
     where = f"{table.name}({', '.join(index.columns)})"
@@ -42,7 +42,7 @@ def without_index(table: WantedTable, index: WantedIndex, indexes: Iterable[Fact
     return f"no index on {where}: {_lookups(table, index)} {cost}"
 
 
-def _lookups(table: WantedTable, index: WantedIndex) -> str:
+def _lookups(table: RequiredTable, index: RequiredIndex) -> str:
     key = next((each for each in table.keys if (each.column,) == index.columns), None)
     if key is not None and key.references in {
         f"{SCHEMA}.{name}" for name in ("products", "customers", "sites")
@@ -51,7 +51,7 @@ def _lookups(table: WantedTable, index: WantedIndex) -> str:
     return LOOKUPS.get(table.name, "lookups by {columns}").format(columns=", ".join(index.columns))
 
 
-def without_key(table: WantedTable, key: WantedKey) -> str:
+def without_key(table: RequiredTable, key: RequiredKey) -> str:
     """What happens without a foreign key."""
     return (
         f"no foreign key from {table.name}({key.column}) to {_name(key.references)}: "
@@ -59,7 +59,7 @@ def without_key(table: WantedTable, key: WantedKey) -> str:
     )
 
 
-def other_actions(table: WantedTable, key: WantedKey, facts: Facts) -> str:
+def other_actions(table: RequiredTable, key: RequiredKey, facts: Facts) -> str:
     """What a foreign key with other actions does."""
     actual = f"ON DELETE {action(facts.get('on_delete'))}, ON UPDATE {action(facts.get('on_update'))}"
     parent = _name(key.references)

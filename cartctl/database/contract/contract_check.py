@@ -13,11 +13,11 @@ from cartctl.database.catalogue import Catalogue, Facts
 from cartctl.database.contract.column_check import column_results
 from cartctl.database.contract.definition import (
     SCHEMA,
-    WantedCheck,
-    WantedTable,
+    RequiredCheck,
+    RequiredTable,
     plain,
-    wanted_enums,
-    wanted_tables,
+    required_enums,
+    required_tables,
 )
 from cartctl.database.contract.extra_objects import constraint_results, extra_columns, extra_indexes
 from cartctl.database.contract.index_check import MISSING, index_results
@@ -71,9 +71,9 @@ class CatalogueObjects:
 def judge(catalogue: Catalogue, terms: Terms) -> Iterator[CheckResult]:
     """Check every table and enum: one pass, or one result per deviation."""
     objects = CatalogueObjects(catalogue)
-    for table in wanted_tables():
+    for table in required_tables():
         yield from judge_table(objects, table, terms)
-    for name, labels in wanted_enums().items():
+    for name, labels in required_enums().items():
         yield judge_enum(objects, name, labels, terms)
 
 
@@ -97,7 +97,7 @@ def judge_enum(objects: CatalogueObjects, name: str, labels: tuple[str, ...], te
     return CheckResult(f"enum {name}", Verdict.PASS, observed, expected)
 
 
-def judge_table(objects: CatalogueObjects, table: WantedTable, terms: Terms) -> Iterator[CheckResult]:
+def judge_table(objects: CatalogueObjects, table: RequiredTable, terms: Terms) -> Iterator[CheckResult]:
     """A table with its columns, indexes, keys and checks."""
     name = f"{SCHEMA}.{table.name}"
     facts = objects.tables.get(name)
@@ -131,13 +131,13 @@ def judge_table(objects: CatalogueObjects, table: WantedTable, terms: Terms) -> 
     yield from deviations
 
 
-def _extra(table: WantedTable, extra: list[str]) -> CheckResult:
+def _extra(table: RequiredTable, extra: list[str]) -> CheckResult:
     return CheckResult(
         f"extra objects of {table.name}", Verdict.FAIL, ", ".join(extra), "cartctl's own shape"
     )
 
 
-def _hidden(table: WantedTable) -> CheckResult:
+def _hidden(table: RequiredTable) -> CheckResult:
     return CheckResult(
         f"row security {table.name}",
         Verdict.WARN,
@@ -147,13 +147,13 @@ def _hidden(table: WantedTable) -> CheckResult:
     )
 
 
-def _primary_key(table: WantedTable, indexes: Mapping[str, Facts]) -> Iterator[CheckResult]:
+def _primary_key(table: RequiredTable, indexes: Mapping[str, Facts]) -> Iterator[CheckResult]:
     actual: Any = next((facts["columns"] for facts in indexes.values() if facts["primary"]), MISSING)
     if actual != ["id"]:
         yield CheckResult(f"primary key {table.name}", Verdict.FAIL, actual, ["id"])
 
 
-def _indexes(table: WantedTable, indexes: Mapping[str, Facts], terms: Terms) -> Iterator[CheckResult]:
+def _indexes(table: RequiredTable, indexes: Mapping[str, Facts], terms: Terms) -> Iterator[CheckResult]:
     """Each index of the contract; those of the strict constraints only where they apply."""
     for index in table.indexes:
         if not (index.strict and not terms.strict):
@@ -161,7 +161,7 @@ def _indexes(table: WantedTable, indexes: Mapping[str, Facts], terms: Terms) -> 
 
 
 def _check(
-    table: WantedTable, check: WantedCheck, constraints: Mapping[str, Facts], terms: Terms
+    table: RequiredTable, check: RequiredCheck, constraints: Mapping[str, Facts], terms: Terms
 ) -> Iterator[CheckResult]:
     if not terms.strict:
         return

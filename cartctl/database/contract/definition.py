@@ -15,7 +15,7 @@ SCHEMA = "public"
 
 
 @dataclass(frozen=True, slots=True)
-class WantedColumn:
+class RequiredColumn:
     """A column; `type` and `default` as the server would spell them, default without casts."""
 
     name: str
@@ -26,7 +26,7 @@ class WantedColumn:
 
 
 @dataclass(frozen=True, slots=True)
-class WantedIndex:
+class RequiredIndex:
     """An index; `columns` are names or expressions, `predicate` as the models spell it."""
 
     name: str
@@ -43,7 +43,7 @@ class WantedIndex:
 
 
 @dataclass(frozen=True, slots=True)
-class WantedKey:
+class RequiredKey:
     """A foreign key by its target; actions as `pg_constraint` spells them."""
 
     name: str
@@ -54,7 +54,7 @@ class WantedKey:
 
 
 @dataclass(frozen=True, slots=True)
-class WantedCheck:
+class RequiredCheck:
     """A CHECK constraint, which only a database with strict constraints has."""
 
     name: str
@@ -62,24 +62,24 @@ class WantedCheck:
 
 
 @dataclass(frozen=True, slots=True)
-class WantedTable:
+class RequiredTable:
     """A table with everything that belongs to it."""
 
     name: str
-    columns: tuple[WantedColumn, ...]
-    indexes: tuple[WantedIndex, ...]
-    keys: tuple[WantedKey, ...]
-    checks: tuple[WantedCheck, ...]
+    columns: tuple[RequiredColumn, ...]
+    indexes: tuple[RequiredIndex, ...]
+    keys: tuple[RequiredKey, ...]
+    checks: tuple[RequiredCheck, ...]
 
 
 @cache
-def wanted_tables() -> tuple[WantedTable, ...]:
+def required_tables() -> tuple[RequiredTable, ...]:
     """The 14 tables, parents first."""
     return tuple(_table(table) for table in _contract()["tables"])
 
 
 @cache
-def wanted_enums() -> dict[str, tuple[str, ...]]:
+def required_enums() -> dict[str, tuple[str, ...]]:
     """The 7 enums and their labels in order."""
     return {name: tuple(labels) for name, labels in _contract()["enums"].items()}
 
@@ -100,13 +100,13 @@ def _contract() -> dict[str, Any]:
     return read
 
 
-def _table(table: dict[str, Any]) -> WantedTable:
-    return WantedTable(
+def _table(table: dict[str, Any]) -> RequiredTable:
+    return RequiredTable(
         name=table["name"],
-        columns=tuple(WantedColumn(**column) for column in table["columns"]),
+        columns=tuple(RequiredColumn(**column) for column in table["columns"]),
         indexes=tuple(
-            WantedIndex(**{**index, "columns": tuple(index["columns"])}) for index in table["indexes"]
+            RequiredIndex(**{**index, "columns": tuple(index["columns"])}) for index in table["indexes"]
         ),
-        keys=tuple(WantedKey(**key) for key in table["keys"]),
-        checks=tuple(WantedCheck(**check) for check in table["checks"]),
+        keys=tuple(RequiredKey(**key) for key in table["keys"]),
+        checks=tuple(RequiredCheck(**check) for check in table["checks"]),
     )

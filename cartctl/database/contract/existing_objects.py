@@ -8,15 +8,15 @@ from cartctl.database.catalogue import Catalogue, read_catalogue
 from cartctl.database.contract.contract_check import AS_REQUIRED, CatalogueObjects, judge_enum, judge_table
 from cartctl.database.contract.definition import (
     SCHEMA,
-    WantedIndex,
-    WantedTable,
+    RequiredIndex,
+    RequiredTable,
     plain,
-    wanted_enums,
-    wanted_tables,
+    required_enums,
+    required_tables,
 )
 from cartctl.database.contract.index_check import MISSING, index_faults
 from cartctl.database.contract.key_check import same_target
-from cartctl.database.contract.name_conflicts import names_used, taken_names
+from cartctl.database.contract.name_conflicts import conflicting_names, names_used
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.errors import Refused
 from cartctl.migrations.frozen import Frozen, Statement
@@ -62,7 +62,7 @@ def find_adoption(connection: Connection, pending: tuple[Frozen, ...], *, strict
     ).fetchone():
         return None
     catalogue = read_catalogue(connection)
-    if conflicts := [*taken_names(connection, statements), *_conflicts(catalogue, statements)]:
+    if conflicts := [*conflicting_names(connection, statements), *_conflicts(catalogue, statements)]:
         raise Refused(
             f"Objects already exist with a different definition: {some_of(conflicts)}. Nothing was changed.",
             hint="Rename or repair them, or see whose they are, then deploy again.",
@@ -93,13 +93,13 @@ def _conflicts(catalogue: Catalogue, statements: list[Statement]) -> Iterator[st
     for statement in statements:
         name = f"{SCHEMA}.{statement.makes}"
         if statement.kind == "table" and name in objects.tables:
-            yield from map(_told, _table_conflicts(objects, _table(statement.makes)))
+            yield from map(_describe, _table_conflicts(objects, _table(statement.makes)))
         elif statement.kind == "type" and name in objects.enums:
-            result = judge_enum(objects, statement.makes, wanted_enums()[statement.makes], AS_REQUIRED)
-            yield from [_told(result)] if result.verdict is Verdict.FAIL else []
+            result = judge_enum(objects, statement.makes, required_enums()[statement.makes], AS_REQUIRED)
+            yield from [_describe(result)] if result.verdict is Verdict.FAIL else []
 
 
-def _table_conflicts(objects: CatalogueObjects, table: WantedTable) -> Iterator[CheckResult]:
+def _table_conflicts(objects: CatalogueObjects, table: RequiredTable) -> Iterator[CheckResult]:
     """Conflicts that creating missing objects cannot repair: columns, types, and objects of our names with a different definition."""
     for result in judge_table(objects, table, AS_REQUIRED):
         can_be_made = result.observed == MISSING and result.name.startswith(("index ", "foreign key "))
@@ -138,7 +138,7 @@ def _is_there(objects: CatalogueObjects, statement: Statement) -> bool:
         return name in (objects.enums if statement.kind == "type" else objects.tables)
     table, home = _table(statement.table), f"{SCHEMA}.{statement.table}"
     if statement.kind == "index":
-        index = wanted_index(statement)
+        index = required_index(statement)
         return any(not index_faults(index, facts) for facts in objects.indexes_of(home).values())
     constraints = objects.constraints_of(home)
     key = next((each for each in table.keys if each.name == statement.makes), None)
@@ -159,14 +159,14 @@ def holds_rows(connection: Connection, table: str) -> bool:
     return connection.execute(sql.SQL("SELECT 1 FROM {} LIMIT 1").format(name)).fetchone() is not None
 
 
-def wanted_index(statement: Statement) -> WantedIndex:
+def required_index(statement: Statement) -> RequiredIndex:
     """The contract's index that a statement makes. Pure."""
     return next(each for each in _table(str(statement.table)).indexes if each.name == statement.makes)
 
 
-def _table(name: str) -> WantedTable:
-    return next(table for table in wanted_tables() if table.name == name)
+def _table(name: str) -> RequiredTable:
+    return next(table for table in required_tables() if table.name == name)
 
 
-def _told(result: CheckResult) -> str:
+def _describe(result: CheckResult) -> str:
     return f"{result.name} is {result.observed}, expected {result.expected}"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from cartctl.database.catalogue import Facts
-from cartctl.database.contract.definition import WantedTable
+from cartctl.database.contract.definition import RequiredTable
 from cartctl.database.contract.index_check import serves
 from cartctl.database.contract.key_check import same_target
 from cartctl.database.contract.scale_indexes import SCALE_INDEXES, TABLE
@@ -12,14 +12,14 @@ from cartctl.engine.model import CheckResult, Verdict
 KINDS = {"c": "CHECK", "x": "exclusion", "u": "UNIQUE", "f": "foreign key", "t": "trigger"}
 
 
-def extra_columns(table: WantedTable, columns: Mapping[str, Facts]) -> list[str]:
+def extra_columns(table: RequiredTable, columns: Mapping[str, Facts]) -> list[str]:
     """The columns that cartctl neither reads nor writes."""
     return sorted(columns.keys() - {column.name for column in table.columns})
 
 
-def extra_indexes(table: WantedTable, indexes: Mapping[str, Facts]) -> list[str]:
+def extra_indexes(table: RequiredTable, indexes: Mapping[str, Facts]) -> list[str]:
     """The names of indexes that serve for none of the contract's, and are none of the optional ones."""
-    known = [*table.indexes, *(each.wanted for each in SCALE_INDEXES if table.name == TABLE)]
+    known = [*table.indexes, *(each.required for each in SCALE_INDEXES if table.name == TABLE)]
     return sorted(
         name
         for name, facts in indexes.items()
@@ -28,7 +28,7 @@ def extra_indexes(table: WantedTable, indexes: Mapping[str, Facts]) -> list[str]
 
 
 def constraint_results(
-    table: WantedTable, indexes: Mapping[str, Facts], constraints: Mapping[str, Facts]
+    table: RequiredTable, indexes: Mapping[str, Facts], constraints: Mapping[str, Facts]
 ) -> Iterator[CheckResult]:
     """A finding for each constraint that may refuse a write of the cart."""
     known = {check.name for check in table.checks}
@@ -44,7 +44,7 @@ def constraint_results(
             yield CheckResult(f"index {name} on {table.name}", Verdict.WARN, observed, "no such index")
 
 
-def _finding(table: WantedTable, name: str, facts: Facts, consequence: str) -> CheckResult:
+def _finding(table: RequiredTable, name: str, facts: Facts, consequence: str) -> CheckResult:
     observed = f"extra {facts['definition']}: {consequence}"
     return CheckResult(
         f"{KINDS[facts['type']]} {name} on {table.name}", Verdict.WARN, observed, "no such constraint"

@@ -6,13 +6,13 @@ from functools import lru_cache
 
 from cartctl.database.catalogue import Facts
 from cartctl.database.contract.consequences import without_index
-from cartctl.database.contract.definition import WantedIndex, WantedTable, plain
+from cartctl.database.contract.definition import RequiredIndex, RequiredTable, plain
 from cartctl.engine.model import CheckResult, Verdict
 
 MISSING = "missing"
 
 
-def index_faults(index: WantedIndex, facts: Facts) -> list[str]:
+def index_faults(index: RequiredIndex, facts: Facts) -> list[str]:
     """How an existing index differs from cartctl's own; its name does not matter."""
     predicate = facts.get("predicate")
     same_columns = [plain(each) for each in facts["columns"]] == [plain(each) for each in index.columns]
@@ -29,7 +29,7 @@ def index_faults(index: WantedIndex, facts: Facts) -> list[str]:
     return [fault for fault, so in faults.items() if so]
 
 
-def serves(index: WantedIndex, facts: Facts) -> bool:
+def serves(index: RequiredIndex, facts: Facts) -> bool:
     """Whether an existing index does what the cart needs of this one.
 
     A unique one may have its columns in another order; a plain one may have more columns, or be unique.
@@ -47,7 +47,7 @@ def serves(index: WantedIndex, facts: Facts) -> bool:
 
 
 def index_results(
-    table: WantedTable, index: WantedIndex, indexes: Mapping[str, Facts], *, own: bool
+    table: RequiredTable, index: RequiredIndex, indexes: Mapping[str, Facts], *, own: bool
 ) -> Iterator[CheckResult]:
     """Nothing when an index serves; a failure for what is required, else a finding with its consequence.
 

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping
 
 from cartctl.database.catalogue import Facts
 from cartctl.database.contract.consequences import action, other_actions, without_key
-from cartctl.database.contract.definition import WantedKey, WantedTable
+from cartctl.database.contract.definition import RequiredKey, RequiredTable
 from cartctl.database.contract.index_check import MISSING
 from cartctl.engine.model import CheckResult, Verdict
 
 
 def key_results(
-    table: WantedTable, key: WantedKey, constraints: Mapping[str, Facts], *, own: bool
+    table: RequiredTable, key: RequiredKey, constraints: Mapping[str, Facts], *, own: bool
 ) -> Iterator[CheckResult]:
     """Nothing when the foreign key is there with its actions; else a finding with its consequence.
 
@@ -31,7 +31,7 @@ def key_results(
         yield CheckResult(name, Verdict.WARN, other_actions(table, key, facts), expected)
 
 
-def same_target(key: WantedKey, facts: Facts) -> bool:
+def same_target(key: RequiredKey, facts: Facts) -> bool:
     """Whether a constraint is this foreign key, whatever its name and actions."""
     target = (facts.get("references"), facts.get("columns"), facts.get("referenced"))
     return facts["type"] == "f" and target == (key.references, [key.column], ["id"])

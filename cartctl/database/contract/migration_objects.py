@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from cartctl.adapters.postgres import Connection
 from cartctl.database.catalogue import read_catalogue
 from cartctl.database.contract.contract_check import AS_REQUIRED, CatalogueObjects, judge_enum, judge_table
-from cartctl.database.contract.definition import SCHEMA, wanted_enums, wanted_tables
+from cartctl.database.contract.definition import SCHEMA, required_enums, required_tables
 from cartctl.database.contract.index_check import index_results, serves
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.migrations.frozen import Frozen
@@ -57,7 +57,7 @@ def required_faults(objects: CatalogueObjects, migration: Frozen) -> list[CheckR
     statements = migration.statements(strict=False)
     made = {each.makes for each in statements}
     results: list[CheckResult] = []
-    for table in wanted_tables():
+    for table in required_tables():
         others = {f"index {index.name} on {table.name}" for index in table.indexes if index.name not in made}
         if table.name in made:
             results += [each for each in judge_table(objects, table, AS_REQUIRED) if each.name not in others]
@@ -68,7 +68,7 @@ def required_faults(objects: CatalogueObjects, migration: Frozen) -> list[CheckR
                     results += index_results(table, index, indexes, own=False)
     results += [
         judge_enum(objects, name, labels, AS_REQUIRED)
-        for name, labels in wanted_enums().items()
+        for name, labels in required_enums().items()
         if name in made
     ]
     return [each for each in results if each.verdict is Verdict.FAIL]
@@ -88,9 +88,9 @@ def _exists(objects: CatalogueObjects, kind: str, name: str, table: str | None) 
         return f"{SCHEMA}.{name}" in (objects.enums if kind == "type" else objects.tables)
     index = next(
         each
-        for wanted in wanted_tables()
-        if wanted.name == table
-        for each in wanted.indexes
+        for required in required_tables()
+        if required.name == table
+        for each in required.indexes
         if each.name == name
     )
     indexes = objects.indexes_of(f"{SCHEMA}.{table}")

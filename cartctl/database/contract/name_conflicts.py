@@ -55,7 +55,7 @@ def names_used(statements: Sequence[Statement]) -> Mapping[str, tuple[str, str |
     return {**keys, **relations}
 
 
-def taken_names(connection: Connection, statements: Sequence[Statement]) -> Iterator[str]:
+def conflicting_names(connection: Connection, statements: Sequence[Statement]) -> Iterator[str]:
     """One line for each name that is taken by what the migrations could not adopt. Read-only."""
     relations = names_used(statements)
     for name, kind, table, extension in connection.execute(

@@ -5,7 +5,7 @@ They are no part of the contract: nothing fails without them, and every writer p
 
 from dataclasses import dataclass
 
-from cartctl.database.contract.definition import WantedIndex
+from cartctl.database.contract.definition import RequiredIndex
 from cartctl.migrations.frozen import Statement
 
 TABLE = "carts"
@@ -28,9 +28,9 @@ class ScaleIndex:
         return Statement(sql, "index", self.name, TABLE)
 
     @property
-    def wanted(self) -> WantedIndex:
+    def required(self) -> RequiredIndex:
         """What an existing index is compared with."""
-        return WantedIndex(
+        return RequiredIndex(
             self.name, self.columns, unique=False, predicate=self.predicate, own=True, strict=False
         )
 

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from cartctl.database.catalogue import Catalogue, Difference, Facts, difference, object_path
-from cartctl.database.contract.definition import SCHEMA, wanted_enums, wanted_tables
+from cartctl.database.contract.definition import SCHEMA, required_enums, required_tables
 from cartctl.database.drop.attribution import named, recorded_identifiers
 from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.errors import Refused
@@ -111,20 +111,20 @@ def is_ours(key: str) -> bool:
 @cache
 def _names() -> Mapping[str, frozenset[str]]:
     """The cart's objects by their kind; what belongs to a table is named after it."""
-    tables = frozenset(table.name for table in wanted_tables())
-    indexes = frozenset(index.name for table in wanted_tables() for index in table.indexes)
+    tables = frozenset(table.name for table in required_tables())
+    indexes = frozenset(index.name for table in required_tables() for index in table.indexes)
     return {
         "table": tables,
         "index": indexes | {f"{table}_pkey" for table in tables},
-        "enum": frozenset(wanted_enums()),
+        "enum": frozenset(required_enums()),
     }
 
 
-def taken_back(results: Mapping[str, Any], now: Catalogue) -> Checks:
+def reverted_checks(results: Mapping[str, Any], now: Catalogue) -> Checks:
     """Whether a run's own objects are again as they were before it; what others changed since is listed and passes. Pure."""
     own = own_difference(results, now)
     since = difference(before(results), now)
-    left = since.within(own.keys - _kept_enums(results, now) - _kept_labels(results, now))
+    left = since.within(own.keys - _retained_enums(results, now) - _retained_labels(results, now))
     others = since.within(since.keys - own.keys)
     checks = [
         CheckResult(
@@ -146,13 +146,13 @@ def _first(lines: list[str]) -> str:
     return "; ".join(lines[:SHOWN]) + more
 
 
-def _kept_labels(results: Mapping[str, Any], now: Catalogue) -> set[str]:
+def _retained_labels(results: Mapping[str, Any], now: Catalogue) -> set[str]:
     """Enums of others in which the rollback left labels, as it was told."""
     names = {(SCHEMA, each["enum"]) for each in results.get("database", {}).get("kept_labels", ())}
     return {key for key in now.objects if key.startswith("enum ") and object_path(key)[1] in names}
 
 
-def _kept_enums(results: Mapping[str, Any], now: Catalogue) -> set[str]:
+def _retained_enums(results: Mapping[str, Any], now: Catalogue) -> set[str]:
     """Enums that the rollback was allowed to keep: it said so, or others' columns show it."""
     used = {str(facts["type"]).removesuffix("[]") for facts in now.of("column").values()}
     retained = {f'{SCHEMA}."{name}"' for name in results.get("database", {}).get("kept_enums", ())}

@@ -96,7 +96,7 @@ def drop(
     )
 
 
-def found_dropped(plan: DropPlan, directory: Path) -> Dropped | None:
+def earlier_drop(plan: DropPlan, directory: Path) -> Dropped | None:
     """What an earlier attempt has dropped already, when nothing is left. Read-only."""
     if not plan.empty:
         return None

@@ -6,7 +6,7 @@ To drop it would leave their tool's record without the objects that it names, so
 from collections.abc import Iterable, Iterator, Mapping
 
 from cartctl.database.catalogue import Catalogue, Difference
-from cartctl.database.contract.definition import SCHEMA, wanted_tables
+from cartctl.database.contract.definition import SCHEMA, required_tables
 from cartctl.database.migrations.ledger import Ledger
 from cartctl.migrations.frozen import NAMES
 
@@ -48,6 +48,6 @@ def _belongs(kind: str, name: str, facts: Mapping[str, object], table: str) -> b
 
 def _contracted(kind: str, name: str, table: str) -> bool:
     """Indexes and constraints of cartctl's own, which `migrate index` may have built since."""
-    own = next(each for each in wanted_tables() if each.name == table)
+    own = next(each for each in required_tables() if each.name == table)
     names = {each.name for each in own.indexes} if kind == "index" else {each.name for each in own.checks}
     return kind in {"index", "constraint"} and name.rpartition(".")[2] in names

@@ -9,7 +9,7 @@ from cartctl.adapters.postgres import Connection, Postgres, sql
 from cartctl.config.model.environment import Database
 from cartctl.database.catalogue import Catalogue, Difference, read_catalogue
 from cartctl.database.contract.contract_check import CatalogueObjects
-from cartctl.database.contract.definition import SCHEMA, wanted_enums, wanted_tables
+from cartctl.database.contract.definition import SCHEMA, required_enums, required_tables
 from cartctl.database.drop.application.changes import ApplicationChanges, application_changes
 from cartctl.database.drop.application.enum_labels import LARGEST, Going, plan_rebuild
 from cartctl.database.drop.attribution import recorded_identifiers
@@ -24,7 +24,7 @@ from cartctl.database.migrations.ledger import read_ledger
 from cartctl.database.migrations.status import act_as_owner_if_allowed
 from cartctl.errors import Refused
 
-KEPT_LABEL = "a plain ADD VALUE in the application's file will fail at the next prisma migrate deploy; cartctl recognises it"
+RETAINED_LABEL = "a plain ADD VALUE in the application's file will fail at the next prisma migrate deploy; cartctl recognises it"
 _SIZE = """
 SELECT coalesce((SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree(c.oid)), pg_total_relation_size(c.oid))::bigint
 FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relname = %s
@@ -44,15 +44,15 @@ def plan_with(connection: Connection, results: Mapping[str, Any], allowed: Allow
     now = read_catalogue(connection)
     own = own_difference(results, now)
     changes = application_changes(own, now, recorded_identifiers(results))
-    tables = [*_made(own, now, "table", [table.name for table in wanted_tables()]), *changes.tables]
-    enums = [*_made(own, now, "enum", wanted_enums()), *changes.enums]
+    tables = [*_made(own, now, "table", [table.name for table in required_tables()]), *changes.tables]
+    enums = [*_made(own, now, "enum", required_enums()), *changes.enums]
     parts = (*_parts(own, now, tables), *changes.parts)
     dependents = find_dependents(connection, tables, enums, _along(changes, parts))
-    retained = _kept_enums(dependents) if allowed.keep_dependents else frozenset()
+    retained = _retained_enums(dependents) if allowed.keep_dependents else frozenset()
     executed = executed_migrations(connection, results)
     migrations = made_migrations(own, executed)
     mentions = find_mentions(connection, [*tables, *enums]) if tables or enums else []
-    labels, kept_labels = _labels(connection, changes, tables, parts, allowed)
+    labels, retained_labels = _labels(connection, changes, tables, parts, allowed)
     return DropPlan(
         database_name=_name(connection),
         migrations=migrations,
@@ -68,7 +68,7 @@ def plan_with(connection: Connection, results: Mapping[str, Any], allowed: Allow
         irreversible=(*changes.irreversible, *_too_large(connection, changes.reverts)),
         warnings=(
             *(f"{name} mentions a table or enum that goes" for name in mentions),
-            *(f"{each} stays: {KEPT_LABEL}" for each in kept_labels),
+            *(f"{each} stays: {RETAINED_LABEL}" for each in retained_labels),
         ),
         older=tuple(_older(own, now)),
         later=(*later_changes(own, before(results), now, tables, enums), *changes.later),
@@ -77,7 +77,7 @@ def plan_with(connection: Connection, results: Mapping[str, Any], allowed: Allow
         early=tuple(changes.early),
         reverts=tuple(changes.reverts),
         labels=labels,
-        kept_labels=kept_labels,
+        kept_labels=retained_labels,
     )
 
 
@@ -139,7 +139,7 @@ def _made(own: Difference, now: Catalogue, kind: str, names: Iterable[str]) -> l
 
 def _older(own: Difference, now: Catalogue) -> list[str]:
     added, there = ({key.replace('"', "") for key in keys} for keys in (own.added, now.objects))
-    return [table.name for table in wanted_tables() if f"table {SCHEMA}.{table.name}" in there - added]
+    return [table.name for table in required_tables() if f"table {SCHEMA}.{table.name}" in there - added]
 
 
 def _parts(own: Difference, now: Catalogue, tables: list[str]) -> Iterator[DropPart]:
@@ -154,7 +154,7 @@ def _parts(own: Difference, now: Catalogue, tables: list[str]) -> Iterator[DropP
             yield part  # an index behind a constraint goes with it
 
 
-def _kept_enums(dependents: list[Dependent]) -> frozenset[str]:
+def _retained_enums(dependents: list[Dependent]) -> frozenset[str]:
     return frozenset(each.name for each in dependents if each.kind == "enum")
 
 

@@ -16,7 +16,7 @@ from cartctl.adapters.postgres_server.pg_tools import PgTools, find_tools
 from cartctl.config.model.environment import Database
 from cartctl.database.catalogue import read_catalogue
 from cartctl.database.contract.contract_check import CatalogueObjects
-from cartctl.database.contract.definition import SCHEMA, wanted_tables
+from cartctl.database.contract.definition import SCHEMA, required_tables
 from cartctl.database.contract.existing_objects import holds_rows
 from cartctl.database.drop.plan import drop_order
 from cartctl.database.drop.saved_rows import save_rows
@@ -145,7 +145,7 @@ def _naming_blockers(connection: Connection, tables: list[str]) -> Iterator[None
 
 def our_tables() -> tuple[str, ...]:
     """The names of the cart's tables, in schema public."""
-    return tuple(table.name for table in wanted_tables())
+    return tuple(table.name for table in required_tables())
 
 
 def refuse_damaged(source: RowSource) -> None:

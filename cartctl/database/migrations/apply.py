@@ -279,7 +279,7 @@ def _record(driver: Connection, migration: Frozen, work: Work, *, ledger_row: bo
         (migration.revision, adopted, work.strict, work.run, at),
     )
     if ledger_row:
-        work.tell_prisma(driver, migration)
+        work.record_in_prisma(driver, migration)
 
 
 def blocked(migration: Frozen, aside: Connection, failed: SqlFailed, attempts: int) -> StepFailed:

@@ -144,7 +144,7 @@ def _migration(connection: Connection, work: Work, migration: Frozen) -> DryMigr
                 statements = tuple(_statements(connection, work, migration))
             work.refuse_lacking(connection, migration)
             grant(connection, migration, work.settings.app_role)
-            work.tell_prisma(connection, migration)
+            work.record_in_prisma(connection, migration)
     except SqlFailed as failed:
         if failed.sqlstate in RETRIED:
             raise blocked(migration, work.aside, failed, 1) from failed

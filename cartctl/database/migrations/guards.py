@@ -93,12 +93,12 @@ def _where(connection: Connection, missing: list[str]) -> str:
 
 
 def _hold(connection: Connection, pulse: Pulse) -> None:
-    def taken() -> bool:
+    def acquired() -> bool:
         row = connection.execute("SELECT pg_try_advisory_lock(%s)", (PRISMA_KEY,)).fetchone()
         return row == (True,)
 
     try:
-        pulse.wait(taken, PATIENCE, what="another migration", every=random.uniform(0.1, 0.3))  # noqa: S311 - jitter
+        pulse.wait(acquired, PATIENCE, what="another migration", every=random.uniform(0.1, 0.3))  # noqa: S311 - jitter
     except TimedOut as late:
         raise Locked(
             f"Another migration is running in this database: {_holder(connection)}.",

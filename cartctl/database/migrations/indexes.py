@@ -24,8 +24,8 @@ from cartctl.adapters.postgres.sync_wait import bounded_sync_wait
 from cartctl.config.model.environment import Database
 from cartctl.database.catalogue import read_catalogue
 from cartctl.database.contract.contract_check import CatalogueObjects
-from cartctl.database.contract.definition import SCHEMA, WantedIndex
-from cartctl.database.contract.existing_objects import holds_rows, wanted_index
+from cartctl.database.contract.definition import SCHEMA, RequiredIndex
+from cartctl.database.contract.existing_objects import holds_rows, required_index
 from cartctl.database.contract.index_check import index_faults
 from cartctl.database.contract.scale_indexes import SCALE_INDEXES
 from cartctl.database.migrations.guards import refuse_unwritable
@@ -121,7 +121,7 @@ def build_indexes(
 
 def _missing(connection: Connection, settings: Database, *, scale: bool) -> Iterator[Build]:
     state, objects = read_state(connection), CatalogueObjects(read_catalogue(connection))
-    for statement, index in _wanted(state, settings, scale=scale):
+    for statement, index in _required(state, settings, scale=scale):
         table = f"{SCHEMA}.{statement.table}"
         if table not in objects.tables:
             continue  # the migration makes it together with its table
@@ -140,19 +140,19 @@ def _missing(connection: Connection, settings: Database, *, scale: bool) -> Iter
             yield Build(statement.makes, str(statement.table), concurrently, rebuilt=facts is not None)
 
 
-def _wanted(state: State, settings: Database, *, scale: bool) -> Iterator[tuple[Statement, WantedIndex]]:
+def _required(state: State, settings: Database, *, scale: bool) -> Iterator[tuple[Statement, RequiredIndex]]:
     """The indexes of every migration, of one that is applied, as it was applied; with `scale` the optional ones."""
     for migration in MIGRATIONS:
         applied = migration in state.applied
         strict = state.strict if applied else settings.strict_constraints is True  # tables of another tool
         statements = [each for each in migration.statements(strict=strict) if each.kind == "index"]
-        pairs = [(each, wanted_index(each)) for each in statements]
+        pairs = [(each, required_index(each)) for each in statements]
         if not (applied and state.records.get(migration.revision)):
             yield from pairs
         else:  # of another tool's tables only what is required
             yield from (pair for pair in pairs if pair[1].required)
     if scale:
-        yield from ((each.statement, each.wanted) for each in SCALE_INDEXES)
+        yield from ((each.statement, each.required) for each in SCALE_INDEXES)
 
 
 def _build(connection: Connection, build: Build, pulse: Pulse) -> None:

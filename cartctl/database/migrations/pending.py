@@ -79,7 +79,7 @@ class Work:
         ):
             refuse_lacking(driver, migration)
 
-    def tell_prisma(self, driver: Connection, migration: Frozen) -> None:
+    def record_in_prisma(self, driver: Connection, migration: Frozen) -> None:
         """Add the ledger's row for a migration that it lacks, where the application's own file has run.
 
         What ours did, or somebody else, is recorded only where the application's file is the same: another may do more, and
@@ -164,12 +164,12 @@ def _find_applied(
         for each in executed
         if (existing := _existing_labels(connection, application, each.migration))
     }
-    kept = tuple(name for each in objects for name in each.existing)
+    unchanged = tuple(name for each in objects for name in each.existing)
     missing = {
         each.migration.revision: () if each.complete else tuple(each.migration.statements(strict=False))
         for each in objects
     }
-    return Adoption(kept, missing) if kept else None, labels
+    return Adoption(unchanged, missing) if unchanged else None, labels
 
 
 def _refuse_incomplete(objects: MigrationObjects, state: State) -> None:

@@ -6,7 +6,7 @@ from cartctl.adapters.postgres import Connection, Postgres
 from cartctl.config.model.environment import Database
 from cartctl.database.catalogue import Catalogue, read_catalogue
 from cartctl.database.contract.contract_check import CatalogueObjects, Terms, judge
-from cartctl.database.contract.definition import SCHEMA, wanted_enums, wanted_tables
+from cartctl.database.contract.definition import SCHEMA, required_enums, required_tables
 from cartctl.database.contract.existing_objects import some_of
 from cartctl.database.contract.index_check import MISSING
 from cartctl.database.migrations.application.existing_parts import missing_parts
@@ -97,8 +97,10 @@ def _names_in_ledger(connection: Connection, state: State, settings: Database) -
 def _owners(catalogue: Catalogue, role: str | None) -> Iterator[CheckResult]:
     """One owner for all, the configured one where one is."""
     objects = CatalogueObjects(catalogue)
-    owned = {f"table {table.name}": objects.tables.get(f"{SCHEMA}.{table.name}") for table in wanted_tables()}
-    owned |= {f"enum {name}": objects.enums.get(f"{SCHEMA}.{name}") for name in wanted_enums()}
+    owned = {
+        f"table {table.name}": objects.tables.get(f"{SCHEMA}.{table.name}") for table in required_tables()
+    }
+    owned |= {f"enum {name}": objects.enums.get(f"{SCHEMA}.{name}") for name in required_enums()}
     owners = {name: facts["owner"] for name, facts in owned.items() if facts is not None}
     required = role or next(iter(owners.values()), MISSING)
     strange = {name: owner for name, owner in owners.items() if owner != required}
@@ -127,9 +129,9 @@ def _rights(connection: Connection, role: str) -> Iterator[CheckResult]:
            SELECT 'schema public USAGE' WHERE NOT has_schema_privilege(%(role)s, 'public', 'USAGE')""",
         {
             "role": role,
-            "tables": [table.name for table in wanted_tables()],
+            "tables": [table.name for table in required_tables()],
             "rights": list(RIGHTS),
-            "enums": list(wanted_enums()),
+            "enums": list(required_enums()),
         },
     ).fetchall()
     lacking = [str(row[0]) for row in rows]

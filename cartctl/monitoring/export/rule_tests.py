@@ -118,15 +118,15 @@ class _Writer:
         blind = self._steps(self._settings.blind_limit)
         times = {blind + 1: False, blind + 2: True}
         old = f"1+0x1 {Part(f'{self._settings.rules.staleness + 1:g}', blind + 2)}"
-        stale, gone = [], []
+        stale, missing_data = [], []
         for metric in limits:
             no_data = {alert_name(metric, "NoData"): times}
             series = self._reading(metric, [Part("0", blind + 4)])
             series[self._names.series(metric, "age_seconds")] = old
             stale.append((series, no_data | {alert_name(metric, "Stale"): {1: False, 2: True}}))
-            gone.append((self._reading(metric, [Part("0", 2), Part(NOTHING, blind + 2)]), no_data))
+            missing_data.append((self._reading(metric, [Part("0", 2), Part(NOTHING, blind + 2)]), no_data))
         yield self._of_all("stale data", stale)
-        yield self._of_all("no data", gone)
+        yield self._of_all("no data", missing_data)
 
     def _of_all(self, name: str, parts: Sequence[tuple[dict[str, str], Alerts]]) -> Test:
         series = {one: values for given, _ in parts for one, values in given.items()}

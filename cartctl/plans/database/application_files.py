@@ -18,7 +18,7 @@ from cartctl.ports import Ports
 
 NAME = "migrations.application"
 EXPECTED = "migration files with the same effect"
-JUDGED = "{}; each is judged by what it creates before it is committed"
+VERIFIED = "{}; each is judged by what it creates before it is committed"
 
 
 def compare_application(ports: Ports, pulse: Pulse, *, before_run: bool = False) -> CheckResult | None:
@@ -44,7 +44,7 @@ def compare_application(ports: Ports, pulse: Pulse, *, before_run: bool = False)
         own.require([each.name for each in executed])
     if before_run and not must_be_tried(own, differing):
         names = ", ".join(each.name for each in differing)
-        return CheckResult(NAME, Verdict.WARN, JUDGED.format(names), EXPECTED)
+        return CheckResult(NAME, Verdict.WARN, VERIFIED.format(names), EXPECTED)
     return _tried(ports, pulse, own, executed)
 
 

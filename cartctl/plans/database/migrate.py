@@ -73,7 +73,7 @@ def adopt(ports: Ports, pulse: Pulse) -> Migrated:
 
 def refuse_unsafe_dry_run(env: Environment, *, yes: bool) -> None:
     """Refuse a dry run on a protected environment without `yes` or outside its window: it takes the migration's locks."""
-    from cartctl.checks.preflight.approval.window import look_at_window
+    from cartctl.checks.preflight.approval.window import check_window
 
     if not env.protected:
         return
@@ -82,7 +82,7 @@ def refuse_unsafe_dry_run(env: Environment, *, yes: bool) -> None:
             f"A dry run takes the migration's locks on {env.name}, which is protected.",
             hint="Rehearse on a copy: cartctl rehearse; or use --yes within the window.",
         )
-    for check in look_at_window(env, datetime.now(UTC), outside_allowed=False):
+    for check in check_window(env, datetime.now(UTC), outside_allowed=False):
         if check.verdict is Verdict.FAIL:
             raise Refused(
                 f"Outside the deployment window of {env.name}: {check.observed}, not {check.expected}.",

@@ -14,7 +14,7 @@ from cartctl.adapters.postgres import Postgres
 from cartctl.config.values import Secret
 from cartctl.database.catalogue import fingerprint_hash, read_catalogue
 from cartctl.database.drop.consent import Allowed
-from cartctl.database.drop.differences import taken_back
+from cartctl.database.drop.differences import reverted_checks
 from cartctl.database.migrations.application.files import read_application
 from cartctl.database.migrations.ledger import read_ledger
 from cartctl.database.migrations.pending import pending_identifiers
@@ -72,7 +72,7 @@ class Rehearsal:
             ("migrate and verify again", self._again),
         ):
             began = self._pulse.now()
-            result = _judged(name, act)
+            result = _result_of(name, act)
             yield replace(result, seconds=round(self._pulse.now() - began, 3))
             if result.verdict is not Verdict.PASS:
                 return
@@ -110,7 +110,7 @@ class Rehearsal:
 
     def _compare(self) -> str:
         with self._copy.session("rehearse") as connection:
-            checks = taken_back(self._run.results, read_catalogue(connection))
+            checks = reverted_checks(self._run.results, read_catalogue(connection))
         if bad := checks.bad():
             raise ConfigError(f"not removed: {bad[0].observed}")
         return str(checks.checks[0].observed)
@@ -221,7 +221,7 @@ def _describe(ports: Ports, copy: ScratchCopy, with_data: str | None) -> str:
     return ", ".join(parts)
 
 
-def _judged(name: str, act: Callable[[], str]) -> CheckResult:
+def _result_of(name: str, act: Callable[[], str]) -> CheckResult:
     """Run one stage; its error and hint become the check result."""
     try:
         return CheckResult(name, Verdict.PASS, act())

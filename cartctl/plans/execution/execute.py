@@ -87,12 +87,12 @@ def _first_event(spec: RunSpec, state: State, env: str) -> Event:
         return Event(state.run, at, RUN, EventKind.RESUMED, before)
     phases = {phase.name: keys([phase]) for phase in spec.phases}
     inputs = {"facts": dict(spec.facts), "asked": dict(spec.options), "phases": phases}
-    taken_over = {"of": spec.of, "evidence": state.held()}
+    inherited = {"of": spec.of, "evidence": state.held()}
     expected = {"prediction": spec.prediction.to_json()} if spec.prediction else {}
     data = {
         "plan": spec.name,
         "env": env,
-        **taken_over,
+        **inherited,
         **inputs,
         **expected,
         "version": __version__,

@@ -28,7 +28,7 @@ def short_run(ports: Ports, name: str, actions: Sequence[Action[Any]], pulse: Pu
     ends the run.
     """
     with open_journals(ports, without_cluster=True) as journals:
-        state = _begun(journals, name) or State(new_run_id())
+        state = _unfinished(journals, name) or State(new_run_id())
         with RunLock(ports.state, journals.owned, state.run, pulse) as lock:
             if state.started is None:
                 refuse_unfinished(journals)
@@ -83,7 +83,7 @@ def _first_event(name: str, env: str, state: State) -> Event:
     return Event(state.run, at, RUN, EventKind.RESUMED, {**who, "done": sorted(state.done)})
 
 
-def _begun(journals: Journals, name: str) -> State | None:
+def _unfinished(journals: Journals, name: str) -> State | None:
     """An interrupted run of this plan, to resume: each of its Actions is atomic."""
     unfinished = journals.unfinished()
     return unfinished if unfinished is not None and unfinished.plan == name else None

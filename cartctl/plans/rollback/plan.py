@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cartctl.checks.cart_gone import CartGone
+from cartctl.checks.cart_gone import CartAbsent
 from cartctl.database.drop.consent import Allowed
 from cartctl.engine.model import Evidence, Restore, Skip, Step
 from cartctl.plans.execution import step_factories
@@ -93,8 +93,10 @@ def _tables(ports: Ports, results: Mapping[str, Any], options: RollbackOptions) 
 def _application(ports: Ports, options: RollbackOptions) -> Step:
     if "http" not in ports.env.sections:
         confirmed = "not checked: --application-stopped"
-        return Skip(CartGone.key, confirmed if options.application_stopped else "http.api is not configured")
-    return CartGone(ports.api, stopped=options.application_stopped)
+        return Skip(
+            CartAbsent.key, confirmed if options.application_stopped else "http.api is not configured"
+        )
+    return CartAbsent(ports.api, stopped=options.application_stopped)
 
 
 def _database_only(ports: Ports, tables: tuple[Step, ...]) -> tuple[Phase, ...]:

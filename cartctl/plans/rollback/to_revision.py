@@ -39,7 +39,7 @@ def parse_revisions(given: Sequence[str]) -> dict[str, str]:
 def preview_revisions(ports: Ports, revisions: Mapping[str, str]) -> Plan:
     """Preview a rollback to these revisions. Read-only. Raises what `roll_back_to` raises before its first step."""
     with open_journals(ports, read_only=True) as journals:
-        unfinished = _begun(journals, revisions)
+        unfinished = _unfinished(journals, revisions)
     phases = phases_to(ports, _templates(ports.cluster, revisions, unfinished))
     plan = preview(PLAN, ports.env.name, phases)
     return replace(plan, rows=tuple(_in_words(row, ports.cluster) for row in plan.rows))
@@ -67,7 +67,7 @@ def roll_back_to(ports: Ports, revisions: Mapping[str, str], view: View) -> RunR
     """
     pulse = Pulse(progress=view.progress)
     with interruptible(pulse), open_journals(ports) as journals:
-        state = _begun(journals, revisions) or State(new_run_id())
+        state = _unfinished(journals, revisions) or State(new_run_id())
         with RunLock(ports.state, journals.owned, state.run, pulse) as lock:
             if state.started is None:
                 refuse_unfinished(journals)
@@ -112,7 +112,7 @@ def _images(cluster: Cluster, templates: Mapping[str, str]) -> dict[str, Image]:
     }
 
 
-def _begun(journals: Journals, revisions: Mapping[str, str]) -> State | None:
+def _unfinished(journals: Journals, revisions: Mapping[str, str]) -> State | None:
     unfinished = journals.unfinished()
     if unfinished is None or unfinished.plan != PLAN or unfinished.started is None:
         return None

@@ -18,7 +18,7 @@ from cartctl.rollout.flag_names import FLAGS
 from cartctl.rollout.frozen import BucketingChanged, freeze, refuse_other_library
 from cartctl.rollout.record import Step
 
-ASKED = 5  # companies of each kind to confirm with the application
+CONFIRMED = 5  # companies of each kind to confirm with the application
 TRIED = 500  # companies that the library evaluates before a document is written
 NOBODY = "cartctl-nobody"  # an unknown company: off unless everybody is on
 
@@ -53,7 +53,7 @@ def propose_start(inputs: RolloutInputs, start: date | None, options: RolloutOpt
 
     Raises UsageError for a date in the past, Refused while a rollout is running.
     """
-    if inputs.record.begun:
+    if inputs.record.under_way:
         raise Refused(
             f"A rollout has been running since {inputs.record.start}.",
             hint="Abort it first: cartctl rollout abort",
@@ -146,8 +146,8 @@ def propose_abort(inputs: RolloutInputs, options: RolloutOptions) -> Proposal:
 def propose_hold_or_resume(inputs: RolloutInputs, action: str, options: RolloutOptions) -> Proposal:
     """Record `hold` or `resume`; no flag changes. Raises Refused when that is already the state."""
     on_hold = inputs.standing.held is not None
-    if not inputs.record.begun or on_hold == (action == "hold"):
-        state = "aborted" if not inputs.record.begun else "already on hold" if on_hold else "not on hold"
+    if not inputs.record.under_way or on_hold == (action == "hold"):
+        state = "aborted" if not inputs.record.under_way else "already on hold" if on_hold else "not on hold"
         raise Refused(f"The rollout is {state}.", hint="See: cartctl rollout status")
     now = inputs.clock()
     return Proposal(Step(action, options.why, inputs.schedule.day(now), inputs.schedule.today(now)))
@@ -162,7 +162,7 @@ def values_for(setting: Setting, before: Mapping[str, Any]) -> dict[str, Any]:
 
 def _listed(inputs: RolloutInputs) -> tuple[str, ...]:
     """The cohort as last written."""
-    return inputs.setting.cohort if inputs.setting is not None and inputs.record.begun else ()
+    return inputs.setting.cohort if inputs.setting is not None and inputs.record.under_way else ()
 
 
 def _allocation(inputs: RolloutInputs) -> Any:
@@ -207,11 +207,11 @@ def _proposal(inputs: RolloutInputs, step: Step, setting: Setting) -> Proposal:
                 hint="Nothing was written. Install the openfeature-flagd-core version that cartctl requires.",
             )
     outside = [one for one in inputs.companies.ids if one not in now]
-    some = [*setting.internal[:1], *added[:ASKED], *_first(ASKED, [*removed, *outside])]
-    return Proposal(step, setting, None, tuple(added), tuple(removed), answers(inputs, values, some))
+    some = [*setting.internal[:1], *added[:CONFIRMED], *_first(CONFIRMED, [*removed, *outside])]
+    return Proposal(step, setting, None, tuple(added), tuple(removed), expected_flags(inputs, values, some))
 
 
-def answers(
+def expected_flags(
     inputs: RolloutInputs, values: Mapping[str, Any], companies: Iterable[str]
 ) -> dict[str, dict[str, bool]]:
     """Evaluate companies with these values: company → each defined flag → on."""
@@ -236,5 +236,5 @@ def _first(count: int, some: Sequence[str]) -> list[str]:
 
 def _some(names: Iterable[str]) -> str:
     known = list(names)
-    more = f" and {len(known) - ASKED} more" if len(known) > ASKED else ""
-    return ", ".join(known[:ASKED]) + more
+    more = f" and {len(known) - CONFIRMED} more" if len(known) > CONFIRMED else ""
+    return ", ".join(known[:CONFIRMED]) + more

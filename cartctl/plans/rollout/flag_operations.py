@@ -11,7 +11,7 @@ from cartctl.engine.state import State
 from cartctl.engine.view import View
 from cartctl.errors import Refused, UsageError
 from cartctl.plans.execution import step_factories
-from cartctl.plans.rollout.decisions import NOBODY, Proposal, RolloutOptions, answers
+from cartctl.plans.rollout.decisions import NOBODY, Proposal, RolloutOptions, expected_flags
 from cartctl.plans.rollout.inputs import Clock, RolloutInputs
 from cartctl.plans.rollout.run import change
 from cartctl.ports import Ports
@@ -105,7 +105,9 @@ def _by_hand(inputs: RolloutInputs, flag: str, to: To, options: RolloutOptions) 
         )
     now = inputs.clock()
     step = Step(f"flags set {to}", options.why, on=now.date(), name=flag)
-    return Proposal(step, None, values, expected=answers(inputs, values, _asked_about(inputs)))
+    return Proposal(
+        step, None, values, expected=expected_flags(inputs, values, _companies_to_confirm(inputs))
+    )
 
 
 def _undoing(inputs: RolloutInputs, options: RolloutOptions) -> Proposal:
@@ -130,10 +132,12 @@ def _undoing(inputs: RolloutInputs, options: RolloutOptions) -> Proposal:
         undoes=step.action,
     )
     undo_step = replace(undo_step, before=inputs.record.percent, after=f"{percent.normalize():f}")
-    return Proposal(undo_step, None, back, expected=answers(inputs, back, _asked_about(inputs)))
+    return Proposal(
+        undo_step, None, back, expected=expected_flags(inputs, back, _companies_to_confirm(inputs))
+    )
 
 
-def _asked_about(inputs: RolloutInputs) -> tuple[str, ...]:
+def _companies_to_confirm(inputs: RolloutInputs) -> tuple[str, ...]:
     """Sample companies: an internal one, an unknown one and some known ones."""
     rollout = inputs.ports.env.rollout
     some = inputs.companies.ids[:: max(1, len(inputs.companies.ids) // 8)] if rollout.companies else ()

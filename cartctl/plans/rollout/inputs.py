@@ -84,7 +84,7 @@ class RolloutInputs:
     def ground(self) -> Ground:
         """The input of every stage's allocation. Raises BucketingChanged when it has changed since the start."""
         rollout = self.ports.env.rollout
-        if self.record.begun:
+        if self.record.under_way:
             refuse_changed(self.record.frozen, rollout.seed)
         return Ground(self.companies, rollout.internal_companies, rollout.seed, Buckets(rollout.seed))
 

@@ -91,7 +91,7 @@ def advance(
 
 
 def advance_automatically(
-    ports: Ports, view: View, tell: Callable[[str], None], *, clock: Clock | None = None
+    ports: Ports, view: View, report: Callable[[str], None], *, clock: Clock | None = None
 ) -> RunReport | None:
     """Do what is due, or return None and report why not; a fired trigger aborts the rollout on any day.
 
@@ -99,21 +99,23 @@ def advance_automatically(
     """
 
     def decide(inputs: RolloutInputs, pulse: Pulse) -> Proposal | None:
-        if not inputs.record.begun:
-            tell("Nothing to do: no rollout has started.")
+        if not inputs.record.under_way:
+            report("Nothing to do: no rollout has started.")
             return None
         due = inputs.schedule.due(inputs.standing, inputs.clock())
         if due.stage is None and not inputs.already:
-            tell(_not_due(due.why, due.on))
+            report(_not_due(due.why, due.on))
             return None
         gates, fired = check_gates(inputs, pulse, triggers_only=due.stage is None)
         if fired and inputs.already:
             return propose_abort(inputs, RolloutOptions(f"the trigger {fired} has fired"))
         if due.stage is None:
-            tell(_not_due(due.why, due.on))
+            report(_not_due(due.why, due.on))
             return None
         if (stage := inputs.stages[due.stage]).signoff:
-            tell(f"Nothing done: {stage.name} requires approval: cartctl rollout advance --approved-by NAME")
+            report(
+                f"Nothing done: {stage.name} requires approval: cartctl rollout advance --approved-by NAME"
+            )
             return None
         _pass(gates)
         return propose_stage(inputs, due.stage, RolloutOptions("its day has come"), gates)
@@ -140,7 +142,7 @@ def check_gates(inputs: RolloutInputs, pulse: Pulse, *, triggers_only: bool = Fa
     gates = rollout_parts.gates(inputs)
     with closing(gates):
         if triggers_only:
-            gates.look(pulse)
+            gates.sample(pulse)
             return Checks(), gates.fired
         return gates.judge(pulse), gates.fired
 

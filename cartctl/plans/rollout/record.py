@@ -25,18 +25,18 @@ def began_with(ports: Ports) -> Mapping[str, Any]:
     """
     with open_journals(ports, read_only=True) as journals:
         record = read_record(journals.replicated, FileJournal(ports.directory / "runs"))
-    return record.frozen if record.begun else {}
+    return record.frozen if record.under_way else {}
 
 
 def _steps(journal: ReplicatedJournal, file: FileJournal) -> Iterator[Step]:
     for run in dict.fromkeys([*journal.runs(), *file.runs()]):
         events = journal.events(run)
-        step = read_step(events) or _taken_back(events)
+        step = read_step(events) or _undone_step(events)
         if step is not None:
             yield step
 
 
-def _taken_back(events: list[Event]) -> Step | None:
+def _undone_step(events: list[Event]) -> Step | None:
     """A `cartctl rollback` that set the flags to 0 %: for the rollout this is an abort."""
     first = next((event for event in events if event.event == EventKind.STARTED), None)
     moved = any((event.key, event.event) == ("flags", EventKind.APPLIED) for event in events)

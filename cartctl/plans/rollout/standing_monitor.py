@@ -59,7 +59,7 @@ def rollout_start(ports: Ports) -> datetime | None:
             return ALWAYS
         record = inputs.record
         starts = [step.at for step in record.history if step.action == "start" and step.outcome in EFFECTIVE]
-        if not record.begun:
+        if not record.under_way:
             return None
         return (starts and starts[-1]) or ALWAYS
 

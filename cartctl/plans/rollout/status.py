@@ -56,10 +56,10 @@ def status(inputs: RolloutInputs, pulse: Pulse, *, gates: bool) -> RolloutStatus
     """The status of the rollout; `gates` also checks the gates, which takes seconds. Raises Refused without a start date."""
     record, standing, schedule = inputs.record, inputs.record.standing, inputs.schedule
     now = inputs.clock()
-    due = schedule.due(standing, now) if standing and record.begun else None
-    gate_results = check_gates(inputs, pulse)[0].checks if gates and record.begun else ()
+    due = schedule.due(standing, now) if standing and record.under_way else None
+    gate_results = check_gates(inputs, pulse)[0].checks if gates and record.under_way else ()
     at = standing.stage if standing else -1
-    coming = inputs.stages[at + 1].name if record.begun and at + 1 < len(inputs.stages) else ""
+    coming = inputs.stages[at + 1].name if record.under_way and at + 1 < len(inputs.stages) else ""
     upcoming = (
         f"{coming} is due now"
         if due and due.stage is not None
@@ -76,7 +76,9 @@ def status(inputs: RolloutInputs, pulse: Pulse, *, gates: bool) -> RolloutStatus
         eligible=len(inputs.companies.pool(beta=record.of == "beta companies")),
         gates=tuple(gate_results),
         next=upcoming,
-        next_date=schedule.earliest(standing) if standing and record.begun and not standing.held else None,
+        next_date=schedule.earliest(standing)
+        if standing and record.under_way and not standing.held
+        else None,
         start=record.start,
         today=schedule.today(now),
         held=standing.held if standing else None,
@@ -99,8 +101,8 @@ def _state(inputs: RolloutInputs) -> str:
 
 def _rows(inputs: RolloutInputs) -> list[StageRow]:
     standing, schedule = inputs.record.standing, inputs.schedule
-    at = standing.stage if standing and inputs.record.begun else -1
-    planned = schedule.planned(schedule.day(inputs.clock())) if inputs.record.begun else -1
+    at = standing.stage if standing and inputs.record.under_way else -1
+    planned = schedule.planned(schedule.day(inputs.clock())) if inputs.record.under_way else -1
     entered: dict[int, date] = {}
     for step in inputs.record.history:
         if step.action == "start":
@@ -120,6 +122,6 @@ def preview_all(inputs: RolloutInputs) -> Preview:
     """Preview the remaining stages with both allocations; all stages before a rollout has started."""
     companies = inputs.ports.env.rollout.companies
     allocation = companies.allocation if companies else "exact"
-    standing = inputs.record.standing if inputs.record.begun else None
+    standing = inputs.record.standing if inputs.record.under_way else None
     coming = inputs.stages[max(0, standing.stage) if standing else 0 :]
     return preview(inputs.ground, coming, allocation, inputs.already if standing else frozenset())

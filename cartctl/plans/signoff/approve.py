@@ -143,9 +143,9 @@ def refuse_duplicate(
 def require_known_role(role: str, policy: Signoff) -> None:
     """Raise UsageError, with the nearest role, for one that is not required."""
     if role not in policy.roles:
-        meant = nearest(role, policy.roles)
+        suggestion = nearest(role, policy.roles)
         raise UsageError(
-            f"Unknown role '{role[:100]}'" + (f"; did you mean '{meant}'?" if meant else "."),
+            f"Unknown role '{role[:100]}'" + (f"; did you mean '{suggestion}'?" if suggestion else "."),
             hint=f"Roles: {', '.join(policy.roles) or 'none; set signoff.roles'}.",
         )
 

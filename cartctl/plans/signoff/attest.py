@@ -62,9 +62,10 @@ def require_known(names: Iterable[str], policy: Signoff) -> None:
     known = list(policy.attestations)
     for name in names:
         if name not in policy.attestations:
-            meant = nearest(name, known)
+            suggestion = nearest(name, known)
             raise UsageError(
-                f"Unknown attestation '{name[:100]}'" + (f"; did you mean '{meant}'?" if meant else "."),
+                f"Unknown attestation '{name[:100]}'"
+                + (f"; did you mean '{suggestion}'?" if suggestion else "."),
                 hint=f"Attestations: {', '.join(known) or 'none; set signoff.attestations'}.",
             )
 

@@ -33,8 +33,8 @@ def _read(path: Path, kind: str) -> dict[str, Any]:
     text = read_text(path, limit=MEBIBYTE)
     with _naming(path):
         document = parse_json(text, unique=True)
-        found_kind = document.get("kind") if isinstance(document, dict) else None
-        if found_kind != kind:
+        actual_kind = document.get("kind") if isinstance(document, dict) else None
+        if actual_kind != kind:
             raise InvalidInput(f"it is not a {kind.replace('_', ' ')}")
         if document.get("version") != VERSION:
             raise InvalidInput(

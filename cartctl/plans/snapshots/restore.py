@@ -54,7 +54,7 @@ def restore_database(
     began = datetime.now(UTC)
     _require_no_active_run(ports, run, pulse)
     done = restore(subject_of(ports), store, snapshot, pulse, disconnect=disconnect, accepted=accepted)
-    _tell(ports, run, began, asdict(done))
+    _record(ports, run, began, asdict(done))
     return done
 
 
@@ -100,7 +100,7 @@ def _require_no_active_run(ports: Ports, run: str, pulse: Pulse) -> None:
         return  # the database to restore may be the unreachable one
 
 
-def _tell(ports: Ports, run: str, began: datetime, result: dict[str, Any]) -> None:
+def _record(ports: Ports, run: str, began: datetime, result: dict[str, Any]) -> None:
     who = {"plan": "snapshot restore", "env": ports.env.name, "version": __version__, **whoami()}
     started = Event(run, began, RUN, EventKind.STARTED, who)
     end = Finished(outcome=RunOutcome.SUCCEEDED, exit_code=0, message="")

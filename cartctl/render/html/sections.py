@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from cartctl.engine.events import Event, EventKind
-from cartctl.monitoring.samples import RecordedSample, RunSamples
+from cartctl.monitoring.samples import RunSamples
 from cartctl.render.html.charts import Interval
 from cartctl.render.text.plan import differences
 
@@ -143,11 +143,6 @@ def metric_row(samples: RunSamples, name: str) -> MetricRow:
 def metric_names(samples: RunSamples) -> list[str]:
     """The metrics with samples, in the order in which they were recorded."""
     return list(dict.fromkeys(name for one in samples.samples for name in one.metrics))
-
-
-def last_sample(samples: RunSamples | None) -> RecordedSample | None:
-    """The newest sample."""
-    return samples.samples[-1] if samples and samples.samples else None
 
 
 def _shown(value: float | None, *, share: bool) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cartctl.measurements import measured
-from cartctl.monitoring.thresholds import Judged, Limits
+from cartctl.monitoring.thresholds import Limits, MetricVerdict
 from cartctl.render.drawing import Text
 from cartctl.render.verdict_styles import STYLE
 
@@ -24,7 +24,7 @@ class Point:
     """One sample of a metric; without a value it could not be measured or judged."""
 
     value: float | None
-    verdict: Judged
+    verdict: MetricVerdict
 
 
 def chart(

@@ -40,24 +40,24 @@ class MonitorView(Protocol):
 
 
 def choose_monitor_view(
-    title: str, scale: Scale, tell: Callable[[Tick], None], *, plain: bool, no_color: bool = False
+    title: str, scale: Scale, show_sample: Callable[[Tick], None], *, plain: bool, no_color: bool = False
 ) -> MonitorView:
     """Charts where results and progress both go to a terminal; `tell` for each sample elsewhere, and where `plain`."""
     terminal = sys.stdout.isatty() and sys.stderr.isatty() and os.environ.get("TERM") not in DUMB
     if plain or not terminal:
-        return LinesView(tell)
+        return LinesView(show_sample)
     return ChartsView(title, scale, no_color=no_color)
 
 
 class LinesView:
     """A result per sample."""
 
-    def __init__(self, tell: Callable[[Tick], None]) -> None:
-        self._tell = tell
+    def __init__(self, show_sample: Callable[[Tick], None]) -> None:
+        self._show_sample = show_sample
 
     def sampled(self, tick: Tick) -> None:
         """Written at once."""
-        self._tell(tick)
+        self._show_sample(tick)
 
     def progress(self, done: float, total: float, unit: str) -> None:
         """Nothing is said."""

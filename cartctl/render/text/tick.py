@@ -3,7 +3,7 @@
 from cartctl.adapters.metrics.source import Metric
 from cartctl.measurements import measured
 from cartctl.monitoring.replay import Firing, Replay
-from cartctl.monitoring.thresholds import Judged
+from cartctl.monitoring.thresholds import MetricVerdict
 from cartctl.monitoring.tick import Measure, Tick
 from cartctl.redaction import redact
 from cartctl.render.drawing import RenderableType, Text
@@ -43,7 +43,7 @@ def _replay(result: Replay) -> RenderableType:
     lines = [f"{result.samples} samples from {span} UTC", ""]
     for one in result.metrics:
         counts = ", ".join(
-            f"{one.verdicts[verdict]} {verdict}" for verdict in Judged if one.verdicts.get(verdict)
+            f"{one.verdicts[verdict]} {verdict}" for verdict in MetricVerdict if one.verdicts.get(verdict)
         )
         at = f" at {one.peak_at:%H:%M:%S}" if one.peak_at else ""
         peak = "" if one.peak is None else f"; peak {measured(one.peak, one.unit)}{at}"
@@ -71,4 +71,4 @@ def _value(measure: Measure) -> str:
     if not measure.verdict.decided or measure.value is None:
         return str(measure.verdict)
     shown = measured(measure.value, measure.unit)
-    return shown if measure.verdict is Judged.OK else f"{shown} {measure.verdict}"
+    return shown if measure.verdict is MetricVerdict.OK else f"{shown} {measure.verdict}"

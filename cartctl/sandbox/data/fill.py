@@ -98,11 +98,13 @@ def fill(
     with postgres.session("seed", autocommit=False, **SETTINGS) as connection:
         with pulse.cancelling(connection.cancel_safe):
             refuse_another(connection)
-            state = _begun(connection, carts, count, seed, _checked(until), replace=replace, pulse=pulse)
+            state = _start_or_resume(
+                connection, carts, count, seed, _checked(until), replace=replace, pulse=pulse
+            )
             connection.commit()
-            resumed, wanted = state.parts, state.request
-            tenants = read_tenants(connection, wanted.carts, wanted.companies)
-            chosen = Population(wanted.carts, wanted.seed, wanted.until, tenants)
+            resumed, request = state.parts, state.request
+            tenants = read_tenants(connection, request.carts, request.companies)
+            chosen = Population(request.carts, request.seed, request.until, tenants)
             state, seconds = _copy_parts(connection, state, chosen, pulse)
             state = _write_sessions(connection, state, chosen, pulse)
             _make_indexes(connection, state, pulse)
@@ -113,14 +115,14 @@ def fill(
     with postgres.session("seed", **SETTINGS) as connection, pulse.cancelling(connection.cancel_safe):
         connection.execute(VACUUM.encode())
     return Seeded(
-        carts=wanted.carts,
-        companies=wanted.companies,
+        carts=request.carts,
+        companies=request.companies,
         items=state.items,
-        seed=wanted.seed,
-        until=wanted.until.replace(tzinfo=UTC),
+        seed=request.seed,
+        until=request.until.replace(tzinfo=UTC),
         copy_seconds=round(seconds, 3),
         seconds=round(time.monotonic() - began, 3),
-        resumed=min(resumed * PART, wanted.carts),
+        resumed=min(resumed * PART, request.carts),
     )
 
 
@@ -131,7 +133,7 @@ def _checked(until: datetime | None) -> datetime | None:
     return until and until.astimezone(UTC).replace(tzinfo=None)
 
 
-def _begun(
+def _start_or_resume(
     connection: Connection,
     carts: int,
     count: int,

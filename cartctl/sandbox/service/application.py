@@ -39,7 +39,7 @@ def build(settings: Settings) -> App:
 
 def _lifespan(settings: Settings, data: Data):  # type: ignore[no-untyped-def]  # noqa: ANN202 - FastAPI's own type is private
     @asynccontextmanager
-    async def alive(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         data.open()
         worker = None
         if settings.role == "worker":
@@ -56,7 +56,7 @@ def _lifespan(settings: Settings, data: Data):  # type: ignore[no-untyped-def]  
         data.close()
         log("INFO", "stopped", role=settings.role, version=settings.version)
 
-    return alive
+    return lifespan
 
 
 def _probes(app: FastAPI, settings: Settings, data: Data) -> None:
@@ -109,7 +109,7 @@ def _api(app: FastAPI) -> None:
 
     @app.exception_handler(Denied)
     async def denied(_: Request, error: Denied) -> JSONResponse:
-        return error.answer
+        return error.response
 
     @app.exception_handler(NotFound)
     async def not_found(_: Request, _error: NotFound) -> JSONResponse:

@@ -35,7 +35,7 @@ class CartWork:
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._data, self._flags, self._told, self._clock = data, flags, stopping, clock
+        self._data, self._flags, self._stopping, self._clock = data, flags, stopping, clock
 
     def __call__(self) -> None:
         """Do what is due, until nothing is left or the worker must stop. Without the cart's tables: nothing."""
@@ -49,7 +49,7 @@ class CartWork:
 
     def _until_done(self, name: str, batch: Callable[[], int]) -> None:
         total = 0
-        while not self._told() and (done := batch()):
+        while not self._stopping() and (done := batch()):
             total += done
         if total:
             log("INFO", "cart job", job=name, count=total)

@@ -24,14 +24,14 @@ class Watched(Generic[T]):
 
     def get(self) -> T:
         """The present value."""
-        signature = self._look()
+        signature = self._signature()
         with self._guard:
             if signature != self._seen:
                 self._value = self._read() if signature else self._missing
                 self._seen = signature
             return self._value
 
-    def _look(self) -> tuple[int, int, int] | None:
+    def _signature(self) -> tuple[int, int, int] | None:
         try:
             status = self._path.stat()
         except OSError:

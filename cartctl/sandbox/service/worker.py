@@ -26,7 +26,7 @@ class Worker:
         """`flags` and `clock` are watched files; without `flags` there are no carts."""
         self._data = data
         self._flags, self._clock = flags, clock
-        self._told = threading.Event()
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="worker")
 
     def start(self) -> None:
@@ -35,18 +35,18 @@ class Worker:
 
     def stop(self) -> None:
         """End, after the present batch."""
-        self._told.set()
+        self._stopping.set()
         self._thread.join()
 
     def _work(self) -> None:
         carts, every = self._carts()
         due = time.monotonic() + every
-        while not self._told.is_set():
+        while not self._stopping.is_set():
             self._attempt("orders", self._orders)
             if time.monotonic() >= due:
                 self._attempt("carts", carts)
                 due = time.monotonic() + every
-            self._told.wait(EVERY)
+            self._stopping.wait(EVERY)
 
     def _carts(self) -> tuple[Callable[[], None], float]:
         """The carts' jobs and how often they run, in seconds; nothing, and never, for a version without carts."""
@@ -58,7 +58,7 @@ class Worker:
 
         clock = Clock(self._clock or self._flags.with_name("CLOCK"), complain)
         flags = Flags(self._flags, complain)
-        return cart_work.CartWork(self._data, flags, self._told.is_set, clock=clock.now), cart_work.EVERY
+        return cart_work.CartWork(self._data, flags, self._stopping.is_set, clock=clock.now), cart_work.EVERY
 
     @staticmethod
     def _attempt(what: str, work: Callable[[], None]) -> None:

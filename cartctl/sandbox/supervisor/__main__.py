@@ -61,14 +61,14 @@ def _serve(layout: Layout, controller: Controller) -> ControlServer:
 
 
 def _on_signals(controller: Controller) -> None:
-    def told_to_stop(*_: Any) -> None:
+    def stop(*_: Any) -> None:
         controller.stop()
 
     def child_ended(*_: Any) -> None:
         controller.woken.set()
 
-    signal.signal(signal.SIGTERM, told_to_stop)
-    signal.signal(signal.SIGINT, told_to_stop)
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, child_ended)
 

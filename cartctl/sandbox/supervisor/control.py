@@ -15,7 +15,7 @@ from cartctl.sandbox.supervisor.settings import Settings
 MOST_REPLICAS = 20
 MOST_LINES = 100_000  # of a log, in one response
 UNKNOWN = "unknown"  # the code of a container or image that does not exist
-KEPT_REVISIONS = 30
+REVISIONS_RETAINED = 30
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
 
 
@@ -39,7 +39,9 @@ class Control:
     def deployments(self) -> dict[str, Any]:
         """Spec and status of each deployment, in one reading."""
         with self._controller.guard:
-            return {"deployments": {name: self._told(spec) for name, spec in self._controller.specs.items()}}
+            return {
+                "deployments": {name: self._status(spec) for name, spec in self._controller.specs.items()}
+            }
 
     def pods(self, name: str) -> dict[str, Any]:
         """The pods of one deployment."""
@@ -67,10 +69,10 @@ class Control:
                 spec.images = target
                 at = datetime.now(UTC).isoformat()
                 spec.history = [*spec.history, Revision(spec.revision + 1, target, cause, at)][
-                    -KEPT_REVISIONS:
+                    -REVISIONS_RETAINED:
                 ]
-                self._asked(spec)
-            return self._told(spec)
+                self._changed(spec)
+            return self._status(spec)
 
     def set_replicas(self, name: str, replicas: int) -> dict[str, Any]:
         """Ask for a size, from 0 to MOST_REPLICAS."""
@@ -78,8 +80,8 @@ class Control:
             spec = self._spec(name)
             if spec.replicas != replicas:
                 spec.replicas = replicas
-                self._asked(spec)
-            return self._told(spec)
+                self._changed(spec)
+            return self._status(spec)
 
     def set_paused(self, name: str, *, paused: bool) -> dict[str, Any]:
         """Stop or go on rolling out."""
@@ -87,8 +89,8 @@ class Control:
             spec = self._spec(name)
             if spec.paused != paused:
                 spec.paused = paused
-                self._asked(spec)
-            return self._told(spec)
+                self._changed(spec)
+            return self._status(spec)
 
     def logs(self, name: str, lines: int) -> dict[str, Any]:
         """The last lines of each pod's log, by pod."""
@@ -115,7 +117,7 @@ class Control:
                 raise Bad(409, f"{name} was changed in the meantime.", "Read it again.")
         return self.settings(name)
 
-    def _asked(self, spec: Spec) -> None:
+    def _changed(self, spec: Spec) -> None:
         spec.generation += 1
         self._controller.save()
         self._controller.woken.set()
@@ -126,7 +128,7 @@ class Control:
             raise Bad(404, f"Unknown deployment {name[:100]}.", f"There are: {', '.join(specs)}.")
         return specs[name]
 
-    def _told(self, spec: Spec) -> dict[str, Any]:
+    def _status(self, spec: Spec) -> dict[str, Any]:
         pods = [pod for pod in self._controller.of(spec.name) if pod.counts]
         updated = [pod for pod in pods if pod.revision == spec.revision and pod.ending is None]
         stuck = ("CrashLoopBackOff", "ErrImagePull")

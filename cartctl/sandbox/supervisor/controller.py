@@ -73,7 +73,7 @@ class Controller:
     def _reconcile(self, spec: Spec) -> bool:
         """One look at one deployment; whether something is still on its way."""
         mine = self.of(spec.name)
-        changed = [self._look_after(spec, pod) for pod in mine]
+        changed = [self._attend(spec, pod) for pod in mine]
         moves = decide(spec, self.of(spec.name))
         for pod in moves.end:
             self._end(pod)
@@ -117,11 +117,11 @@ class Controller:
             self.pods.remove(pod)
         processes.end(pod)
 
-    def _look_after(self, spec: Spec, pod: Pod) -> bool:
+    def _attend(self, spec: Spec, pod: Pod) -> bool:
         """Notice an exit, end what overstays, start again what may, probe; whether the set of processes changed."""
         now = time.monotonic()
         if pod.process is not None and (code := pod.process.poll()) is not None:
-            return self._gone(pod, code, now)
+            return self._note_exit(pod, code, now)
         if pod.ending is not None:
             if now - pod.ending > GRACE:
                 processes.end(pod, at_once=True)
@@ -138,7 +138,7 @@ class Controller:
             self._probes.submit(self._probe, pod)
         return False
 
-    def _gone(self, pod: Pod, code: int, now: float) -> bool:
+    def _note_exit(self, pod: Pod, code: int, now: float) -> bool:
         pod.process, pod.port, pod.ready = None, None, False
         if pod.ending is not None:
             self.pods.remove(pod)

@@ -15,9 +15,9 @@ from cartctl.sandbox.supervisor.model import Pod, Spec
 
 TAIL = 16 * 1024  # bytes of a log that are looked at
 PROBE_SECONDS = 1.0
-ANSWERED = 200
+OK = 200
 BACKLOG = 1024
-KEPT_LOGS = 20  # of pods that are gone, per deployment
+LOGS_RETAINED = 20  # of pods that are gone, per deployment
 
 
 def listen(port: int | None) -> socket.socket:
@@ -90,7 +90,7 @@ def probe(port: int) -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PROBE_SECONDS)
     try:
         connection.request("GET", "/health", headers={"Connection": "close"})
-        return connection.getresponse().status == ANSWERED
+        return connection.getresponse().status == OK
     except (OSError, http.client.HTTPException):
         return False
     finally:
@@ -125,7 +125,7 @@ def tail(path: Path, lines: int) -> list[str]:
 def forget_old_logs(layout: Layout, deployment: str, running: Collection[str]) -> None:
     """Remove the oldest logs of a deployment's pods that are gone."""
     obsolete = [path for path in layout.logs.glob(f"{deployment}-*.log") if path.stem not in running]
-    for path in sorted(obsolete, key=_modified)[:-KEPT_LOGS]:
+    for path in sorted(obsolete, key=_modified)[:-LOGS_RETAINED]:
         path.unlink(missing_ok=True)
 
 

@@ -95,10 +95,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         try:
-            self._answer(200, self._result())
+            self._respond(200, self._result())
         except Bad as bad:
             problem = {"message": bad.message, "hint": bad.hint, **({"code": bad.code} if bad.code else {})}
-            self._answer(bad.status, problem)
+            self._respond(bad.status, problem)
 
     do_GET = do_HEAD = do_PUT = do_PATCH = do_POST = do_DELETE = do_OPTIONS = _serve  # noqa: N815 - the base class names them
 
@@ -137,7 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
             left -= len(chunk)
         return Bad(413, f"The request is larger than {LARGEST} bytes.")
 
-    def _answer(self, status: int, body: dict[str, Any]) -> None:
+    def _respond(self, status: int, body: dict[str, Any]) -> None:
         content = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")

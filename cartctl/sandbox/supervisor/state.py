@@ -63,6 +63,8 @@ class State:
                 ended(process, LEFT_BEHIND_SECONDS)
 
     def _replica(self, pod: str, pid: int) -> "psutil.Process | None":
-        from cartctl.adapters.local_process import living
+        from cartctl.adapters.local_process import running_process
 
-        return living(pid, lambda arguments: list(arguments[-2:]) == [pod, str(self.layout.directory)])
+        return running_process(
+            pid, lambda arguments: list(arguments[-2:]) == [pod, str(self.layout.directory)]
+        )

@@ -92,8 +92,8 @@ def restore(
     rows = sum(table.rows for table in manifest.tables)
     seconds = round(time.monotonic() - began, 3)
     loss = final_check.loss if final_check else Loss()
-    kept_as = aside if there else None
-    return Restored(snapshot, live, kept_as, rows, manifest.heads, seconds, loss, warnings)
+    retained_as = aside if there else None
+    return Restored(snapshot, live, retained_as, rows, manifest.heads, seconds, loss, warnings)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from cartctl.adapters.postgres import Postgres
 from cartctl.config.model.environment import Database
 from cartctl.database.drop.consent import Allowed
-from cartctl.database.drop.drop import Dropped, drop, found_dropped
+from cartctl.database.drop.drop import Dropped, drop, earlier_drop
 from cartctl.database.drop.plan import plan_drop
 from cartctl.engine.model import Action, Run
 from cartctl.engine.pulse import Pulse
@@ -26,7 +26,7 @@ class Drop(Action[dict[str, Any]]):
     def find(self, run: Run) -> dict[str, Any] | None:
         """The result, if nothing is left to drop. Read-only."""
         plan = plan_drop(self._postgres, self._settings, run.results, self._allowed)
-        dropped = found_dropped(plan, run.directory / "rows")
+        dropped = earlier_drop(plan, run.directory / "rows")
         return None if dropped is None else _json(dropped)
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:

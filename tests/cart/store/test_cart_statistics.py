@@ -14,9 +14,9 @@ from cartctl.cart.enums import CartStatus, SiteType
 from cartctl.cart.lifecycle.cart import Cart
 from cartctl.cart.store import cart_statistics
 from cartctl.cart.store.conversion import cancel, convert
-from cartctl.cart.store.loading import load_cart
 from cartctl.cart.store.sql_engine import naive
 from tests.cart.store.shop import HOUR, NOW, TERMS, Shop
+from tests.cart.store.stored_cart import load_cart
 
 DAY = 24 * HOUR
 PERIOD = Period(NOW - 10 * DAY, NOW)

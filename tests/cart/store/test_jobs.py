@@ -12,9 +12,9 @@ from cartctl.adapters.postgres import Postgres
 from cartctl.cart.enums import CartStatus
 from cartctl.cart.lifecycle import states
 from cartctl.cart.store import jobs
-from cartctl.cart.store.loading import load_cart
 from cartctl.cart.store.sql_engine import Connection, naive
 from tests.cart.store.shop import HOUR, NOW, Shop, held
+from tests.cart.store.stored_cart import load_cart
 
 
 def test_carts_past_their_time_expire(shop: Shop) -> None:

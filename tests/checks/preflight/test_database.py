@@ -10,10 +10,10 @@ from psycopg.conninfo import make_conninfo
 
 from cartctl.adapters.postgres import Connection, Postgres
 from cartctl.checks.database import platform_tables
-from cartctl.checks.database.ask import Question, ask_database
-from cartctl.checks.database.roles import look_at_owner
-from cartctl.checks.preflight.blockers import look_at_blockers
-from cartctl.checks.preflight.database import look_at_database
+from cartctl.checks.database.database_check import DatabaseCheck, run_with_connection_check
+from cartctl.checks.database.roles import check_owner
+from cartctl.checks.preflight.blockers import check_blockers
+from cartctl.checks.preflight.database import check_database
 from cartctl.config.model.environment import Database
 from cartctl.config.values import Secret
 from cartctl.engine.model import CheckResult, Verdict
@@ -66,7 +66,7 @@ def _break(database: Postgres, statement: str) -> None:
 
 def test_a_database_that_is_right_passes(database: Postgres) -> None:
     """Least privilege is enough: nothing but passes."""
-    found = _judged(look_at_database(database, SETTINGS))
+    found = _judged(check_database(database, SETTINGS))
     assert {result.verdict for result in found.values()} == {Verdict.PASS}, found
     assert len(found) >= 14
 
@@ -76,8 +76,8 @@ def test_every_supported_server_passes(server: Server) -> None:
     database = server.create_platform()
     try:
         settings = SETTINGS.model_copy(update={"owner_role": None, "app_role": None})
-        found = _judged(look_at_database(database, settings))
-        blockers = _judged(look_at_blockers(database, settings, Pulse()))
+        found = _judged(check_database(database, settings))
+        blockers = _judged(check_blockers(database, settings, Pulse()))
     finally:
         server.drop(database)
     assert {name for name, result in found.items() if result.verdict is not Verdict.PASS} == {
@@ -236,7 +236,7 @@ def test_each_requirement_is_missed(database: Postgres, what: str) -> None:
     """What is broken fails by its name, with what was seen and what to do; nothing else does."""
     statement, name, observed = BROKEN[what]
     _break(database, statement)
-    found = _judged(look_at_database(database, SETTINGS))
+    found = _judged(check_database(database, SETTINGS))
     wrong = {key for key, result in found.items() if result.verdict in {Verdict.FAIL, Verdict.UNKNOWN}}
     beside = (
         {"database.objects"} if name.startswith(READ_FROM) else set()
@@ -264,7 +264,7 @@ def test_each_requirement_is_missed(database: Postgres, what: str) -> None:
 def test_what_may_go_wrong_is_a_warning(database: Postgres, statement: str, name: str, observed: str) -> None:
     """What cannot be decided by reading, or harms others later, is named and stops nothing."""
     _break(database, statement)
-    found = _judged(look_at_database(database, SETTINGS))
+    found = _judged(check_database(database, SETTINGS))
     assert [key for key, result in found.items() if result.verdict is not Verdict.PASS] == [name], found
     assert observed in found[name].observed
 
@@ -273,7 +273,7 @@ def test_a_trigger_that_gives_objects_to_the_owner_passes(database: Postgres) ->
     """It does what is wanted anyway."""
     _break(database, TRIGGER.format("EXECUTE 'ALTER TABLE x OWNER TO pf_owner';", "ddl_command_end"))
     assert (
-        _judged(look_at_database(database, SETTINGS))["database.event_triggers.watching"].verdict
+        _judged(check_database(database, SETTINGS))["database.event_triggers.watching"].verdict
         is Verdict.PASS
     )
 
@@ -282,7 +282,7 @@ def test_a_role_without_enough_connections_fails(database: Postgres, pg18: Serve
     """The limit of the role or of the database counts as the server's does."""
     pg18.execute("ALTER ROLE pf_deployer CONNECTION LIMIT 5")
     try:
-        found = _judged(look_at_database(database, SETTINGS))["database.connections"]
+        found = _judged(check_database(database, SETTINGS))["database.connections"]
     finally:
         pg18.execute("ALTER ROLE pf_deployer CONNECTION LIMIT -1")
     assert (found.verdict, found.observed) == (Verdict.FAIL, "5 free of the role")
@@ -295,9 +295,9 @@ def test_a_dead_synchronous_standby_fails(database: Postgres, pg18: Server) -> N
     pg18.execute("ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (nobody, else)'")
     pg18.execute("SELECT pg_reload_conf()")
     try:
-        found = _judged(look_at_database(database, SETTINGS))["database.standbys"]
+        found = _judged(check_database(database, SETTINGS))["database.standbys"]
         pg18.execute("REVOKE pg_read_all_stats FROM pf_deployer")
-        hidden = _judged(look_at_database(database, SETTINGS))["database.standbys"]
+        hidden = _judged(check_database(database, SETTINGS))["database.standbys"]
     finally:
         pg18.execute("ALTER SYSTEM RESET synchronous_standby_names")
         pg18.execute("SELECT pg_reload_conf()")
@@ -313,7 +313,7 @@ def test_a_tablespace_without_rights_fails(database: Postgres, pg18: Server) -> 
     name = pg18.name_of(database)
     pg18.execute(f'ALTER DATABASE "{name}" SET default_tablespace = pf_space')
     try:
-        found = _judged(look_at_database(database, SETTINGS))["database.tablespace"]
+        found = _judged(check_database(database, SETTINGS))["database.tablespace"]
     finally:
         pg18.execute(f'ALTER DATABASE "{name}" RESET default_tablespace')
         pg18.execute("DROP TABLESPACE pf_space")
@@ -340,8 +340,12 @@ def test_one_question_that_cannot_be_asked_hides_no_other(
         connection.execute("SELECT * FROM pg_authid")
         yield from ()
 
-    questions = [Question(f"x.{ask.__name__}", ask) for ask in (broken, lost, unreachable, denied)]
-    found = _judged(ask_database(database, SETTINGS, [*questions, Question("owner", look_at_owner)], Pulse()))
+    questions = [DatabaseCheck(f"x.{ask.__name__}", ask) for ask in (broken, lost, unreachable, denied)]
+    found = _judged(
+        run_with_connection_check(
+            database, SETTINGS, [*questions, DatabaseCheck("owner", check_owner)], Pulse()
+        )
+    )
     unknown = {name: result.observed for name, result in found.items() if result.verdict is Verdict.UNKNOWN}
     assert unknown["x.broken"] == "could not be checked: ZeroDivisionError: a bug"
     assert unknown["x.unreachable"] == "could not be checked: Connection refused"
@@ -362,7 +366,7 @@ def test_a_role_that_cannot_be_used_fails(
     database: Postgres, change: dict[str, Any], name: str, observed: str
 ) -> None:
     """Roles that do not exist, and an owner that the deployer may not become, fail."""
-    found = _judged(look_at_database(database, SETTINGS.model_copy(update=change)))
+    found = _judged(check_database(database, SETTINGS.model_copy(update=change)))
     assert found[name].verdict is Verdict.FAIL
     assert observed in found[name].observed
 
@@ -370,7 +374,7 @@ def test_a_role_that_cannot_be_used_fails(
 def test_a_read_only_server_fails_and_hides_nothing_else(database: Postgres) -> None:
     """default_transaction_read_only is what a standby's address or a frozen database looks like."""
     frozen = Postgres(make_conninfo(database.dsn, options="-c default_transaction_read_only=on"))
-    found = _judged(look_at_database(frozen, SETTINGS))
+    found = _judged(check_database(frozen, SETTINGS))
     assert found["database.writable"].verdict is Verdict.FAIL
     assert found["database.tables"].verdict is Verdict.PASS
 
@@ -378,7 +382,7 @@ def test_a_read_only_server_fails_and_hides_nothing_else(database: Postgres) -> 
 def test_a_standby_fails(pg15: Server) -> None:
     """A real standby is told from a primary."""
     with standby_of(pg15) as standby:
-        found = _judged(look_at_database(standby, SETTINGS))
+        found = _judged(check_database(standby, SETTINGS))
     assert found["database.writable"].verdict is Verdict.FAIL
     assert found["database.writable"].observed == "a standby"
 
@@ -386,7 +390,7 @@ def test_a_standby_fails(pg15: Server) -> None:
 def test_an_old_server_fails(database: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
     """A version below the oldest supported one is named."""
     monkeypatch.setattr("cartctl.checks.database.server.OLDEST", 999999)
-    found = _judged(look_at_database(database, SETTINGS))
+    found = _judged(check_database(database, SETTINGS))
     assert found["database.version"].verdict is Verdict.FAIL
     assert found["database.version"].observed.startswith("18.")
 
@@ -394,7 +398,7 @@ def test_an_old_server_fails(database: Postgres, monkeypatch: pytest.MonkeyPatch
 def test_a_database_that_does_not_answer_fails_without_its_password() -> None:
     """The failure says what the driver says, and not the password."""
     nowhere = Postgres("host=127.0.0.1 port=1 user=x password=hush dbname=x")
-    found = _judged(look_at_database(nowhere, SETTINGS))
+    found = _judged(check_database(nowhere, SETTINGS))
     assert found["database.reachable"].verdict is Verdict.FAIL
     assert "hush" not in str(found)
 
@@ -405,14 +409,14 @@ def test_a_lock_that_would_block_is_named(database: Postgres) -> None:
     superuser = Postgres(make_conninfo(database.dsn, user="postgres"))
     with superuser.session("forgotten", autocommit=False) as holder:
         holder.execute("UPDATE companies SET name = name")
-        found = _judged(look_at_blockers(database, settings, Pulse()))
+        found = _judged(check_blockers(database, settings, Pulse()))
         pid = holder.info.backend_pid
     assert found["blockers.locks"].verdict is Verdict.FAIL
     told = found["blockers.locks"].observed
     assert told.startswith(f"pid {pid} (user postgres, application cartctl forgotten, idle in transaction")
     assert "holds RowExclusiveLock on companies" in told
     assert f"pg_terminate_backend({pid})" in found["blockers.locks"].hint
-    assert _judged(look_at_blockers(database, settings, Pulse()))["blockers.locks"].verdict is Verdict.PASS
+    assert _judged(check_blockers(database, settings, Pulse()))["blockers.locks"].verdict is Verdict.PASS
 
 
 def test_a_short_lock_and_a_reader_block_nothing(database: Postgres) -> None:
@@ -421,11 +425,9 @@ def test_a_short_lock_and_a_reader_block_nothing(database: Postgres) -> None:
     zero = SETTINGS.model_copy(update={"lock_timeout": timedelta(0)})
     with superuser.session("tests", autocommit=False) as holder:
         holder.execute("SELECT * FROM companies")
-        assert _judged(look_at_blockers(database, zero, Pulse()))["blockers.locks"].verdict is Verdict.PASS
+        assert _judged(check_blockers(database, zero, Pulse()))["blockers.locks"].verdict is Verdict.PASS
         holder.execute("UPDATE companies SET name = name")
-        assert (
-            _judged(look_at_blockers(database, SETTINGS, Pulse()))["blockers.locks"].verdict is Verdict.PASS
-        )
+        assert _judged(check_blockers(database, SETTINGS, Pulse()))["blockers.locks"].verdict is Verdict.PASS
 
 
 def test_a_lock_whose_age_is_hidden_is_unknown(database: Postgres, pg18: Server) -> None:
@@ -435,9 +437,9 @@ def test_a_lock_whose_age_is_hidden_is_unknown(database: Postgres, pg18: Server)
     try:
         with superuser.session("tests", autocommit=False) as holder:
             holder.execute("UPDATE companies SET name = name")
-            found = _judged(look_at_blockers(database, SETTINGS, Pulse()))
+            found = _judged(check_blockers(database, SETTINGS, Pulse()))
         assert found["blockers.locks"].verdict is Verdict.UNKNOWN
-        found = _judged(look_at_blockers(database, SETTINGS, Pulse()))
+        found = _judged(check_blockers(database, SETTINGS, Pulse()))
         assert found["blockers.locks"].verdict is Verdict.PASS
         assert found["blockers.transactions"].verdict is Verdict.WARN
     finally:
@@ -450,7 +452,7 @@ def test_an_old_transaction_is_a_warning(database: Postgres, monkeypatch: pytest
     superuser = Postgres(make_conninfo(database.dsn, user="postgres"))
     with superuser.session("report", autocommit=False) as idle:
         idle.execute("SELECT 1")
-        found = _judged(look_at_blockers(database, SETTINGS, Pulse()))
+        found = _judged(check_blockers(database, SETTINGS, Pulse()))
         pid = idle.info.backend_pid
     assert found["blockers.transactions"].verdict is Verdict.WARN
     assert f"pid {pid} (user postgres, application cartctl report" in found["blockers.transactions"].observed
@@ -458,9 +460,9 @@ def test_an_old_transaction_is_a_warning(database: Postgres, monkeypatch: pytest
 
 def test_seconds_are_told(database: Postgres) -> None:
     """Each look says how long it took."""
-    from cartctl.checks.preflight.look import Look
+    from cartctl.checks.preflight.preflight_check import PreflightCheck
 
-    ask: Callable[[Pulse], Iterator[CheckResult]] = lambda _: look_at_database(database, SETTINGS)  # noqa: E731 - a look is a function
-    results = Look("database", ask).take(Pulse())
+    ask: Callable[[Pulse], Iterator[CheckResult]] = lambda _: check_database(database, SETTINGS)  # noqa: E731 - a look is a function
+    results = PreflightCheck("database", ask).take(Pulse())
     assert sum(result.seconds for result in results) > 0
     assert dataclasses.is_dataclass(results[0])

@@ -19,14 +19,14 @@ from cartctl.adapters.cluster import ClusterUnreachable, Deployment, Image, Obst
 from cartctl.adapters.http.client import Http
 from cartctl.adapters.metrics.source import Metric, Reading
 from cartctl.adapters.postgres import Postgres
-from cartctl.checks.preflight.api import look_at_api, look_at_token
-from cartctl.checks.preflight.approval.window import look_at_window
-from cartctl.checks.preflight.cluster import look_at_cluster, wanted
-from cartctl.checks.preflight.code import look_at_code
-from cartctl.checks.preflight.dump import look_at_backup, look_at_dump, look_at_recovery, not_recoverable
-from cartctl.checks.preflight.metrics import look_at_metrics
-from cartctl.checks.preflight.migrations import Pending, look_at_migrations
-from cartctl.checks.preflight.redis import look_at_redis
+from cartctl.checks.preflight.api import check_api, check_token
+from cartctl.checks.preflight.approval.window import check_window
+from cartctl.checks.preflight.cluster import check_cluster, touched_images
+from cartctl.checks.preflight.code import check_code
+from cartctl.checks.preflight.dump import check_backup, check_dump, check_recovery, not_recoverable
+from cartctl.checks.preflight.metrics import check_metrics
+from cartctl.checks.preflight.migrations import Pending, check_migrations
+from cartctl.checks.preflight.redis import check_redis
 from cartctl.config.model.environment import Database, Environment, Preflight, Thresholds
 from cartctl.config.values import Secret
 from cartctl.engine.model import CheckResult, Verdict
@@ -107,23 +107,23 @@ def serving(answers: dict[str, tuple[int, str]]) -> Iterator[Http]:
 def test_a_token_passes_only_when_it_opens_a_session(answer: tuple[int, str], verdict: Verdict) -> None:
     """Anything but a session with a company is a failure, and the token is never shown."""
     with serving({"/api/auth/session": answer}) as api:
-        found = only(look_at_token(api, present=True))
+        found = only(check_token(api, present=True))
     assert found.verdict is verdict
     assert "secret-token" not in str(found)
 
 
 def test_a_missing_token_fails() -> None:
     """Without a token nothing behind it can be checked."""
-    assert only(look_at_token(Http("http://127.0.0.1:1"), present=False)).verdict is Verdict.FAIL
+    assert only(check_token(Http("http://127.0.0.1:1"), present=False)).verdict is Verdict.FAIL
 
 
 def test_an_api_passes_when_it_is_healthy() -> None:
     """200 passes, another status and no answer fail."""
     with serving({"/health": (200, "{}")}) as api:
-        assert only(look_at_api(api)).verdict is Verdict.PASS
+        assert only(check_api(api)).verdict is Verdict.PASS
     with serving({"/health": (503, "{}")}) as api:
-        assert only(look_at_api(api)).verdict is Verdict.FAIL
-    found = only(look_at_api(Http("http://127.0.0.1:1")))
+        assert only(check_api(api)).verdict is Verdict.FAIL
+    found = only(check_api(Http("http://127.0.0.1:1")))
     assert found.verdict is Verdict.FAIL
     assert "does not answer" in found.observed
 
@@ -142,16 +142,16 @@ def test_an_api_passes_when_it_is_healthy() -> None:
 )
 def test_migrations_are_exactly_the_expected_ones(pending: Pending, verdict: Verdict, told: str) -> None:
     """Applied and pending together are all of them, in order; an unknown one fails."""
-    found = only(look_at_migrations(lambda: pending))
+    found = only(check_migrations(lambda: pending))
     assert found.verdict is verdict
     assert told in found.observed
 
 
 def test_a_failed_row_in_the_ledger_fails() -> None:
     """A migration that failed in the Node application's ledger stops a deployment; another oddity is a warning."""
-    _, found = look_at_migrations(lambda: Pending(NAMES, (), NAMES, failed=("add_theme",), notes=("x",)))
+    _, found = check_migrations(lambda: Pending(NAMES, (), NAMES, failed=("add_theme",), notes=("x",)))
     assert found.verdict is Verdict.FAIL
-    _, found = look_at_migrations(lambda: Pending(NAMES, NAMES, (), notes=("edited",)))
+    _, found = check_migrations(lambda: Pending(NAMES, NAMES, (), notes=("edited",)))
     assert found.verdict is Verdict.WARN
 
 
@@ -164,14 +164,14 @@ def store(tmp_path: Path) -> Store:
 def test_a_fresh_verified_snapshot_is_a_backup(platform_database: Postgres, store: Store) -> None:
     """A verified snapshot within its age passes; unverified or too old it is a warning, unless a run takes one."""
     day = timedelta(hours=24)
-    assert only(look_at_backup(lambda: store, day, follows=False)).verdict is Verdict.WARN
-    assert only(look_at_backup(lambda: store, day, follows=True)).verdict is Verdict.PASS
+    assert only(check_backup(lambda: store, day, follows=False)).verdict is Verdict.WARN
+    assert only(check_backup(lambda: store, day, follows=True)).verdict is Verdict.PASS
     create(Subject("test", platform_database, lambda _: ""), store, "one", Pulse())
-    assert only(look_at_backup(lambda: store, day, follows=False)).verdict is Verdict.WARN
+    assert only(check_backup(lambda: store, day, follows=False)).verdict is Verdict.WARN
     verify(store, "one", Pulse())
-    assert only(look_at_backup(lambda: store, day, follows=False)).verdict is Verdict.PASS
+    assert only(check_backup(lambda: store, day, follows=False)).verdict is Verdict.PASS
     later = datetime.now(UTC) + timedelta(hours=25)
-    found = only(look_at_backup(lambda: store, day, follows=False, now=later))
+    found = only(check_backup(lambda: store, day, follows=False, now=later))
     assert found.verdict is Verdict.WARN
     assert "one, 25 h 0 min old" in found.observed
 
@@ -190,7 +190,7 @@ def test_what_a_dump_needs_is_looked_at(
 def dump_results(database: Postgres, open_store: Callable[[], Store]) -> list[CheckResult]:
     """What preflight says of a dump of a database."""
     settings = Database(dsn=Secret(literal=database.dsn))
-    return list(look_at_dump(database, settings, open_store, Pulse()))
+    return list(check_dump(database, settings, open_store, Pulse()))
 
 
 def test_a_dump_needs_room_for_its_tables_alone(platform_database: Postgres, store: Store) -> None:
@@ -251,7 +251,7 @@ def test_missing_tools_fail_the_look(
 
 def test_a_server_without_an_archive_is_a_warning(platform_database: Postgres) -> None:
     """Point-in-time recovery is said to be impossible, with what is missing."""
-    found = only(look_at_recovery(platform_database))
+    found = only(check_recovery(platform_database))
     assert found.verdict is Verdict.WARN
     assert found.observed == "archive_mode is off"
 
@@ -282,17 +282,17 @@ def test_a_server_that_archives_passes() -> None:
         argv = (server.bin / "pg_ctl", "-D", home / "data", "-w", "-s", "-l", home / "log", "restart")
         _call(user, *argv)
         database = server.database("postgres")
-        assert only(look_at_recovery(database)).observed == "archive_mode is on, nothing archived yet"
+        assert only(check_recovery(database)).observed == "archive_mode is on, nothing archived yet"
         server.execute("CREATE TABLE something ()")
         server.execute("SELECT pg_switch_wal()")
         Pulse().wait(
-            lambda: only(look_at_recovery(database)).verdict is Verdict.PASS, 10, what="the first segment"
+            lambda: only(check_recovery(database)).verdict is Verdict.PASS, 10, what="the first segment"
         )
 
 
 def test_redis_that_is_not_configured_is_said_to_be() -> None:
     """Not configured is no silence."""
-    assert only(look_at_redis(None, ())).verdict is Verdict.NOT_CONFIGURED
+    assert only(check_redis(None, ())).verdict is Verdict.NOT_CONFIGURED
 
 
 PASSING = '<testcase name="a"/><testcase name="b"/><testcase name="c"><skipped/></testcase>'
@@ -332,7 +332,7 @@ def test_a_test_report_passes_only_with_its_tests(
     """Tests are counted one by one; skipped ones did not run; whatever cannot be read is a failure."""
     path = tmp_path / "report.xml"
     path.write_text(content)
-    found = only(look_at_code(Preflight(junit={str(path): least}), Pulse()))
+    found = only(check_code(Preflight(junit={str(path): least}), Pulse()))
     assert found.verdict is verdict
     assert told in found.observed
 
@@ -363,7 +363,7 @@ def test_a_report_is_read_in_its_own_encoding(tmp_path: Path, content: bytes, to
     """UTF-16, a byte order mark and Latin-1 are read; what lies about its encoding, nests or defines entities is refused."""
     path = tmp_path / "report.xml"
     path.write_bytes(content)
-    assert told in only(look_at_code(Preflight(junit={str(path): 1}), Pulse())).observed
+    assert told in only(check_code(Preflight(junit={str(path): 1}), Pulse())).observed
 
 
 def test_a_report_that_is_missing_or_too_large_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -371,7 +371,7 @@ def test_a_report_that_is_missing_or_too_large_fails(tmp_path: Path, monkeypatch
     (tmp_path / "large.xml").write_text("<testsuite>" + " " * 100 + "</testsuite>")
     monkeypatch.setattr("cartctl.checks.preflight.junit.LARGEST", 50)
     for name, told in (("none.xml", "file not found"), (".", "directory"), ("large.xml", "larger")):
-        found = only(look_at_code(Preflight(junit={str(tmp_path / name): 1}), Pulse()))
+        found = only(check_code(Preflight(junit={str(tmp_path / name): 1}), Pulse()))
         assert found.verdict is Verdict.FAIL
         assert told in found.observed
 
@@ -379,7 +379,7 @@ def test_a_report_that_is_missing_or_too_large_fails(tmp_path: Path, monkeypatch
 def test_a_command_passes_by_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit code 0 passes; another, and a program that does not exist, fail."""
     commands = (("true",), ("sh", "-c", "echo broken >&2; exit 3"), ("no-such-program",))
-    good, bad, missing = look_at_code(Preflight(commands=commands), Pulse())
+    good, bad, missing = check_code(Preflight(commands=commands), Pulse())
     assert good.verdict is Verdict.PASS
     assert bad.verdict is Verdict.FAIL
     assert "exit code 3): broken" in bad.observed
@@ -404,11 +404,11 @@ def test_the_window_is_kept(now: datetime, inside: bool) -> None:
     """Inside passes; outside fails in a protected environment, and is a warning elsewhere or when waived."""
     protected = environment(protected=True, window=WINDOW)
     outside = Verdict.PASS if inside else Verdict.FAIL
-    assert only(look_at_window(protected, now, outside_allowed=False)).verdict is outside
+    assert only(check_window(protected, now, outside_allowed=False)).verdict is outside
     warned = Verdict.PASS if inside else Verdict.WARN
-    assert only(look_at_window(protected, now, outside_allowed=True)).verdict is warned
+    assert only(check_window(protected, now, outside_allowed=True)).verdict is warned
     open_to_all = environment(window=WINDOW)
-    assert only(look_at_window(open_to_all, now, outside_allowed=False)).verdict is warned
+    assert only(check_window(open_to_all, now, outside_allowed=False)).verdict is warned
 
 
 @pytest.mark.parametrize(
@@ -434,17 +434,17 @@ def test_the_window_of_a_skipped_hour_opens_at_the_change(now: datetime, verdict
         "freeze": ["2027-03-28"],
     }
     protected = environment(protected=True, window=window)
-    assert only(look_at_window(protected, now, outside_allowed=False)).verdict is verdict
+    assert only(check_window(protected, now, outside_allowed=False)).verdict is verdict
 
 
 def test_the_window_is_read_in_its_own_zone() -> None:
     """03:30 in Berlin is inside although it is 02:30 UTC; an unknown zone fails."""
     berlin = environment(protected=True, window={**WINDOW, "zone": "Europe/Berlin", "from": "03:00"})
-    assert only(look_at_window(berlin, NOW, outside_allowed=False)).verdict is Verdict.PASS
+    assert only(check_window(berlin, NOW, outside_allowed=False)).verdict is Verdict.PASS
     nowhere = environment(protected=True, window={**WINDOW, "zone": "UTC"})
     assert nowhere.window is not None
     nowhere = nowhere.model_copy(update={"window": nowhere.window.model_copy(update={"zone": "Mars/Base"})})
-    assert only(look_at_window(nowhere, NOW, outside_allowed=False)).verdict is Verdict.FAIL
+    assert only(check_window(nowhere, NOW, outside_allowed=False)).verdict is Verdict.FAIL
 
 
 class Still:
@@ -492,7 +492,7 @@ def cluster_verdicts(
     cluster: Any, env: Environment, images: dict[str, str] | None = None
 ) -> dict[str, CheckResult]:
     """Results by name."""
-    return {found.name: found for found in look_at_cluster(cluster, env, images or {})}
+    return {found.name: found for found in check_cluster(cluster, env, images or {})}
 
 
 def test_a_cluster_that_stands_still_passes() -> None:
@@ -536,8 +536,10 @@ def test_a_cluster_that_does_not_answer_fails() -> None:
 
 def test_images_of_the_command_line_win() -> None:
     """By deployment for each of its containers, by container for one."""
-    assert wanted(environment(), {"payment-api": "9"}) == {"payment-api": {"api": "9"}}
-    assert wanted(environment(), {"payment-api.side": "9"}) == {"payment-api": {"api": "2.0.0", "side": "9"}}
+    assert touched_images(environment(), {"payment-api": "9"}) == {"payment-api": {"api": "9"}}
+    assert touched_images(environment(), {"payment-api.side": "9"}) == {
+        "payment-api": {"api": "2.0.0", "side": "9"}
+    }
 
 
 class Source(WithoutHistory):
@@ -581,7 +583,7 @@ RULES = rules_of(Thresholds(), staleness=60, minimum_requests=10)
 def test_figures_must_be_there_and_fresh(reading: Reading, verdict: Verdict, told: str) -> None:
     """An error, several series and old samples fail; no traffic yet is a warning."""
     pulse = Pulse(sleep=lambda _: None, clock=iter(range(1000)).__next__)
-    found = only(look_at_metrics(Source(reading), lambda _: None, RULES, pulse))
+    found = only(check_metrics(Source(reading), lambda _: None, RULES, pulse))
     assert found.verdict is verdict
     assert told in found.observed
 
@@ -606,7 +608,7 @@ def test_values_have_units_and_are_judged_by_the_thresholds(
 ) -> None:
     """Above the warning warns, above the critical value fails; over few requests it warns at most."""
     pulse = Pulse(sleep=lambda _: None, clock=iter(range(1000)).__next__)
-    result = only(look_at_metrics(Source(reading), lambda _: None, RULES, pulse))
+    result = only(check_metrics(Source(reading), lambda _: None, RULES, pulse))
     assert result.verdict is verdict
     assert observed in result.observed
     assert str(result.expected).startswith(expected)
@@ -618,7 +620,7 @@ def test_probe_traffic_makes_a_quiet_system_measurable() -> None:
     sent: list[int] = []
     quiet = replace(FRESH, value=None, series=0)
     pulse = Pulse(sleep=lambda _: None, clock=iter(range(1000)).__next__)
-    found = only(look_at_metrics(Source(quiet, FRESH), sent.append, RULES, pulse))
+    found = only(check_metrics(Source(quiet, FRESH), sent.append, RULES, pulse))
     assert sent == [10]
     assert found.verdict is Verdict.PASS
 
@@ -628,18 +630,18 @@ def test_one_missed_scrape_is_waited_for(misses: int, verdict: Verdict) -> None:
     """A value without a fresh sample is read again for some seconds; a target that stays away fails."""
     missed = replace(FRESH, age=None)
     pulse = Pulse(sleep=lambda _: None, clock=iter(range(1000)).__next__)
-    found = only(look_at_metrics(Source(*[missed] * misses, FRESH), lambda _: None, RULES, pulse))
+    found = only(check_metrics(Source(*[missed] * misses, FRESH), lambda _: None, RULES, pulse))
     assert found.verdict is verdict
     assert ("no fresh sample" in found.observed) is (verdict is Verdict.FAIL)
 
 
 def test_no_source_of_figures_is_a_warning() -> None:
     """A monitor without figures is said before the deployment, not after."""
-    assert only(look_at_metrics(None, lambda _: None, RULES, Pulse())).verdict is Verdict.WARN
+    assert only(check_metrics(None, lambda _: None, RULES, Pulse())).verdict is Verdict.WARN
 
 
 def test_results_are_json() -> None:
     """Whatever is observed can be written as JSON."""
     from cartctl.render.json import plain
 
-    assert json.dumps(plain(only(look_at_window(environment(), NOW, outside_allowed=False))))
+    assert json.dumps(plain(only(check_window(environment(), NOW, outside_allowed=False))))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cartctl.checks.preflight import NAMES, Pending, Preflight
-from cartctl.checks.preflight.look import WORKERS, Look
+from cartctl.checks.preflight.preflight_check import WORKERS, PreflightCheck
 from cartctl.checks.results import passed
 from cartctl.config.load import load_environment
 from cartctl.config.model.environment import Environment
@@ -129,11 +129,11 @@ def test_an_alarm_ends_the_preflight_at_once(env: Environment) -> None:
         update={"preflight": env.preflight.model_copy(update={"commands": (("sleep", "30"),)})}
     )
     pulse = Pulse()
-    begun = time.monotonic()
+    under_way = time.monotonic()
     pulse.progress = lambda *_: pulse.alarm(Interrupted("Ctrl-C"))
     with Ports(slow) as ports, pytest.raises(Interrupted):
         Preflight(ports, lambda: pending(ports), only=("code",)).judge(pulse)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - under_way < 5
 
 
 def test_what_goes_wrong_in_a_look_is_unknown() -> None:
@@ -143,7 +143,7 @@ def test_what_goes_wrong_in_a_look_is_unknown() -> None:
         yield passed("x.first", "well")
         raise StepFailed("gone", hint="look")
 
-    first, second = Look("x", ask).take(Pulse())
+    first, second = PreflightCheck("x", ask).take(Pulse())
     assert (first.verdict, second.verdict) == (Verdict.PASS, Verdict.UNKNOWN)
     assert (second.name, second.observed, second.hint) == ("x", "gone", "look")
     assert Checks((first, second)).verdict.exit_code == 6

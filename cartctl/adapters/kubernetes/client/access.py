@@ -95,11 +95,11 @@ def _configuration(context: str | None) -> Any:
         else:
             load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     except UNREADABLE as wrong:
-        raise _told(files, context, there=there, wrong=wrong) from wrong
+        raise _unreadable(files, context, there=there, wrong=wrong) from wrong
     return configuration
 
 
-def _told(files: str, context: str | None, *, there: bool, wrong: Exception) -> ConfigError:
+def _unreadable(files: str, context: str | None, *, there: bool, wrong: Exception) -> ConfigError:
     if not there:
         return ConfigError(
             f"The service account of this pod cannot be read: {wrong}.",

@@ -6,11 +6,11 @@ from contextlib import AbstractContextManager
 from random import uniform
 from typing import Any
 
-from cartctl.adapters.cluster import Answer, ClusterUnreachable
+from cartctl.adapters.cluster import ClusterUnreachable, PodResponse
 from cartctl.adapters.kubernetes.client.access import Access
 from cartctl.adapters.kubernetes.client.responses import (
+    EXPIRED,
     FORBIDDEN,
-    GONE,
     NOT_FOUND,
     TRANSIENT,
     UNAUTHORIZED,
@@ -53,7 +53,7 @@ class Api:
         self._patience = patience
         self._sleep = sleep
         self._clock = clock
-        self._answered = False
+        self._responded = False
 
     def path(self, group: str, resource: str, name: str = "", below: str = "") -> str:
         """The path of a kind or an object of the namespace; `group` is "" for the core, else like apps/v1."""
@@ -86,7 +86,7 @@ class Api:
             except ClusterRefused as refused:
                 if refused.status == NOT_FOUND:  # a namespace that does not exist has an empty list
                     raise _too_old(path) from refused
-                if refused.status != GONE:  # the list expired on the server: start again
+                if refused.status != EXPIRED:  # the list expired on the server: start again
                     raise
 
     def _pages(self, path: str, query: dict[str, str]) -> tuple[list[dict[str, Any]], str]:
@@ -123,7 +123,7 @@ class Api:
             self._send_with_retries(Request(method, path, given, body, content), self._patience)
         ).json()
 
-    def ask(self, path: str, headers: Mapping[str, str]) -> Answer:
+    def ask(self, path: str, headers: Mapping[str, str]) -> PodResponse:
         """GET a proxy path, once. Raises ClusterUnreachable if the API server itself responds with an error."""
         request = Request("GET", path, headers=headers)
         reply = self._transport.once(request)
@@ -135,7 +135,7 @@ class Api:
             if reply.status == FORBIDDEN and not self._is_starting(reply):
                 raise forbidden(status)
             raise ClusterUnreachable(f"The pod does not answer: {status.get('message', reply.status)}.")
-        return Answer(reply.status, reply.headers, reply.body.decode(errors="replace"))
+        return PodResponse(reply.status, reply.headers, reply.body.decode(errors="replace"))
 
     def stream(
         self, path: str, query: Mapping[str, str], *, silence: float
@@ -145,7 +145,7 @@ class Api:
 
     def _send_with_retries(self, request: Request, patience: float) -> Reply:
         began, wait, renewed = self._clock(), 0.1, False
-        end = began + (patience if self._answered else min(FIRST, patience))
+        end = began + (patience if self._responded else min(FIRST, patience))
         while True:
             try:
                 reply = self._transport.once(request)
@@ -154,7 +154,7 @@ class Api:
                     raise
                 self._sleep(uniform(wait / 2, wait))  # noqa: S311 - jitter, not a secret
             else:
-                self._answered, end = True, began + patience
+                self._responded, end = True, began + patience
                 if reply.status == UNAUTHORIZED and not renewed:
                     renewed = True
                     self.access.renew()

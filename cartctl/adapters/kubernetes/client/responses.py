@@ -8,7 +8,7 @@ from typing import Any
 from cartctl.adapters.cluster import ClusterUnreachable
 from cartctl.errors import ConfigError, Refused, StepFailed
 
-UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT, GONE, INVALID = 401, 403, 404, 409, 410, 422
+UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT, EXPIRED, INVALID = 401, 403, 404, 409, 410, 422
 TRANSIENT = frozenset({429, 500, 502, 503, 504})  # transient errors that are retried
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from cartctl.adapters.kubernetes.client.api import Api
-from cartctl.adapters.kubernetes.client.responses import GONE, ClusterRefused
+from cartctl.adapters.kubernetes.client.responses import EXPIRED, ClusterRefused
 from cartctl.errors import CartctlError
 
 STREAM = 60  # seconds after which the server ends a watch, and we begin another
@@ -28,12 +28,12 @@ class Collection:
         self._clock = clock
         self._items: dict[str, dict[str, Any]] = {}
         self._count = 0  # events and writes of our own
-        self._told: dict[str, int] = {}  # name → the last of them that was about it
+        self._updated: dict[str, int] = {}  # name → the last of them that was about it
         self._version = ""
         self._listed = -RELIST
         self._readings = 0
         self._live = threading.Event()
-        self._wanted = threading.Event()  # there is a version to watch from
+        self._has_version = threading.Event()  # there is a version to watch from
         self._closed = threading.Event()
         self._guard = threading.Lock()
         self._end_stream: Callable[[], None] = lambda: None
@@ -58,7 +58,7 @@ class Collection:
         """
         meta = item["metadata"]
         with self._guard:
-            self._tell(meta["name"])
+            self._count_update(meta["name"])
             known = self._items.get(meta["name"])
             if known is None or _older(known["metadata"], meta):
                 self._items[meta["name"]] = item
@@ -66,7 +66,7 @@ class Collection:
     def close(self) -> None:
         """End the watch."""
         self._closed.set()
-        self._wanted.set()
+        self._has_version.set()
         self._end_stream()
         if self._thread.is_alive():
             self._thread.join(timeout=2.0)
@@ -80,14 +80,14 @@ class Collection:
             self._listed = self._clock()
             if not self._live.is_set():
                 self._version = version
-        self._wanted.set()
+        self._has_version.set()
 
     def _merged(self, listed: dict[str, dict[str, Any]], began: int) -> dict[str, dict[str, Any]]:
         """A list, and what was told while it was on its way: no event will tell that again.
 
         Where the list was the quicker one its event is still to come, so that only a spec must not become older.
         """
-        for name in (name for name, at in self._told.items() if at > began):
+        for name in (name for name, at in self._updated.items() if at > began):
             known = self._items.get(name)
             if known is None:
                 listed.pop(name, None)
@@ -95,20 +95,20 @@ class Collection:
                 listed[name] = known
         return listed
 
-    def _tell(self, name: str) -> None:
+    def _count_update(self, name: str) -> None:
         self._count += 1
-        self._told[name] = self._count
+        self._updated[name] = self._count
 
     def _follow(self) -> None:
         while not self._closed.is_set():
-            self._wanted.wait()
+            self._has_version.wait()
             if self._closed.is_set():
                 return
             try:
                 self._watch()
             except ClusterRefused as refused:
-                if refused.status == GONE:
-                    self._wanted.clear()  # the next reading lists, and gives a version
+                if refused.status == EXPIRED:
+                    self._has_version.clear()  # the next reading lists, and gives a version
             except CartctlError:
                 pass  # the next reading lists, and tells
             finally:
@@ -144,7 +144,7 @@ class Collection:
             self._version = meta.get("resourceVersion", self._version)
             if kind == "BOOKMARK":
                 return
-            self._tell(meta["name"])
+            self._count_update(meta["name"])
             known = self._items.get(meta["name"])
             if kind == "DELETED":
                 if known is None or known["metadata"]["uid"] == meta["uid"]:

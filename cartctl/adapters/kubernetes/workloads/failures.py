@@ -46,7 +46,7 @@ class Failures:
             for container in _containers(status):
                 reason = waiting(container)
                 if reason in FATAL:
-                    return _told(container, str(reason))
+                    return _describe(container, str(reason))
             if unscheduled := self._unscheduled(pod["metadata"]["uid"], status):
                 return unscheduled
         return None
@@ -74,7 +74,7 @@ def _containers(status: Item) -> list[Item]:
     return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
 
 
-def _told(container: Item, reason: str) -> str:
+def _describe(container: Item, reason: str) -> str:
     message = container["state"]["waiting"].get("message", "")
     ended = (container.get("lastState") or {}).get("terminated") or {}
     code = f" (exited with {ended['exitCode']})" if "exitCode" in ended else ""

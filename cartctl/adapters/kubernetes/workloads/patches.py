@@ -10,7 +10,7 @@ from cartctl.adapters.kubernetes.workloads.parsing import HASH, REVISION, contai
 Item = Mapping[str, Any]
 CAUSE = "kubernetes.io/change-cause"
 KINDS = ("containers", "initContainers")
-KEPT = frozenset(
+PRESERVED = frozenset(
     {
         "kubectl.kubernetes.io/last-applied-configuration",
         REVISION,
@@ -52,8 +52,8 @@ def revision_patch(deployment: Item, replica_set: Item) -> list[dict[str, Any]]:
     labels = {key: value for key, value in (meta.get("labels") or {}).items() if key != HASH}
     own = deployment["metadata"].get("annotations") or {}
     theirs = replica_set["metadata"].get("annotations") or {}
-    annotations = {key: value for key, value in own.items() if key in KEPT}
-    annotations |= {key: value for key, value in theirs.items() if key not in KEPT}
+    annotations = {key: value for key, value in own.items() if key in PRESERVED}
+    annotations |= {key: value for key, value in theirs.items() if key not in PRESERVED}
     return [
         at_version(deployment),
         {

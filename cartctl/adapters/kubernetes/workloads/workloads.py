@@ -57,7 +57,7 @@ class Workloads:
         items = self._deployments.items(fresh=fresh)
         if not items:
             self._require_namespace()
-        return {name: self._told(item) for name, item in items.items()}
+        return {name: self._read(item) for name, item in items.items()}
 
     def pods(self, deployment: str) -> list[Pod]:
         """A deployment's pods as they are at this moment, ending ones included. Read-only."""
@@ -112,7 +112,7 @@ class Workloads:
     def obstacles(self, names: Iterable[str]) -> list[Obstacle]:
         """What would keep a change of these deployments from being rolled out. Read-only."""
         items = self._deployments.items(fresh=True)
-        return find_obstacles(self._api, {name: self._told(item) for name, item in items.items()}, names)
+        return find_obstacles(self._api, {name: self._read(item) for name, item in items.items()}, names)
 
     def shortages(self, more: Mapping[str, int], released: Iterable[str]) -> list[str]:
         """What the quotas lack for `more` replicas of deployments and for a release of some at once. Read-only."""
@@ -127,7 +127,7 @@ class Workloads:
     def _path(self, deployment: str) -> str:
         return self._api.path(APPS, "deployments", deployment)
 
-    def _told(self, item: Item) -> Deployment:
+    def _read(self, item: Item) -> Deployment:
         owner = self._owner(item)
         deployment = read_deployment(item, failure=None, owner=owner, obstacles=own_obstacles(item, owner))
         if deployment.complete:

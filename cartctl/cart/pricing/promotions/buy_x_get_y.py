@@ -21,14 +21,14 @@ def units_of(
         free[n] -= count
     got = _cheapest(promotion, basket, eligible, free)
     number = _number(got, eligible, free, buy=buy, get=get)
-    taken = _first(got, free, number)
-    units = dict(taken)
-    left = {n: free[n] - taken.get(n, 0) for n in eligible}
+    discounted = _first(got, free, number)
+    units = dict(discounted)
+    left = {n: free[n] - discounted.get(n, 0) for n in eligible}
     lines, prices = basket.lines, basket.prices
     dearest = [n for _, _, n in sorted([(-prices[n], lines[n].id, n) for n in eligible])]
     for n, count in _first(dearest, left, buy * -(-number // get)).items():
         units[n] = units.get(n, 0) + count
-    return taken, units
+    return discounted, units
 
 
 def _cheapest(
@@ -69,11 +69,11 @@ def _most(before: int, units: int, bought: int, *, buy: int, get: int, same: boo
 
 def _first(lines: Sequence[int], available: Units | Sequence[int], number: int) -> dict[int, int]:
     """So many units of some lines, taken in their order."""
-    taken: dict[int, int] = {}
+    units: dict[int, int] = {}
     for n in lines:
         if number <= 0:
             break
         if count := min(number, available[n]):
-            taken[n] = count
+            units[n] = count
             number -= count
-    return taken
+    return units

@@ -12,7 +12,7 @@ from cartctl.cart.pricing.promotions.promotion import Promotion
 from cartctl.cart.pricing.promotions.stacking import Discount, Units
 
 
-def taken_off_lines(promotion: Promotion, basket: Basket, rest: Sequence[int], counted: Units) -> Discount:
+def line_discount(promotion: Promotion, basket: Basket, rest: Sequence[int], counted: Units) -> Discount:
     """What a promotion on products, categories or the cart takes off each line, given what each still costs (`rest`).
 
     `counted` has the units that other buy-X-get-Y promotions have counted: no unit counts for two of them.
@@ -39,7 +39,7 @@ def taken_off_lines(promotion: Promotion, basket: Basket, rest: Sequence[int], c
     return Discount(_spread(capped, len(rest)), units if units and any(capped.values()) else {})
 
 
-def taken_off_shipping(promotion: Promotion, currency: Currency, rest: Sequence[int]) -> Discount:
+def shipping_discount(promotion: Promotion, currency: Currency, rest: Sequence[int]) -> Discount:
     """What a promotion on shipping takes off; `rest` and the result contain the one amount."""
     (cost,) = rest
     off = cost

@@ -46,12 +46,12 @@ def choose_gift(
             reasons[promotion.id] = Reason.GIFT_DECLINED
         elif gift is not None:
             reasons[promotion.id] = Reason.ANOTHER_GIFT
-        elif product in stock and stock[product] - _asked(product, lines) < quantity:
+        elif product in stock and stock[product] - _requested(product, lines) < quantity:
             reasons[promotion.id] = Reason.GIFT_OUT_OF_STOCK
         else:
             gift = Gift(promotion, product, quantity)
     return gift, reasons
 
 
-def _asked(product: str, lines: Sequence[Line]) -> int:
+def _requested(product: str, lines: Sequence[Line]) -> int:
     return sum(line.quantity for line in lines if line.product_id == product)

@@ -22,7 +22,7 @@ Take = Callable[[Promotion, Sequence[int], Units], Discount]
 """A promotion, what is left to pay and the units that earlier ones have counted → what it takes off."""
 
 
-class Taken(NamedTuple):
+class AppliedPromotion(NamedTuple):
     """One promotion, and what it takes off in all, in minor units."""
 
     promotion: Promotion
@@ -32,7 +32,7 @@ class Taken(NamedTuple):
 class Candidate(NamedTuple):
     """Promotions that are applied together, in their order, what they take off in all, and what is left to pay."""
 
-    taken: list[Taken]
+    taken: list[AppliedPromotion]
     amount: int
     rest: Sequence[int]
 
@@ -40,8 +40,8 @@ class Candidate(NamedTuple):
 class Choice(NamedTuple):
     """The promotions of the winning candidate, those that lost to it, and what is left to pay."""
 
-    won: Sequence[Taken]
-    lost: Sequence[Taken]
+    won: Sequence[AppliedPromotion]
+    lost: Sequence[AppliedPromotion]
     rest: Sequence[int]
 
 
@@ -56,12 +56,12 @@ def choose(promotions: Sequence[Promotion], rest: Sequence[int], take: Take) -> 
     if not candidates:
         return Choice((), (), rest)
     best = min(candidates, key=_worth) if len(candidates) > 1 else candidates[0]
-    lost = [taken for candidate in candidates if candidate is not best for taken in candidate.taken]
+    lost = [applied for candidate in candidates if candidate is not best for applied in candidate.taken]
     return Choice(best.taken, lost, best.rest)
 
 
 def _one_after_the_other(promotions: Sequence[Promotion], rest: Sequence[int], take: Take) -> Candidate:
-    taken: list[Taken] = []
+    applied: list[AppliedPromotion] = []
     counted: dict[int, int] = {}
     whole = 0
     for promotion in promotions:
@@ -73,8 +73,8 @@ def _one_after_the_other(promotions: Sequence[Promotion], rest: Sequence[int], t
             whole += amount
         for line, count in units.items():
             counted[line] = counted.get(line, 0) + count
-        taken.append(Taken(promotion, amount))
-    return Candidate(taken, whole, rest)
+        applied.append(AppliedPromotion(promotion, amount))
+    return Candidate(applied, whole, rest)
 
 
 def _rank(promotion: Promotion) -> tuple[int, datetime, str]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from cartctl.cart.enums import ShippingRuleType
 from cartctl.cart.pricing.money import Currency
-from cartctl.cart.pricing.shipping.weights import GRAMS, begun_units, in_unit
+from cartctl.cart.pricing.shipping.weights import GRAMS, in_unit, started_units
 from cartctl.cart.pricing.shipping.zones import ShippingRule
 
 
@@ -30,7 +30,7 @@ class Offer(NamedTuple):
 
 def offers(rules: Iterable[ShippingRule], parcel: Parcel, currency: Currency) -> list[Offer]:
     """The rules that take this parcel, cheapest first, ties by sortOrder and id."""
-    found = [
+    accepting = [
         Offer(rule, amount)
         for rule in rules
         if rule.is_active
@@ -38,7 +38,7 @@ def offers(rules: Iterable[ShippingRule], parcel: Parcel, currency: Currency) ->
         and _takes(rule, parcel)
         and (amount := _price(rule, parcel, currency)) is not None
     ]
-    return sorted(found, key=lambda offer: (offer.amount, offer.rule.sort_order, offer.rule.id))
+    return sorted(accepting, key=lambda offer: (offer.amount, offer.rule.sort_order, offer.rule.id))
 
 
 def _in(rule: ShippingRule, currency: Currency) -> bool:
@@ -86,7 +86,7 @@ def _price(rule: ShippingRule, parcel: Parcel, currency: Currency) -> int | None
         case ShippingRuleType.PER_ITEM:
             return base + currency.minor(rule.per_item_rate or Decimal(0)) * parcel.units
         case ShippingRuleType.WEIGHT_BASED:
-            begun = begun_units(parcel.grams, rule.weight_unit)
-            return base + currency.minor(rule.per_weight_unit_rate or Decimal(0)) * begun
+            started = started_units(parcel.grams, rule.weight_unit)
+            return base + currency.minor(rule.per_weight_unit_rate or Decimal(0)) * started
         case _:
             return base

@@ -18,7 +18,7 @@ def grams(weight: Decimal, unit: str) -> tuple[int, int]:
     return (Fraction(weight) * GRAMS[unit]).as_integer_ratio()
 
 
-def begun_units(weight: Fraction, unit: str) -> int:
+def started_units(weight: Fraction, unit: str) -> int:
     """How many units of weight are begun by so many grams."""
     each = GRAMS[unit]
     return -(-weight.numerator * each.denominator // (weight.denominator * each.numerator))

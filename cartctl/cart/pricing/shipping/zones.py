@@ -99,8 +99,8 @@ def _closeness(
         return None
     if not zip_codes:
         return (1 if states else 2, (0, 0))
-    found = _longest(zip_codes, place)
-    return None if found is None else (0, (-found[0], -found[1]))
+    longest = _longest(zip_codes, place)
+    return None if longest is None else (0, (-longest[0], -longest[1]))
 
 
 def _in_country(countries: Names, country: str) -> bool:

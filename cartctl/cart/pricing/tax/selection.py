@@ -53,10 +53,12 @@ def applicable_rates(
     own = [rate for rate in rates if rate.is_active and country_code(rate.country) in {place.country, None}]
     if problem := _problem(own, place, address):
         return ApplicableRates(problem=problem)
-    found = _without_replaced(_most_specific(own, place), categories)
-    if len(found) > MOST_RATES:
-        raise InputError("taxRates", f"{len(found)} rates apply at one address; {MOST_RATES} are the most")
-    ordered = sorted(found, key=lambda rate: (rate.priority, rate.id))
+    applicable = _without_replaced(_most_specific(own, place), categories)
+    if len(applicable) > MOST_RATES:
+        raise InputError(
+            "taxRates", f"{len(applicable)} rates apply at one address; {MOST_RATES} are the most"
+        )
+    ordered = sorted(applicable, key=lambda rate: (rate.priority, rate.id))
     return ApplicableRates(tuple(ordered), warning=_malformed(own, place, address))
 
 

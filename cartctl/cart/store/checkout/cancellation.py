@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, func, select, update
 
 from cartctl.cart.errors import NotFound
-from cartctl.cart.lifecycle.limits import Usage, given_back
+from cartctl.cart.lifecycle.limits import Usage, released_usages
 from cartctl.cart.store.checkout.metadata import with_entries
 from cartctl.cart.store.checkout.quote_json import time_text
 from cartctl.cart.store.checkout.usage_limits import recorded
@@ -40,7 +40,7 @@ def _mark(connection: Connection, cart_id: str, now: datetime) -> None:
 
 def _give_back(connection: Connection, company_id: str, order_id: str, now: datetime) -> tuple[Usage, ...]:
     used = recorded(connection, order_id)
-    for use in given_back(order_id, used):
+    for use in released_usages(order_id, used):
         one_less = update(PromotionRow).where(
             PromotionRow.company_id == company_id, PromotionRow.id == use.promotion_id
         )

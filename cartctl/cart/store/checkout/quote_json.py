@@ -54,13 +54,13 @@ def payment_document(payment: Payment) -> dict[str, Any]:
 
 def payment_of(metadata: Any) -> Payment | None:
     """The payment in a cart's metadata, times without a zone; None where there is none or its times cannot be read."""
-    found = metadata.get("payment") if isinstance(metadata, Mapping) else None
-    if not isinstance(found, Mapping):
+    payment = metadata.get("payment") if isinstance(metadata, Mapping) else None
+    if not isinstance(payment, Mapping):
         return None
-    started, ends = _time(found.get("startedAt")), _time(found.get("expiresAt"))
+    started, ends = _time(payment.get("startedAt")), _time(payment.get("expiresAt"))
     if started is None or ends is None:
         return None
-    return Payment(str(found.get("id")), started, ends, quote_of(found.get("quote")))
+    return Payment(str(payment.get("id")), started, ends, quote_of(payment.get("quote")))
 
 
 def sold_quote(metadata: Any) -> AcceptedQuote | None:

@@ -12,9 +12,7 @@ from cartctl.engine.model import CheckResult
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
-def look_at_window(
-    environment: Environment, now: datetime, *, outside_allowed: bool
-) -> Iterator[CheckResult]:
+def check_window(environment: Environment, now: datetime, *, outside_allowed: bool) -> Iterator[CheckResult]:
     """Whether `now` lies in the environment's window; only a protected environment insists. Read-only."""
     window = environment.window
     if window is None:

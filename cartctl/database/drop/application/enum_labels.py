@@ -131,25 +131,25 @@ def enum_users(connection: Connection, enum: str, going: Going = Going()) -> lis
     return users + [EnumUser("other", "", "", "", "", f"the partition key of {row[0]}") for row in keys]
 
 
-def plan_rebuild(connection: Connection, wanted: RebuiltEnum, going: Going) -> RebuiltEnum:
+def plan_rebuild(connection: Connection, rebuilt: RebuiltEnum, going: Going) -> RebuiltEnum:
     """`wanted` with the columns it has, and why it cannot be rebuilt, if so. Read-only; large tables are not read."""
-    columns = enum_columns(connection, wanted.enum, going)
-    users = enum_users(connection, wanted.enum, going)
+    columns = enum_columns(connection, rebuilt.enum, going)
+    users = enum_users(connection, rebuilt.enum, going)
     sizes = {(each.schema, each.table): each.bytes for each in columns}
-    blocked = list(_blocked(wanted, columns, users))
+    blocked = list(_blocked(rebuilt, columns, users))
     if sum(sizes.values()) > LARGEST:
         names = ", ".join(sorted(name for _, name in sizes))
         blocked.append(
             f"{names}: {sum(sizes.values()) / 1e6:,.0f} MB would be rewritten under a lock, at most {LARGEST / 1e6:,.0f} MB fit"
         )
     else:
-        blocked += users_of_labels(connection, wanted, columns)
+        blocked += users_of_labels(connection, rebuilt, columns)
     listed = tuple(map(str, columns))
-    return replace(wanted, columns=listed, bytes=sum(sizes.values()), blocked=tuple(blocked))
+    return replace(rebuilt, columns=listed, bytes=sum(sizes.values()), blocked=tuple(blocked))
 
 
 def users_of_labels(
-    connection: Connection, wanted: RebuiltEnum, columns: Iterable[EnumColumn]
+    connection: Connection, rebuilt: RebuiltEnum, columns: Iterable[EnumColumn]
 ) -> Iterator[str]:
     """Columns of which a row has one of the labels, one by one. Read-only."""
     for column in columns:
@@ -160,14 +160,14 @@ def users_of_labels(
         query = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE {})").format(
             sql.Identifier(column.schema, column.table), test
         )
-        if connection.execute(query, (list(wanted.labels),)).fetchone() == (True,):
-            yield f"rows use {' or '.join(wanted.labels)} in {column}"
+        if connection.execute(query, (list(rebuilt.labels),)).fetchone() == (True,):
+            yield f"rows use {' or '.join(rebuilt.labels)} in {column}"
 
 
-def _blocked(wanted: RebuiltEnum, columns: Iterable[EnumColumn], users: Iterable[EnumUser]) -> Iterator[str]:
+def _blocked(rebuilt: RebuiltEnum, columns: Iterable[EnumColumn], users: Iterable[EnumUser]) -> Iterator[str]:
     yield from (f"{each.description} needs the type" for each in users if each.kind == "other")
     texts = [(each.description, each.definition) for each in users if each.kind != "other"]
     texts += [(f"the default of {each}", each.default or "") for each in columns]
     for description, text in texts:
-        if any(sql.Literal(label).as_string() in text for label in wanted.labels):
-            yield f"{description} uses {' or '.join(wanted.labels)}"
+        if any(sql.Literal(label).as_string() in text for label in rebuilt.labels):
+            yield f"{description} uses {' or '.join(rebuilt.labels)}"

@@ -29,30 +29,30 @@ FROM pg_type WHERE typnamespace = 'public'::regnamespace AND typname = %s
 """
 
 
-def rebuild_enum(connection: Connection, wanted: RebuiltEnum) -> None:
+def rebuild_enum(connection: Connection, rebuilt: RebuiltEnum) -> None:
     """Remove the labels of `wanted`. The connection is in a transaction, which the caller commits.
 
     Raises StepFailed when a row uses one by now, or when it takes longer than readers can wait.
     """
-    columns = enum_columns(connection, wanted.enum)
-    users = [each for each in enum_users(connection, wanted.enum) if each.kind != "other"]
+    columns = enum_columns(connection, rebuilt.enum)
+    users = [each for each in enum_users(connection, rebuilt.enum) if each.kind != "other"]
     if columns:
         tables = {(each.schema, each.table) for each in columns}
         names = sql.SQL(", ").join(sql.Identifier(*each) for each in sorted(tables))
         connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(names))
-    if used := list(users_of_labels(connection, wanted, columns)):
+    if used := list(users_of_labels(connection, rebuilt, columns)):
         raise StepFailed(f"Meanwhile {'; '.join(used)}. Nothing was dropped.", hint=KEEP)
     began = time.monotonic()
     try:
         with translated():
             previous = _limited(connection, milliseconds(LOCK_BUDGET))
-            for statement in _statements(connection, wanted, columns, users):
+            for statement in _statements(connection, rebuilt, columns, users):
                 connection.execute(statement)
             _limited(connection, previous)
     except SqlFailed as failed:
         if failed.sqlstate == CANCELLED and time.monotonic() - began >= LOCK_BUDGET.total_seconds():
             raise StepFailed(
-                f"Building the enum {wanted.enum} again without {', '.join(wanted.labels)} took longer than "
+                f"Building the enum {rebuilt.enum} again without {', '.join(rebuilt.labels)} took longer than "
                 f"{LOCK_BUDGET.total_seconds():g} s for a statement. Nothing was dropped.",
                 hint=KEEP,
             ) from failed
@@ -68,16 +68,16 @@ def _limited(connection: Connection, value: str) -> str:
 
 
 def _statements(
-    connection: Connection, wanted: RebuiltEnum, columns: list[EnumColumn], users: list[EnumUser]
+    connection: Connection, rebuilt: RebuiltEnum, columns: list[EnumColumn], users: list[EnumUser]
 ) -> Iterator[sql.Composed]:
     """Without the indexes and checks that compare with the type's constants, which a change of the type would not find."""
-    new = sql.Identifier(SCHEMA, wanted.enum)
-    owner, comment, grants = connection.execute(_FACTS, (wanted.enum,)).fetchone() or (None, None, None)
+    new = sql.Identifier(SCHEMA, rebuilt.enum)
+    owner, comment, grants = connection.execute(_FACTS, (rebuilt.enum,)).fetchone() or (None, None, None)
     for user in users:
         yield _without(user)
-    previous = derive_name(wanted.enum, "previous", in_use=lambda name: _is_used(connection, name))
+    previous = derive_name(rebuilt.enum, "previous", in_use=lambda name: _is_used(connection, name))
     yield sql.SQL("ALTER TYPE {} RENAME TO {}").format(new, sql.Identifier(previous))
-    labels = sql.SQL(", ").join(map(sql.Literal, wanted.remaining))
+    labels = sql.SQL(", ").join(map(sql.Literal, rebuilt.remaining))
     yield sql.SQL("CREATE TYPE {} AS ENUM ({})").format(new, labels)
     yield from _rewritten(new, columns)
     yield sql.SQL("DROP TYPE {}").format(sql.Identifier(SCHEMA, previous))

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from cartctl.adapters.postgres import Connection
 from cartctl.database.catalogue import read_catalogue
 from cartctl.database.contract.contract_check import CatalogueObjects
-from cartctl.database.contract.definition import wanted_enums, wanted_tables
+from cartctl.database.contract.definition import required_enums, required_tables
 from cartctl.database.contract.existing_objects import some_of
 from cartctl.database.contract.migration_objects import described, required_faults
 from cartctl.database.migrations.application.file_statements import read_statements
@@ -38,13 +38,13 @@ def must_be_tried(application: ApplicationFiles, migrations: Iterable[Frozen]) -
     last file would leave the others applied.
     """
     return not application.run or any(
-        not (application.same_as_ours(each) or _is_judged_in_time(application.files[each.name], each))
+        not (application.same_as_ours(each) or _can_verify_before_commit(application.files[each.name], each))
         for each in migrations
         if each.name in application.files
     )
 
 
-def _is_judged_in_time(content: bytes, migration: Frozen) -> bool:
+def _can_verify_before_commit(content: bytes, migration: Frozen) -> bool:
     file = read_statements(content)
     return (
         file.controls is None and file.outside is None and required_names(migration) <= identifiers(content)
@@ -54,8 +54,8 @@ def _is_judged_in_time(content: bytes, migration: Frozen) -> bool:
 def required_names(migration: Frozen) -> set[str]:
     """The tables with their required columns, and the enums, that a migration must make. Pure."""
     made = {each.makes for each in migration.statements(strict=False)}
-    names = {name for name in wanted_enums() if name in made}
-    for table in wanted_tables():
+    names = {name for name in required_enums() if name in made}
+    for table in required_tables():
         if table.name in made:
             names |= {table.name, *(column.name for column in table.columns if not column.own)}
     return names

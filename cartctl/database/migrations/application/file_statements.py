@@ -85,13 +85,13 @@ def read_statements(content: bytes) -> FileStatements:
     An object that the file itself drops or renames first is not among those that must not exist.
     """
     statements = tuple(_split(content.decode("utf-8-sig", errors="replace")))
-    gone = " ".join(
+    dropped = " ".join(
         each
         for each in statements
         if re.match(r"DROP\b|ALTER\b.*\b(?:DROP|RENAME)\b", each, re.IGNORECASE | re.DOTALL)
     )
     created = (one for each in statements for one in _created(each))
-    new = tuple(one for one in created if not re.search(rf"\b{re.escape(one.name)}\b", gone))
+    new = tuple(one for one in created if not re.search(rf"\b{re.escape(one.name)}\b", dropped))
     return FileStatements(statements, new)
 
 

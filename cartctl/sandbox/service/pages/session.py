@@ -35,8 +35,8 @@ def signing_key(path: Path) -> str:
 
 def state(request: Request) -> dict[str, Any]:
     """The visitor's session; empty where the version has none."""
-    found: dict[str, Any] = request.scope.get("session", {})
-    return found
+    session: dict[str, Any] = request.scope.get("session", {})
+    return session
 
 
 def csrf_token(request: Request) -> str:
@@ -53,11 +53,11 @@ def is_own_form(request: Request, token: str) -> bool:
     return bool(known) and compare_digest(known.encode(), token.encode("utf-8", "replace"))
 
 
-def restart(request: Request, **kept: Any) -> None:
+def restart(request: Request, **values: Any) -> None:
     """A new session at sign-in and sign-out, with a new CSRF token: one that was known before is worth nothing."""
-    found = state(request)
-    found.clear()
-    found.update(kept)
+    session = state(request)
+    session.clear()
+    session.update(values)
 
 
 def renew(request: Request) -> None:

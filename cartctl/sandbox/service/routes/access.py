@@ -38,7 +38,7 @@ class Denied(Exception):
         self.error = error
 
     @property
-    def answer(self) -> JSONResponse:
+    def response(self) -> JSONResponse:
         """The body of the response."""
         headers = {"WWW-Authenticate": "Bearer"} if self.status == UNAUTHORIZED else None
         return JSONResponse({"error": self.error}, status_code=self.status, headers=headers)

@@ -22,7 +22,7 @@ from cartctl.sandbox.service.routes.access import (
     admin_router,
 )
 from cartctl.sandbox.service.routes.platform import Authorization, Text
-from cartctl.sandbox.service.routes.responses import OverviewAnswer, overview_answer
+from cartctl.sandbox.service.routes.responses import OverviewResponse, overview_response
 
 DAYS = 30
 
@@ -30,13 +30,13 @@ router = admin_router("/api/admin")
 
 
 @router.get("/ecommerce-analytics/overview")
-def tell_overview(
+def read_overview(
     request: Request,
     bearer: Analyst,
     data: Database,
     figures: Figures,
     days: Annotated[int, Query(ge=1, le=3660)] = DAYS,
-) -> OverviewAnswer:
+) -> OverviewResponse:
     """Conversion, abandonment, recovery and order value of the last days, by currency and by type of site.
 
     The period ends when it was counted; the header Age says how long ago that was, in seconds.
@@ -58,10 +58,10 @@ def features(request: Request, authorization: Authorization = "", company: Text 
     return JSONResponse({"company": requested, "flags": states})
 
 
-def overview(data: Data, company: str, end: datetime, days: int = DAYS) -> OverviewAnswer:
+def overview(data: Data, company: str, end: datetime, days: int = DAYS) -> OverviewResponse:
     """The figures of the `days` up to `end`."""
     period = Period(end - timedelta(days=days), end)
     with data.session() as connection:
-        return overview_answer(
+        return overview_response(
             period.begin, period.end, cart_statistics.overviews(connection, company, period)
         )

@@ -10,7 +10,7 @@ from cartctl.cart.store import cart_statistics
 from cartctl.cart.store.repositories import CartFilter, Carts
 from cartctl.sandbox.service.routes.access import CartAdmin, Database, Figures, admin_router
 from cartctl.sandbox.service.routes.paging import LONGEST, read_cursor, say_next
-from cartctl.sandbox.service.routes.responses import CartAnswer, CartLine, StatsAnswer, stats_answer
+from cartctl.sandbox.service.routes.responses import CartLine, CartResponse, StatsResponse, stats_response
 
 _NO_NUL = "^[^\\x00]+$"  # which no text of the database holds
 
@@ -52,17 +52,17 @@ def list_carts(
 
 
 @router.get("/stats")
-def tell_stats(bearer: CartAdmin, data: Database, figures: Figures) -> StatsAnswer:
+def read_stats(bearer: CartAdmin, data: Database, figures: Figures) -> StatsResponse:
     """How many carts there are by status, and what they are worth; the header Age says how old that is, in seconds."""
 
-    def count() -> StatsAnswer:
+    def count() -> StatsResponse:
         with data.session() as connection:
-            return stats_answer(cart_statistics.stats(connection, bearer.company))
+            return stats_response(cart_statistics.stats(connection, bearer.company))
 
     return figures.read(bearer.company, "stats", count)
 
 
-@router.get("/{cart_id}", response_model=CartAnswer)
+@router.get("/{cart_id}", response_model=CartResponse)
 def show_cart(cart_id: CartId, bearer: CartAdmin, data: Database) -> dict[str, Any]:
     """One cart with its lines and the promotions applied to it."""
     with data.session() as connection:

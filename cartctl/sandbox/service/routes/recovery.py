@@ -15,7 +15,7 @@ from cartctl.sandbox.service.log import log
 from cartctl.sandbox.service.routes.access import Database, Denied, RecoveryAdmin, admin_router
 from cartctl.sandbox.service.routes.carts import After, CartId, Size
 from cartctl.sandbox.service.routes.paging import read_cursor, say_next
-from cartctl.sandbox.service.routes.responses import AbandonedLine, Failure, RecoveryAnswer
+from cartctl.sandbox.service.routes.responses import AbandonedLine, Failure, RecoveryResponse
 
 CONFLICT: dict[int | str, dict[str, Any]] = {
     409: {"model": Failure, "description": "The cart is not due for a mail, or its status has changed"}
@@ -45,7 +45,7 @@ def list_abandoned(
 
 
 @router.post("/{cart_id}/recovery", responses=CONFLICT)
-def send_mail(request: Request, cart_id: CartId, bearer: RecoveryAdmin, data: Database) -> RecoveryAnswer:
+def send_mail(request: Request, cart_id: CartId, bearer: RecoveryAdmin, data: Database) -> RecoveryResponse:
     """Send a recovery mail, where one is due: claimed and written first, so that it is sent at most once."""
     now = request.app.state.clock.now()
     with data.session() as connection:
@@ -54,7 +54,7 @@ def send_mail(request: Request, cart_id: CartId, bearer: RecoveryAdmin, data: Da
     if not claims:
         raise Denied(409, "not_due")
     mail(claims[0])
-    return RecoveryAnswer(cart_id=cart_id, abandoned_at=claims[0].abandoned_at, sent_at=now)
+    return RecoveryResponse(cart_id=cart_id, abandoned_at=claims[0].abandoned_at, sent_at=now)
 
 
 @router.delete("/{cart_id}/recovery", status_code=204, responses=CONFLICT)

@@ -12,19 +12,19 @@ from cartctl.cart.store.cart_statistics import OverviewRow, Stats
 from cartctl.cart.store.json_columns import names
 
 
-def told(moment: datetime) -> str:
+def format_moment(moment: datetime) -> str:
     """A time of a column, which is UTC, to the millisecond."""
     known = moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
     return known.isoformat(timespec="milliseconds") + "Z"
 
 
 Amount = Annotated[Decimal, PlainSerializer(str, return_type=str)]
-Moment = Annotated[datetime, PlainSerializer(told, return_type=str)]
+Moment = Annotated[datetime, PlainSerializer(format_moment, return_type=str)]
 
 Codes = Annotated[list[str], BeforeValidator(lambda value: list(names(value)))]
 
 
-class Answer(BaseModel):
+class ResponseModel(BaseModel):
     """An object whose keys are camelCase."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, from_attributes=True)
@@ -36,7 +36,7 @@ class Failure(BaseModel):
     error: str
 
 
-class CartLine(Answer):
+class CartLine(ResponseModel):
     """A cart in a list."""
 
     id: str
@@ -58,7 +58,7 @@ class AbandonedLine(CartLine):
     candidate: bool
 
 
-class ItemAnswer(Answer):
+class ItemResponse(ResponseModel):
     """A line of a cart."""
 
     id: str
@@ -77,7 +77,7 @@ class ItemAnswer(Answer):
     added_at: Moment
 
 
-class AppliedAnswer(Answer):
+class AppliedResponse(ResponseModel):
     """A promotion applied to a cart."""
 
     id: str
@@ -86,7 +86,7 @@ class AppliedAnswer(Answer):
     discount_amount: Amount
 
 
-class CartAnswer(CartLine):
+class CartResponse(CartLine):
     """A cart with everything in it."""
 
     subtotal: Amount
@@ -105,11 +105,11 @@ class CartAnswer(CartLine):
     expires_at: Moment | None
     converted_at: Moment | None
     order_id: str | None
-    items: list[ItemAnswer]
-    promotions: list[AppliedAnswer]
+    items: list[ItemResponse]
+    promotions: list[AppliedResponse]
 
 
-class StatsAnswer(Answer):
+class StatsResponse(ResponseModel):
     """Carts by status, and their worth by currency; `total_value` is null where there is more than one currency."""
 
     total: int
@@ -122,7 +122,7 @@ class StatsAnswer(Answer):
     values: dict[str, Amount]
 
 
-class RatiosAnswer(Answer):
+class RatiosResponse(ResponseModel):
     """What became of the carts created in a period; a ratio without a denominator is null."""
 
     currency: str
@@ -135,7 +135,7 @@ class RatiosAnswer(Answer):
     average_order_value: Amount | None
 
 
-class KindAnswer(RatiosAnswer):
+class KindResponse(RatiosResponse):
     """The same of one type of site."""
 
     site_type: SiteType
@@ -144,18 +144,18 @@ class KindAnswer(RatiosAnswer):
 _RENAMED = {"begin": "from", "end": "to", "by_site_type": "bySiteType"}
 
 
-class OverviewAnswer(BaseModel):
+class OverviewResponse(BaseModel):
     """The period, and its figures by currency and by type of site."""
 
     model_config = ConfigDict(populate_by_name=True, alias_generator=lambda name: _RENAMED.get(name, name))
 
     begin: Moment
     end: Moment
-    currencies: list[RatiosAnswer]
-    by_site_type: list[KindAnswer]
+    currencies: list[RatiosResponse]
+    by_site_type: list[KindResponse]
 
 
-class RecoveryAnswer(Answer):
+class RecoveryResponse(ResponseModel):
     """A recovery mail that was sent: at most one for each time a cart is abandoned."""
 
     cart_id: str
@@ -163,20 +163,20 @@ class RecoveryAnswer(Answer):
     sent_at: Moment
 
 
-def stats_answer(stats: Stats) -> StatsAnswer:
+def stats_response(stats: Stats) -> StatsResponse:
     """Statistics as a response."""
     counts = {status.value.lower(): count for status, count in stats.counts.items()}
     worth = next(iter(stats.values.values()), Decimal("0.00")) if len(stats.values) <= 1 else None
-    return StatsAnswer(total=stats.total, total_value=worth, values=stats.values, **counts)
+    return StatsResponse(total=stats.total, total_value=worth, values=stats.values, **counts)
 
 
-def overview_answer(begin: datetime, end: datetime, rows: list[OverviewRow]) -> OverviewAnswer:
+def overview_response(begin: datetime, end: datetime, rows: list[OverviewRow]) -> OverviewResponse:
     """Overviews as a response."""
-    return OverviewAnswer(
+    return OverviewResponse(
         begin=begin,
         end=end,
-        currencies=[RatiosAnswer(**_ratios(row)) for row in rows if row.site_type is None],
-        by_site_type=[KindAnswer(**_ratios(row), site_type=row.site_type) for row in rows if row.site_type],
+        currencies=[RatiosResponse(**_ratios(row)) for row in rows if row.site_type is None],
+        by_site_type=[KindResponse(**_ratios(row), site_type=row.site_type) for row in rows if row.site_type],
     )
 
 

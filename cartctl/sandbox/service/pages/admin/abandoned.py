@@ -11,7 +11,7 @@ from cartctl.cart.store import cart_statistics, jobs
 from cartctl.cart.store.cart_statistics import OverviewRow
 from cartctl.sandbox.service.data import Data
 from cartctl.sandbox.service.pages import session
-from cartctl.sandbox.service.pages.admin.access import Database, RecoveryAdmin, kept, stats_of
+from cartctl.sandbox.service.pages.admin.access import Database, RecoveryAdmin, cached, stats_of
 from cartctl.sandbox.service.pages.admin.carts import Cursor, page_key, position
 from cartctl.sandbox.service.pages.admin.customers import customers_of
 from cartctl.sandbox.service.pages.failures import PageError
@@ -49,7 +49,7 @@ def list_abandoned(
         rows = carts.page(VIEWS[chosen], page_key(after), size=SIZE + 1)
         due = carts.candidates(now, [row["id"] for row in rows]) if chosen == "open" else set()
     stats = stats_of(request, data, admin.company)
-    month = kept(request, (admin.company, "month"), lambda: _month(data, admin.company, now))
+    month = cached(request, (admin.company, "month"), lambda: _month(data, admin.company, now))
     shown = rows[:SIZE]
     return page(
         request,

@@ -93,10 +93,10 @@ def stats_of(request: Request, data: Data, company: str) -> Aged[Stats]:
         with data.session() as connection:
             return cart_statistics.stats(connection, company)
 
-    return kept(request, (company, "page stats"), count)
+    return cached(request, (company, "page stats"), count)
 
 
-def kept(request: Request, key: Hashable, count: Callable[[], T]) -> Aged[T]:
+def cached(request: Request, key: Hashable, count: Callable[[], T]) -> Aged[T]:
     """Figures that may be some minutes old, unless the browser asks for new ones, as it does when a page is reloaded."""
     known: Aggregates = request.app.state.aggregates
     return known.read(key, count, anew="no-cache" in request.headers.get("cache-control", "").lower())

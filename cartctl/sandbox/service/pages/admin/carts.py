@@ -42,10 +42,10 @@ def list_carts(
 ) -> Response:
     """A page of the company's carts. A filter that does not exist is ignored; a search without a match is empty."""
     order = CartOrder(chosen["sort"])
-    wanted = _filter(data, admin.company, chosen)
+    filters = _filter(data, admin.company, chosen)
     with data.session() as connection:
         carts = Carts(connection, admin.company)
-        rows = carts.page(wanted, page_key(after), size=SIZE + 1, order=order) if wanted else []
+        rows = carts.page(filters, page_key(after), size=SIZE + 1, order=order) if filters else []
     stats = stats_of(request, data, admin.company)
     shown, more = rows[:SIZE], rows[SIZE:]
     following = {**chosen, "after": encoded(*position(shown[-1]))} if more else None

@@ -10,7 +10,7 @@ from cartctl.cart.store import cart_statistics
 from cartctl.cart.store.cart_statistics import OverviewRow
 from cartctl.sandbox.service.data import Data
 from cartctl.sandbox.service.pages.admin import charts
-from cartctl.sandbox.service.pages.admin.access import Analyst, Database, kept
+from cartctl.sandbox.service.pages.admin.access import Analyst, Database, cached
 from cartctl.sandbox.service.pages.formats import change
 from cartctl.sandbox.service.pages.rendering import page
 
@@ -36,7 +36,7 @@ def insights(
     """The last days in one currency: by default the one with the most carts."""
     now: datetime = request.app.state.clock.now()
     period = Period(now - timedelta(days=days), now)
-    figures = kept(
+    figures = cached(
         request, (admin.company, f"insights {days}"), lambda: _figures(data, admin.company, period)
     )
     rows, before, daily = figures.value

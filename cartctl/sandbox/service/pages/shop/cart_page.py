@@ -28,12 +28,12 @@ def show_cart(visitor: Shopper) -> Response:
         return page(visitor.request, "shop/empty_cart.html", **visitor.context(view=None))
     saved = visitor.service.saved_items(view.id)
     components = visitor.service.components(view.id)
-    wanted = [
+    suggested = [
         *(item.product_id for item in view.items),
         *(item.product_id for item in saved),
         *components.upsell,
     ]
-    known = products_by_id(visitor.data, visitor.shop.id, wanted)
+    known = products_by_id(visitor.data, visitor.shop.id, suggested)
     return page(
         visitor.request,
         "shop/cart.html",

@@ -15,7 +15,7 @@ from cartctl.sandbox.service.pages.shop.visitor import Shopper, Visitor
 from cartctl.sandbox.service.routes.carts import CartId
 
 SEE_OTHER = 303
-_KEPT = 20  # orders that a session may see
+_ORDERS = 20  # orders that a session may see
 
 _ORDER = """
 INSERT INTO orders (id, "companyId", "customerId", currency, total)
@@ -53,7 +53,7 @@ def pay(visitor: Shopper, form: Form) -> Response:
     view = visitor.require_cart()
     done = _convert(visitor, view, agreed)
     _place(visitor, view, done)
-    orders = [*visitor.known.get("orders", []), done.order_id][-_KEPT:]
+    orders = [*visitor.known.get("orders", []), done.order_id][-_ORDERS:]
     visitor.remember(cart=None, recovered=None, orders=orders)
     return RedirectResponse(f"/shop/{visitor.shop.id}/orders/{done.order_id}", SEE_OTHER)
 

@@ -55,7 +55,7 @@ def continue_in_shop(visitor: Shopper, form: Form) -> Response:
 
 
 def _offer(visitor: Visitor) -> dict[str, Any]:
-    found = next((row for row in products(visitor.data, visitor.shop.id) if row["stock"] > 0), None)
-    if found is None:
+    product = next((row for row in products(visitor.data, visitor.shop.id) if row["stock"] > 0), None)
+    if product is None:
         raise PageError(404, "The offer has ended", "Everything is sold out.")
-    return found
+    return product

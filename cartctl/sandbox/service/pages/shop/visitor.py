@@ -51,8 +51,8 @@ class Visitor:
     @property
     def known(self) -> Mapping[str, Any]:
         """What the session remembers of this shop."""
-        found: Mapping[str, Any] = session.state(self.request).get(_SHOPS, {}).get(self.shop.id, {})
-        return found
+        values: Mapping[str, Any] = session.state(self.request).get(_SHOPS, {}).get(self.shop.id, {})
+        return values
 
     @property
     def customer(self) -> str | None:

@@ -15,7 +15,7 @@ LIMIT = 660.0  # seconds; above the limit that each look keeps of its own
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class PreflightCheck:
     """Part of the preflight: `ask` gives results whose names are `NAME` or begin with `NAME.`."""
 
     name: str
@@ -26,13 +26,13 @@ class Look:
         return list(isolated(self.name, lambda: self.ask(pulse), pulse))
 
 
-def take_all(checks: Iterable[Look], pulse: Pulse, *, limit: float = LIMIT) -> list[CheckResult]:
+def run_checks(checks: Iterable[PreflightCheck], pulse: Pulse, *, limit: float = LIMIT) -> list[CheckResult]:
     """Every look's results, in the order of the looks, asked side by side.
 
     One that has no result within `limit` seconds is unknown and hides no other. Raises the pulse's alarm.
     """
     with _pool() as pool:
-        waiting: list[tuple[Look, Future[list[CheckResult]]]] = [
+        waiting: list[tuple[PreflightCheck, Future[list[CheckResult]]]] = [
             (check, pool.submit(check.take, pulse)) for check in checks
         ]
         total = len(waiting)
@@ -47,7 +47,7 @@ def take_all(checks: Iterable[Look], pulse: Pulse, *, limit: float = LIMIT) -> l
         return [result for check, future in waiting for result in _results(check, future, limit)]
 
 
-def _results(check: Look, future: "Future[list[CheckResult]]", limit: float) -> list[CheckResult]:
+def _results(check: PreflightCheck, future: "Future[list[CheckResult]]", limit: float) -> list[CheckResult]:
     if future.done():
         return future.result()
     hint = f"Skip it: cartctl preflight --skip {check.name} --reason TEXT"

@@ -18,15 +18,15 @@ Ask: TypeAlias = Callable[[Connection, Database], Iterable[CheckResult]]
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class DatabaseCheck:
     """Gives results whose names are `NAME` or begin with it."""
 
     name: str
     ask: Ask
 
 
-def ask_database(
-    postgres: Postgres, settings: Database, questions: Sequence[Question], pulse: Pulse
+def run_with_connection_check(
+    postgres: Postgres, settings: Database, questions: Sequence[DatabaseCheck], pulse: Pulse
 ) -> Iterator[CheckResult]:
     """Every question's results, in order. A connection that one of them lost is opened again. Read-only.
 
@@ -45,8 +45,8 @@ def ask_database(
     yield from _ask(postgres, connection, settings, questions, pulse)
 
 
-def ask_all(
-    postgres: Postgres, settings: Database, questions: Sequence[Question], pulse: Pulse
+def run_database_checks(
+    postgres: Postgres, settings: Database, questions: Sequence[DatabaseCheck], pulse: Pulse
 ) -> Iterator[CheckResult]:
     """As `ask_database`, for a check that is not about the connection itself. Raises DatabaseUnreachable, Refused."""
     yield from _ask(postgres, _connect(postgres), settings, questions, pulse)
@@ -56,13 +56,13 @@ def _ask(
     postgres: Postgres,
     connection: Connection,
     settings: Database,
-    questions: Sequence[Question],
+    questions: Sequence[DatabaseCheck],
     pulse: Pulse,
 ) -> Iterator[CheckResult]:
     for question in questions:
         if connection.closed:
             connection = _connect(postgres)
-        yield from isolated(question.name, lambda: _asked(question, connection, settings), pulse)  # noqa: B023 - consumed at once
+        yield from isolated(question.name, lambda: _results(question, connection, settings), pulse)  # noqa: B023 - consumed at once
     connection.close()
 
 
@@ -70,7 +70,7 @@ def _connect(postgres: Postgres) -> Connection:
     return postgres.connect("preflight", statement_timeout=QUERY_LIMIT)
 
 
-def _asked(question: Question, connection: Connection, settings: Database) -> list[CheckResult]:
+def _results(question: DatabaseCheck, connection: Connection, settings: Database) -> list[CheckResult]:
     with translated():
         return list(question.ask(connection, settings))
 
