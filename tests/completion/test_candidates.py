@@ -11,10 +11,11 @@ import pytest
 import typer
 
 from cartctl.checks.preflight import NAMES
+from cartctl.checks.preflight.skips import NEVER_SKIPPED
 from cartctl.cli import app
 from cartctl.commands.completion.candidates import complete
 from cartctl.commands.completion.respond import split
-from cartctl.commands.completion.values import CHECKS, PROVIDERS, Selection, state_directory
+from cartctl.commands.completion.values import CHECKS, PROVIDERS, REQUIRED_CHECKS, Selection, state_directory
 from cartctl.config import load
 from cartctl.config.load import load_environment
 
@@ -97,6 +98,9 @@ def values(line: str) -> list[str] | None:
         ("smoke --suite ", ["built-in", "ops/smoke.toml"]),
         ("signoff add --role ", ["DBA", "QA Lead"]),
         ("deploy --skip prew", ["prewarm"]),
+        ("deploy --skip mig", []),
+        ("deploy --skip preflight.win", []),
+        ("deploy --skip health.", []),
         ("deploy --skip preflight.dat", ["preflight.database"]),
         ("preflight --only data", ["database"]),
         ("flags set FEATURE_CART_MANAGEMENT o", ["on", "off"]),
@@ -123,6 +127,7 @@ def test_an_option_that_was_given_is_not_offered_again() -> None:
 def test_every_list_agrees_with_the_product() -> None:
     """Names that completion knows without loading the product are the product's names, and each provider has its parameter."""
     assert set(CHECKS) == set(NAMES)
+    assert REQUIRED_CHECKS == NEVER_SKIPPED
     assert state_directory() == load.state_directory()
     root = ROOT
     for *path, name in PROVIDERS:

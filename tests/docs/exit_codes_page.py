@@ -1,8 +1,12 @@
 """docs/exit-codes.md: how a process ends, read from the errors."""
 
+import importlib
 import inspect
+import pkgutil
 import re
+from collections.abc import Iterator
 
+import cartctl
 from cartctl import errors
 from cartctl.errors import CartctlError
 from tests.docs.markdown import code, table, text_of, title
@@ -27,10 +31,22 @@ def page() -> str:
 
 
 def _kinds() -> list[type[CartctlError]]:
-    kinds = [
-        kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, CartctlError)
-    ]
-    return sorted(kinds, key=lambda kind: (kind.exit_code, kind.code))
+    """Every error class of the package that has a code of its own."""
+    for module in pkgutil.walk_packages(cartctl.__path__, "cartctl."):
+        if not module.name.startswith("cartctl.migrations.") and not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    kinds: dict[str, type[CartctlError]] = {}
+    for kind in _subclasses(CartctlError):
+        if "code" in vars(kind):
+            kinds.setdefault(kind.code, kind)  # the base comes first
+    return sorted(kinds.values(), key=lambda kind: (kind.exit_code, kind.code))
+
+
+def _subclasses(kind: type[CartctlError]) -> Iterator[type[CartctlError]]:
+    if kind.__module__.startswith("cartctl."):
+        yield kind
+    for each in kind.__subclasses__():
+        yield from _subclasses(each)
 
 
 def _first(kind: type[CartctlError]) -> str:

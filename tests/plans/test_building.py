@@ -3,16 +3,18 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cartctl.config.load import load_environment
-from cartctl.engine.model import Evidence
+from cartctl.engine.model import Change, Evidence, Restore, Skip, Step
 from cartctl.plans.deploy.deploy_options import parse
 from cartctl.plans.deploy.run import planned
-from cartctl.plans.execution.phases import Phase
+from cartctl.plans.execution.change_registry import kinds
+from cartctl.plans.execution.phases import DESCRIPTIONS, IN_PLACE, Phase
 from cartctl.plans.execution.run_monitor import new_watch
 from cartctl.plans.rollback.plan import RollbackOptions, rollback
 from cartctl.plans.rollback.to_revision import phases_to
@@ -101,7 +103,7 @@ def watched() -> Iterator[list[str]]:
 def _deployment(ports: Ports) -> tuple[Phase, ...]:
     options = parse(
         images=(),
-        at=None,
+        at=datetime(2099, 12, 1, 2, tzinfo=UTC),
         skip=(),
         monitor_for=None,
         outside_window=False,
@@ -121,21 +123,46 @@ def _rollback(ports: Ports) -> tuple[Phase, ...]:
     (_deployment, _rollback, lambda ports: phases_to(ports, {"payment-api": "5d4f"})),
     ids=("deploy", "rollback", "revision"),
 )
-def test_nothing_outside_is_read(
-    build: Callable[[Ports], tuple[Phase, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_outside_is_read(build: Callable[[Ports], tuple[Phase, ...]], ports: Ports) -> None:
     """Neither network, nor files, nor programs: a plan can be shown, compared and tested without any of them."""
+    assert ports.cluster  # the adapter reads its credentials when it is made
+    with watched() as outside:
+        phases = build(ports)
+    assert outside == []
+    assert phases
+
+
+@pytest.fixture
+def ports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ports]:
+    """An environment with every section."""
     monkeypatch.setenv("CARTCTL_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
     file = tmp_path / "cartctl.toml"
     file.write_text(EVERYTHING)
     (tmp_path / "kubeconfig").write_text(KUBECONFIG)
-    with Ports(load_environment(str(file), "prod")) as ports:
-        assert ports.cluster  # the adapter reads its credentials when it is made
-        with watched() as outside:
-            phases = build(ports)
-    assert outside == []
-    assert phases
+    with Ports(load_environment(str(file), "prod")) as made:
+        yield made
+
+
+def _steps(phases: tuple[Phase, ...]) -> list[Step]:
+    return [step for phase in phases for step in phase.steps]
+
+
+def test_a_rollback_reverts_every_change_of_a_deployment(ports: Ports) -> None:
+    """A Change without its Restore in `rollback/plan.py` would be reverted by a failed deployment and by no command."""
+    changes = [step for step in _steps(_deployment(ports)) if isinstance(step, Change)]
+    reverted = {step.of for step in _steps(_rollback(ports)) if isinstance(step, Restore)}
+    assert {change.key for change in changes} == reverted
+    assert {change.kind for change in changes} <= set(kinds(ports))
+
+
+def test_every_step_has_its_texts(ports: Ports) -> None:
+    """What a plan shows of a step, and what an interrupted run says is in place."""
+    steps = [*_steps(_deployment(ports)), *_steps(_rollback(ports)), *_steps(phases_to(ports, {"a": "5d4f"}))]
+    changes = {step.key for step in steps if isinstance(step, Change)}
+    described = {step.key for step in steps if not isinstance(step, Restore | Skip)}
+    assert described <= set(DESCRIPTIONS)
+    assert changes <= set(IN_PLACE)
 
 
 def test_the_watcher_sees(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ CHECKS = (  # of preflight; a test compares them with its own list
     ),
     "rehearsal",
 )
+REQUIRED_CHECKS = ("migrations", "window", "signoff")  # never skipped; the same test compares them
 PURPOSES = ("smoke", "migrate", "deploy")
 
 
@@ -146,11 +147,11 @@ def roles(selection: Selection) -> Values:
 
 
 def steps(_: Selection) -> Values:
-    """The steps of a deployment and the preflight checks."""
-    from cartctl.plans.execution.phases import DESCRIPTIONS
+    """The steps and preflight checks of a deployment that may be skipped."""
+    from cartctl.plans.execution.phases import DEPLOYMENT_STEPS, NEVER_SKIPPED
 
-    yield from DESCRIPTIONS.items()
-    yield from ((f"preflight.{name}", "preflight check") for name in CHECKS)
+    yield from ((step, text) for step, text in DEPLOYMENT_STEPS.items() if step not in NEVER_SKIPPED)
+    yield from ((f"preflight.{name}", "preflight check") for name in CHECKS if name not in REQUIRED_CHECKS)
 
 
 def flags(_: Selection) -> Values:
@@ -176,7 +177,9 @@ PROVIDERS: dict[tuple[str, ...], Provider] = {  # the command's path and the par
     ("plan", "restore_carts"): restorable,
     ("plan", "skip"): steps,
     ("preflight", "only"): listed(CHECKS, "preflight check"),
-    ("preflight", "skip"): listed(CHECKS, "preflight check"),
+    ("preflight", "skip"): listed(
+        [name for name in CHECKS if name not in REQUIRED_CHECKS], "preflight check"
+    ),
     ("rehearse", "with_data"): snapshots,
     ("report", "run"): runs,
     ("rollback", "run"): runs,

@@ -16,7 +16,6 @@ from cartctl.plans.execution.phases import Phase
 from cartctl.ports import Ports
 
 PREPARATION = timedelta(minutes=60)
-NEVER_SKIPPED = ("snapshot", "migrate", "health.api", "maintenance.off", "workers.start", "prewarm.restore")
 
 
 def deployment(

@@ -20,12 +20,12 @@ from cartctl.migrations.frozen import MIGRATIONS
 from cartctl.monitoring.tick import Tick
 from cartctl.monitoring.watch import Watch
 from cartctl.plans.deploy.deploy_options import DeployOptions
-from cartctl.plans.deploy.plan import NEVER_SKIPPED, deployment
+from cartctl.plans.deploy.plan import deployment
 from cartctl.plans.deploy.preflight import preflight
 from cartctl.plans.execution import step_factories
 from cartctl.plans.execution.execute import RunSpec, execute_plan
 from cartctl.plans.execution.journals import CONTINUE_WITH, Journals, open_journals, refuse_unfinished
-from cartctl.plans.execution.phases import Phase, keys, without
+from cartctl.plans.execution.phases import NEVER_SKIPPED, Phase, keys, without
 from cartctl.plans.execution.prediction import predict
 from cartctl.plans.execution.run_monitor import (
     MonitoredView,

@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 
 from cartctl.engine.model import Action, Change, Check, Restore, Skip, Step
 
-DESCRIPTIONS = {
+NEVER_SKIPPED = ("snapshot", "migrate", "health.api", "maintenance.off", "workers.start", "prewarm.restore")
+DEPLOYMENT_STEPS = {
+    "gate.preparation": "wait until preparation begins",
     "preflight": "all checks, before any change",
     "snapshot": "dump the database, verify and pin the dump",
     "announce": "announce the start of the window",
@@ -28,6 +30,8 @@ DESCRIPTIONS = {
     "smoke": "all smoke tests, with the critical paths",
     "monitor": "watch thresholds, triggers and logs",
     "report": "announce the outcome",
+}
+OTHER_STEPS = {  # of rollbacks and of the rollout
     "revision": "restore the templates of the named revisions",
     "flags": "write the feature flags",
     "flags.asked": "confirm the flags at every replica",
@@ -36,6 +40,7 @@ DESCRIPTIONS = {
     "database": "drop the cart's tables and types",
     "catalogue": "compare with the fingerprint",
 }
+DESCRIPTIONS = {**DEPLOYMENT_STEPS, **OTHER_STEPS}
 
 
 IN_PLACE = {  # what a step's change means while it is not reverted
