@@ -253,7 +253,7 @@ class Ports:
 
     @property
     def rate_window(self) -> float:
-        """The period of rates in seconds: at least four scrapes (plan.md section 3)."""
+        """The period of rates in seconds: at least four scrapes."""
         metrics = self.env.metrics
         return metrics.rate_window.total_seconds() if metrics else 60.0
 

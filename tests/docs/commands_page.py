@@ -6,6 +6,7 @@ from typing import Any
 
 import typer
 
+from cartctl.checks.preflight.skips import CHECKS, NEVER_SKIPPED
 from cartctl.cli import app
 from tests.docs.markdown import anchor, block, code, table, text_of, title
 
@@ -26,8 +27,15 @@ def page() -> str:
     lines += ["## Global options", "", *_options(root)]
     for name, command in leaves:
         lines += [f"## {name}", "", *_paragraphs(command), "", *_usage(name, command), *_options(command)]
+        if name == "cartctl preflight":
+            lines += table(("check", "verifies"), map(_check, CHECKS.items()))
         lines += block("console", command.epilog.splitlines())
     return text_of(lines)
+
+
+def _check(entry: tuple[str, str]) -> tuple[str, str]:
+    name, text = entry
+    return code(name), text + (" (never skipped)" if name in NEVER_SKIPPED else "")
 
 
 def _leaves(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:

@@ -7,32 +7,33 @@ from cartctl.engine.model import CheckResult
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import UsageError
 
-NAMES = (
-    "database",
-    "blockers",
-    "migrations",
-    "restore",
-    "dump",
-    "backup",
-    "recovery",
-    "cluster",
-    "api",
-    "dashboard",
-    "token",
-    "metrics",
-    "redis",
-    "flags",
-    "code",
-    "window",
-    "attestations",
-    "signoff",
-    "proof",
-    "rehearsal",
-)
+CHECKS = {  # name → what it verifies
+    "database": "connection, server version, roles and their rights, existing objects, settings, free connections and disk space",
+    "blockers": "sessions and transactions whose locks the migrations would wait for",
+    "migrations": "the expected migrations are pending or applied, in order, and none is half applied",
+    "restore": "with --restore-carts: the rows can be restored",
+    "dump": "client tools, readable tables and room for a dump",
+    "backup": "the latest snapshot or backup is recent and complete",
+    "recovery": "WAL archiving works, so that the server can be restored to a point in time",
+    "cluster": "deployments, images, permissions, quotas and owners",
+    "api": "the API responds",
+    "dashboard": "the dashboard responds",
+    "token": "the API accepts the token, which belongs to one company",
+    "metrics": "each metric has one fresh sample",
+    "redis": "Redis responds and accepts the commands of the invalidation",
+    "flags": "the flag document can be read, and every replica reports the same flags",
+    "code": "the configured JUnit files and commands",
+    "window": "the time is in the deployment window and outside every freeze",
+    "attestations": "reviews and open issues, as attested",
+    "signoff": "every required role has approved this deployment",
+    "proof": "the environment that must come first has deployed the same",
+    "rehearsal": "the migrations were rehearsed",
+}
+NAMES = tuple(CHECKS)
 
 
 SKIPPED_HINT = "Check it by hand, or run without --skip."
-NEVER_SKIPPED = ("migrations", "window", "signoff")  # plan.md section 1: decisions and facts nobody may waive
+NEVER_SKIPPED = ("migrations", "window", "signoff")  # facts and decisions that nobody may waive
 
 
 def skipped(name: str, reason: str) -> Callable[[Pulse], Iterator[CheckResult]]:

@@ -165,7 +165,7 @@ class Metrics(Section):
 
     @property
     def rate_window(self) -> timedelta:
-        """The window of rates: `window`, or its default (plan.md, section 3)."""
+        """The window of rates: `window`, or its default."""
         return self.window or max(4 * self.scrape_interval, MINUTES)
 
     @field_validator("headers")

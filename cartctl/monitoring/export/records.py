@@ -1,4 +1,4 @@
-"""The recording rules: each metric as the monitor reads and evaluates it (plan.md, section 3).
+"""The recording rules: each metric as the monitor reads and evaluates it.
 
 Of each metric `value`, `age_seconds`, `requests` and `top_bucket_seconds` are what a reading contains; `decided` is the value
 where it can be evaluated, and `usable` is 1 unless there is no usable data.

@@ -67,7 +67,7 @@ IRREVERSIBLE = {  # what no rollback reverts, by step
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """Steps under one heading; `offset` is the document's time relative to the migration."""
+    """Steps under one heading; `offset` is the planned time relative to the migration, such as T-60."""
 
     name: str
     offset: str
