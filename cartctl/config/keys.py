@@ -65,11 +65,23 @@ def known_at(path: KeyPath, model: type[BaseModel] = Environment) -> list[str]:
     return list(keys_of(kind)) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The known name that was probably meant, or an empty text."""
+def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.55) -> str:
+    """The known name that was probably meant, or an empty text; `cutoff` is how alike they must be, from 0 to 1."""
     names = {candidate.lower(): candidate for candidate in known}
-    matches = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.55)
+    matches = difflib.get_close_matches(name.lower(), names, n=1, cutoff=cutoff)
     return names[matches[0]] if matches else ""
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """How a message about an unknown name ends: with the known one that was probably meant, or with a full stop."""
+    known_name = nearest(name, known)
+    return f"; did you mean '{known_name}'?" if known_name else "."
+
+
+def meant_id(name: str, known: Iterable[str]) -> str:
+    """As `meant`, for ids of runs and snapshots, which all look alike: at most two or three characters may differ."""
+    known_id = nearest(name, known, cutoff=0.87)
+    return f"; did you mean {known_id}?" if known_id else "."
 
 
 def leaves(section: BaseModel, above: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:

@@ -283,6 +283,7 @@ def test_a_rollback_from_a_copy_of_the_journal_needs_no_other_memory(cli: Cli, t
         (("deploy", "--yes", "--image", "payment-api=9.9.9"), 3, "9.9.9"),
         (("deploy", "--yes", "--skip", "migrate", "--reason", "x"), 2, "can never be skipped"),
         (("deploy", "--yes", "--skip", "lunch", "--reason", "x"), 2, "unknown step 'lunch'"),
+        (("deploy", "--yes", "--skip", "smok", "--reason", "x"), 2, "did you mean 'smoke'?"),
         (("deploy", "--yes", "--monitor-for", "long"), 2, "Invalid duration 'long'"),
         (("deploy", "--resume"), 3, "No unfinished run"),
         (("deploy", "--abandon", "r0"), 3, "Unfinished run not found: r0"),

@@ -189,7 +189,12 @@ def test_what_is_no_deployment_cannot_be_rolled_back(story: Story) -> None:
         select(story.journals, None)
     story.deploy("r1")
     story.rollback("r2", of="r1")
-    for run, said in (("r2", "is a rollback"), ("r9", "Run not found: r9")):
+    story.deploy("deploy-01")
+    for run, said in (
+        ("r2", "is a rollback"),
+        ("r9", r"Run not found: r9\."),
+        ("deploy-0x", "mean deploy-01"),
+    ):
         with pytest.raises(Refused, match=said):
             select(story.journals, run)
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from cartctl.checks.results import warned
+from cartctl.config.keys import meant
 from cartctl.engine.model import CheckResult
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import UsageError
@@ -49,7 +50,9 @@ def require_known(names: Iterable[str]) -> None:
     """Raise UsageError for a name that is not a check's."""
     for name in names:
         if name not in NAMES:
-            raise UsageError(f"Unknown preflight check {name}.", hint=f"There are: {', '.join(NAMES)}.")
+            raise UsageError(
+                f"Unknown preflight check {name}{meant(name, NAMES)}", hint=f"There are: {', '.join(NAMES)}."
+            )
 
 
 def require_skippable(skip: Iterable[str]) -> None:
@@ -74,7 +77,9 @@ def apply_skips(
         whole, dot, _ = name.partition(".")
         if dot and whole in only and whole not in {*skip, *names} and name not in names:
             there = ", ".join(sorted(one for one in names if one.startswith(f"{whole}.")))
-            raise UsageError(f"Unknown preflight check {name}.", hint=f"There are: {there}.")
+            raise UsageError(
+                f"Unknown preflight check {name}{meant(name, names)}", hint=f"There are: {there}."
+            )
     for result in results:
         reason = skip.get(result.name)
         named = reason is not None and result.name not in NAMES

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from cartctl.adapters.postgres import DatabaseUnreachable, SqlFailed
+from cartctl.config.keys import meant
 from cartctl.config.values import quoted
 from cartctl.engine.events import RunOutcome
 from cartctl.engine.journal.lines import DamagedJournal
@@ -62,7 +63,8 @@ def parse_filter(
         for value in values:
             if value not in known:
                 raise UsageError(
-                    f"unknown value {quoted(value)} for {option}", hint=f"One of: {', '.join(known)}."
+                    f"unknown value {quoted(value)} for {option}{meant(value, known)}",
+                    hint=f"One of: {', '.join(known)}.",
                 )
     begin = since and moment_option("--since", since)
     end = until and moment_option("--until", until, end_of_day=True)

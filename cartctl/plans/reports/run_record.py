@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from cartctl.config.keys import meant_id
 from cartctl.config.model.stages import Stage, read_stages
 from cartctl.engine.events import Event, EventKind
 from cartctl.engine.journal.lines import DamagedJournal
@@ -74,10 +75,11 @@ def read_record(ports: Ports, run: str | None) -> RunRecord:
 def _events(journals: Journals, run: str | None) -> list[Event]:
     known = run or next(iter(journals.replicated.runs()), None)
     if known is None:
-        raise Refused("There are no runs in this environment yet.", hint="See: cartctl history")
+        raise Refused("There are no runs in this environment yet.", hint="Deploy first: cartctl deploy")
     events = journals.replicated.events(known)
     if not events:
-        raise Refused(f"Run {known} not found.", hint="See: cartctl history")
+        other = meant_id(known, journals.replicated.runs())
+        raise Refused(f"Run {known} not found{other}", hint="See: cartctl history")
     return events
 
 

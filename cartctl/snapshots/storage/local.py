@@ -16,6 +16,7 @@ from pathlib import Path
 
 from cartctl.adapters.effects import effect
 from cartctl.adapters.encryption import Cipher
+from cartctl.config.keys import meant_id
 from cartctl.errors import Locked, Refused, UsageError
 from cartctl.private_files import private_directory
 from cartctl.snapshots.manifest.manifest import DamagedSnapshot, Manifest, damaged, read_manifest
@@ -202,8 +203,9 @@ class Store:
                 continue  # swept by another process, or not one of ours: a file, a link, another user's
 
     def _unknown(self, snapshot: str) -> UsageError:
+        known = meant_id(snapshot, (entry.id for entry in self.list().snapshots))
         return UsageError(
-            f"no snapshot {snapshot} in {self.directory}",
+            f"no snapshot {snapshot} in {self.directory}{known}",
             hint="`cartctl snapshot list` shows those there are.",
         )
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cartctl.adapters.object_store import NotRegular, ObjectStore
+from cartctl.config.keys import meant_id
 from cartctl.errors import Refused, StepFailed, UsageError
 from cartctl.snapshots.manifest.manifest import (
     LIMIT,
@@ -114,8 +115,9 @@ class RemoteStore(Store):
         self.objects.get(remote, local)
 
     def _unknown(self, snapshot: str) -> UsageError:
+        known = meant_id(snapshot, (entry.id for entry in self.list().snapshots))
         return UsageError(
-            f"no snapshot {snapshot} in {self.objects.url}",
+            f"no snapshot {snapshot} in {self.objects.url}{known}",
             hint="`cartctl snapshot list` shows those there are.",
         )
 

@@ -119,8 +119,9 @@ def test_only_and_skip_choose_the_looks(env: Environment) -> None:
             ("redis", Verdict.NOT_CONFIGURED),
         ]
         assert "known to be down" in found.checks[0].observed
-        with pytest.raises(UsageError, match="Unknown preflight check nothing"):
-            Preflight(ports, status, only=("nothing",))
+        for name, said in (("nothing", r"check nothing\."), ("blocker", "did you mean 'blockers'")):
+            with pytest.raises(UsageError, match=said):
+                Preflight(ports, status, only=(name,))
 
 
 def test_an_alarm_ends_the_preflight_at_once(env: Environment) -> None:
