@@ -26,6 +26,7 @@ PLAIN_WIDTH = 10_000  # columns in files and pipes: no text is wrapped or cut
 
 _ELSEWHERE = {  # kind of result → the module that registers its renderer; loaded when it is shown
     "cart_job": "cartctl.render.text.cart",
+    "cart_restore_plan": "cartctl.render.text.restore",
     "cart_stats": "cartctl.render.text.cart",
     "config": "cartctl.render.text.config",
     "dry_run": "cartctl.render.text.migration_changes",

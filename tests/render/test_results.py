@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 from typing import Any, ClassVar
 
 import pytest
@@ -15,8 +17,9 @@ from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.engine.report import History, report
 from cartctl.plans.execution.preview import Plan, PlanRow
 from cartctl.render import json as as_json
+from cartctl.render import text as renderer_modules
 from cartctl.render.amounts import duration, share, size
-from cartctl.render.renderers import write
+from cartctl.render.renderers import _ELSEWHERE, renderable, write
 from cartctl.render.text.plan import differences
 from tests.render.story import failure, success
 
@@ -184,3 +187,15 @@ def test_sizes_and_shares() -> None:
     assert share(10, 40, "s") == "30 s left"
     assert share(2, 3, "replicas") == "2 of 3 replicas"
     assert share(5, 0, "tables") == "5 tables"
+
+
+def test_every_renderer_is_loaded_for_its_kind() -> None:
+    """A kind that is missing in the table of modules would be shown as Python writes it."""
+    for module in walk_packages(renderer_modules.__path__, f"{renderer_modules.__name__}."):
+        import_module(module.name)
+    kinds = {
+        getattr(drawn, "kind", ""): function.__module__ for drawn, function in renderable.registry.items()
+    }
+    elsewhere = {kind: module for kind, module in kinds.items() if kind and ".text." in module}
+    assert len(elsewhere) > 20
+    assert {kind: _ELSEWHERE.get(kind) for kind in elsewhere} == elsewhere
