@@ -86,7 +86,8 @@ def deploy(
             options.show(shown)
             return options.guard_shown(shown.refuse_blocked)
         if abandon:
-            return deploying.abandon(ports, abandon)
+            deploying.abandon(ports, abandon)
+            return options.say(f"Marked run {abandon} as abandoned; nothing else was changed.")
         if not resume:
             deploy_options.require_reason(requested)
             downtime = "" if yes else expected_downtime(ports)  # nobody is asked with --yes

@@ -112,7 +112,7 @@ class Restored(TypedDict, total=False):
 
 
 class Failed(TypedDict):
-    """Why a step failed; that of a check also has `checks`, each of its results."""
+    """Why a step failed; also recorded are its `seconds` and, for a check, `checks` with each of its results."""
 
     code: str
     message: str

@@ -44,8 +44,11 @@ class Outcome:
 
 
 def describe_failure(failure: CartctlError) -> str:
-    """A failure's message and hint."""
-    return f"{failure.message} {failure.hint}".strip()
+    """A failure's message and hint, as two sentences."""
+    if not failure.hint:
+        return failure.message
+    stop = "" if failure.message.endswith((".", "!", "?", ":")) else "."
+    return f"{failure.message}{stop} {failure.hint}".strip()
 
 
 def after_steps(failure: CartctlError, done: Sequence[str]) -> CartctlError:

@@ -198,7 +198,8 @@ def _steps(events: Iterable[Event], phases: Mapping[str, str]) -> Iterator[StepR
             )  # that it was reverted is part of the run's outcome
             failed_before = before.reason if before is not None and undone else ""
             reason = failed_before or str(event.data.get("reason") or event.data.get("message") or "")
-            seconds = float(event.data.get("seconds", 0.0))
+            attempt = before.seconds if before is not None and undone else 0.0  # not the revert of it
+            seconds = attempt or float(event.data.get("seconds", 0.0))
             last[event.key] = StepReport(event.key, outcome, seconds, reason, phases.get(event.key, ""))
     yield from last.values()
 

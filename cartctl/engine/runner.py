@@ -66,7 +66,7 @@ class Runner:
         self._lock = lock
         self._pulse = pulse
         self._on_failure = on_failure
-        self._at = RUN
+        self._at, self._began = RUN, time.monotonic()  # the step, and when it began
         self._reverts: set[str] = set()
         self._failures: list[CartctlError] = []
         self.failure: CartctlError | None = None  # what ended the run, for a command that shows no report
@@ -127,7 +127,7 @@ class Runner:
         for step in plan:
             if step.key in self.state.done:
                 continue
-            self._at = step.key
+            self._at, self._began = step.key, time.monotonic()
             self._pulse.doing = step.key
             self._recorder.begin(step.key, EventKind.BEGAN)
             try:
@@ -143,7 +143,7 @@ class Runner:
                     raise
                 error = self._recorder.to_error(failure)
                 # Someone scaling a deployment, for example, must not cause a rollback.
-                self._recorder.record_failure(self._at, error)
+                self._recorder.record_failure(self._at, error, **_took(self._began))
                 self._failures.append(error)
 
     def _require_no_failures(self, step: Step) -> None:
@@ -229,7 +229,7 @@ class Runner:
     def _fail(self, plan: Sequence[Step], failure: CartctlError) -> Outcome:
         """End a failed run; exit codes that promise "nothing changed" are used only if that is true."""
         self._recorder.be_best_effort()
-        self._recorder.record_failure(self._at, failure)
+        self._recorder.record_failure(self._at, failure, **_took(self._began))
         if self._on_failure is OnFailure.STOP:
             self.failure = failure = after_steps(failure, self._effective(plan))
             return Outcome(RunOutcome.FAILED, failure.exit_code, describe_failure(failure))

@@ -205,7 +205,8 @@ def test_a_refusal_after_a_change_is_reverted(bench: Bench, error: CartctlError)
 def test_an_action_that_has_succeeded_counts_as_a_change(bench: Bench) -> None:
     """Not a harmless one, nor one that only announces."""
     outcome = bench.run(Does("cdn"), Raises("check", Refused("no", hint="Wait.")))
-    assert (outcome.word, outcome.exit_code, outcome.message) == ("rolled_back", 4, "no Wait.")
+    assert (outcome.word, outcome.exit_code, outcome.message) == ("rolled_back", 4, "no. Wait.")
+    assert 0 <= bench.last("failed")["seconds"] < 60
 
 
 @pytest.mark.parametrize(

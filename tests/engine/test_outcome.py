@@ -98,6 +98,7 @@ def test_an_outcome_is_stored_with_everything_the_report_needs() -> None:
     }
     assert describe_failure(StepFailed("a.", hint="b.")) == "a. b."
     assert describe_failure(StepFailed("a.")) == "a."
+    assert describe_failure(StepFailed("a: 3 s", hint="Wait.")) == "a: 3 s. Wait."
 
 
 def test_every_outcome_has_its_exit_code() -> None:

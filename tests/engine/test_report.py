@@ -99,6 +99,8 @@ def test_each_step_has_its_last_event_and_its_own_time() -> None:
             at(5, "c", "restored", seconds=0.25),
             at(6, "a", "restored", seconds=2.5),
             at(7, "d", "undo_failed", message="y"),
+            at(8, "e", "failed", message="z", seconds=15.0),
+            at(9, "e", "restored", seconds=0.5),
         ]
     ).steps
     assert steps == (
@@ -106,6 +108,7 @@ def test_each_step_has_its_last_event_and_its_own_time() -> None:
         StepReport("b", "skipped", 0.0, "--skip"),
         StepReport("c", "failed", 0.25, "x"),
         StepReport("d", "undo_failed", 0.0, "y"),
+        StepReport("e", "failed", 15.0, "z"),  # the time of the attempt, not of its revert
     )
 
 

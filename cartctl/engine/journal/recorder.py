@@ -64,10 +64,10 @@ class EventRecorder:
                 raise
             self.to_error(bug)
 
-    def record_failure(self, key: str, failure: CartctlError) -> None:
-        """Record a failure."""
+    def record_failure(self, key: str, failure: CartctlError, **more: float) -> None:
+        """Record a failure; `more` is data of the attempt, such as its `seconds`."""
         data = Failed(code=failure.code, message=failure.message, hint=failure.hint)
-        self.record(key, EventKind.FAILED, {**data, **failure.evidence})
+        self.record(key, EventKind.FAILED, {**data, **failure.evidence, **more})
 
     def to_error(self, failure: Exception) -> CartctlError:
         """Convert any exception to a CartctlError; remember the first bug and log its traceback (shown with --debug)."""
