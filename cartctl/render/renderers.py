@@ -29,6 +29,7 @@ _ELSEWHERE = {  # kind of result → the module that registers its renderer; loa
     "cart_restore_plan": "cartctl.render.text.restore",
     "cart_stats": "cartctl.render.text.cart",
     "config": "cartctl.render.text.config",
+    "drop_plan": "cartctl.render.text.rollback",
     "dry_run": "cartctl.render.text.migration_changes",
     "flag_list": "cartctl.render.text.rollout",
     "flags": "cartctl.render.text.rollout",
