@@ -17,6 +17,7 @@ from cartctl.cart.store.sql_engine import Statement, naive
 from cartctl.cart.store.tables import CartItemRow, CartPromotionRow, CartRow, PromotionRow
 
 PAGE = 50
+HIGHEST_OF = 10_000  # carts that are sorted by their total, of those that a filter leaves
 LISTED = (
     *(
         CartRow.id,
@@ -33,7 +34,7 @@ LISTED = (
 
 
 class CartOrder(StrEnum):
-    """How a list of carts is sorted. `HIGHEST` sorts every cart that the filter leaves: no index serves it."""
+    """How a list of carts is sorted. No index serves `HIGHEST`, so it sorts the HIGHEST_OF carts with the latest activity."""
 
     NEWEST = "newest"  # activity first
     OLDEST = "oldest"  # activity first
@@ -160,15 +161,24 @@ def listed(
         statement = statement.where(or_(CartRow.id == chosen.reference, CartRow.order_id == chosen.reference))
     if chosen.was_abandoned:
         statement = statement.where(CartRow.abandoned_at.is_not(None))
-    return _sorted(statement, after, order).limit(size)
+    if order is CartOrder.HIGHEST:
+        return _highest(statement, after).limit(size)
+    by, rising = CartRow.last_activity_at, order is CartOrder.OLDEST
+    behind = after and (naive(after.last_activity_at), after.id)
+    return _sorted(statement, by, CartRow.id, behind, rising=rising).limit(size)
 
 
-def _sorted(statement: Statement, after: PageKey | None, order: CartOrder) -> Statement:
-    by = CartRow.grand_total if order is CartOrder.HIGHEST else CartRow.last_activity_at
-    rising = order is CartOrder.OLDEST
-    directed = [key.asc() if rising else key.desc() for key in (by, CartRow.id)]
-    if after is not None:
-        last = after.grand_total if order is CartOrder.HIGHEST else naive(after.last_activity_at)
-        here, key = tuple_(by, CartRow.id), tuple_(last, after.id)
+def _highest(statement: Statement, after: PageKey | None) -> Statement:
+    """By total: of the carts with the latest activity, which an index returns in order."""
+    ordered = statement.order_by(CartRow.last_activity_at.desc(), CartRow.id.desc())
+    latest = ordered.limit(HIGHEST_OF).subquery()
+    behind = after and (after.grand_total, after.id)
+    return _sorted(select(latest), latest.c.grand_total, latest.c.id, behind)
+
+
+def _sorted(statement: Statement, by: Any, tie: Any, behind: Any, *, rising: bool = False) -> Statement:
+    """Sorted by a column and, among equal values, by `tie`; after the values `behind`, if any."""
+    if behind:
+        here, key = tuple_(by, tie), tuple_(*behind)
         statement = statement.where(here > key if rising else here < key)
-    return statement.order_by(*directed)
+    return statement.order_by(*(each.asc() if rising else each.desc() for each in (by, tie)))
