@@ -15,7 +15,7 @@ SELECT id, company, currency, site::"SiteType", status::"CartStatus", items, tot
 FROM (VALUES
   ('a', 'avnz', 'USD', 'STOREFRONT', 'CONVERTED', 1, 10.00, '2026-03-01 23:59:59.999', NULL, '2026-03-02 00:00', '{}'),
   ('b', 'avnz', 'USD', 'STOREFRONT', 'ABANDONED', 1, 20.00, '2026-03-01 10:00', '2026-03-01 12:00', NULL, '{}'),
-  ('c', 'avnz', 'USD', 'FUNNEL', 'CONVERTED', 1, 15.01, '2026-03-02 10:00', NULL, '2026-03-02 11:00', '{}'),
+  ('c', 'avnz', 'USD', 'FUNNEL', 'CONVERTED', 1, 15.01, '2026-03-02 08:00', '2026-03-02 09:00', '2026-03-02 11:00', '{}'),
   ('d', 'avnz', 'USD', 'FUNNEL', 'CONVERTED', 1, 99.00, '2026-03-02 10:00', NULL, '2026-03-02 11:00', '{"cancelledAt": "2026-03-03"}'),
   ('e', 'avnz', 'JPY', 'STOREFRONT', 'CONVERTED', 1, 1001, '2026-02-01 10:00', NULL, '2026-03-03 11:00', '{}'),
   ('f', 'avnz', 'USD', 'STOREFRONT', 'MERGED', 1, 1.00, '2026-03-01 10:00', NULL, NULL, '{}'),
@@ -29,6 +29,7 @@ def test_each_day_currency_and_site(migrated: Postgres) -> None:
     """Carts by the day of their creation, orders by the day of their conversion, in UTC."""
     with migrated.session("test") as connection:
         connection.execute(CARTS)
+        connection.execute("""UPDATE carts SET "recoveryEmailSentAt" = '2026-03-02 10:00' WHERE id = 'c'""")
     engine = connect(migrated.dsn)
     with engine.begin() as connection:
         rows = daily_figures(connection, "avnz", PERIOD)
@@ -36,8 +37,10 @@ def test_each_day_currency_and_site(migrated: Postgres) -> None:
     engine.dispose()
     first, second, third = (date(2026, 3, day) for day in (1, 2, 3))
     assert rows == [
-        DailyFigures(first, "USD", SiteType.STOREFRONT, 2, 1, 1),
-        DailyFigures(second, "USD", SiteType.FUNNEL, 1, 1, 0, 1, Decimal("15.01")),
+        DailyFigures(first, "USD", SiteType.STOREFRONT, 2, 1, 1, left=1),
+        DailyFigures(
+            second, "USD", SiteType.FUNNEL, 1, 1, 0, 1, Decimal("15.01"), left=1, recovered=1, by_mail=1
+        ),
         DailyFigures(second, "USD", SiteType.STOREFRONT, orders=1, value=Decimal("10.00")),
         DailyFigures(third, "JPY", SiteType.STOREFRONT, orders=1, value=Decimal(1001)),
     ]
@@ -46,6 +49,7 @@ def test_each_day_currency_and_site(migrated: Postgres) -> None:
         Decimal("0.5000"),
         None,
     )
+    assert [row.open for row in rows] == [0, 0, 0, 0]
     assert (rows[3].conversion, rows[3].aov) == (None, Decimal(1001))
     for row in whole:
         of = [day for day in rows if day.currency == row.currency and row.site_type in {None, day.site_type}]

@@ -20,7 +20,8 @@ _Key = tuple[date, str, SiteType]
 class DailyFigures:
     """One day (UTC) in one currency on one type of site: the carts created in it, and the orders placed in it.
 
-    `value` is what the orders add up to. Cancelled orders count nowhere, as in the overview.
+    `value` is what the orders add up to. `left` counts the day's carts that were abandoned at some time, `recovered` those of
+    them that were bought after all, `by_mail` those bought after a recovery mail. Cancelled orders count nowhere, as in the overview.
     """
 
     day: date
@@ -31,6 +32,14 @@ class DailyFigures:
     abandoned: int = 0
     orders: int = 0
     value: Decimal = Decimal(0)
+    left: int = 0
+    recovered: int = 0
+    by_mail: int = 0
+
+    @property
+    def open(self) -> int:
+        """The day's carts that were neither bought nor abandoned."""
+        return self.carts - self.converted - self.abandoned
 
     @property
     def conversion(self) -> Decimal | None:
@@ -54,9 +63,9 @@ def daily_figures(connection: Connection, company_id: str, period: Period) -> li
     bought = _by_day(connection, converted_within(company_id, period), CartRow.converted_at, period)
     rows = []
     for key in sorted({*created, *bought}):
-        carts, converted, abandoned, *_ = created.get(key, [0, 0, 0])
+        carts, converted, abandoned, *left = created.get(key, [0] * 6)
         orders, value = bought.get(key, [0, Decimal(0)])
-        rows.append(DailyFigures(*key, carts, converted, abandoned, orders, Decimal(value)))
+        rows.append(DailyFigures(*key, carts, converted, abandoned, orders, Decimal(value), *left))
     return rows
 
 
