@@ -1,21 +1,31 @@
-"""Debian's Chromium over the reference service, in both themes and at phone width."""
+"""Debian's Chromium over the reference service, in both themes and three widths."""
 
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
-from cartctl.adapters.postgres import Postgres
-from tests.sandbox.served import served, write_flags, write_tokens
-from tests.sandbox.shop_data import fill_shop
+from tests.sandbox.shop_fixture import directory, url
+
+__all__ = ["directory", "url"]
 
 PROGRAM = "chromium"
-PHONE = {"width": 390, "height": 844}
-DESK = {"width": 1280, "height": 900}
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+DESK = "desk"
+SIZES: dict[str, ViewportSize] = {
+    DESK: {"width": 1280, "height": 900},
+    "tablet": {"width": 768, "height": 1024},
+    "phone": {"width": 390, "height": 844},
+}
+PATIENCE = 60_000  # ms that a condition may take: a busy machine is no fault of the page
 
 
 @pytest.fixture(scope="module")
@@ -26,26 +36,28 @@ def chromium() -> Iterator[Browser]:
         if os.environ.get("CARTCTL_REQUIRE_SERVICES"):
             pytest.fail(f"{PROGRAM} is not installed")
         pytest.skip(f"{PROGRAM} is not installed")
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         yield browser
         browser.close()
 
 
 @contextmanager
 def page_of(
-    browser: Browser, url: str, *, dark: bool = False, phone: bool = False, scripts: bool = True
+    browser: Browser, url: str, *, dark: bool = False, size: str = DESK, scripts: bool = True
 ) -> Iterator[Page]:
     """A new visitor's page, which fails the test on an error of its scripts or a blocked resource."""
     context = browser.new_context(
         base_url=url,
-        viewport=PHONE if phone else DESK,  # type: ignore[arg-type]  # a TypedDict of the same keys
+        viewport=SIZES[size],
         color_scheme="dark" if dark else "light",
         java_script_enabled=scripts,
         timezone_id="Europe/Berlin",
         locale="en-GB",
         bypass_csp=False,
     )
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
@@ -55,22 +67,6 @@ def page_of(
     yield page
     context.close()
     assert wrong == []
-
-
-@pytest.fixture
-def directory(tmp_path: Path, migrated: Postgres) -> Path:
-    """The files of a replica over a shop with products, codes, taxes and shipping."""
-    write_tokens(tmp_path, "avnz", "harbor-goods")
-    write_flags(tmp_path)
-    fill_shop(migrated)
-    return tmp_path
-
-
-@pytest.fixture
-def url(directory: Path, migrated: Postgres) -> Iterator[str]:
-    """Where the pages are."""
-    with served(directory, migrated, "web") as address:
-        yield address
 
 
 def sign_in(page: Page) -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from cartctl.adapters.postgres import Postgres
-from tests.browser.conftest import page_of, sign_in
+from tests.browser.conftest import DESK, page_of, sign_in
 from tests.browser.month import fill_month
 
 pytestmark = pytest.mark.browser
@@ -22,6 +22,8 @@ ADMIN = {
     "insights": "/insights/ecommerce",
     "cart": "/carts/c2",
     "missing": "/carts/none",
+    "nothing-lost": "/carts/abandoned?view=expired",
+    "no-period": "/insights/ecommerce?days=1&currency=none",
     "sign-in": "/sign-in",
 }
 PORTAL = {
@@ -30,9 +32,11 @@ PORTAL = {
     "checkout": f"{SHOP}/checkout",
     "funnel": f"{SHOP}/funnel",
     "shop-sign-in": f"{SHOP}/sign-in",
+    "bad-link": f"{SHOP}/recover/forged",
 }
 KEPT = {"carts", "cart", "abandoned", "insights", "products", "shop-cart"}  # as files in docs/
-SAMPLES = ((False, False), (True, False), (False, True), (True, True))
+STOPS = ("Carts", "Abandoned", "Insights", "Recover carts", "q", "currency", "site", "sort", "Search")
+SAMPLES = ((False, "desk"), (True, "desk"), (False, "tablet"), (False, "phone"), (True, "phone"))
 
 
 @pytest.fixture
@@ -70,18 +74,18 @@ def check(page: Page, name: str) -> list[str]:
     return wrong
 
 
-@pytest.mark.parametrize(("dark", "phone"), SAMPLES, ids=("light", "dark", "phone", "dark-phone"))
-def test_nothing_serious_and_nothing_cut_off(chromium: Browser, month: str, dark: bool, phone: bool) -> None:
-    """All pages of admin and portal, in both themes and at 390 pixels."""
-    look = ("dark" if dark else "light") + ("-phone" if phone else "")
+@pytest.mark.parametrize(("dark", "size"), SAMPLES, ids=("light", "dark", "tablet", "phone", "dark-phone"))
+def test_nothing_serious_and_nothing_cut_off(chromium: Browser, month: str, dark: bool, size: str) -> None:
+    """All pages of admin and portal, in both themes, at 768 and at 390 pixels."""
+    look = ("dark" if dark else "light") + ("" if size == DESK else f"-{size}")
     wrong: list[str] = []
-    with page_of(chromium, month, dark=dark, phone=phone) as page:
+    with page_of(chromium, month, dark=dark, size=size) as page:
         sign_in(page)
         for name, path in ADMIN.items():
             page.goto(path)
             wrong += check(page, name)
             keep(page, name, look)
-    with page_of(chromium, month, dark=dark, phone=phone) as page:
+    with page_of(chromium, month, dark=dark, size=size) as page:
         visit_shop(page)
         for name, path in PORTAL.items():
             page.goto(path)
@@ -94,23 +98,34 @@ def test_nothing_serious_and_nothing_cut_off(chromium: Browser, month: str, dark
     assert wrong == []
 
 
-@pytest.mark.parametrize("phone", (False, True), ids=("desk", "phone"))
-def test_everything_is_reached_by_keyboard(chromium: Browser, month: str, phone: bool) -> None:
+def test_pages_print_their_content_alone(chromium: Browser, month: str) -> None:
+    """Neither navigation nor buttons nor filters are on paper, and the paper is white even where the screen is dark."""
+    with page_of(chromium, month, dark=True) as page:
+        sign_in(page)
+        page.emulate_media(media="print")
+        for name, path in ADMIN.items():
+            page.goto(path)
+            assert page.locator("h1").is_visible()
+            for hidden in ("nav:visible", "button:visible", ".filters:visible", ".loading:visible"):
+                expect(page.locator(hidden)).to_have_count(0)
+            assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+            keep(page, name, "print")
+
+
+@pytest.mark.parametrize("size", (DESK, "phone"))
+def test_everything_is_reached_by_keyboard(chromium: Browser, month: str, size: str) -> None:
     """The first stop skips to the content; then navigation, sign-out and filters in the order in which they are seen."""
-    with page_of(chromium, month, phone=phone) as page:
+    with page_of(chromium, month, size=size) as page:
         sign_in(page)
         page.goto("/carts")
         seen = []
-        for _ in range(12):
+        for _ in range(24):
             page.keyboard.press("Tab")
             seen.append(
                 page.evaluate("(document.activeElement.id || document.activeElement.textContent).trim()")
             )
         assert seen[0] == "Skip to the content"
-        assert [each for each in seen if each in {"Carts", "Abandoned", "Insights", "q", "status"}] == [
-            *("Carts", "Abandoned", "Insights"),
-            *("q", "status"),
-        ]
+        assert [each for each in seen if each in STOPS] == list(STOPS)
 
 
 def keep(page: Page, name: str, look: str) -> None:

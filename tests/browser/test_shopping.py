@@ -12,16 +12,10 @@ from cartctl.sandbox.service.data import Data
 from cartctl.sandbox.service.flags import Flags
 from tests.browser.conftest import page_of, sign_in
 from tests.sandbox.served import write_flags
+from tests.sandbox.shop_fixture import set_clock
 
 pytestmark = pytest.mark.browser
 SHOP = "/shop/avnz"
-
-
-def set_clock(directory: Path, hours: float) -> None:
-    """Put the sandbox's clock ahead."""
-    path = directory / "config" / "cart-runtime" / "CLOCK"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(str(hours * 3600), encoding="utf-8")
 
 
 def run_jobs(directory: Path, database: Postgres) -> None:
@@ -93,7 +87,7 @@ def test_from_a_guests_cart_to_the_analytics(
         expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
         assert rate(admin, "Conversion") == "100.0 %"
         assert rate(admin, "Recovered by e-mail") == "100.0 %"
-        expect(admin.locator(".chart svg")).to_have_count(3)
+        expect(admin.locator(".chart svg")).to_have_count(4)
 
 
 def test_features_disappear_with_their_flags(chromium: Browser, url: str, directory: Path) -> None:

@@ -271,7 +271,7 @@ def test_pages_show_the_real_numbers(shop: Shop, directory: Path) -> None:
     with served(directory, shop.database, "web") as address:
         web = Http(address, token="token-shop")
         assert "143.45" in web.get("/carts").body
-        assert "Due</span>" in web.get("/carts/abandoned").body
+        assert "E-mail due</span>" in web.get("/carts/abandoned").body
         insights = web.get("/insights/ecommerce").body
         assert "50.0 %" in insights
         assert "Funnel" in insights

@@ -15,9 +15,10 @@ def install(app: "FastAPI", settings: "Settings") -> None:
     from cartctl.sandbox.service.log import complain
     from cartctl.sandbox.service.middleware.maintenance import Maintenance
     from cartctl.sandbox.service.pages import failures, session, shop
-    from cartctl.sandbox.service.pages.admin import abandoned, cart, carts, insights, sign_in
+    from cartctl.sandbox.service.pages.admin import abandoned, access, cart, carts, insights, sign_in
 
     app.state.maintenance = Maintenance(settings.maintenance, complain)
+    app.state.navigation = access.optional_context  # for error pages, which are below the admin pages
     app.state.key = session.signing_key(settings.key)
     for router in (sign_in.router, abandoned.router, carts.router, cart.router, insights.router):
         app.include_router(router)

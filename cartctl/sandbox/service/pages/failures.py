@@ -1,5 +1,8 @@
 """What a page says when something is wrong: what it is, what to do, and the code that logs and probes know."""
 
+from typing import Any
+from urllib.parse import quote
+
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -8,6 +11,9 @@ from cartctl.cart import CartError, InputError, NotFound, OutOfRange, TryAgain
 from cartctl.sandbox.service.pages.rendering import page
 
 CONFLICT = 409
+FORBIDDEN = 403
+NO_SHOP = "shop_not_found"
+_UNREADABLE = {404: "Cart not found", 503: "Back in a moment"}
 _TITLES = {404: "Page not found", 405: "This page cannot do that"}
 
 
@@ -48,7 +54,12 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(CartError)
     async def broken_rule(request: Request, error: CartError) -> Response:
         """A rule of the cart library that was broken."""
-        return show(request, of_rule(error))
+        return show(request, of_rule(error, reading=request.method == "GET"))
+
+    @app.exception_handler(Exception)
+    async def unexpected(request: Request, _: Exception) -> Response:
+        """A fault of this service; the server logs it."""
+        return show(request, INTERNAL)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, _: RequestValidationError) -> Response:
@@ -66,8 +77,8 @@ def install(app: FastAPI) -> None:
         return shown
 
 
-def of_rule(error: CartError) -> PageError:
-    """A broken rule of the cart library as a page: 404, 422 for what was typed, else 409."""
+def of_rule(error: CartError, *, reading: bool = False) -> PageError:
+    """A broken rule of the cart library as a page: 404, 422 for what was typed, else 409. `reading`: nothing was to be changed."""
     status = CONFLICT
     if isinstance(error, NotFound):
         status = 404
@@ -75,15 +86,43 @@ def of_rule(error: CartError) -> PageError:
         status = 422
     elif isinstance(error, TryAgain):
         status = 503
-    return PageError(status, "Nothing was changed", error.message, hint=error.hint, code=error.code)
+    title = _UNREADABLE.get(status, "This cannot be shown") if reading else "Nothing was changed"
+    return PageError(status, title, error.message, hint=error.hint, code=error.code)
 
 
 def show(request: Request, error: PageError) -> Response:
-    """The page of an error."""
-    shown = page(request, "error.html", status=error.status, error=error)
+    """The page of an error, with ways on from it and the navigation of who sees it."""
+    known = _admin(request)
+    shop = _shop_path(request) if error.code != NO_SHOP else ""
+    ways = _ways(request, error, shop, signed_in=bool(known))
+    shown = page(request, "error.html", status=error.status, error=error, shop_path=shop, ways=ways, **known)
     if error.status == UNAVAILABLE.status:
         shown.headers["Retry-After"] = "1"
     return shown
+
+
+def _admin(request: Request) -> dict[str, Any]:
+    """The navigation of an admin; nothing for others, and in versions without carts."""
+    navigation = getattr(request.app.state, "navigation", None)
+    return navigation(request) if navigation else {}
+
+
+def _shop_path(request: Request) -> str:
+    """The shop that an address is of, or nothing."""
+    _, first, *rest = request.url.path.split("/")
+    return f"/shop/{quote(rest[0], safe='')}" if first == "shop" and rest and rest[0] else ""
+
+
+def _ways(request: Request, error: PageError, shop: str, *, signed_in: bool) -> list[tuple[str, str]]:
+    """Where to go from an error's page: try again where that may help, then to the nearest page that works."""
+    ways = []
+    if error.status >= INTERNAL.status and request.method == "GET":
+        ways.append(("Try again", str(request.url.replace(scheme="", netloc=""))))
+    if shop:
+        return [*ways, ("Back to your cart", f"{shop}/cart"), ("Browse products", shop)]
+    if error.status == FORBIDDEN and not signed_in:
+        ways.append(("Sign in with another token", "/sign-in"))
+    return [*ways, ("Back to carts", "/carts") if signed_in else ("Back to the start", "/")]
 
 
 UNAVAILABLE = PageError(

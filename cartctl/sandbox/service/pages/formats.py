@@ -9,33 +9,33 @@ from markupsafe import Markup, escape
 
 LOCALE = "en_US"
 DASH = "\N{EN DASH}"  # for no value
+MINUS = "\N{MINUS SIGN}"
 LONGEST_ID = 14  # characters of an id that is shown whole
+LABELS = {"B2B_PORTAL": "B2B portal"}  # that capitals do not make
 BADGES = {
     "ACTIVE": ("Active", "info"),
     "ABANDONED": ("Abandoned", "warn"),
     "CONVERTED": ("Converted", "good"),
-    "MERGED": ("Merged", "mute"),
-    "EXPIRED": ("Expired", "mute"),
+    "MERGED": ("Merged", "hollow"),
+    "EXPIRED": ("Expired", "hollow"),
 }
 
 
 def money(amount: Any, code: str) -> str:
-    """An amount in its currency's own format: $1,234.50, ¥1,235; a currency that nobody knows is written as its code."""
+    """An amount in its currency's own format: $1,234.50, ¥1,235; negative ones with a minus sign before it.
+
+    A currency that nobody knows is written as its code.
+    """
     from babel.numbers import format_currency
 
-    return format_currency(Decimal(amount), code, locale=LOCALE)
+    value = Decimal(amount)
+    text = format_currency(abs(value), code, locale=LOCALE)
+    return f"{MINUS}{text}" if value < 0 else text
 
 
 def share(ratio: Any) -> str:
     """A ratio as a percentage with one decimal, a dash for none."""
     return DASH if ratio is None else f"{Decimal(ratio) * 100:.1f} %"
-
-
-def change(now: Any, before: Any) -> str:
-    """The difference of two ratios in percentage points, with its sign; nothing where one is missing."""
-    if now is None or before is None:
-        return ""
-    return f"{(Decimal(now) - Decimal(before)) * 100:+.1f} pp"
 
 
 def count(number: int) -> str:
@@ -84,7 +84,7 @@ def badge(status: str) -> Markup:
 
 def label(text: str) -> str:
     """A member of an enum in words."""
-    return text.replace("_", " ").capitalize()
+    return LABELS.get(text, text.replace("_", " ").capitalize())
 
 
 def _aware(at: datetime) -> datetime:
@@ -96,5 +96,5 @@ def _iso(at: datetime) -> str:
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
-    each.__name__: each for each in (money, share, change, count, moment, ago, left, short_id, badge, label)
+    each.__name__: each for each in (money, share, count, moment, ago, left, short_id, badge, label)
 }

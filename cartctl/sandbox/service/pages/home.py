@@ -8,7 +8,11 @@ from fastapi import APIRouter, Request, Response
 from cartctl.sandbox.service.pages.rendering import page
 from cartctl.sandbox.service.settings import Settings
 
-_FILES = {"app.css": "text/css; charset=utf-8", "app.js": "text/javascript; charset=utf-8"}
+_FILES = {
+    "app.css": "text/css; charset=utf-8",
+    "app.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
 _CACHED = {"Cache-Control": "public, max-age=3600", "Cross-Origin-Resource-Policy": "same-origin"}
 
 

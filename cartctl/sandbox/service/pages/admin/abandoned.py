@@ -1,16 +1,16 @@
 """Abandoned carts: their value, who left them, the last mail, sending one, and what came of it."""
 
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from cartctl.cart import CartFilter, Carts, CartStatus, Period
 from cartctl.cart.store import cart_statistics, jobs
-from cartctl.cart.store.cart_statistics import OverviewRow
 from cartctl.sandbox.service.data import Data
 from cartctl.sandbox.service.pages import session
+from cartctl.sandbox.service.pages.admin import trends
 from cartctl.sandbox.service.pages.admin.access import Database, RecoveryAdmin, cached, stats_of
 from cartctl.sandbox.service.pages.admin.carts import Cursor, page_key, position
 from cartctl.sandbox.service.pages.admin.customers import customers_of
@@ -61,7 +61,7 @@ def list_abandoned(
         views=list(VIEWS),
         stats=stats.value,
         age=max(stats.age, month.age),
-        overviews=month.value,
+        tiles=month.value,
         customers=customers_of(data, admin.company, shown),
         following=encoded(*position(shown[-1])) if len(rows) > SIZE else "",
         paged=bool(after),
@@ -86,7 +86,20 @@ def send_mail(
     return RedirectResponse("/carts/abandoned", SEE_OTHER)
 
 
-def _month(data: Data, company: str, now: datetime) -> list[OverviewRow]:
+def _month(data: Data, company: str, now: datetime) -> list[dict[str, Any]]:
+    """How many of the last month's abandoned carts came back, by currency, against the month before."""
+    begin = now - _MONTH
     with data.session() as connection:
-        rows = cart_statistics.overviews(connection, company, Period(now - _MONTH, now))
-    return [row for row in rows if row.site_type is None]
+        rows = cart_statistics.overviews(connection, company, Period(begin, now))
+        before = cart_statistics.overviews(connection, company, Period(begin - _MONTH, begin))
+    earlier = {row.currency: row.overview.recovery for row in before if row.site_type is None}
+    return [
+        {
+            "currency": row.currency,
+            "value": row.overview.recovery,
+            "by_mail": row.overview.attributed_recovery,
+            "change": trends.points(row.overview.recovery, earlier.get(row.currency), rises=True),
+        }
+        for row in rows
+        if row.site_type is None
+    ]

@@ -96,10 +96,18 @@ def stats_of(request: Request, data: Data, company: str) -> Aged[Stats]:
     return cached(request, (company, "page stats"), count)
 
 
-def cached(request: Request, key: Hashable, count: Callable[[], T]) -> Aged[T]:
-    """Figures that may be some minutes old, unless the browser asks for new ones, as it does when a page is reloaded."""
+def cached(
+    request: Request, key: Hashable, count: Callable[[], T], *, worth: Callable[[T], Any] | None = None
+) -> Aged[T]:
+    """Figures that may be some minutes old, unless the browser asks for new ones, as it does when a page is reloaded.
+
+    `worth` says whether cached figures are worth showing; others are counted again.
+    """
     known: Aggregates = request.app.state.aggregates
-    return known.read(key, count, anew="no-cache" in request.headers.get("cache-control", "").lower())
+    anew = "no-cache" in request.headers.get("cache-control", "").lower()
+    figures = known.read(key, count, anew=anew)
+    stale = figures.age and worth is not None and not worth(figures.value)
+    return known.read(key, count, anew=True) if stale else figures
 
 
 def optional_context(request: Request) -> dict[str, Any]:

@@ -21,8 +21,11 @@ router = APIRouter()
 @router.get("/carts/{cart_id}")
 def show_cart(request: Request, cart_id: CartId, admin: CartAdmin, data: Database) -> Response:
     """A cart of the company; any other is not found."""
+    now = request.app.state.clock.now()
     with data.session() as connection:
-        detail = Carts(connection, admin.company).detail(cart_id)
+        carts = Carts(connection, admin.company)
+        detail = carts.detail(cart_id)
+        due = bool(admin.recovery and carts.candidates(now, [cart_id]))
     cart = detail.cart
     view, problem = _priced(request, data, admin.company, cart_id)
     customers = customers_of(data, admin.company, [cart])
@@ -39,7 +42,8 @@ def show_cart(request: Request, cart_id: CartId, admin: CartAdmin, data: Databas
         customer=customers.get(cart["customerId"]),
         events=history(cart),
         link=recovery_path(request, admin.company, cart_id, cart["abandonedAt"]) if recoverable else "",
-        now=request.app.state.clock.now(),
+        due=due,
+        now=now,
     )
 
 

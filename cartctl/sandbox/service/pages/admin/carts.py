@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from cartctl.cart import CartFilter, CartOrder, Carts, CartStatus, PageKey, SiteType
+from cartctl.cart.store.repositories import HIGHEST_OF
 from cartctl.sandbox.service.data import Data
 from cartctl.sandbox.service.pages.admin.access import CartAdmin, Database, stats_of
 from cartctl.sandbox.service.pages.admin.customers import customer_named, customers_of
@@ -62,6 +63,8 @@ def list_carts(
         statuses=list(CartStatus),
         sites=list(SiteType),
         orders=list(CartOrder),
+        bound=HIGHEST_OF,
+        recovery=admin.recovery,
         now=request.app.state.clock.now(),
         following=urlencode({k: v for k, v in following.items() if v}) if following else "",
     )

@@ -3,65 +3,117 @@
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any
 
 from markupsafe import Markup
 
-from cartctl.adapters.documents.vega_lite import draw
-from cartctl.cart import DailyFigures
+from cartctl.adapters.documents.vega_lite import COLOURS, draw
+from cartctl.cart import DailyFigures, SiteType
+from cartctl.sandbox.service.pages.formats import label
 
-WIDTH, HEIGHT = 460, 190  # CSS pixels
+WIDTH, HEIGHT = 500, 220  # CSS pixels
 CHARTS = 64  # that are kept
+LABELLED = 7  # days of a chart, about
+_OUTCOMES = ("Bought", "Abandoned", "Open")
+_RATES = ("Conversion", "Abandonment")
+_LINE = {"type": "line", "point": {"size": 22}, "strokeWidth": 1.8}
+
+
+def outcomes(daily: Sequence[DailyFigures]) -> Markup:
+    """What became of the carts of each day: bought, abandoned, or still open."""
+    values = [
+        {"day": day, "v": number, "name": name}
+        for day, (_, *parts, still_open) in _by_day(daily).items()
+        for name, number in zip(_OUTCOMES, (*parts, still_open), strict=True)
+        if number
+    ]
+    return _draw(daily, values, {"type": "bar"}, "d")
 
 
 def rates(daily: Sequence[DailyFigures]) -> Markup:
     """The shares of each day's carts that were bought and that were left, over all types of site."""
-    carts: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
-    for row in daily:
-        for index, number in enumerate((row.carts, row.converted, row.abandoned)):
-            carts[row.day.isoformat()][index] += number
     values = [
-        {"day": day, "v": part / all_carts, "name": name}
-        for day, (all_carts, *parts) in carts.items()
-        if all_carts
-        for name, part in zip(("Conversion", "Abandonment"), parts, strict=True)
+        {"day": day, "v": part / carts, "name": name}
+        for day, (carts, *parts, _) in _by_day(daily).items()
+        if carts
+        for name, part in zip(_RATES, parts, strict=True)
     ]
-    return _draw(values, {"type": "line", "point": {"size": 18}, "strokeWidth": 1.8}, ".0%")
+    return _draw(daily, values, _LINE, ".0%")
+
+
+def _by_day(daily: Sequence[DailyFigures]) -> dict[str, list[int]]:
+    """Carts, those bought, abandoned and still open of each day, over all types of site."""
+    days: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    for row in daily:
+        for index, number in enumerate((row.carts, row.converted, row.abandoned, row.open)):
+            days[row.day.isoformat()][index] += number
+    return days
 
 
 def orders(daily: Sequence[DailyFigures]) -> Markup:
     """The number of orders of each day, by type of site."""
-    return _draw([{**_of(row), "v": row.orders} for row in daily if row.orders], {"type": "bar"}, "d")
+    values = [{**_of(row), "v": row.orders} for row in daily if row.orders]
+    return _draw(daily, values, {"type": "bar"}, "d")
 
 
 def order_values(daily: Sequence[DailyFigures]) -> Markup:
     """The average order value of each day, by type of site."""
     values = [{**_of(row), "v": float(row.aov)} for row in daily if row.aov is not None]
-    return _draw(values, {"type": "line", "point": {"size": 18}, "strokeWidth": 1.8}, ",~f")
+    return _draw(daily, values, _LINE, ",~f")
 
 
 def _of(row: DailyFigures) -> dict[str, Any]:
-    return {"day": row.day.isoformat(), "name": row.site_type.replace("_", " ").capitalize()}
+    return {"day": row.day.isoformat(), "name": label(row.site_type)}
 
 
-def _draw(values: Sequence[Mapping[str, Any]], mark: Mapping[str, Any], format_: str) -> Markup:
-    unit = {"timeUnit": "utcyearmonthdate"} if mark["type"] == "bar" else {}
+def _draw(
+    daily: Sequence[DailyFigures],
+    values: Sequence[Mapping[str, Any]],
+    mark: Mapping[str, Any],
+    format_: str,
+) -> Markup:
+    """One value a day and name; days without any keep their place."""
+    days = _days(daily[0].day, daily[-1].day)
     x = {
         "field": "day",
-        "type": "temporal",
-        "scale": {"type": "utc"},
-        "axis": {"title": None, "format": "%b %d", "tickCount": 6, "labelOverlap": True, "grid": False},
-        **unit,
+        "type": "ordinal",
+        "scale": {"domain": days, "paddingInner": 0.2},
+        "axis": {
+            "title": None,
+            "labelAngle": 0,
+            "labelExpr": "utcFormat(toDate(datum.value), '%b %d')",
+            "values": days[:: max(1, len(days) // LABELLED)],
+        },
     }
     y = {
         "field": "v",
         "type": "quantitative",
-        "axis": {"title": None, "tickCount": 4, "format": format_, "domain": False},
+        "axis": {
+            "title": None,
+            "tickCount": 4,
+            "format": format_,
+            "domain": False,
+            "tickMinStep": 1 if format_ == "d" else 0,
+        },
     }
-    colour = {"field": "name", "type": "nominal", "sort": None}
+    colour = {"field": "name", "type": "nominal", "scale": _scale({value["name"] for value in values})}
     spec = {"data": {"values": list(values)}, "mark": mark, "encoding": {"x": x, "y": y, "color": colour}}
     return _svg(json.dumps(spec))
+
+
+def _days(first: date, last: date) -> list[str]:
+    return [(first + timedelta(days=number)).isoformat() for number in range((last - first).days + 1)]
+
+
+def _scale(names: set[str]) -> dict[str, list[str]]:
+    """A type of site has the same colour in every chart and period."""
+    orders = ([label(site) for site in SiteType], _OUTCOMES, _RATES)
+    known = [
+        (name, COLOURS[number]) for order in orders for number, name in enumerate(order) if name in names
+    ]
+    return {"domain": [name for name, _ in known], "range": [colour for _, colour in known]}
 
 
 @lru_cache(maxsize=CHARTS)

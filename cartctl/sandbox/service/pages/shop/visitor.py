@@ -18,7 +18,7 @@ from cartctl.sandbox.service.middleware.maintenance import Maintenance
 from cartctl.sandbox.service.pages import session
 from cartctl.sandbox.service.pages.admin.access import bearer_of, data_of
 from cartctl.sandbox.service.pages.catalogue import CURRENCY, products_by_id, service_of
-from cartctl.sandbox.service.pages.failures import PageError, feature_disabled
+from cartctl.sandbox.service.pages.failures import NO_SHOP, PageError, feature_disabled
 
 OPEN = frozenset({CartStatus.ACTIVE, CartStatus.ABANDONED})
 _SHOPS = "shops"  # of the session: what is remembered, by company
@@ -124,7 +124,7 @@ class Visit:
         data, flags = data_of(request), request.app.state.flags
         rows = data.rows(_SHOP, {"company": company.replace("\0", "")})
         if not rows:
-            raise PageError(404, "Shop not found", "No shop has this address.")
+            raise PageError(404, "Shop not found", "No shop has this address.", code=NO_SHOP)
         shop = _shop(rows[0], flags)
         if self._carts and not shop.carts:
             raise feature_disabled()
