@@ -185,7 +185,7 @@ def main_options(
     if output is Output.MARKDOWN and ctx.invoked_subcommand not in MARKDOWN_COMMANDS:
         raise UsageError(
             f"cartctl {ctx.invoked_subcommand} has no Markdown output.",
-            hint=f"-o markdown is for: {', '.join(MARKDOWN_COMMANDS)}.",
+            hint=f"-o markdown is available for: {', '.join(MARKDOWN_COMMANDS)}.",
         )
     ctx.obj = Options(
         env=env, config=config, output=output, quiet=quiet, verbose=verbose, debug=debug, no_color=no_color

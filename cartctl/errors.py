@@ -136,7 +136,7 @@ def as_error(failure: BaseException) -> CartctlError:
         return failure
     if isinstance(failure, OSError) and failure.strerror:
         where = f"{failure.filename}: " if failure.filename else ""
-        hint = "Check disk space and permissions; CARTCTL_STATE_DIR moves what cartctl stores. More: --debug."
+        hint = "Check disk space and permissions; CARTCTL_STATE_DIR moves cartctl's files. For details, use --debug."
         return StepFailed(f"{where}{failure.strerror}.", hint=hint)
     from cartctl.redaction import redact
 

@@ -37,8 +37,10 @@ def test_every_documented_failure_has_an_error() -> None:
 
 def test_an_error_carries_its_data() -> None:
     """Message and hint are data, and the message is the text."""
-    error = errors.Locked("Run X holds the lock.", hint="Wait for it.")
-    assert (str(error), error.message, error.hint) == ("Run X holds the lock.",) * 2 + ("Wait for it.",)
+    error = errors.Locked("Run X holds the lock.", hint="Wait for it to finish.")
+    assert (str(error), error.message, error.hint) == ("Run X holds the lock.",) * 2 + (
+        "Wait for it to finish.",
+    )
 
 
 def test_an_error_without_a_hint_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

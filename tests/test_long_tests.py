@@ -20,5 +20,5 @@ def test_every_line_is_a_test() -> None:
 
 
 def test_the_list_is_sorted() -> None:
-    """Two branches that add lines seldom meet, and no line is there twice."""
+    """Two branches that add lines seldom meet, and no line occurs twice."""
     assert sorted(set(LINES)) == LINES

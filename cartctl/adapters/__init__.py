@@ -1,1 +1,1 @@
-"""One foreign library, program or service each, behind cartctl's own types and errors."""
+"""Adapters: each wraps one external library, program or service behind cartctl's own types and errors."""

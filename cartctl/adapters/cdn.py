@@ -1,6 +1,6 @@
-"""The CDN in front of the dashboard: its copies of static assets are purged after a release.
+"""Purging static assets from the CDN in front of the dashboard after a release.
 
-Everything, tags or paths: at Cloudflare with its documented request, at any other with a request that is configured.
+Purges everything, tags or paths: at Cloudflare with its documented request, at any other CDN with a configured request.
 """
 
 import re
@@ -14,7 +14,7 @@ from cartctl.adapters.http.client import Http, MalformedResponse, Response
 from cartctl.errors import ConfigError, StepFailed
 
 CLOUDFLARE = "https://api.cloudflare.com/client/v4"
-BATCH = 30  # files or tags of one request, the least that every plan of Cloudflare allows
+BATCH = 30  # files or tags per request: the limit of Cloudflare's smallest plan
 _HOST = re.compile(r"(https?://[^/?#]+)(.*)", re.DOTALL)
 
 
@@ -26,7 +26,7 @@ class PurgeFailed(StepFailed):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What to purge: copies with these cache tags and under these paths; everything without either."""
+    """What to purge: assets with these cache tags and under these paths; everything if both are empty."""
 
     tags: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
@@ -56,7 +56,7 @@ class Cloudflare:
     ) -> None:
         if not re.fullmatch(r"[A-Za-z0-9_-]+", zone):
             raise ConfigError(
-                f"invalid Cloudflare zone {zone!r}.", hint="Set cache.cdn.zone to the zone's id."
+                f"invalid Cloudflare zone {zone!r}.", hint="Set cache.cdn.zone to the zone's ID."
             )
         self._zone = zone
         self._bodies = list(_cloudflare_bodies(selection or Selection(), site.rstrip("/")))
@@ -86,7 +86,7 @@ def _purge_id(response: Response) -> str:
         raise PurgeFailed(f"Cloudflare's response (HTTP {response.status}) is not JSON.") from error
     if not response.ok or not isinstance(body, dict) or body.get("success") is not True:
         raise PurgeFailed(
-            f"Cloudflare refused the purge (HTTP {response.status}): {response.excerpt}",
+            f"Cloudflare rejected the purge (HTTP {response.status}): {response.excerpt}",
             hint="Check cache.cdn.zone, and the token's permission Cache Purge.",
         )
     result = body.get("result")
@@ -118,7 +118,7 @@ class HttpCdn:
         self._requests = list(_requests(address[2], body, selection or Selection()))
         if not self._requests:
             raise ConfigError(
-                "The CDN's request has {tag} or {path}, and no tags or paths are configured.",
+                "The CDN's request contains {tag} or {path}, but no tags or paths are configured.",
                 hint="Set cache.cdn.tags or cache.cdn.paths.",
             )
 
@@ -129,8 +129,8 @@ class HttpCdn:
                 response = self._http.send(self._method, path, json=body, headers=self._headers)
             if not response.ok:
                 raise PurgeFailed(
-                    f"The CDN refused the purge (HTTP {response.status}, {self._method} {path}): {response.excerpt}",
-                    hint="Check cache.cdn.url, its headers and the permission of the token.",
+                    f"The CDN rejected the purge (HTTP {response.status}, {self._method} {path}): {response.excerpt}",
+                    hint="Check cache.cdn.url, its headers and the token's permissions.",
                 )
             yield number, len(self._requests), f"HTTP {response.status}"
 

@@ -22,7 +22,7 @@ class UnknownDeployment(ConfigError):
 
 
 class ClusterUnreachable(StepFailed):
-    """The cluster's API does not answer within its time limit."""
+    """The cluster's API does not respond within its time limit."""
 
     code = "cluster_unreachable"
 
@@ -97,7 +97,7 @@ def _repository(ref: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """Why a deployment would not accept a change now, and the command or setting that helps."""
+    """Why a deployment would not accept a change now, and the command or setting that fixes it."""
 
     deployment: str
     problem: str  # a clause about the deployment: "is paused"
@@ -116,7 +116,7 @@ class Deployment:
     images: Mapping[str, Image]  # container → requested image
     revision: str
     paused: bool
-    observed: bool  # the controller has seen the newest spec
+    observed: bool  # the controller has seen the latest spec
     total: int  # pods of any revision that are not gone
     updated: int  # pods of the newest spec
     available: int  # available pods of the newest spec, never those of an earlier one

@@ -1,6 +1,6 @@
-"""Reads on in what a program writes: `docker logs -f`, `journalctl -f`, or whatever else brings an application's log.
+"""Follows the output of a log command: `docker logs -f`, `journalctl -f`, or any other that prints an application's log.
 
-A thread takes the lines off the pipe, so that reading never waits for a program that is silent.
+A thread reads the lines from the pipe, so that reading never blocks on a silent program.
 """
 
 import re
@@ -19,17 +19,17 @@ from cartctl.adapters.programs import GRACE, TAIL, ProgramFailed, inherited, sig
 from cartctl.errors import ConfigError
 from cartctl.redaction import cut_beginning
 
-SILENCE = 1.0  # seconds without a line after which what was there at the beginning is read
-PATIENCE = 10.0  # and seconds after which it is taken as it is, or after as many as are looked back
+SILENCE = 1.0  # seconds of silence after which the existing lines count as read
+PATIENCE = 10.0  # and the maximum wait for that in seconds, or the lookback period if longer
 MOST = 100_000  # lines kept between two readings; of more, the newest
 LONGEST = 64 * 1024  # bytes of a line; a longer one is cut into several
 _TIME = re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[^\s\]]*")
 
 
 class CommandTail:
-    """Reads on in the output of `argv` (never a shell), standard error included, from `since` seconds ago.
+    """Follows the output of `argv` (never a shell), standard error included, from `since` seconds ago.
 
-    A line's own time counts where it begins with one (ISO 8601); else it is the moment that it came.
+    A line that begins with a time (ISO 8601) has that time; any other has the time at which it was received.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class CommandTail:
         self._came = 0.0
 
     def read(self) -> list[LogLine]:
-        """The lines since the last reading; the first one starts the program and waits until it has told what is there.
+        """The lines since the last read; the first read starts the program and waits for the existing lines.
 
         Raises ConfigError when it cannot start, ProgramFailed with its last lines when it ended with an error.
         """
@@ -63,7 +63,7 @@ class CommandTail:
         return [line for line in map(self._line, lines) if line is not None]
 
     def close(self) -> None:
-        """End the program: asked first, ended after GRACE seconds."""
+        """Stop the program: SIGTERM first, SIGKILL after GRACE seconds."""
         if self._process is None:
             return
         for number in (signal.SIGTERM, signal.SIGKILL):
@@ -75,7 +75,7 @@ class CommandTail:
             self._process.stdout.close()
 
     def _ended(self) -> int | None:
-        """Its exit code; None while it goes on, also where it has closed its output."""
+        """Its exit code; None while it runs, even if it has closed its output."""
         if self._process is None or self._thread.is_alive():
             return None
         with suppress(subprocess.TimeoutExpired):
@@ -113,7 +113,7 @@ class CommandTail:
             self._thread.join(0.05)
 
     def _line(self, received: tuple[datetime, bytes]) -> LogLine | None:
-        """None for one that was written before the beginning."""
+        """None for a line from before the start."""
         came, line = received
         match = _TIME.match(line)
         at = _moment(match[0].decode(errors="replace")) if match else None
@@ -128,5 +128,5 @@ def _moment(text: str) -> datetime | None:
     try:
         at = datetime.fromisoformat(text)
         return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):  # no date, or one at the end of all dates in another zone
+    except (ValueError, OverflowError):  # not a date, or one that is out of range in another time zone
         return None

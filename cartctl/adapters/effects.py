@@ -1,4 +1,4 @@
-"""The one door every side effect passes through, so that a test can kill the process before and after each."""
+"""Every side effect passes through here, so that a test can kill the process before and after each one."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ Moment = Literal["before", "after"]
 
 
 def _nothing(name: str, moment: Moment) -> None:
-    """Production listens to nothing."""
+    """The default: does nothing."""
 
 
 probe: Callable[[str, Moment], None] = _nothing
@@ -17,7 +17,7 @@ probe: Callable[[str, Moment], None] = _nothing
 
 @contextmanager
 def effect(name: str) -> Iterator[None]:
-    """Mark a side effect on the outside world, named `adapter.verb`."""
+    """Mark an external side effect, named `adapter.verb`."""
     probe(name, "before")
     yield
     probe(name, "after")

@@ -1,4 +1,4 @@
-"""Files encrypted and decrypted by age or GnuPG: programs a person knows, with keys that stay where they are."""
+"""Encrypting and decrypting files with age or GnuPG, whose keys never leave their place."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ LIMIT = timedelta(hours=2)  # for one file
 
 
 class Cipher(ABC):
-    """One way to encrypt. `name` stands in the manifest, `suffix` ends the file's name."""
+    """One encryption method. The manifest records `name`; `suffix` is added to the file name."""
 
     name: ClassVar[str]
     suffix: ClassVar[str]
@@ -25,7 +25,7 @@ class Cipher(ABC):
     @property
     @abstractmethod
     def can_open(self) -> bool:
-        """Whether there is a key to try; encrypting needs none."""
+        """Whether a key for decryption may be available; encryption needs none."""
 
     @abstractmethod
     def _encrypting(self, plain: Path, sealed: Path) -> list[str]: ...
@@ -39,7 +39,7 @@ class Cipher(ABC):
             self._run(self._encrypting(plain, sealed), attend)
 
     def decrypt(self, sealed: Path, plain: Path, attend: Attend | None = None) -> None:
-        """Write `plain`. Raises ConfigError without the program or a key, ProgramFailed when the key is another."""
+        """Write `plain`. Raises ConfigError without the program or a key, ProgramFailed for a wrong key."""
         self._run(self._decrypting(sealed, plain), attend)
 
     def _run(self, arguments: list[str], attend: Attend | None) -> None:
@@ -82,7 +82,7 @@ class Age(Cipher):
         if self._identity is None or not self._identity.is_file():
             raise ConfigError(
                 "The snapshot is encrypted, and no identity is configured to decrypt it.",
-                hint="Set database.snapshots.encrypt.identity to a file that age-keygen made.",
+                hint="Set database.snapshots.encrypt.identity to a file created by age-keygen.",
             )
         return ["--decrypt", "--identity", str(self._identity), "--output", str(plain), str(sealed)]
 
@@ -97,7 +97,7 @@ class Gpg(Cipher):
 
     @property
     def can_open(self) -> bool:
-        """Whether the keyring has the secret key shows itself when it is tried."""
+        """Only an attempt shows whether the keyring has the secret key."""
         return True
 
     @property

@@ -1,4 +1,4 @@
-"""Files that cartctl exports into a directory of the user: each whole or not at all, never over somebody's own content."""
+"""Files that cartctl exports into a user's directory: written atomically, and never over foreign content."""
 
 import hashlib
 import json
@@ -29,7 +29,7 @@ class Exported:
 
 
 def export_files(files: Mapping[str, bytes], directory: Path, *, recorded: bool = False) -> Exported:
-    """Write the files that are missing. With `recorded`, also replace those that nobody changed since their last export.
+    """Write the files that are missing. With `recorded`, also replace those that are unchanged since their last export.
 
     Raises Refused naming a file with other content, before anything is written, and UsageError for a directory that cannot
     be written.
@@ -61,7 +61,7 @@ def _digest(content: bytes) -> str:
 
 
 def _read_record(directory: Path) -> dict[str, Any]:
-    """What earlier exports wrote; a record that cannot be understood permits nothing."""
+    """What earlier exports wrote; an unreadable record permits no replacement."""
     path = directory / RECORD
     with suppress(ValueError):
         record = json.loads(_read(path)) if _exists(path) else {}
@@ -86,7 +86,7 @@ def _read(path: Path) -> bytes:
 
 
 def _write(directory: Path, files: Mapping[str, bytes]) -> None:
-    """All beside their places first, then into them."""
+    """First write all to temporary files, then rename them."""
     if _exists(directory) and not directory.is_dir():
         raise UsageError(f"{directory} is not a directory.", hint=HINT)
     paths = {name: directory / name for name in files}

@@ -1,4 +1,4 @@
-"""Where a document of feature flags is kept: a ConfigMap's key or a file. Written only while it is as it was read."""
+"""The storage of the flags document: a ConfigMap's key or a file. A write requires that it is unchanged since it was read."""
 
 import os
 from collections.abc import Mapping

@@ -27,7 +27,7 @@ def running_process(pid: int, ours: Callable[[Sequence[str]], bool]) -> "psutil.
 
 
 def ended(process: "psutil.Process", seconds: float) -> bool:
-    """Wait for a process' end, at most so long; whether it came. One that nobody has reaped yet has ended."""
+    """Wait at most that long for a process to end; whether it has. A zombie counts as ended."""
     import psutil
 
     deadline = time.monotonic() + seconds

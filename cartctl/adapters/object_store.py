@@ -91,7 +91,7 @@ class ObjectStore:
             _bounded(TRANSFER, lambda: self._files.pipe_file(self._path(name), content))
 
     def directories(self) -> list[str]:
-        """The names of directories directly below, and of links. Raises StepFailed. Read-only."""
+        """The names of directories and links directly below. Raises StepFailed. Read-only."""
         with self._translated(""):
             try:
                 entries = _bounded(REQUEST, lambda: self._files.ls(self._root, detail=True, refresh=True))
@@ -109,7 +109,7 @@ class ObjectStore:
                 return False
 
     def remove(self, name: str) -> None:
-        """Remove a file or a directory with all below; nothing happens when there is none. Raises StepFailed."""
+        """Remove a file or a directory with its contents; a missing one is ignored. Raises StepFailed."""
         with self._translated(name), effect("object_store.remove"):
             _bounded(REMOVE, lambda: self._remove(self._path(name)))
 
@@ -134,7 +134,7 @@ class ObjectStore:
             ) from overdue
         except CartctlError:
             raise
-        except Exception as error:  # clients raise classes of their own: botocore's are no OSError
+        except Exception as error:  # clients raise their own classes: botocore's are not OSErrors
             raise StepFailed(
                 f"{self.url}/{name} cannot be used: {_cause(error)}.",
                 hint="Check database.snapshots.url, the credentials and the permissions there.",

@@ -69,7 +69,7 @@ def read_catalogue(output: str, name: str) -> Catalogue:
             )
         whole = tuple(_backup(each) for each in stanza["backup"] if not each.get("error"))
         return Catalogue(whole, _lacking(stanza, whole))
-    except (*MALFORMED, OSError) as wrong:  # a time beyond all dates is an OSError
+    except (*MALFORMED, OSError) as wrong:  # a time out of range is an OSError
         raise StepFailed(
             "pgBackRest's output is malformed.", hint="See: pgbackrest info --output=json"
         ) from wrong

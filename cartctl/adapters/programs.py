@@ -1,4 +1,4 @@
-"""Other people's programs: run from an argument list, never a shell, with a time limit, and ended with all their children.
+"""External programs: run from an argument list, never a shell, with a time limit, and ended with all their children.
 
 The caller decides how to wait, so that a run's pulse can stop a program at once.
 """
@@ -33,7 +33,7 @@ class ProgramFailed(StepFailed):
 
 
 class Program:
-    """A program at work, in a process group of its own so that its parallel workers end with it."""
+    """A running program, in its own process group so that its parallel workers end with it."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Program:
             raise ProgramFailed(f"{self.name} took longer than {timeout:g} s") from late
 
     def stop(self) -> None:
-        """End it and its workers: asked first, ended after GRACE seconds. Thread-safe."""
+        """Stop it and its workers: SIGTERM first, SIGKILL after GRACE seconds. Thread-safe."""
         if self.finished():
             return
         signal_group(self.pid, signal.SIGTERM)
@@ -127,7 +127,7 @@ Attend = Callable[[Program], None]
 
 
 def for_at_most(timeout: timedelta) -> Attend:
-    """Wait for a program without anything else to listen to."""
+    """Wait for a program without watching anything else."""
     return lambda program: program.wait(timeout.total_seconds())
 
 

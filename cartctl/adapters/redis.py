@@ -57,7 +57,7 @@ def _unlink_in_cluster(cluster: Any, keys: Sequence[bytes]) -> int:
 
 
 class CacheFailed(StepFailed):
-    """Redis does not answer, or refuses a command."""
+    """Redis does not respond, or refuses a command."""
 
     code = "cache_failed"
 
@@ -80,7 +80,7 @@ class RedisCache:
         except MALFORMED as error:
             raise ConfigError(
                 f"invalid Redis address {self._where!r}.",
-                hint="It begins with redis://, rediss:// or unix://.",
+                hint="It must begin with redis://, rediss:// or unix://.",
             ) from error
 
     def ready(self, patterns: Sequence[str]) -> str:
@@ -132,7 +132,7 @@ class RedisCache:
             if name and not _DATABASE.fullmatch(name):
                 raise ConfigError(
                     f"invalid database number {mask(name)[:40]!r} in the Redis address {self._where!r}.",
-                    hint="It is a number from 0, as in redis://HOST:6379/0.",
+                    hint="Use a number from 0, as in redis://HOST:6379/0.",
                 )
 
     def _batches(self, node: Any, pattern: str) -> Iterator[list[bytes]]:
@@ -194,5 +194,5 @@ class RedisCache:
 
     def _failure(self, reason: str) -> CacheFailed:
         return CacheFailed(
-            f"Redis at {self._where} does not do it: {reason}", hint="Check cache.redis and its permissions."
+            f"Redis at {self._where} failed: {reason}", hint="Check cache.redis and its permissions."
         )

@@ -18,7 +18,7 @@ FINDINGS = 1  # its exit code when there are findings
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing a rule minds, in a file by its name, at a line counted from 1."""
+    """One violation of a rule, in a file by its name, at a line counted from 1."""
 
     file: str
     line: int
@@ -28,9 +28,9 @@ class Finding:
 
 
 def lint(files: Mapping[str, bytes]) -> list[Finding]:
-    """What Squawk says of SQL files, each run in one transaction as the migrations are. Read-only.
+    """Squawk's findings in SQL files, each run in one transaction like the migrations. Read-only.
 
-    Raises ConfigError where Squawk is not installed, StepFailed for an answer that is none.
+    Raises ConfigError where Squawk is not installed, StepFailed for malformed output.
     """
     program = shutil.which("squawk", path=sysconfig.get_path("scripts")) or shutil.which("squawk")
     if program is None:

@@ -91,7 +91,7 @@ class KeyReused(RuleBroken):
 
 
 class TryAgain(RuleBroken):
-    """Transactions of others were in the way; nothing was changed, and another attempt may succeed."""
+    """The call conflicted with other transactions; nothing was changed, and another attempt may succeed."""
 
     code = "TRY_AGAIN"
 
@@ -109,7 +109,7 @@ class SessionNotActive(RuleBroken):
 
 
 class NotFound(RuleBroken):
-    """There is no such thing in this company."""
+    """The company has nothing with this ID."""
 
     code = "NOT_FOUND"
 
@@ -121,7 +121,7 @@ class CodeRequiresLogin(RuleBroken):
 
 
 class LimitReached(RuleBroken):
-    """A promotion has been used as often as it may be."""
+    """A promotion has reached its usage limit."""
 
     code = "PROMOTION_LIMIT_REACHED"
 
@@ -145,7 +145,7 @@ class GiftFixed(RuleBroken):
 
 
 class ListFull(RuleBroken):
-    """A comparison holds no more products."""
+    """A comparison is full."""
 
     code = "LIST_FULL"
 

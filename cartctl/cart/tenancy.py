@@ -23,5 +23,5 @@ Thing = TypeVar("Thing", bound=Owned)
 def of_company(thing: Thing | None, company_id: str, description: str) -> Thing:
     """The thing itself. Raises NotFound, in the same words, for what is another company's and for what is not there."""
     if thing is None or thing.company_id != company_id:
-        raise NotFound(f"There is no {description}.")
+        raise NotFound(f"{description[:1].upper()}{description[1:]} not found.")
     return thing

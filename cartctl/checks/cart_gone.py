@@ -21,7 +21,7 @@ class CartAbsent(Check):
         self._stopped = stopped
 
     def judge(self, pulse: Pulse) -> Checks:
-        """Fail while the endpoint is there, unknown when the API does not answer. Read-only."""
+        """Fail while the endpoint is there, unknown when the API does not respond. Read-only."""
         pulse.check()
         try:
             response = self._api.get(STATS)
@@ -37,7 +37,7 @@ class CartAbsent(Check):
                     Verdict.PASS if absent else Verdict.FAIL,
                     f"HTTP {response.status}"
                     + ("" if absent else ": the running version has cart endpoints"),
-                    "HTTP 404, as without the cart",
+                    "HTTP 404, as from a version without the cart",
                     "Roll the code back to a version without the cart first: cartctl rollback --run RUN",
                 ),
             )

@@ -14,7 +14,9 @@ from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.errors import ConfigError, Refused
 from cartctl.snapshots.storage.destination import refuse_plain
 
-VERIFY = "Trust the server's own authority instead: SSL_CERT_FILE, or metrics.ca for the metrics source."
+VERIFY = (
+    "Trust the server's certificate authority instead: SSL_CERT_FILE, or metrics.ca for the metrics source."
+)
 DSNS = (("database", "dsn"), ("database", "state"))
 
 

@@ -13,7 +13,7 @@ from cartctl.inputs import MALFORMED, parse_json
 
 OK, NOT_FOUND = 200, 404
 SAMPLE = 12  # companies asked about
-HINT = "Set rollout.ask_path to the endpoint that the runbook rollout.md describes."
+HINT = "Set rollout.ask_path to the endpoint described in runbooks/rollout.md."
 
 
 @dataclass(frozen=True, slots=True)

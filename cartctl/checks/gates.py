@@ -133,7 +133,7 @@ def judge_past(samples: Sequence[PastReading], past: Past) -> CheckResult:
     expected = f"at most {past.critical:.0%}"
     if not known:
         why = f"no requests in {len(samples)} samples" if samples else "the source has no history"
-        return CheckResult("", Verdict.WARN, f"{why}: the current value is used", expected)
+        return CheckResult("", Verdict.WARN, f"{why}: using the current value", expected)
     worst = max(one.value or 0.0 for one in known)
     lasted = max(_breaches(samples, past.critical), default=None)
     if lasted is None:

@@ -10,7 +10,7 @@ from cartctl.engine.model import CheckResult, Checks, Verdict
 def check_notifiers(notifiers: Sequence[Notifier], env: str) -> Checks:
     """Send a test message to each; unknown without any."""
     if not notifiers:
-        hint = 'Set notify in the environment, for example notify = [{ env = "SLACK_URL" }].'
+        hint = 'Set notify for the environment, for example notify = [{ env = "SLACK_URL" }].'
         return Checks(
             (CheckResult("notify", Verdict.UNKNOWN, "not configured", "at least one notifier", hint),)
         )
@@ -23,7 +23,7 @@ def _results(notifiers: Sequence[Notifier], text: str) -> Iterator[CheckResult]:
         try:
             notifier.post(text)
         except NotAccepted as refused:
-            result = Verdict.FAIL, refused.reason, "See the notifier's address and its permissions."
+            result = Verdict.FAIL, refused.reason, "Check the notifier's address and permissions."
         else:
             result = Verdict.PASS, "accepted", ""
         verdict, observed, hint = result

@@ -59,7 +59,7 @@ class Queries(Check):
             return _undecided(reading.metric, why, limits)
         verdict, why = judge(reading, self._rules)
         if verdict is MetricVerdict.LOW_TRAFFIC:
-            return CheckResult(reading.metric, Verdict.WARN, why, "enough requests to judge")
+            return CheckResult(reading.metric, Verdict.WARN, why, "enough requests to evaluate")
         if not verdict.decided:
             return CheckResult(reading.metric, Verdict.FAIL, why, "fresh data", HINT)
         observed = f"{measured(reading.value or 0.0, limits.unit)}, 1 series, {reading.age:.0f} s old"
@@ -84,7 +84,7 @@ class Queries(Check):
         if why := cannot_decide(reading.top_bucket, limits):
             return _undecided(name, f"{fact.series} series, {why}", limits)
         top = reading.top_bucket
-        until = "without an end" if top == float("inf") else f"up to {latency(top or 0.0)}"
+        until = "without an upper bound" if top == float("inf") else f"up to {latency(top or 0.0)}"
         return CheckResult(
             name,
             Verdict.PASS,
@@ -115,7 +115,7 @@ def invalid_queries(facts: Mapping[str, QueryFacts], own: Mapping[str, str]) -> 
         Problem(
             ("metrics", "queries", name),
             f"is not a valid query: {facts[name].error}",
-            hint="Try it in the source's own interface; `config show` prints it.",
+            hint="Try it in the source's own UI; `config show` prints it.",
         )
         for name in own
         if name in facts and facts[name].refused

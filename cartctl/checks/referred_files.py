@@ -138,7 +138,7 @@ def _is_base64(fields: list[str]) -> bool:
 
 def _keys(path: Path, marks: tuple[str, ...]) -> str:
     if not any(line.startswith(marks) for _, line in _lines(path)):
-        raise InvalidInput(f"it has no line that begins with {' or '.join(marks)}", path=path)
+        raise InvalidInput(f"it has no line that starts with {' or '.join(marks)}", path=path)
     return f"{path} can be read"
 
 
@@ -152,7 +152,7 @@ def _migrations(env: Environment) -> str:
     application = read_application(env.database.migrations, ledger=False)
     if application.run:
         application.require(NAMES)
-    return f"{len(application.files)} of our migrations in the application's files"
+    return f"{len(application.files)} of cartctl's migrations in the application's files"
 
 
 def _certificates(env: Environment) -> str:
@@ -164,7 +164,7 @@ def _certificates(env: Environment) -> str:
     files = Postgres(dsn).certificate_files()
     for path in files:
         read_text(path, limit=LARGEST)
-    return ", ".join(map(str, files)) or "the DSN names none"
+    return ", ".join(map(str, files)) or "the DSN contains none"
 
 
 def _authorities(settings: HttpSettings) -> str:

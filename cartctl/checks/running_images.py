@@ -41,4 +41,6 @@ def _running(pods: Mapping[str, Image | None], recorded: Image) -> CheckResult:
     observed = ", ".join(
         f"{pod} runs {runs.detailed if runs else 'no such container'}" for pod, runs in others.items()
     )
-    return failed(observed, recorded.detailed, "Roll back again, or see why the release was not reverted.")
+    return failed(
+        observed, recorded.detailed, "Roll back again, or find out why the release was not reverted."
+    )

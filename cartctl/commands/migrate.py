@@ -87,7 +87,7 @@ def deploy(
 def show_verify(
     ctx: typer.Context,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Fail on any difference from cartctl's own shape.")
+        bool, typer.Option("--strict", help="Fail on any difference from cartctl's own schema.")
     ] = False,
 ) -> None:
     """Verify tables, columns, types, indexes, keys and privileges.

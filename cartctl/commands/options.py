@@ -217,9 +217,7 @@ class Options:
         `runs`: the command line executes a run, of which there can be a report.
         """
         if path is not None and not runs:
-            raise UsageError(
-                "--report is for a run: it excludes --plan and --abandon.", hint="Remove --report."
-            )
+            raise UsageError("--report excludes --plan and --abandon.", hint="Remove --report.")
         if path is not None:
             from cartctl.render.html.destination import check_destination
 

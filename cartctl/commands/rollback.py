@@ -33,7 +33,7 @@ def rollback(
         bool,
         typer.Option(
             "--application-stopped",
-            help="With --database: confirm that the application is stopped, where http.api is not configured or does not respond.",
+            help="With --database: confirm that the application is stopped, if http.api is not configured or does not respond.",
         ),
     ] = False,
     keep_dependents: Annotated[
@@ -62,7 +62,7 @@ def rollback(
         typer.Option(
             "--to-revision",
             metavar="DEPLOYMENT=N",
-            help="Revert a release of another tool to this revision, nothing else; may be repeated.",
+            help="Only revert this Deployment, released by another tool, to this revision; may be repeated.",
         ),
     ] = None,
     force_owned: Annotated[

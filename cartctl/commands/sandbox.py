@@ -86,7 +86,7 @@ def sandbox_seed(
             "--companies",
             min=1,
             max=9999,
-            help="Number of companies; of many, the largest has 10 % of the carts.",
+            help="Number of companies; if there are many, the largest has 10 % of the carts.",
         ),
     ] = 40,
     seed: Annotated[

@@ -12,7 +12,7 @@ snapshot = typer.Typer(no_args_is_help=True, help="Create, verify, restore and p
 @snapshot.command("create")
 def create_snapshot(
     ctx: typer.Context,
-    pin: Annotated[bool, typer.Option("--pin", help="Never remove it when pruning.")] = False,
+    pin: Annotated[bool, typer.Option("--pin", help="Never remove this snapshot when pruning.")] = False,
 ) -> None:
     """Create a snapshot of the database and verify it.
 
@@ -54,10 +54,10 @@ def verify_snapshot(
     ctx: typer.Context,
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[ID]", help="Snapshot ID [default: the newest].", show_default=False),
+        typer.Argument(metavar="[ID]", help="Snapshot ID [default: the latest].", show_default=False),
     ] = None,
     drill: Annotated[
-        bool, typer.Option("--drill", help="Also restore it into a scratch database and compare.")
+        bool, typer.Option("--drill", help="Also restore it into a scratch database and compare it.")
     ] = False,
     server: Annotated[
         str | None,

@@ -21,7 +21,7 @@ def judge_signoff(environment: Environment) -> Iterator[Problem]:
 def _roles(environment: Environment) -> Iterator[Problem]:
     roles = environment.signoff.roles
     for role in sorted({role for role in roles if roles.count(role) > 1}):
-        yield Problem(("signoff", "roles"), f"names a role twice: {quoted(role)}")
+        yield Problem(("signoff", "roles"), f"lists a role twice: {quoted(role)}")
     for role in roles:
         if not _is_name(role):
             yield Problem(("signoff", "roles"), f"has an invalid role: {quoted(role)}", hint=_NAME_HINT)
@@ -36,7 +36,7 @@ def _signers(environment: Environment) -> Iterator[Problem]:
         for role in own:
             if role not in roles:
                 suggestion = nearest(role, roles)
-                problem = f"names a role that is not in signoff.roles: {quoted(role)}"
+                problem = f"refers to a role that is not in signoff.roles: {quoted(role)}"
                 yield Problem(
                     ("signoff", "signers", name),
                     problem + (f"; did you mean '{suggestion}'?" if suggestion else ""),
@@ -44,8 +44,8 @@ def _signers(environment: Environment) -> Iterator[Problem]:
     held = {role for own in signers.values() for role in own}
     for role in roles if signers else ():
         if role not in held:
-            hint = "Give it to somebody, or remove it from signoff.roles."
-            yield Problem(("signoff", "signers"), f"gives nobody the role {quoted(role)}", hint=hint)
+            hint = "Assign it to somebody, or remove it from signoff.roles."
+            yield Problem(("signoff", "signers"), f"assigns nobody to the role {quoted(role)}", hint=hint)
 
 
 def _attestations(environment: Environment) -> Iterator[Problem]:
@@ -74,7 +74,7 @@ def unproved(environment: Environment, others: Iterable[str]) -> Problem | None:
     if environment.proved_run is not None and proved_on != environment.name:
         return None
     suggestion = nearest(proved_on, names)
-    message = f"names no other environment of this file: {quoted(proved_on)}" + (
+    message = f"must be another environment of this file, not {quoted(proved_on)}" + (
         f"; did you mean '{suggestion}'?" if suggestion else ""
     )
     return Problem(("proved_on",), message, hint=f"Environments here: {', '.join(names)}.")

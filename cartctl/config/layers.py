@@ -123,7 +123,7 @@ def _check_sections(given: Mapping[KeyPath, str]) -> None:
             suggestion = nearest(path[0], known)
             rest = DELIMITER.join(path[1:]).upper()
             raise ConfigError(
-                f"The environment variable {name} names no section of the configuration"
+                f"The environment variable {name} does not match any section of the configuration"
                 + (f"; did you mean {PREFIX}{suggestion.upper()}{DELIMITER}{rest}?" if suggestion else "."),
                 hint=f"Sections are {', '.join(_sections(known))}.",
             )

@@ -154,7 +154,7 @@ def choose(config: str | None, env: str | None) -> tuple[Source, str, str]:
         return source, name, name
     if source is None and env is None and not (sandbox_directory() / FILE_NAME).is_file():
         raise ConfigError(
-            f"No {FILE_NAME} in this directory or above, and no sandbox is running.",
+            f"No {FILE_NAME} in this directory or a parent, and no sandbox is running.",
             hint="Write one with cartctl config init --for smoke, migrate or deploy; or try cartctl sandbox up.",
         )
     kind, _, sandbox = name.partition(":")
@@ -162,8 +162,8 @@ def choose(config: str | None, env: str | None) -> tuple[Source, str, str]:
         return _sandbox_source(sandbox or "default"), SANDBOX, name
     if source is None:
         raise ConfigError(
-            f"No {FILE_NAME} in this directory or above; environment {name!r} not found.",
-            hint="Name the file with --config, write one with cartctl config init, or use --env sandbox.",
+            f"No {FILE_NAME} in this directory or a parent; environment {name!r} not found.",
+            hint="Set the file with --config, write one with cartctl config init, or use --env sandbox.",
         )
     raise _unknown(source, name)
 

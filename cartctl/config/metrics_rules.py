@@ -21,7 +21,7 @@ def judge_metrics(environment: Environment) -> Iterator[Problem]:
     if metrics.kind == "prometheus" and metrics.url is None:
         yield Problem(
             ("metrics", "url"),
-            'is missing, and `kind = "prometheus"` needs it',
+            'is missing, but `kind = "prometheus"` requires it',
             hint='Or kind = "scrape", which reads the API\'s pods.',
         )
     yield from _credentials(metrics)
@@ -31,7 +31,9 @@ def judge_metrics(environment: Environment) -> Iterator[Problem]:
 
 def _credentials(metrics: Metrics) -> Iterator[Problem]:
     if metrics.token and metrics.user is not None:
-        yield Problem(("metrics", "user"), "excludes `metrics.token`", hint="Set only one of them.")
+        yield Problem(
+            ("metrics", "user"), "cannot be combined with `metrics.token`", hint="Set only one of them."
+        )
     if metrics.user is not None and (":" in metrics.user or not metrics.user.isprintable()):
         yield Problem(("metrics", "user"), "must not contain a colon or a control character")
     needed = (
@@ -49,13 +51,17 @@ def _headers(metrics: Metrics, *, protected: bool) -> Iterator[Problem]:
     for name, value in metrics.headers.items():
         path = ("metrics", "headers", name)
         if not _HEADER.fullmatch(name) or name.lower() in _OURS:
-            yield Problem(path, "is not the name of a header that can be set")
+            yield Problem(path, "is not a header that can be set")
         elif name.lower() == "authorization" and (metrics.token or metrics.user is not None):
-            yield Problem(path, "excludes `metrics.token` and `metrics.user`", hint="Set only one of them.")
+            yield Problem(
+                path,
+                "cannot be combined with `metrics.token` or `metrics.user`",
+                hint="Set only one of them.",
+            )
         elif protected and value.literal is not None and CREDENTIAL.search(name):
             yield Problem(
                 path,
-                "holds the secret itself, which a protected environment refuses",
+                "contains the secret itself, which a protected environment refuses",
                 hint="Write { env = … }, { file = … } or { keyring = … } instead, and change the secret.",
             )
 

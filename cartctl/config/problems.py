@@ -110,7 +110,7 @@ def _problem(path: KeyPath, detail: Any, model: type[BaseModel]) -> Problem:
 
 
 def _typed(kind: str, detail: Any, path: KeyPath) -> str:
-    message = _EXPECTED.get(kind) or f"is wrong: {detail['msg'][:1].lower()}{detail['msg'][1:]}"
+    message = _EXPECTED.get(kind) or f"is invalid: {detail['msg'][:1].lower()}{detail['msg'][1:]}"
     if kind == "missing":
         return message
     if kind == "string_type" and isinstance(detail["input"], dict):

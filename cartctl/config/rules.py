@@ -47,7 +47,7 @@ def _sections(environment: Environment) -> Iterator[Problem]:
     if not environment.sections:
         yield Problem(
             (),
-            "has none of database, cluster and http, so that no command can use it",
+            "has none of database, cluster and http, so no command can use it",
             hint=f"Add at least one, for example:\n{lines_of(environment.name, ['database'])}",
         )
 
@@ -68,7 +68,7 @@ def _secrets(environment: Environment) -> Iterator[Problem]:
         if environment.protected and secret.exposes:
             yield Problem(
                 path,
-                "holds the secret itself, which a protected environment refuses",
+                "contains the secret itself, which a protected environment refuses",
                 hint="Write { env = … }, { file = … } or { keyring = … } instead, and change the secret.",
             )
 
@@ -79,7 +79,7 @@ def _arguments(environment: Environment) -> Iterator[Problem]:
         if isinstance(value, tuple) and any(redact(part) != part for part in _texts(value)):
             yield Problem(
                 path,
-                "holds a password or token, which the process list would show",
+                "contains a password or token, which the process list would show",
                 hint="Pass it in the table `environment` next to it, as a reference.",
             )
 
@@ -131,9 +131,7 @@ def _window(environment: Environment) -> Iterator[Problem]:
         return
     zoned = [key for key, at in (("from", window.from_), ("to", window.to)) if at.tzinfo]
     for key in zoned:
-        yield Problem(
-            ("window", key), "must not have a time zone of its own", hint="Name it in `zone`, for both."
-        )
+        yield Problem(("window", key), "must not have a time zone", hint="Set it in `zone`, for both.")
     if not zoned and window.from_ >= window.to:
         yield Problem(
             ("window",),
@@ -187,7 +185,7 @@ def _images(environment: Environment) -> Iterator[Problem]:
             if not _CONTAINER.fullmatch(key):
                 yield Problem(
                     path,
-                    "names no container",
+                    "does not name a container",
                     hint=f'Write "DEPLOYMENT.CONTAINER", for example "{key.strip(".") or "payment-api"}.api".',
                 )
             if not _IMAGE.fullmatch(image):
@@ -227,7 +225,9 @@ def _address(path: KeyPath, url: str) -> Iterator[Problem]:
     valid, credentials = _url_parts(url)
     if credentials:
         yield Problem(
-            path, "holds a user name or password", hint="Put the token beside it, as a reference to a secret."
+            path,
+            "contains a user name or password",
+            hint="Put the token into a separate key, as a reference to a secret.",
         )
     elif not valid:
         yield Problem(
@@ -252,12 +252,12 @@ def _rollout(environment: Environment) -> Iterator[Problem]:
     if calendar.from_ >= calendar.to:
         yield Problem(("rollout", "calendar"), "must begin before it ends, on one day")
     if not calendar.days:
-        yield Problem(("rollout", "calendar", "days"), "names no day, so no stage would ever begin")
+        yield Problem(("rollout", "calendar", "days"), "lists no days, so no stage would ever begin")
     yield from _zone(("rollout", "calendar", "zone"), calendar.zone)
     companies = rollout.companies
     if companies is not None and (companies.sql is None) == (companies.csv is None):
         yield Problem(
-            ("rollout", "companies"), "needs either `sql` or `csv`", hint="The ids of all companies."
+            ("rollout", "companies"), "needs either `sql` or `csv`", hint="The IDs of all companies."
         )
 
 

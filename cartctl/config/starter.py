@@ -41,12 +41,12 @@ _SECTIONS = {
 _HEADS = {
     Purpose.SMOKE: """\
 # cartctl.toml: what `cartctl smoke` and `cartctl health` require.
-# Your own tests: suites = ["smoke.toml"]; built_in = false where the API serves no carts.
-# With an access token, also the admin's endpoints are tested: token = { env = "API_TOKEN" }
+# Your own tests: suites = ["smoke.toml"]; built_in = false if the API serves no carts.
+# With an access token, the admin endpoints are tested as well: token = { env = "API_TOKEN" }
 """,
     Purpose.MIGRATE: """\
 # cartctl.toml: what migrate, snapshot, rehearse, cart and `rollback --database` require.
-# CART_DSN is an environment variable; { file = "secrets/dsn" } reads a file. What the DSN omits is found as psql does.
+# CART_DSN is an environment variable; { file = "secrets/dsn" } reads a file. What the DSN omits is resolved as in psql.
 """,
     Purpose.DEPLOY: """\
 # cartctl.toml: what `cartctl deploy` and `cartctl rollback` require. `cartctl config init` without --for shows more.

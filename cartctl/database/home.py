@@ -41,7 +41,7 @@ def set_version(connection: Connection, migration: Frozen) -> None:
         changed = connection.execute(update, (migration.revision, previous)).rowcount
     if changed != 1:
         raise StepFailed(
-            f"The version in cartctl.alembic_version is not the one before {migration.name}; nothing was changed.",
+            f"The version in cartctl.alembic_version is not the one that precedes {migration.name}; nothing was changed.",
             hint="See: cartctl migrate status",
         )
 
@@ -73,7 +73,7 @@ def _make_schema(connection: Connection, owner: str | None) -> None:
     if not (owner_may or deployer_may):
         raise Refused(
             f"{user} may not create the schema cartctl in database {name}.",
-            hint=f"GRANT CREATE ON DATABASE {name} TO {user}, or make it: CREATE SCHEMA cartctl AUTHORIZATION {user}",
+            hint=f"GRANT CREATE ON DATABASE {name} TO {user}, or create it: CREATE SCHEMA cartctl AUTHORIZATION {user}",
         )
     if owner_may or owner is None:
         connection.execute("CREATE SCHEMA IF NOT EXISTS cartctl")

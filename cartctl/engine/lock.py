@@ -240,13 +240,13 @@ class RunLock:
 def _refuse_standby(connection: Connection) -> None:
     """Raise Refused on a standby, which cannot store a journal."""
     if connection.execute("SELECT pg_is_in_recovery()").fetchone() == (True,):
-        raise Refused("The database is a standby.", hint="Use the DSN of the primary.")
+        raise Refused("The database is a standby.", hint="Use the primary's DSN.")
 
 
 def _refuse(connection: Connection, journal: Journal) -> NoReturn:
     holder = find_holder(connection, journal)
     raise Locked(
-        f"The lock is held by {holder or 'a session that is just ending'}.",
+        f"The lock is held by {holder or 'a session that is about to end'}.",
         hint="Wait until that run ends, or see: cartctl history",
     )
 

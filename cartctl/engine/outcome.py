@@ -54,7 +54,9 @@ def describe_failure(failure: CartctlError) -> str:
 def after_steps(failure: CartctlError, done: Sequence[str]) -> CartctlError:
     """What ends a run whose steps are atomic: a refusal means that nothing changed, so it is none after others."""
     if done and failure.exit_code == Refused.exit_code:
-        return OperatorNeeded(f"{failure.message} Done before: {', '.join(done)}.", hint=failure.hint)
+        return OperatorNeeded(
+            f"{failure.message} Completed before that: {', '.join(done)}.", hint=failure.hint
+        )
     return failure
 
 

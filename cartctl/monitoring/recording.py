@@ -37,7 +37,7 @@ def read_recording(path: Path) -> Iterator[Observation]:
                 yield _observation(document)
         except MALFORMED as wrong:
             reason = (
-                wrong.reason if isinstance(wrong, InvalidInput) else "it is not a line of monitor -o json"
+                wrong.reason if isinstance(wrong, InvalidInput) else "not a line of monitor -o json output"
             )
             raise InvalidInput(
                 f"line {number}: {reason}", path=path, hint="Record with: cartctl monitor -o json > FILE"

@@ -89,9 +89,9 @@ def _missing(reading: Reading, rules: Rules) -> str:
     if reading.age is None or not math.isfinite(reading.age):
         return "no fresh sample"
     if round(reading.age, 3) < 0:
-        return f"the newest sample is {-reading.age:.0f} s in the source's future"
+        return f"the newest sample is {-reading.age:.0f} s in the future by the source's clock"
     if reading.age > rules.staleness:
-        return f"the newest sample is {reading.age:.0f} s old, {rules.staleness:g} s are allowed"
+        return f"the newest sample is {reading.age:.0f} s old; the limit is {rules.staleness:g} s"
     return ""
 
 
@@ -104,7 +104,7 @@ def _traffic(reading: Reading, rules: Rules) -> tuple[MetricVerdict, str] | None
     if requests < rules.minimum_requests:
         return (
             MetricVerdict.LOW_TRAFFIC,
-            f"{requests:.0f} requests in the window, {rules.minimum_requests} are needed",
+            f"{requests:.0f} requests in the window; {rules.minimum_requests} are required",
         )
     return None
 

@@ -67,7 +67,7 @@ def _is_device(path: Path) -> bool:
 def _unwritable(path: Path, error: OSError) -> UsageError:
     return UsageError(
         f"Cannot write the report {path}: {error.strerror}.",
-        hint="Set --junit to a file that can be written.",
+        hint="Set --junit to a writable file.",
     )
 
 

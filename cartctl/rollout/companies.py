@@ -42,7 +42,8 @@ class Companies:
 def read_companies(settings: Settings | None, database: Postgres) -> Companies:
     """The companies of an environment. Read-only.
 
-    Raises ConfigError naming duplicates, empty ids, ids that are no text and beta companies that nobody knows; Refused when there are none.
+    Raises ConfigError naming duplicates, empty ids, ids that are no text and beta companies that nobody knows; Refused when
+    there are none.
     """
     if settings is None:
         raise ConfigError("The companies are not configured.", hint="Set rollout.companies.sql or .csv.")
@@ -61,7 +62,7 @@ def checked(rows: Iterable[Sequence[Any]], beta: Sequence[str] = ()) -> Companie
     wrong: dict[str, list[str]] = {
         "is not text": [],
         "is empty": [],
-        "has blanks around it": [],
+        "has surrounding blanks": [],
         "is beta or not": [],
     }
     one: Any
@@ -85,7 +86,7 @@ def _problem(one: Any) -> str:
         return "is empty" if one is None else "is not text"
     if not one.strip():
         return "is empty"
-    return "has blanks around it" if one != one.strip() else ""
+    return "has surrounding blanks" if one != one.strip() else ""
 
 
 def _refuse(wrong: dict[str, list[str]]) -> None:
@@ -96,7 +97,7 @@ def _refuse(wrong: dict[str, list[str]]) -> None:
             what = (
                 "the beta column is neither true nor false"
                 if problem == "is beta or not"
-                else f"an id {problem}"
+                else f"an ID {problem}"
             )
             problems.append(f"{what}: {', '.join(names[:NAMED])}{more}")
     if problems:
@@ -144,7 +145,7 @@ def _refuse_header(path: Path, line: int, header: Sequence[str]) -> None:
     if problems:
         raise ConfigError(
             f"{path}, line {max(line, 1)}: wrong column names: {'; '.join(problems)}.",
-            hint="The first line is id or id,beta, without blanks.",
+            hint="The first line must be id or id,beta, without blanks.",
         )
 
 

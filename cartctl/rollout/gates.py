@@ -53,7 +53,7 @@ def judge_conversion(by_company: dict[str, Conversion], on: frozenset[str], gate
     """
     ours = total(one for company, one in by_company.items() if company in on)
     others = total(one for company, one in by_company.items() if company not in on)
-    comparison = f"{ours} of companies that are on, {others} of the other companies"
+    comparison = f"{ours} of the enabled companies, {others} of the others"
     expected = f"at most {gate.conversion_drop:.0%} below the others, over {gate.minimum_carts} carts each"
     if min(ours.carts, others.carts) < gate.minimum_carts:
         verdict = Verdict.UNKNOWN if gate.conversion_required else Verdict.WARN

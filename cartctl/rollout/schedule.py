@@ -105,7 +105,7 @@ class Schedule:
         """Why the next stage is not due yet."""
         today, coming = self.today(now), self.stages[standing.stage + 1]
         if standing.stage >= 0 and today < standing.entered:
-            return f"the clock says {today}, but the stage was entered on {standing.entered}"
+            return f"the clock shows {today}, but the stage was entered on {standing.entered}"
         if today < (opens := self.start + timedelta(days=coming.first)):
             return f"{coming.name} is due on {opens}"
         if today < (lasts_until := self.lasts_until(standing)):

@@ -43,7 +43,8 @@ OTHER_SECONDS = 60.0  # another `up` or `down` of the same sandbox
 def up(name: str, say: Callable[[str], None]) -> SandboxStatus:
     """Bring the sandbox `name` up and tell what happens through `say`; what runs already is left alone.
 
-    Raises UsageError for a name that is none, ConfigError without the extra `sandbox`, Locked while another `up` or `down` of it lasts, StepFailed when a part
+    Raises UsageError for a name that is none, ConfigError without the extra `sandbox`, Locked while another `up` or `down` of
+    it lasts, StepFailed when a part
     does not start.
     """
     layout = Layout(checked_directory(name))
@@ -109,7 +110,8 @@ def alone(layout: Layout) -> Iterator[None]:
             lock.acquire()
     except Timeout as timeout:
         raise Locked(
-            "Another `sandbox up` or `sandbox down` of this sandbox is running.", hint="Wait for it."
+            "Another `sandbox up` or `sandbox down` of this sandbox is running.",
+            hint="Wait for it to finish.",
         ) from timeout
     try:
         yield
@@ -119,10 +121,10 @@ def alone(layout: Layout) -> Iterator[None]:
 
 def _start_supervisor(layout: Layout) -> dict[str, Any]:
     program = supervisor(layout)
-    program.stop()  # one that lives but does not answer
+    program.stop()  # one that lives but does not respond
     program.start()
     return _within(
-        SUPERVISOR_SECONDS, lambda: ask_supervisor(layout), "The supervisor does not answer", layout
+        SUPERVISOR_SECONDS, lambda: ask_supervisor(layout), "The supervisor does not respond", layout
     )
 
 

@@ -190,7 +190,7 @@ def require_one_role(approval: Approval, others: Iterable[Approval], policy: Sig
     role = next((one.role for one in others if one.name == approval.name and one.role != approval.role), None)
     if role is not None and not policy.signers:
         raise RoleNotHeld(
-            f"{approval.name} has approved as {role}; without signoff.signers nobody approves in two roles.",
+            f"{approval.name} has approved as {role}; without signoff.signers, nobody may approve in two roles.",
             hint="Set signoff.signers to the roles of each person.",
         )
 

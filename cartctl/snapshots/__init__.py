@@ -1,1 +1,1 @@
-"""Dumps of the database with a manifest that says what must be in them: made (`create`), checked (`verify`), kept (`store`)."""
+"""Dumps of the database, each with a manifest of its contents: created (`create`), checked (`verify`), stored (`storage`)."""

@@ -1,4 +1,4 @@
-"""Backups that another tool makes and keeps: pgBackRest, or commands of the user's. Asked, told to make one, never read."""
+"""Backups by another tool: pgBackRest, or the user's commands. They are listed and started here, but never read."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ ASKING = 60.0  # seconds for an answer
 
 @dataclass(frozen=True, slots=True)
 class ProviderBackup:
-    """One backup as its tool tells of it; `asked_as` is the id it was asked for under, where the tool keeps it."""
+    """One backup as its tool reports it; `asked_as` is the ID that was requested for it, if the tool records it."""
 
     id: str
     at: datetime
@@ -36,7 +36,7 @@ class ProviderBackup:
 
 
 def shown(provider: "Provider", backup: ProviderBackup) -> Snapshot:
-    """A backup as the list of snapshots shows it; that it is good is its tool's word."""
+    """A backup as the list of snapshots shows it; its validity is as reported by its tool."""
     return Snapshot(backup.id, backup.at, provider.name, backup.bytes, verified=True, pinned=False, heads=())
 
 
@@ -47,7 +47,7 @@ class Provider(ABC):
 
     @abstractmethod
     def backups(self, pulse: Pulse) -> tuple[ProviderBackup, ...]:
-        """Those there are, whole ones only, oldest first. Read-only. Raises StepFailed, ConfigError."""
+        """The complete backups, oldest first. Read-only. Raises StepFailed, ConfigError."""
 
     @abstractmethod
     def create(self, snapshot: str, pulse: Pulse) -> ProviderBackup:
@@ -55,18 +55,18 @@ class Provider(ABC):
 
     @abstractmethod
     def lacking(self, pulse: Pulse) -> str:
-        """What a recovery to a point in time lacks; empty: nothing. Read-only."""
+        """What is missing for a recovery to a point in time; empty: nothing. Read-only."""
 
     def find(self, snapshot: str, pulse: Pulse) -> ProviderBackup | None:
-        """The backup that was asked for under this id. Read-only."""
+        """The backup that was requested with this ID. Read-only."""
         return next((backup for backup in self.backups(pulse) if backup.asked_as == snapshot), None)
 
 
 def open_provider(settings: Snapshots) -> Provider | None:
-    """What is configured, None for dumps of our own. Raises ConfigError for two."""
+    """The configured provider; None for cartctl's own dumps. Raises ConfigError if there are two."""
     if settings.pgbackrest_stanza and settings.command:
         raise ConfigError(
-            "database.snapshots names two tools.", hint="Keep one of pgbackrest_stanza and command."
+            "database.snapshots configures two tools.", hint="Use either pgbackrest_stanza or command."
         )
     if settings.pgbackrest_stanza:
         return FromPgBackRest(PgBackRest(settings.pgbackrest_stanza))
@@ -74,7 +74,7 @@ def open_provider(settings: Snapshots) -> Provider | None:
 
 
 class FromPgBackRest(Provider):
-    """A stanza of pgBackRest; what was asked for is found by an annotation."""
+    """A stanza of pgBackRest; an annotation identifies a requested backup."""
 
     name = "pgbackrest"
 
@@ -94,7 +94,7 @@ class FromPgBackRest(Provider):
         if existing := self.find(snapshot, pulse):
             return existing
         raise StepFailed(
-            "pgBackRest's catalogue does not hold the backup it has just made.", hint="pgbackrest info"
+            "pgBackRest's catalogue does not contain the backup it has just made.", hint="pgbackrest info"
         )
 
     def lacking(self, pulse: Pulse) -> str:
@@ -119,7 +119,7 @@ class _Status(BaseModel):
 
 
 class FromCommands(Provider):
-    """Commands of the user's: each writes one JSON object; the id asked for is in the variable CARTCTL_SNAPSHOT."""
+    """The user's commands: each writes one JSON object; the variable CARTCTL_SNAPSHOT has the requested ID."""
 
     name = "command"
 
@@ -166,7 +166,8 @@ def _parsed(model: type[M], text: str) -> M:
     except (ValueError, ValidationError) as wrong:
         first = str(wrong).splitlines()[0]
         raise StepFailed(
-            f"A backup command's answer is not what was agreed: {first}", hint="See runbooks/snapshots.md."
+            f"The output of a backup command has an invalid format: {first}",
+            hint="See runbooks/snapshots.md.",
         ) from wrong
 
 

@@ -1,4 +1,4 @@
-"""Making a snapshot: dumped from one exported state of the database, checksummed, written down, and only then visible."""
+"""Creates a snapshot: dumped from one exported snapshot of the database, checksummed, recorded, and only then visible."""
 
 import os
 import secrets
@@ -22,9 +22,9 @@ from cartctl.snapshots.storage.encryption import checksums, seal
 from cartctl.snapshots.storage.local import DUMP, Store
 from cartctl.snapshots.storage.marks import sync
 
-LIMIT = timedelta(hours=6)  # of one dump; longer ones want a physical backup
-CAUSE = 10.0  # seconds to wait for why a dump failed
-EVERY = 0.05  # seconds between two looks at the dump's size
+LIMIT = timedelta(hours=6)  # of one dump; larger databases need a physical backup
+CAUSE = 10.0  # seconds to wait for the cause of a failed dump
+EVERY = 0.05  # seconds between two checks of the dump's size
 PER_JOB = 256 * 1024 * 1024  # bytes of database that make another worker worth its connection
 MOST_JOBS = 8
 
@@ -39,14 +39,14 @@ class Subject:
 
 
 def new_id() -> str:
-    """An id for a snapshot that no run asked for: its time and four letters."""
+    """The ID of a snapshot that does not belong to a run: its time and four letters."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
 
 
 def create(subject: Subject, store: Store, snapshot: str, pulse: Pulse) -> Manifest:
-    """Make the snapshot, or find it made by an earlier attempt.
+    """Create the snapshot, or return the one that an earlier attempt created.
 
-    Progress is in bytes written, of the database's size. Raises Refused without room on the disk, ConfigError
+    Progress is in bytes written, of the database's size. Raises Refused if disk space is insufficient, ConfigError
     without the right tools, ProgramFailed or SqlFailed when the dump fails, and the pulse's alarm. Leaves nothing then.
     """
     if existing := _made(store, snapshot):
@@ -86,13 +86,13 @@ def jobs_for(size: int, cores: int) -> int:
 
 @contextmanager
 def _reading(connection: Connection, fingerprint: Fingerprint, pulse: Pulse) -> Iterator["Future[Facts]"]:
-    """What SQL knows, read while the dump is written from the same exported state; given up when the block fails."""
+    """What SQL can read, while the dump is written from the same exported snapshot; cancelled if the block fails."""
     with ThreadPoolExecutor(1, thread_name_prefix="facts") as pool:
         facts = pool.submit(read_facts, connection, fingerprint, pulse)
         try:
             yield facts
         except ProgramFailed:
-            wait([facts], CAUSE)  # the server's own word for what is wrong is clearer than the tool's
+            wait([facts], CAUSE)  # the server's own error message is clearer than the tool's
             if facts.done():
                 facts.result()
             connection.cancel_safe()
@@ -103,7 +103,7 @@ def _reading(connection: Connection, fingerprint: Fingerprint, pulse: Pulse) -> 
 
 
 def _made(store: Store, snapshot: str) -> Manifest | None:
-    """A damaged one of the same id is as good as none: it is made again."""
+    """A damaged one with the same ID is ignored and created again."""
     try:
         return store.find(snapshot)
     except DamagedSnapshot:
@@ -114,7 +114,7 @@ def _require_room(store: Store, size: int) -> None:
     place, free = store.room()
     if free < size:
         raise Refused(
-            f"No room for a snapshot: it takes up to {_megabytes(size)}, {place} has {_megabytes(free)} free.",
+            f"Not enough disk space for a snapshot: it takes up to {_megabytes(size)}, {place} has {_megabytes(free)} free.",
             hint="Free disk space there, or set database.snapshots.url to a larger disk.",
         )
 
@@ -124,7 +124,7 @@ def _attended(dump: Path, size: int, pulse: Pulse, facts: "Future[Facts]") -> At
         def finished() -> bool:
             pulse.progress(_size(dump), size, "bytes")
             if facts.done():
-                facts.result()  # without them there is no snapshot: the dump need not be finished
+                facts.result()  # the snapshot is impossible without them: the dump can be stopped
             return program.finished()
 
         pulse.wait(finished, LIMIT.total_seconds(), what="pg_dump", every=EVERY)
@@ -141,7 +141,7 @@ def _size(directory: Path) -> int:
 
 
 def _seal(dump: Path, pulse: Pulse) -> dict[str, File]:
-    """Put the dump on the disk and take its checksums."""
+    """Sync the dump to disk and compute its checksums."""
     paths = sorted(path for path in dump.iterdir() if path.is_file())
     files = {}
     for name, digest in checksums(paths):

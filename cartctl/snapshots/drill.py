@@ -1,4 +1,4 @@
-"""`snapshot verify --drill`: the only proof that a snapshot restores is to restore it, elsewhere."""
+"""`snapshot verify --drill`: prove that a snapshot can be restored by restoring it elsewhere."""
 
 import secrets
 from collections.abc import Iterator
@@ -22,15 +22,15 @@ NAME = "restores"
 
 
 class NoScratchDatabase(Inconclusive):
-    """A server where no database like the snapshot's can be made."""
+    """A server on which a database like the snapshot's cannot be created."""
 
 
 def drill(
     store: Store, snapshot: str, server: Postgres, fingerprint: Fingerprint, pulse: Pulse, *, ours: bool
 ) -> Checks:
-    """Restore into a scratch database of `server` and compare; the database is dropped whatever comes of it.
+    """Restore into a scratch database of `server` and compare; the database is always dropped afterwards.
 
-    `ours` says that the server is a scratch one, where the snapshot's roles may be made. What the server cannot do is
+    `ours` says that this is a scratch server, on which the snapshot's roles may be created. What the server does not support is
     unknown, never a pass.
     """
     manifest = store.get(snapshot)
@@ -85,7 +85,7 @@ def _restored(
 
 
 def _roles(connection: Connection, manifest: Manifest, *, ours: bool) -> bool:
-    """Whether every role of the snapshot is on this server, made there where it is a scratch one."""
+    """Whether every role of the snapshot exists on this server; on a scratch server they are created."""
     there = {str(row[0]) for row in connection.execute("SELECT rolname FROM pg_roles").fetchall()}
     missing = [role for role in manifest.roles if role not in there]
     if ours:

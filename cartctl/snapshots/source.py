@@ -1,4 +1,4 @@
-"""What is read from the database for a snapshot, all of it in one exported, read-only transaction."""
+"""Reads the database for a snapshot, in one exported, read-only transaction."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,7 +46,7 @@ WHERE spcname <> 'pg_global' ORDER BY 1
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the manifest says of the database."""
+    """The manifest's part about the database."""
 
     server: Server
     target: Target
@@ -84,7 +84,7 @@ def exported(database: Postgres) -> Iterator[tuple[Connection, str]]:
 
 
 def read_facts(connection: Connection, fingerprint: Fingerprint, pulse: Pulse) -> Facts:
-    """Everything of the manifest that SQL knows; rows are counted exactly. Read-only."""
+    """The manifest's values that SQL provides; rows are counted exactly. Read-only."""
     with pulse.cancelling(connection.cancel_safe):
         lsn, at, timeline = _one(connection, _TARGET)
         tables, state = read_state(connection)
@@ -103,7 +103,7 @@ def read_facts(connection: Connection, fingerprint: Fingerprint, pulse: Pulse) -
 
 
 def database_size(connection: Connection) -> int:
-    """Bytes of the database on the server's disk, indexes included: no dump of it is larger. Read-only."""
+    """Bytes of the database on the server's disk, indexes included: a dump of it is never larger. Read-only."""
     return int(_one(connection, "SELECT pg_database_size(current_database())")[0])
 
 
@@ -139,6 +139,6 @@ def _ledger_rows(connection: Connection) -> int | None:
 
 
 def _one(connection: Connection, query: Any) -> tuple[Any, ...]:
-    """The one row of a query that always has one."""
+    """The row of a query that always returns one."""
     row = connection.execute(query).fetchone()
     return row if row is not None else ()

@@ -1,4 +1,4 @@
-"""Whether a snapshot is still what was written, and holds what its manifest says."""
+"""Whether a snapshot is unchanged and contains what its manifest says."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,11 +14,11 @@ from cartctl.snapshots.storage.encryption import checksums
 from cartctl.snapshots.storage.local import Store
 
 LIST_LIMIT = timedelta(minutes=5)
-_AGAIN = "Take a new snapshot: this one cannot be restored from."
+_AGAIN = "Take a new snapshot: this one cannot be restored."
 
 
 def verify(store: Store, snapshot: str, pulse: Pulse) -> Checks:
-    """Manifest, checksums, and the dump's own table of contents; the outcome is remembered beside the snapshot.
+    """Manifest, checksums, and the dump's own table of contents; the result is recorded with the snapshot.
 
     Raises UsageError when there is no such snapshot, and the pulse's alarm.
     """
@@ -67,11 +67,11 @@ def _wrong_files(dump: Path, manifest: Manifest, pulse: Pulse) -> Iterator[str]:
     whole = [name for name in manifest.files if name not in faults]
     for name, digest in _read(dump, whole, manifest, pulse):
         if digest != manifest.files[name].sha256:
-            yield f"{name} has another checksum"
+            yield f"{name} has a different checksum"
 
 
 def _read(dump: Path, names: list[str], manifest: Manifest, pulse: Pulse) -> Iterator[tuple[str, str]]:
-    """Name and checksum of files, with the progress told in bytes of the whole dump."""
+    """Name and checksum of files, with progress in bytes of the whole dump."""
     done = 0
     for name, digest in checksums(dump / name for name in names):
         pulse.check()
@@ -81,12 +81,14 @@ def _read(dump: Path, names: list[str], manifest: Manifest, pulse: Pulse) -> Ite
 
 
 def _opened(store: Store, snapshot: str, manifest: Manifest, files: CheckResult, pulse: Pulse) -> CheckResult:
-    """Without the key an encrypted dump is held to what was seen before it was encrypted."""
+    """Without the key, an encrypted dump is compared with what was recorded before its encryption."""
     if manifest.encryption and not (store.cipher and store.cipher.can_open):
-        observed = f"encrypted with {manifest.encryption}; looked at before it was"
+        observed = f"encrypted with {manifest.encryption}; checked before it was encrypted"
         return CheckResult("contents", Verdict.PASS, observed)
     if manifest.encryption and files.verdict is not Verdict.PASS:
-        return CheckResult("contents", Verdict.FAIL, "not opened: its files are not as written", hint=_AGAIN)
+        return CheckResult(
+            "contents", Verdict.FAIL, "not read: its files have changed since they were written", hint=_AGAIN
+        )
     try:
         with store.opened(snapshot) as dump:
             return _contents(dump.path, manifest, pulse)

@@ -29,7 +29,7 @@ class Announce(Action[dict[str, Any]]):
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
         """Notify all; failures are in `not_notified` and in `warnings`."""
-        return self._notify(f"cartctl: run {run.id} begins in {run.env}.", self._notifiers, pulse)
+        return self._notify(f"cartctl: run {run.id} starts in {run.env}.", self._notifiers, pulse)
 
     def _notify(self, text: str, notifiers: Sequence[Notifier], pulse: Pulse) -> dict[str, Any]:
         notified: list[str] = []

@@ -107,7 +107,7 @@ def _off(name: str, value: Any, internal: Sequence[str]) -> Any:
     names = {result: variant for variant, result in known.items() if isinstance(result, bool)}
     if not {True, False} <= set(names):
         raise StepFailed(
-            f"The flag {name} has no on and off variants.", hint="Give it variants true and false."
+            f"The flag {name} has no on and off variants.", hint="Add the variants true and false."
         )
     chosen = {"if": [{"in": [{"var": "targetingKey"}, list(internal)]}, names[True], names[False]]}
     rest = {part: setting for part, setting in value.items() if part != "metadata"}

@@ -98,7 +98,7 @@ class Release(Change[Image]):
             if container not in one.images:
                 raise UnknownDeployment(
                     f"Deployment {deployment} has no container {container}.",
-                    hint=f"It has {', '.join(sorted(one.images))}.",
+                    hint=f"Available: {', '.join(sorted(one.images))}.",
                 )
             images = {each: image.ref for each, image in one.images.items()}
             rest = _rest(deployment, one.shape, images, names)

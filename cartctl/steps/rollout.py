@@ -41,7 +41,7 @@ def await_rollout(
         return grown and all(deployment.complete for deployment in now)
 
     try:
-        pulse.wait(complete, timeout, what=f"The rollout of {', '.join(awaited)}")
+        pulse.wait(complete, timeout, what=f"The release of {', '.join(awaited)}")
     except TimedOut as late:
         raise TimedOut(f"{late.message}{_unfinished(cluster, awaited)}", hint=late.hint) from late
 
@@ -64,8 +64,7 @@ def _refuse_stuck(cluster: Cluster, deployment: Deployment) -> None:
     if deployment.paused and deployment.total > deployment.updated:  # scaling a paused deployment is allowed
         paused = [one.hint for one in deployment.obstacles if one.problem == "is paused"]
         raise RolloutFailed(
-            f"Deployment {deployment.name} was paused during its rollout:"
-            f" {deployment.updated} of {deployment.replicas} replicas have the new revision.",
+            f"Deployment {deployment.name} was paused during its release: {deployment.updated} of {deployment.replicas} replicas have the new revision.",
             hint="".join(paused[:1]),
         )
 

@@ -113,7 +113,7 @@ def test_plain_webhooks_stay_with_our_own_client() -> None:
         ("nosuch://x", "unknown scheme: nosuch://"),
         ("slack://x", "slack:// address is incomplete or malformed"),
         ("pagerduty://", "pagerduty:// address is incomplete or malformed"),
-        ("hunter2hunter2", "no valid web address"),
+        ("hunter2hunter2", "invalid URL"),
         ("\x1b[2J://x", "unknown scheme"),
     ),
 )

@@ -47,7 +47,7 @@ def test_an_address_is_read(dsn: str, parts: dict[str, str] | None) -> None:
         ("postgresql://h/d?sslaccept=strict", "sslaccept=strict", "verify-full"),
         ("postgresql://h/d?sslidentity=x.p12&sslpassword=s3", "sslidentity", "sslkey"),
         ("postgresql://h/d?schema=public&sslcert=ca.pem", "sslcert", "sslrootcert"),
-        ("postgresql://h/d?foo=1", "does not know: foo", "Take it out"),
+        ("postgresql://h/d?foo=1", "does not know: foo", "Remove it"),
         ("jdbc:postgresql://h/d", "jdbc:", "postgresql://user"),
         ("postgresql+psycopg://u:p@h/d", "+psycopg", "postgresql://user"),
         ("postgres+asyncpg://u:p@h/d", "+asyncpg", "postgresql://user"),

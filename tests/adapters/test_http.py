@@ -112,7 +112,7 @@ def test_nobody_there_is_one_masked_sentence() -> None:
         port = free.getsockname()[1]
     with pytest.raises(HttpUnreachable) as caught:
         Http(f"http://user:pa55word@127.0.0.1:{port}").get("/x?token=abc")
-    assert "does not answer" in caught.value.message
+    assert "does not respond" in caught.value.message
     assert not {"pa55word", "abc"} & set(caught.value.message.replace("=", " ").split())
     assert "pa55word" not in caught.value.message
 
@@ -136,7 +136,7 @@ def test_a_trickling_answer_ends_at_the_time_limit() -> None:
         thread = threading.Thread(target=trickle, daemon=True)
         thread.start()
         under_way = time.monotonic()
-        with pytest.raises(HttpUnreachable, match="does not answer"):
+        with pytest.raises(HttpUnreachable, match="does not respond"):
             Http(f"http://127.0.0.1:{server.getsockname()[1]}", timeout=0.3).get("/")
         assert time.monotonic() - under_way < 4
         thread.join()

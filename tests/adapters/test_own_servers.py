@@ -94,7 +94,7 @@ def test_it_starts_as_itself(tmp_path: Path) -> None:
 )
 def test_a_named_server_is_named_in_full(dsn: str, missing: str) -> None:
     """What a DSN leaves out would come from libpq's defaults, and lead to the target."""
-    with pytest.raises(ConfigError, match=f"does not name: {missing}\\."):
+    with pytest.raises(ConfigError, match=f"lacks: {missing}\\."):
         NamedServer(dsn)
 
 

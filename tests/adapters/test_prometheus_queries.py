@@ -112,7 +112,7 @@ def test_a_clock_that_was_set_is_read_anew() -> None:
 
 
 def test_a_server_that_went_away_gets_one_request_afterwards() -> None:
-    """Not one per query, as long as it does not answer."""
+    """Not one per query, as long as it does not respond."""
     broken = [False]
 
     def answer(asked: Asked) -> Reply:

@@ -117,8 +117,8 @@ def test_a_key_that_cannot_sign_is_named_with_the_reason(tmp_path: Path) -> None
     exposed = make_key(tmp_path / "exposed")
     exposed.chmod(0o644)
     for path, reason, hint in (
-        (tmp_path / "none", "file not found", "Name a private SSH key"),
-        (tmp_path, "it is not a file", "Name a private SSH key"),
+        (tmp_path / "none", "file not found", "Use a private SSH key"),
+        (tmp_path, "it is not a file", "Use a private SSH key"),
         (text, "text", "ssh-keygen -y"),
         (make_key(tmp_path / "locked", "-t", "ed25519", "-N", "secret"), "passphrase", "ssh-add"),
         (exposed, "too open", "ssh-keygen -y"),

@@ -22,4 +22,4 @@ def test_what_is_anothers_is_not_there() -> None:
         with pytest.raises(NotFound) as refused:
             of_company(found, company, "cart k1")
         told.append((refused.value.message, refused.value.code))
-    assert told == [("There is no cart k1.", "NOT_FOUND")] * 2
+    assert told == [("Cart k1 not found.", "NOT_FOUND")] * 2

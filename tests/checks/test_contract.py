@@ -172,9 +172,12 @@ def test_yaml_and_version_3_1_are_read(compare: Compare) -> None:
         ("{", "not valid JSON"),
         ("a: &x [1]\nb: !!python/object:os.system x", "neither JSON nor YAML"),
         ("[]", "not an OpenAPI document"),
-        ({"swagger": "2.0", "paths": {}}, "not an OpenAPI document of version 3"),
-        ({"openapi": "3.0.0"}, "not an OpenAPI document of version 3"),
-        ({"openapi": "3.0.0", "paths": {"/carts/{id}": {"$ref": "#/nowhere"}}}, "'#/nowhere' leads nowhere"),
+        ({"swagger": "2.0", "paths": {}}, "not an OpenAPI 3 document"),
+        ({"openapi": "3.0.0"}, "not an OpenAPI 3 document"),
+        (
+            {"openapi": "3.0.0", "paths": {"/carts/{id}": {"$ref": "#/nowhere"}}},
+            "the reference '#/nowhere' cannot be resolved",
+        ),
         (
             {"openapi": "3.0.0", "paths": {"/carts/{id}": {"$ref": "http://x/y"}}},
             "refers to another document",

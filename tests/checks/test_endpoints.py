@@ -229,7 +229,7 @@ def other_rate(body: Any) -> Any:
 
 WRONG: tuple[tuple[str, Callable[[Any], Any], str], ...] = (
     (LIST, lambda body: body[1:], "missing"),
-    (LIST, lambda body: [*body, {"id": "c-of-others", "status": "ACTIVE"}], "no company or another one"),
+    (LIST, lambda body: [*body, {"id": "c-of-others", "status": "ACTIVE"}], "another company or of none"),
     (LIST, lambda body: [*body[1:], body[1]], "twice"),
     (LIST, lambda body: [{**body[0], "status": "LOST"}, *body[1:]], "status differs"),
     (LIST, lambda body: {"carts": body}, "not an array"),

@@ -11,7 +11,7 @@ from cartctl.monitoring.logs import LogRules
 
 
 class Told:
-    """Logs that tell what they are given, reading by reading; None is a cluster that does not answer."""
+    """Logs that tell what they are given, reading by reading; None is a cluster that does not respond."""
 
     def __init__(self, *readings: Sequence[LogLine] | None) -> None:
         self.readings = list(readings)
@@ -20,7 +20,7 @@ class Told:
         """The next reading."""
         told = self.readings.pop(0) if self.readings else []
         if told is None:
-            raise ClusterUnreachable("The API server does not answer.")
+            raise ClusterUnreachable("The API server does not respond.")
         return list(told)
 
 
@@ -59,7 +59,7 @@ def test_lines_without_an_error_about_carts_pass() -> None:
 
 def test_logs_that_cannot_be_read_warn_until_they_can() -> None:
     """A cluster that is away is told and ends nothing; neither does an environment without logs pass in silence."""
-    assert judged(Told(None)) == (Verdict.WARN, "not read: The API server does not answer.")
+    assert judged(Told(None)) == (Verdict.WARN, "not read: The API server does not respond.")
     assert judged(Told(None, []), 2)[0] is Verdict.PASS
     verdict, told = judged(None)
     assert (verdict, "no logs are configured" in told) == (Verdict.WARN, True)

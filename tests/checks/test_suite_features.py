@@ -331,7 +331,7 @@ def test_the_whole_run_has_a_deadline(run: Runner) -> None:
     checks = run("concurrency = 1\n" + requests(3, "attempts = 1\n"), slow, deadline=0.5)
     assert time.monotonic() - began < 2.5
     assert verdicts(checks) == {"r0": "fail", "r1": "unknown", "r2": "unknown"}
-    assert "the time that was left" in str(checks.checks[0].observed)
+    assert "the remaining time" in str(checks.checks[0].observed)
     assert "deadline" in str(checks.checks[1].observed)
 
 
@@ -521,7 +521,7 @@ def test_a_database_that_is_down_is_unknown(run: Runner) -> None:
     down = Postgres("postgresql://nobody@127.0.0.1:1/none")
     result = run.one(compared("SELECT 1", "$.total"), lambda _: Reply({"total": 3}), database=down)
     assert result.verdict is Verdict.UNKNOWN
-    assert "does not answer" in str(result.observed)
+    assert "does not respond" in str(result.observed)
 
 
 def test_two_parallel_services_are_not_mixed(run: Runner) -> None:

@@ -87,7 +87,7 @@ REQUEST = '[[request]]\nname = "products"\npath = "/api/products"\n'
         (REQUEST + 'needs = ["login"]\n', 4, "needs.*names an unknown request 'login'"),
         (REQUEST + 'needs = ["products"]\n', 4, "needs.*is circular"),
         (REQUEST + REQUEST, 5, r"`request\[1\].name`.*repeats 'products'"),
-        (REQUEST + 'body = { a = "{{token}}" }\n', 4, "uses {{token}}, which nothing provides"),
+        (REQUEST + 'body = { a = "{{token}}" }\n', 4, "uses {{token}}, which is not defined"),
         (REQUEST + "matrix = { n = [] }\n", 4, "matrix"),
         (REQUEST + 'capture = { t = { header = "X", jsonpath = "$" } }\n', 4, "either jsonpath or header"),
         ("concurrency = 0\n" + REQUEST, 1, "concurrency"),

@@ -110,7 +110,7 @@ def test_a_sandbox_name_is_no_path() -> None:
 def test_an_environment_without_a_file_names_the_ways(directory: Path) -> None:
     """Asking for production where there is no file is told so."""
     error = refusal(None, "production")
-    assert "No cartctl.toml in this directory or above" in error.message
+    assert "No cartctl.toml in this directory or a parent" in error.message
     assert "--config" in error.hint
 
 

@@ -90,7 +90,7 @@ def test_files_that_are_valid_pass(files: Path) -> None:
         ("report.xml", b"<html/>", "not a JUnit report"),
         ("signers", b"lead@example.com\n", "line 1 is not an allowed signer"),
         ("signers", b"\n", "names no signer"),
-        ("recipients", b"AGE-SECRET-KEY-1\n", "begins with age1"),
+        ("recipients", b"AGE-SECRET-KEY-1\n", "starts with age1"),
         ("identity", b"\xff", "not UTF-8"),
         ("ca.pem", b"\xff\xfe", "not UTF-8"),
     ),

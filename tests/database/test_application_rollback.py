@@ -131,7 +131,7 @@ def test_values_written_meanwhile_are_not_lost(rolling: Rolling, monkeypatch: py
 
     done = rolling()
     monkeypatch.setattr(dropping, "require", lambda *_, **__: run_sql(done.database, COMPANY, SITES))
-    with pytest.raises(StepFailed, match=r"written meanwhile to column sites\.checkoutMode"):
+    with pytest.raises(StepFailed, match=r"written to column sites\.checkoutMode in the meantime"):
         done.drop()
     assert run_sql(done.database, 'SELECT count("checkoutMode") FROM sites') == [(3,)]
 
@@ -206,7 +206,7 @@ def test_what_others_did_meanwhile_is_not_undone(
         ('CREATE INDEX later ON sites ("cartTheme")', "index later uses column sites.cartTheme"),
         (
             'ALTER TABLE sites ALTER "cartTheme" TYPE varchar(9)',
-            "column sites.cartTheme is not as the migration made it",
+            "column sites.cartTheme is not as the migration created it",
         ),
         ("ALTER TYPE \"NotificationType\" ADD VALUE 'LATER'", "enum NotificationType was changed again"),
     ),

@@ -59,12 +59,12 @@ def test_a_failure_outside_a_transaction_is_named_and_stops_what_follows(
     """A part may be committed: the row stays failed with the error, and the next command names it."""
     change(directory, SECOND, before="BEGIN;\n", after="COMMIT;\nSELECT nonsense;\n")
     asked = settings(platform_database, migrations={"prisma_dir": str(directory)})
-    with pytest.raises(StepFailed, match=f"{SECOND}.*nonsense.*A part of it may be in place") as failed:
+    with pytest.raises(StepFailed, match=f"{SECOND}.*nonsense.*Part of it may be in place") as failed:
         deploy(platform_database, asked, "run", pulse)
     assert f"resolve --applied {SECOND}" in failed.value.hint
     assert [row[:4] for row in run_sql(platform_database, ROWS.format(SECOND))] == [(False, True, 0, False)]
     assert status(platform_database, asked).applied == NAMES[:1]
-    with pytest.raises(Refused, match=f"failed and was not resolved: {SECOND}"):
+    with pytest.raises(Refused, match=f"contains a failed migration that was not resolved: {SECOND}"):
         deploy(platform_database, asked, "run-2", pulse)
     run_sql(platform_database, "UPDATE _prisma_migrations SET finished_at = now() WHERE finished_at IS NULL")
     assert deploy(platform_database, asked, "run-3", pulse).adopted == (SECOND,)
@@ -183,7 +183,7 @@ def test_statements_are_read_as_postgresql_reads_them() -> None:
         (lambda text: text.encode("utf-16"), "is in UTF-16"),
         (lambda text: text.encode("utf-8-sig"), "begins with a byte order mark"),
         (lambda text: text.encode() + "-- für".encode("latin-1"), r"is not in UTF-8 \(byte \d+\)"),
-        (lambda text: text.encode() + b"-- \0\n", "holds a null character"),
+        (lambda text: text.encode() + b"-- \0\n", "contains a null character"),
     ),
 )
 def test_a_file_in_another_encoding_is_refused_before_any_other_runs(

@@ -110,7 +110,7 @@ def _holder(database: Postgres) -> str:
 
 
 def _checkpointer(database: Postgres) -> int:
-    """Its pid; 0 while the server does not answer."""
+    """Its pid; 0 while the server does not respond."""
     try:
         rows = run_sql(database, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'")
     except CartctlError:
@@ -145,7 +145,7 @@ def test_a_dead_synchronous_standby_delays_a_migration_and_no_more(
         assert time.monotonic() - began < 60
     assert made.applied == NAMES
     assert [each.partition(":")[0] for each in made.warnings] == [f"migration {NAMES[0]}"]
-    assert "in place on the primary alone" in made.warnings[0]
+    assert "in place only on the primary" in made.warnings[0]
     assert verify(platform, asked).verdict is Verdict.PASS
     assert run_sql(platform, "SELECT count(*) FROM cartctl.applied WHERE run = 'run'") == [(3,)]
 
@@ -177,7 +177,7 @@ def test_a_dead_synchronous_standby_delays_a_restore_and_no_more(
             done = restore(subject, store, "one", Pulse(), disconnect=False, accepted=None)
             assert time.monotonic() - began < 60
         assert run_sql(platform, "SELECT count(*) FROM companies") == [(1,)]
-        assert "in place on the primary alone" in "".join(done.warnings)
+        assert "in place only on the primary" in "".join(done.warnings)
         again = restore(subject, store, "one", Pulse(), disconnect=False, accepted=None)
         assert again.warnings == ()
     finally:
@@ -191,7 +191,7 @@ def test_a_connection_lost_while_a_standby_is_asked_is_a_warning(pg15: Server, p
     with platform.session("tests", synchronous_commit="local") as connection:
         pg15.execute(f"SELECT pg_terminate_backend({connection.info.backend_pid})")
         (warning,) = sync_wait.confirm_commits(lambda: platform.session("tests"), connection)
-    assert "not known whether a synchronous standby confirmed" in warning
+    assert "unknown whether a synchronous standby confirmed" in warning
 
 
 def test_nothing_else_is_cancelled(platform: Postgres) -> None:

@@ -187,10 +187,10 @@ def test_the_other_commands_answer(cartctl: Cartctl, tmp_path: Path) -> None:
 
 
 def test_a_wrong_address_is_one_sentence(tmp_path: Path) -> None:
-    """A database that does not answer exits 2 with a hint and without its password."""
+    """A database that does not respond exits 2 with a hint and without its password."""
     wrong = Cartctl(tmp_path, Postgres("postgresql://me:hunter2@127.0.0.1:1/x"))("migrate", "status")
     assert (wrong.returncode, wrong.stdout) == (2, "")
-    assert "does not answer" in wrong.stderr
+    assert "does not respond" in wrong.stderr
     assert "hunter2" not in wrong.stderr
 
 

@@ -175,7 +175,7 @@ FINDINGS = [
     (
         "ALTER TABLE carts ALTER currency SET DEFAULT 'EUR'",
         "column carts.currency default",
-        "gets another value",
+        "gets a different value",
     ),
     (
         'ALTER TABLE carts ALTER "itemCount" DROP DEFAULT',
@@ -197,7 +197,7 @@ FINDINGS = [
     (
         f'{PRODUCT}("productId") REFERENCES products (id) NOT VALID',
         "foreign key cart_items.productId",
-        "NOT VALID: rows",
+        "NOT VALID: existing rows",
     ),
     (
         f'{PRODUCT}("productId") REFERENCES products (id) ON DELETE CASCADE ON UPDATE CASCADE',
@@ -222,7 +222,7 @@ FINDINGS = [
     (
         'DROP INDEX "promotions_companyId_canonical_code_key"',
         "index promotions_companyId_canonical_code_key on promotions",
-        "one code in different spellings",
+        "the same code in different spellings",
     ),
     (
         "ALTER TABLE carts ADD CONSTRAINT short CHECK (length(notes) < 9)",
@@ -346,7 +346,7 @@ def test_what_a_narrower_type_does_not_hold() -> None:
         == "10 and more is refused; values are rounded to 4 decimals"
     )
     assert narrowing("integer", "bigint") is None
-    assert narrowing("integer", "smallint") == "numbers beyond 32767 are refused"
+    assert narrowing("integer", "smallint") == "numbers above 32767 are refused"
     assert narrowing("text", "character varying(3)") is None
 
 

@@ -167,7 +167,7 @@ def test_a_row_written_meanwhile_is_not_lost(
         run_sql(platform_database, CART)
 
     monkeypatch.setattr(dropping, "require", write)
-    with pytest.raises(StepFailed, match="written meanwhile to"):
+    with pytest.raises(StepFailed, match="in the meantime"):
         done.drop()
     assert run_sql(platform_database, "SELECT count(*) FROM carts") == [(3,)]
 
@@ -229,7 +229,7 @@ def test_functions_that_mention_a_table_are_warnings(
     body = "CREATE FUNCTION {}() RETURNS void LANGUAGE plpgsql AS $$BEGIN PERFORM 1 FROM {}; END$$"
     run_sql(platform_database, body.format("uses", "carts"), body.format("does_not", "shopping_carts"))
     plan = plan_drop(platform_database, done.settings, done.results)
-    assert plan.warnings == ("function public.uses mentions a table or enum that goes",)
+    assert plan.warnings == ("function public.uses mentions a table or enum that will be dropped",)
     done.drop()
 
 
@@ -422,7 +422,7 @@ def test_without_a_fingerprint_nothing_is_guessed(platform_database: Postgres, d
     """A run that recorded no catalogue cannot be taken back in the database."""
     done = deployed(platform_database)
     done.results.clear()
-    with pytest.raises(Refused, match="recorded no catalogue"):
+    with pytest.raises(Refused, match="did not record the catalogue"):
         done.drop()
 
 

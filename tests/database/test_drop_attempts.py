@@ -50,7 +50,7 @@ def test_a_blocked_drop_waits_twice_as_long_each_time_and_gives_up_after_four(
         done.drop(pulse)
     assert pulse.pauses == [1.0, 2.0, 4.0]
     assert "AccessShareLock on carts" in blocked.value.message
-    assert blocked.value.hint.endswith("Then roll back again.")
+    assert blocked.value.hint.endswith("Then run the rollback again.")
     assert "pg_terminate_backend" in blocked.value.hint
 
 

@@ -76,9 +76,11 @@ def test_what_stops_a_drop_is_named() -> None:
     require(rows, allow_data_loss=True)
     require(NOTHING, allow_data_loss=False)
     dependents = replace(rows, dependents=("view a needs table carts", "view b needs table carts"))
-    with pytest.raises(Refused, match="Others depend on what would go: view a needs table carts; view b"):
+    with pytest.raises(
+        Refused, match="Other objects depend on what would be dropped: view a needs table carts; view b"
+    ):
         require(dependents, allow_data_loss=True)
-    with pytest.raises(Refused, match="also changed what cannot be undone here"):
+    with pytest.raises(Refused, match="also made changes that cannot be undone here"):
         require(replace(dependents, irreversible=("- index x",)), allow_data_loss=True)
 
 
@@ -89,7 +91,7 @@ def test_what_stops_a_drop_is_named() -> None:
 def test_a_drop_of_nothing_is_refused_where_tables_are_older(something: dict[str, Any]) -> None:
     """The operator expects one; not where there is something to drop, or no table at all."""
     older = replace(NOTHING, older=("carts", "promotions"), home=True)
-    with pytest.raises(Refused, match=r"there before this run \(carts, promotions\)"):
+    with pytest.raises(Refused, match=r"existed before this run \(carts, promotions\)"):
         refuse_nothing(older)
     refuse_nothing(NOTHING)
     refuse_nothing(replace(older, **something))
@@ -221,12 +223,12 @@ def test_what_depends_and_what_mentions_is_searched_for_tables_and_for_enums(
         assert [(table.name, table.rows, table.bytes > 0) for table in tables.tables] == [("carts", 2, True)]
         assert (tables.enums, tables.home, tables.ledger) == ((), False, ())
         assert tables.dependents == ("view report needs table carts",)
-        assert tables.warnings == ("function public.f mentions a table or enum that goes",)
+        assert tables.warnings == ("function public.f mentions a table or enum that will be dropped",)
         assert tables.database_name == empty_database.name
         enums = plan_with(connection, results('enum public."TaxType"'), NOTHING_ALLOWED)
         assert (enums.tables, enums.enums, enums.kept_enums) == ((), ("TaxType",), ())
         assert enums.dependents == ("column tax of table orders needs enum TaxType",)
-        assert enums.warnings == ("function public.g mentions a table or enum that goes",)
+        assert enums.warnings == ("function public.g mentions a table or enum that will be dropped",)
         assert enums.older == ("carts",)
         both = ("table public.carts", 'enum public."TaxType"')
         kept = plan_with(connection, results(*both), Allowed(keep_dependents=True))

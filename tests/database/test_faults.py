@@ -229,7 +229,7 @@ def wait_for(database: Postgres) -> None:
             connection.execute("SELECT 1")
             return
         time.sleep(0.1)
-    pytest.fail("the pooler does not answer")
+    pytest.fail("the pooler does not respond")
 
 
 @pytest.mark.parametrize("mode", ("transaction", "session"))

@@ -128,7 +128,7 @@ def test_what_holds_ours_is_kept_as_it_is(
             [FIRST.replace('"visitorId" TEXT', '"visitorId" TEXT NOT NULL')],
             "visitorId nullability is NOT NULL",
         ),
-        (["CREATE VIEW carts AS SELECT 1 AS id"], "a view of this name exists"),
+        (["CREATE VIEW carts AS SELECT 1 AS id"], "a view with this name exists"),
         (["CREATE MATERIALIZED VIEW promotions AS SELECT 1 AS id"], "a materialized view"),
         (["CREATE TABLE carts (id text PRIMARY KEY) PARTITION BY HASH (id)"], "carts.companyId is missing"),
         ([LEDGER.replace("finished_at TIMESTAMPTZ, ", "")], "it lacks finished_at"),

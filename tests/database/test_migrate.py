@@ -208,7 +208,7 @@ def test_an_object_of_another_shape_stops_it(
     for told in (
         "enum TaxType is ['VAT']",
         "column promotions.code type is integer",
-        "a view of this name exists",
+        "a view with this name exists",
     ):
         assert told in refused.value.message
     assert run_sql(platform_database, "SELECT to_regnamespace('cartctl')::text") == [(None,)]

@@ -83,10 +83,10 @@ def test_tables_of_the_platform_that_are_missing_are_named(
     run_sql(platform_database, "DROP TABLE sites CASCADE", "DROP TABLE products CASCADE")
     with platform_database.session("tests") as connection:
         with pytest.raises(
-            Refused, match=r"are not here: products, sites missing in schema public"
+            Refused, match=r"were not found: products, sites missing in schema public"
         ) as missing:
             refuse_without_rights(connection, given)
-        assert missing.value.hint == "Check that database.dsn names the platform's database."
+        assert missing.value.hint == "Check that database.dsn is the platform's database."
         connection.execute("CREATE SCHEMA shop CREATE TABLE sites (id text)")
         connection.execute("CREATE SCHEMA views CREATE VIEW products AS SELECT 1")
         with pytest.raises(Refused) as elsewhere:

@@ -156,8 +156,8 @@ def test_a_wait_ends_at_its_deadline_naming_what_it_waited_for() -> None:
     """TimedOut says what took too long; no real time passes."""
     now = [0.0]
     pulse = Pulse(clock=lambda: now[0], sleep=lambda seconds: now.__setitem__(0, now[0] + seconds))
-    with pytest.raises(TimedOut, match="The rollout of x took longer than 5 s"):
-        pulse.wait(lambda: None, 5, what="The rollout of x")
+    with pytest.raises(TimedOut, match="The release of x took longer than 5 s"):
+        pulse.wait(lambda: None, 5, what="The release of x")
 
 
 def test_an_alarm_cancels_what_blocks_and_hides_what_that_raises() -> None:

@@ -104,7 +104,7 @@ def test_a_server_that_never_answered_is_given_up_soon(small: Small, monkeypatch
     """A wrong address should not cost a minute."""
     monkeypatch.setattr("cartctl.adapters.kubernetes.client.api.FIRST", 0.3)
     small.server.stop()
-    with pytest.raises(ClusterUnreachable, match="does not answer"):
+    with pytest.raises(ClusterUnreachable, match="does not respond"):
         Kubernetes(None, "production").deployments()
 
 

@@ -125,6 +125,8 @@ def test_a_server_that_stays_away_leaves_the_lease_unknown(small: Small) -> None
     with quick(small).hold("R1") as lease:
         small.cluster.api._patience = 0.2
         small.server.stop()
-        with pytest.raises(LockLost, match=r"It is unknown whether .*: The API server .* does not answer"):
+        with pytest.raises(
+            LockLost, match=r"Cannot determine whether .*: The API server .* does not respond"
+        ):
             lease.confirm()
         small.server.start()

@@ -227,7 +227,7 @@ def test_a_pod_is_asked_through_the_api_server(small: Small) -> None:
     assert (seen[0][:2], seen[0][2]["x-test"]) == ((pod.name, "/api/products"), "1")
     assert f"{pod.name}:8080/proxy/api/products" in small.server.requests[-1].path
     gone = Pod("gone", "payment-api", ready=True, images={})
-    with pytest.raises(ClusterUnreachable, match="does not answer"):
+    with pytest.raises(ClusterUnreachable, match="does not respond"):
         small.cluster.ask(gone, "/", {})
 
 

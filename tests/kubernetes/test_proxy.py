@@ -61,5 +61,5 @@ def test_a_pod_that_does_not_listen_is_told(played: Played, address: str) -> Non
         port = urlsplit(web.url).port or 0
     open_shop(played, port)
     (pod,) = played.cluster.pods("payment-api")
-    with pytest.raises(ClusterUnreachable, match="does not answer"):
+    with pytest.raises(ClusterUnreachable, match="does not respond"):
         played.cluster.ask(pod, "/health", {})

@@ -160,7 +160,7 @@ def test_a_sample_from_the_sources_future_is_not_fresh() -> None:
     """It says nothing about now; rounding to the millisecond is no future."""
     assert judge(reading(Metric.ERROR_RATE, 0.0, age=-90.0), RULES) == (
         MetricVerdict.NO_DATA,
-        "the newest sample is 90 s in the source's future",
+        "the newest sample is 90 s in the future by the source's clock",
     )
     assert verdict(Metric.ERROR_RATE, 0.0, age=-0.001) is MetricVerdict.NO_DATA
     assert verdict(Metric.ERROR_RATE, 0.0, age=-0.0004) is MetricVerdict.OK

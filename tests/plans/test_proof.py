@@ -125,7 +125,7 @@ def test_what_cannot_be_read_is_unknown_or_named(team: Team) -> None:
     for name, verdict, observed in (
         ("gone", "unknown", "127.0.0.1"),
         ("nowhere", "fail", "has no environment 'nowhere'"),
-        ("live", "fail", "proved_on names the environment itself"),
+        ("live", "fail", "proved_on refers to the environment itself"),
     ):
         team.write('proved_on = "', f'proved_on = "{name}" # "')
         result = team.proof()

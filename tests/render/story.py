@@ -74,7 +74,7 @@ def failure() -> list[Event]:
         at(8, "endpoints", "failed", code="check_failed", message=cause, hint="Look at the logs."),
         at(8, "run", "undoing", cause=cause),
         at(9, "release.api", "restored", seconds=1.0),
-        at(9, "prewarm", "undo_failed", message="the cluster does not answer", hint=""),
+        at(9, "prewarm", "undo_failed", message="the cluster does not respond", hint=""),
         at(
             9,
             "run",

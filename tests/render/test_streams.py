@@ -54,7 +54,7 @@ def test_plain_lines_tell_a_failure() -> None:
     assert "endpoints: failed: endpoints: stats: 500" in text
     assert "run: rolling back: endpoints" in text
     assert "release.api: reverted in 1.0 s" in text
-    assert "prewarm: could not be reverted: the cluster does not answer" in text
+    assert "prewarm: could not be reverted: the cluster does not respond" in text
 
 
 def test_verbose_lines_tell_beginnings() -> None:

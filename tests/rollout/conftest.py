@@ -151,7 +151,7 @@ def deployed(sandbox_session: Sandbox) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def field(deployed: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Field:
-    """The deployed sandbox without a rollout: everybody is on, no runs, version 2.0.0."""
+    """The deployed sandbox without a rollout: all companies are enabled, no runs, version 2.0.0."""
     monkeypatch.setenv("CARTCTL_STATE_DIR", str(deployed.state_directory))
     monkeypatch.setenv("CARTCTL_MONITOR__MINIMUM_REQUESTS", "1")
     monkeypatch.setenv("CARTCTL_ROLLOUT__GATE__LOOKBACK", "1s")  # what an earlier test broke is past

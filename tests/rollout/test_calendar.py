@@ -118,7 +118,7 @@ def test_a_clock_that_jumps_skips_nothing() -> None:
     assert EVERY_DAY.due(stood(2, 300), at(300)).stage is None
     assert (
         EVERY_DAY.due(stood(2, 300), at(12)).why
-        == "the clock says 2026-12-13, but the stage was entered on 2027-09-27"
+        == "the clock shows 2026-12-13, but the stage was entered on 2027-09-27"
     )
 
 

@@ -139,7 +139,7 @@ def test_a_rollout_by_its_commands(field: Any) -> None:
     assert [one["plan"] for one in runs] == ["rollout"] * 4
     [changed] = [one["run"] for one in runs if one["asked"]["action"] == "set"]
     assert run(field, "report", changed)["asked"]["enabled"] == 10
-    assert "0 % to 25 %, 10 of 39 companies on (10 added, 0 removed): a demo" in text_of(
+    assert "0 % to 25 %, 10 of 39 companies enabled (10 added, 0 removed): a demo" in text_of(
         field, "report", changed
     )
     kept = field.sandbox.cluster.settings("cartctl-journal")

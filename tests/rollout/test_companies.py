@@ -27,7 +27,7 @@ from cartctl.rollout.gates import Conversion, count_carts, judge_conversion
         ([("",)], "is empty: row 1: ''"),
         ([(None,)], "is empty: row 1: None"),
         ([("a",), (17,)], "is not text: row 2: 17"),
-        ([(" a",)], "has blanks around it"),
+        ([(" a",)], "has surrounding blanks"),
         ([("a", "maybe")], "neither true nor false: row 1: 'maybe'"),
         ([(number,) for number in range(9)], "and 4 more"),
     ),

@@ -117,7 +117,7 @@ def test_set_undo_and_one_flag_by_hand(field: Any) -> None:
         set_flag(ports, FLAGS[1], "on", RolloutOptions(), field.view(), clock=field.clock)
         set_percent(ports, Decimal(25), RolloutOptions("again", force=True), field.view(), clock=field.clock)
         with open_inputs(ports, field.clock) as inputs:
-            assert list_flags(inputs).flags[1].decided == "on for everybody, by hand"
+            assert list_flags(inputs).flags[1].decided == "on for everybody, set manually"
             outsider = min(set(inputs.companies.ids) - field.on())
             assert evaluate(inputs, outsider).flags == {FLAGS[0]: False, FLAGS[1]: True, FLAGS[2]: False}
             with pytest.raises(UsageError, match="unknown company 'nobody'"):

@@ -136,7 +136,7 @@ def test_without_the_secret_nothing_is_answered(
     (
         ({"Content-Length": "abc"}, 400, "invalid Content-Length"),
         ({"Content-Length": "-1"}, 400, "invalid Content-Length"),
-        ({"Transfer-Encoding": "chunked"}, 400, "needs a Content-Length"),
+        ({"Transfer-Encoding": "chunked"}, 400, "requires a Content-Length"),
     ),
 )
 def test_a_body_of_unknown_length_is_refused(

@@ -51,7 +51,7 @@ def test_a_killed_supervisor_is_mended(sandbox: Sandbox) -> None:
     assert told
     os.kill(told["pid"], signal.SIGKILL)
     assert sandbox.api.get("/health").ok, "replicas serve on"
-    with pytest.raises(ClusterUnreachable, match="supervisor does not answer"):
+    with pytest.raises(ClusterUnreachable, match="supervisor does not respond"):
         cluster.deployments()
     assert read_status("default").state == "degraded"
 

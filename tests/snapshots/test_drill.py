@@ -114,7 +114,7 @@ def test_a_missing_extension_says_nothing(pg15: Server, store: Store, scratch: P
 def test_the_nearest_version_is_chosen(major: int, version: int) -> None:
     """The next newer one where there is one, else the newest; none at all is inconclusive."""
     assert nearest(major, [16, 18]) == version
-    with pytest.raises(Inconclusive, match="No server for the trial"):
+    with pytest.raises(Inconclusive, match="No scratch server"):
         nearest(major, [])
 
 

@@ -213,7 +213,7 @@ def test_a_structure_other_than_the_recorded_one_never_goes_live(
     """A superuser keeps every owner, so nothing excuses a difference: the live database stays."""
     before = names(pg18)
     other = replace(live, fingerprint=lambda _: "0" * 64)
-    with pytest.raises(CheckFailed, match="What was restored is not what was dumped: structure"):
+    with pytest.raises(CheckFailed, match="The restored data differs from the snapshot: structure"):
         restore(other, store, taken, Pulse(), disconnect=True, accepted=None)
     assert names(pg18) == before
 
@@ -223,7 +223,7 @@ def test_a_role_without_the_rights_is_refused(pg18: Server, live: Subject, store
     pg18.execute("CREATE ROLE nobody_much LOGIN")
     pg18.execute(f'GRANT CONNECT ON DATABASE "{live.database.name}" TO nobody_much')
     poor = Subject("test", pg18.database(live.database.name, user="nobody_much"), fingerprint_hash)
-    with pytest.raises(Refused, match="may not put another database"):
+    with pytest.raises(Refused, match="may not replace the database"):
         restore(poor, store, taken, Pulse(), disconnect=True, accepted=None)
     pg18.execute("DROP OWNED BY nobody_much")
     pg18.execute(f'REVOKE CONNECT ON DATABASE "{live.database.name}" FROM nobody_much')

@@ -75,7 +75,7 @@ def test_a_prepared_transaction_refuses_a_restore(platform: Postgres, tmp_path: 
     before = run_sql(platform, "SELECT datname FROM pg_database ORDER BY 1")
     with prepared(platform, "UPDATE companies SET name = 'x'"):
         plan = plan_restore(subject, store, "one", Pulse(), disconnect=True, consent=Consent.ANY)
-        with pytest.raises(Refused, match=r"Prepared transactions keep .* 'it's one'") as refused:
+        with pytest.raises(Refused, match=r"Prepared transactions block renaming .* 'it's one'") as refused:
             restore(subject, store, "one", Pulse(), disconnect=True, accepted=None)
         assert "ROLLBACK PREPARED 'it''s one'" in refused.value.hint
     assert plan.refused == (refused.value.message,)

@@ -132,7 +132,7 @@ def test_a_protected_environment_has_no_plain_dumps() -> None:
 def test_a_directory_that_cannot_be_written_is_refused(subject: Subject, tmp_path: Path) -> None:
     """A store below a file is refused in a sentence with the place."""
     (tmp_path / "file").touch()
-    with pytest.raises(Refused, match="cannot be kept in"):
+    with pytest.raises(Refused, match="cannot be stored in"):
         create(subject, Store(tmp_path / "file" / "store"), "one", Pulse())
 
 

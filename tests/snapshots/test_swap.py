@@ -133,7 +133,7 @@ def test_somebody_who_is_connected_stops_it_or_is_ended(pair: Pair) -> None:
         assert ["application clerk" in each for each in swap.connected(pair.connection, pair.live.name)] == [
             True
         ]
-        with pytest.raises(Refused, match=r"Others are connected to .*application clerk") as refused:
+        with pytest.raises(Refused, match=r"Other sessions are connected to .*application clerk") as refused:
             pair.swap(Watching(pair.live))
         assert "--disconnect" in refused.value.hint
         assert clerk.execute("SELECT 1").fetchone() == (1,)
@@ -216,7 +216,7 @@ def test_one_restore_at_a_time_on_a_server(pair: Pair) -> None:
     with maintenance(pair.live) as other:
         with (
             swap.holding(other, "one"),
-            pytest.raises(Locked, match="at work on the server of two"),
+            pytest.raises(Locked, match="running on the server of two"),
             swap.holding(pair.connection, "two"),
         ):
             pytest.fail("held")
@@ -252,7 +252,7 @@ def test_a_prepared_transaction_stops_it_by_name(pg15: Server) -> None:
         client.execute("CREATE TABLE t (n int)")
         swap.refuse_prepared(connection, database.name)
         client.execute("PREPARE TRANSACTION 'sw_one'")
-        with pytest.raises(Refused, match=r"Prepared transactions keep .*sw_one") as refused:
+        with pytest.raises(Refused, match=r"Prepared transactions block renaming .*sw_one") as refused:
             swap.refuse_prepared(connection, database.name)
         assert "ROLLBACK PREPARED 'sw_one'" in refused.value.hint
         assert not any("sw_one" in each for each in swap.connected(connection, database.name))

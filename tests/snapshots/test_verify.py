@@ -98,7 +98,7 @@ def _rewrite(store: Store, manifest: Manifest) -> None:
         (_flip_a_bit, "checksums", "another checksum"),
         (_truncate, "checksums", "bytes instead of"),
         (_remove, "checksums", "is missing"),
-        (_add, "checksums", "does not belong"),
+        (_add, "checksums", "is not part of the dump"),
         (_remove_all, "checksums", "is missing"),
         (_drop_the_manifest, "manifest", "the manifest is missing"),
         (_cut_the_manifest, "manifest", "cannot be read"),
@@ -141,7 +141,7 @@ def test_without_the_right_tools_nothing_is_known(
 
 def test_a_snapshot_that_is_not_there_is_a_wrong_argument(store: Store) -> None:
     """An unknown id is named with the store's place."""
-    with pytest.raises(UsageError, match="no snapshot nothing"):
+    with pytest.raises(UsageError, match="snapshot nothing not found"):
         verify(store, "nothing", Pulse())
 
 

@@ -1,1 +1,1 @@
-"""What finds values in documents: JSONPath in JSON, CSS selectors in HTML, and JSON Schemas."""
+"""Queries on documents: JSONPath in JSON, CSS selectors in HTML, and JSON Schemas."""

@@ -1,6 +1,6 @@
-"""The one HTTP client, and response bodies within bounds."""
+"""The HTTP client, and response bodies with a size limit."""
 
 import sys
 
-# httpx imports its own command line if it can, which takes as long as all the rest of it.
+# httpx imports its own command line if it can, which doubles its import time.
 sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]

@@ -87,5 +87,5 @@ class Access:
             reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
             raise ConfigError(
                 f"The {what} in {path} cannot be used: {str(reason).lower().replace('_', ' ')}.",
-                hint="Name an existing PEM file; a client's certificate also needs its key, and an encrypted key its password.",
+                hint="Use an existing PEM file; a client certificate also requires its key, and an encrypted key its password.",
             ) from error

@@ -47,7 +47,8 @@ class Http:
     """An HTTP service at `base_url`, with an optional bearer `token`, or with all that `access` holds.
 
     `timeout` is the limit in seconds of a whole request, from the name's resolution to the body's last byte; `ends` is a moment of
-    `time.monotonic` at which every request ends; `observe` is called with method, path and response of each. TLS is verified unless `verify` is off. Thread-safe; keeps no connection open.
+    `time.monotonic` at which every request ends; `observe` is called with method, path and response of each. TLS is verified
+    unless `verify` is off. Thread-safe; keeps no connection open.
     """
 
     def __init__(
@@ -73,8 +74,8 @@ class Http:
             )
         if "@" in urlsplit(self.base_url).netloc and self._access.authorizes:
             raise ConfigError(
-                f"the address {self.masked!r} contains a user, and another way to authenticate is configured as well.",
-                hint="Remove one of them: both need the same header.",
+                f"the address {self.masked!r} contains a user, but other credentials are configured as well.",
+                hint="Remove one of them: both use the same header.",
             )
 
     def __repr__(self) -> str:
@@ -95,7 +96,7 @@ class Http:
         return self._with(access=replace(self._access, token=None))
 
     def ending_at(self, moment: float) -> "Http":
-        """The same service, for requests that end at a moment of `time.monotonic` at the latest."""
+        """The same service, with a deadline for all requests (a value of `time.monotonic`)."""
         return self._with(ends=moment)
 
     def observed_by(self, observe: Observer) -> "Http":
@@ -143,9 +144,7 @@ class Http:
         try:
             response = within(limit, lambda line: self._follow(method, url, json, sent, started, line))
         except DeadlineExceeded as overdue:
-            reason = f"it took longer than {limit:.3g} s" + (
-                "" if limit == own else ", the time that was left"
-            )
+            reason = f"it took longer than {limit:.3g} s" + ("" if limit == own else ", the remaining time")
             raise _unreachable(url, reason) from overdue
         if self._observe is not None:
             self._observe(method, path, response)
@@ -234,7 +233,7 @@ class Http:
         except OSError as error:  # ssl.SSLError is one
             raise ConfigError(
                 f"The CA certificates cannot be read: {_given(CERTIFICATES)}.",
-                hint="Name an existing PEM file, or unset it.",
+                hint="Set it to an existing PEM file, or unset it.",
             ) from error
 
 
@@ -265,7 +264,7 @@ def _holding(line: Lifeline) -> Callable[[str, Mapping[str, Any]], None]:
 
 def _unreachable(url: str, reason: str) -> HttpUnreachable:
     return HttpUnreachable(
-        f"{mask(url)} does not answer: {reason}.", hint="Check the address, and that the service runs."
+        f"{mask(url)} does not respond: {reason}.", hint="Check the address, and that the service is running."
     )
 
 

@@ -21,10 +21,12 @@ from cartctl.adapters.kubernetes.workloads.workloads import Workloads
 class Kubernetes:
     """Implements the Cluster protocol for one namespace of the context's cluster.
 
-    `force_owned` lets deployments be changed that another tool keeps. Raises ConfigError for a kubeconfig that cannot be used.
+    `force_owned` allows changes to deployments that another tool manages. Raises ConfigError for an unusable kubeconfig.
     """
 
-    bears_tokens = False  # the API server's proxy drops a request's Authorization: it takes it for its own
+    bears_tokens = (
+        False  # the API server's proxy removes a request's Authorization, which it takes as its own
+    )
 
     def __init__(self, context: str | None, namespace: str, *, force_owned: bool = False) -> None:
         self.api = Api(Access(context), namespace)
@@ -43,7 +45,7 @@ class Kubernetes:
         self.api.access.close()
 
     def deployments(self, *, fresh: bool = False) -> Mapping[str, Deployment]:
-        """Every deployment by name, from the watch or else, `fresh`, from a list. Read-only."""
+        """Every deployment by name, from the watch or (`fresh`) from a list. Read-only."""
         return self._workloads.deployments(fresh=fresh)
 
     def pods(self, deployment: str) -> list[Pod]:
@@ -51,11 +53,11 @@ class Kubernetes:
         return self._workloads.pods(deployment)
 
     def set_images(self, deployment: str, images: Mapping[str, str], *, cause: str) -> None:
-        """Ask for images by container. Raises UnknownDeployment before anything changes, and Refused while paused."""
+        """Set images by container. Raises UnknownDeployment before anything changes, and Refused while paused."""
         self._workloads.set_images(deployment, images, cause=cause)
 
     def obstacles(self, deployments: Iterable[str]) -> list[Obstacle]:
-        """What would keep a change of these deployments from being rolled out. Read-only."""
+        """What would prevent a release of these deployments. Read-only."""
         return self._workloads.obstacles(deployments)
 
     def revisions(self, deployment: str) -> list[TemplateRevision]:
@@ -63,11 +65,11 @@ class Kubernetes:
         return self._workloads.templates.revisions(deployment)
 
     def template_changes(self, deployment: str, template: str) -> list[str]:
-        """What the current pod template has otherwise than that one, images left out, in words. Read-only."""
+        """The differences between the current pod template and that one, without images. Read-only."""
         return self._workloads.templates.changes(deployment, template)
 
     def template(self, deployment: str) -> str:
-        """The hash of the pod template asked for. Read-only."""
+        """The hash of the requested pod template. Read-only."""
         return self._workloads.templates.current(deployment)
 
     def template_of(self, deployment: str, revision: str) -> str:
@@ -75,7 +77,7 @@ class Kubernetes:
         return self._workloads.templates.of(deployment, revision)
 
     def set_template(self, deployment: str, template: str) -> None:
-        """Ask for an earlier template by its hash. Raises UnknownDeployment when it is gone, and Refused while paused."""
+        """Set an earlier template by its hash. Raises UnknownDeployment if it no longer exists, and Refused while paused."""
         self._workloads.templates.go_to(deployment, template)
 
     def scalers(self, deployments: Iterable[str]) -> list[str]:
@@ -83,19 +85,19 @@ class Kubernetes:
         return self._capacity.scalers(deployments)
 
     def capacity(self, names: Iterable[str]) -> dict[str, int]:
-        """The size asked for, by name. Read-only."""
+        """The requested size, by name. Read-only."""
         return {name: self._capacity.get(name) for name in names}
 
     def set_capacity(self, name: str, size: int) -> None:
-        """Ask for a size."""
+        """Set a size."""
         self._capacity.set(name, size)
 
     def running(self, name: str) -> int:
-        """Pods and Jobs that are not gone yet. Read-only."""
+        """Pods and Jobs that still exist. Read-only."""
         return self._capacity.running(name)
 
     def settings(self, name: str) -> dict[str, str]:
-        """The keys of a ConfigMap; empty when there is none. Read-only."""
+        """The keys of a ConfigMap; empty if it does not exist. Read-only."""
         return self._settings.get(name)
 
     def put_settings(
@@ -109,7 +111,7 @@ class Kubernetes:
         self._settings.put(name, changes, expected=expected)
 
     def hasten(self, name: str) -> None:
-        """Touch the pods that mount a ConfigMap."""
+        """Annotate the pods that mount a ConfigMap, which speeds up its delivery."""
         self._settings.hasten(name)
 
     def ask(self, pod: Pod, path: str, headers: Mapping[str, str]) -> PodResponse:
@@ -133,7 +135,7 @@ class Kubernetes:
         return unready_pods(self.api, pods, self._workloads.templates.current(deployment))
 
     def tail(self, selector: str, *, since: float) -> Tail:
-        """Reads on in the logs of every pod behind a label selector, from `since` seconds ago. Read-only."""
+        """Follows the logs of every pod that matches a label selector, from `since` seconds ago. Read-only."""
         return Tail(self.api, selector, since=since)
 
     def lease(self, holder: str, *, name: str = LEASE) -> AbstractContextManager[Held]:
@@ -141,19 +143,19 @@ class Kubernetes:
         return Lease(self.api, name=name).hold(holder)
 
     def limit(self, name: str) -> tuple[str, int] | None:
-        """An autoscaler's own name and its maxReplicas; None for what has no limit. Read-only."""
+        """An autoscaler's own name and its maxReplicas; None if there is no limit. Read-only."""
         return self._capacity.limit(name)
 
     def shortages(self, more: Mapping[str, int], released: Iterable[str]) -> list[str]:
-        """What the quotas lack for `more` replicas and for a release of some deployments at once. Read-only."""
+        """What the quotas lack for `more` replicas plus a release of some deployments. Read-only."""
         return self._workloads.shortages(more, released)
 
     def denied(self) -> list[str]:
-        """The verbs that cartctl needs and may not use. Read-only."""
+        """The required verbs that cartctl may not use. Read-only."""
         return denied(self.api)
 
     def _port_of(self, pod: Pod) -> dict[str, Any] | None:
-        """The port named http, or else the first that is declared, as the deployment has it."""
+        """The port named http, or else the first declared port of the deployment."""
         item = read(self.api, self.api.path(APPS, "deployments", pod.deployment))
         declared = [
             port

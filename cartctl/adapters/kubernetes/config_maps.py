@@ -1,4 +1,4 @@
-"""ConfigMaps: single keys beside keys of others, and a touch for the pods that mount them."""
+"""ConfigMaps: single keys next to others' keys, and an annotation for the pods that mount them."""
 
 import secrets
 import time
@@ -14,7 +14,7 @@ from cartctl.adapters.kubernetes.client.transport import MERGE_PATCH
 from cartctl.adapters.kubernetes.workloads.parsing import is_ending, is_finished
 
 TOUCHED = "cartctl.io/touched"
-PATIENCE = 30.0  # seconds of conflicts after conflicts
+PATIENCE = 30.0  # seconds of retries after conflicts
 Item = Mapping[str, Any]
 
 
@@ -25,7 +25,7 @@ class Settings:
         self._api = api
 
     def get(self, name: str) -> dict[str, str]:
-        """The keys; empty when there is no such ConfigMap. Read-only."""
+        """The keys; empty if the ConfigMap does not exist. Read-only."""
         item = self._api.find(self._api.path("", "configmaps", name))
         return dict((item or {}).get("data") or {})
 
@@ -36,9 +36,9 @@ class Settings:
         *,
         expected: Mapping[str, str | None] | None = None,
     ) -> None:
-        """Write or (None) remove keys, on a fresh reading whenever somebody else wrote in between.
+        """Write or (None) remove keys, and retry on fresh values after a conflict.
 
-        Raises SettingsChanged when a key no longer holds its `expected` value.
+        Raises SettingsChanged if a key no longer has its `expected` value.
         """
         end = time.monotonic() + PATIENCE
         again = False
@@ -47,7 +47,7 @@ class Settings:
             time.sleep(uniform(0.01, 0.1))  # noqa: S311 - jitter, not a secret
 
     def hasten(self, name: str) -> None:
-        """Touch every pod that mounts it: the kubelet looks at the mount again now, not within its next minute."""
+        """Annotate every pod that mounts it: the kubelet then updates the volume now instead of within a minute."""
         pods, _ = self._api.listing(self._api.path("", "pods"))
         touch = {"metadata": {"annotations": {TOUCHED: secrets.token_hex(4)}}}
         for pod in pods:
@@ -59,7 +59,7 @@ class Settings:
             with effect("cluster.touch"):
                 self._api.send("PATCH", self._api.path("", "pods", pod), touch, content=MERGE_PATCH)
         except ClusterRefused as refused:
-            if refused.status != NOT_FOUND:  # it has gone in between, and its successor reads the newest
+            if refused.status != NOT_FOUND:  # it was deleted meanwhile; its successor reads the latest values
                 raise
 
     def _put(
@@ -71,9 +71,9 @@ class Settings:
         again: bool,
         last: bool,
     ) -> bool:
-        """One attempt; False when somebody else wrote in between. `last` raises instead.
+        """One attempt; False after a conflict, or an error if it is the `last`.
 
-        What holds already when it is tried `again` was written by the attempt whose answer was lost.
+        If the values are already set on a retry (`again`), the attempt whose response was lost wrote them.
         """
         path = self._api.path("", "configmaps", name)
         item = self._api.find(path)

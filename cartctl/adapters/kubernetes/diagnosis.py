@@ -1,4 +1,4 @@
-"""Why a rollout takes so long: each pod of the new template that is not ready, with its reason and the probe that fails."""
+"""Why a release takes so long: each pod of the new template that is not ready, with its reason and the failing probe."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -53,13 +53,13 @@ def _containers(status: Item) -> Iterator[str]:
 
 
 def _failed_probe(api: Api, pod: Item) -> str:
-    """The kubelet's last word about a probe: it stands in no field of the pod, in its events alone."""
+    """The kubelet's latest message about a probe, which only the pod's events contain."""
     meta = pod["metadata"]
     query = {"fieldSelector": f"involvedObject.uid={meta['uid']},reason=Unhealthy"}
     try:
         events, _ = api.listing(api.path("", "events"), query)
     except (ClusterForbidden, ClusterRefused, ClusterUnreachable):
-        return ""  # no reason to lose the others
+        return ""  # an error here must not hide the other reasons
     newest = max(events, key=_at, default=None)
     return " ".join(str(newest.get("message", "")).split()) if newest else ""
 

@@ -1,7 +1,9 @@
-"""The cluster's own lock, a Lease, for the time that the database is gone.
+"""The cluster's lock, a Lease, for when the database is unreachable.
 
-As client-go does it: whoever sees the record unchanged for its whole duration, on the own clock, may take it; the clocks of
-two machines are never compared. It is renewed in the background, and `confirm` asks the server before each step.
+As in client-go, a process may take the Lease after it has seen the record unchanged for the Lease's whole duration by its own
+clock;
+the clocks of two machines are never compared. It is renewed in the background, and `confirm` checks with the server before
+each step.
 """
 
 import threading
@@ -19,7 +21,7 @@ from cartctl.adapters.kubernetes.client.transport import MERGE_PATCH
 from cartctl.errors import CartctlError, Locked, LockLost
 
 GROUP = "coordination.k8s.io/v1"
-DURATION = 15  # seconds that a dead holder keeps it
+DURATION = 15  # seconds until a crashed holder loses it
 RENEW = 3.0
 Item = Mapping[str, Any]
 
@@ -49,9 +51,9 @@ class Lease:
 
     @contextmanager
     def hold(self, holder: str) -> Iterator[Self]:
-        """Hold it, renewed from a thread of its own. Raises Locked naming the holder when somebody living has it.
+        """Hold it, renewed in a separate thread. Raises Locked, naming the holder, if another running process holds it.
 
-        `holder` is one process's alone: another one that goes on with the same run is somebody else.
+        `holder` identifies one process: another process that continues the same run is a different holder.
         """
         self._take(holder)
         self._holder = holder
@@ -66,30 +68,30 @@ class Lease:
             self._free(holder)
 
     def confirm(self) -> None:
-        """Ask the server who holds it; a renewal that is overdue is made up for, on the version that was seen.
+        """Check with the server who holds it; an overdue renewal is done now, on the version that was read.
 
-        So a server that was away for longer than the lease lasts ends nothing, unless somebody took the lease meanwhile.
-        Raises LockLost naming who has it now, or when the server does not answer.
+        So an outage longer than the lease's duration does not end the run, unless another process took the lease meanwhile.
+        Raises LockLost naming the new holder, or if the server does not respond.
         """
         try:
             while not self._is_ours():
-                continue  # the thread renewed it between our reading and our writing
+                continue  # the thread renewed it between this read and this write
         except LockLost:
             raise
         except CartctlError as silent:
             raise LockLost(
-                f"It is unknown whether {self._holder} still holds the cluster's lease: {silent.message}",
+                f"Cannot determine whether {self._holder} still holds the cluster's lease: {silent.message}",
                 hint=silent.hint,
             ) from silent
 
     def _is_ours(self) -> bool:
-        """False when it must be asked again. Raises LockLost."""
+        """False if the check must be repeated. Raises LockLost."""
         now = self._api.find(self._path)
         holder = now["spec"].get("holderIdentity") if now else None
         if now is None or holder != self._holder:
             raise LockLost(
                 f"{self._holder} has lost the cluster's lease: {holder or 'nobody'} holds it now.",
-                hint="Let them finish, then run the command again: it goes on from the journal.",
+                hint="Wait for that run to finish, then run the command again: it continues from the journal.",
             )
         fresh = self._clock() - self._renewed < self._duration / 2
         return fresh or self._write(now, self._holder)
@@ -107,7 +109,7 @@ class Lease:
             elif first is not None and _record(now) != _record(first):
                 raise Locked(
                     f"{now['spec']['holderIdentity']} holds the cluster's lease, renewed {now['spec']['renewTime']}.",
-                    hint="Wait for it, or end it.",
+                    hint="Wait for it to end, or stop it.",
                 )
             self._sleep(min(1.0, self._renew / 2))
             now = self._api.find(self._path)
@@ -119,10 +121,10 @@ class Lease:
             try:
                 now = self._api.find(self._path)
                 if now is None or now["spec"].get("holderIdentity") != holder:
-                    return  # taken by somebody who saw it unchanged for its whole duration
+                    return  # taken by a process that saw it unchanged for its whole duration
                 self._write(now, holder)
             except CartctlError:
-                continue  # the next attempt comes within the duration, or it is free for others
+                continue  # the next attempt is within the duration; otherwise others may take it
 
     def _free(self, holder: str) -> None:
         try:
@@ -130,10 +132,10 @@ class Lease:
             if now is not None and now["spec"].get("holderIdentity") == holder:
                 self._write(now, "")
         except CartctlError:
-            return  # it falls by itself, after its duration
+            return  # it expires after its duration
 
     def _write(self, current: Item | None, holder: str) -> bool:
-        """Write the record on the version that was seen; False when somebody else was quicker."""
+        """Write the record on the version that was read; False after a conflict."""
         began, stamp = self._clock(), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         spec: dict[str, Any] = {
             "holderIdentity": holder,

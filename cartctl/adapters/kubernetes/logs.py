@@ -1,7 +1,7 @@
-"""The logs of pods: the last lines for a failure, and all of a selector's pods read on as they come and go.
+"""The logs of pods: the last lines for a failure, and the continuous logs of a selector's pods, as they come and go.
 
-Reading on asks for what is newer than the last line seen, container by container: no stream and no thread per pod, and a
-container that was restarted in between still gives its previous log.
+Following requests what is newer than the last line read, container by container: no stream or thread per pod, and a container that
+was restarted meanwhile still returns its previous log.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ from cartctl.adapters.kubernetes.client.responses import ClusterRefused
 from cartctl.adapters.kubernetes.workloads.parsing import is_ending, is_ready
 from cartctl.adapters.log_lines import LogLine
 
-FAILING_PODS = 3  # whose lines are told: the others fail alike
+FAILING_PODS = 3  # pods whose lines are shown: the others fail for the same reason
 LIMIT_BYTES = 8 * 2**20  # of one reading of one container
 Item = Mapping[str, Any]
 
@@ -22,7 +22,7 @@ Item = Mapping[str, Any]
 def last_lines(api: Api, pods: list[dict[str, Any]], *, lines: int, failing: bool) -> list[str]:
     """The last lines of every container, a crashed one's previous ones first; `failing`: of unready pods only.
 
-    Pods that are ending are not ready either, and say nothing about why a rollout fails.
+    Terminating pods are not ready either, but do not show why a release fails.
     """
     unready = [pod for pod in pods if not is_ready(pod) and not is_ending(pod)]
     chosen = unready[:FAILING_PODS] if failing else pods
@@ -38,7 +38,7 @@ def last_lines(api: Api, pods: list[dict[str, Any]], *, lines: int, failing: boo
 
 
 class Tail:
-    """Reads on in the logs of every container behind a label selector, from `since` seconds ago."""
+    """Follows the logs of every container of the pods that match a label selector, from `since` seconds ago."""
 
     def __init__(self, api: Api, selector: str, *, since: float) -> None:
         self._api = api
@@ -47,7 +47,7 @@ class Tail:
         self._seen: dict[tuple[str, str], tuple[int, str]] = {}  # pod uid, container → restarts, last time
 
     def read(self) -> list[LogLine]:
-        """The lines written since the last reading, by time. Read-only."""
+        """The lines written since the last read, by time. Read-only."""
         pods, _ = self._api.listing(self._api.path("", "pods"), {"labelSelector": self._selector})
         lines = [
             line for pod in pods for container in _containers(pod) for line in self._read(pod, container)
@@ -67,7 +67,7 @@ class Tail:
         self._seen[key] = (container.restarts, last)
 
     def _from(self, last: str) -> dict[str, str]:
-        """The server counts in whole seconds; what it gives twice is left out by its time."""
+        """The server counts in whole seconds; lines that it returns twice are skipped by their time."""
         return {"sinceTime": f"{last[:19]}{_zone(last)}"} if last else {"sinceSeconds": str(self._since)}
 
 
@@ -79,16 +79,17 @@ class _Container:
 
 
 def _containers(pod: Item) -> list[_Container]:
-    """Those that have begun at least once, or tried to."""
+    """The containers that have started at least once, or tried to."""
     status = pod.get("status") or {}
     statuses = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
     return [_Container(one["name"], one.get("restartCount", 0), bool(one.get("ready"))) for one in statuses]
 
 
 def _text(api: Api, pod: str, container: str, query: Mapping[str, str], *, previous: bool) -> list[str]:
-    """A container that has not started has no log yet, one whose log was rotated away or whose node is gone none any more.
+    """The lines of a container; none if it has no log.
 
-    Where it is the API server itself that is gone, the list that comes next says so.
+    A container that has not started has no log yet; one whose log was rotated or whose node is gone has none any more. If the
+    API server itself is down, the next list reports it.
     """
     parameters = {"container": container, **query, **({"previous": "true"} if previous else {})}
     try:

@@ -1,6 +1,6 @@
-"""How much of the database's connection pool is in use, counted in `pg_stat_activity` over a connection kept open.
+"""Usage of the database's connection pool, counted in `pg_stat_activity` on a persistent connection.
 
-Kept open, because a pool that is full admits no new one: that is the moment the figure is wanted.
+Persistent, because a full pool accepts no new connection, and that is when the number is needed.
 """
 
 import time
@@ -56,7 +56,7 @@ class ConnectionShare:
         pool = self._limit * self._pods() if self._limit else int(allowed or 0)
         if pool <= 0:
             return Reading(
-                Metric.DB_CONNECTIONS, series=0, error="the pool size is unknown: no pods are requested"
+                Metric.DB_CONNECTIONS, series=0, error="the pool size is unknown: no replicas are requested"
             )
         return Reading(
             Metric.DB_CONNECTIONS, value=used / pool, at=now, age=0.0, detail=f"{used} of {pool} connections"

@@ -1,4 +1,4 @@
-"""The metrics as Prometheus has them: readings of now, how fresh they are, and the past."""
+"""Metrics from Prometheus: current readings with their age, and past ones."""
 
 import math
 import time
@@ -25,7 +25,7 @@ from cartctl.adapters.metrics.source import (
 Result = list[Series] | MetricsFailed
 
 AT_ONCE = 16  # queries; a server answers twenty at once by default
-DRIFT = 1.0  # seconds by which the server's clock may differ from where it was expected
+DRIFT = 1.0  # seconds by which the server's clock may differ from its expected value
 HISTORY_SECONDS = 60.0  # for one piece of the past
 POINTS = 10_000  # in one piece; a server refuses more than 11,000
 
@@ -67,12 +67,12 @@ class PrometheusSource:
         return {metric: self._reading(metric, results, connections.result()) for metric in Metric}
 
     def _results(self, pool: ThreadPoolExecutor, end: float) -> Mapping[str, Result]:
-        """What each query gives, or why it gives nothing.
+        """What each query returns, or why it returns nothing.
 
-        The server's time is read beside the queries, which are evaluated at the time that the last reading predicts: a round
-        trip less. A server whose clock was set in between is read again.
+        The server's time is read concurrently with the queries, which are evaluated at the time predicted from the last read: this
+        saves a round trip. If the server's clock was changed meanwhile, the queries are repeated.
         """
-        expected, self._ahead = self._ahead, None  # a server that is away gets one request next time
+        expected, self._ahead = self._ahead, None  # an unreachable server gets only one request next time
         try:
             if expected is not None:
                 clock = pool.submit(self._server_time, end)
@@ -91,7 +91,7 @@ class PrometheusSource:
         return now
 
     def _evaluated(self, pool: ThreadPoolExecutor, end: float, moment: float) -> dict[str, Result]:
-        """What each query gives at one moment by the server's clock (seconds since 1970)."""
+        """What each query returns at one moment by the server's clock (seconds since 1970)."""
         futures = {
             name: pool.submit(_caught, partial(self._server.instant, query, end, moment, _parser(name)))
             for name, query in self.queries.items()
@@ -99,7 +99,7 @@ class PrometheusSource:
         return {name: result.result() for name, result in futures.items()}
 
     def query_facts(self) -> dict[str, QueryFacts]:
-        """Every query by its name, with what it gives now. Read-only."""
+        """Every query by its name, with its current result. Read-only."""
         end = time.monotonic() + self._timeout
         newest = {name: query for name, query in self.queries.items() if name.endswith(".timestamp")}
         intervals = {name: interval_query(query, self.window) for name, query in newest.items()}
@@ -179,7 +179,9 @@ class PrometheusSource:
 
     def _read_connections(self) -> Reading:
         if self._connections is None:
-            return Reading(Metric.DB_CONNECTIONS, series=0, error="no database to count connections in")
+            return Reading(
+                Metric.DB_CONNECTIONS, series=0, error="no database configured to count connections in"
+            )
         return self._connections.read()
 
     def _reading(self, metric: Metric, results: Mapping[str, Result], connections: Reading) -> Reading:

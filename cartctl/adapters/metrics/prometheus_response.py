@@ -1,4 +1,4 @@
-"""What a Prometheus API response says, checked down to the last value: whatever answers there is untrusted. Pure."""
+"""The content of a Prometheus API response, validated completely, since it is untrusted. Pure."""
 
 import math
 from collections.abc import Mapping
@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 INFO = "PromQL info:"
-LATEST = 253_402_300_799.0  # seconds since 1970; the last moment that a date can hold
+LATEST = 253_402_300_799.0  # seconds since 1970; the last moment that a date can represent
 _SHOWN = 300  # characters of a server's own words
 
 
 class ResponseInvalid(ValueError):
-    """Not a response that a figure can be taken from; the text says why."""
+    """A response without a usable value; the text says why."""
 
 
 class ResponsePartial(ResponseInvalid):
-    """A response without the data of a part of the server: a figure from it may be anything."""
+    """A response that lacks part of the server's data: its values may be wrong."""
 
 
 class QueryRefused(ResponseInvalid):
@@ -53,7 +53,7 @@ def result_of(status: int, body: Any) -> Any:
 
 
 def _refuses(body: Mapping[str, Any]) -> bool:
-    """Whether an error is the query's: Prometheus has a type for it, VictoriaMetrics only its words."""
+    """Whether an error is caused by the query: Prometheus has a type for it, VictoriaMetrics only a message."""
     kind, error = body.get("errorType"), body.get("error")
     return kind == "bad_data" or (
         kind in ("400", "422") and isinstance(error, str) and "cannot parse" in error
@@ -61,7 +61,7 @@ def _refuses(body: Mapping[str, Any]) -> bool:
 
 
 def _warnings(given: Any) -> str:
-    """The server's warnings; notes about the query, which Prometheus 2.48 to 2.53 puts there too, are none."""
+    """The server's warnings; without the notes about the query that Prometheus 2.48 to 2.53 adds there."""
     if not isinstance(given, list):
         return _words(given) if given else ""
     return _words("; ".join(str(one) for one in given if not str(one).startswith(INFO)))
@@ -79,9 +79,11 @@ def _series(one: Any) -> Series:
         raise ResponseInvalid(f"a series is not an object: {_words(one)}")
     if "value" not in one:
         if "values" in one:
-            raise ResponseInvalid("the query gives a range vector; an instant vector or a scalar is needed")
+            raise ResponseInvalid(
+                "the query returns a range vector; an instant vector or a scalar is required"
+            )
         if "histogram" in one:
-            raise ResponseInvalid("the query gives a native histogram; take its histogram_quantile")
+            raise ResponseInvalid("the query returns a native histogram; use histogram_quantile on it")
         raise ResponseInvalid("a series has no value")
     labels = one.get("metric")
     return Series(labels if isinstance(labels, dict) else {}, *_point(one["value"]))
@@ -115,13 +117,13 @@ def _native(one: dict[str, Any]) -> Series:
     at, value = _point([point[0], point[1].get("count")])
     rows = point[1].get("buckets", [])
     if not isinstance(rows, list) or not all(isinstance(row, list) and len(row) == 4 for row in rows):  # noqa: PLR2004 - kind, limits, count
-        raise ResponseInvalid("a native histogram has other buckets than Prometheus's")
+        raise ResponseInvalid("a native histogram has buckets unlike Prometheus's")
     ends = [(_number(row[1]), _number(row[2])) for row in rows]
     return Series({}, at, value, min((left for left, right in ends if right == math.inf), default=math.inf))
 
 
 def top_boundary(series: list[Series]) -> float | None:
-    """The highest finite boundary of a histogram's buckets (`le`), infinite for a native one without an end.
+    """The highest finite boundary of a histogram's buckets (`le`), infinite for a native one without an upper bound.
 
     Raises ResponseInvalid for a boundary that is not a number.
     """
@@ -147,7 +149,7 @@ def _number(given: Any) -> float:
 
 
 def _words(given: Any) -> str:
-    """Some of the server's words on one line. Only a text is repeated: a structure may have any depth."""
+    """The start of a server's message, on one line. Only text is shown: a structure may have any depth."""
     if not isinstance(given, str | int | float | None):
         return f"a {type(given).__name__}"
     try:

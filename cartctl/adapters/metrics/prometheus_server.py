@@ -44,7 +44,7 @@ class PrometheusServer:
         """The server's own time, in seconds since 1970."""
         now = self.instant("time()", end)
         if len(now) != 1 or now[0].at is None:
-            raise self.failure("it does not tell its time")
+            raise self.failure("it does not report its time")
         return now[0].at
 
     def instant(
@@ -80,14 +80,14 @@ class PrometheusServer:
         self._session.close()
 
     def _within(self, measure: Callable[[float], T], end: float) -> T:
-        """What `measure` gives within the seconds that are left until `end`."""
+        """The result of `measure` within the seconds left until `end`."""
         left = end - time.monotonic()
         if left <= 0:
-            raise self.failure("there was no time left")
+            raise self.failure("the time limit was reached")
         return self.translated(lambda: measure(left))
 
     def translated(self, measure: Callable[[], T]) -> T:
-        """What `measure` gives, its errors as ours."""
+        """The result of `measure`, with its errors translated."""
         try:
             return measure()
         except MetricsFailed:
@@ -98,7 +98,7 @@ class PrometheusServer:
             raise MetricsPartial(f"Prometheus at {mask(self._url)}: {mask(str(error))}") from error
         except QueryRefused as error:
             raise QueryInvalid(
-                f"Prometheus at {mask(self._url)} refuses the query: {mask(str(error))}",
+                f"Prometheus at {mask(self._url)} rejected the query: {mask(str(error))}",
                 hint="Check metrics.queries.",
             ) from error
         except (requests.RequestException, PrometheusApiClientException, ResponseInvalid) as error:
@@ -107,11 +107,11 @@ class PrometheusServer:
     def failure(self, reason: str) -> MetricsFailed:
         """The error for a response that cannot be used."""
         return MetricsFailed(
-            f"Prometheus at {mask(self._url)} does not answer the query: {mask(reason)}",
+            f"Prometheus at {mask(self._url)} failed to evaluate the query: {mask(reason)}",
             hint="Check metrics.url, metrics.token and metrics.queries.",
         )
 
 
 def _limit(left: float) -> dict[str, str]:
-    """The server gives up, too, when nobody waits any more."""
+    """The server also stops when the client no longer waits."""
     return {"timeout": f"{max(1, round(left * 1000))}ms"}

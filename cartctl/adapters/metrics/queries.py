@@ -1,4 +1,4 @@
-"""The PromQL that measures the metrics: the built-in queries, and a user's own in their place."""
+"""The PromQL of the metrics: the built-in queries, and the user's own that replace them."""
 
 import math
 import re
@@ -54,13 +54,13 @@ def _native(metric: Metric, name: str, w: str) -> dict[str, str]:
 
 
 def own_queries(queries: Mapping[str, str]) -> dict[str, str]:
-    """A user's own queries; one that is a plain series has its own freshness. Raises ConfigError for an unknown name."""
+    """The user's own queries; for a plain series, the age query is derived from it. Raises ConfigError for an unknown name."""
     for name in queries:
         metric, _, part = name.partition(".")
         if metric not in set(Metric) or part not in ("", *QUERY_PARTS):
             raise ConfigError(
-                f"metrics.queries has no {name!r}.",
-                hint=f"It knows {', '.join(Metric)}, and each with {', '.join(f'.{part}' for part in QUERY_PARTS)}.",
+                f"Unknown name {name!r} in metrics.queries.",
+                hint=f"Valid names are {', '.join(Metric)}, and each with {', '.join(f'.{part}' for part in QUERY_PARTS)}.",
             )
     own = dict(queries)
     for name, query in queries.items():
@@ -77,7 +77,7 @@ def _is_series(query: str) -> bool:
 def interval_query(timestamp_query: str, window: float) -> str | None:
     """PromQL for the seconds between two samples of one series over the window; None unless the query names the series.
 
-    Only series that are older than the window count: of others, it has too few samples.
+    Only series that are older than the window count: others have too few samples.
     """
     newest = _NEWEST.fullmatch(timestamp_query.strip())
     if newest is None:

@@ -1,7 +1,8 @@
 """Metrics without a Prometheus: `/metrics` of every pod of the API, read by cartctl itself and turned into rates.
 
-Follows what `rate()` does, but two things are known better here: a series that appears in a pod already scraped began at
-zero, and a pod that has gone keeps counting for as long as its last scrapes lie in the window.
+Works like `rate()`, with two differences: a series that appears in a pod that was already scraped started at zero, and a pod
+that is
+gone counts as long as its last scrapes are in the window.
 """
 
 import math
@@ -43,8 +44,8 @@ class Scrape:
 def parse(text: str) -> dict[Key, float]:
     """The counters that metrics are made of, from the text a pod responds with. Raises MetricsFailed.
 
-    Only their lines are parsed, since a service may export hundreds of thousands of others; without any, the beginning
-    is, since a page of HTML is not an empty set of counters.
+    Only their lines are parsed, since a service may export hundreds of thousands of others; if there are none, the beginning is
+    parsed, since an HTML page must not count as an empty set of counters.
     """
     relevant = "\n".join(line for line in text.split("\n") if line.lstrip().startswith(_PREFIXES))
     relevant = relevant or text[:BEGINNING].rpartition("\n")[0] or text[:BEGINNING]
@@ -60,7 +61,7 @@ def parse(text: str) -> dict[Key, float]:
 
 
 def _counted(sample: Sample) -> float:
-    """A counter's value. Raises ValueError for one that no counter has, and for a bucket without a boundary."""
+    """A counter's value. Raises ValueError for an impossible value, and for a bucket without a boundary."""
     if sample.name.endswith("_bucket") and math.isnan(float(sample.labels["le"])):
         raise ValueError(f"{sample.name} has the boundary NaN")
     if not math.isfinite(sample.value):
@@ -129,7 +130,7 @@ class ScrapeSource:
         return {metric: measured(metric, self._reader(metric, failure)) for metric in Metric}
 
     def past_error_rates(self, since: float, until: float) -> list[PastReading]:  # noqa: ARG002 - the plug point's shape
-        """Nothing: what was not scraped has left no trace."""
+        """Nothing: a scrape source has no history."""
         return []
 
     def history(
@@ -153,14 +154,16 @@ class ScrapeSource:
     def _reader(self, metric: Metric, failure: str) -> Callable[[], Reading]:
         if metric is Metric.DB_CONNECTIONS:
             if self._connections is None:
-                return lambda: Reading(metric, series=0, error="no database to count connections in")
+                return lambda: Reading(
+                    metric, series=0, error="no database configured to count connections in"
+                )
             return self._connections.read
         if failure:
             return lambda: Reading(metric, series=0, error=failure)
         return lambda: self._error_rate() if metric is Metric.ERROR_RATE else self._p95(metric)
 
     def _scrape(self) -> None:
-        """Ask every pod. One that is starting or ending may be silent; a ready one that is makes the look worthless."""
+        """Scrape every pod. A starting or terminating one may fail to respond; if a ready one does, the scrape is unusable."""
         pods: dict[str, Counters] = {}
         silent: list[str] = []
         for pod in (pod for deployment in self._deployments for pod in self._cluster.pods(deployment)):
@@ -170,7 +173,7 @@ class ScrapeSource:
                 if pod.ready:
                     silent.append(f"{pod.name}: {error.message}")
         if not pods and not silent:
-            silent.append(f"no pod of {', '.join(self._deployments)} answers")
+            silent.append(f"no pod of {', '.join(self._deployments)} responds")
         if silent:
             raise MetricsFailed("; ".join(silent))
         self._scrapes.append(Scrape(self._clock(), pods))
@@ -178,7 +181,7 @@ class ScrapeSource:
             self._scrapes.popleft()
 
     def _too_old(self) -> bool:
-        """The window, but two scrapes at least, where they are asked for more seldom than that."""
+        """The window, or at least two scrapes if they are less frequent than that."""
         age = self._scrapes[-1].at - self._scrapes[0].at
         return age > self.window and (len(self._scrapes) > 2 or age > 2 * self.window)  # noqa: PLR2004 - a pair
 

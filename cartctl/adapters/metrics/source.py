@@ -1,6 +1,6 @@
-"""The plug point for whatever measures the application: Prometheus, or cartctl's own scraping of the API's pods.
+"""The extension point for metrics sources: Prometheus, or cartctl's own scraping of the API's pods.
 
-A source only measures. What a reading means is judged in `cartctl.monitoring.thresholds`.
+A source only measures; `cartctl.monitoring.thresholds` evaluates the readings.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -12,13 +12,13 @@ from cartctl.errors import CartctlError, StepFailed
 
 
 class MetricsFailed(StepFailed):
-    """A source did not answer, or answered with an error or a warning."""
+    """A source did not respond, or answered with an error or a warning."""
 
     code = "metrics_failed"
 
 
 class MetricsPartial(MetricsFailed):
-    """A source answered without the data of one of its parts."""
+    """A source's response lacks the data of one of its parts."""
 
     code = "metrics_partial"
 
@@ -30,7 +30,7 @@ class QueryInvalid(MetricsFailed):
 
 
 class Metric(StrEnum):
-    """The figures of the plan's table of thresholds."""
+    """The metrics of the plan's table of thresholds."""
 
     DB_CONNECTIONS = "db_connections"  # share of the pool, 0..1
     DB_LATENCY_P95 = "db_latency_p95"  # seconds
@@ -50,12 +50,12 @@ class Reading:
     value: float | None = None
     at: float | None = None
     age: float | None = None
-    series: int = 1  # how many series answered; exactly one is expected
+    series: int = 1  # number of series; exactly one is expected
     requests: float | None = None  # observations in the rate window; None for what is no rate
     top_bucket: float | None = None  # a histogram's highest finite boundary, in seconds
     error: str = ""  # why it could not be measured
     detail: str = ""
-    partial: str = ""  # why the source's response does not count, though it has figures
+    partial: str = ""  # why the response does not count, although it has values
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class QueryFacts:
 
 @dataclass(frozen=True, slots=True)
 class PastReading:
-    """The error rate at a time gone by: sample time in seconds since 1970, value, requests in the rate window."""
+    """The error rate at a time in the past: sample time in seconds since 1970, value, requests in the rate window."""
 
     at: float
     value: float | None
@@ -84,7 +84,7 @@ class PastReading:
 
 
 class MetricsSource(Protocol):
-    """Measures all metrics in one look."""
+    """Measures all metrics in one call."""
 
     window: float  # seconds a rate is taken over
 
@@ -106,10 +106,10 @@ class MetricsSource(Protocol):
         """
 
     def query_facts(self) -> Mapping[str, QueryFacts]:
-        """Every query by its name, with what it gives; empty for a source without queries. Read-only."""
+        """Every query by its name, with its result; empty for a source without queries. Read-only."""
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
 
 
 def measured(metric: Metric, measure: Callable[[], Reading]) -> Reading:

@@ -1,4 +1,4 @@
-"""Carries the Prometheus client's requests over our own HTTP adapter, and refuses the responses that it would trust."""
+"""Sends the Prometheus client's requests through cartctl's HTTP adapter, and rejects responses that the client would accept."""
 
 import io
 from typing import Any
@@ -16,7 +16,7 @@ def carry(session: requests.Session, http: Http) -> None:
 
     To be called after the client got the session: it mounts adapters of its own.
     """
-    session.trust_env = False  # proxies are the transport's business; a .netrc is nobody's
+    session.trust_env = False  # the transport handles proxies; .netrc is never used
     session.hooks["response"].append(_refuse_doubtful)
     for prefix in list(session.adapters):
         session.mount(prefix, _OverHttp(http))
@@ -42,11 +42,11 @@ class _OverHttp(requests.adapters.BaseAdapter):
         return response
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """No connection is kept open."""
 
 
 def _refuse_doubtful(response: requests.Response, **_: Any) -> None:
-    """The client reads no status, no warning and no partial response, and trusts the shape: here each ends the query."""
+    """The client ignores status, warnings and partial responses, and trusts the structure: here each of these fails the query."""
     try:
         body = parse_json(response.text)
     except InvalidInput as error:

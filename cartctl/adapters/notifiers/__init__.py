@@ -1,1 +1,1 @@
-"""Notifiers: webhooks by our own HTTP client, and the services that apprise knows."""
+"""Notifiers: webhooks through cartctl's HTTP client, and the services that apprise supports."""

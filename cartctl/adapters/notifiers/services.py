@@ -1,4 +1,4 @@
-"""Notifiers of every service that apprise knows: Slack, Teams, e-mail, PagerDuty and more, by their apprise addresses.
+"""Notifiers for every service that apprise supports: Slack, Teams, e-mail, PagerDuty and more, by their apprise addresses.
 
 The package is an extra and is imported only where such an address is configured.
 """
@@ -42,7 +42,7 @@ class AppriseNotifier:
             pause(PAUSES[min(attempt, len(PAUSES)) - 1])
 
     def _attempt(self, text: str) -> str | None:
-        """Why the message was not accepted, in the service's words; None: accepted."""
+        """Why the message was not accepted, as the service reports it; None: accepted."""
         apprise = _package()
         with effect("notify.post"), apprise.LogCapture(level=logging.WARNING, fmt="%(message)s") as captured:
             accepted = self._service.notify(body=text, title=TITLE, notify_type=apprise.NotifyType.INFO)
@@ -53,7 +53,7 @@ class AppriseNotifier:
 
 
 def new_notifier(url: str) -> Notifier:
-    """The notifier of an address: webhooks by our own HTTP client, everything else by apprise. Raises ConfigError."""
+    """The notifier of an address: webhooks through cartctl's HTTP client, everything else through apprise. Raises ConfigError."""
     scheme = url.partition("://")[0].strip().lower()
     return Webhook(url) if scheme in {"http", "https"} or "://" not in url else AppriseNotifier(url)
 
@@ -70,7 +70,7 @@ def _service(url: str) -> Any:
     if service is None:
         raise ConfigError(
             f"A notifier's {scheme}:// address is incomplete or malformed.",
-            hint="See apprise's documentation of this service; try: cartctl notify test",
+            hint="See apprise's documentation for this service; test it with: cartctl notify test",
         )
     return service
 

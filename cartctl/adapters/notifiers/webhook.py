@@ -18,7 +18,7 @@ from cartctl.redaction import register
 
 ATTEMPTS = 3
 PATIENCE = 30.0  # seconds for one message to one notifier: all attempts and the waits between them
-PAUSES = (1.0, 3.0)  # seconds after the first and the second attempt, where the notifier names no time
+PAUSES = (1.0, 3.0)  # seconds after the first and the second attempt, if the notifier gives no time
 TIMEOUT = 10.0  # seconds of one attempt
 TOO_MANY, SERVER_ERROR = 429, 500
 
@@ -28,7 +28,7 @@ _STATUS = re.compile(r"\bHTTP error (\d{3})\b")
 
 
 class NotAccepted(StepFailed):
-    """A notifier did not accept the message; `reason` says why and holds no part of its address."""
+    """A notifier did not accept the message; `reason` says why and contains no part of its address."""
 
     code = "not_accepted"
 
@@ -76,7 +76,7 @@ class Webhook:
             parts, host = urlsplit(""), None
         if parts.scheme not in {"http", "https"} or not host:
             raise ConfigError(
-                "A notifier has no valid web address.",
+                "A notifier has an invalid URL.",
                 hint="notify contains https:// addresses of webhooks, or those of apprise, such as slack://.",
             )
         self.name = host
@@ -108,7 +108,7 @@ class Webhook:
         try:
             with effect("notify.post"):
                 response = self._http.send("POST", self._path, json={"text": text}, timeout=timeout)
-        except HttpUnreachable:  # its sentence holds the address
+        except HttpUnreachable:  # its message contains the address
             return Rejection(f"no response within {timeout:g} s, or no connection", retry=True)
         except HttpRedirected:
             return Rejection("it redirects to another host")
@@ -174,5 +174,5 @@ def _failure_in(body: str) -> Rejection | None:
 
 
 def _code_in(text: object) -> str:
-    """A failure's own code, where that is all there is: anything longer may quote the message or the address."""
+    """A failure's code, if the text is only that: anything longer may quote the message or the address."""
     return f" {text.strip()[:60]}" if isinstance(text, str) and _CODE.fullmatch(text.strip()) else ""

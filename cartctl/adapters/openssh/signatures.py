@@ -1,4 +1,4 @@
-"""SSH signatures: made and verified by OpenSSH's ssh-keygen, with keys that stay where they are.
+"""SSH signatures, made and verified by OpenSSH's ssh-keygen.
 
 ssh-keygen asks for a passphrase or uses ssh-agent by itself; cartctl never reads a private key.
 """
@@ -35,7 +35,7 @@ _KEY = re.compile(r" with (\S+ key SHA256:\S+)")
 
 
 class UnusableKey(ConfigError):
-    """A key that cannot sign: missing, unreadable, not a key, or locked by a passphrase that nobody can type."""
+    """A key that cannot sign: missing, unreadable, not a key, or locked by a passphrase that nobody can enter."""
 
     code = "unusable_key"
 
@@ -112,11 +112,11 @@ def _require_readable(key: Path) -> None:
     if not key.is_file():
         problem = "it is not a file" if key.exists() else "file not found"
         raise UnusableKey(
-            f"Cannot sign with {key}: {problem}.", hint="Name a private SSH key, such as ~/.ssh/id_ed25519."
+            f"Cannot sign with {key}: {problem}.", hint="Use a private SSH key, such as ~/.ssh/id_ed25519."
         )
     if not os.access(key, os.R_OK):
         raise UnusableKey(
-            f"Cannot sign with {key}: permission denied.", hint="Use a key that this user may read."
+            f"Cannot sign with {key}: permission denied.", hint="Use a key that this user can read."
         )
 
 

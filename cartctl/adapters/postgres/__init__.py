@@ -1,4 +1,4 @@
-"""The one package that speaks to PostgreSQL: addresses, connections with their settings, and the driver's errors translated."""
+"""The only package that uses the PostgreSQL driver: addresses, connections with their settings, and translated errors."""
 
 from psycopg import sql
 from psycopg.types.json import Jsonb

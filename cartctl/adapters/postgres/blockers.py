@@ -1,6 +1,6 @@
 """What blocks a lock, a rename or a concurrent build: sessions, prepared transactions, autovacuum, replication.
 
-The one place that names them, each with what ends it, so that a person can act. Read-only.
+Each is reported with the command that ends it. Read-only.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ SHARE_ROW_EXCLUSIVE = (  # what conflicts with the lock that a new foreign key t
 ACCESS_EXCLUSIVE = ("AccessShareLock", "RowShareLock", *SHARE_ROW_EXCLUSIVE)
 # our own transactions do not block themselves
 OURS = ("cartctl migrate", "cartctl drop", "cartctl put back")
-NOBODY = "no session any more"
+NOBODY = "the session has ended"
 
 # A prepared transaction has no pid and keeps the virtual id of the session that prepared it (after a restart -1 and
 # its own id), so it is found by the transaction id that it holds locked under the same virtual id.
@@ -90,7 +90,9 @@ class Blocker:
     ending: str
     age: float | None
     prepared: bool = False
-    gives_way: bool = False  # an ordinary autovacuum: the server cancels it for a lock that waits long enough
+    gives_way: bool = (
+        False  # an ordinary autovacuum: the server cancels it when a lock has waited long enough
+    )
 
     def __str__(self) -> str:
         return f"{self.who} holds {self.holds}" if self.holds else self.who
@@ -122,14 +124,16 @@ def database_users(connection: Connection, name: str) -> list[Blocker]:
 
 
 def named(blockers: Iterable[Blocker]) -> str:
-    """All of them for an error's sentence."""
+    """All of them, for an error message."""
     return "; ".join(map(str, blockers)) or NOBODY
 
 
 def endings(blockers: Iterable[Blocker], otherwise: str) -> str:
-    """What to do about them, for an error's hint; `otherwise` when nobody blocks any more. At most five are spelled out."""
+    """What to do about them, for an error's hint; only `otherwise` if nothing blocks any more. At most five are listed."""
     ways = list(dict.fromkeys(each.ending for each in blockers))[:5]
-    return f"Let them finish, or end them: {'; '.join(ways)}. {otherwise}".strip() if ways else otherwise
+    return (
+        f"Wait for them to finish, or end them: {'; '.join(ways)}. {otherwise}".strip() if ways else otherwise
+    )
 
 
 def _blocker(*row: Any) -> Blocker:
@@ -167,7 +171,7 @@ def _prepared(key: str, locks: str | None, gid: str | None, owner: str | None, a
 
 def _ending(pid: int, kind: str | None, wraparound: bool) -> str:
     if wraparound:
-        return f"let it finish (pg_stat_progress_vacuum shows how far it is); SELECT pg_cancel_backend({pid}) stops it until it starts again"
+        return f"wait for it to finish (pg_stat_progress_vacuum shows how far it is); SELECT pg_cancel_backend({pid}) stops it until it starts again"
     if kind == "autovacuum worker":
         return "the server cancels it when database.lock_timeout is longer than its deadlock_timeout"
     if kind == "walsender":

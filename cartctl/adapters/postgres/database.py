@@ -1,4 +1,4 @@
-"""A database by its address: the target, which honours libpq's defaults, or one on a server of our own, which takes none."""
+"""A database by its address: the target, which uses libpq's defaults, or one on cartctl's own server, which does not."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ from cartctl.errors import ConfigError, Refused
 from cartctl.redaction import register
 
 CONNECT_TIMEOUT = "10"  # seconds, for each address of each host
-CONNECT_LIMIT = 60.0  # seconds, for all of them together, names looked up included
+CONNECT_LIMIT = 60.0  # seconds, for all of them together, including DNS
 KEEPALIVES = {
     "keepalives": "1",
     "keepalives_idle": "10",
@@ -31,10 +31,7 @@ KEEPALIVES = {
 
 
 class Postgres:
-    """A database by its DSN. Opens connections; holds none. What the DSN lacks, libpq finds as it does for psql.
-
-    Raises ConfigError for a DSN that cannot be read, without any part of it.
-    """
+    """A database by its DSN. Opens connections; holds none. libpq resolves what the DSN lacks, as for psql. Raises ConfigError for an invalid DSN, without quoting any of it."""
 
     def __init__(self, dsn: str, *, role: str | None = None) -> None:
         register(dsn)
@@ -92,12 +89,12 @@ class Postgres:
         """The DSN for the argument list of a PostgreSQL tool, and the environment with its password. Connects once.
 
         The tool's sessions have the settings of ours and `settings`, over those of the user's own options, and the
-        encoding of the database. Raises ConfigError for a DSN that holds a secret that libpq takes from nowhere else.
+        encoding of the database. Raises ConfigError for a DSN with a secret that libpq accepts only there.
         """
         if "sslpassword" in self._parts:
             raise ConfigError(
-                "A DSN with sslpassword cannot be handed to the PostgreSQL tools without showing it.",
-                hint="Use a key file without a password, readable by its owner alone.",
+                "A DSN with sslpassword cannot be passed to the PostgreSQL tools without exposing it.",
+                hint="Use a key file without a password, readable only by its owner.",
             )
         parts = self._tool_parameters()
         password = parts.pop("password", "")
@@ -121,13 +118,13 @@ class Postgres:
         except psycopg.Error as error:
             reason = " ".join(str(error).split())
             raise DatabaseUnreachable(
-                f"The database does not answer: {reason}",
+                f"The database does not respond: {reason}",
                 hint=f"Check database.dsn: {self.masked}",
                 database=error.pgconn.db.decode() if error.pgconn else self._parts.get("dbname", ""),
             ) from error
         except DeadlineExceeded as overdue:
             raise DatabaseUnreachable(
-                f"The database does not answer: no host of its address did within {CONNECT_LIMIT:g} s",
+                f"The database does not respond: none of its hosts did within {CONNECT_LIMIT:g} s",
                 hint=f"Check database.dsn: {self.masked}",
                 database=self._parts.get("dbname", ""),
             ) from overdue
@@ -178,9 +175,9 @@ def _connect(conninfo: str) -> Connection:
 
 
 class OwnPostgres(Postgres):
-    """A database on a server that cartctl started: nothing of its address comes from libpq's surroundings.
+    """A database on a server that cartctl started: no part of its address comes from libpq's environment.
 
-    With `data`, its data directory, every connection proves first that the server which responds is that one.
+    With `data`, its data directory, every connection first verifies that it reached that server.
     """
 
     def __init__(self, dsn: str, data: Path | None = None, *, role: str | None = None) -> None:
@@ -204,9 +201,9 @@ class OwnPostgres(Postgres):
         return without_libpq(os.environ)
 
     def _require(self, connection: Connection) -> None:
-        """Raise Refused for a server with another system identifier or data directory than ours."""
+        """Raise Refused for a server with a different system identifier or data directory."""
         if self._data is not None and not read_identity(self._data).same(identity_of(connection)):
             raise Refused(
-                f"Another server responds at the address of cartctl's own in {self._data}; nothing was changed there.",
+                f"A server other than cartctl's own in {self._data} responds at its address; nothing was changed there.",
                 hint=f"Expected {self.masked}. Stop the other server, or remove that directory, and start again.",
             )

@@ -1,4 +1,4 @@
-"""The address of a database as people paste it: libpq's own forms, and Prisma's, with what libpq would misread named.
+"""The address of a database as users paste it: libpq's own forms, and Prisma's; what libpq would misread is an error.
 
 No message quotes a part of an address that might belong to a password: where one was not escaped, every part might.
 """
@@ -14,7 +14,7 @@ from cartctl.adapters.postgres.prisma import without_prisma
 from cartctl.errors import ConfigError
 
 FORMS = "Write postgresql://user:password@host/name with %-escapes, or host=… dbname=… user=…."
-TORN = "The database's DSN has an unescaped @ or / in its password, or an @ behind the host."
+TORN = "The database's DSN has an unescaped @ or / in its password, or an @ after the host."
 ESCAPES = "Escape them in the password: @ is %40, / is %2F, : is %3A, # is %23, ? is %3F, % is %25."
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.:-]*)://")
@@ -41,10 +41,10 @@ def read_dsn(text: str) -> dict[str, str]:
 def _require_text(text: str) -> None:
     if not text.isprintable():
         raise ConfigError(
-            "The database's DSN holds control characters or bytes that are not UTF-8.", hint=FORMS
+            "The database's DSN contains control characters or bytes that are not UTF-8.", hint=FORMS
         )
     if text[:1] in {'"', "'"}:
-        raise ConfigError("The database's DSN begins with a quotation mark.", hint="Give it without quotes.")
+        raise ConfigError("The database's DSN begins with a quotation mark.", hint="Remove the quotes.")
 
 
 def _of_words(text: str) -> "dict[str, str] | ConfigError":
@@ -60,7 +60,7 @@ def _of_uri(text: str, scheme: re.Match[str]) -> "dict[str, str] | ConfigError":
         return ConfigError(TORN, hint=ESCAPES)
     if _BAD_PERCENT.search(credentials):
         return ConfigError(
-            "The database's DSN has a % in its user or password that escapes nothing.", hint=ESCAPES
+            "The database's DSN has a % in its user or password that is not an escape.", hint=ESCAPES
         )
     parameters = without_prisma(query)
     _require_known(parameters)
@@ -75,14 +75,14 @@ def _require_scheme(name: str) -> None:
     if name.startswith("jdbc:"):
         message = "The database's DSN is a JDBC address (jdbc:)."
     elif name.partition("+")[0] in _OURS:
-        message = f"The database's DSN names a driver: +{name.partition('+')[2]}."
+        message = f"The database's DSN contains a driver: +{name.partition('+')[2]}."
     else:
         message = f"The database's DSN has the scheme {name}:, which is not PostgreSQL's."
     raise ConfigError(message, hint="Write postgresql://user:password@host/name.")
 
 
 def _split(rest: str) -> tuple[str, str]:
-    """User and password with their @, and what follows, as libpq splits them: at the first @ before any slash."""
+    """User and password with their @, and the rest, split as by libpq: at the first @ before any slash."""
     at, slash = rest.find("@"), rest.find("/")
     if at < 0 or 0 <= slash < at:
         return "", rest
@@ -104,12 +104,12 @@ def _require_known(query: list[tuple[str, str]]) -> None:
     if unknown := [key for key, _ in query if key not in known]:
         raise ConfigError(
             f"The database's DSN has a parameter that libpq does not know: {unknown[0]}.",
-            hint="Take it out of database.dsn.",
+            hint="Remove it from database.dsn.",
         )
 
 
 def _parsed(text: str, hint: str) -> "dict[str, str] | ConfigError":
-    """What libpq reads, or the error to raise. Its own message quotes the DSN, so it goes no further, not even as a cause."""
+    """What libpq parses, or the error to raise. libpq's own message quotes the DSN, so it is dropped, even as a cause."""
     try:
         return {name: str(value) for name, value in conninfo_to_dict(text).items() if value is not None}
     except psycopg.Error:
@@ -117,7 +117,7 @@ def _parsed(text: str, hint: str) -> "dict[str, str] | ConfigError":
 
 
 def _require_whole(parts: Mapping[str, str]) -> None:
-    """Raise ConfigError where values show that a password has come apart."""
+    """Raise ConfigError if the values show that an unescaped password was split."""
     if any(_torn(parts)):
         raise ConfigError(TORN, hint=ESCAPES)
 

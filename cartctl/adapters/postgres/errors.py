@@ -8,7 +8,9 @@ import psycopg
 from cartctl.errors import ConfigError, Refused, StepFailed, UsageError
 
 LONGEST_DETAIL = 400  # characters of a server's DETAIL in a sentence
-RLS_CHECK = "check_enable_rls"  # the server's function that refuses; its message may be in any language
+RLS_CHECK = (
+    "check_enable_rls"  # the server's function that raises the error; its message may be in any language
+)
 
 
 class DatabaseUnreachable(ConfigError):
@@ -44,8 +46,8 @@ class RowsHidden(Refused):
 def translated() -> Iterator[None]:
     """Turn the driver's errors into SqlFailed with the server's first line, its detail and its hint.
 
-    Raises RowsHidden where a policy would hide rows, UsageError for an argument that is no text: a command line may
-    hold any bytes, the database's text may not.
+    Raises RowsHidden where a policy would hide rows, UsageError for an argument that is not text: a command line may contain
+    any bytes, the database's text may not.
     """
     try:
         yield
@@ -62,8 +64,8 @@ def translated() -> Iterator[None]:
         raise UsageError(f"{wrong.object!a} is not valid UTF-8 text.") from wrong
     except UnicodeDecodeError as wrong:
         raise SqlFailed(
-            "The database holds text that is not valid UTF-8.",
-            hint="Its encoding is SQL_ASCII: names and values in it may be any bytes. Correct those first.",
+            "The database contains text that is not valid UTF-8.",
+            hint="Its encoding is SQL_ASCII, so names and values may be any bytes. Correct those first.",
         ) from wrong
 
 

@@ -1,4 +1,4 @@
-"""Which server it is: the number that initdb gave it, and where its data are."""
+"""The identity of a server: its system identifier and its data directory."""
 
 import sys
 from dataclasses import dataclass
@@ -44,6 +44,6 @@ def read_identity(data: Path) -> Identity:
     except OSError as error:
         raise StepFailed(
             f"{data / CONTROL} cannot be read: {error.strerror}.",
-            hint="Is it the data directory of a PostgreSQL server, and does it belong to you?",
+            hint="Check that it is the data directory of a PostgreSQL server, and that it belongs to you.",
         ) from error
     return Identity(str(number), str(data))

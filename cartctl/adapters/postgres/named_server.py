@@ -1,4 +1,4 @@
-"""A server that a user names for rehearsals and drills: addressed by its DSN alone, with nothing of libpq's surroundings."""
+"""A user's server for rehearsals and drills: addressed only by its DSN, without libpq's environment."""
 
 from collections.abc import Mapping
 
@@ -7,10 +7,10 @@ from cartctl.errors import ConfigError
 
 
 class NamedServer(OwnPostgres):
-    """A server of another's, of which no variable, service or password file says anything.
+    """A user's server, to which no variable, service or password file applies.
 
     With PGHOSTADDR set, as it is for the target in many shells, the DSN would otherwise lead to the target. TLS is used
-    where the server offers it, unless the DSN says otherwise. Raises ConfigError for a DSN that leaves a part to libpq.
+    where the server offers it, unless the DSN says otherwise. Raises ConfigError for an incomplete DSN.
     """
 
     def __init__(self, dsn: str, data: None = None, *, role: str | None = None) -> None:
@@ -18,9 +18,8 @@ class NamedServer(OwnPostgres):
         places = {"host": self._parts.get("host") or self._parts.get("hostaddr"), **_named(self._parts)}
         if missing := [name for name, value in places.items() if not value]:
             raise ConfigError(
-                f"The DSN for --server (or CARTCTL_SCRATCH_DSN) does not name: {', '.join(missing)}.",
-                hint="Write host=… dbname=… user=… and the password in it: for this server PG* variables, service files "
-                "and .pgpass are ignored.",
+                f"The DSN for --server (or CARTCTL_SCRATCH_DSN) lacks: {', '.join(missing)}.",
+                hint="Write host=… dbname=… user=… and the password: for this server, PG* variables, service files and .pgpass are ignored.",
             )
 
     def _parameters(self) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""The parameters that Prisma's connection URLs carry beside libpq's: those without meaning here, and those refused by name."""
+"""The parameters that Prisma adds to connection URLs: those without effect here, and those that are refused by name."""
 
 from urllib.parse import unquote
 
@@ -30,22 +30,22 @@ def without_prisma(query: str) -> list[tuple[str, str]]:
 
 
 def _refusal(key: str, value: str, *, prisma: bool) -> tuple[str, str] | None:
-    """What is wrong with a parameter, and what to do instead; None when it may be left out or is libpq's."""
+    """What is wrong with a parameter, and what to do instead; None if it can be ignored or is libpq's."""
     match key:
         case "schema" if value != SCHEMA:
             return (
-                f"The database's DSN names the schema {value!r}: cartctl works in schema {SCHEMA} alone.",
-                f"Give a DSN of a database whose tables are in {SCHEMA}, or take schema out.",
+                f"The database's DSN contains the schema {value!r}: cartctl works only in schema {SCHEMA}.",
+                f"Use the DSN of a database whose tables are in {SCHEMA}, or remove the schema parameter.",
             )
         case "pgbouncer" if value.lower() != "false":
             return (
                 f"The database's DSN has pgbouncer={value}: session locks and settings are lost behind a connection pooler.",
-                "Give the address of the server itself, without pgbouncer (Prisma's directUrl).",
+                "Use the server's own address, without pgbouncer (Prisma's directUrl).",
             )
         case "sslaccept" if value != "accept_invalid_certs":
             return (
                 f"The database's DSN has sslaccept={value}, which only Prisma supports.",
-                "Write sslmode=verify-full, with sslrootcert=FILE for an authority of your own.",
+                "Write sslmode=verify-full, with sslrootcert=FILE for your own certificate authority.",
             )
         case "sslidentity":
             return (
@@ -54,7 +54,7 @@ def _refusal(key: str, value: str, *, prisma: bool) -> tuple[str, str] | None:
             )
         case "sslcert" if prisma:
             return (
-                "The database's DSN has sslcert: for Prisma the server's certificate, for libpq the client's.",
+                "The database's DSN has sslcert: Prisma takes it as the server's certificate, libpq as the client's.",
                 "Write sslrootcert=FILE, with sslmode=verify-full.",
             )
     return None

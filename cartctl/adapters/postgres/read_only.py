@@ -1,4 +1,4 @@
-"""Queries of other people's, in a read-only transaction with a time limit: one statement each, which can change nothing."""
+"""Users' queries, in a read-only transaction with a time limit: one statement each, which cannot change anything."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,7 +9,11 @@ from cartctl.adapters.postgres.errors import SqlFailed
 from cartctl.adapters.postgres.settings import Connection
 
 MOST = 10_000  # rows of one query that are read
-_OTHER_REASONS = {"42501", "42P08", "42P18"}  # not permitted; a parameter whose type only its value shows
+_OTHER_REASONS = {
+    "42501",
+    "42P08",
+    "42P18",
+}  # not permitted; a parameter whose type only its value determines
 
 
 class InvalidQuery(SqlFailed):
@@ -63,6 +67,6 @@ class ReadOnlyQueries:
 
 
 def _execute(connection: Connection, query: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    """Prepared, since the protocol then accepts a single statement only."""
+    """Prepared, because the protocol then accepts only a single statement."""
     cursor = connection.execute(query.encode(), parameters or None, prepare=True)
     return cursor.fetchmany(MOST + 1) if cursor.description else []

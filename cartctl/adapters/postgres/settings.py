@@ -68,8 +68,8 @@ def settle(connection: Connection, settings: Mapping[str, str]) -> None:
     row = connection.execute(query, [*values, connection.info.backend_pid]).fetchone()
     if row is None or not row[0]:
         raise Refused(
-            "This address is a connection pooler: locks and settings would not hold, or hold for others too.",
-            hint="Give the address of the server itself in database.dsn.",
+            "This address is a connection pooler: locks and settings would be lost, or affect other clients.",
+            hint="Set database.dsn to the server's own address.",
         )
 
 
@@ -77,7 +77,7 @@ def settle(connection: Connection, settings: Mapping[str, str]) -> None:
 def as_application(connection: Connection) -> Iterator[None]:
     """A block with the settings that the database and the role have for an application's session; timeouts stay ours.
 
-    What its statements set for the session is taken back at the block's end.
+    Session settings that its statements change are reset at the block's end.
     """
     names = ["client_encoding", *pinned(connection.info.server_version)]
     each = sql.SQL(", ").join([sql.SQL("current_setting(%s)")] * len(names))
@@ -91,7 +91,7 @@ def as_application(connection: Connection) -> Iterator[None]:
 
 
 def as_text(cursor: "psycopg.Cursor[tuple[Any, ...]]", type_name: str) -> None:
-    """Let this cursor give values of a type as the server wrote them."""
+    """Make this cursor return values of a type as the server's text."""
     cursor.adapters.register_loader(type_name, TextLoader)
 
 

@@ -1,7 +1,7 @@
-"""What libpq takes from its surroundings, and how a server of our own is addressed without any of it.
+"""What libpq takes from its environment, and how to address cartctl's own server without it.
 
 libpq fills every parameter that an address lacks: from `PG*` variables, from a service file, from `~/.pgpass`. Users
-expect that for the target. For the sandbox's, a rehearsal's or a drill's server it would be a way to another server.
+expect that for the target. For the server of a sandbox, rehearsal or drill, it could lead to another server.
 """
 
 import os

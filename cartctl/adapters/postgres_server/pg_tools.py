@@ -1,7 +1,7 @@
-"""PostgreSQL's own programs, of the server's major version: found, run with a time limit, stopped when told.
+"""PostgreSQL's own programs, of the server's major version: finding them, and running them with a time limit.
 
-A tool's older sibling refuses the server and a newer one's dump cannot be read by the older restore, so only the
-same major version will do. Passwords travel in the environment, never in the argument list.
+An older tool refuses the server, and an older restore cannot read a newer tool's dump, so only the same major version will
+do. Passwords travel in the environment, never in the argument list.
 """
 
 import importlib.util
@@ -93,8 +93,8 @@ class PgTools:
 
         Its commits wait for no synchronous standby: whoever takes the database into use waits once for all of them.
 
-        With `as_role` everything belongs to that role, instead of to those recorded; with `strangers` the roles are not
-        of this server, so neither owners nor grants are restored; without `tablespaces` every object goes to the
+        With `as_role` everything belongs to that role, instead of to those recorded; with `strangers` the roles are not on
+        this server, so neither owners nor grants are restored; without `tablespaces` every object goes to the
         database's own. Raises ProgramFailed, or what `attend` raises.
         """
         address, environment = database.for_tools(synchronous_commit="local")
@@ -130,7 +130,7 @@ class PgTools:
                     break
             else:
                 yield Rows(b"", iter(()), encoding)
-            for _ in lines:  # read to its end, so that its exit code tells of the whole
+            for _ in lines:  # read to its end, so that its exit code covers the whole output
                 pass
 
 
@@ -173,7 +173,7 @@ def find_tools(server_version_num: int) -> PgTools:
             installed.setdefault(version, directory)
     names = ", ".join(f"{version} in {place}" for version, place in installed.items()) or "none"
     raise ConfigError(
-        f"pg_dump of PostgreSQL {major} is needed for this server; found: {names}.",
+        f"This server requires pg_dump of PostgreSQL {major}; found: {names}.",
         hint=f"Install the client tools of version {major} (Debian: postgresql-client-{major}) or put them on PATH.",
     )
 
@@ -215,7 +215,7 @@ def _version(directory: Path) -> str | None:
 
 @cache
 def _version_of(directory: Path, modified: int) -> str | None:  # noqa: ARG001 - a part of the key: another program
-    """One start per program and process: a rollback looks for the tools twice."""
+    """Cached, because a rollback searches for the tools twice."""
     try:
         with running([str(directory / "pg_dump"), "--version"], _environment()) as program:
             program.wait(VERSION_TIMEOUT)

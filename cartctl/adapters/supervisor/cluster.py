@@ -38,7 +38,7 @@ class HeldByFile:
     """The sandbox's lease, held: the operating system frees a file's lock, and only when this process ends."""
 
     def confirm(self) -> None:
-        """Nobody can have taken it."""
+        """It cannot be lost."""
 
 
 class Processes:
@@ -66,7 +66,7 @@ class Processes:
         return [pod_of(entry) for entry in self._pods(deployment)]
 
     def set_images(self, deployment: str, images: Mapping[str, str], *, cause: str) -> None:
-        """Ask for images by container. Raises UnknownDeployment before anything changes."""
+        """Set images by container. Raises UnknownDeployment before anything changes."""
         with effect("cluster.set_images"):
             self._call(
                 "PUT", f"/deployments/{quote(deployment)}/images", {"images": dict(images), "cause": cause}
@@ -80,12 +80,12 @@ class Processes:
 
     @reading()
     def capacity(self, names: Iterable[str]) -> dict[str, int]:
-        """The size asked for, by `deployment/NAME`. Read-only."""
+        """The requested size, by `deployment/NAME`. Read-only."""
         known = self._call("GET", "/deployments")["deployments"]
         return {name: int(known[_known(_bare(name), known)]["replicas"]) for name in names}
 
     def set_capacity(self, name: str, size: int) -> None:
-        """Ask for a size."""
+        """Set a size."""
         path = f"/deployments/{quote(_bare(name))}/replicas"
         with effect("cluster.scale"):
             self._call("PUT", path, {"replicas": size})
@@ -96,7 +96,7 @@ class Processes:
 
     @reading()
     def settings(self, name: str) -> dict[str, str]:
-        """The keys of a ConfigMap; empty when there is none. Read-only."""
+        """The keys of a ConfigMap; empty if it does not exist. Read-only."""
         return dict(self._call("GET", f"/settings/{quote(name)}")["data"])
 
     @reading()
@@ -107,9 +107,9 @@ class Processes:
         *,
         expected: Mapping[str, str | None] | None = None,
     ) -> None:
-        """Write or (None) remove keys, on a fresh reading whenever somebody else wrote in between.
+        """Write or (None) remove keys, and retry on fresh values after a conflict.
 
-        Raises SettingsChanged when a key no longer holds its `expected` value.
+        Raises SettingsChanged if a key no longer has its `expected` value.
         """
         path = f"/settings/{quote(name)}"
         for left in reversed(range(ATTEMPTS)):
@@ -122,7 +122,7 @@ class Processes:
                 return
 
     def hasten(self, name: str) -> None:
-        """Nothing to do: replicas here see a setting the moment it is written."""
+        """Nothing to do: replicas here see a setting as soon as it is written."""
 
     @reading()
     def ask(self, pod: Pod, path: str, headers: Mapping[str, str]) -> PodResponse:
@@ -132,12 +132,12 @@ class Processes:
         )
         if port is None:
             raise ClusterUnreachable(
-                f"The pod {pod.name} does not run.", hint="Look again: pods come and go."
+                f"The pod {pod.name} is not running.", hint="Try again: pods come and go."
             )
         try:
             response = Http(f"http://127.0.0.1:{port}", timeout=ASK_SECONDS).get(path, headers=dict(headers))
         except HttpUnreachable as error:
-            raise ClusterUnreachable(f"The pod {pod.name} does not answer: {error.message}") from error
+            raise ClusterUnreachable(f"The pod {pod.name} does not respond: {error.message}") from error
         return PodResponse(response.status, response.headers, response.body)
 
     @reading()
@@ -157,7 +157,7 @@ class Processes:
         ]
 
     def tail(self, selector: str, *, since: float) -> Tail:
-        """Reads on in the logs of the deployments that `selector` names, `app=NAME`; all where it is empty. Read-only."""
+        """Follows the logs of the deployments that `selector` (`app=NAME`) matches; all if it is empty. Read-only."""
         names = [selector.rpartition("=")[2]] if selector else list(self.deployments())
         return FileTail(self._logs, names, since=since)
 
@@ -166,7 +166,7 @@ class Processes:
         known = self.deployments()
         obstacles: list[Obstacle] = []
         for name in deployments:
-            missing = Obstacle(name, "does not exist", f"there are: {', '.join(known)}")
+            missing = Obstacle(name, "does not exist", f"available: {', '.join(known)}")
             obstacles += known[name].obstacles if name in known else [missing]
         return obstacles
 
@@ -187,12 +187,12 @@ class Processes:
 
     @reading()
     def template(self, deployment: str) -> str:
-        """The images asked for: a template has nothing else here. Raises UnknownDeployment. Read-only."""
+        """The requested images: a template has nothing else here. Raises UnknownDeployment. Read-only."""
         known = self._call("GET", "/deployments")["deployments"]
         return json.dumps(known[_known(deployment, known)]["images"], sort_keys=True)
 
     def template_of(self, deployment: str, revision: str) -> str:
-        """The images of an earlier revision. Raises UnknownDeployment naming those there are. Read-only."""
+        """The images of an earlier revision. Raises UnknownDeployment, naming the existing ones. Read-only."""
         known = {one.number: one.template for one in self.revisions(deployment)}
         if revision not in known:
             raise UnknownDeployment(
@@ -203,7 +203,7 @@ class Processes:
 
     @reading()
     def set_template(self, deployment: str, template: str) -> None:
-        """Ask for the images of an earlier revision. Raises UnknownDeployment."""
+        """Set the images of an earlier revision. Raises UnknownDeployment."""
         self.set_images(deployment, json.loads(template), cause="cartctl rollback --to-revision")
 
     @contextmanager
@@ -243,7 +243,7 @@ class Processes:
             return self._control.send(method, path, json=body)
         except HttpUnreachable as error:
             raise ClusterUnreachable(
-                f"The sandbox's supervisor does not answer: {error.message}", hint=START
+                f"The sandbox's supervisor does not respond: {error.message}", hint=START
             ) from error
 
 
@@ -251,7 +251,7 @@ def _bare(name: str) -> str:
     kind, _, bare = name.partition("/")
     if kind != "deployment" or not bare:
         raise UnknownDeployment(
-            f"The sandbox has no {name}.", hint="It has deployments alone: deployment/NAME."
+            f"The sandbox has no {name}.", hint="It has only Deployments: deployment/NAME."
         )
     return bare
 

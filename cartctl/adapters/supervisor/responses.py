@@ -11,17 +11,17 @@ from cartctl.inputs import MALFORMED
 NOT_FOUND = 404
 UNKNOWN = "unknown"  # the control API's code for a container or image that does not exist
 RESUME = "set paused to false through the sandbox's control API"
-START = "Start it with: cartctl sandbox up, and its --name where it has one"
+START = "Start it with: cartctl sandbox up, with --name if it has one"
 
 
 @contextmanager
 def reading() -> Iterator[None]:
-    """Translate a response of another form. Raises ClusterUnreachable."""
+    """Report a malformed response. Raises ClusterUnreachable."""
     try:
         yield
     except MALFORMED as wrong:
         raise ClusterUnreachable(
-            "The sandbox's supervisor sent a response of another form.", hint="Restart it: cartctl sandbox up"
+            "The sandbox's supervisor sent a malformed response.", hint="Restart it: cartctl sandbox up"
         ) from wrong
 
 

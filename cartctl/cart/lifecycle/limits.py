@@ -40,9 +40,11 @@ def refuse_used_up(promotion: Promotion, current_uses: int, by_customer: int) ->
     """Raises LimitReached where one more use would be too many; both counts are those before it, with the row locked."""
     total, each = promotion.max_uses_total, promotion.max_uses_per_customer
     if total is not None and current_uses >= total:
-        raise LimitReached(f"{promotion.code} has been used {total} times, as often as it may be.")
+        raise LimitReached(f"{promotion.code} has been used {total} times, which is its limit.")
     if each is not None and by_customer >= each:
-        raise LimitReached(f"This customer has used {promotion.code} {each} times, as often as it may be.")
+        raise LimitReached(
+            f"This customer has used {promotion.code} {each} times, which is the limit per customer."
+        )
 
 
 def released_usages(order_id: str, recorded: Iterable[Usage]) -> tuple[Usage, ...]:

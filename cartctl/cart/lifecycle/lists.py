@@ -78,7 +78,7 @@ def compare(entries: Iterable[Compared], new: Compared, limit: int = COMPARED) -
     if any(key(entry) == key(new) for entry in compared):
         return compared
     if len(compared) >= limit:
-        raise ListFull(f"A comparison holds {limit} products.", hint="Remove one of them first.")
+        raise ListFull(f"A comparison is limited to {limit} products.", hint="Remove one of them first.")
     last = max((entry.position for entry in compared), default=-1)
     return (*compared, replace(new, position=last + 1))
 

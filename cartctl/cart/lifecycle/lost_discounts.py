@@ -35,7 +35,7 @@ def refuse_lost_discounts(
         if outcome.reason is Reason.LIMIT_REACHED:
             raise limit_reached(request, promotion)
         raise DiscountLost(
-            f"{promotion.code} no longer applies ({outcome.reason}); without it the total is {total}.",
+            f"{promotion.code} no longer applies ({outcome.reason}); without it, the total is {total}.",
             promotion_code=promotion.code,
             total=total,
             hint="Show the new total.",
@@ -47,6 +47,6 @@ def limit_reached(request: PricingRequest, promotion: Promotion) -> LimitReached
     others = tuple(each for each in request.promotions if each.id != promotion.id)
     total = price(replace(request, promotions=others)).grand_total
     return LimitReached(
-        f"{promotion.code} has been used as often as it may be; without it the total is {total:f} {request.currency.code}.",
+        f"{promotion.code} has reached its usage limit; without it, the total is {total:f} {request.currency.code}.",
         hint="Show the new total.",
     )

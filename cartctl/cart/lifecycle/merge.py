@@ -92,7 +92,7 @@ def merge(
 
 def _adopted(source: Cart, claim: MergeClaim, new_token: str, now: datetime) -> Cart:
     if not new_token or new_token == source.session_token:
-        raise ValueError("an adopted cart needs a new session token")
+        raise ValueError("an adopted cart requires a new session token")
     return touch(replace(source, customer_id=claim.customer_id, session_token=new_token), now)
 
 
@@ -108,9 +108,9 @@ def _refuse(source: Cart, target: Cart | None, claim: MergeClaim) -> None:
             of_company(cart, claim.company_id, f"cart {cart.id}")
     if source.session_token is None or source.session_token != claim.session_token:
         refuse_ended(source)
-        raise MergeRefused(f"The token shown is not that of cart {source.id}.")
+        raise MergeRefused(f"The given token is not that of cart {source.id}.")
     if source.customer_id is not None:
-        raise MergeRefused(f"Cart {source.id} has a customer already.")
+        raise MergeRefused(f"Cart {source.id} already has a customer.")
     for cart in (source, target):
         if cart is not None:
             refuse_ended(cart)
@@ -124,7 +124,7 @@ def _refuse_pair(source: Cart, target: Cart, claim: MergeClaim) -> None:
     if source.id == target.id:
         raise MergeRefused(f"Cart {source.id} cannot be merged into itself.")
     if target.customer_id != claim.customer_id:
-        raise NotFound(f"There is no cart {target.id}.")
+        raise NotFound(f"Cart {target.id} not found.")
     if source.currency != target.currency:
         raise CurrencyMismatch(f"Cart {source.id} is in {source.currency}, {target.id} in {target.currency}.")
 
@@ -167,7 +167,7 @@ def _clamped(items: Iterable[Item], stock: Mapping[str, int]) -> tuple[tuple[Ite
         if item.product_id in left:
             left[item.product_id] -= units
         if units < item.quantity:
-            warnings.append(f"{item.product_id}: {item.quantity} units asked for, {units} in stock")
+            warnings.append(f"{item.product_id}: {item.quantity} units requested, {units} in stock")
         if units > 0:
             clamped.append(replace(item, quantity=units))
     return tuple(clamped), tuple(warnings)

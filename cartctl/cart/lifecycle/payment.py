@@ -129,7 +129,7 @@ def refuse_other_total(agreed: AgreedTotal, quote: AcceptedQuote, subject: str) 
     """Raises TotalChanged, with both totals, where the cart costs something else than the shopper accepted."""
     if agreed != quote.agreed:
         raise TotalChanged(
-            f"{subject} costs {quote.agreed}, not {agreed} as accepted.",
+            f"{subject} costs {quote.agreed}, not the accepted {agreed}.",
             agreed=str(agreed),
             total=str(quote.agreed),
             hint="Show the new total.",
@@ -156,8 +156,8 @@ def refuse_while_paying(payment: Payment | None, now: datetime, cart_id: str) ->
     """Raises PaymentInFlight for a change of a cart that is being paid for."""
     if payment is not None and payment.in_flight(now):
         raise PaymentInFlight(
-            f"Cart {cart_id} is being paid for until {payment.expires_at:%Y-%m-%d %H:%M:%S} UTC.",
-            hint="End the payment before the cart is changed.",
+            f"A payment of cart {cart_id} is in progress until {payment.expires_at:%Y-%m-%d %H:%M:%S} UTC.",
+            hint="End the payment before changing the cart.",
         )
 
 

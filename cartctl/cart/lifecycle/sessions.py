@@ -31,14 +31,14 @@ def refuse_ended(session: Session) -> None:
 
 def usable(session: Session, company_id: str, now: datetime) -> Session:
     """The session, used now. Raises NotFound for another company's (D12), SessionNotActive for one that is over."""
-    refuse_ended(of_company(session, company_id, "such session"))
+    refuse_ended(of_company(session, company_id, "session"))
     if is_expired(session, now):
-        raise SessionNotActive(f"Session {session.id} is past its time.")
+        raise SessionNotActive(f"Session {session.id} has expired.")
     return replace(session, last_active_at=now)
 
 
 def is_expired(session: Session, now: datetime) -> bool:
-    """Whether an active session is past its time."""
+    """Whether an active session has expired."""
     return session.status is Status.ACTIVE and session.expires_at <= now
 
 

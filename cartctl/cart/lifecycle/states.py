@@ -96,7 +96,7 @@ def convert(
             return cart
         raise OrderConflict(f"Cart {cart.id} was converted into another order.")
     if not order_id.strip():
-        raise ConversionBlocked(f"Cart {cart.id} cannot be converted: there is no order id.")
+        raise ConversionBlocked(f"Cart {cart.id} cannot be converted: the order ID is missing.")
     refuse_unpayable(cart, quote, now, payment_in_flight=payment_in_flight)
     return replace(
         cart,
@@ -118,7 +118,7 @@ def refuse_unpayable(
     refuse_ended(cart)
     guards = (
         ("it is empty", all(line.gift for line in quote.lines)),
-        ("it is past its time", _past(cart, now) and not payment_in_flight),
+        ("it has expired", _past(cart, now) and not payment_in_flight),
     )
     if reasons := tuple(reason for reason, so in guards if so) + quote.blocked:
         raise ConversionBlocked(f"Cart {cart.id} cannot be converted: {'; '.join(reasons)}.")

@@ -96,7 +96,9 @@ def _prices(request: PricingRequest) -> list[int]:
 def _refuse_out_of_range(request: PricingRequest, most: int, units: int) -> None:
     money = request.currency
     if money.amount(most) > LARGEST:
-        raise OutOfRange("", f"The cart costs more than {LARGEST} {money.code}, which no column holds.")
+        raise OutOfRange(
+            "", f"The cart costs more than {LARGEST} {money.code}, the maximum that a column can store."
+        )
     refuse_too_many(units)
 
 

@@ -39,7 +39,7 @@ def refuse_inexact(ranges: Iterable[ColumnRange], request: PricingRequest, price
         column_range = known.get((table, column))
         fault = None if column_range is None or number is None else column_range.fault(number)
         if fault:
-            raise OutOfRange(path, fault, hint="Use a number that the column holds, or widen the column.")
+            raise OutOfRange(path, fault, hint="Use a number that fits the column, or widen the column.")
 
 
 def _terms(request: PricingRequest) -> Iterator[tuple[str, str, str, Decimal | None]]:

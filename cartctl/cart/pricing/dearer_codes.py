@@ -49,7 +49,7 @@ def dearer_codes(request: PricingRequest, result: PricingResult, price: Price) -
         if without.shipping_status is ShippingStatus.UNAVAILABLE:
             continue
         if result.shipping_status is ShippingStatus.UNAVAILABLE:
-            yield f"{outcome.code}: the cart can only be shipped without this code"
+            yield f"{outcome.code}: the cart can be shipped only without this code"
         elif without.grand_total < result.grand_total:
             more = result.grand_total - without.grand_total
             yield f"{outcome.code}: the cart costs {more:f} {request.currency.code} more with this code than without it"

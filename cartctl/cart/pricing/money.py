@@ -26,7 +26,7 @@ class Currency:
         """An amount as whole minor units. Raises ValueError when it is finer than those."""
         units = _minor(amount, self.decimals)
         if units is None:
-            raise ValueError(f"{amount} is finer than {self.code} has units")
+            raise ValueError(f"{amount} has more decimals than {self.code}")
         return units
 
     def holds(self, amount: Decimal | None) -> bool:
@@ -70,7 +70,7 @@ def currency(code: str) -> Currency:
     """The currency of an ISO 4217 code. Raises InputError for one that is unknown or has other than 0 or 2 decimals."""
     decimals = DECIMALS.get(code)
     if decimals is None:
-        raise InputError("currency", f"{code!a} is no currency", hint="Give an ISO 4217 code such as USD.")
+        raise InputError("currency", f"unknown currency {code!a}", hint="Use an ISO 4217 code such as USD.")
     if decimals not in _UNITS:
         raise InputError("currency", f"{code} has {decimals} decimals; only 0 and 2 are supported")
     return Currency(code, decimals)
@@ -96,7 +96,7 @@ def allocate(total: int, weights: Sequence[int]) -> list[int]:
     whole = sum(weights)
     if whole <= 0:
         if total:
-            raise ValueError(f"{total} units cannot be split by weights that are all zero")
+            raise ValueError(f"{total} units cannot be split: all weights are zero")
         return [0] * len(weights)
     parts = [total * weight // whole for weight in weights]
     left = total - sum(parts)

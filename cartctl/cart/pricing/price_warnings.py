@@ -24,7 +24,7 @@ def short_products(units: Iterable[tuple[str, int]], stock: Mapping[str, int]) -
     for product, count in units:
         counts[product] = counts.get(product, 0) + count
     return tuple(
-        f"{product}: {count} units are asked for, {stock[product]} are in stock"
+        f"{product}: {count} units requested, {stock[product]} in stock"
         for product, count in counts.items()
         if count > stock.get(product, count)
     )
@@ -40,7 +40,7 @@ def price_warnings(
     if delivery.status is not ShippingStatus.NOT_REQUIRED:
         chosen, offer = request.shipping_rule_id, delivery.offer
         if chosen and (offer is None or offer.rule.id != chosen):
-            yield f"{chosen}: this shipping rule is not offered for the cart"
+            yield f"{chosen}: this shipping rule is not available for the cart"
         yield from unreadable(request.zones, request.ship_to)
     if request.ship_to and rates.problem:
         yield rates.problem

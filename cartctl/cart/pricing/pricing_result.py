@@ -101,5 +101,5 @@ class PricingResult:
     def blocked(self) -> tuple[str, ...]:
         """Why this cart cannot be converted as it is (D8): tax, shipping or stock; empty when it can."""
         unavailable = self.shipping_status is ShippingStatus.UNAVAILABLE
-        shipping = "there is no way to ship it there" if unavailable else None
+        shipping = "no shipping to this address" if unavailable else None
         return tuple(reason for reason in (self.tax_problem, shipping, *self.shortages) if reason)

@@ -74,7 +74,7 @@ def _distinct(parts: Sequence[P], path: str, used: Iterable[str] = ()) -> Sequen
     ids = set(used)
     for index, part in enumerate(parts):
         if part.id in ids:
-            raise InputError(f"{path}[{index}].id", f"{quoted(part.id)} is there twice")
+            raise InputError(f"{path}[{index}].id", f"{quoted(part.id)} is repeated")
         ids.add(part.id)
     return parts
 
@@ -100,7 +100,7 @@ def _refuse_wrong_pattern(pattern: str, countries: Iterable[str], path: str) -> 
 def _own(part: OwnedPart, heading: Heading, path: str, *ignored: str) -> dict[str, Any]:
     """A row's fields. Raises InputError for the row of another company."""
     if part.company_id is not None and heading.company_id not in {None, part.company_id}:
-        raise InputError(f"{path}.companyId", f"{quoted(part.company_id)} is another company")
+        raise InputError(f"{path}.companyId", f"{quoted(part.company_id)} is a different company")
     return part.given("company_id", "updated_at", *ignored)
 
 
@@ -108,7 +108,7 @@ def _promotion(part: PromotionPart, heading: Heading, path: str) -> Promotion:
     kind, scope = part.type, part.scope
     if scope not in VALID_PAIRS[kind]:
         scopes = " or ".join(sorted(VALID_PAIRS[kind]))
-        raise InputError(f"{path}.scope", f"{kind} goes with {scopes}, not {scope}")
+        raise InputError(f"{path}.scope", f"{kind} requires {scopes}, not {scope}")
     for name, column in _NEEDED.get(kind, ()):
         if getattr(part, name) is None:
             raise InputError(f"{path}.{column}", f"is missing; {kind} needs it")
@@ -158,7 +158,7 @@ def _rule(part: ShippingRulePart, zone: str, path: str) -> ShippingRule:
     if part.base_rate is None and part.type not in _NO_RATE:
         raise InputError(f"{path}.baseRate", f"is missing; {part.type} needs it")
     if part.shipping_zone_id not in {None, zone}:
-        raise InputError(f"{path}.shippingZoneId", "is another zone")
+        raise InputError(f"{path}.shippingZoneId", "is a different zone")
     _refuse_unordered(part.min_weight, part.max_weight, path, "Weight")
     _refuse_unordered(part.min_order_total, part.max_order_total, path, "OrderTotal")
     least, most = part.estimated_days_min, part.estimated_days_max

@@ -82,10 +82,10 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for name, value in pairs:
         if name in result:
-            raise InputError("", f"The document has the key {quoted(name)} twice in one object.")
+            raise InputError("", f"The document repeats the key {quoted(name)} in one object.")
         if not name.isascii() and any("\ud800" <= character <= "\udfff" for character in name):
             raise InputError(
-                "", f"The document has the key {quoted(name)} with a character that no text has."
+                "", f"The document has the key {quoted(name)} with an invalid character."
             )
         result[name] = value
     return result

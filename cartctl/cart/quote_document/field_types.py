@@ -73,9 +73,9 @@ def read_text(value: Any) -> str:
     if not given.strip() or len(given) > TEXT_LIMIT:
         raise FieldError(f"must have 1 to {TEXT_LIMIT} characters")
     if not given.isascii() and any("\ud800" <= character <= "\udfff" for character in given):
-        raise FieldError("holds a character that no text has")
+        raise FieldError("contains an invalid character")
     if "\0" in given:
-        raise FieldError("holds a character that no text has")
+        raise FieldError("contains an invalid character")
     return given
 
 

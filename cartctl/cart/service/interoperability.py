@@ -13,7 +13,7 @@ class MissingFeature:
     consequence: str
 
 
-_EVERYTHING = "no call of the library works: it reads and writes this column"
+_EVERYTHING = "no call of the library works: every call uses this column"
 _COLUMNS = {
     ("carts", "siteType"): _EVERYTHING,
     ("carts", "version"): _EVERYTHING,
@@ -23,15 +23,15 @@ _COLUMNS = {
     ("promotions", "priority"): _EVERYTHING,
     ("promotions", "stackable"): _EVERYTHING,
 }
-_NUMBERS = "amounts or counts beyond the column are refused with OUT_OF_RANGE when they are written"
+_NUMBERS = "amounts or counts that do not fit the column are refused with OUT_OF_RANGE when they are written"
 _KEYS = {
     (
         "cart_items",
         "carts",
-    ): "lines added without a lock are only noticed at conversion; deleted carts leave their lines",
+    ): "lines added without a lock are detected only at conversion; deleted carts leave their lines behind",
     ("cart_promotions", "carts"): "deleted carts leave their codes behind",
     ("cart_promotions", "promotions"): "deleted promotions leave their codes behind; such codes are ignored",
-    ("cart_items", "products"): "a line may refer to a product that is gone",
+    ("cart_items", "products"): "a line may refer to a deleted product",
 }
 _PRESENT = text(
     "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = ANY (current_schemas(false))"
@@ -89,5 +89,7 @@ def _key(name: tuple[str, str], why: str) -> MissingFeature:
 def _codes(connection: Connection) -> tuple[MissingFeature, ...]:
     if connection.scalar(_CODE_INDEX):
         return ()
-    why = "two promotions may have one code in different spellings; the one with the lowest id is applied"
+    why = (
+        "two promotions may have the same code in different spellings; the one with the lowest ID is applied"
+    )
     return (MissingFeature("unique index on promotions (companyId, upper(btrim(code)))", why),)

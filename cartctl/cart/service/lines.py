@@ -136,7 +136,7 @@ def line_of(stored: StoredCart, line_id: str) -> Item:
         if item.id == line_id:
             refuse_change(item)
             return item
-    raise NotFound(f"There is no line {line_id} in cart {stored.cart.id}.")
+    raise NotFound(f"Line {line_id} not found in cart {stored.cart.id}.")
 
 
 def refuse_invalid(new: NewLine) -> None:
@@ -168,7 +168,7 @@ def fingerprint(new: NewLine) -> str:
 def _refuse_price(stored: StoredCart, new: NewLine) -> None:
     money = currency(stored.cart.currency)
     if not money.holds(new.unit_price):
-        raise InputError("unitPrice", f"{new.unit_price} is finer than {money.code} has units")
+        raise InputError("unitPrice", f"{new.unit_price} has more decimals than {money.code}")
 
 
 def _refuse_quantity(quantity: int) -> None:

@@ -74,7 +74,7 @@ def _merge_compared(scope: Scope, guest: str, mine: str) -> tuple[str, ...]:
     ended = {"merged_into_comparison_id": mine, "merged_at": scope.now, "session_token": None}
     change = update(ProductComparisonRow).where(ProductComparisonRow.id == guest)
     scope.connection.execute(change.values(**ended, updated_at=scope.now))
-    return tuple(f"{product}: the comparison has no place for it" for product, _ in left_out)
+    return tuple(f"{product}: the comparison is full" for product, _ in left_out)
 
 
 def _move_compared(scope: Scope, guest: str, mine: str, entries: Iterable[Compared]) -> None:

@@ -29,7 +29,7 @@ class ListOwner:
 
     def __post_init__(self) -> None:
         if (self.customer_id is None) == (self.session_token is None):
-            raise InputError("owner", "give either a customer or a session token")
+            raise InputError("owner", "use either a customer or a session token")
 
 
 def wishes(scope: Scope, owner: ListOwner) -> tuple[Wish, ...]:
@@ -133,7 +133,9 @@ def _made(scope: Scope, table: Any, owner: ListOwner) -> str:
     made_now = postgresql.insert(table).values(**new, **held).on_conflict_do_nothing()
     if scope.connection.scalar(made_now.returning(table.id)) is None:
         raise InputError(
-            "owner.sessionToken", "another company has this token", hint="Give guests a new token."
+            "owner.sessionToken",
+            "this token belongs to another company",
+            hint="Issue a new token for guests.",
         )
     return made
 

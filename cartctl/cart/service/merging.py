@@ -82,7 +82,7 @@ def _target(scope: Scope, cart_id: str, customer_id: str) -> str | None:
     )
     source = scope.connection.execute(own).one_or_none()
     if source is None:
-        raise NotFound(f"There is no cart {cart_id}.")
+        raise NotFound(f"Cart {cart_id} not found.")
     if source.mergedIntoCartId is not None:
         return str(source.mergedIntoCartId)
     if source.customerId is not None:

@@ -68,7 +68,7 @@ def find_by_token(scope: Scope, session_token: str) -> CartView:
     )
     cart_id = scope.connection.scalar(own)
     if cart_id is None:
-        raise NotFound("There is no cart with this token.")
+        raise NotFound("No cart has this token.")
     return read_cart(scope, cart_id)
 
 

@@ -47,7 +47,7 @@ def read_saved(scope: Scope, cart_id: str) -> tuple[SavedItem, ...]:
     refuse_unstorable(cartId=cart_id)
     own = select(CartRow.id).where(CartRow.company_id == scope.company_id, CartRow.id == cart_id)
     if scope.connection.scalar(own) is None:
-        raise NotFound(f"There is no cart {cart_id}.")
+        raise NotFound(f"Cart {cart_id} not found.")
     return saved_items(scope, cart_id)
 
 

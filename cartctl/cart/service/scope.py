@@ -87,7 +87,7 @@ class Transactions:
 def refuse_missing(name: str, thing_id: str, rows: Rows) -> None:
     """Raises NotFound where a statement of `Scope.own` gave no row."""
     if not rows:
-        raise NotFound(f"There is no {name.removesuffix('s')} {thing_id}.")
+        raise NotFound(f"{name.removesuffix('s').capitalize()} {thing_id} not found.")
 
 
 @lru_cache(maxsize=8)
@@ -135,17 +135,17 @@ def named_errors() -> Iterator[None]:
     except Exception as error:
         state = sqlstate(error)
         if state == "22003":
-            raise OutOfRange("", "A number is larger than its column holds.") from error
+            raise OutOfRange("", "A number is too large for its column.") from error
         if state == "23503":
-            raise NotFound("The cart refers to something that does not exist any more.") from error
+            raise NotFound("The cart refers to something that no longer exists.") from error
         if state in _RETRIED:
-            raise TryAgain("Other transactions were in the way.", hint="Try again.") from error
+            raise TryAgain("The call conflicted with other transactions.", hint="Try again.") from error
         if state in _MISSING:
             no_table = state == "42P01"
             raise SchemaUnsupported(
-                f"The cart's tables lack something: {str(error).splitlines()[0]}.",
+                f"The cart's tables are incomplete: {str(error).splitlines()[0]}.",
                 hint="Create the tables with: cartctl migrate deploy."
                 if no_table
-                else "See which calls work on these tables with: missing_features(engine).",
+                else "Check which calls work on these tables: missing_features(engine).",
             ) from error
         raise

@@ -96,7 +96,7 @@ def _session(scope: Scope, token: str) -> tuple[Session, Any]:
     )
     row = scope.connection.execute(own.with_for_update()).mappings().one_or_none()
     if row is None:
-        raise NotFound("There is no such session.")
+        raise NotFound("Session not found.")
     session = Session(
         id=row["id"],
         company_id=row["companyId"],

@@ -28,7 +28,7 @@ def apply_code(scope: Scope, cart_id: str, code: str, version: int | None) -> Ca
     )
     row = scope.connection.execute(own.order_by(PromotionRow.id).limit(1)).mappings().one_or_none()
     if row is None:
-        raise NotFound(f"There is no code {canonical}.")
+        raise NotFound(f"Code {canonical} not found.")
     promotion = promotion_of(row)
     if promotion.id not in stored.shown:
         if len(stored.shown) >= MOST_CODES:

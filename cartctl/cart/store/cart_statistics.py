@@ -92,7 +92,7 @@ class StatsReport:
 def report(connection: Connection, company_id: str, period: Period) -> StatsReport:
     """Stats and overviews of a company. Raises NotFound where there is no such company."""
     if not connection.scalar(select(COMPANIES.c.id).where(COMPANIES.c.id == company_id)):
-        raise NotFound(f"There is no company {company_id}.")
+        raise NotFound(f"Company {company_id} not found.")
     totals = stats(connection, company_id)
     rows = overviews(connection, company_id, period)
     return StatsReport(company_id, totals.counts, totals.values, period.begin, period.end, rows)

@@ -20,7 +20,9 @@ def order_errors(order_id: str) -> Iterator[None]:
             case "23505":  # unique_violation
                 raise order_conflict(order_id) from error
             case "22003":  # numeric_value_out_of_range
-                raise OutOfRange("", f"Order {order_id} has a number that a column cannot hold.") from error
+                raise OutOfRange(
+                    "", f"Order {order_id} has a number that is too large for its column."
+                ) from error
         raise
 
 
@@ -32,7 +34,7 @@ def sqlstate(error: Exception) -> str | None:
 
 def order_conflict(order_id: str) -> OrderConflict:
     """The error for an order of another cart, of this or of another company."""
-    return OrderConflict(f"Order {order_id} was made from another cart.", hint="Use a new order id.")
+    return OrderConflict(f"Order {order_id} was created from another cart.", hint="Use a new order ID.")
 
 
 def refuse_unstorable(**values: str) -> None:

@@ -111,7 +111,7 @@ class Carts:
         mine = (CartRow.company_id == self._company_id, CartRow.id == cart_id)
         cart = self._connection.execute(select(CartRow.__table__).where(*mine)).mappings().one_or_none()
         if cart is None:
-            raise NotFound(f"There is no cart {cart_id}.")
+            raise NotFound(f"Cart {cart_id} not found.")
         items = select(CartItemRow.__table__).where(CartItemRow.cart_id == cart_id)
         applied = (
             select(PromotionRow.id, PromotionRow.code, PromotionRow.name, CartPromotionRow.discount_amount)
@@ -128,7 +128,7 @@ class Carts:
         """Raises NotFound where the company has no such cart."""
         mine = select(CartRow.id).where(CartRow.company_id == self._company_id, CartRow.id == cart_id)
         if self._connection.scalar(mine) is None:
-            raise NotFound(f"There is no cart {cart_id}.")
+            raise NotFound(f"Cart {cart_id} not found.")
 
     def candidates(self, now: datetime, cart_ids: Collection[str]) -> set[str]:
         """Those of some carts that a recovery mail may be sent for at this moment (D10)."""

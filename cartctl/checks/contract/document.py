@@ -14,7 +14,7 @@ from cartctl.inputs import DEPTH, InvalidInput, parse_json, read_text
 LIMIT = 16 * 1024 * 1024  # bytes of a file
 NODES = 1_000_000  # values in a document, aliases counted each time
 REFERENCES = 20  # references that lead to each other
-_HINT = "Name an OpenAPI document of version 3, as JSON or YAML."
+_HINT = "Use an OpenAPI 3 document, as JSON or YAML."
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Document:
         for part in reference[2:].split("/"):
             key = unquote(part).replace("~1", "/").replace("~0", "~")
             if not isinstance(node, Mapping) or key not in node:
-                raise self.invalid(f"{reference[:100]!r} leads nowhere")
+                raise self.invalid(f"the reference {reference[:100]!r} cannot be resolved")
             node = node[key]
         return node
 
@@ -66,7 +66,7 @@ def read_document(source: str, api: Http) -> Document:
     document = Document(name, content if isinstance(content, dict) else {})
     version = document.content.get("openapi")
     if not str(version).startswith("3.") or not isinstance(document.content.get("paths"), dict):
-        raise document.invalid("it is not an OpenAPI document of version 3 with paths")
+        raise document.invalid("it is not an OpenAPI 3 document with paths")
     return document
 
 

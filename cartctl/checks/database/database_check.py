@@ -81,6 +81,6 @@ def creator(connection: Connection, settings: Database) -> str:
 
 
 def one(connection: Connection, query: str, parameters: dict[str, Any] | None = None) -> tuple[Any, ...]:
-    """The one row of a query that always has one."""
+    """The row of a query that always returns one."""
     row = connection.execute(query.encode(), parameters).fetchone()
     return row if row is not None else ()

@@ -53,13 +53,13 @@ def ownership(plan: DropPlan) -> Ask:
         strange = connection.execute(_OWNERS.encode(), given).fetchall()
         if strange:
             observed = "; ".join(f"{what} belongs to {owner}" for what, owner in strange)
-            hint = f"GRANT {strange[0][1]} TO {role}, or give them to it: ALTER … OWNER TO {role}"
+            hint = f"GRANT {strange[0][1]} TO {role}, or transfer them to it: ALTER … OWNER TO {role}"
             yield failed(name, observed, f"objects of {role}", hint)
         else:
             yield passed(name, f"{role} may drop every object in the plan")
         if plan.ledger and connection.execute(_LEDGER.encode(), {"role": role}).fetchone() != (True,):
             hint = f"GRANT SELECT, DELETE ON public._prisma_migrations TO {role}"
-            yield failed("database.ledger", f"{role} may not remove our rows", "DELETE", hint)
+            yield failed("database.ledger", f"{role} may not delete cartctl's rows", "DELETE", hint)
 
     return check
 
@@ -102,7 +102,7 @@ def _room(directory: Path, size: int) -> CheckResult:
     name, expected = "database.room", f"{size / 1e6:,.1f} MB for the saved rows, writable"
     if not os.access(place, os.W_OK):
         return failed(
-            name, f"{place} is not writable", expected, "Set CARTCTL_STATE_DIR to a directory that is."
+            name, f"{place} is not writable", expected, "Set CARTCTL_STATE_DIR to a writable directory."
         )
     free = shutil.disk_usage(place).free
     observed = f"{free / 1e6:,.1f} MB free in {place}"

@@ -45,7 +45,7 @@ def _held(
     if blocking := [each for each in holders if each.age is not None and each.age > limit]:
         yield failed(NAME, describe_blockers(blocking), expected, endings(blocking, ""))
     elif still := [each for each in holders if each.age is None and each.key in hidden]:
-        hint = "GRANT pg_read_all_stats to the deployer, so that ages can be seen."
+        hint = "GRANT pg_read_all_stats to the deployer, to make their ages visible."
         yield unknown(NAME, describe_blockers(still), expected, hint)
     else:
         yield passed(NAME, "none", expected)

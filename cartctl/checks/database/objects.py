@@ -14,7 +14,7 @@ from cartctl.database.migrations.pending import find_work
 from cartctl.database.migrations.status import act_as_owner_if_allowed, read_state
 from cartctl.engine.model import CheckResult
 
-LEDGER, LEDGER_EXPECTED = "database.ledger", "a ledger as Prisma Migrate creates it, writable for us"
+LEDGER, LEDGER_EXPECTED = "database.ledger", "a ledger as created by Prisma Migrate, writable for cartctl"
 RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 _LEDGER = """
@@ -85,10 +85,10 @@ def check_ledger(connection: Connection, settings: Database) -> Iterator[CheckRe
     yield from wrong
     if triggers:
         observed = f"triggers run on it: {', '.join(triggers)}"
-        yield warned(LEDGER, observed, LEDGER_EXPECTED, "Check what they do with rows of cartctl.")
+        yield warned(LEDGER, observed, LEDGER_EXPECTED, "Check what they do with cartctl's rows.")
     elif not wrong:
         files = read_application(settings.migrations, ledger=True).files
-        observed = f"{len(files)} of the application's own files are known" if files else "usable"
+        observed = f"{len(files)} of the application's own files are recognised" if files else "usable"
         yield passed(LEDGER, observed, LEDGER_EXPECTED)
 
 
@@ -100,7 +100,7 @@ def _wrong_ledger(
         hint = "Give these columns a default, or drop them."
         yield failed(LEDGER, f"needs a value for {', '.join(needed)}", LEDGER_EXPECTED, hint)
     if types:
-        hint = "See who changed the table; Prisma Migrate would fail on it too."
+        hint = "Find out who changed the table; Prisma Migrate would also fail on it."
         yield failed(LEDGER, ", ".join(types), LEDGER_EXPECTED, hint)
     if hidden:
         hint = f"ALTER ROLE {role} BYPASSRLS, or drop the policy."

@@ -59,7 +59,7 @@ def check_platform(connection: Connection, settings: Database) -> Iterator[Check
         for name in PLATFORM
         for fault in (_faults(tables[name], version) if name in tables else [""])
     ]
-    hint = "A foreign key cannot refer to it so: correct the table, or point database.dsn at the platform's own database."
+    hint = "A foreign key cannot refer to it: correct the table, or point database.dsn at the platform's database."
     expected = f"{', '.join(PLATFORM)} with a unique id of type text"
     yield (
         failed("database.tables", "; ".join(wrong), expected, hint)
@@ -91,7 +91,7 @@ def _faults(table: _Table, version: int) -> list[str]:
     if not table.unique:
         faults.append(".id is not unique")
     elif not table.immediate:
-        faults.append(".id is unique by a DEFERRABLE constraint alone: a key may not refer to it")
+        faults.append(".id is unique only by a DEFERRABLE constraint: a foreign key may not refer to it")
     if not table.deterministic and version >= STRICT_COLLATION:
-        faults.append(".id has a nondeterministic collation: a key of type text may not refer to it")
+        faults.append(".id has a nondeterministic collation: a foreign key of type text may not refer to it")
     return faults

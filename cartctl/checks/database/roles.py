@@ -56,8 +56,8 @@ def check_owner(connection: Connection, settings: Database) -> Iterator[CheckRes
         yield passed(name, role) if may_become else failed(name, observed, role, hint)
     expiry = connection.execute(_EXPIRY).fetchone()
     if expiry is not None:
-        hint = "ALTER ROLE … VALID UNTIL: a run opens connections until its end."
-        yield warned("database.login", f"the password ends {expiry[0]}", "valid for more than a day", hint)
+        hint = "ALTER ROLE … VALID UNTIL: a run opens connections until it ends."
+        yield warned("database.login", f"the password expires {expiry[0]}", "valid for more than a day", hint)
 
 
 def check_application_role(connection: Connection, settings: Database) -> Iterator[CheckResult]:
@@ -126,7 +126,7 @@ def _home(connection: Connection, role: str) -> Iterator[CheckResult]:
         name, lacking = f"database.record.{table}", sorted(HOME[table] - set(columns))
         if kind != "r" or lacking:
             observed = "not a table" if kind != "r" else f"no column {', '.join(lacking)}"
-            hint = f"See who made cartctl.{table}; where nothing uses it, rename it."
+            hint = f"Find out who created cartctl.{table}; if nothing uses it, rename it."
             yield failed(name, observed, "the table that cartctl creates", hint)
         elif not writable:
             hint = f"GRANT SELECT, INSERT, UPDATE, DELETE ON cartctl.{table} TO {role}"

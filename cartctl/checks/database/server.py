@@ -92,8 +92,8 @@ def _collation(connection: Connection, number: int) -> Iterator[CheckResult]:
 
 def _ids(connection: Connection) -> Iterator[CheckResult]:
     (age,) = one(connection, _IDS)
-    observed, expected = f"{age:,} transaction ids in use", f"fewer than {OLD_IDS:,}"
-    hint = "VACUUM the oldest tables first (pg_class.relfrozenxid): near 2,147 million the server takes no writes."
+    observed, expected = f"{age:,} transaction IDs in use", f"fewer than {OLD_IDS:,}"
+    hint = "VACUUM the oldest tables first (pg_class.relfrozenxid): near 2,147 million, the server stops accepting writes."
     if age >= LAST_IDS:
         yield failed("database.transaction_ids", observed, expected, hint)
     elif age >= OLD_IDS:
@@ -126,7 +126,7 @@ def check_standbys(connection: Connection, _: Database) -> Iterator[CheckResult]
     if connected >= needed:
         yield passed(name, f"{connected} synchronous", expected)
     elif not may_see:
-        hint = "GRANT pg_read_all_stats to the deployer, so that pg_stat_replication can be read."
+        hint = "GRANT pg_read_all_stats to the deployer, which makes pg_stat_replication readable."
         yield unknown(name, "hidden from this role", expected, hint)
     else:
         hint = "Restart the standby, or remove it from synchronous_standby_names: every commit would wait for it."

@@ -54,8 +54,8 @@ def check_event_triggers(connection: Connection, settings: Database) -> Iterator
 def _trigger_result(
     name: str, what: str, source: str, language: str, owner: str, trigger: str
 ) -> CheckResult:
-    hint = f"See what it does, or for the time of the migration: ALTER EVENT TRIGGER {trigger} DISABLE"
-    expected = f"{owner} stays the owner, and statements are not refused"
+    hint = f"Check what it does, or disable it during the migration: ALTER EVENT TRIGGER {trigger} DISABLE"
+    expected = f"{owner} remains the owner, and statements are not refused"
     if language not in {"plpgsql", "sql"}:
         return warned(name, f"{what}: its source cannot be read", expected, hint)
     if _ANY_OWNER.search(source):
@@ -67,7 +67,7 @@ def _trigger_result(
     if _RAISE.search(source):
         if _CONDITION.search(source):
             return warned(
-                name, f"{what}: may refuse statements", expected, f"{hint}. Or try it: cartctl rehearse"
+                name, f"{what}: may refuse statements", expected, f"{hint}. Or test it: cartctl rehearse"
             )
         own = _WORDS.search(source)
         message = f": {own[1]}" if own else ""

@@ -15,7 +15,7 @@ def read_configuration(config: str | None, env: str | None) -> Checks:
         if config is None and env is None and find_source(None) is None:
             hint = "cartctl config init writes one; without it, only this machine is checked."
             return Checks(
-                (warned(NAME, "no cartctl.toml in this directory or above", "a configuration file", hint),)
+                (warned(NAME, "no cartctl.toml in this directory or a parent", "a configuration file", hint),)
             )
         return judge_configuration(config, env)
     except ConfigError as error:

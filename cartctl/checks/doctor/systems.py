@@ -97,7 +97,9 @@ def check_clock(name: str, read: Callable[[], datetime | None]) -> Iterator[Chec
     theirs = read()
     after = datetime.now(UTC)
     if theirs is None:
-        yield unknown(name, "no time in the response", "a header Date", "Compare the clocks by hand: date -u")
+        yield unknown(
+            name, "no time in the response", "a Date header", "Compare the clocks manually: date -u"
+        )
         return
     late = max((theirs - after).total_seconds(), (before - theirs).total_seconds(), 0.0)
     expected, hint = f"at most {SKEW:g} s", "Synchronise both clocks: timedatectl, chronyc tracking"

@@ -33,7 +33,7 @@ def check_token(api: Http, *, present: bool) -> Iterator[CheckResult]:
     elif response.status != OK:
         yield failed("token", f"HTTP {response.status} from {SESSION}", "accepted by the API", hint)
     elif (company := _company(response)) is None:
-        yield failed("token", f"{SESSION} names no company: {response.excerpt}", "a session", hint)
+        yield failed("token", f"{SESSION} returned no company: {response.excerpt}", "a session", hint)
     else:
         yield passed("token", f"accepted, company {company}")
 

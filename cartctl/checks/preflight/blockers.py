@@ -35,10 +35,10 @@ def _transactions(connection: Connection, _: Database) -> Iterator[CheckResult]:
             name,
             describe_blockers(old[:5]),
             expected,
-            "Let them end first: they may take a lock at any time.",
+            "Wait for them to end: they may take a lock at any time.",
         )
     elif connection.execute(_MAY_SEE).fetchone() != (True,):
         hint = "GRANT pg_read_all_stats to the deployer."
-        yield warned(name, "those of other roles cannot be seen", expected, hint)
+        yield warned(name, "those of other roles are not visible", expected, hint)
     else:
         yield passed(name, "none", expected)

@@ -112,10 +112,10 @@ def _room(
     groups = [{name.partition(".")[0] for name in group} for group in (release.api, release.frontend)]
     shortages = (limits.shortages(more, sorted(group)) for group in groups)
     if lines := next((lines for lines in shortages if lines), []):
-        hint = f"Raise it, or lower cluster.prewarm; see: kubectl describe quota{_on(environment)}"
-        yield failed("cluster.quota", "; ".join(lines), "room for the pods of a release", hint)
+        hint = f"Raise the quota, or lower cluster.prewarm; see: kubectl describe quota{_on(environment)}"
+        yield failed("cluster.quota", "; ".join(lines), "quota for the pods of a release", hint)
     else:
-        yield passed("cluster.quota", "room for the pods of a release")
+        yield passed("cluster.quota", "quota for the pods of a release")
 
 
 def _prewarm(
@@ -141,7 +141,7 @@ def _prewarm(
 
 def _permissions(denied: list[str]) -> CheckResult:
     if denied:
-        hint = "Grant them: runbooks/kubernetes/role.yaml lists every verb."
+        hint = "Grant these verbs: runbooks/kubernetes/role.yaml lists all of them."
         return failed("cluster.permissions", f"may not {', '.join(denied)}", "every verb of the Role", hint)
     return passed("cluster.permissions", "every verb of the Role")
 
@@ -158,7 +158,7 @@ def _cronjob(cluster: Cluster, name: str) -> CheckResult:
 def _pinned(refs: set[str]) -> CheckResult:
     """A reference without tag and digest is whatever is newest, another time for each node."""
     if loose := sorted(ref for ref in refs if is_loose(ref)):
-        hint = "Set a tag, or better a digest: two pods may otherwise run different images."
+        hint = "Set a tag or, better, a digest: otherwise two pods may run different images."
         return warned("cluster.images", f"no tag or digest: {', '.join(loose)}", "a tag or a digest", hint)
     return passed("cluster.images", ", ".join(sorted(refs)) or "none requested")
 
@@ -192,7 +192,7 @@ def _deployment(
     if obstacles:
         hints = dict.fromkeys(one.hint for one in obstacles if one.hint)
         problems = "; ".join(one.problem for one in obstacles)
-        return failed(title, problems, "a deployment that is not paused", "; ".join(hints))
+        return failed(title, problems, "a Deployment that is not paused", "; ".join(hints))
     return _standing(title, deployment_state, on)
 
 
@@ -201,10 +201,10 @@ def _standing(title: str, deployment: Deployment, on: str) -> CheckResult:
     if deployment.failure or not deployment.complete:
         observed = (
             deployment.failure
-            or f"{deployment.available} of {deployment.replicas} available, {deployment.updated} updated, {deployment.total} in all"
+            or f"{deployment.available} of {deployment.replicas} available, {deployment.updated} updated, {deployment.total} in total"
         )
         see = f"; see: kubectl rollout status deployment/{deployment.name}{on}" if on else ""
-        return failed(title, observed, expected, f"Wait for the release to end, or repair it, first{see}")
+        return failed(title, observed, expected, f"First wait for the release to complete, or repair it{see}")
     images = ", ".join(image.ref for image in deployment.images.values())
     return passed(title, f"{deployment.replicas} replicas of {images}", expected)
 
@@ -216,6 +216,6 @@ def _refs(targets: Mapping[str, Mapping[str, str]]) -> set[str]:
 def _images(known: list[str], images: set[str]) -> CheckResult:
     tags = {ref for ref in images if not ref.startswith("sha256:")}  # a bare digest names no tag to look for
     if lacking := sorted(ref for ref in tags if ref.partition("@")[0] not in known):
-        hint = f"There are: {', '.join(known)}."
+        hint = f"Available: {', '.join(known)}."
         return failed("cluster.images", f"no image {', '.join(lacking)}", "existing images", hint)
     return passed("cluster.images", ", ".join(sorted(images)) or "none requested")

@@ -33,7 +33,7 @@ def _report(path: Path, least: int) -> CheckResult:
         return failed(name, str(why), expected, f"Run the tests again and write their report to {path}.")
     if report.bad:
         observed = f"{report.failed or len(report.bad)} of {report.ran} failed: {', '.join(report.bad)}"
-        return failed(name, observed, expected, "Correct what fails.")
+        return failed(name, observed, expected, "Fix the failing tests.")
     if report.ran < max(least, 1):
         return failed(name, f"{report.ran} tests ran", expected, "Run all of them, not a selection.")
     return passed(name, f"{report.ran} tests passed", expected)

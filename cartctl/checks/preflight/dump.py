@@ -74,7 +74,7 @@ def _tools(connection: Connection, _: Database) -> Iterator[CheckResult]:
 
 def _large_objects(connection: Connection, _: Database) -> Iterator[CheckResult]:
     """A dump reads every large object, and pg_read_all_data is no right to them."""
-    name, expected = "dump.large_objects", "every one readable"
+    name, expected = "dump.large_objects", "all of them readable"
     row = connection.execute(_LARGE_OBJECTS).fetchone()
     if row is None:
         yield passed(name, expected)
@@ -84,7 +84,7 @@ def _large_objects(connection: Connection, _: Database) -> Iterator[CheckResult]
 
 
 def _readable(connection: Connection, _: Database) -> Iterator[CheckResult]:
-    name, expected = "dump.readable", "every table readable, none with rows hidden by a policy"
+    name, expected = "dump.readable", "every table readable, no rows hidden by a policy"
     if closed := [row[0] for row in connection.execute(_UNREADABLE).fetchall()]:
         hint = "GRANT pg_read_all_data to the deployer."
         yield failed(name, f"no SELECT on {', '.join(closed)}", expected, hint)
@@ -98,7 +98,7 @@ def _readable(connection: Connection, _: Database) -> Iterator[CheckResult]:
 def _room(store: Store, size: int) -> CheckResult:
     place, free = store.room()
     observed = f"{free / 1e6:,.1f} MB free in {place}"
-    expected = f"{size / 1e6:,.1f} MB, at most what the dump takes"
+    expected = f"{size / 1e6:,.1f} MB, the largest size of the dump"
     if free < size:
         hint = "Free disk space there, or set database.snapshots.url to a larger disk."
         return failed("dump.room", observed, expected, hint)
@@ -128,7 +128,7 @@ def check_provider(
     backup = newest(provider, pulse)
     expected = f"at most {format_duration(max_age)} old"
     if backup is None:
-        shown, young = f"no backup known to {provider.name}", False
+        shown, young = f"{provider.name} has no backup", False
     else:
         age = datetime.now(UTC) - backup.at
         shown, young = f"{provider.name} {backup.id}, {_rounded(age)} old", age <= max_age
@@ -137,12 +137,12 @@ def check_provider(
     elif follows:
         yield passed("backup", f"{shown}; this run makes one before its first change", expected)
     else:
-        yield warned("backup", shown, expected, "Make one (a deployment also does).")
+        yield warned("backup", shown, expected, "Make one (a deployment also makes one).")
 
 
 def check_archive(provider: Provider, pulse: Pulse) -> Iterator[CheckResult]:
     """Whether the other tool could bring back a point in time. Read-only."""
-    expected = "a recovery to any point in time"
+    expected = "recovery to any point in time"
     if lacking := provider.lacking(pulse):
         yield warned(
             "recovery", f"{provider.name}: {lacking}", expected, "Only whole backups can be restored."
@@ -156,7 +156,7 @@ def check_recovery(postgres: Postgres) -> Iterator[CheckResult]:
     with postgres.session("preflight", statement_timeout=QUERY_LIMIT) as connection:
         row = connection.execute(_ARCHIVER).fetchone()
     missing, archived = not_recoverable(*row) if row else ("pg_stat_archiver is empty", None)
-    expected = "the write-ahead log archived without failures"
+    expected = "the write-ahead log is archived without failures"
     hint = "Until then, only whole snapshots can be restored; see archive_mode, archive_command and the server's log."
     if missing:
         yield warned("recovery", missing, expected, hint)

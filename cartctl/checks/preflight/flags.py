@@ -51,7 +51,7 @@ def check_flags(
         return
     yield passed(
         "flags",
-        f"{setting.percent.normalize():f} %, {setting.allocation}, the flags library evaluates as shipped",
+        f"{setting.percent.normalize():f} %, {setting.allocation}, the flags library evaluates as when shipped",
     )
     if rollout.companies is None:
         return

@@ -103,4 +103,4 @@ class _Reading:
             value = attributes.get(count, "0").strip()
             if value not in {"", "0"} and len(self.report.suites) < NAMED:
                 name = attributes.get("name") or "a suite"
-                self.report.suites.append(f"{name}, which counts {value[:20]} {count}")
+                self.report.suites.append(f"{name}, which reports {value[:20]} {count}")

@@ -31,7 +31,7 @@ def check_metrics(
 ) -> Iterator[CheckResult]:
     """Each query returns fresh data within the thresholds; `probe` sends so many requests where there is no traffic. Read-only."""
     if source is None:
-        hint = "Set metrics.kind: without metrics every monitoring is inconclusive."
+        hint = "Set metrics.kind: without metrics, monitoring is always inconclusive."
         yield warned("metrics", "not configured", "a metrics source", hint)
         return
     readings = source.read()
@@ -49,7 +49,7 @@ def check_metrics(
 
 
 def _verdict_of(name: str, reading: Reading, rules: Rules) -> CheckResult:
-    fresh = f"one sample at most {rules.staleness:g} s old"
+    fresh = f"one sample, at most {rules.staleness:g} s old"
     if reading.error:
         return failed(name, reading.error, fresh, "Check metrics.url and metrics.queries.")
     if reading.series > 1:
@@ -58,7 +58,7 @@ def _verdict_of(name: str, reading: Reading, rules: Rules) -> CheckResult:
         hint = "Check that the source still scrapes the application."
         return failed(name, f"the newest sample is {reading.age:.0f} s old", fresh, hint)
     if reading.value is None or not math.isfinite(reading.value):
-        hint = "The monitor sends its own traffic; without any there may be nothing to measure."
+        hint = "The monitor sends its own traffic; without any traffic, there may be nothing to measure."
         return warned(name, "low traffic: no value yet", fresh, hint)
     return _within(name, reading, reading.value, rules)
 
@@ -72,7 +72,7 @@ def _within(name: str, reading: Reading, value: float, rules: Rules) -> CheckRes
         return passed(name, observed, expected)
     if not verdict.decided:
         return failed(name, f"{observed}: {reason}", expected, "See: cartctl monitor --check-queries")
-    hint = f"Find out why it is {verdict} before the deployment adds to it."
+    hint = f"Find out why it is {verdict} before the deployment makes it worse."
     few = limits.rate and reading.requests is not None and reading.requests < rules.minimum_requests
     if few or VERDICTS[verdict] is Verdict.WARN:
         return warned(name, f"{observed}, {verdict}", expected, hint)

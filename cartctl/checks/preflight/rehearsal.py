@@ -12,12 +12,12 @@ def check_rehearsal(
     environment: Environment, migrations: Callable[[], Pending], rehearsed: Callable[[], bool]
 ) -> Iterator[CheckResult]:
     """Only a protected environment insists, and only while something is pending. Read-only."""
-    name, expected = "rehearsal", "passed on a copy of this structure"
+    name, expected = "rehearsal", "passed on a copy of this schema"
     if not environment.protected:
-        yield not_configured(name, "only a protected environment requires one")
+        yield not_configured(name, "required only in a protected environment")
     elif not migrations().pending:
         yield passed(name, "nothing is pending")
     elif rehearsed():
         yield passed(name, expected)
     else:
-        yield failed(name, "no rehearsal of this structure passed", expected, "cartctl rehearse")
+        yield failed(name, "no rehearsal of this schema has passed", expected, "cartctl rehearse")

@@ -33,7 +33,7 @@ CHECKS = {  # name → what it verifies
 NAMES = tuple(CHECKS)
 
 
-SKIPPED_HINT = "Check it by hand, or run without --skip."
+SKIPPED_HINT = "Check it manually, or run without --skip."
 NEVER_SKIPPED = ("migrations", "window", "signoff")  # facts and decisions that nobody may waive
 
 
@@ -51,7 +51,7 @@ def require_known(names: Iterable[str]) -> None:
     for name in names:
         if name not in NAMES:
             raise UsageError(
-                f"Unknown preflight check {name}{meant(name, NAMES)}", hint=f"There are: {', '.join(NAMES)}."
+                f"Unknown preflight check {name}{meant(name, NAMES)}", hint=f"Available: {', '.join(NAMES)}."
             )
 
 
@@ -78,7 +78,7 @@ def apply_skips(
         if dot and whole in only and whole not in {*skip, *names} and name not in names:
             there = ", ".join(sorted(one for one in names if one.startswith(f"{whole}.")))
             raise UsageError(
-                f"Unknown preflight check {name}{meant(name, names)}", hint=f"There are: {there}."
+                f"Unknown preflight check {name}{meant(name, names)}", hint=f"Available: {there}."
             )
     for result in results:
         reason = skip.get(result.name)

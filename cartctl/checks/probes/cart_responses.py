@@ -32,7 +32,7 @@ def _list_differences(body: list[Mapping[str, Any]], truth: Mapping[str, str]) -
     """A page of the list may be shorter than the list: all of it is looked for only where any page must hold it."""
     listed = {str(cart["id"]): str(cart.get("status", "")) for cart in body}
     differences = [
-        f"{len(foreign)} carts of no company or another one"
+        f"{len(foreign)} carts of another company or of none"
         for foreign in [listed.keys() - truth.keys()]
         if foreign
     ]

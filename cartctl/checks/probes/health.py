@@ -107,5 +107,5 @@ def health(response: Response) -> CheckResult:
     if status not in HEALTHY:
         return failed(f"status {status}", "status ok")
     if str(body.get("database", "up")).lower() not in {*HEALTHY, "connected"}:
-        return failed(NO_DATABASE, "database up", "The service answers but cannot reach its database.")
+        return failed(NO_DATABASE, "database up", "The service responds but cannot reach its database.")
     return passed(f"version {body['version']}" if "version" in body else "ok")

@@ -64,7 +64,7 @@ def _meaning(response: Response) -> str:
     if response.status in {401, 403}:
         return "The token is not accepted: check http.token."
     if response.status == 404 and "feature_disabled" in response.body:  # noqa: PLR2004 - HTTP's "not found"
-        return "The feature is off for the token's company: name it in rollout.internal_companies."
+        return "The feature is off for the token's company: add it to rollout.internal_companies."
     if response.status == 503 and "retry-after" in response.headers:  # noqa: PLR2004 - HTTP's "unavailable"
         return "Maintenance is on, or the service is overloaded."
     return ""

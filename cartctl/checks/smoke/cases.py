@@ -86,7 +86,7 @@ def faults(suite: Suite) -> Iterator[Fault]:
     for number, request in enumerate(suite.request):
         place = ("request", str(number))
         if names.index(request.name) != number:
-            yield Fault((*place, "name"), f"repeats {request.name!r}; each request needs a name of its own")
+            yield Fault((*place, "name"), f"repeats {request.name!r}; each request needs a unique name")
             continue
         for need in request.needs:
             if need not in names:
@@ -104,7 +104,7 @@ def _unfilled(request: Request, place: tuple[str, ...], suite: Suite) -> Iterato
         for name in placeholders(value):
             if name not in known:
                 hint = f"known here: {', '.join(sorted(known))}" if known else "nothing is defined here"
-                yield Fault((*place, key), f"uses {{{{{name}}}}}, which nothing provides; {hint}")
+                yield Fault((*place, key), f"uses {{{{{name}}}}}, which is not defined; {hint}")
 
 
 def templates_of(request: Request) -> Iterator[tuple[str, Any]]:

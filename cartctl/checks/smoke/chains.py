@@ -84,7 +84,9 @@ class _State:
         for case in list(self._waiting.values()):
             blocking = [need for need in case.needs if not self._usable(need)]
             if now >= self._deadline:
-                self._skip(case, "not run: the deadline of the smoke tests has passed", "Raise the deadline.")
+                self._skip(
+                    case, "not run: the deadline of the smoke tests was reached", "Raise the deadline."
+                )
             elif any(need in self.results for need in blocking):
                 missing = next(need for need in blocking if need in self.results)
                 self._skip(case, f"not run: it needs {missing}, which did not pass", "")

@@ -133,7 +133,7 @@ class DatabaseValue(_Part):
     jsonpath: JsonPath = Field(description="Where the value is in the response.")
     parameters: dict[str, AnyJson] = Field(
         default={},
-        description="Values of the query's parameters, written `%(name)s` in it; a literal % is then `%%`.",
+        description="Values of the query's parameters, which are written as `%(name)s` in it; a literal % is then `%%`.",
     )
 
 

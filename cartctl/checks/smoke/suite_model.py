@@ -76,8 +76,10 @@ class Request(BaseModel):
     method: Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"] = Field(
         default="GET", description="HTTP method."
     )
-    base: Literal["api", "dashboard"] = Field(default="api", description="Which of the two addresses.")
-    token: bool = Field(default=True, description="Whether the request carries the configured access token.")
+    base: Literal["api", "dashboard"] = Field(
+        default="api", description="Which address the path is relative to."
+    )
+    token: bool = Field(default=True, description="Whether to send the configured access token.")
     headers: Headers = Field(
         default={},
         description="Headers to send: a text, or a reference to a secret as in `cartctl.toml`.",
@@ -129,11 +131,11 @@ class Request(BaseModel):
         description="Text by CSS selector, or a table of conditions for one of the matching elements.",
         examples=[{"h1": "Carts"}],
     )
-    within: Duration | None = Field(default=None, description="Longest time until the body has arrived.")
+    within: Duration | None = Field(default=None, description="Maximum time until the body has arrived.")
     database: tuple[DatabaseValue, ...] = Field(
         default=(), description="Values that equal the result of a query."
     )
-    critical: bool = Field(default=False, description="Whether it also runs with `--critical-only`.")
+    critical: bool = Field(default=False, description="Whether the request also runs with `--critical-only`.")
     attempts: int | None = Field(
         default=None,
         ge=1,
@@ -160,7 +162,10 @@ class Suite(BaseModel):
 
     name: str = Field(default="", description="Name of the suite; by default the file's.")
     concurrency: int = Field(
-        default=16, ge=1, le=64, description="Requests at the same time; those of a chain follow each other."
+        default=16,
+        ge=1,
+        le=64,
+        description="Maximum number of concurrent requests; those of a chain run one after another.",
     )
     variables: Values = Field(
         default={},

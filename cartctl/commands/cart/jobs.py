@@ -35,7 +35,7 @@ BatchSize = Annotated[
 
 def show_stats(
     ctx: typer.Context,
-    company: Annotated[str, typer.Option("--company", metavar="ID", help="Company whose carts are counted.")],
+    company: Annotated[str, typer.Option("--company", metavar="ID", help="Company whose carts to count.")],
     days: Annotated[
         int, typer.Option("--days", min=1, max=3660, help="Length of the period in days, until now.")
     ] = 30,

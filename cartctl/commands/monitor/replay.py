@@ -13,7 +13,7 @@ def show_replay(options: Options, source: str | None, thresholds: list[str], *, 
 
     if source is None or auto_abort:
         raise UsageError(
-            "--threshold belongs to --replay, and --auto-abort does not.", hint="Remove one of them."
+            "--threshold requires --replay, and --auto-abort excludes it.", hint="Remove one of them."
         )
     critical = dict(each.partition("=")[::2] for each in thresholds)
     with Ports(options.environment()) as ports:

@@ -34,7 +34,7 @@ def watch_environment(
     check_queries: Annotated[
         bool,
         typer.Option(
-            "--check-queries", help="Check that the metrics source answers the queries; do not monitor."
+            "--check-queries", help="Check that the metrics source can evaluate the queries; do not monitor."
         ),
     ] = False,
     replay: Annotated[
@@ -42,7 +42,7 @@ def watch_environment(
         typer.Option(
             "--replay",
             metavar="FILE|DURATION|FROM/TO",
-            help="Judge a recorded run, the last DURATION or a range of Prometheus; do not monitor.",
+            help="Evaluate a recorded run, the last DURATION or a range from Prometheus; do not monitor.",
         ),
     ] = None,
     threshold: Annotated[
@@ -60,7 +60,7 @@ def watch_environment(
         bool,
         typer.Option(
             "--lease",
-            help="With --auto-abort in a cluster: monitor in one process of several, while a rollout is under way.",
+            help="With --auto-abort in a cluster: monitor in only one of several processes, while a rollout is in progress.",
         ),
     ] = False,
 ) -> None:
@@ -82,7 +82,7 @@ def watch_environment(
     if ctx.invoked_subcommand is not None:
         if for_ is not None or replay is not None or any((once, check_queries, threshold, auto_abort, lease)):
             raise UsageError(
-                f"monitor {ctx.invoked_subcommand} does not monitor.",
+                f"monitor {ctx.invoked_subcommand} does not accept these options.",
                 hint=f"Remove the options before {ctx.invoked_subcommand}.",
             )
         return
@@ -118,7 +118,10 @@ def _refuse_combinations(chosen: int, *, over_time: bool, auto_abort: bool, leas
             "--auto-abort requires monitoring over time.", hint="Remove --once and --check-queries."
         )
     if lease and not auto_abort:
-        raise UsageError("--lease requires --auto-abort.", hint="Use both, as the Deployment does.")
+        raise UsageError(
+            "--lease requires --auto-abort.",
+            hint="Use both, as runbooks/kubernetes/monitor-deployment.yaml does.",
+        )
     if chosen > 1:
         raise UsageError(
             "--for, --once, --check-queries and --replay exclude each other.", hint="Use one of them."

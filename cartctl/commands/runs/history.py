@@ -30,7 +30,7 @@ def history(
     outcome: Annotated[
         list[str] | None,
         typer.Option(
-            "--outcome", metavar="OUTCOME", help="Only runs that ended so, or are running; may be repeated."
+            "--outcome", metavar="OUTCOME", help="Only runs with this outcome, or running; may be repeated."
         ),
     ] = None,
     plan: Annotated[

@@ -92,7 +92,7 @@ def add(
     role: Annotated[str, typer.Option("--role", metavar="ROLE", help="Role in which you approve.")],
     request_file: Annotated[
         Path | None,
-        typer.Argument(metavar="[REQUEST]", help="File of the request. [default: the newest in the journal]"),
+        typer.Argument(metavar="[REQUEST]", help="Request file. [default: the latest in the journal]"),
     ] = None,
     key: Key = None,
     name: Name = None,
@@ -130,9 +130,11 @@ def attest(
     ctx: typer.Context,
     values: Annotated[
         list[str],
-        typer.Argument(metavar="NAME=NUMBER...", help="What you attest, by its name in the configuration."),
+        typer.Argument(
+            metavar="NAME=NUMBER...", help="What you attest, by its name in the configuration, and its value."
+        ),
     ],
-    link: Annotated[str, typer.Option("--link", metavar="URL", help="Where it can be read.")],
+    link: Annotated[str, typer.Option("--link", metavar="URL", help="URL of the evidence.")],
     image: Image = None,
     key: Key = None,
     name: Name = None,

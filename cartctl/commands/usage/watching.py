@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cartctl.engine.pulse import Pulse
 
 Watch: TypeAlias = Annotated[
-    bool, typer.Option("--watch", "-w", help="Show it again whenever it changes, until Ctrl-C.")
+    bool, typer.Option("--watch", "-w", help="Show it again whenever it changes, until you press Ctrl-C.")
 ]
 EVERY = 2.0  # seconds between two readings
 

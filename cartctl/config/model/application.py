@@ -118,7 +118,7 @@ class Http(Section):
         default=(), description="TOML files with your own smoke tests.", examples=[["smoke/checkout.toml"]]
     )
     built_in: bool = Field(
-        default=True, description="Also run the built-in cart suite; false where the API serves no carts."
+        default=True, description="Also run the built-in cart suite; false if the API serves no carts."
     )
     timeout: Duration = Field(default=timedelta(seconds=10), description="Time limit of one request.")
     smoke_deadline: Duration = Field(
@@ -126,10 +126,10 @@ class Http(Section):
     )
     shopper_path: str = Field(
         default="/api/products",
-        description="Path that answers 503 with Retry-After during maintenance.",
+        description="Path that returns 503 with Retry-After during maintenance.",
     )
     admin_path: str = Field(
-        default="/api/auth/session", description="Path that answers the token also during maintenance."
+        default="/api/auth/session", description="Path that accepts the token even during maintenance."
     )
     verify_tls: bool = Field(default=True, description="Verify the server's certificate.")
 
@@ -138,7 +138,7 @@ class Cdn(Section):
     """Whose static assets are purged after a release."""
 
     kind: Literal["cloudflare", "http"] = Field(
-        description="Provider: Cloudflare, or any other by the request that `url` describes.",
+        description="Provider: Cloudflare, or any other with the request that `url` describes.",
         examples=["cloudflare"],
     )
     zone: str | None = Field(

@@ -9,7 +9,7 @@ from cartctl.config.model.section import Section
 from cartctl.config.values import Address, Duration, LocalPath, Secret
 
 ACCEPTED = {  # Squawk's rules that the frozen migrations break on purpose
-    "require-concurrent-index-creation": "the tables are new; where one holds rows, migrate index --concurrently builds",
+    "require-concurrent-index-creation": "the tables are new; for one with rows, migrate index --concurrently builds it",
     "constraint-missing-not-valid": "the tables are new and empty: there is nothing to validate",
     "prefer-timestamp-tz": "the Node client reads and writes TIMESTAMP(3) in UTC",
     "prefer-bigint-over-int": "counts and quantities; the Node client's Int",

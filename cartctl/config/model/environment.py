@@ -74,7 +74,7 @@ class Preflight(Section):
 
     junit: dict[LocalPathName, int] = Field(
         default_factory=dict,
-        description="JUnit reports without failures, each with the least number of tests.",
+        description="JUnit reports that must have no failures, each with its minimum number of tests.",
         examples=[{"reports/junit.xml": 900}],
     )
     commands: tuple[tuple[str, ...], ...] = Field(
@@ -97,7 +97,7 @@ class Carts(Section):
     )
 
 
-UNVERIFIED = "the server's certificate is not verified: anybody on the way there can answer for it"
+UNVERIFIED = "the server's certificate is not verified: anybody on the network path can impersonate it"
 
 
 class Environment(Section):
@@ -119,7 +119,7 @@ class Environment(Section):
     )
     proved_run: LocalPath | None = Field(
         default=None,
-        description="Journal of that deployment as a file (`cartctl report --journal`), where the environment's database cannot be reached from here.",
+        description="Journal of that deployment as a file (`cartctl report --journal`), for when the environment's database cannot be reached from here.",
         examples=["ops/staging-run.ndjson"],
     )
     window: Window | None = Field(

@@ -26,7 +26,7 @@ class Monitor(Section):
     minimum_requests: int = Field(
         default=50,
         ge=0,
-        description="Requests within metrics.window below which no error rate or latency is judged; missing ones are sent by cartctl.",
+        description="Requests within metrics.window below which error rate and latency are not evaluated; cartctl sends the missing ones.",
     )
     blind_limit: Duration = Field(
         default=5 * MINUTES, description="Time without usable metrics after which the result is inconclusive."
@@ -40,7 +40,8 @@ class Monitor(Section):
         examples=["2m"],
     )
     cooldown: Duration = Field(
-        default=10 * MINUTES, description="Time after a trigger fired in which it does not fire again."
+        default=10 * MINUTES,
+        description="Time after a trigger has fired during which it does not fire again.",
     )
 
     def longest_gap(self, scrape_interval: timedelta) -> timedelta:
@@ -66,7 +67,7 @@ class ErrorRateThreshold(Threshold):
     """The error rate also rolls a deployment back."""
 
     rollback_after: Duration = Field(
-        default=5 * MINUTES, description="Time in which the rate stays critical before its trigger fires."
+        default=5 * MINUTES, description="Time that the rate must stay critical before its trigger fires."
     )
 
 
@@ -108,7 +109,7 @@ class Metrics(Section):
     )
     user: str | None = Field(
         default=None,
-        description="User of the source, where it takes a user and a password (HTTP basic) instead of a token.",
+        description="User for the source, if it requires HTTP basic authentication instead of a token.",
         examples=["cartctl"],
     )
     password: Secret | None = Field(
@@ -121,7 +122,7 @@ class Metrics(Section):
     )
     ca: LocalPath | None = Field(
         default=None,
-        description="PEM file of the authorities that the source's certificate is verified with, instead of the system's.",
+        description="PEM file of the certificate authorities to verify the source's certificate with, instead of the system's.",
         examples=["tls/ca.pem"],
     )
     certificate: LocalPath | None = Field(
@@ -159,7 +160,7 @@ class Metrics(Section):
     )
     critical_paths: str | None = Field(
         default=None,
-        description="PromQL of the critical endpoints for exported alerts: one series each, 1 while it works, else 0. Default: probe_success of the exported scrape job.",
+        description="PromQL of the critical endpoints for exported alerts: one series for each, 1 while it works, else 0. Default: probe_success of the exported scrape job.",
         examples=['probe_success{job="critical"}'],
     )
 
@@ -184,11 +185,11 @@ class Logs(Section):
         default=10, description="Matching lines per minute above which monitoring warns."
     )
     level: Literal["debug", "info", "warning", "error", "critical"] = Field(
-        default="error", description="Lowest level of the lines that `patterns` are compared with."
+        default="error", description="Minimum level of the lines that `patterns` apply to."
     )
     patterns: dict[str, Pattern] = Field(
         default={"cart": "(?i)cart|ecommerce"},
-        description="Regular expressions, by name, of lines that count if they have the level.",
+        description="Regular expressions, by name, of lines that count if they have that level.",
     )
     always: dict[str, Pattern] = Field(
         default={"prisma": r"PrismaClient|\bP200[23]\b"},

@@ -30,7 +30,7 @@ class MissingSection(ConfigError):
         sections = tuple(missing)
         keys = " and ".join(f"[{dotted(('env', environment, name))}]" for name in sections)
         super().__init__(
-            f"Environment {environment} has no {keys}, which this command requires.",
+            f"Environment {environment} lacks {keys}, which this command requires.",
             hint=f"Add to {file}:\n{lines_of(environment, sections)}",
         )
 

@@ -47,7 +47,8 @@ class Gate(Section):
     """What a stage must show before the next one begins."""
 
     lookback: Duration = Field(
-        default=timedelta(hours=24), description="Period over which conversion, metrics and logs are judged."
+        default=timedelta(hours=24),
+        description="Period over which conversion, metrics and logs are evaluated.",
     )
     conversion_drop: float = Field(
         default=0.10,
@@ -56,10 +57,10 @@ class Gate(Section):
         description="Largest relative drop of conversion against the other companies (0 to 1).",
     )
     minimum_carts: int = Field(
-        default=200, ge=1, description="Carts on each side below which conversion is not judged."
+        default=200, ge=1, description="Carts on each side below which conversion is not evaluated."
     )
     conversion_required: bool = Field(
-        default=False, description="Whether too few carts hold the next stage back."
+        default=False, description="Whether too few carts block the next stage."
     )
 
 
@@ -100,7 +101,7 @@ class Rollout(Section):
     flags: Flags = Field(default=Flags(), description="Where the feature flags are.")
     companies: Companies | None = Field(
         default=None,
-        description="How the companies are known.",
+        description="Where the list of companies comes from.",
         examples=[{"sql": "SELECT id, beta FROM companies"}],
     )
     internal_companies: tuple[str, ...] = Field(

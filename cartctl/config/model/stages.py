@@ -40,7 +40,7 @@ def read_percent(text: str) -> Decimal:
     """A percentage from 0 to 100 in steps of a hundredth, with or without its sign. Raises ValueError."""
     bare = text.strip().removesuffix("%").strip()
     if not re.fullmatch(r"-?\d{1,9}(\.\d{1,9})?", bare):
-        raise ValueError(f"is not a valid percentage: {quoted(text)}; write for example 25%")
+        raise ValueError(f"is not a valid percentage: {quoted(text)}; write, for example, 25%")
     percent = Decimal(bare)
     if not 0 <= percent <= HUNDRED:
         raise ValueError(f"must be from 0 to 100 percent, not {percent}")

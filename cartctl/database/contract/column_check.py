@@ -64,7 +64,7 @@ def _column(name: str, table: RequiredTable, column: RequiredColumn, facts: Fact
     if column.default is not None and _default(facts.get("default")) != _default(column.default):
         actual = facts.get("default")
         observed = (
-            f"{actual}: a row written without it gets another value"
+            f"{actual}: a row written without it gets a different value"
             if actual
             else "none: a row must be written with a value"
         )
@@ -103,8 +103,8 @@ def _demanding(table: RequiredTable, columns: Mapping[str, Facts]) -> Iterator[C
                 f"column {table.name}.{name}",
                 Verdict.WARN,
                 "NOT NULL without a default",
-                "no such column, or one that is optional",
-                hint="Writers that do not know this column are refused.",
+                "no such column, or an optional one",
+                hint="Applications that do not know this column cannot write rows.",
             )
 
 

@@ -1,4 +1,4 @@
-"""What a difference from cartctl's own shape means for the cart, in words. Pure."""
+"""What a difference from cartctl's own schema means for the cart, in words. Pure."""
 
 from collections.abc import Iterable, Mapping
 
@@ -18,7 +18,7 @@ LOOKUPS = {
     "shipping_rules": "shipping rule lookups",
 }
 TWICE = {
-    "promotions": "two promotions may have one code in different spellings; the one with the lowest id is applied",
+    "promotions": "two promotions may have the same code in different spellings; the one with the lowest ID is applied",
     "promotion_usages": "one order may use a promotion twice",
 }
 ACTIONS = {"c": "CASCADE", "n": "SET NULL", "r": "RESTRICT", "a": "NO ACTION", "d": "SET DEFAULT"}
@@ -73,7 +73,7 @@ def other_actions(table: RequiredTable, key: RequiredKey, facts: Facts) -> str:
     deletes = facts.get("on_delete") or "a"
     if deletes != key.on_delete:
         return f"{actual}: {effects[deletes]}"
-    return f"{actual}: an id of {parent} that changes is not followed as cartctl's own key follows it"
+    return f"{actual}: a changed ID of {parent} is not handled as by cartctl's own key"
 
 
 def _name(qualified: str) -> str:

@@ -1,6 +1,6 @@
 """Check a catalogue against the contract. Pure: no database is read, so that tests can construct broken catalogues.
 
-What breaks the cart's own code is a failure. Everything else that differs from cartctl's own shape is a finding, with its
+What breaks the cart's own code is a failure. Everything else that differs from cartctl's own schema is a finding, with its
 consequence, and passes; with exact terms it fails.
 """
 
@@ -29,7 +29,7 @@ from cartctl.engine.model import CheckResult, Verdict
 class Terms:
     """Which part of the contract applies: `own` everything that our migrations create, `strict` also the strict constraints.
 
-    With `exact` any difference from cartctl's own shape fails.
+    With `exact` any difference from cartctl's own schema fails.
     """
 
     own: bool
@@ -92,7 +92,7 @@ def judge_enum(objects: CatalogueObjects, name: str, labels: tuple[str, ...], te
         consequence = f"extra {', '.join(extra)}: cartctl's cart library cannot read rows with these labels"
         return CheckResult(f"enum {name}", Verdict.WARN, consequence, expected)
     if not in_order:
-        consequence = f"{', '.join(known)}: sorting by this column gives another order"
+        consequence = f"{', '.join(known)}: sorting by this column gives a different order"
         return CheckResult(f"enum {name}", Verdict.WARN, consequence, expected)
     return CheckResult(f"enum {name}", Verdict.PASS, observed, expected)
 
@@ -133,7 +133,7 @@ def judge_table(objects: CatalogueObjects, table: RequiredTable, terms: Terms) -
 
 def _extra(table: RequiredTable, extra: list[str]) -> CheckResult:
     return CheckResult(
-        f"extra objects of {table.name}", Verdict.FAIL, ", ".join(extra), "cartctl's own shape"
+        f"extra objects of {table.name}", Verdict.FAIL, ", ".join(extra), "cartctl's own schema"
     )
 
 
@@ -143,7 +143,7 @@ def _hidden(table: RequiredTable) -> CheckResult:
         Verdict.WARN,
         "row-level security is on",
         "off",
-        hint="Without a policy for it the application sees no row, and a dump by another role than the owner fails.",
+        hint="Without a policy, the application sees no rows, and a dump by any role but the owner fails.",
     )
 
 

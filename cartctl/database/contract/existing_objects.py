@@ -65,7 +65,7 @@ def find_adoption(connection: Connection, pending: tuple[Frozen, ...], *, strict
     if conflicts := [*conflicting_names(connection, statements), *_conflicts(catalogue, statements)]:
         raise Refused(
             f"Objects already exist with a different definition: {some_of(conflicts)}. Nothing was changed.",
-            hint="Rename or repair them, or see whose they are, then deploy again.",
+            hint="Find out who created them, rename or repair them, then deploy again.",
         )
     objects = CatalogueObjects(catalogue)
     adoption = _adopt(objects, pending, strict=strict)

@@ -34,9 +34,9 @@ def constraint_results(
     known = {check.name for check in table.checks}
     for name, facts in sorted(constraints.items()):
         if facts["type"] in {"c", "x"} and name not in known:
-            yield _finding(table, name, facts, "a row that it does not allow is refused")
+            yield _finding(table, name, facts, "a row that violates it is refused")
         elif facts["type"] == "f" and not any(same_target(key, facts) for key in table.keys):
-            yield _finding(table, name, facts, "a row without its target is refused")
+            yield _finding(table, name, facts, "a row that refers to a missing row is refused")
     for name in extra_indexes(table, indexes):
         facts = indexes[name]
         if facts["unique"]:

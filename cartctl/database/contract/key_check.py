@@ -25,7 +25,7 @@ def key_results(
     if facts is None:
         yield CheckResult(name, verdict, MISSING if own else without_key(table, key), expected)
     elif not facts["validated"]:
-        observed = "NOT VALID" if own else "NOT VALID: rows from before it may refer to missing rows"
+        observed = "NOT VALID" if own else "NOT VALID: existing rows may refer to missing rows"
         yield CheckResult(name, verdict, observed, "validated")
     elif (facts.get("on_delete"), facts.get("on_update")) != (key.on_delete, key.on_update):
         yield CheckResult(name, Verdict.WARN, other_actions(table, key, facts), expected)

@@ -64,17 +64,17 @@ def conflicting_names(connection: Connection, statements: Sequence[Statement]) -
         wants, on = relations[name]
         actual = KINDS.get(kind, "relation")
         if extension:
-            yield f"{wants} {name}: the {actual} of this name belongs to the extension {extension}"
+            yield f"{wants} {name}: the {actual} with this name belongs to the extension {extension}"
         elif actual != wants:
-            yield f"{wants} {name}: a {actual} of this name exists"
+            yield f"{wants} {name}: a {actual} with this name exists"
         elif wants == "index" and table != on:
-            yield f"index {name}: there is an index of this name on {table}"
+            yield f"index {name}: an index with this name exists on {table}"
     enums = {each.makes for each in statements if each.kind == "type"}
     types = [*enums, *(name for name, (kind, _) in relations.items() if kind == "table")]
     for name, kind, own, extension in connection.execute(_TYPES.encode(), (types,)).fetchall():
         if own and name not in enums:
             continue  # a table's own row type
         if extension:
-            yield f"type {name}: the type of this name belongs to the extension {extension}"
+            yield f"type {name}: the type with this name belongs to the extension {extension}"
         elif name not in enums or kind != "e":
             yield f"{'type' if name in enums else 'table'} {name}: there is a {TYPES.get(kind, 'type')} of this name"

@@ -35,7 +35,7 @@ def narrowing(required: str, actual: str) -> str | None:
     if required.startswith("numeric("):
         return "; ".join(_less_precise(required, actual)) or None
     if required == "integer" and actual == "smallint":
-        return "numbers beyond 32767 are refused"
+        return "numbers above 32767 are refused"
     precision = _TIMESTAMP.fullmatch(actual)
     if precision and int(precision[1]) < _MILLISECONDS:
         return f"times are rounded to {precision[1]} digits of a second"

@@ -29,13 +29,12 @@ def require(plan: DropPlan, *, allow_data_loss: bool) -> None:
         )
     if plan.irreversible:
         raise Refused(
-            f"The migration also changed what cannot be undone here: {some_of(plan.irreversible)}.",
-            hint="Take the code back alone (without --database); or, with what was written since lost, "
-            "the snapshot taken before: cartctl snapshot restore ID --plan shows the rows and minutes.",
+            f"The migration also made changes that cannot be undone here: {some_of(plan.irreversible)}.",
+            hint="Roll back the code alone (without --database); or restore the snapshot taken before, which loses everything written since: cartctl snapshot restore ID --plan shows how much.",
         )
     if plan.dependents:
         raise Refused(
-            f"Others depend on what would go: {'; '.join(plan.dependents)}.",
+            f"Other objects depend on what would be dropped: {'; '.join(plan.dependents)}.",
             hint="Remove those first; --keep-dependents keeps an enum that is still used elsewhere.",
         )
     if blocked := [
@@ -51,7 +50,7 @@ def require(plan: DropPlan, *, allow_data_loss: bool) -> None:
         counts += [f"{column} {column.values}" for column in plan.columns if column.values]
         raise Refused(
             f"The tables hold rows: {', '.join(counts)}.",
-            hint="They would be saved first; say --allow-data-loss to go on.",
+            hint="They would be saved first; to continue, use --allow-data-loss.",
         )
 
 
@@ -59,6 +58,6 @@ def refuse_nothing(plan: DropPlan) -> None:
     """Raise Refused when the cart's tables exist and the plan drops none: the operator expects a drop."""
     if plan.older and not plan.drops:
         raise Refused(
-            f"The cart's tables were there before this run ({', '.join(plan.older)}): they are not cartctl's to drop.",
+            f"The cart's tables existed before this run ({', '.join(plan.older)}): cartctl does not drop them.",
             hint="Roll back only the code: omit --database. Drop the tables with the tool that created them.",
         )

@@ -39,7 +39,7 @@ def before(results: Mapping[str, Any]) -> Catalogue:
     recorded = results.get("fingerprint")
     if recorded is None:
         raise Refused(
-            "This run recorded no catalogue before its migration, so its changes are unknown.",
+            "This run did not record the catalogue before its migration, so its changes are unknown.",
             hint="Roll back only the code: omit --database.",
         )
     return Catalogue(recorded["objects"])
@@ -136,7 +136,7 @@ def reverted_checks(results: Mapping[str, Any], now: Catalogue) -> Checks:
     ]
     if others:
         summary = _first(others.lines())
-        checks.append(CheckResult("changes of others", Verdict.PASS, observed=summary))
+        checks.append(CheckResult("changes by others", Verdict.PASS, observed=summary))
     return Checks.of(checks)
 
 

@@ -149,7 +149,7 @@ def _committing(
         note = f" The rows are saved in {directory}." if saved else ""
         raise SqlFailed(
             f"The commit of the drop was not confirmed: {lost.message}.{note}",
-            hint="See whether it is in place: cartctl rollback --database --plan; then run it again.",
+            hint="Check whether it is in place: cartctl rollback --database --plan; then run the rollback again.",
             sqlstate=lost.sqlstate,
         ) from lost
 
@@ -174,8 +174,8 @@ def _save(
         return None
     if not allowed.data_loss:
         raise StepFailed(
-            f"Rows were written meanwhile to {', '.join(full)}; nothing was dropped.",
-            hint="Stop the writers, or say --allow-data-loss: the rows are saved first.",
+            f"Rows were written to {', '.join(full)} in the meantime; nothing was dropped.",
+            hint="Stop the writers, or use --allow-data-loss: the rows are saved first.",
         )
     dropped = [table.name for table in plan.tables]
     return save_rows(postgres, connection, dropped, directory, pulse, plan.columns)
@@ -233,5 +233,5 @@ def _blocked(plan: DropPlan, aside: Connection, failed: SqlFailed) -> StepFailed
     return StepFailed(
         f"The cart's tables could not be locked, {ATTEMPTS} times ({failed.message}); nothing was dropped. "
         f"Blocked by: {named(blocking)}.",
-        hint=endings(blocking, "Then roll back again."),
+        hint=endings(blocking, "Then run the rollback again."),
     )

@@ -67,7 +67,7 @@ def plan_with(connection: Connection, results: Mapping[str, Any], allowed: Allow
         ),
         irreversible=(*changes.irreversible, *_too_large(connection, changes.reverts)),
         warnings=(
-            *(f"{name} mentions a table or enum that goes" for name in mentions),
+            *(f"{name} mentions a table or enum that will be dropped" for name in mentions),
             *(f"{each} stays: {RETAINED_LABEL}" for each in retained_labels),
         ),
         older=tuple(_older(own, now)),
@@ -122,7 +122,7 @@ def drop_order(catalogue: Catalogue, tables: Iterable[str]) -> list[str]:
         return list(TopologicalSorter(graph).static_order())
     except CycleError as cycle:
         raise Refused(
-            f"The tables refer to each other in a circle: {' → '.join(cycle.args[1])}.",
+            f"The tables have circular foreign keys: {' → '.join(cycle.args[1])}.",
             hint="Drop one of those foreign keys first.",
         ) from cycle
 
@@ -166,7 +166,7 @@ def _too_large(connection: Connection, reverts: Iterable[Revert]) -> Iterator[st
         row = connection.execute(_SIZE, (each.table,)).fetchone()
         if row and row[0] > LARGEST:
             size = (
-                f"{each.table} has {row[0] / 1e6:,.0f} MB, at most {LARGEST / 1e6:,.0f} MB fit under a lock"
+                f"{each.table} has {row[0] / 1e6:,.0f} MB; the limit for a rewrite under a lock is {LARGEST / 1e6:,.0f} MB"
             )
             yield f"{each.what}, {each.detail}: {size}"
 

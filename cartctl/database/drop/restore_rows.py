@@ -159,7 +159,7 @@ def refuse_damaged(source: RowSource) -> None:
             )
     if not any(name in source.rows for name in our_tables()):
         raise Refused(
-            f"{source.name} has none of the cart's tables.", hint="Choose a snapshot that includes them."
+            f"{source.name} does not contain the cart's tables.", hint="Choose a snapshot that includes them."
         )
 
 
@@ -239,7 +239,7 @@ def _feed(connection: Connection, statement: bytes, blocks: Iterator[bytes]) -> 
 def _dangling(name: str, failed: SqlFailed) -> StepFailed:
     return StepFailed(
         f"A row of {name} refers to a missing row: {failed.message}. Nothing was restored.",
-        hint="Bring the platform's row back, or restore the whole snapshot: cartctl snapshot restore",
+        hint="Restore the missing platform row, or the whole snapshot: cartctl snapshot restore",
     )
 
 

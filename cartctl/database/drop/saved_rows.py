@@ -89,7 +89,9 @@ def read_saved(directory: Path) -> SavedRows | None:
     except (InvalidInput, TypeError) as wrong:
         raise _unusable(directory, f"cannot be read: {wrong}") from wrong
     if not _is_plain(saved):
-        raise _unusable(directory, "cannot be used: their manifest is malformed or names files elsewhere.")
+        raise _unusable(
+            directory, "cannot be used: their manifest is malformed or refers to files outside the directory."
+        )
     return saved
 
 
@@ -109,9 +111,7 @@ def _is_plain(saved: SavedRows) -> bool:
 
 
 def _unusable(directory: Path, reason: str) -> Refused:
-    return Refused(
-        f"The saved rows in {directory} {reason}", hint="Give the directory that a rollback wrote."
-    )
+    return Refused(f"The saved rows in {directory} {reason}", hint="Use the directory that a rollback wrote.")
 
 
 def _dump(
@@ -133,8 +133,8 @@ def _dump(
     listed = tools.list(dump, attend=pulse.attending(LIMIT.total_seconds()))
     if lost := [name for name in names if f" TABLE DATA {SCHEMA} {name} " not in listed]:
         raise StepFailed(
-            f"The dump of the cart's rows is not whole: no data of {', '.join(lost)}. Nothing was dropped.",
-            hint="Look at the disk, then roll back again.",
+            f"The dump of the cart's rows is incomplete: no data of {', '.join(lost)}. Nothing was dropped.",
+            hint="Check the disk, then run the rollback again.",
         )
     files = {path.name: _checksum(path) for path in sorted(dump.iterdir())}
     return SavedRows(_now(), rows, files, f"pg_dump {tools.version}")

@@ -63,11 +63,11 @@ def _complete(
     recorded = state.ledger.has(first.migration.name)
     if first.existing or recorded:
         raise Refused(
-            f"This database is not completely migrated: {first.migration.name}: {some_of(first.faults)}. "
+            f"This database is only partially migrated: {first.migration.name}: {some_of(first.faults)}. "
             "Nothing was recorded.",
             hint="Change the database with a migration of the application, then adopt again."
             if application.run
-            else "cartctl migrate deploy creates missing objects and keeps existing ones; repair those of another shape.",
+            else "cartctl migrate deploy creates missing objects and keeps existing ones; repair those with a different definition.",
         )
     if not complete:
         raise Refused(

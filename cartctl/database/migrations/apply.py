@@ -31,15 +31,12 @@ from cartctl.errors import Refused, StepFailed
 from cartctl.migrations.frozen import Frozen
 
 RETRIED = {
-    "55P03": "waited too long for a lock",
-    "40P01": "met a deadlock",
-    "40001": "met a serialization failure",
+    "55P03": "timed out waiting for a lock",
+    "40P01": "hit a deadlock",
+    "40001": "hit a serialization failure",
 }
 NEW_LABEL = "55P04"  # unsafe_new_enum_value_usage
-NEW_LABEL_HINT = (
-    "PostgreSQL needs a commit between a new label and its use: put the statements that use it into a later migration, "
-    "as Prisma's native engine requires it too."
-)
+NEW_LABEL_HINT = "PostgreSQL needs a commit between a new label and its use: put the statements that use it into a later migration; Prisma's native engine requires this too."
 ATTEMPTS = 4
 PAUSE = 1.0  # seconds before the second attempt, doubled after each
 
@@ -141,12 +138,12 @@ def refuse(state: State) -> None:
     """Refuse what must be settled by a person first: heads that are not ours, failed rows of Prisma's."""
     if state.unknown:
         raise Refused(
-            f"This database has had a migration that this cartctl does not know: {', '.join(state.unknown)}.",
-            hint="Use the version of cartctl that made it.",
+            f"A migration that this version of cartctl does not know was applied to this database: {', '.join(state.unknown)}.",
+            hint="Use the version of cartctl that applied it.",
         )
     if failed := state.ledger.blocking:
         raise Refused(
-            f"Prisma's ledger holds a migration that failed and was not resolved: {failed[0].name}.",
+            f"Prisma's ledger contains a failed migration that was not resolved: {failed[0].name}.",
             hint=f"npx prisma migrate resolve --rolled-back {failed[0].name} (or --applied)",
         )
 
@@ -197,7 +194,7 @@ def _named(migration: Frozen, failed: SqlFailed, *, in_place: bool | None) -> Sq
     message = f"The connection was lost during migration {migration.name}: {failed.message}."
     if in_place is not None:
         message += " It was committed." if in_place else " It was not committed."
-    hint = "See: cartctl migrate status. Then deploy again."
+    hint = "Check with cartctl migrate status, then deploy again."
     return SqlFailed(message, hint=hint, sqlstate=failed.sqlstate)
 
 

@@ -36,12 +36,12 @@ def refuse_unwritable(connection: Connection) -> None:
     standby, read_only = row if row is not None else (True, True)
     if standby:
         raise Refused(
-            "This server is a standby: it takes no changes.", hint="Set database.dsn to the primary."
+            "This server is a standby and accepts no changes.", hint="Set database.dsn to the primary."
         )
     if read_only:
         raise Refused(
             "This session is read-only (default_transaction_read_only).",
-            hint="Use a server and a role that may write.",
+            hint="Use a server and a role that can write.",
         )
 
 
@@ -62,7 +62,7 @@ def refuse_without_rights(connection: Connection, settings: Database) -> None:
     ).fetchall()
     if missing := [name for name, there, _ in rows if not there]:
         raise Refused(
-            f"The platform's tables are not here: {', '.join(missing)} missing in schema public.",
+            f"The platform's tables were not found: {', '.join(missing)} missing in schema public.",
             hint=_where(connection, missing),
         )
     if connection.execute("SELECT has_schema_privilege(%s, 'public', 'CREATE')", (user,)).fetchone() != (
@@ -86,10 +86,8 @@ def _where(connection: Connection, missing: list[str]) -> str:
         (missing,),
     ).fetchall()
     if rows:
-        return (
-            f"They are in schema {', '.join(row[0] for row in rows)}: cartctl works in schema public alone."
-        )
-    return "Check that database.dsn names the platform's database."
+        return f"They are in schema {', '.join(row[0] for row in rows)}: cartctl works only in schema public."
+    return "Check that database.dsn is the platform's database."
 
 
 def _hold(connection: Connection, pulse: Pulse) -> None:
@@ -102,7 +100,7 @@ def _hold(connection: Connection, pulse: Pulse) -> None:
     except TimedOut as late:
         raise Locked(
             f"Another migration is running in this database: {_holder(connection)}.",
-            hint="Wait for it to end; the lock is freed with its connection.",
+            hint="Wait for it to end; closing its connection releases the lock.",
         ) from late
 
 

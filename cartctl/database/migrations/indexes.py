@@ -133,7 +133,7 @@ def _missing(connection: Connection, settings: Database, *, scale: bool) -> Iter
         if faults - LEFT_OVER:
             raise Refused(
                 f"Index {statement.makes} exists with a different definition: {', '.join(sorted(faults))}.",
-                hint="See whose it is; rename it or drop it, then build again.",
+                hint="Find out who created it; rename or drop it, then build again.",
             )
         if facts is not None or holds_rows(connection, str(statement.table)):
             concurrently = statement.sql.replace("INDEX", "INDEX CONCURRENTLY", 1)
@@ -187,5 +187,5 @@ def _try_to_drop(connection: Connection, build: Build) -> str:
             connection.execute("SELECT set_config('lock_timeout', %s, false)", (milliseconds(TIDYING),))
             _drop(connection, build)
     except SqlFailed:
-        return "What was begun of it is invalid and is built anew next time."
-    return "What was begun of it was dropped."
+        return "The incomplete index is invalid and will be rebuilt next time."
+    return "The incomplete index was dropped."

@@ -73,7 +73,7 @@ class Ledger:
         return (
             *(f"{row.name} failed and was not resolved" for row in self.failed),
             *(
-                f"{row.name} was applied from another file (checksum {row.checksum[:12]}…)"
+                f"{row.name} was applied from a different file (checksum {row.checksum[:12]}…)"
                 for row in self.rows
                 if row.applied and row.checksum not in known.get(row.name, (row.checksum,))
             ),
@@ -109,13 +109,13 @@ def read_ledger(connection: Connection) -> Ledger:
     kind, columns = relation
     if kind != "r" or not set(columns) >= COLUMNS:
         raise Refused(
-            "public._prisma_migrations is not the table that Prisma Migrate makes: "
+            "public._prisma_migrations is not the table that Prisma Migrate creates: "
             + (
                 "it is not a table."
                 if kind != "r"
                 else f"it lacks {', '.join(sorted(COLUMNS - set(columns)))}."
             ),
-            hint="See whose it is; where no application uses it, rename it.",
+            hint="Find out who created it; if no application uses it, rename it.",
         )
     rows = connection.execute(
         """SELECT id, migration_name, checksum, finished_at, rolled_back_at, applied_steps_count,

@@ -42,9 +42,8 @@ def execute_outside(driver: Connection, migration: Frozen, work: Work, pulse: Pu
         if row is not None:
             ledger.fail(work.aside, row, failed.message)
         raise StepFailed(
-            f"Migration {migration.name}, which runs outside a transaction, failed: {failed.message}. "
-            "A part of it may be in place.",
-            hint="See what is in place (cartctl migrate verify) and complete or remove it. Then: npx prisma migrate resolve "
+            f"Migration {migration.name}, which runs outside a transaction, failed: {failed.message}. Part of it may be in place.",
+            hint="Check what is in place (cartctl migrate verify), and complete or remove it. Then: npx prisma migrate resolve "
             f"--applied {migration.name} (or --rolled-back), and deploy again.",
         ) from failed
     finally:

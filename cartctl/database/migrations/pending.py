@@ -95,8 +95,7 @@ class Work:
         missing = [] if own is None else missing_parts(driver, own)
         lacks = f" ({some_of(missing)} missing)" if missing else ""
         self.warnings.append(
-            f"{migration.name} is not in Prisma's ledger: the application's own file did not run{lacks}. Once its whole "
-            f"effect is in place: npx prisma migrate resolve --applied {migration.name}"
+            f"{migration.name} is not in Prisma's ledger: the application's own file has not run{lacks}. Once all its changes are in place: npx prisma migrate resolve --applied {migration.name}"
         )
 
 
@@ -178,7 +177,7 @@ def _refuse_incomplete(objects: MigrationObjects, state: State) -> None:
     again = "(cartctl migrate verify lists everything), then: cartctl migrate adopt"
     if state.ledger.has(name):
         raise Refused(
-            f"Prisma's ledger holds {name} as applied, but the cart needs more: {some_of(objects.faults)}. "
+            f"Prisma's ledger lists {name} as applied, but the cart needs more: {some_of(objects.faults)}. "
             "Nothing was changed.",
             hint=f"Change the database with a migration of the application {again}",
         )
@@ -186,7 +185,7 @@ def _refuse_incomplete(objects: MigrationObjects, state: State) -> None:
         raise Refused(
             f"{name} is partially applied: {some_of(objects.existing)} exist; {some_of(objects.faults)}. "
             "Nothing was changed.",
-            hint=f"Remove these objects, then deploy again; or create the missing ones as the application's file does {again}",
+            hint=f"Remove these objects, then deploy again; or create the missing ones as in the application's file {again}",
         )
 
 

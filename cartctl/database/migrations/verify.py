@@ -16,14 +16,14 @@ from cartctl.database.migrations.status import State, act_as_owner_if_allowed, r
 from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.migrations.frozen import MIGRATIONS
 
-LEDGER, LEDGER_EXPECTED = "ledger", "a name in Prisma's ledger only where the application's own file ran"
+LEDGER, LEDGER_EXPECTED = "ledger", "a name in Prisma's ledger only if the application's own file ran"
 RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 
 def verify(postgres: Postgres, settings: Database, *, exact: bool = False) -> Checks:
     """Check the contract: the required part, or all of it for a database that we migrated. Read-only.
 
-    With `exact` any difference from cartctl's own shape fails, whoever migrated.
+    With `exact` any difference from cartctl's own schema fails, whoever migrated.
     """
     with postgres.session("verify") as connection, act_as_owner_if_allowed(connection, settings):
         return verify_with(connection, read_catalogue(connection), settings, exact=exact)
@@ -58,7 +58,7 @@ def _record(state: State, objects: list[CheckResult]) -> CheckResult:
     if not state.pending and not state.unknown:
         return CheckResult("migrations", Verdict.PASS, list(state.heads), expected)
     if not state.heads and not any(each.verdict is Verdict.FAIL for each in objects):
-        observed = "not recorded by cartctl: only what is required is checked"
+        observed = "not recorded by cartctl: only required objects are checked"
         return CheckResult("migrations", Verdict.PASS, observed)
     if state.unknown:
         return CheckResult("migrations", Verdict.FAIL, list(state.heads), expected)
@@ -77,7 +77,7 @@ def _names_in_ledger(connection: Connection, state: State, settings: Database) -
     if not application.configured:
         names = ", ".join(each.name for each in recorded)
         hint = f"Set [env.NAME.database] {EXAMPLE}, then verify again."
-        message = f"cartctl's own SQL ran for {names}; whether the application's files do more is not known"
+        message = f"cartctl's own SQL ran for {names}; whether the application's files do more is unknown"
         yield CheckResult(LEDGER, Verdict.WARN, message, LEDGER_EXPECTED, hint)
         return
     wrong = [each.name for each in recorded if not application.same_as_ours(each)]
@@ -86,7 +86,7 @@ def _names_in_ledger(connection: Connection, state: State, settings: Database) -
         return
     missing = [part for name in wrong for part in missing_parts(connection, application.files.get(name, b""))]
     message = f"recorded as applied, but cartctl's own SQL ran instead: {', '.join(wrong)}"
-    message += f"; missing of the application's files: {some_of(missing)}" if missing else ""
+    message += f"; missing from the application's files: {some_of(missing)}" if missing else ""
     hint = (
         "Execute what the application's files do beyond cartctl's (cartctl migrate export --format prisma DIR, then "
         "compare), or roll back with cartctl rollback --database and deploy again."
@@ -116,7 +116,7 @@ def _rights(connection: Connection, role: str) -> Iterator[CheckResult]:
     name = f"rights of {role}"
     if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone():
         yield CheckResult(
-            name, Verdict.FAIL, "no such role", "a role of this server", hint="See database.app_role."
+            name, Verdict.FAIL, "no such role", "an existing role", hint="See database.app_role."
         )
         return
     rows = connection.execute(

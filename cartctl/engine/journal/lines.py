@@ -27,7 +27,8 @@ class DamagedJournal(Inconclusive):
     def __init__(self, where: str, reason: str) -> None:
         self.reason = f"{where}: {reason}"
         super().__init__(
-            f"{self.reason}.", hint="Move it aside to continue without it, once you know how the run ended."
+            f"{self.reason}.",
+            hint="Once you know how the run ended, move the file away to continue without it.",
         )
 
 

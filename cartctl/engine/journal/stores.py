@@ -92,7 +92,7 @@ class PostgresJournal:
             if read_only:
                 raise JournalRefused(
                     f"The database {name} is read-only. Nothing was changed.",
-                    hint="Use the DSN of the primary; check default_transaction_read_only.",
+                    hint="Use the primary's DSN, and check default_transaction_read_only.",
                 )
             if not allowed:
                 raise JournalRefused(
@@ -112,7 +112,7 @@ class PostgresJournal:
                 raise
             raise JournalRefused(
                 f"cartctl's journal could not be created in database {database}: {failed.message}. Nothing was changed.",
-                hint="Check what rejects it, for example an event trigger.",
+                hint="Find out what rejects it, for example an event trigger.",
             ) from failed
 
     def identity(self) -> str:

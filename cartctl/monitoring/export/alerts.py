@@ -125,7 +125,7 @@ def _no_data(settings: RuleSettings, names: Names, name: str, subject: str) -> R
         severity="page",
         scope={"metric": subject},
         summary=f"There has been no usable data of {subject} for more than {duration(settings.blind_limit)}.",
-        description="Nothing would fire. See: cartctl monitor --check-queries",
+        description="No trigger can fire. See: cartctl monitor --check-queries",
     )
 
 

@@ -66,7 +66,7 @@ def _panels(settings: RuleSettings) -> Iterator[Panel]:
     enough = settings.rules.minimum_requests
     fresh = settings.rules.staleness
     yield _series(
-        "Requests in the window; fewer than the line are not judged",
+        "Requests in the window; below the line, nothing is evaluated",
         [(names.series(metric, "requests"), metric) for metric in rates],
         unit="short",
         steps=[

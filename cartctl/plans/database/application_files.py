@@ -18,7 +18,7 @@ from cartctl.ports import Ports
 
 NAME = "migrations.application"
 EXPECTED = "migration files with the same effect"
-VERIFIED = "{}; each is judged by what it creates before it is committed"
+VERIFIED = "{}; each is checked by what it creates before it is committed"
 
 
 def compare_application(ports: Ports, pulse: Pulse, *, before_run: bool = False) -> CheckResult | None:
@@ -87,7 +87,7 @@ def _compared(copy: Postgres, own: ApplicationFiles, pending: tuple[Frozen, ...]
     lines = difference(ours, theirs).lines()
     if not lines:
         return CheckResult(NAME, Verdict.PASS, "different files, same effect")
-    hint = "" if own.run else 'To run the application\'s files instead: database.migrations.source = "prisma"'
+    hint = "" if own.run else 'To use the application\'s files instead, set database.migrations.source = "prisma".'
     return CheckResult(NAME, Verdict.WARN, f"differences: {some_of(lines)}", EXPECTED, hint)
 
 

@@ -116,7 +116,7 @@ def _require_roles(target: Connection, admin: Connection) -> None:
     if missing := sorted(required - there):
         raise Inconclusive(
             f"The server to rehearse on lacks roles of the target: {', '.join(missing)}.",
-            hint="Create them there, or leave --server out: a server of its own gets them.",
+            hint="Create them there, or omit --server: cartctl creates them on its own temporary server.",
         )
 
 

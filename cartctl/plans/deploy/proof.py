@@ -25,7 +25,7 @@ def staged_runs(env: Environment) -> Iterator[StagedRun]:
         yield from _of_environment(env.proved_on, [list(read_file(env.proved_run))])
         return
     if env.proved_on == env.name:
-        raise ConfigError("proved_on names the environment itself.", hint="Name another environment.")
+        raise ConfigError("proved_on refers to the environment itself.", hint="Use another environment.")
     with (
         Ports(load_other(env, env.proved_on)) as other,
         closing(PostgresJournal(other.state)) as journal,
@@ -68,7 +68,7 @@ def _staged(
         )
     except MALFORMED as wrong:
         raise DamagedJournal(
-            f"The journal of run {summary.run}", "its facts have an unknown format"
+            f"The journal of run {summary.run}", "its recorded facts have an unknown format"
         ) from wrong
 
 

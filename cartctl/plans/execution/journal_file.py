@@ -29,5 +29,5 @@ def write_journal_file(events: Iterable[Event], path: Path) -> None:
         write_private(path, "".join(f"{to_line(event)}\n" for event in events))
     except OSError as error:
         raise UsageError(
-            f"Cannot write {path}: {error.strerror}.", hint="Set --journal to a file."
+            f"Cannot write {path}: {error.strerror}.", hint="Set --journal to a file path."
         ) from error

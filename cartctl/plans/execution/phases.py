@@ -8,14 +8,14 @@ from cartctl.engine.model import Action, Change, Check, Restore, Skip, Step
 NEVER_SKIPPED = ("snapshot", "migrate", "health.api", "maintenance.off", "workers.start", "prewarm.restore")
 DEPLOYMENT_STEPS = {
     "gate.preparation": "wait until preparation begins",
-    "preflight": "all checks, before any change",
+    "preflight": "run all checks, before any change",
     "snapshot": "dump the database, verify and pin the dump",
     "announce": "announce the start of the window",
     "prewarm": "raise the API's replicas",
     "fingerprint": "record the catalogue",
     "gate.t0": "wait for the requested time",
     "workers.stop": "scale the workers to 0 and drain them",
-    "maintenance.on": "503 for shoppers, access for admins",
+    "maintenance.on": "respond with 503 to shoppers, allow admins",
     "migrate": "apply and verify the migrations",
     "carts.restore": "restore the saved rows",
     "hook.after_migrate": "run the configured command",
@@ -27,7 +27,7 @@ DEPLOYMENT_STEPS = {
     "cache": "invalidate the cached keys",
     "cdn": "purge static assets",
     "pages": "load the three pages",
-    "smoke": "all smoke tests, with the critical paths",
+    "smoke": "run all smoke tests and the critical paths",
     "monitor": "watch thresholds, triggers and logs",
     "report": "announce the outcome",
 }
@@ -56,12 +56,12 @@ IN_PLACE = {  # what a step's change means while it is not reverted
 
 
 IRREVERSIBLE = {  # what no rollback reverts, by step
-    "announce": "messages that were sent",
+    "announce": "messages already sent",
     "migrate": "the tables: a rollback keeps them; `rollback --database` drops them and saves their rows",
-    "carts.restore": "restored rows: they stay with the tables",
+    "carts.restore": "restored rows: they remain in the tables",
     "hook.after_migrate": "what the configured command did",
-    "cache": "invalidated keys: they are filled again",
-    "cdn": "purged assets: they are fetched again",
+    "cache": "invalidated keys: they are filled again on use",
+    "cdn": "purged assets: they are fetched again on use",
 }
 
 

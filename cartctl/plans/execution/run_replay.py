@@ -14,7 +14,7 @@ from cartctl.monitoring.thresholds import rules_of
 from cartctl.monitoring.triggers import SpanRule
 from cartctl.ports import Ports
 
-HINT = "Name a file of monitor -o json, a duration such as 24h, or FROM/TO such as 2026-12-01T10:00Z/2026-12-01T12:00Z."
+HINT = "Use a file of monitor -o json, a duration such as 24h, or FROM/TO such as 2026-12-01T10:00Z/2026-12-01T12:00Z."
 
 
 def run_replay(ports: Ports, source: str, critical: Mapping[str, str]) -> Replay:
@@ -82,7 +82,7 @@ def with_critical(thresholds: Thresholds, critical: Mapping[str, str]) -> Thresh
     for name, text in critical.items():
         if name not in Thresholds.model_fields:
             known = ", ".join(Thresholds.model_fields)
-            raise UsageError(f"--threshold names no metric: {name!r}.", hint=f"Metrics: {known}.")
+            raise UsageError(f"unknown metric for --threshold: {name!r}.", hint=f"Metrics: {known}.")
         current = getattr(thresholds, name)
         value = _critical(name, text, is_share=isinstance(current.critical, float))
         changed[name] = current.model_copy(update={"critical": value})

@@ -21,7 +21,7 @@ class Unlocked:
     former: str | None
 
     def __str__(self) -> str:
-        return f"Released the lock of {self.former}." if self.former else "The lock is free."
+        return f"Released the lock of {self.former}." if self.former else "The lock is not held."
 
 
 def unlock(ports: Ports, *, force: bool) -> Unlocked:

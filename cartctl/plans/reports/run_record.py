@@ -75,7 +75,7 @@ def read_record(ports: Ports, run: str | None) -> RunRecord:
 def _events(journals: Journals, run: str | None) -> list[Event]:
     known = run or next(iter(journals.replicated.runs()), None)
     if known is None:
-        raise Refused("There are no runs in this environment yet.", hint="Deploy first: cartctl deploy")
+        raise Refused("No runs in this environment yet.", hint="Deploy first: cartctl deploy")
     events = journals.replicated.events(known)
     if not events:
         other = meant_id(known, journals.replicated.runs())
@@ -92,7 +92,7 @@ def _samples(ports: Ports, run: RunReport) -> tuple[RunSamples | None, str]:
         return None, wrong.message
     return (
         samples,
-        "" if samples else "no samples on this machine: they are recorded where the run was started",
+        "" if samples else "no samples on this machine: they are stored on the machine that started the run",
     )
 
 

@@ -82,7 +82,7 @@ def blocked(ports: Ports, options: RollbackOptions) -> tuple[str, ...]:
 
 def _tables(ports: Ports, results: Mapping[str, Any], options: RollbackOptions) -> tuple[Step, ...]:
     if not options.database:
-        return (Skip("database", "not requested: the tables stay"),)
+        return (Skip("database", "not requested: the tables remain"),)
     return (
         _application(ports, options),
         step_factories.drop(ports, options.allowed),

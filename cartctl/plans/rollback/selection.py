@@ -32,11 +32,9 @@ def select(journals: Journals, run: str | None) -> State:
         return named
     for state, by in _deployments(journals):
         if _changed_something(state, by):
-            _refuse_reverted(journals, state, by, f"The newest deployment {state.run}{of_time(state)}")
+            _refuse_reverted(journals, state, by, f"The latest deployment {state.run}{of_time(state)}")
             return state
-    raise Refused(
-        "No deployment has changed anything: there is nothing to roll back.", hint="See: cartctl history"
-    )
+    raise Refused("No deployment has changed anything: nothing to roll back.", hint="See: cartctl history")
 
 
 def with_tables(journals: Journals, run: str) -> State:
@@ -72,7 +70,7 @@ def newest_change(journals: Journals) -> State:
         if _changed_something(state, by):
             return state
     raise Refused(
-        "No deployment has changed anything: there is nothing to roll back.", hint=_partly_migrated(journals)
+        "No deployment has changed anything: nothing to roll back.", hint=_partly_migrated(journals)
     )
 
 
@@ -118,7 +116,9 @@ def _in_effect(journals: Journals) -> str:
         if not reverted and _changed_something(state, by):
             moves = "; ".join(f"{name} {a} → {b}" for name, (a, b) in released(state.touched).items())
             env = state.started.data.get("env", "") if state.started else ""
-            description = f"In effect is run {state.run}{of_time(state)}" + (f" ({moves})" if moves else "")
+            description = f"The run in effect is {state.run}{of_time(state)}" + (
+                f" ({moves})" if moves else ""
+            )
             return f"{description}. To roll it back: cartctl rollback --run {state.run}" + (
                 f" --env {env}" if env else ""
             )

@@ -20,7 +20,7 @@ from cartctl.rollout.record import Step
 
 CONFIRMED = 5  # companies of each kind to confirm with the application
 TRIED = 500  # companies that the library evaluates before a document is written
-NOBODY = "cartctl-nobody"  # an unknown company: off unless everybody is on
+NOBODY = "cartctl-nobody"  # an unknown company: off unless all companies are enabled
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,7 +152,7 @@ def _newest(inputs: RolloutInputs) -> tuple[State, Step]:
         if state.plan == PLAN and state.finished and "flags" in state.evidence:
             if step.action == "start":
                 raise Refused(
-                    "The newest change is the start of the rollout.",
+                    "The latest change is the start of the rollout.",
                     hint="Stop the rollout: cartctl rollout abort",
                 )
             return state, step
@@ -166,7 +166,7 @@ def _decided(inputs: RolloutInputs, name: str) -> str:
     if not isinstance(definition, Mapping):
         return f"nothing: invalid definition ({definition!r})"
     if is_by_hand(definition):
-        return f"{definition.get('defaultVariant')} for everybody, by hand"
+        return f"{definition.get('defaultVariant')} for everybody, set manually"
     setting = inputs.setting
     if setting is None:
         return f"not by cartctl (its default is {definition.get('defaultVariant')})"
@@ -182,7 +182,7 @@ def _reason(setting: Setting | None, company: str, word: str) -> str:
     if company in setting.cohort:
         return "in the cohort"
     if setting.everybody:
-        return "everybody is on"
+        return "all companies are enabled"
     share = f"{setting.percent.normalize():f} %"
     return (
         f"by its bucket among {share}" if setting.allocation == "fractional" else f"{word}: {share}, by list"

@@ -79,13 +79,13 @@ def _dump(document: dict[str, Any], part: Path) -> None:
 def _replacing(path: Path) -> Iterator[Path]:
     """A file beside `path` that replaces it at the block's end; it follows the umask, as the user's own files do."""
     if path.is_dir():
-        raise UsageError(f"Cannot write {path}: it is a directory.", hint="Name a file.")
+        raise UsageError(f"Cannot write {path}: it is a directory.", hint="Use the name of a file.")
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         part.touch()
     except OSError as error:
         raise UsageError(
-            f"Cannot write {path}: {error.strerror}.", hint="Name a file in an existing directory."
+            f"Cannot write {path}: {error.strerror}.", hint="Use a file in an existing directory."
         ) from error
     try:
         yield part

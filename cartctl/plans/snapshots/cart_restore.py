@@ -52,7 +52,7 @@ def _refusals(
     name: str, rows: Mapping[str, tuple[int, int | None]], *, replacing: bool
 ) -> Iterator[tuple[str, str]]:
     if not rows:
-        yield f"{name} has none of the cart's tables", "Choose a snapshot that includes them."
+        yield f"{name} does not contain the cart's tables", "Choose a snapshot that includes them."
     if missing := [table for table, (_, now) in rows.items() if now is None]:
         yield f"missing tables: {', '.join(missing)}", "cartctl migrate deploy"
     if not replacing and (full := [table for table, (_, now) in rows.items() if now]):

@@ -29,7 +29,9 @@ def take(ports: Ports, pulse: Pulse, *, pin: bool) -> Snapshot:
     store = open_store(env)
     snapshot = create(Subject(env.name, ports.database, fingerprint_hash), store, new_id(), pulse)
     if bad := verify(store, snapshot.id, pulse).bad():
-        raise CheckFailed(f"The snapshot {snapshot.id} does not verify: {bad[0].observed}", hint=bad[0].hint)
+        raise CheckFailed(
+            f"The snapshot {snapshot.id} failed verification: {bad[0].observed}", hint=bad[0].hint
+        )
     if pin:
         store.pin(snapshot.id, "by hand")
     return store.entry(snapshot.id)

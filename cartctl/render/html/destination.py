@@ -19,14 +19,12 @@ def check_destination(path: Path, option: str) -> None:
             hint="pip install 'cartctl[report]'",
         )
     if path.is_dir():
-        raise UsageError(f"{path} is a directory.", hint=f"Name a file: {option} {path / 'report.html'}")
+        raise UsageError(f"{path} is a directory.", hint=f"Specify a file: {option} {path / 'report.html'}")
     if path.exists() and not path.is_file():
-        raise UsageError(f"{path} is not a regular file.", hint=f"Name another file for {option}.")
+        raise UsageError(f"{path} is not a regular file.", hint=f"Use another file for {option}.")
     parent = next(each for each in path.absolute().parents if each.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-        raise UsageError(
-            f"{path} cannot be written: check {parent}.", hint=f"Name another file for {option}."
-        )
+        raise UsageError(f"{path} cannot be written: check {parent}.", hint=f"Use another file for {option}.")
 
 
 def write_all_at_once(path: Path, text: str) -> None:
@@ -40,4 +38,4 @@ def write_all_at_once(path: Path, text: str) -> None:
     except OSError as error:
         with suppress(OSError):
             part.unlink(missing_ok=True)
-        raise UsageError(f"{path} cannot be written: {error.strerror}.", hint="Name another file.") from error
+        raise UsageError(f"{path} cannot be written: {error.strerror}.", hint="Use another file.") from error

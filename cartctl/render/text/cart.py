@@ -13,7 +13,7 @@ from cartctl.render.renderers import renderable
 _LABELS = {
     "expired": "expired carts",
     "abandoned": "inactive carts",
-    "claimed": "carts to send a recovery mail for",
+    "claimed": "carts due for a recovery mail",
     "sessions_expired": "expired sessions",
 }
 

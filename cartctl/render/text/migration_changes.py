@@ -15,7 +15,7 @@ SLOWEST = 3  # statements shown of each migration
 @renderable.register
 def _dry_run(result: DryRun) -> RenderableType:
     if not result.migrations and not result.skipped:
-        return Text("Nothing is pending; nothing was executed.")
+        return Text("No pending migrations; nothing was executed.")
     done = Table.grid(padding=(0, 2))
     for migration in result.migrations:
         detail = f"{migration.seconds * 1000:.0f} ms, {len(migration.statements)} statements"
@@ -33,7 +33,7 @@ def _dry_run(result: DryRun) -> RenderableType:
         done.add_row(
             Text("skipped", "yellow"),
             Text(name),
-            Text("not in one transaction with the others: cartctl rehearse"),
+            Text("cannot run in one transaction with the others: use cartctl rehearse"),
         )
     return Group(done, Text("Rolled back; nothing was changed."))
 
@@ -55,13 +55,13 @@ def _built(result: Built) -> RenderableType:
 @renderable.register
 def _preview(result: MigrationPreview) -> RenderableType:
     if not result.pending:
-        return Text("Nothing is pending.")
+        return Text("No pending migrations.")
     unchanged = [Text(f"-- unchanged: {name}", "dim") for name in result.kept]
     parts: list[RenderableType] = [*unchanged]
     for each in result.pending:
         parts += [
             Text(f"-- {each.name}", "bold"),
-            Text(each.sql.replace("\r\n", "\n") or "-- every object exists; recorded only"),
+            Text(each.sql.replace("\r\n", "\n") or "-- all objects exist; only recorded"),
         ]
     return Group(*parts)
 
@@ -69,7 +69,7 @@ def _preview(result: MigrationPreview) -> RenderableType:
 @renderable.register
 def _migrated(result: Migrated) -> RenderableType:
     if not result.applied:
-        return Text(f"Nothing was pending; the database is at {', '.join(result.heads)}.")
+        return Text(f"No pending migrations; the database is at {', '.join(result.heads)}.")
     table = Table.grid(padding=(0, 2))
     for name in result.applied:
         status = "adopted" if name in result.adopted else "applied"

@@ -21,8 +21,8 @@ _REASONS = {
     Reason.INVALID_CODE: "its code is not printable ASCII",
     Reason.DUPLICATE_CODE: "another promotion has the same code",
     Reason.LIMIT_REACHED: "its usage limit is reached",
-    Reason.CODE_REQUIRES_LOGIN: "its limit is per customer, and the shopper is not logged in",
-    Reason.NO_ELIGIBLE_LINE: "it applies to no line of the cart",
+    Reason.CODE_REQUIRES_LOGIN: "it has a limit per customer, and the shopper is not logged in",
+    Reason.NO_ELIGIBLE_LINE: "it does not apply to any line of the cart",
     Reason.OUTRANKED: "another promotion of its class gives a larger discount, or the same at a higher rank",
     Reason.NOTHING_TO_DISCOUNT: "nothing is left to discount",
     Reason.ANOTHER_GIFT: "a gift of a higher rank applies",
@@ -40,7 +40,7 @@ def why_not(promotion: Promotion, reason: Reason, money: Currency) -> str:
     if reason is Reason.MINIMUM_ORDER_AMOUNT:
         return f"the subtotal is below {amount(promotion.minimum_order_amount, money)}"
     if reason is Reason.NOT_ENOUGH_UNITS:
-        return "there are too few units to buy and to get, or they cost nothing"
+        return "too few units to buy and get, or they cost nothing"
     return _REASONS[reason]
 
 

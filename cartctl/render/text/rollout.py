@@ -25,13 +25,13 @@ def _status(result: RolloutStatus) -> RenderableType:
     day = f", day {result.day}" if result.day is not None else ""
     head = Text.assemble(("rollout ", "bold"), result.state, f"{day}: {where}")
     share = "" if result.state == "not started" else f"{result.target_percent.normalize():f} %: "
-    enabled = f"{share}{result.enabled} of {result.eligible} eligible companies are on"
+    enabled = f"{share}{result.enabled} of {result.eligible} eligible companies are enabled"
     date = f" (from {result.next_date})" if result.next_date else ""
     parts: list[RenderableType] = [head, Text(enabled), Text(f"next: {result.next}{date}")]
     if result.held is not None:
         parts.append(Text(f"on hold: {result.held}", "yellow"))
     if result.by_hand:
-        parts.append(Text(f"set by hand: {', '.join(result.by_hand)}", "yellow"))
+        parts.append(Text(f"set manually: {', '.join(result.by_hand)}", "yellow"))
     parts += [Text(), _days(result), _timeline(result.timeline)]
     if result.gates:
         parts += [Text(), renderable(Checks(result.gates))]

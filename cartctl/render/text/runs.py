@@ -103,7 +103,7 @@ def _rolled(request: Mapping[str, Any]) -> str:
         text += f", {before}to {request['after']} %"
     if "eligible" in request:
         on, added, removed = (request.get(name, 0) for name in ("enabled", "added", "removed"))
-        text += f", {on} of {request['eligible']} companies on ({added} added, {removed} removed)"
+        text += f", {on} of {request['eligible']} companies enabled ({added} added, {removed} removed)"
     return text + (f": {request['why']}" if request.get("why") else "")
 
 

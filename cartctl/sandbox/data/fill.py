@@ -129,7 +129,7 @@ def fill(
 def _checked(until: datetime | None) -> datetime | None:
     """The end in UTC, without a zone."""
     if until is not None and until.year not in YEARS:
-        raise UsageError(f"The data cannot end in {until.year}.", hint="--until is a time from 2001 to 2499.")
+        raise UsageError(f"--until must not be in {until.year}.", hint="Use a time from 2001 to 2499.")
     return until and until.astimezone(UTC).replace(tzinfo=None)
 
 
@@ -166,7 +166,7 @@ def _same(state: SeedingState, carts: int, count: int, seed: int, until: datetim
     raise Refused(
         f"A seeding of {there.carts} carts is unfinished: {min(state.parts * PART, there.carts)} are written.",
         hint=f"Continue it with: cartctl sandbox seed --carts {there.carts} --companies {there.companies} "
-        f"--seed {there.seed}; or begin anew with --replace.",
+        f"--seed {there.seed}; or start over with --replace.",
     )
 
 

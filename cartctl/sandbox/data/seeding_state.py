@@ -46,7 +46,7 @@ def refuse_another(connection: Connection) -> None:
     """Take the lock that one seeding at a time has, until the session ends. Raises Refused while another has it."""
     [mine] = connection.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).fetchone() or [False]
     if not mine:
-        raise Refused("This sandbox is being seeded already.", hint="Wait for it, or stop it.")
+        raise Refused("This sandbox is already being seeded.", hint="Wait for it to finish, or stop it.")
 
 
 def read_state(connection: Connection) -> SeedingState | None:

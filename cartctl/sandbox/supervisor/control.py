@@ -58,7 +58,7 @@ class Control:
                     raise Bad(
                         400,
                         f"{name} has no container {container[:100]}.",
-                        f"It has: {', '.join(spec.images)}.",
+                        f"Available: {', '.join(spec.images)}.",
                         code=UNKNOWN,
                     )
                 if resolve(ref) is None:
@@ -125,7 +125,7 @@ class Control:
     def _spec(self, name: str) -> Spec:
         specs = self._controller.specs
         if name not in specs:
-            raise Bad(404, f"Unknown deployment {name[:100]}.", f"There are: {', '.join(specs)}.")
+            raise Bad(404, f"Unknown deployment {name[:100]}.", f"Available: {', '.join(specs)}.")
         return specs[name]
 
     def _status(self, spec: Spec) -> dict[str, Any]:
@@ -156,4 +156,4 @@ class Control:
 def _plain(name: str) -> None:
     """Names become paths: nothing but a plain word passes."""
     if not NAME.fullmatch(name):
-        raise Bad(400, f"invalid name {name[:100]!r}", "Letters, digits, dots, dashes and underscores.")
+        raise Bad(400, f"invalid name {name[:100]!r}", "Use letters, digits, dots, dashes and underscores.")

@@ -106,13 +106,15 @@ class _Handler(BaseHTTPRequestHandler):
         content = self._content()  # read in any case: a connection closed before that may lose its response
         given = self.headers.get("Authorization", "")
         if not hmac.compare_digest(given.encode(), f"Bearer {self.server.secret}".encode()):
-            raise Bad(401, "The control API's secret is wrong.", "It is in control.secret of the sandbox.")
+            raise Bad(
+                401, "The control API's secret is wrong.", "The secret is in the sandbox's control.secret."
+            )
         if isinstance(content, Bad):
             raise content
         url = urlsplit(self.path)
         routes = [(route, match) for route in ROUTES if (match := route[1].fullmatch(url.path))]
         if not routes:
-            raise Bad(404, f"The control API has no {url.path[:100]}.")
+            raise Bad(404, f"The control API has no path {url.path[:100]}.")
         for (method, _, fields, verb), match in routes:
             if method == self.command:
                 body = {key: values[-1] for key, values in parse_qs(url.query).items()}
@@ -126,7 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
         """The body, or why it cannot be taken. One that is too large is read and dropped, up to DROPPED bytes."""
         length = self.headers.get("Content-Length") or "0"
         if "Transfer-Encoding" in self.headers:
-            return Bad(400, "A body needs a Content-Length.")
+            return Bad(400, "A request body requires a Content-Length.")
         if not (length.isascii() and length.isdecimal()):
             return Bad(400, "invalid Content-Length")
         left = int(length[:20])

@@ -1,4 +1,4 @@
-"""What a restore would lose: how the whole database differs from its state at the snapshot, and what cannot be known."""
+"""What a restore would lose: how the whole database differs from its state at the snapshot, and what is unknown."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -66,7 +66,7 @@ class ObjectLoss:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """The data that would be lost; empty when there is none. `unknown` says what cannot be determined."""
+    """The data that would be lost; empty if nothing would be. `unknown` says what cannot be determined."""
 
     tables: tuple[TableLoss, ...] = ()
     sequences: tuple[SequenceLoss, ...] = ()
@@ -77,14 +77,14 @@ class Loss:
         return bool(self.tables or self.sequences or self.objects or self.unknown)
 
     def lines(self) -> Iterator[str]:
-        """One line for each thing, for people."""
+        """One line for each difference, for messages."""
         yield from map(str, (*self.tables, *self.sequences, *self.objects))
 
     def refuse(self, accepted: "Loss | None") -> None:
         """Raise Refused, naming what would be lost, unless it is what was accepted; None accepts everything."""
         if accepted is None or self == accepted:
             return
-        hint = "Accept it with --allow-data-loss: the live database is kept under another name."
+        hint = "Accept this with --allow-data-loss: the live database is kept under another name."
         if self.unknown:
             raise Refused(f"cannot determine what would be lost: {'; '.join(self.unknown)}", hint=hint)
         known = set(accepted.lines())

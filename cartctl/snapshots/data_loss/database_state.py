@@ -7,7 +7,7 @@ from cartctl.snapshots.data_loss.inventory import read_objects, read_sequences
 from cartctl.snapshots.data_loss.transactions import MOST_VISIBLE, Window, open_window
 from cartctl.snapshots.manifest.recorded_state import Origin, State, Table
 
-JOURNAL_SCHEMA = "cartctl_journal"  # drops and restores leave the journal alone, so dumps do too
+JOURNAL_SCHEMA = "cartctl_journal"  # drops and restores do not touch the journal, so dumps do not either
 
 _TABLES = """
 SELECT n.nspname, c.relname, EXISTS (

@@ -1,4 +1,4 @@
-"""Every object of a database with a digest of its definition, from the catalogue's own rows. Nothing is left out by kind.
+"""Every object of a database with a digest of its definition, from the catalogue's own rows. No kind is excluded.
 
 Digests are of raw rows, object identifiers included: they compare two moments of one database, not two databases.
 """
@@ -16,7 +16,7 @@ _RELATIONS = f"(SELECT oid FROM pg_class WHERE relnamespace IN {_SKIPPED})"
 _OIDS = "oid indexrelid conindid tgconstrindid reltoastrelid relfilenode"
 _STATISTICS = "relpages reltuples relallvisible relallfrozen relfrozenxid relminmxid relhasindex relhasrules relhastriggers relhassubclass relispopulated"
 
-# catalogue → (the class and column that its rows belong to, columns left out, the condition)
+# catalogue → (the class and column that its rows belong to, excluded columns, the condition)
 _IN_SCHEMAS = {
     "pg_class": ("relnamespace", f"{_STATISTICS} reltype", "true"),
     "pg_type": (
@@ -54,7 +54,7 @@ _ELSEWHERE = [
     "pg_transform",
     "pg_default_acl",
 ]
-_PARTS = (  # rows without a name of their own: (catalogue, class and column of what they belong to, left out)
+_PARTS = (  # rows without their own name: (catalogue, class and column of their owner, excluded columns)
     ("pg_attribute", "pg_class", "attrelid", "attstattarget atthasmissing attmissingval attcacheoff"),
     ("pg_attrdef", "pg_class", "adrelid", ""),
     ("pg_index", "pg_class", "indexrelid", "indcheckxmin"),

@@ -1,7 +1,7 @@
-"""Which rows a transaction snapshot did not see, by their xmin: exact where it can be, else on the side of "new".
+"""Which rows a transaction snapshot did not see, by their xmin: exact if possible, otherwise counted as new.
 
 A row shows 32 bits of its transaction id. The newest id with these bits is taken for it: where that one was visible,
-every older one was. A row frozen more than four billion transactions ago may so be taken for new, never the reverse.
+every older one was. So a row frozen more than four billion transactions ago may be counted as new, never the reverse.
 """
 
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ class Window:
 
 
 def open_window(connection: Connection) -> Window:
-    """The window of the transaction at hand. Read-only."""
+    """The window of the current transaction. Read-only."""
     row = connection.execute("SELECT pg_current_snapshot()::text").fetchone()
     snapshot = str(row[0]) if row else "0:0:"
     oldest, end = (int(part) for part in snapshot.split(":")[:2])
@@ -78,7 +78,7 @@ def next_xid(connection: Connection) -> int:
 
 
 def incomparable(connection: Connection, manifest: Manifest) -> Iterator[str]:
-    """Why transaction ids of now cannot be compared with those of the snapshot; nothing: they can. Read-only."""
+    """Why current transaction IDs cannot be compared with the snapshot's; empty if they can. Read-only."""
     if manifest.state is None:
         yield "the manifest was written by an earlier version and records no transaction snapshot"
         return
@@ -90,7 +90,7 @@ def incomparable(connection: Connection, manifest: Manifest) -> Iterator[str]:
     if system != origin.system_identifier:
         yield "the snapshot is from another server (its system identifier differs)"
     elif database != origin.database:
-        yield "the database was created anew after the snapshot"
+        yield "the database was recreated after the snapshot"
     elif (now := next_xid(connection)) < origin.xmax:
         yield "the server's transaction counter is behind the snapshot's: it was reset, or recovered to an earlier time"
     elif now - origin.xmin > FARTHEST:
@@ -100,7 +100,7 @@ def incomparable(connection: Connection, manifest: Manifest) -> Iterator[str]:
 
 
 def _another_past(connection: Connection, manifest: Manifest) -> Iterator[str]:
-    """A recovery to a point before the snapshot gave its transaction ids out a second time."""
+    """Detect a recovery to a point before the snapshot, which reuses its transaction IDs."""
     target = manifest.target
     timeline, behind = connection.execute(
         """SELECT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint,

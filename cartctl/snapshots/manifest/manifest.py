@@ -1,4 +1,4 @@
-"""What a snapshot says about itself: written last, so that a directory without it is no snapshot."""
+"""A snapshot's manifest: written last, so that a directory without it is not a snapshot."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ from cartctl.snapshots.manifest.untrusted import (
 )
 
 NAME = "manifest.json"
-LIMIT = 64 * 1024 * 1024  # bytes; a manifest beyond it is none of ours
+LIMIT = 64 * 1024 * 1024  # bytes; cartctl never writes a larger manifest
 SHOWN = 100  # characters of an invalid key in a message
 
 
@@ -44,7 +44,7 @@ class File(Part):
 
 
 class Server(Part):
-    """The server that was dumped, and what a new database must be made with to receive it."""
+    """The server that was dumped, and the properties of a new database for a restore."""
 
     version_num: Count
     version: Line
@@ -64,7 +64,7 @@ class Target(Part):
 
 
 class Manifest(Part):
-    """Everything that a restore or a verification compares with."""
+    """Everything that a restore or a verification uses for comparison."""
 
     format: Literal[1] = 1
     id: PlainName
@@ -80,30 +80,30 @@ class Manifest(Part):
     target: Target
     tables: tuple[Table, ...]
     files: dict[PlainName, File]
-    roles: tuple[Name, ...] = ()  # that own something in it or may do something with it
+    roles: tuple[Name, ...] = ()  # that own objects in it or have privileges on them
     encryption: Line | None = None  # how `files` are encrypted
     plain: dict[PlainName, Sha256] = Field(
         default_factory=dict
     )  # SHA-256 of the files before, by their names then
     surroundings: Surroundings | None = None  # of the database; None in manifests of earlier versions
-    tablespaces: tuple[Name, ...] = ()  # that its objects lie in, beside the database's own
+    tablespaces: tuple[Name, ...] = ()  # that its objects use, besides the database's own
     state: State | None = None  # what a restore compares with; None in manifests of earlier versions
 
     @model_validator(mode="after")
     def _plain_and_encrypted_agree(self) -> Self:
         if self.encryption and {name.rpartition(".")[0] for name in self.files} != set(self.plain):
-            raise ValueError("encrypted and plain files differ")
+            raise ValueError("the lists of encrypted and unencrypted files differ")
         return self
 
     @model_validator(mode="after")
     def _tables_once(self) -> Self:
         if len({(table.schema_name, table.name) for table in self.tables}) != len(self.tables):
-            raise ValueError("a table is repeated")
+            raise ValueError("a table is listed twice")
         return self
 
     @property
     def around(self) -> Surroundings:
-        """What surrounded the database, as far as it was recorded."""
+        """The database's properties outside the dump, as far as they were recorded."""
         if self.surroundings:
             return self.surroundings
         server = self.server
@@ -125,7 +125,7 @@ class Manifest(Part):
             raise Refused(
                 f"The snapshot {self.id} is of the database {self.server.database} of environment {self.env}, "
                 f"not of {database} of {env}.",
-                hint="`cartctl snapshot list` shows those of this environment; elsewhere restore by hand, with pg_restore.",
+                hint="`cartctl snapshot list` shows those of this environment; to restore elsewhere, use pg_restore.",
             )
 
 
@@ -153,7 +153,7 @@ def read_manifest(directory: Path) -> Manifest:
 
 
 def _content(directory: Path) -> bytes:
-    """No link is followed, and a pipe is not waited for."""
+    """Links are not followed, and a pipe does not block."""
     if directory.is_symlink():
         raise damaged(directory.name, "it is a symbolic link")
     handle = os.open(directory / NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -178,7 +178,7 @@ def parse_manifest(content: bytes, snapshot: str) -> Manifest:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as wrong:
         raise damaged(snapshot, "the manifest cannot be read") from wrong
     if altered:
-        raise damaged(snapshot, "the manifest was altered after it was written")
+        raise damaged(snapshot, "the manifest was modified after it was written")
     if manifest.id != snapshot:
         raise damaged(snapshot, f"the manifest is of another snapshot, {manifest.id}")
     return manifest

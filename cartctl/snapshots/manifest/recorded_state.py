@@ -57,7 +57,7 @@ class Origin(Part):
 
 
 class State(Part):
-    """The whole database: `others` are tables that no dump holds rows of by itself: extensions' and large objects.
+    """The whole database: `others` are tables whose rows a dump does not contain: extensions' and large objects.
 
     `objects` has a digest of every object's definition, by its type and name; `extensions` their versions.
     """

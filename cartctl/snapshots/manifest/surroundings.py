@@ -1,4 +1,4 @@
-"""What surrounds a database and is in no dump of it: locale, tablespace, owner, grants, settings, comment, labels."""
+"""Properties of a database that a dump does not contain: locale, tablespace, owner, grants, settings, comment, labels."""
 
 from typing import Literal
 
@@ -76,7 +76,7 @@ class Surroundings(Part):
 
 
 def read_surroundings(connection: Connection, database: str) -> Surroundings:
-    """What surrounds a database of the server. Read-only. Raises Refused when there is none of this name."""
+    """These properties of a database of the server. Read-only. Raises Refused if the database does not exist."""
     row = connection.execute(_DATABASE, (database,)).fetchone()
     if row is None:
         raise Refused(f"no database {database} on this server", hint="cartctl config show")

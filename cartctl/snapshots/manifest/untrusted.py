@@ -1,4 +1,4 @@
-"""Values from outside (a manifest in a store, another tool's output), within bounds that nothing of ours exceeds."""
+"""Untrusted values (a manifest in a store, another tool's output), within limits that cartctl's own never exceed."""
 
 import json
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ def _without_control(text: str) -> str:
 
 
 def without_nul(text: str) -> str:
-    """The text. Raises ValueError for one with NUL, which no text of PostgreSQL has."""
+    """The text. Raises ValueError for NUL, which PostgreSQL's text cannot contain."""
     if "\0" in text:
         raise ValueError("must not contain NUL")
     return text

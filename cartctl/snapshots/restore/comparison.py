@@ -1,4 +1,4 @@
-"""A snapshot restored into a database of its own, and that database held against what the manifest says."""
+"""Restores a snapshot into a new database and compares it with the manifest."""
 
 import re
 from collections.abc import Iterator
@@ -33,7 +33,8 @@ def fill(
 ) -> None:
     """Restore a dump into an empty database and gather its statistics.
 
-    Without `tablespaces` every object goes to the database's own. Raises Inconclusive where the server lacks an extension of it, ProgramFailed for a dump that does not restore.
+    Without `tablespaces` every object goes to the database's own. Raises Inconclusive if the server lacks one of its
+    extensions, ProgramFailed for a dump that cannot be restored.
     """
     with database.session("restore") as connection:
         tools = find_tools(connection.info.server_version)
@@ -50,8 +51,8 @@ def fill(
     except ProgramFailed as failed:
         if NOT_HERE.search(failed.message):
             raise Inconclusive(
-                f"This server lacks what the snapshot needs: {failed.message}",
-                hint="Name a server that has it: --server DSN",
+                f"This server lacks something that the snapshot needs: {failed.message}",
+                hint="Use a server that has it: --server DSN",
             ) from failed
         raise
     with (
@@ -83,7 +84,7 @@ def _rows(connection: Connection, manifest: Manifest) -> CheckResult:
 
 
 def rows_not_dumped(connection: Connection, manifest: Manifest) -> Iterator[str]:
-    """Tables of extensions, and large objects, with fewer rows than the manifest says: no dump holds them. Read-only."""
+    """Tables of extensions, and large objects, with fewer rows than the manifest says: a dump does not contain them. Read-only."""
     for table in manifest.state.others if manifest.state else ():
         name = sql.Identifier(table.schema_name, table.name)
         there = connection.execute("SELECT to_regclass(%s)::text", (name.as_string(connection),)).fetchone()
@@ -102,13 +103,13 @@ def _structure(connection: Connection, manifest: Manifest, actual: str, *, same_
         return CheckResult("structure", Verdict.PASS, "as recorded")
     ours, theirs = connection.info.server_version // 10000, manifest.server.version_num // 10000
     if not same_roles:
-        hint = f"Create these roles there, or leave --server out: {', '.join(manifest.roles)}"
+        hint = f"Create these roles there, or omit --server: {', '.join(manifest.roles)}"
         return CheckResult(
-            "structure", Verdict.UNKNOWN, "roles of the snapshot are not on this server", expected, hint
+            "structure", Verdict.UNKNOWN, "roles of the snapshot do not exist on this server", expected, hint
         )
     if ours != theirs:
-        message = f"restored on PostgreSQL {ours}, taken on {theirs}: their catalogues spell some things differently"
+        message = f"restored on PostgreSQL {ours}, taken on {theirs}: their catalogues describe some objects differently"
         return CheckResult(
-            "structure", Verdict.UNKNOWN, message, expected, "Name a server of that version: --server DSN"
+            "structure", Verdict.UNKNOWN, message, expected, "Use a server of that version: --server DSN"
         )
     return CheckResult("structure", Verdict.FAIL, actual, expected, "Take a new snapshot.")

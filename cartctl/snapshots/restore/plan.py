@@ -1,4 +1,4 @@
-"""`snapshot restore --plan`: what a restore would lose, whether it would be refused, and the same looks before the swap."""
+"""`snapshot restore --plan`: what a restore would lose and whether it would be refused; the same checks run before the swap."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -34,7 +34,7 @@ class Consent(Enum):
 class RestorePlan:
     """What a restore would lose: by table the rows then and now where they differ, the minutes since, and the open connections.
 
-    `loss` is all of it; `notes` what will be otherwise than in the original; `refused` why the run would be refused.
+    `loss` is all of it; `notes` says what will differ from the original; `refused` why the run would be refused.
     """
 
     kind: ClassVar[str] = "restore_plan"
@@ -52,7 +52,7 @@ class RestorePlan:
 
     @property
     def lost(self) -> int:
-        """Rows that are there now beyond those of the snapshot."""
+        """Rows that exist now in addition to those of the snapshot."""
         return sum(max(0, now - then) for then, now in self.changed.values())
 
     def refuse(self) -> None:
@@ -113,7 +113,7 @@ class FinalLossCheck:
         self._pulse = pulse
 
     def refuse(self) -> None:
-        """Measure on a connection of its own. Raises Refused for another loss than the accepted one."""
+        """Measure on a separate connection. Raises Refused for a loss other than the accepted one."""
         self.loss = measure(self.database, self._manifest, self._pulse)
         self.loss.refuse(self._accepted)
 
@@ -124,16 +124,16 @@ class FinalLossCheck:
             yield connection
 
     def refuse_now(self, connection: Connection) -> None:
-        """Measure on that connection. Raises Refused for another loss than the accepted one."""
+        """Measure on that connection. Raises Refused for a loss other than the accepted one."""
         self.loss = _measure_on(connection, self._manifest, self._pulse)
         self.loss.refuse(self._accepted)
 
 
 @contextmanager
 def maintenance(database: Postgres) -> Iterator[Connection]:
-    """A connection beside the database: to the server's maintenance database.
+    """A connection to the server's maintenance database.
 
-    Its commits wait for no synchronous standby: `confirm_commits` does, once, when nobody is locked out any more.
+    Its commits do not wait for a synchronous standby: `confirm_commits` waits once, when clients are no longer locked out.
     """
     beside = next(name for name in MAINTENANCE if name != database.name)
     with database.database(beside).session(
@@ -188,13 +188,13 @@ def refuse_unfit(connection: Connection, manifest: Manifest, live: str, *, disco
     superuser, creates, user, owns = row or (False, False, "?", False)
     if not (creates and owns):
         raise Refused(
-            f"{user} may not put another database in the place of {live}.",
+            f"{user} may not replace the database {live}.",
             hint=f"ALTER ROLE {user} CREATEDB, and make it a member of the role that owns {live}.",
         )
     if not superuser and (others := swap.other_owners(connection, live)):
         raise Refused(
-            f"Not everything in {live} belongs to its owner ({', '.join(others)} own some of it), and {user} could not keep that.",
-            hint="Restore as a superuser, or give those objects to the database's owner first.",
+            f"Not everything in {live} belongs to its owner ({', '.join(others)} own some of it), and {user} cannot preserve that.",
+            hint="Restore as a superuser, or first transfer those objects to the database's owner.",
         )
     swap.refuse_prepared(connection, live)
     swap.refuse_connected(connection, live, disconnect=disconnect)
@@ -202,7 +202,7 @@ def refuse_unfit(connection: Connection, manifest: Manifest, live: str, *, disco
 
 
 def refuse_lacking(connection: Connection, manifest: Manifest, around: Surroundings) -> None:
-    """Raise Refused, naming what this server has not of what the database needs."""
+    """Raise Refused, naming what the database needs and this server lacks."""
     missing = [*lacking(connection, around, manifest.tablespaces), *_missing_extensions(connection, manifest)]
     if missing:
         raise Refused(
@@ -224,7 +224,7 @@ def _missing_extensions(connection: Connection, manifest: Manifest) -> Iterator[
 
 
 def _notes(connection: Connection, manifest: Manifest, around: Surroundings, name: str) -> Iterator[str]:
-    """What no dump and nothing of ours carries over."""
+    """What neither a dump nor cartctl copies."""
     state = manifest.state
     known = _available(connection)
     for extension, version in sorted(state.extensions.items() if state else ()):
@@ -234,7 +234,7 @@ def _notes(connection: Connection, manifest: Manifest, around: Surroundings, nam
         if table.rows and table.schema_name != "pg_catalog":  # large objects are in every dump
             yield (
                 f"table {table.full_name} belongs to an extension ({table.rows} rows); the run is refused before the swap "
-                "if neither the dump nor the extension brings them back"
+                "if neither the dump nor the extension restores them"
             )
     for each in sorted(state.objects if state else ()):
         if each.startswith("subscription "):
@@ -243,9 +243,9 @@ def _notes(connection: Connection, manifest: Manifest, around: Surroundings, nam
         "SELECT slot_name FROM pg_replication_slots WHERE database = %s ORDER BY 1", (name,)
     ).fetchall()
     for (slot,) in slots:
-        yield f"replication slot {slot} stays with the former database"
+        yield f"replication slot {slot} stays with the previous database"
     recorded = manifest.around
     if manifest.surroundings and recorded.collation_version != around.collation_version:
         yield f"collation version {recorded.collation_version} becomes {around.collation_version}"
     if manifest.surroundings and (recorded.settings, recorded.grants) != (around.settings, around.grants):
-        yield "settings and grants of the database stay as they are now, not as they were then"
+        yield "settings and grants of the database stay as they are now, not as in the snapshot"

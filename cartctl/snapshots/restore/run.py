@@ -1,4 +1,4 @@
-"""`snapshot restore`: a snapshot into a new database, proved, and only then put in the place of the live one, which is kept."""
+"""`snapshot restore`: restore into a new database, verify it, and only then swap it with the live one, which is retained."""
 
 import tempfile
 import time
@@ -42,14 +42,14 @@ class Restored:
     rows: int
     heads: tuple[str, ...]
     seconds: float
-    loss: Loss = field(default_factory=Loss)  # what the former database had beyond the snapshot
+    loss: Loss = field(default_factory=Loss)  # what the previous database had beyond the snapshot
     warnings: tuple[str, ...] = ()
 
 
 def restore(
     subject: Subject, store: Store, snapshot: str, pulse: Pulse, *, disconnect: bool, accepted: Loss | None
 ) -> Restored:
-    """Restore and swap. Whatever fails before the swap leaves the live database as it is, and nothing of the new one.
+    """Restore and swap. If anything fails before the swap, the live database is unchanged and the new one is removed.
 
     Raises Refused for a loss other than the `accepted` one (None: any), also when it is measured again with everybody
     disconnected; for connections of others without `disconnect`, for a server that is older, and for missing rights;
@@ -87,7 +87,7 @@ def restore(
                 reconnect=partial(maintenance, subject.database),
             )
             created.append(live)
-    with maintenance(subject.database) as connection:  # the one before may have been lost
+    with maintenance(subject.database) as connection:  # the previous one may have been lost
         warnings = not_dumped + confirm_commits(partial(maintenance, subject.database), connection)
     rows = sum(table.rows for table in manifest.tables)
     seconds = round(time.monotonic() - began, 3)
@@ -98,7 +98,7 @@ def restore(
 
 @contextmanager
 def _new_database(connection: Connection, name: str, live: str, around: Surroundings) -> Iterator[list[str]]:
-    """An empty database that is dropped at the block's end unless a name was put in the list: then it lives under that."""
+    """An empty database that is dropped at the block's end, unless the list then contains its new name."""
     statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
     for left in swap.unfinished(connection, live):  # by a restore that was killed
         connection.execute(statement.format(sql.Identifier(left)))
@@ -112,7 +112,7 @@ def _new_database(connection: Connection, name: str, live: str, around: Surround
             with (
                 suppress(SqlFailed),
                 translated(),
-            ):  # a full disk may stop it; then the next restore drops it, by its mark
+            ):  # a full disk may prevent this; then the next restore drops it, by its mark
                 connection.execute(statement.format(sql.Identifier(name)))
         raise
 
@@ -125,7 +125,7 @@ def _fill(target: Postgres, dump: OpenDump, manifest: Manifest, pulse: Pulse, *,
         if not is_full(failed.message):
             raise
         raise DiskFull(
-            "no space left on the server's disk; the live database is unchanged; the unfinished one is removed, at the latest by the next restore",
+            "no space left on the server's disk; the live database is unchanged; the unfinished copy is removed now or by the next restore",
             hint=f"Free some space there, then: cartctl snapshot restore {manifest.id}",
         ) from failed
 
@@ -133,7 +133,7 @@ def _fill(target: Postgres, dump: OpenDump, manifest: Manifest, pulse: Pulse, *,
 def _require(
     target: Postgres, subject: Subject, manifest: Manifest, pulse: Pulse, *, superuser: bool
 ) -> None:
-    """Rows and structure as recorded; where owners could not be kept the structure is not compared."""
+    """Compare rows and structure with the manifest; without the structure if owners could not be preserved."""
     with (
         target.session("restore", statement_timeout="0") as connection,
         pulse.cancelling(connection.cancel_safe),
@@ -143,25 +143,25 @@ def _require(
         if check.name == "structure" and (check.verdict is Verdict.UNKNOWN or not superuser):
             continue
         raise CheckFailed(
-            f"What was restored is not what was dumped: {check.name}: {check.observed}, expected {check.expected}.",
-            hint="The live database is as it was. Use another snapshot: cartctl snapshot list",
+            f"The restored data differs from the snapshot: {check.name}: {check.observed}, expected {check.expected}.",
+            hint="The live database is unchanged. Use another snapshot: cartctl snapshot list",
         )
 
 
 def _not_dumped(target: Postgres, manifest: Manifest, accepted: Loss | None) -> tuple[str, ...]:
-    """Rows of extensions' tables that are in no dump. Raises Refused for any, unless every loss is accepted."""
+    """Rows of extensions' tables that the dump lacks. Raises Refused if there are any, unless every loss is accepted."""
     with target.session("restore") as connection:
         lines = tuple(rows_not_dumped(connection, manifest))
     if lines and accepted is not None:
         raise Refused(
-            f"rows of extensions' tables are in no dump and would be lost: {'; '.join(lines)}",
-            hint="Accept it with --allow-data-loss: the live database is kept under another name.",
+            f"rows of extensions' tables are not in the dump and would be lost: {'; '.join(lines)}",
+            hint="Accept this with --allow-data-loss: the live database is kept under another name.",
         )
     return lines
 
 
 def _carry_journal(live: Postgres, target: Postgres, pulse: Pulse) -> None:
-    """What cartctl has journalled stays true whatever the shop's rows go back to."""
+    """Keep the current journal, which stays valid whatever state the rows return to."""
     with live.session("restore") as connection:
         row = connection.execute("SELECT to_regnamespace(%s)::text", (JOURNAL_SCHEMA,)).fetchone()
         tools = find_tools(connection.info.server_version)
@@ -176,5 +176,5 @@ def _carry_journal(live: Postgres, target: Postgres, pulse: Pulse) -> None:
 
 
 def _aside(connection: Connection, live: str) -> str:
-    """What the live database is called from now on; two restores within one second do not meet."""
+    """The name for the retained live database; unique for two restores within one second."""
     return swap.free_name(connection, live, f"before_{datetime.now(UTC):%Y%m%d%H%M%S}")

@@ -1,4 +1,4 @@
-"""What surrounds a database, onto a scratch copy on another server: as much of it as that server can take."""
+"""Transfers a database's properties to a scratch copy on another server, as far as that server supports them."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -17,7 +17,7 @@ _PLUGINS = "$libdir/plugins/"
 PRELOADS = {
     "session_preload_libraries": "",
     "local_preload_libraries": _PLUGINS,
-}  # and where a bare name is looked up
+}  # and where an unqualified name is resolved
 
 
 def own_scratch(connection: Connection, server: Postgres, name: str, around: Surroundings) -> tuple[str, ...]:

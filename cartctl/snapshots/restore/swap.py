@@ -1,6 +1,6 @@
-"""A database in the place of another: what surrounds it carried over, connections closed off, both renamed in one transaction.
+"""Swaps two databases: transfers properties, blocks connections, and renames both in one transaction.
 
-Everything here runs on a connection to the maintenance database, since neither of the two may have one.
+Everything here runs on a connection to the maintenance database, since neither of the two may have connections.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,17 +20,17 @@ from cartctl.snapshots.restore.transfer import finish, set_comment
 KEY = (0x63617274, 0x72657374)  # "cart", "rest"
 _OTHERS = b"""
 FROM pg_stat_activity WHERE datname = %s AND pid <> %s AND backend_type NOT LIKE 'autovacuum%%'
-"""  # autovacuum's workers the server ends itself
-_ENDING = "ending the database's connections"
+"""  # the server terminates autovacuum workers itself
+_ENDING = "terminating the database's connections"
 RESTARTING = 60.0  # seconds that a server may take until it accepts connections again
-LEAVING = 10.0  # seconds for ended connections to be gone
+LEAVING = 10.0  # seconds for terminated connections to disappear
 
 
 @contextmanager
 def holding(connection: Connection, name: str) -> Iterator[None]:
     """One restore at a time on a server, whatever happens to the databases' names. Raises Locked."""
     if connection.execute("SELECT pg_try_advisory_lock(%s, %s)", KEY).fetchone() != (True,):
-        raise Locked(f"Another restore is at work on the server of {name}.", hint="Wait for it to end.")
+        raise Locked(f"Another restore is running on the server of {name}.", hint="Wait for it to end.")
     yield
 
 
@@ -54,7 +54,7 @@ def unfinished(connection: Connection, live: str) -> list[str]:
 
 
 def mark_unfinished(connection: Connection, name: str, live: str) -> None:
-    """Say on a new database that it is an unfinished restore of `live`, until its comment is carried over."""
+    """Mark a new database as an unfinished restore of `live`, until its real comment is set."""
     set_comment(connection, name, _mark_of(live))
 
 
@@ -63,7 +63,7 @@ def _mark_of(live: str) -> str:
 
 
 def other_owners(connection: Connection, name: str) -> list[str]:
-    """Roles that own something in a database beside its owner and ourselves. Read-only."""
+    """Roles other than its owner and the current one that own objects in a database. Read-only."""
     rows = connection.execute(
         """SELECT DISTINCT pg_get_userbyid(refobjid) FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid
            WHERE d.datname = %s AND refclassid = 'pg_authid'::regclass AND deptype = 'o' AND refobjid <> d.datdba
@@ -79,11 +79,11 @@ def connected(connection: Connection, name: str) -> list[str]:
 
 
 def refuse_connected(connection: Connection, live: str, *, disconnect: bool) -> None:
-    """Raise Refused naming everybody who is connected, unless they may be ended."""
+    """Raise Refused, naming all connections, unless they may be terminated."""
     if not disconnect and (others := connected(connection, live)):
         raise Refused(
-            f"Others are connected to {live}: {'; '.join(others)}.",
-            hint="Stop them, or say --disconnect to have them ended at the swap.",
+            f"Other sessions are connected to {live}: {'; '.join(others)}.",
+            hint="Stop them, or use --disconnect to terminate them at the swap.",
         )
 
 
@@ -91,19 +91,19 @@ def refuse_prepared(connection: Connection, live: str) -> None:
     """Raise Refused naming prepared transactions: nobody can end them once connections are blocked. Read-only."""
     if blocking := [each for each in database_users(connection, live) if each.prepared]:
         raise Refused(
-            f"Prepared transactions keep {live} from being renamed: {named(blocking)}.",
-            hint=endings(blocking, "Then restore again."),
+            f"Prepared transactions block renaming {live}: {named(blocking)}.",
+            hint=endings(blocking, "Then run the restore again."),
         )
 
 
 class FinalCheck(Protocol):
-    """What is looked at when everybody is disconnected, on a connection from before."""
+    """The check when all clients are disconnected, on an existing connection."""
 
     def waiting(self) -> AbstractContextManager[Connection]:
         """That connection."""
 
     def refuse_now(self, connection: Connection) -> None:
-        """Raise Refused to leave the live database in place."""
+        """Raise Refused to keep the live database in place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def swap(
     final_check: FinalCheck | None,
     reconnect: Callable[[], AbstractContextManager[Connection]],
 ) -> None:
-    """Close the live database off, end its connections, and rename both in one transaction; opened again when that fails.
+    """Block and terminate connections to the live database, and rename both in one transaction; undone on failure.
 
     `around` is what surrounds the live database; until now the new one's comment said that it was unfinished.
     `final_check` runs when nobody else is connected. Where the connection is lost, `reconnect` gives another, and the

@@ -1,4 +1,4 @@
-"""Giving a new database what surrounded another: made with its locale, then its grants, settings and labels."""
+"""Transfers a database's properties to a new one: its locale at creation, then grants, settings and labels."""
 
 import re
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def create_database(connection: Connection, name: str, around: Surroundings) -> 
     ]
     if around.tablespace != _default_tablespace(
         connection
-    ):  # naming that one takes a right, leaving it out none
+    ):  # specifying that one requires a privilege, omitting it does not
         parts.append(sql.SQL("TABLESPACE {}").format(sql.Identifier(around.tablespace)))
     with effect("postgres.restore.create"):
         connection.execute(sql.SQL(" ").join(parts))
@@ -44,7 +44,7 @@ def _default_tablespace(connection: Connection) -> str:
 
 
 def create_scratch_database(connection: Connection, name: str, around: Surroundings) -> None:
-    """As `create_database` for a server of less: no tablespace, our own owner, and no locale where it is not known."""
+    """As `create_database`, for a server with fewer features: no tablespace, the current role as owner, no unknown locale."""
     bare = sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name))
     plain = Surroundings(owner="", encoding=around.encoding, collation="C", character_type="C")
     for attempt in (around, plain):
@@ -74,7 +74,7 @@ def _locale(version: int, around: Surroundings) -> Iterator[sql.Composed]:
 
 
 def lacking(connection: Connection, around: Surroundings, tablespaces: tuple[str, ...]) -> Iterator[str]:
-    """What this server has not of what a database and its objects need. Read-only."""
+    """What a database and its objects need and this server lacks. Read-only."""
     version = connection.info.server_version
     if around.provider == "builtin" and version < BUILTIN_SINCE:
         yield "the locale provider builtin"
@@ -105,7 +105,7 @@ def carry_over(connection: Connection, name: str, around: Surroundings) -> None:
 
 
 def finish(connection: Connection, name: str, around: Surroundings) -> None:
-    """The comment, and whether it is a template: last, because until then they say that it may be dropped."""
+    """The comment, and whether it is a template: last, because until then they mark it as droppable."""
     set_comment(connection, name, around.comment)
     connection.execute(
         sql.SQL("ALTER DATABASE {} IS_TEMPLATE {}").format(sql.Identifier(name), sql.Literal(around.template))
@@ -120,7 +120,7 @@ def set_comment(connection: Connection, name: str, comment: str | None) -> None:
 
 
 def try_carry_over(connection: Connection, name: str, around: Surroundings) -> None:
-    """Carry over and roll it back: what a role may not do is found before the rows are restored.
+    """Transfer and roll it back: missing permissions are detected before the rows are restored.
 
     Raises Refused with the server's sentence.
     """

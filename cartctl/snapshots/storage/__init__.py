@@ -1,1 +1,1 @@
-"""Where snapshots are: local and remote stores, their files, marks, encryption and retention."""
+"""Storage of snapshots: local and remote stores, their files, marks, encryption and retention."""

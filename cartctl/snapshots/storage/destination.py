@@ -1,4 +1,4 @@
-"""Where an environment's snapshots go, and whether they may go there in plain."""
+"""Where an environment's snapshots are stored, and whether they may be unencrypted there."""
 
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -13,7 +13,7 @@ from cartctl.snapshots.storage.local import Store
 def open_store(environment: Environment) -> Store:
     """The store of an environment: `database.snapshots.url`, else a directory of this machine's state.
 
-    An address of another kind is whatever fsspec knows. Raises ConfigError for one that nothing here speaks.
+    Other addresses are handled by fsspec. Raises ConfigError for an unsupported one.
     """
     settings, here = environment.database.snapshots, environment_directory(environment)
     cipher = open_cipher(settings.encrypt)
@@ -28,14 +28,14 @@ def open_store(environment: Environment) -> Store:
         return RemoteStore(here / "staged", cipher, objects=ObjectStore(url))
     if parts.netloc not in {"", "localhost"}:
         raise ConfigError(
-            f"The address names a host, {parts.hostname}, which a file:// address cannot reach.",
-            hint="Set database.snapshots.url to a path, or to an address of another kind.",
+            f"A file:// address cannot contain a host: {parts.hostname}.",
+            hint="Set database.snapshots.url to a path, or use another kind of address.",
         )
     return Store(Path(unquote(parts.path)).expanduser().absolute(), cipher)
 
 
 def refuse_plain(environment: Environment) -> None:
-    """Raise Refused where a plain dump must not be written: in a protected environment."""
+    """Raise Refused if unencrypted dumps are not allowed: in a protected environment."""
     settings = environment.database.snapshots
     if environment.protected and settings.encrypt is None and not settings.elsewhere:
         raise Refused(

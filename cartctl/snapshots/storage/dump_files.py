@@ -10,7 +10,7 @@ from cartctl.snapshots.manifest.manifest import Manifest, damaged
 def file_faults(dump: Path, manifest: Manifest) -> dict[str, str]:
     """What is wrong with the files of a dump, by name; nothing is read of them. Raises DamagedSnapshot. Read-only."""
     present = _sizes(dump, manifest.id)
-    faults = dict.fromkeys(sorted(set(present) - set(manifest.files)), "does not belong")
+    faults = dict.fromkeys(sorted(set(present) - set(manifest.files)), "is not part of the dump")
     for name, file in manifest.files.items():
         if fault := _fault(present.get(name), file.bytes):
             faults[name] = fault

@@ -1,4 +1,4 @@
-"""A dump's files encrypted after they were looked at, and decrypted for as long as they are needed."""
+"""Encrypts a dump's files after they were checked, and decrypts them for as long as they are needed."""
 
 import hashlib
 import os
@@ -19,21 +19,18 @@ LIMIT = 6 * 3600.0  # seconds for one file
 
 
 def open_cipher(settings: Encrypt | None) -> Cipher | None:
-    """What is configured. Raises ConfigError unless exactly one way is."""
+    """The configured encryption. Raises ConfigError unless there is exactly one."""
     if settings is None:
         return None
     if (settings.age is None) == (settings.gpg is None):
         raise ConfigError(
-            "database.snapshots.encrypt names not exactly one of age and gpg.", hint="Keep one of them."
+            "database.snapshots.encrypt must have exactly one of age and gpg.", hint="Set only one of them."
         )
     return Age(settings.age, settings.identity) if settings.age else Gpg(str(settings.gpg))
 
 
 def seal(dump: Path, tools: PgTools, cipher: Cipher, pulse: Pulse) -> dict[str, str]:
-    """Encrypt every file of a dump that `pg_restore` can list; gives the SHA-256 of each as it was.
-
-    The plain ones are gone then. Raises ProgramFailed, with some of them left, for the caller to remove.
-    """
+    """Encrypt every file of a dump that `pg_restore` can list; returns the SHA-256 of each before. The unencrypted files are then removed. Raises ProgramFailed, with some of them left, for the caller to remove."""
     tools.list(dump, attend=pulse.attending(LIMIT))
     plain = {}
     for path in sorted(dump.iterdir()):
@@ -45,7 +42,7 @@ def seal(dump: Path, tools: PgTools, cipher: Cipher, pulse: Pulse) -> dict[str, 
 
 @contextmanager
 def decrypted(encrypted: Path, manifest: Manifest, cipher: Cipher | None, beside: Path) -> Iterator[Path]:
-    """A private directory with the plain files, for the block. Raises ConfigError without the way or the key."""
+    """A private directory with the plain files, for the block. Raises ConfigError if the encryption or the key is not configured."""
     if cipher is None or cipher.name != manifest.encryption:
         raise ConfigError(
             f"The snapshot {manifest.id} is encrypted with {manifest.encryption}.",
@@ -56,7 +53,7 @@ def decrypted(encrypted: Path, manifest: Manifest, cipher: Cipher | None, beside
             with using(place, AGAIN):
                 cipher.decrypt(encrypted / (name + cipher.suffix), place / name)
             if checksum(place / name) != expected:
-                raise damaged(manifest.id, f"{name} is not what was encrypted")
+                raise damaged(manifest.id, f"{name} differs from what was encrypted")
         yield place
 
 

@@ -1,7 +1,7 @@
-"""Where snapshots are kept: a directory of directories, each complete or not there.
+"""The local snapshot store: a directory of directories, each complete or absent.
 
-Whoever makes one holds a lock on its unfinished directory, which the system frees when the process dies: what a
-killed process left behind is known by that and swept away.
+The process that creates a snapshot holds a lock on its unfinished directory, which the system releases when the process dies: so
+the remains of a killed process are recognised and removed.
 """
 
 import os
@@ -34,7 +34,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A directory that holds snapshots. Made when the first one is."""
+    """A directory of snapshots, created with the first one."""
 
     directory: Path
     cipher: Cipher | None = None
@@ -44,24 +44,24 @@ class Store:
         return str(self.path(snapshot))
 
     def room(self) -> tuple[Path, int]:
-        """Where on the disk the store would lie, as far as it exists, and the bytes free there. Read-only."""
+        """The existing part of the store's path, and the bytes free there. Read-only."""
         for place in (self.directory, *self.directory.parents):
             try:
                 return place, shutil.disk_usage(place).free
             except OSError:
-                continue  # not there yet, or not to be entered: making it will say so
-        raise Refused(f"There is no disk below {self.directory}.")
+                continue  # missing or not accessible: creating it will report that
+        raise Refused(f"{self.directory} is not on a mounted disk.")
 
     def path(self, snapshot: str) -> Path:
-        """The directory of a snapshot by its id, whether it exists or not. Raises UsageError for what is no id."""
+        """The directory of a snapshot by its id, whether it exists or not. Raises UsageError for an invalid ID."""
         if not _ID.fullmatch(snapshot):
             raise UsageError(
-                f"invalid snapshot id {snapshot!r}", hint="`cartctl snapshot list` shows the ids."
+                f"invalid snapshot id {snapshot!r}", hint="`cartctl snapshot list` shows the IDs."
             )
         return self.directory / snapshot
 
     def find(self, snapshot: str) -> Manifest | None:
-        """The manifest of a complete snapshot, None when there is none. Raises DamagedSnapshot. Read-only."""
+        """The manifest of a complete snapshot, None if there is none. Raises DamagedSnapshot. Read-only."""
         path = self.path(snapshot)
         return read_manifest(path) if path.is_dir() or path.is_symlink() else None
 
@@ -107,7 +107,7 @@ class Store:
         except OSError as error:
             raise Refused(
                 f"The snapshots in {self.directory} cannot be read: {error.strerror}.",
-                hint="Run as the user who takes them, or set database.snapshots.url.",
+                hint="Run the command as the user who takes the snapshots, or set database.snapshots.url.",
             ) from error
         return newest_first(snapshots)
 
@@ -126,7 +126,7 @@ class Store:
         if snapshots := sorted(self.list().snapshots, key=lambda entry: bool(entry.unreadable)):
             return snapshots[0]
         raise UsageError(
-            f"There is no snapshot in {self.directory}.", hint="cartctl snapshot create takes one."
+            f"No snapshot in {self.directory}.", hint="Take one with: cartctl snapshot create"
         )
 
     def newest_verified(self) -> Snapshot | None:
@@ -134,14 +134,14 @@ class Store:
         return next((entry for entry in self.list().snapshots if entry.verified), None)
 
     def pin(self, snapshot: str, reason: str) -> None:
-        """Keep a snapshot whatever the retention says."""
+        """Pin a snapshot: retention never removes it."""
         write_mark(self.path(snapshot) / PINNED, reason)
 
     def note_verified(self, snapshot: str, *, passed: bool) -> None:
-        """Remember the outcome of a verification."""
+        """Record the result of a verification."""
         path = self.path(snapshot)
         if path.is_symlink():
-            return  # what is behind it is not ours
+            return  # its target does not belong to cartctl
         if passed:
             write_mark(path / VERIFIED, "verified")
         else:
@@ -154,7 +154,7 @@ class Store:
             raise Refused(f"The snapshot {snapshot} is pinned.", hint="cartctl snapshot list")
         trash = (
             self.directory / f"{PARTIAL}{snapshot}-{secrets.token_hex(4)}"
-        )  # swept like any other left-over
+        )  # removed later like other remains
         with effect("snapshots.remove"), using(self.directory, "cartctl snapshot prune"):
             self.path(snapshot).rename(trash)
             discard(trash)
@@ -173,7 +173,7 @@ class Store:
             partial.mkdir(mode=0o700)
         except OSError as error:
             raise Refused(
-                f"Snapshots cannot be kept in {self.directory}: {error.strerror}.",
+                f"Snapshots cannot be stored in {self.directory}: {error.strerror}.",
                 hint="Make the directory writable, or set database.snapshots.url.",
             ) from error
         with locked(partial):
@@ -191,22 +191,22 @@ class Store:
             sync(self.directory)
 
     def _sweep(self, snapshot: str) -> None:
-        """Remove what dead processes left unfinished."""
+        """Remove what crashed processes left unfinished."""
         for leftover in self.directory.glob(f"{PARTIAL}*"):
             try:
                 with locked(leftover):
                     shutil.rmtree(leftover, ignore_errors=True)
             except Locked as busy:
                 if leftover.name.rpartition("-")[0] == f"{PARTIAL}{snapshot}":
-                    raise Locked(f"Another process is making the snapshot {snapshot}.") from busy
+                    raise Locked(f"Another process is creating the snapshot {snapshot}.") from busy
             except OSError:
-                continue  # swept by another process, or not one of ours: a file, a link, another user's
+                continue  # removed by another process, or foreign: a file, a link, another user's
 
     def _unknown(self, snapshot: str) -> UsageError:
         known = meant_id(snapshot, (entry.id for entry in self.list().snapshots))
         return UsageError(
-            f"no snapshot {snapshot} in {self.directory}{known}",
-            hint="`cartctl snapshot list` shows those there are.",
+            f"snapshot {snapshot} not found in {self.directory}{known}",
+            hint="`cartctl snapshot list` shows the existing ones.",
         )
 
     def _entry(self, path: Path) -> Snapshot:
@@ -227,7 +227,7 @@ class Store:
 
 
 def _unreadable(path: Path, reason: str) -> Snapshot:
-    """What can be said of a snapshot without its manifest; of a link nothing behind it is looked at."""
+    """What is known about a snapshot without its manifest; links are not followed."""
     try:
         changed = datetime.fromtimestamp(path.lstat().st_mtime, UTC)
         pinned = not path.is_symlink() and os.path.lexists(path / PINNED)
@@ -244,5 +244,5 @@ def is_id(name: str) -> bool:
 
 
 def _is_snapshot(entry: "os.DirEntry[str]") -> bool:
-    """A file is none, whatever its name."""
+    """A file is not a snapshot, whatever its name."""
     return is_id(entry.name) and (entry.is_symlink() or entry.is_dir(follow_symlinks=False))

@@ -1,4 +1,4 @@
-"""Marks beside a snapshot: pinned, verified. Written whole or not at all, and on the disk before anything relies on them."""
+"""Marks of a snapshot: pinned, verified. Written atomically, and synced to disk before anything relies on them."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from cartctl.snapshots.storage.work_directories import using
 
 
 def sync(path: Path) -> None:
-    """Wait until a file or directory is on the disk."""
+    """Sync a file or directory to disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

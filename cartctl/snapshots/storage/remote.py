@@ -1,4 +1,4 @@
-"""Snapshots at another address: made on this machine first, then copied, the manifest last, so that half of one is none."""
+"""Remote snapshots: created on this machine first, then copied, the manifest last, so that a partial one does not count."""
 
 import shutil
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ class RemoteStore(Store):
         return None if content is None else parse_manifest(content, snapshot)
 
     def list(self) -> Snapshots:
-        """As Store's; a directory without a manifest is an upload that did not end, and no snapshot. Read-only."""
+        """As Store's; a directory without a manifest is an incomplete upload, not a snapshot. Read-only."""
         entries = [self._shown(name) for name in self.objects.directories() if is_id(name)]
         return newest_first(entry for entry in entries if entry is not None)
 
@@ -68,7 +68,7 @@ class RemoteStore(Store):
             self.objects.remove(f"{snapshot}/{VERIFIED}")
 
     def remove(self, snapshot: str) -> None:
-        """As Store's: the manifest first, since without it the rest is no snapshot."""
+        """As Store's: the manifest first, since the rest is not a snapshot without it."""
         if self.entry(snapshot).pinned:
             raise Refused(f"The snapshot {snapshot} is pinned.", hint="cartctl snapshot list")
         self.objects.remove(f"{snapshot}/{NAME}")
@@ -76,12 +76,12 @@ class RemoteStore(Store):
 
     @contextmanager
     def making(self, snapshot: str) -> Iterator[Path]:
-        """As Store's, and copied when it is whole; the staged one is removed."""
+        """As Store's, and copied when it is complete; the staged one is removed."""
         staged = self.path(snapshot)
         try:
             with Store.making(self, snapshot) as partial:
                 yield partial
-            self.objects.remove(snapshot)  # what an upload that was killed has left
+            self.objects.remove(snapshot)  # the remains of a killed upload
             for path in sorted((staged / DUMP).iterdir()):
                 self.objects.put(path, f"{snapshot}/{DUMP}/{path.name}")
             self.objects.put(staged / NAME, f"{snapshot}/{NAME}")
@@ -101,7 +101,7 @@ class RemoteStore(Store):
             yield place
 
     def _fetch(self, snapshot: str, name: str, size: int, local: Path) -> None:
-        """Copy a file that is as long as recorded: another might fill the disk. A missing one is left to be missed."""
+        """Copy a file if its size is as recorded: any other might fill the disk. The caller reports a missing one."""
         remote = f"{snapshot}/{DUMP}/{name}"
         try:
             actual = self.objects.size(remote)
@@ -117,12 +117,12 @@ class RemoteStore(Store):
     def _unknown(self, snapshot: str) -> UsageError:
         known = meant_id(snapshot, (entry.id for entry in self.list().snapshots))
         return UsageError(
-            f"no snapshot {snapshot} in {self.objects.url}{known}",
-            hint="`cartctl snapshot list` shows those there are.",
+            f"snapshot {snapshot} not found in {self.objects.url}{known}",
+            hint="`cartctl snapshot list` shows the existing ones.",
         )
 
     def _shown(self, name: str) -> Snapshot | None:
-        """One that cannot be read has the beginning of time for its date: an address tells of none."""
+        """An unreadable one gets the earliest date, since an address has none."""
         pinned = verified = False
         try:
             manifest = self.find(name)

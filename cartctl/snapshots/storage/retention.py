@@ -1,4 +1,4 @@
-"""`snapshot prune`: which snapshots may go. A pinned one never does, nor the newest verified ones, nor an unreadable one."""
+"""`snapshot prune`: which snapshots to remove: never a pinned one, the latest verified ones, or an unreadable one."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Pruned:
 def too_many(known: Snapshots, keep: int) -> list[Snapshot]:
     """Those beyond the newest `keep` verified ones: older verified ones, and what is not verified and older than these.
 
-    Pinned and unreadable ones neither go nor count. Pure.
+    Pinned and unreadable ones are neither removed nor counted. Pure.
     """
     free = [entry for entry in known.snapshots if not entry.pinned and not entry.unreadable]
     good = [entry for entry in free if entry.verified][:keep]
@@ -34,7 +34,7 @@ def too_many(known: Snapshots, keep: int) -> list[Snapshot]:
 
 
 def plan_pruning(store: Store, keep: int, ids: Iterable[str] = ()) -> Pruned:
-    """What would go: what is too many, or the snapshots named by `ids`, readable or not. Read-only.
+    """What would be removed: the surplus, or the snapshots in `ids`, readable or not. Read-only.
 
     Raises UsageError for an unknown id, Refused for a pinned one.
     """

@@ -1,4 +1,4 @@
-"""Directories that one process works in: held by a lock that the system frees when it dies, so that left-overs are known."""
+"""Working directories of one process, with a lock that the system releases when it dies, so that remains are recognised."""
 
 import errno
 import fcntl
@@ -15,8 +15,8 @@ from cartctl.adapters.programs import ProgramFailed
 from cartctl.errors import Locked, Refused, StepFailed
 from cartctl.private_files import private_directory
 
-AGAIN = "repeat the command"
-PARTIAL = ".partial-"  # begins the name of whatever is swept when nobody holds it
+AGAIN = "run the command again"
+PARTIAL = ".partial-"  # prefix of directories that are removed when no process holds them
 
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -26,7 +26,7 @@ _FULL_SAID = re.compile(  # tools run with LC_ALL=C; a limit of a file's size en
 
 
 def require_room(place: Path, size: int, what: str) -> None:
-    """Raise Refused where the disk of `place` has not `size` bytes free. Read-only."""
+    """Raise Refused unless the disk of `place` has `size` bytes free. Read-only."""
     free = shutil.disk_usage(place).free
     if free < size:
         raise Refused(
@@ -36,14 +36,14 @@ def require_room(place: Path, size: int, what: str) -> None:
 
 
 class DiskFull(StepFailed):
-    """No room for what was to be written; nothing of it is left."""
+    """The disk is full; partial files were removed."""
 
     code = "disk_full"
 
 
 @contextmanager
 def using(place: Path, again: str) -> Iterator[None]:
-    """Errors of the disk below `place`, one's own or a tool's, as sentences with the command to repeat.
+    """Translates disk errors below `place`, this process's or a tool's, with the command to repeat.
 
     Raises DiskFull, StepFailed for another reason.
     """
@@ -63,19 +63,20 @@ def using(place: Path, again: str) -> Iterator[None]:
 
 
 def is_full(message: str) -> bool:
-    """Whether a tool or a server says that its disk is full. Pure."""
+    """Whether a tool or a server reports a full disk. Pure."""
     return bool(_FULL_SAID.search(message))
 
 
 def _full(place: Path, again: str) -> DiskFull:
     return DiskFull(
-        f"no space left on the disk of {place}; nothing was kept", hint=f"Free some space, then: {again}"
+        f"no space left on the disk of {place}; the partial files were removed",
+        hint=f"Free some space, then: {again}",
     )
 
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Hold a directory's lock. Raises Locked at once when somebody else does."""
+    """Hold a directory's lock. Raises Locked immediately if another process does."""
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -87,7 +88,7 @@ def locked(directory: Path) -> Iterator[None]:
 
 
 def discard(path: Path) -> None:
-    """Remove a directory with all below, or a link or file in its place; nothing where there is none."""
+    """Remove a directory with its contents, or a link or file in its place; a missing one is ignored."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -96,7 +97,7 @@ def discard(path: Path) -> None:
 
 @contextmanager
 def private(beside: Path, purpose: str) -> Iterator[Path]:
-    """An empty directory of this process alone, mode 0700, gone at the block's end."""
+    """An empty private directory, mode 0700, removed at the block's end."""
     with using(beside, AGAIN):
         private_directory(beside)
         place = Path(tempfile.mkdtemp(prefix=f"{PARTIAL}{purpose}-", dir=beside))

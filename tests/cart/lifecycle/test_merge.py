@@ -148,7 +148,7 @@ def test_stock_is_kept_with_a_warning() -> None:
     source = guest(item("a", quantity=3), item("b", quantity=4, variant_id="v"))
     merged = merge(source, mine(item("x", quantity=2), item("y", "p2", 9)), CLAIM, NOW, stock={"p1": 5})
     assert quantities(merged) == {"b": 4, "x": 1, "y": 9}
-    assert merged.warnings == ("p1: 5 units asked for, 1 in stock",)
+    assert merged.warnings == ("p1: 5 units requested, 1 in stock",)
     none = merge(source, mine(), CLAIM, NOW, stock={"p1": 0})
     assert (none.target.items, none.target.item_count, len(none.warnings)) == ((), 0, 2)
 

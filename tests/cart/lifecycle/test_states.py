@@ -145,10 +145,10 @@ def test_a_cart_is_converted_once(status: CartStatus) -> None:
     ("cart", "priced", "order", "why"),
     (
         (CART, price(replace(REQUEST, lines=())), "o1", "it is empty"),
-        (replace(CART, expires_at=NOW), PRICED, "o1", "it is past its time"),
-        (CART, PRICED, " ", "there is no order id"),
-        (CART, price(replace(REQUEST, ship_to=None)), "o1", "the tax is not known"),
-        (CART, price(replace(REQUEST, shipping_required=True)), "o1", "no way to ship it"),
+        (replace(CART, expires_at=NOW), PRICED, "o1", "it has expired"),
+        (CART, PRICED, " ", "the order ID is missing"),
+        (CART, price(replace(REQUEST, ship_to=None)), "o1", "the tax is unknown"),
+        (CART, price(replace(REQUEST, shipping_required=True)), "o1", "no shipping to this address"),
     ),
 )
 def test_a_conversion_is_blocked(cart: Cart, priced: PricingResult, order: str, why: str) -> None:

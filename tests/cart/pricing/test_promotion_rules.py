@@ -150,7 +150,7 @@ def test_a_code_that_leaves_no_way_to_ship_is_a_warning() -> None:
     rule = ShippingRule("r", ShippingRuleType.FLAT_RATE, Decimal(8), min_order_total=Decimal(50))
     result = price(shipped(rule, promotions=(OFF,)))
     assert result.shipping_status is ShippingStatus.UNAVAILABLE
-    assert result.warnings == ("SAVE: the cart can only be shipped without this code",)
+    assert result.warnings == ("SAVE: the cart can be shipped only without this code",)
 
 
 @settings(deadline=None, database=None)
@@ -180,7 +180,7 @@ def test_every_code_that_makes_a_cart_dearer_is_named(
     (
         (
             Line("l1", "p", Decimal("9999999999.99"), 2),
-            "The cart costs more than 9999999999.99 USD, which no column holds.",
+            "The cart costs more than 9999999999.99 USD, the maximum that a column can store.",
         ),
         (
             Line("l1", "p", Decimal(0), MOST_UNITS + 1),
@@ -206,6 +206,6 @@ def test_a_gift_counts_towards_the_most_units() -> None:
 def test_known_stock_is_a_condition_of_conversion() -> None:
     """A cart with more units than stock has is priced with a warning, and blocked; unknown stock is enough."""
     short = price(replace(REQUEST, stock={"p": 0}))
-    assert short.warnings == short.shortages == ("p: 1 units are asked for, 0 are in stock",)
+    assert short.warnings == short.shortages == ("p: 1 units requested, 0 in stock",)
     assert short.shortages[0] in short.blocked
     assert price(replace(REQUEST, stock={"q": 0})).shortages == ()

@@ -327,7 +327,7 @@ def test_a_guests_lists_go_into_the_customers(service: CartService, shop: Shop) 
         for variant in variants:
             service.add_compared(owner, "mug", variant_id=variant)
     _, warnings = service.merge(cart.id, token, "ada")
-    assert warnings == ("mug: the comparison has no place for it",)
+    assert warnings == ("mug: the comparison is full",)
     wishes = (Wish("mug", "xl", 1), Wish("mug", notes="mine"))
     compared = tuple(Compared("mug", variant, position) for position, variant in enumerate("abcd"))
     for _ in range(2):
@@ -347,7 +347,7 @@ def test_a_guests_lists_become_the_customers(service: CartService, shop: Shop) -
     service.add_compared(guest, "mug")
     with pytest.raises(NotFound):
         service.merge_lists("t", "eve")
-    with pytest.raises(InputError, match=r"owner\.sessionToken: another company has this token"):
+    with pytest.raises(InputError, match=r"owner\.sessionToken: this token belongs to another company"):
         CartService(shop.engine, "other").add_wish(guest, Wish("eves"))
     assert service.merge_lists("t", "ada") == ()
     assert service.merge_lists("t", "ben") == ()

@@ -114,7 +114,7 @@ def test_a_promotion_that_no_longer_holds_stops_the_conversion(shop: Shop) -> No
     before = world(shop)
     with pytest.raises(DiscountLost) as lost:
         buy(shop, cart, agreed="19.80")
-    assert lost.value.message == "GONE no longer applies (EXPIRED); without it the total is 22.00 USD."
+    assert lost.value.message == "GONE no longer applies (EXPIRED); without it, the total is 22.00 USD."
     assert (lost.value.promotion_code, lost.value.total) == ("GONE", "22.00 USD")
     assert world(shop) == before
 
@@ -228,7 +228,7 @@ def test_known_stock_is_a_condition(shop: Shop) -> None:
     """A cart with more units than there are is not converted; a product without known stock has enough."""
     cart = shop.cart(customerId="ada")
     before = world(shop)
-    with pytest.raises(ConversionBlocked, match="mug: 1 units are asked for, 0 are in stock"):
+    with pytest.raises(ConversionBlocked, match="mug: 1 units requested, 0 in stock"):
         buy(shop, cart, terms=PricingTerms(stock={"mug": 0}))
     assert world(shop) == before
     buy(shop, cart, terms=PricingTerms(stock={"mug": 1, "eves": 0}))
@@ -240,7 +240,7 @@ def test_the_order_of_another_cart_is_a_named_conflict(shop: Shop, company: str)
     shop.cart(companyId=company, status="CONVERTED", orderId="taken")
     cart = shop.cart(customerId="ada")
     before = world(shop)
-    with pytest.raises(OrderConflict, match="Order taken was made from another cart"):
+    with pytest.raises(OrderConflict, match="Order taken was created from another cart"):
         buy(shop, cart, "taken")
     assert world(shop) == before
 
@@ -295,7 +295,7 @@ def test_a_total_that_a_narrower_column_does_not_hold_is_refused_by_name(shop: S
     shop.line(cart, unitPrice=200)
     shop.run('UPDATE carts SET "itemCount" = 1')
     before = world(shop)
-    with pytest.raises(OutOfRange, match="Order order has a number that a column cannot hold"):
+    with pytest.raises(OutOfRange, match="Order order has a number that is too large for its column"):
         buy(shop, cart)
     assert world(shop) == before
 

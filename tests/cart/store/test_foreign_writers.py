@@ -52,7 +52,7 @@ def test_a_quantity_changed_just_before_is_not_sold_for_the_old_total(shop: Shop
     with foreign(shop, "UPDATE cart_items SET quantity = 100"), pytest.raises(TotalChanged) as changed:
         shop.do(lambda c: convert(c, "shop", cart, "order", AGREED, NOW, TERMS))
     assert (changed.value.agreed, changed.value.total) == ("22.00 USD", "2200.00 USD")
-    assert changed.value.message == f"Cart {cart} costs 2200.00 USD, not 22.00 USD as accepted."
+    assert changed.value.message == f"Cart {cart} costs 2200.00 USD, not the accepted 22.00 USD."
     assert shop.statuses() == {cart: "ACTIVE"}
 
 

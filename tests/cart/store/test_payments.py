@@ -58,7 +58,7 @@ def test_another_total_is_refused_with_both(shop: Shop) -> None:
     """Neither a payment nor a conversion takes a total or a currency that is not the cart's."""
     cart = shop.cart(customerId="ada")
     for agreed in (AgreedTotal(Decimal("21.99"), "USD"), AgreedTotal(Decimal(22), "EUR")):
-        with pytest.raises(TotalChanged, match=rf"costs 22.00 USD, not {agreed} as accepted"):
+        with pytest.raises(TotalChanged, match=rf"costs 22.00 USD, not the accepted {agreed}"):
             pay(shop, cart, agreed=agreed)
         with pytest.raises(TotalChanged):
             buy(shop, cart, agreed)
@@ -93,7 +93,7 @@ def test_a_payment_that_timed_out_keeps_nothing_alive(shop: Shop) -> None:
     cart = shop.cart(customerId="ada", expiresAt=NOW + MINUTE)
     payment = pay(shop, cart)
     assert payment.quote is not None
-    with pytest.raises(ConversionBlocked, match="it is past its time"):
+    with pytest.raises(ConversionBlocked, match="it has expired"):
         buy(shop, cart, payment.quote.agreed, after=HOUR)
     assert shop.do(lambda c: jobs.expire_carts(c, NOW + 29 * MINUTE)) == 0
     assert shop.do(lambda c: jobs.expire_carts(c, NOW + 30 * MINUTE)) == 1
@@ -130,7 +130,7 @@ def test_limits_and_stock_hold_for_a_cart_that_is_paid_for(shop: Shop) -> None:
     total = shop.total(carts[0])
     for cart in carts:
         pay(shop, cart)
-    with pytest.raises(ConversionBlocked, match="mug: 1 units are asked for, 0 are in stock"):
+    with pytest.raises(ConversionBlocked, match="mug: 1 units requested, 0 in stock"):
         shop.do(lambda c: convert(c, "shop", carts[0], "o", total, NOW, PricingTerms(stock={"mug": 0})))
     buy(shop, carts[0], total)
     with pytest.raises(LimitReached):
@@ -154,11 +154,11 @@ def test_shipping_is_required_unless_nothing_is_shipped(shop: Shop) -> None:
     """D8: by default a cart needs a way to be shipped; one whose products are not shipped, or terms that say so, do not."""
     shop.run("DELETE FROM shipping_rules")
     cart = shop.cart(customerId="ada")
-    with pytest.raises(ConversionBlocked, match="no way to ship it"):
+    with pytest.raises(ConversionBlocked, match="no shipping to this address"):
         buy(shop, cart, shop.total(cart))
     shop.run("""UPDATE cart_items SET "productSnapshot" = '{"requiresShipping": false}'""")
     shop.line(cart)
-    with pytest.raises(ConversionBlocked, match="no way to ship it"):
+    with pytest.raises(ConversionBlocked, match="no shipping to this address"):
         buy(shop, cart, shop.total(cart))
     shop.run("""UPDATE cart_items SET "productSnapshot" = '{"requiresShipping": false}'""")
     assert buy(shop, cart, shop.total(cart)).grand_total == Decimal("44.00")

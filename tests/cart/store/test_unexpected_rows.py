@@ -97,7 +97,7 @@ def test_a_price_finer_than_the_currency_is_refused(shop: Shop) -> None:
     """D2: half a yen is no price: the cart is refused by the line, not rounded."""
     cart = shop.cart(currency="JPY", itemCount=0)
     shop.line(cart, unitPrice=Decimal("100.50"))
-    with pytest.raises(InputError, match=r"lines\[0\]\.unitPrice: 100\.50 is finer than JPY has units"):
+    with pytest.raises(InputError, match=r"lines\[0\]\.unitPrice: 100\.50 has more decimals than JPY"):
         shop.do(lambda c: convert(c, "shop", cart, "order", NOTHING, NOW, PricingTerms()))
 
 

@@ -102,7 +102,7 @@ BROKEN = {
     "a deferrable key": (
         "ALTER TABLE sites DROP CONSTRAINT sites_pkey CASCADE, ADD PRIMARY KEY (id) DEFERRABLE",
         "database.tables",
-        "sites.id is unique by a DEFERRABLE constraint alone",
+        "sites.id is unique only by a DEFERRABLE constraint",
     ),
     "an unlogged table": (
         "ALTER TABLE products SET UNLOGGED",
@@ -153,7 +153,7 @@ BROKEN = {
     "a view of our name": (
         "CREATE VIEW carts AS SELECT 1 AS id",
         "database.objects",
-        "table carts: a view of this name exists",
+        "table carts: a view with this name exists",
     ),
     "a domain of our name": (
         'CREATE DOMAIN "CartStatus" AS text',
@@ -173,12 +173,12 @@ BROKEN = {
     "an index of our name elsewhere": (
         "CREATE INDEX idx_carts_expiration ON companies (name)",
         "database.objects",
-        "index idx_carts_expiration: there is an index of this name on companies",
+        "index idx_carts_expiration: an index with this name exists on companies",
     ),
     "a primary key's name": (
         "CREATE SEQUENCE carts_pkey",
         "database.objects",
-        "index carts_pkey: a sequence of this name exists",
+        "index carts_pkey: a sequence with this name exists",
     ),
     "a ledger without rights": (
         f"{LEDGER}",

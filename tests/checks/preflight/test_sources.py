@@ -125,7 +125,7 @@ def test_an_api_passes_when_it_is_healthy() -> None:
         assert only(check_api(api)).verdict is Verdict.FAIL
     found = only(check_api(Http("http://127.0.0.1:1")))
     assert found.verdict is Verdict.FAIL
-    assert "does not answer" in found.observed
+    assert "does not respond" in found.observed
 
 
 @pytest.mark.parametrize(
@@ -468,7 +468,7 @@ class Still:
 
 
 class Gone(Still):
-    """A cluster that does not answer."""
+    """A cluster that does not respond."""
 
     def deployments(self) -> dict[str, Deployment]:
         """No answer."""

@@ -103,7 +103,7 @@ def _unreadable(files: str, context: str | None, *, there: bool, wrong: Exceptio
     if not there:
         return ConfigError(
             f"The service account of this pod cannot be read: {wrong}.",
-            hint="Give the pod a serviceAccountName and let its token be mounted.",
+            hint="Set the pod's serviceAccountName, and mount its token.",
         )
     try:
         contexts, _ = list_kube_config_contexts(files)  # type: ignore[no-untyped-call]
@@ -115,6 +115,6 @@ def _unreadable(files: str, context: str | None, *, there: bool, wrong: Exceptio
     if context is not None and context not in known:
         there_are = ", ".join(known) or "none"
         return ConfigError(
-            f"The kubeconfig {files} has no context {context}.", hint=f"Its contexts: {there_are}."
+            f"The kubeconfig {files} has no context {context}.", hint=f"Available contexts: {there_are}."
         )
     return ConfigError(f"The kubeconfig {files} cannot be used: {wrong}.", hint="See: kubectl cluster-info")

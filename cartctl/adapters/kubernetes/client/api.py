@@ -134,7 +134,7 @@ class Api:
             status = reply.json()
             if reply.status == FORBIDDEN and not self._is_starting(reply):
                 raise forbidden(status)
-            raise ClusterUnreachable(f"The pod does not answer: {status.get('message', reply.status)}.")
+            raise ClusterUnreachable(f"The pod does not respond: {status.get('message', reply.status)}.")
         return PodResponse(reply.status, reply.headers, reply.body.decode(errors="replace"))
 
     def stream(

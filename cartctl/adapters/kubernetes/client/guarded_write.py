@@ -1,7 +1,7 @@
-"""Writing what may be written by others at the same moment: read, decide, write; and again on a fresh reading.
+"""Writes to objects that others may write at the same time: read, decide, write, and retry after a conflict.
 
-A patch names the version it was decided on. Where that version is gone the server refuses (409 for a merge patch, 422 without
-a word of why for a `test` of JSON Patch), so a refusal is a conflict exactly when the object has a newer version.
+A patch contains the version that it was based on. If that version is outdated, the server rejects it (409 for a merge patch, 422
+without a reason for a `test` of JSON Patch), so a rejection is a conflict exactly when the object has a newer version.
 """
 
 import time
@@ -30,10 +30,10 @@ def change(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, Any]:
-    """Patch an object with what `decide` makes of its newest reading; None leaves it. Returns the object as it is then.
+    """Patch an object with what `decide` returns for its latest state; None changes nothing. Returns the resulting object.
 
-    `name` is the effect's. Raises UnknownDeployment when there is no such object, ClusterRefused for what is invalid and for
-    conflicts without an end.
+    `name` is the effect's. Raises UnknownDeployment if the object does not exist, ClusterRefused for an invalid patch and for
+    endless conflicts.
     """
     end = clock() + PATIENCE
     while True:
@@ -65,7 +65,7 @@ def read(api: Api, path: str) -> dict[str, Any]:
 
 
 def at_version(item: Item) -> dict[str, Any]:
-    """The JSON Patch operation that makes a patch count for one version alone."""
+    """The JSON Patch operation that makes a patch apply to one version only."""
     return {"op": "test", "path": "/metadata/resourceVersion", "value": item["metadata"]["resourceVersion"]}
 
 

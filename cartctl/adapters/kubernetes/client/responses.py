@@ -50,7 +50,7 @@ class Reply:
         except ValueError as broken:
             raise ClusterUnreachable(
                 f"The response (HTTP {self.status}) is not from an API server.",
-                hint="Check the proxy in between.",
+                hint="Check the proxy in front of it.",
             ) from broken
 
 
@@ -109,7 +109,7 @@ def forbidden(status: Mapping[str, Any]) -> ClusterForbidden:
     """The error for a verb that the role lacks."""
     return ClusterForbidden(
         f"The cluster denied the request: {status.get('message', 'no reason given')}",
-        hint="The Role in runbooks/kubernetes lists every verb that is needed.",
+        hint="The Role in runbooks/kubernetes lists every required verb.",
     )
 
 

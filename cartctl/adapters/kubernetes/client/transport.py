@@ -53,7 +53,7 @@ class Transport:
 
     @property
     def absent(self) -> float | None:
-        """Seconds since the last failed or broken connection; None without one."""
+        """Seconds since the last failed or broken connection; None if none has failed."""
         return None if self._gone is None else self._clock() - self._gone
 
     def once(self, request: Request) -> Reply:
@@ -76,7 +76,7 @@ class Transport:
             yield Stream(response.stream(2**16, decode_content=True), lambda: _end(response))
         except BROKEN as broken:
             self._gone = self._clock()
-            raise ClusterUnreachable(f"The API server's stream broke: {broken}") from broken
+            raise ClusterUnreachable(f"The API server's stream was interrupted: {broken}") from broken
         finally:
             response.close()
             response.release_conn()
@@ -103,7 +103,7 @@ class Transport:
         self._gone = self._clock()
         reason = getattr(broken, "reason", None) or broken
         return ClusterUnreachable(
-            f"The API server {self.access.host} does not answer: {reason}.",
+            f"The API server {self.access.host} does not respond: {reason}.",
             hint="See: kubectl cluster-info",
         )
 
@@ -113,6 +113,6 @@ def _reply(response: urllib3.BaseHTTPResponse, body: bytes) -> Reply:
 
 
 def _end(response: urllib3.BaseHTTPResponse) -> None:
-    """A stream that has ended by itself, or that its server has closed, is past ending."""
+    """Ignore errors of a stream that has already ended."""
     with suppress(OSError, ValueError, RuntimeError):
         response.shutdown()

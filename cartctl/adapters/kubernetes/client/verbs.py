@@ -1,6 +1,6 @@
 """Every verb that cartctl uses on the API server, and whether it is allowed: what the Role grants and preflight checks.
 
-`runbooks/kubernetes/role.yaml` is held against this table by a test, and this table against the requests that the tests see.
+Tests compare `runbooks/kubernetes/role.yaml` with this table, and this table with the requests that are sent.
 """
 
 from collections.abc import Iterable
@@ -57,7 +57,7 @@ RELEASE = (  # what a release cannot do without, and its revert
 
 
 def denied(api: Api, verbs: Iterable[Verb] = VERBS) -> list[str]:
-    """The verbs that the cluster would refuse in the namespace. Read-only: a review is stored nowhere."""
+    """The verbs that the cluster would refuse in the namespace. Read-only: access reviews are not stored."""
     return [str(verb) for verb in verbs if not _allowed(api, verb)]
 
 

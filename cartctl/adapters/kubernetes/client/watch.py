@@ -1,7 +1,7 @@
 """All objects of one kind in the namespace: one list, then one watch, however many are waited for.
 
-While the watch stands the objects are known from it. Where it broke, or its version was forgotten by the server (410), the
-next reading is a list again: what is not known is asked for, never remembered.
+While the watch is open, it provides the objects. After it broke, or the server has discarded its version (410), the next read is a
+list again: unknown state is always requested, never assumed.
 """
 
 import json
@@ -14,8 +14,8 @@ from cartctl.adapters.kubernetes.client.api import Api
 from cartctl.adapters.kubernetes.client.responses import EXPIRED, ClusterRefused
 from cartctl.errors import CartctlError
 
-STREAM = 60  # seconds after which the server ends a watch, and we begin another
-RELIST = 30.0  # seconds that a watch is believed without a list
+STREAM = 60  # seconds after which the server ends a watch and a new one is opened
+RELIST = 30.0  # seconds for which a watch is trusted without a new list
 RETRY = 0.2  # seconds between two watches
 
 
@@ -28,7 +28,7 @@ class Collection:
         self._clock = clock
         self._items: dict[str, dict[str, Any]] = {}
         self._count = 0  # events and writes of our own
-        self._updated: dict[str, int] = {}  # name → the last of them that was about it
+        self._updated: dict[str, int] = {}  # name → its latest event
         self._version = ""
         self._listed = -RELIST
         self._readings = 0
@@ -40,7 +40,7 @@ class Collection:
         self._thread = threading.Thread(target=self._follow, name=f"watch {path}", daemon=True)
 
     def items(self, *, fresh: bool = False) -> Mapping[str, dict[str, Any]]:
-        """Every object as it is now; `fresh`: by a list, though the watch stands. Raises what a list raises."""
+        """Every object as it is now; `fresh`: from a list even if the watch is open. Raises what a list raises."""
         if fresh or not (self._live.is_set() and self._clock() - self._listed < RELIST):
             self._list()
         with self._guard:  # the monitor's thread reads too
@@ -52,9 +52,9 @@ class Collection:
             return dict(self._items)
 
     def put(self, item: dict[str, Any]) -> None:
-        """What a write of our own answered: the next reading must not be of an older spec.
+        """Take over the response of cartctl's own write: the next read must not return an older spec.
 
-        Where the watch was quicker, what it told may be newer than the answer, and stays.
+        If the watch was faster, its event may be newer than the response, and is kept.
         """
         meta = item["metadata"]
         with self._guard:
@@ -83,9 +83,9 @@ class Collection:
         self._has_version.set()
 
     def _merged(self, listed: dict[str, dict[str, Any]], began: int) -> dict[str, dict[str, Any]]:
-        """A list, and what was told while it was on its way: no event will tell that again.
+        """A list, merged with the events that arrived meanwhile, which will not be repeated.
 
-        Where the list was the quicker one its event is still to come, so that only a spec must not become older.
+        If the list was faster, an event is still to come; so only the spec must not become older.
         """
         for name in (name for name, at in self._updated.items() if at > began):
             known = self._items.get(name)
@@ -108,9 +108,9 @@ class Collection:
                 self._watch()
             except ClusterRefused as refused:
                 if refused.status == EXPIRED:
-                    self._has_version.clear()  # the next reading lists, and gives a version
+                    self._has_version.clear()  # the next read is a list, and provides a version
             except CartctlError:
-                pass  # the next reading lists, and tells
+                pass  # the next read is a list, and reports the error
             finally:
                 self._live.clear()
             self._closed.wait(RETRY)
@@ -154,13 +154,13 @@ class Collection:
 
 
 def _older(meta: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
-    """Whether an event tells of a spec that has been overtaken: a write's answer may come before its event."""
+    """Whether an event has an outdated spec: a write's response may arrive before its event."""
     same = meta["uid"] == known["uid"]
     return same and int(meta.get("generation", 0)) < int(known.get("generation", 0))
 
 
 def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Events, one a line, of any length. A last one that was cut off is left out."""
+    """Events, one per line, of any length. A truncated last one is skipped."""
     rest = b""
     for chunk in chunks:
         *whole, rest = (rest + chunk).split(b"\n")

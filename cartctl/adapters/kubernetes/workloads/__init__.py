@@ -1,1 +1,1 @@
-"""Deployments, pods and quotas: read, judged and changed."""
+"""Deployments, pods and quotas: reading, evaluating and changing them."""

@@ -33,7 +33,7 @@ class Capacity:
         return scalers
 
     def get(self, name: str) -> int:
-        """The size asked for. Raises UnknownDeployment. Read-only."""
+        """The requested size. Raises UnknownDeployment. Read-only."""
         kind, bare = _split(name)
         if kind == DEPLOYMENT:
             return self._workloads.size(bare)
@@ -42,7 +42,7 @@ class Capacity:
         return 0 if read(self._api, self._cronjob(bare))["spec"].get("suspend") else 1
 
     def limit(self, name: str) -> tuple[str, int] | None:
-        """An autoscaler's own name and its maxReplicas; None for what has no limit. Raises UnknownDeployment. Read-only."""
+        """An autoscaler's own name and its maxReplicas; None if there is no limit. Raises UnknownDeployment. Read-only."""
         kind, bare = _split(name)
         if kind != HPA:
             return None
@@ -50,7 +50,7 @@ class Capacity:
         return str(autoscaler["metadata"]["name"]), int(autoscaler["spec"]["maxReplicas"])
 
     def set(self, name: str, size: int) -> None:
-        """Ask for a size. Raises UnknownDeployment, and Refused for more than an autoscaler allows."""
+        """Set a size. Raises UnknownDeployment, and Refused for more than an autoscaler allows."""
         kind, bare = _split(name)
         if kind == DEPLOYMENT:
             self._workloads.scale(bare, size)
@@ -114,11 +114,11 @@ class Capacity:
 def _split(name: str) -> tuple[str, str]:
     kind, _, bare = name.partition("/")
     if kind not in {DEPLOYMENT, HPA, CRONJOB} or not bare:
-        raise UnknownDeployment(f"{name} has no size.", hint=HINT)
+        raise UnknownDeployment(f"{name} has no replica count.", hint=HINT)
     return kind, bare
 
 
 def _finished(job: dict[str, Any]) -> bool:
-    """A Job ends by a condition, not by having no pods: between two retries it has none."""
+    """A Job ends with a condition, not when it has no pods: between two retries it has none."""
     conditions = (job.get("status") or {}).get("conditions") or []
     return any(one["type"] in {"Complete", "Failed"} and one["status"] == "True" for one in conditions)

@@ -1,4 +1,4 @@
-"""Why a rollout will not get there, told as soon as it is known. Judged from what was read; only time is remembered."""
+"""Why a release cannot complete, reported as soon as it is known. Decided from the current state; only times are remembered."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -16,19 +16,19 @@ FATAL = frozenset({
     "CreateContainerError",
     "RunContainerError",
 })  # fmt: skip
-GRACE = 20.0  # seconds: a node may be on its way, and a quota frees itself while old pods end
+GRACE = 20.0  # seconds: a node may be starting, and a quota becomes free while old pods end
 Item = Mapping[str, Any]
 
 
 class Failures:
-    """Looks for what a rollout cannot overcome. `clock` is seconds, monotonic."""
+    """Detects failures from which a release cannot recover. `clock` is seconds, monotonic."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._since: dict[str, float] = {}
 
     def find(self, deployment: Item, replica_sets: Iterable[Item], pods: Iterable[Item]) -> str | None:
-        """The reason, with its message; None while it may still get there. Only pods of the newest spec count."""
+        """The reason, with its message; None while it may still complete. Only pods of the latest spec count."""
         status, meta = deployment.get("status") or {}, deployment["metadata"]
         if status.get("observedGeneration", 0) < meta.get("generation", 0):
             return None
@@ -63,7 +63,7 @@ class Failures:
         return message if self._lasts(uid, stuck=stuck) else None
 
     def _lasts(self, uid: str, *, stuck: bool) -> bool:
-        """Whether it has been so for longer than the grace, on our own clock: the cluster's may be another."""
+        """Whether it has lasted longer than the grace period by the local clock: the cluster's may differ."""
         if not stuck:
             self._since.pop(uid, None)
             return False

@@ -1,4 +1,4 @@
-"""What keeps a deployment from rolling out a change: its own state, its namespace, another kind, a missing permission."""
+"""What prevents the release of a deployment: its own state, its namespace, another kind, a missing permission."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,16 +11,18 @@ from cartctl.adapters.kubernetes.workloads.parsing import is_ending
 
 Item = Mapping[str, Any]
 KINDS = {"statefulsets": "StatefulSet", "daemonsets": "DaemonSet"}
-GRANT = "grant it: runbooks/kubernetes/role.yaml lists every verb"
+GRANT = "grant it: runbooks/kubernetes/role.yaml lists all verbs"
 
 
 def own_obstacles(item: Item, owner: tuple[str, str] | None) -> tuple[Obstacle, ...]:
-    """What is in the way in the deployment itself; `owner` is who keeps it, and the command that pauses that. Pure."""
+    """Obstacles in the deployment itself; `owner` is the tool that manages it, and the command that pauses that tool. Pure."""
     meta = item["metadata"]
     name, namespace = meta["name"], meta["namespace"]
     obstacles = []
     if is_ending(item):
-        hint = f"see: kubectl get deployment {name} -n {namespace} -o yaml; apply it again once it is gone"
+        hint = (
+            f"see: kubectl get deployment {name} -n {namespace} -o yaml; once it is deleted, apply it again"
+        )
         obstacles.append(Obstacle(name, "is being deleted", hint))
     if item["spec"].get("paused"):
         resume = f"kubectl rollout resume deployment/{name} -n {namespace}"
@@ -31,7 +33,7 @@ def own_obstacles(item: Item, owner: tuple[str, str] | None) -> tuple[Obstacle, 
 
 
 def find_obstacles(api: Api, known: Mapping[str, Deployment], names: Iterable[str]) -> list[Obstacle]:
-    """Everything in the way of a change of these deployments. Read-only."""
+    """Everything that prevents a change of these deployments. Read-only."""
     deployments = list(names)
     obstacles = [*namespace_obstacles(api), *_forbidden(api)]
     for name in deployments:
@@ -49,7 +51,7 @@ def namespace_obstacles(api: Api) -> list[Obstacle]:
         return [Obstacle(f"namespace {api.namespace}", "does not exist", "set cluster.namespace")]
     if not is_ending(item) and (item.get("status") or {}).get("phase") != "Terminating":
         return []
-    hint = f"see: kubectl get namespace {api.namespace} -o yaml; deploy into one that stays"
+    hint = f"see: kubectl get namespace {api.namespace} -o yaml; deploy to another namespace"
     return [Obstacle(f"namespace {api.namespace}", "is terminating", hint)]
 
 
@@ -68,7 +70,7 @@ def _missing(api: Api, name: str) -> Obstacle:
             return Obstacle(
                 name,
                 f"is a {kind}, not a Deployment",
-                f"cartctl releases Deployments only; see: kubectl get {kind.lower()} {name} -n {api.namespace}",
+                f"cartctl releases only Deployments; see: kubectl get {kind.lower()} {name} -n {api.namespace}",
             )
     hint = f"apply it again, or see: kubectl get deployments -n {api.namespace}"
     return Obstacle(name, "does not exist", hint)

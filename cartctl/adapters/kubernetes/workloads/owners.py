@@ -1,4 +1,4 @@
-"""Who else writes a deployment: tools that would put back behind our back what a release changes. Pure."""
+"""Which other tool manages a deployment and would silently revert what a release changes. Pure."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,7 +10,7 @@ FORCE = "then run again with --force-owned"
 
 
 def find_owner(deployment: Item, autoscalers: Iterable[Item]) -> tuple[str, str] | None:
-    """Who keeps a deployment as it is, and the command that pauses it; None for nobody."""
+    """The tool that manages a deployment, and the command that pauses it; None if there is none."""
     meta = deployment["metadata"]
     labels, annotations = meta.get("labels") or {}, meta.get("annotations") or {}
     return (
@@ -53,7 +53,10 @@ def _helm(meta: Item, labels: Item, annotations: Item) -> tuple[str, str] | None
         return None
     name = release or labels.get("app.kubernetes.io/instance", "RELEASE")
     namespace = annotations.get("meta.helm.sh/release-namespace", meta["namespace"])
-    return f"Helm ({name})", f"helm history {name} -n {namespace}: let no upgrade run meanwhile, {FORCE}"
+    return (
+        f"Helm ({name})",
+        f"helm history {name} -n {namespace}: make sure that no upgrade runs in the meantime, {FORCE}",
+    )
 
 
 def _keda(deployment: str, namespace: str, autoscalers: Iterable[Item]) -> tuple[str, str] | None:

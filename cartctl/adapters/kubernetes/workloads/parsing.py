@@ -28,7 +28,7 @@ def read_deployment(
     owner: tuple[str, str] | None,
     obstacles: tuple[Obstacle, ...] = (),
 ) -> Deployment:
-    """A deployment's spec and status; `failure` and `owner` (name, the command that pauses it) are known from elsewhere."""
+    """A deployment's spec and status; `failure` and `owner` (name, the command that pauses it) come from the caller."""
     spec, status, meta = item["spec"], item.get("status") or {}, item["metadata"]
     name, pause = owner or (None, "")
     return Deployment(
@@ -55,10 +55,10 @@ def shape(template: Item) -> str:
 
 
 def bare_template(template: Item) -> dict[str, Any]:
-    """A pod template without its images and without what is no change of it.
+    """A pod template without its images and without irrelevant fields.
 
-    A restart by kubectl asks for the same pods again. An old API server adds the template's creationTimestamp, which is null
-    (seen with 1.20), and a new one does not (1.36). A replica set's template carries the hash that its controller added.
+    A restart by kubectl requests the same pods again. An old API server adds the template's creationTimestamp, which is null (seen
+    with 1.20), and a new one does not (1.36). A replica set's template carries the hash that its controller added.
     """
     bare: dict[str, Any] = json.loads(json.dumps(template))
     for kind in ("containers", "initContainers"):
@@ -75,7 +75,7 @@ def bare_template(template: Item) -> dict[str, Any]:
 
 
 def same_template(one: Item, other: Item) -> bool:
-    """Whether two templates ask for the same pods, as the deployment controller compares them: but for the hash."""
+    """Whether two templates request the same pods, compared like the deployment controller does: without the hash."""
     return _without_hash(one) == _without_hash(other)
 
 
@@ -95,7 +95,7 @@ def owned_by(item: Item, owner: Item) -> bool:
 
 
 def newest(deployment: Item, replica_sets: Iterable[Item]) -> Item | None:
-    """The replica set of the deployment's own template: the oldest that equals it, as the controller chooses."""
+    """The replica set of the deployment's current template: like the controller, the oldest that equals it."""
     own = [one for one in replica_sets if owned_by(one, deployment)]
     same = [one for one in own if same_template(one["spec"]["template"], deployment["spec"]["template"])]
     return min(same, key=lambda one: str(one["metadata"].get("creationTimestamp", "")), default=None)
@@ -108,9 +108,9 @@ def available_of_newest(deployment: Item, replica_sets: Iterable[Item]) -> int:
 
 
 def read_pod(item: Item, deployment: str, requested: Mapping[str, str]) -> Pod:
-    """One replica as it runs; `asked` are the references its replica set asks for.
+    """One replica as it runs; `asked` are the references that its replica set requests.
 
-    A cluster may rewrite the reference of a pod, for a mirror of its own: what was asked for is what counts.
+    A cluster may rewrite a pod's reference, for a mirror: the requested reference is the one that counts.
     """
     status = item.get("status") or {}
     statuses = _statuses(status)
@@ -130,7 +130,7 @@ def read_pod(item: Item, deployment: str, requested: Mapping[str, str]) -> Pod:
 
 
 def is_ready(item: Item) -> bool:
-    """Whether a Service would send it requests."""
+    """Whether a Service would route requests to it."""
     conditions = (item.get("status") or {}).get("conditions") or []
     return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions) and not is_ending(
         item
@@ -138,17 +138,17 @@ def is_ready(item: Item) -> bool:
 
 
 def is_ending(item: Item) -> bool:
-    """Whether it was told to end."""
+    """Whether it is terminating."""
     return "deletionTimestamp" in item["metadata"]
 
 
 def is_finished(item: Item) -> bool:
-    """Whether it has ended for good: an evicted pod stays in the list for long."""
+    """Whether it has ended permanently: an evicted pod stays in the list for a long time."""
     return (item.get("status") or {}).get("phase") in FINISHED
 
 
 def waiting(container: Item) -> str | None:
-    """Why a container waits, in the kubelet's word."""
+    """The kubelet's reason why a container waits."""
     reason = ((container.get("state") or {}).get("waiting") or {}).get("reason")
     return str(reason) if reason else None
 

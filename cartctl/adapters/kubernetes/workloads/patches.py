@@ -23,12 +23,12 @@ PRESERVED = frozenset(
 
 
 def image_patch(item: Item, images: Mapping[str, str], cause: str) -> list[dict[str, Any]] | None:
-    """Set images by container name; None when they are so already. Raises UnknownDeployment for an unknown container."""
+    """Set images by container name; None if they are already set. Raises UnknownDeployment for an unknown container."""
     name, there = item["metadata"]["name"], containers(item["spec"]["template"])
     if missing := sorted(set(images) - set(there)):
         raise UnknownDeployment(
             f"Deployment {name} has no container {', '.join(missing)}.",
-            hint=f"It has {', '.join(sorted(there))}.",
+            hint=f"Available: {', '.join(sorted(there))}.",
         )
     changed = {container: ref for container, ref in images.items() if there[container] != ref}
     if not changed:
@@ -46,7 +46,7 @@ def image_patch(item: Item, images: Mapping[str, str], cause: str) -> list[dict[
 
 
 def revision_patch(deployment: Item, replica_set: Item) -> list[dict[str, Any]]:
-    """Put a replica set's template and annotations back: what `kubectl rollout undo --to-revision` writes."""
+    """Restore a replica set's template and annotations, as `kubectl rollout undo --to-revision` does."""
     template = replica_set["spec"]["template"]
     meta = dict(template.get("metadata") or {})
     labels = {key: value for key, value in (meta.get("labels") or {}).items() if key != HASH}

@@ -1,4 +1,4 @@
-"""Whether a namespace's quotas leave room for more pods: counted before a plan needs them, in the server's own quantities."""
+"""Whether a namespace's quotas allow more pods: checked before a plan needs them, in the server's own quantities."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
@@ -12,13 +12,13 @@ from cartctl.adapters.kubernetes.client.api import Api
 SURGE = "25%"  # of a deployment that does not say
 EVERY_POD = {
     "NotTerminating"
-}  # scopes that a deployment's pods are always in; of others nobody can tell beforehand
+}  # scopes that a deployment's pods are always in; others cannot be known in advance
 Item = Mapping[str, Any]
-Needs = dict[str, Decimal]  # what pods ask for, by the name that a quota gives it
+Needs = dict[str, Decimal]  # what pods request, by the quota's name for it
 
 
 def surge(deployment: Item, replicas: int) -> int:
-    """Pods that a release of a deployment with so many replicas makes beside them. Pure."""
+    """Additional pods that a release of a deployment with that many replicas creates. Pure."""
     strategy = deployment["spec"].get("strategy") or {}
     if strategy.get("type") == "Recreate":
         return 0
@@ -28,7 +28,7 @@ def surge(deployment: Item, replicas: int) -> int:
 
 
 def shortages(api: Api, deployments: Iterable[tuple[Item, int]]) -> list[str]:
-    """What the quotas lack for so many more pods of each deployment, one line for each resource. Read-only."""
+    """What the quotas lack for that many more pods of each deployment, one line per resource. Read-only."""
     needs = _needs(deployments)
     quotas, _ = api.listing(api.path("", "resourcequotas"))
     return [line for quota in quotas if _applies(quota) for line in _lacking(quota, needs)]
@@ -61,7 +61,7 @@ def _needs(deployments: Iterable[tuple[Item, int]]) -> Needs:
 
 
 def _of_pod(spec: Item) -> Needs:
-    """What one pod counts for. A request that is missing is the limit, as the server defaults it."""
+    """What one pod counts for. A missing request equals the limit, as the server's default."""
     needs: Needs = {"pods": Decimal(1), "count/pods": Decimal(1)}
     for kind in ("requests", "limits"):
         own = _sum(spec["containers"], kind)

@@ -1,4 +1,4 @@
-"""What differs between two pod templates, in words: fields by their names, never their values, which may be secret. Pure."""
+"""The differences between two pod templates: names of fields, never their values, which may be secret. Pure."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Pod templates: the current one, those of earlier revisions, and going back to one of them."""
+"""Pod templates: the current one, those of earlier revisions, and reverting to one of them."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -27,7 +27,7 @@ Item = Mapping[str, Any]
 class Templates:
     """The replica sets of a namespace's deployments, as the history of their pod templates.
 
-    `put` keeps what a write answers, so that the next reading is of no older spec.
+    `put` stores the response of a write, so that the next read does not return an older spec.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Templates:
         self._clock = clock
 
     def current(self, deployment: str) -> str:
-        """The hash of the template requested now, as its replica set is named; "" before there is one. Read-only."""
+        """The hash of the template requested now, from its replica set's name; "" before that exists. Read-only."""
         item = read(self._api, self._path(deployment))
         replica_set = newest(item, self._sets())
         return _hash(replica_set) if replica_set else ""
@@ -54,7 +54,7 @@ class Templates:
         return [_revision(one) for one in sorted(own, key=lambda one: int(_number(one)))]
 
     def of(self, deployment: str, revision: str) -> str:
-        """The hash of a revision's template. Raises UnknownDeployment naming the revisions there are. Read-only."""
+        """The hash of a revision's template. Raises UnknownDeployment, naming the existing revisions. Read-only."""
         known = self.revisions(deployment)
         for one in known:
             if one.number == revision:
@@ -67,7 +67,7 @@ class Templates:
         )
 
     def changes(self, deployment: str, template: str) -> list[str]:
-        """What the current template has otherwise than that one, images left out, in words. Read-only."""
+        """The differences between the current template and that one, without images. Read-only."""
         item = read(self._api, self._path(deployment))
         replica_set = next(
             (one for one in self._sets() if owned_by(one, item) and _hash(one) == template), None
@@ -79,14 +79,14 @@ class Templates:
         )
 
     def go_to(self, deployment: str, template: str) -> None:
-        """Ask for the template of that hash. Raises UnknownDeployment, and Refused for a paused deployment."""
+        """Set the template with that hash. Raises UnknownDeployment, and Refused for a paused deployment."""
 
         def decide(item: Item) -> Any:
             own = (one for one in self._sets() if owned_by(one, item))
             replica_set = next((one for one in own if _hash(one) == template), None)
             if replica_set is None:
                 raise UnknownDeployment(
-                    f"Deployment {deployment} no longer has the pod template to go back to.",
+                    f"Deployment {deployment} no longer has the previous pod template.",
                     hint="Its revisionHistoryLimit has removed it: set the image by name, with"
                     f" kubectl set image deployment/{deployment} CONTAINER=IMAGE -n {self._api.namespace}",
                 )

@@ -27,12 +27,12 @@ from cartctl.adapters.kubernetes.workloads.templates import APPS, Templates
 from cartctl.errors import ConfigError
 
 AUTOSCALING = "autoscaling/v2"
-OWNERS_LAST = 30.0  # seconds that the autoscalers' list is believed, where only owners are asked for
+OWNERS_LAST = 30.0  # seconds for which the autoscalers' list is cached, when only owners are needed
 Item = Mapping[str, Any]
 
 
 class Workloads:
-    """The namespace's deployments. `force_owned` keeps silent about owners: a person has paused them."""
+    """The namespace's deployments. `force_owned` ignores owners: a person has paused them."""
 
     def __init__(
         self, api: Api, *, force_owned: bool = False, clock: Callable[[], float] = time.monotonic
@@ -60,7 +60,7 @@ class Workloads:
         return {name: self._read(item) for name, item in items.items()}
 
     def pods(self, deployment: str) -> list[Pod]:
-        """A deployment's pods as they are at this moment, ending ones included. Read-only."""
+        """A deployment's current pods, terminating ones included. Read-only."""
         owner = read(self._api, self._path(deployment))
         return [self._pod(item, owner, sets) for item, sets in self.raw_pods(owner)]
 
@@ -73,14 +73,14 @@ class Workloads:
         return [(pod, one) for pod in pods if not is_finished(pod) for one in own if owned_by(pod, one)]
 
     def running(self, deployment: str) -> int:
-        """Pods that are not gone; at least 1 while the controller has not seen the newest size. Read-only."""
+        """Pods that still exist; at least 1 while the controller has not seen the latest size. Read-only."""
         item = read(self._api, self._path(deployment))
         status = item.get("status") or {}
         observed = status.get("observedGeneration", 0) >= item["metadata"].get("generation", 0)
         return max(len(self.raw_pods(item)), int(status.get("replicas", 0)), 0 if observed else 1)
 
     def set_images(self, deployment: str, images: Mapping[str, str], *, cause: str) -> None:
-        """Ask for images. Raises UnknownDeployment, and Refused for a paused deployment."""
+        """Set images. Raises UnknownDeployment, and Refused for a paused deployment."""
 
         def decide(item: Item) -> Any:
             patch = image_patch(item, images, cause)
@@ -93,7 +93,7 @@ class Workloads:
         )
 
     def scale(self, deployment: str, size: int) -> None:
-        """Ask for a size; whoever else writes the deployment at this moment is not in the way."""
+        """Set a size; concurrent writes to the deployment do not conflict."""
         path = self._path(deployment)
         patch = [{"op": "replace", "path": "/spec/replicas", "value": size}]
         self._deployments.put(
@@ -106,11 +106,11 @@ class Workloads:
         )
 
     def size(self, deployment: str) -> int:
-        """The size asked for. Read-only."""
+        """The requested size. Read-only."""
         return int(read(self._api, self._path(deployment))["spec"]["replicas"])
 
     def obstacles(self, names: Iterable[str]) -> list[Obstacle]:
-        """What would keep a change of these deployments from being rolled out. Read-only."""
+        """What would prevent a release of these deployments. Read-only."""
         items = self._deployments.items(fresh=True)
         return find_obstacles(self._api, {name: self._read(item) for name, item in items.items()}, names)
 
@@ -145,12 +145,12 @@ class Workloads:
             try:
                 known, _ = self._api.listing(self._api.path(AUTOSCALING, "horizontalpodautoscalers"))
             except ClusterForbidden:
-                known = []  # the preflight names the missing verb
+                known = []  # preflight reports the missing verb
             self._autoscalers = (self._clock(), known)
         return known
 
     def _require_namespace(self) -> None:
-        """A list in a namespace that does not exist is empty, and no error."""
+        """A list in a nonexistent namespace is empty, not an error."""
         try:
             namespace = self._api.find(f"/api/v1/namespaces/{self._api.namespace}")
         except ClusterForbidden:
@@ -158,7 +158,7 @@ class Workloads:
         if namespace is None:
             raise ConfigError(
                 f"Namespace {self._api.namespace} not found.",
-                hint="Set cluster.namespace to one that exists.",
+                hint="Set cluster.namespace to an existing namespace.",
             )
 
     @staticmethod

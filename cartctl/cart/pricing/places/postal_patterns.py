@@ -26,7 +26,7 @@ def pattern_error(pattern: str, countries: Iterable[str] = ()) -> str | None:
         return _range_error(text)
     code = text.removesuffix("*")
     if "*" in code:
-        return "a wildcard stands at the end"
+        return "a wildcard must be at the end"
     known = tuple(countries)
     if text != code:
         return None if not code or _CODE.fullmatch(code.rstrip(" -")) else accepted_forms(pattern, known)
@@ -83,7 +83,7 @@ def _plain(pattern: str) -> str:
 
 def _range_error(text: str) -> str | None:
     if "*" in text:
-        return "a wildcard does not go inside a range"
+        return "a range must not contain a wildcard"
     ends = _RANGE.fullmatch("".join(text.split()))
     if ends is None:
         return "a range is two numbers, such as 10000...19999"

@@ -18,7 +18,7 @@ from cartctl.cart.pricing.places.postal_patterns import Closeness, matched, patt
 from cartctl.cart.pricing.tax.rates import TaxRate
 
 MOST_RATES = 50  # at one address
-NO_ADDRESS = "the tax is not known without an address"
+NO_ADDRESS = "the tax is unknown without an address"
 
 Specificity = tuple[bool, Closeness, bool, bool]
 
@@ -56,7 +56,7 @@ def applicable_rates(
     applicable = _without_replaced(_most_specific(own, place), categories)
     if len(applicable) > MOST_RATES:
         raise InputError(
-            "taxRates", f"{len(applicable)} rates apply at one address; {MOST_RATES} are the most"
+            "taxRates", f"{len(applicable)} rates apply at one address; the limit is {MOST_RATES}"
         )
     ordered = sorted(applicable, key=lambda rate: (rate.priority, rate.id))
     return ApplicableRates(tuple(ordered), warning=_malformed(own, place, address))
@@ -79,7 +79,7 @@ def _malformed(rates: Iterable[TaxRate], place: Place, address: Address) -> str 
     code = place.postal_code
     if code is None or code.valid is not False or not any(rate.zip_code for rate in rates):
         return None
-    return f"{address.postal_code!a} does not have the form of a postal code of {place.country}"
+    return f"{address.postal_code!a} is not a valid postal code of {place.country}"
 
 
 def _rate_error(rate: TaxRate, place: Place) -> str | None:

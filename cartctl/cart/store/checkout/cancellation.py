@@ -26,7 +26,7 @@ def cancel(connection: Connection, company_id: str, order_id: str, now: datetime
     )
     cart = connection.execute(own.with_for_update()).one_or_none()
     if cart is None:
-        raise NotFound(f"There is no order {order_id}.")
+        raise NotFound(f"Order {order_id} not found.")
     if cart.cancelled is None:
         _mark(connection, cart.id, naive(now))
     return _give_back(connection, company_id, order_id, naive(now))

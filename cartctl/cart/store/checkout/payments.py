@@ -96,7 +96,9 @@ def _same(payment: Payment, agreed: AgreedTotal, cart_id: str) -> Payment:
     if payment.quote is None:
         raise CartChanged(f"The payment of cart {cart_id} was changed by another application.")
     if payment.quote.agreed != agreed:
-        raise PaymentInFlight(f"Cart {cart_id} is being paid for with {payment.quote.agreed}, not {agreed}.")
+        raise PaymentInFlight(
+            f"Cart {cart_id} has a payment of {payment.quote.agreed} in progress, not {agreed}."
+        )
     return payment
 
 

@@ -65,7 +65,7 @@ def refuse_unusable(
             raise _refused(request, before, use.promotion_id)
         promotion = promotion_of(rows[0])
         if before is not None and replace(promotion, current_uses=before.current_uses) != before:
-            raise CartChanged(f"{promotion.code} was changed meanwhile.", hint="Try again.")
+            raise CartChanged(f"{promotion.code} was changed in the meantime.", hint="Try again.")
         if promotion.max_uses_per_customer is not None:
             refuse_guest(promotion, use.customer_id)
             # Its own use was recorded in the same round trip, and its row is locked.
@@ -89,7 +89,7 @@ def recorded(connection: Connection, order_id: str) -> tuple[Usage, ...]:
 def _refused(request: PricingRequest | None, promotion: Promotion | None, promotion_id: str) -> LimitReached:
     if request is not None and promotion is not None:
         return limit_reached(request, promotion)
-    return LimitReached(f"Promotion {promotion_id} has been used as often as it may be, or was deleted.")
+    return LimitReached(f"Promotion {promotion_id} has reached its usage limit, or was deleted.")
 
 
 def _record(used: Sequence[Usage], now: datetime) -> Call:

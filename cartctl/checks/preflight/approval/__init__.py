@@ -9,7 +9,7 @@ from cartctl.signoff.judgement import SignoffSheet
 
 
 def _no_sheet() -> SignoffSheet:
-    raise Refused("The sign-offs cannot be read here.")
+    raise Refused("The sign-offs cannot be read from here.")
 
 
 @dataclass(frozen=True, slots=True)

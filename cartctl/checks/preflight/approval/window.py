@@ -28,7 +28,7 @@ def check_window(environment: Environment, now: datetime, *, outside_allowed: bo
     if not why:
         yield passed("window", f"{now:%Y-%m-%d %H:%M} {now.tzname()}", expected)
     elif outside_allowed:
-        hint = "Approved by whoever uses --outside-window; the run records it."
+        hint = "--outside-window overrides it; the run records who used it."
         yield warned("window", f"{why}, allowed by --outside-window", expected, hint)
     elif environment.protected:
         yield failed("window", why, expected, "Wait for the window, or use --outside-window.")

@@ -89,7 +89,7 @@ class _Sorting:
         if path[0] != SCHEMA:
             self.result.irreversible.append(f"+ {key}")
         elif _essential(facts) != _essential(current):
-            self.result.later.append(f"{_short(kind, path)} is not as the migration made it")
+            self.result.later.append(f"{_short(kind, path)} is not as the migration created it")
         elif kind == "column":
             self.result.columns.append(DropColumn(path[1], path[2]))
         elif kind in {"index", "constraint"}:

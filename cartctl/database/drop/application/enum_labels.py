@@ -140,7 +140,7 @@ def plan_rebuild(connection: Connection, rebuilt: RebuiltEnum, going: Going) -> 
     if sum(sizes.values()) > LARGEST:
         names = ", ".join(sorted(name for _, name in sizes))
         blocked.append(
-            f"{names}: {sum(sizes.values()) / 1e6:,.0f} MB would be rewritten under a lock, at most {LARGEST / 1e6:,.0f} MB fit"
+            f"{names}: {sum(sizes.values()) / 1e6:,.0f} MB would be rewritten under a lock; the limit is {LARGEST / 1e6:,.0f} MB"
         )
     else:
         blocked += users_of_labels(connection, rebuilt, columns)

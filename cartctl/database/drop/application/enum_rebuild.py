@@ -52,8 +52,8 @@ def rebuild_enum(connection: Connection, rebuilt: RebuiltEnum) -> None:
     except SqlFailed as failed:
         if failed.sqlstate == CANCELLED and time.monotonic() - began >= LOCK_BUDGET.total_seconds():
             raise StepFailed(
-                f"Building the enum {rebuilt.enum} again without {', '.join(rebuilt.labels)} took longer than "
-                f"{LOCK_BUDGET.total_seconds():g} s for a statement. Nothing was dropped.",
+                f"Rebuilding the enum {rebuilt.enum} without {', '.join(rebuilt.labels)} took longer than "
+                f"{LOCK_BUDGET.total_seconds():g} s for one statement. Nothing was dropped.",
                 hint=KEEP,
             ) from failed
         raise

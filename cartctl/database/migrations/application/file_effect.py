@@ -26,7 +26,7 @@ def refuse_lacking(connection: Connection, migration: Frozen) -> None:
         raise Refused(
             f"The application's migration {migration.name} does not create what the cart needs: {some_of(faults)}. "
             "It was rolled back.",
-            hint="Check the application's version, and with cartctl rehearse what its files create.",
+            hint="Check the application's version, and run cartctl rehearse to see what its files create.",
         )
 
 

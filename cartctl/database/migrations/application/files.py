@@ -69,9 +69,8 @@ class ApplicationFiles:
             file = read_statements(self.files[name])
             if file.outside is not None and len(file.statements) > 1:
                 raise Refused(
-                    f"PostgreSQL refuses a statement of the application's migration {name} beside others: "
-                    f"{' '.join(file.outside.split())[:SHOWN]}. Nothing was changed.",
-                    hint="Put it into a migration of its own, as Prisma's native engine requires it too.",
+                    f"PostgreSQL refuses to run a statement of the application's migration {name} together with others: {' '.join(file.outside.split())[:SHOWN]}. Nothing was changed.",
+                    hint="Put it into a separate migration; Prisma's native engine requires this too.",
                 )
 
     def differing(self, migrations: tuple[Frozen, ...]) -> tuple[Frozen, ...]:
@@ -110,7 +109,7 @@ def _encoding_fault(content: bytes) -> str | None:
         text = content.decode()
     except UnicodeDecodeError as wrong:
         return f"is not in UTF-8 (byte {wrong.start + 1})"
-    return "holds a null character" if "\0" in text else None
+    return "contains a null character" if "\0" in text else None
 
 
 def _read(directory: Path, name: str) -> bytes | None:

@@ -32,7 +32,7 @@ def _add_subject(table: Table, subject: ApprovalSubject) -> None:
     _add(table, "images", [f"{name}: {image.ref}" for name, image in subject.images.items()])
     if subject.movable:
         refs = ", ".join(subject.movable)
-        table.add_row("", Text(f"no digest, so that another image may get this name: {refs}", "yellow"))
+        table.add_row("", Text(f"no digest, so the tag may move to another image: {refs}", "yellow"))
     _add(
         table,
         "migrations",

@@ -65,7 +65,7 @@ def install(app: FastAPI) -> None:
     async def invalid(request: Request, _: RequestValidationError) -> Response:
         """A malformed address."""
         return show(
-            request, PageError(422, "The address is not valid", "A part of it is malformed or too long.")
+            request, PageError(422, "The address is not valid", "Part of it is malformed or too long.")
         )
 
     @app.exception_handler(HTTPException)
@@ -126,6 +126,6 @@ def _ways(request: Request, error: PageError, shop: str, *, signed_in: bool) -> 
 
 
 UNAVAILABLE = PageError(
-    503, "The database does not answer", hint="Try again in a moment.", code="database_unavailable"
+    503, "The database does not respond", hint="Try again in a moment.", code="database_unavailable"
 )
 INTERNAL = PageError(500, "Something went wrong", "It has been logged.", code="internal")

@@ -22,7 +22,7 @@ UNAUTHORIZED = 401
 REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"model": Failure, "description": "No admin token"},
     404: {"model": Failure, "description": "The feature is off, or the company has no such object"},
-    503: {"model": Failure, "description": "The database does not answer"},
+    503: {"model": Failure, "description": "The database does not respond"},
 }
 
 

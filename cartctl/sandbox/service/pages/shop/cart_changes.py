@@ -70,7 +70,7 @@ def apply_code(visitor: Shopper, form: Form) -> Response:
     canonical = canonical_code(code)
     outcome = next((each for each in view.priced.promotions if each.code.strip().upper() == canonical), None)
     if outcome is not None and outcome.reason is not None:
-        return _shown(visitor, f"{canonical} gives nothing now: {reason_text(outcome.reason)}.")
+        return _shown(visitor, f"{canonical} gives no discount now: {reason_text(outcome.reason)}.")
     return _shown(visitor, f"{canonical} applied.")
 
 
