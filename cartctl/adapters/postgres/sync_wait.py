@@ -18,9 +18,7 @@ OpenSession: TypeAlias = Callable[[], AbstractContextManager[Connection]]
 
 LIMIT = 10.0  # seconds; a standby that is only slow confirms long before
 SOURCE = "SyncRepWaitForLSN"  # the server's function that warns; its text is translated, its name is not
-UNCONFIRMED = (
-    "no synchronous standby confirmed the commit within {:g} s: it is in place only on the primary (see synchronous_standby_names and pg_stat_replication)"
-)
+UNCONFIRMED = "no synchronous standby confirmed the commit within {:g} s: it is in place only on the primary (see synchronous_standby_names and pg_stat_replication)"
 UNKNOWN = "it is unknown whether a synchronous standby confirmed the commit: {}"
 _AS_CONFIGURED = """
 SELECT set_config('synchronous_commit', CASE reset_val WHEN 'off' THEN 'on' ELSE reset_val END, true)

@@ -84,8 +84,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if name in result:
             raise InputError("", f"The document repeats the key {quoted(name)} in one object.")
         if not name.isascii() and any("\ud800" <= character <= "\udfff" for character in name):
-            raise InputError(
-                "", f"The document has the key {quoted(name)} with an invalid character."
-            )
+            raise InputError("", f"The document has the key {quoted(name)} with an invalid character.")
         result[name] = value
     return result

@@ -165,9 +165,7 @@ def _too_large(connection: Connection, reverts: Iterable[Revert]) -> Iterator[st
             continue
         row = connection.execute(_SIZE, (each.table,)).fetchone()
         if row and row[0] > LARGEST:
-            size = (
-                f"{each.table} has {row[0] / 1e6:,.0f} MB; the limit for a rewrite under a lock is {LARGEST / 1e6:,.0f} MB"
-            )
+            size = f"{each.table} has {row[0] / 1e6:,.0f} MB; the limit for a rewrite under a lock is {LARGEST / 1e6:,.0f} MB"
             yield f"{each.what}, {each.detail}: {size}"
 
 

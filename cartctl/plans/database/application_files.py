@@ -87,7 +87,11 @@ def _compared(copy: Postgres, own: ApplicationFiles, pending: tuple[Frozen, ...]
     lines = difference(ours, theirs).lines()
     if not lines:
         return CheckResult(NAME, Verdict.PASS, "different files, same effect")
-    hint = "" if own.run else 'To use the application\'s files instead, set database.migrations.source = "prisma".'
+    hint = (
+        ""
+        if own.run
+        else 'To use the application\'s files instead, set database.migrations.source = "prisma".'
+    )
     return CheckResult(NAME, Verdict.WARN, f"differences: {some_of(lines)}", EXPECTED, hint)
 
 
