@@ -17,7 +17,7 @@ _COLUMN_PLACES = 2
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """From `begin` up to, and without, `end`; UTC."""
+    """From `begin` (inclusive) to `end` (exclusive); UTC."""
 
     begin: datetime
     end: datetime
@@ -61,8 +61,9 @@ def average(total: Decimal, count: int, code: str) -> Decimal | None:
 def overview(carts: Iterable[Cart], company_id: str, code: str, period: Period) -> Overview:
     """The figures of the carts of a company in a currency.
 
-    The cohort are the carts created in the period, not merged, with something in them; the average order value is of
-    the carts converted in it. Cancelled orders count nowhere.
+    The cohort is the carts created in the period that are not merged and not empty; the average order value is that of the
+    carts converted
+    in it. Cancelled orders are excluded.
     """
     own = [
         cart
@@ -92,7 +93,7 @@ def overview(carts: Iterable[Cart], company_id: str, code: str, period: Period) 
 def by_site_type(
     carts: Iterable[Cart], company_id: str, code: str, period: Period
 ) -> dict[SiteType, Overview]:
-    """The same figures for each type of site, so that carts of funnels can be seen apart."""
+    """The same figures for each type of site, so that carts of funnels can be told apart."""
     listed = list(carts)
     return {
         kind: overview((cart for cart in listed if cart.site_type is kind), company_id, code, period)

@@ -15,7 +15,7 @@ SUGGESTIONS = 4  # products
 
 @dataclass(frozen=True, slots=True)
 class Urgency:
-    """What ends first, and the time that is left until then. `promotion_id` is None when it is the cart itself."""
+    """What ends first, and the time left until then. `promotion_id` is None if it is the cart itself."""
 
     ends_at: datetime
     left: timedelta
@@ -24,7 +24,7 @@ class Urgency:
 
 @dataclass(frozen=True, slots=True)
 class ShippingProgress:
-    """How far a cart is from free shipping; `missing` is 0 when it has it."""
+    """How far a cart is from free shipping; `missing` is 0 once it is free."""
 
     threshold: Decimal
     missing: Decimal
@@ -36,7 +36,7 @@ def urgency(
     promotion_ends: Mapping[str, datetime],
     horizon: timedelta = HORIZON,
 ) -> Urgency | None:
-    """The time left to the cart's or a promotion's end; None when the first end is further away than the horizon."""
+    """The time left until the cart or a promotion ends; None if that is beyond the horizon."""
     ends: list[tuple[datetime, str]] = [(end, name) for name, end in promotion_ends.items()]
     if expires_at is not None:
         ends.append((expires_at, ""))
@@ -55,7 +55,7 @@ def scarcity(units_left: int | None, threshold: int = FEW) -> int | None:
 
 
 def shipping_progress(cost: Decimal, zone: ShippingZone | None) -> ShippingProgress | None:
-    """The amount missing to the zone's lowest freeShippingThreshold, on what the lines still cost (M).
+    """The amount missing to the zone's lowest freeShippingThreshold, based on the lines' price after discounts (M).
 
     None without a zone, or where no rule of it has a threshold.
     """

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class CartStatus(StrEnum):
-    """Where a cart is in its life."""
+    """The state of a cart."""
 
     ACTIVE = "ACTIVE"
     CONVERTED = "CONVERTED"
@@ -63,7 +63,7 @@ class TaxType(StrEnum):
 
 
 class ShippingRuleType(StrEnum):
-    """How a shipping rule finds its price."""
+    """How a shipping rule calculates its price."""
 
     FLAT_RATE = "FLAT_RATE"
     PER_ITEM = "PER_ITEM"

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 
 class CartError(Exception):
-    """An error of the cart library: one sentence, a hint on what to do, and a stable code."""
+    """An error of the cart library: a one-sentence message, a hint on what to do, and a stable code."""
 
     code: ClassVar[str] = "CART_ERROR"
 
@@ -21,13 +21,13 @@ class RuleBroken(CartError):
 
 
 class CartNotActive(RuleBroken):
-    """The cart is converted, merged or expired, and nothing leaves those."""
+    """The cart is converted, merged or expired, which are final states."""
 
     code = "CART_NOT_ACTIVE"
 
 
 class TransitionInvalid(RuleBroken):
-    """A cart in this state does not go to that one, or its guard is not met."""
+    """The cart's state does not allow this transition, or its guard is not met."""
 
     code = "INVALID_TRANSITION"
 
@@ -45,7 +45,7 @@ class ConversionBlocked(RuleBroken):
 
 
 class DiscountLost(ConversionBlocked):
-    """A code that gave a discount when the cart was shown gives none now; `total` is what the cart costs without it."""
+    """A code that gave a discount when the cart was shown gives none now; `total` is the cart's total without it."""
 
     code = "DISCOUNT_LOST"
 
@@ -56,7 +56,7 @@ class DiscountLost(ConversionBlocked):
 
 
 class TotalChanged(ConversionBlocked):
-    """The cart does not cost what the shopper accepted; both totals are given, each with its currency."""
+    """The total differs from what the shopper accepted; both totals are given, each with its currency."""
 
     code = "TOTAL_CHANGED"
 
@@ -73,7 +73,7 @@ class CartChanged(ConversionBlocked):
 
 
 class PaymentInFlight(RuleBroken):
-    """The cart is being paid for, so it cannot be changed."""
+    """A payment is in progress, so the cart cannot be changed."""
 
     code = "PAYMENT_IN_FLIGHT"
 
@@ -115,7 +115,7 @@ class NotFound(RuleBroken):
 
 
 class CodeRequiresLogin(RuleBroken):
-    """A promotion with a limit per customer was asked for by nobody in particular."""
+    """A promotion with a limit per customer was used without a customer."""
 
     code = "CODE_REQUIRES_LOGIN"
 
@@ -127,7 +127,7 @@ class LimitReached(RuleBroken):
 
 
 class CurrencyMismatch(RuleBroken):
-    """Two carts of different currencies do not become one."""
+    """Carts of different currencies cannot be merged."""
 
     code = "CURRENCY_MISMATCH"
 
@@ -139,7 +139,7 @@ class MergeRefused(RuleBroken):
 
 
 class GiftFixed(RuleBroken):
-    """A gift's line is the promotion's: it can be declined, not changed."""
+    """A gift's line belongs to the promotion: it can be declined, but not changed."""
 
     code = "GIFT_FIXED"
 

@@ -1,4 +1,4 @@
-"""What must be so before a stage is entered: figures over the look-back, no trigger, smoke, logs, conversion."""
+"""The gates of a stage: metrics over the lookback period, no trigger, smoke, logs, conversion."""
 
 import math
 import time
@@ -38,7 +38,7 @@ class Past:
 
 
 class Gates(Check):
-    """Looks at everything once; a trigger that is pending is looked at until it fires or clears.
+    """Evaluates every gate once; a pending trigger is observed until it fires or clears.
 
     `conversion` judges the carts of companies that are on; None while nobody is.
     """
@@ -106,7 +106,7 @@ class Gates(Check):
         return CheckResult("triggers", Verdict.PASS, "clear")
 
     def _before(self) -> CheckResult:
-        """The error rate over the look-back, as the source has kept it."""
+        """The error rate over the lookback period, from the source's history."""
         if self._past.source is None:
             return CheckResult("", Verdict.UNKNOWN, "no metrics source is configured", hint="Set metrics.")
         now, piece = time.time(), AT_ONCE * self._past.interval
@@ -180,7 +180,7 @@ def _worst(name: str, checks: Checks) -> CheckResult:
 
 
 def _result_or_unknown(name: str, judge: Judge) -> CheckResult:
-    """A gate that cannot be asked is unknown, never passed."""
+    """A gate that cannot be evaluated is unknown, never passed."""
     try:
         return replace(judge(), name=name)
     except CartctlError as error:

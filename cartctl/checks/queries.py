@@ -1,4 +1,4 @@
-"""Whether the metrics source can answer what the monitor will ask: data, freshness, and histograms that can decide."""
+"""Whether the metrics source can evaluate the monitor's queries: data, freshness, and histogram boundaries."""
 
 from collections.abc import Iterator, Mapping
 
@@ -66,7 +66,7 @@ class Queries(Check):
         return CheckResult(reading.metric, Verdict.PASS, observed)
 
     def _query(self, name: str, fact: QueryFacts, reading: Reading) -> CheckResult:
-        """One of the queries beside a metric's own."""
+        """One of a metric's additional queries."""
         part = name.partition(".")[2]
         if fact.error:
             return CheckResult(name, Verdict.FAIL, fact.error, "a result", f"Check metrics.queries: {name}.")

@@ -37,7 +37,7 @@ COMMANDS: dict[str, Entry] = {
         ("report", "runs.report:report", "Show the report of a run, step by step."),
         ("unlock", "runs.unlock:unlock", "Show who holds the lock, or release it."),
         ("cart", "cart:cart", "Price carts, show cart statistics and run cart jobs."),
-        ("completion", "completion.command:completion", "Write the completion script of a shell."),
+        ("completion", "completion.command:completion", "Write the completion script for a shell."),
         ("config", "config:config", "Show, check and create the configuration file."),
         ("doctor", "setup.doctor:doctor", "Check this machine and the configured systems; change nothing."),
         ("flags", "flags:flags", "Show and set the cart's feature flags."),

@@ -41,8 +41,9 @@ def init_config(
 ) -> None:
     """Write a commented configuration file.
 
-    The file is --config, or else cartctl.toml in the working directory. smoke requires an API's address, migrate a database; deploy
-    both, the cluster, images and metrics.
+    The file is --config, or else cartctl.toml in the working directory. smoke requires an API's address; migrate requires a
+    database; deploy requires both, and the cluster,
+    images and metrics.
 
     Examples:
         cartctl config init

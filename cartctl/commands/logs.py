@@ -31,7 +31,7 @@ def logs(
     """Show the cart's errors from the logs of all replicas.
 
     Matches are lines with an error level that mention the cart, and errors of the database client (logs.patterns, logs.always); a
-    stack trace counts once, on its first line. Of restarted containers also the previous log is read. Ends with the number of
+    stack trace counts once, on its first line. For restarted containers, the previous log is read as well. Ends with the number of
     matches per minute and groups of similar messages. With -o json, writes one object per line.
 
     Examples:

@@ -16,7 +16,7 @@ migrate = typer.Typer(no_args_is_help=True, help="Show, apply and verify the dat
 def show_status(ctx: typer.Context, watch: Watch = False) -> None:
     """Show applied and pending migrations.
 
-    Reads cartctl's own record, and Prisma's ledger beside it.
+    Reads cartctl's own record and Prisma's ledger.
 
     Examples:
         cartctl migrate status --env production

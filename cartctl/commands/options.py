@@ -155,7 +155,7 @@ class Options:
         return env
 
     def environment_started(self, *sections: str) -> "Environment":
-        """As `environment`; a sandbox that is asked for by name and has no other file is brought up first."""
+        """As `environment`; a sandbox that is selected by name and has no other file is started first."""
         name = (self.env or "").removeprefix("sandbox").removeprefix(":")
         if self.config is None and self.env in {"sandbox", f"sandbox:{name}"}:
             from cartctl.config.load import sandbox_directory
@@ -169,19 +169,19 @@ class Options:
         return self.environment(*sections)
 
     def say(self, sentence: str) -> None:
-        """Tell a person something that is no result."""
+        """Show a message that is not a result."""
         if not self.quiet:
             typer.echo(sentence, err=True)
 
     def conclude(self, result: Any, sentence: str) -> None:
-        """A result that is one sentence to a person, on stderr; JSON has it as a document on stdout."""
+        """A result that is one sentence on stderr; with JSON, a document on stdout."""
         if self.output is Output.JSON:
             self.show(result)
         else:
             self.say(sentence)
 
     def confirm(self, question: str, *, yes: bool) -> None:
-        """Ask before anything begins. Raises Refused for a no, and without a terminal to ask on."""
+        """Prompt before anything begins. Raises Refused for a no, and without a terminal."""
         if yes:
             return
         if not sys.stdin.isatty():
@@ -190,7 +190,7 @@ class Options:
             raise Refused("Not confirmed; nothing was changed.")
 
     def confirm_by_typing(self, question: str, name: str) -> None:
-        """Ask for a name to be typed. Raises Refused for anything else, and without a terminal to ask on."""
+        """Prompt for a name. Raises Refused for anything else, and without a terminal."""
         if not sys.stdin.isatty():
             raise Refused("Cannot prompt without a terminal.", hint="Use --yes --allow-data-loss.")
         if typer.prompt(f"{question} Type its name", err=True) != name:
@@ -245,13 +245,13 @@ class Options:
             raise typer.Exit(refused.exit_code) from refused
 
     def show_aside(self, result: Any) -> None:
-        """Write something to stderr that a person should see before an answer, as text."""
+        """Write to stderr, as text, what a person should see before answering a prompt."""
         from cartctl.render.renderers import write as write_text
 
         write_text(result, sys.stderr, no_color=self.no_color)
 
     def show(self, result: Any) -> None:
-        """Write a result to stdout, as text or JSON. A reader who has left is no error. Raises StepFailed for a full disk."""
+        """Write a result to stdout, as text or JSON. A closed pipe is not an error. Raises StepFailed for a full disk."""
         from cartctl.render.run.broken_pipe import enduring, silence
 
         stream = enduring(sys.stdout, BrokenPipeError)
@@ -277,7 +277,7 @@ class Options:
 
 
 def _hush() -> None:
-    """What libraries log goes nowhere, where Python would write their warnings and tracebacks between our sentences."""
+    """Discard what libraries log: Python would write their warnings and tracebacks between cartctl's messages."""
     import logging
 
     root = logging.getLogger()

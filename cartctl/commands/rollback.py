@@ -1,4 +1,4 @@
-"""`cartctl rollback`: the way back, for the code and, when asked, for the database."""
+"""`cartctl rollback`: roll back the code and, if requested, the database."""
 
 from pathlib import Path
 from typing import Annotated

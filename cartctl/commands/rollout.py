@@ -127,8 +127,8 @@ def advance_rollout(
 ) -> None:
     """Enter the next stage when it is due.
 
-    Its gates must pass. Safe to run twice and from two places. Exit code 3 when nothing is due (0 with --auto), 7 or 6 when a gate
-    holds the stage back.
+    Its gates must pass. Safe to run twice and from two places. Exit code 3 when nothing is due (0 with --auto), 7 or 6 when a
+    gate blocks the stage.
 
     Examples:
         cartctl rollout advance --env production

@@ -47,7 +47,7 @@ def sandbox_down(
 ) -> None:
     """Stop the sandbox.
 
-    Its data stays unless --purge is given.
+    Its data is kept unless --purge is given.
 
     Examples:
         cartctl sandbox down
@@ -102,7 +102,7 @@ def sandbox_seed(
     """Fill the sandbox with realistic carts.
 
     Companies differ in size as on a real platform. The same seed and end give the same data. Batches are committed: the same
-    command continues an interrupted seeding, and --replace begins anew. Until it is finished, indexes are missing.
+    command continues an interrupted seeding, and --replace starts over. Until it is finished, indexes are missing.
 
     Examples:
         cartctl sandbox seed

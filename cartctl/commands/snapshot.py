@@ -71,7 +71,7 @@ def verify_snapshot(
 ) -> None:
     """Verify a snapshot against its manifest.
 
-    Compares files, checksums and contents. Exit code 7 when the snapshot is damaged or does not restore, 6 when that could not be
+    Compares files, checksums and contents. Exit code 7 when the snapshot is damaged or cannot be restored, 6 when that could not be
     determined.
 
     Examples:
@@ -115,7 +115,7 @@ def restore_snapshot(
         bool, typer.Option("--allow-data-loss", help="Accept the loss of rows written since the snapshot.")
     ] = False,
 ) -> None:
-    """Restore a snapshot; keep the live database aside.
+    """Restore a snapshot; retain the previous database.
 
     Restores into a new database, compares it with the manifest, then swaps it with the live one in one transaction.
 
@@ -174,8 +174,8 @@ def prune_snapshots(
 ) -> None:
     """Remove snapshots beyond the number to keep.
 
-    The newest verified ones stay, as many as database.snapshots.keep. A pinned snapshot is never removed, an unreadable one only
-    by its ID.
+    Keeps the latest verified ones, as many as database.snapshots.keep. A pinned snapshot is never removed, an unreadable
+    one only by its ID.
 
     Examples:
         cartctl snapshot prune --env production --plan

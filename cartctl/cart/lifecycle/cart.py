@@ -46,7 +46,7 @@ class SavedItem:
 
 @dataclass(frozen=True, slots=True)
 class Cart:
-    """A shopper's cart. Times are UTC; `items` and `saved` may be left empty where a rule looks at the cart alone.
+    """A shopper's cart. Times are UTC; `items` and `saved` may be empty if a rule needs only the cart.
 
     `cancelled_at` is when its order was cancelled; the cart stays converted.
     """

@@ -15,7 +15,7 @@ Key = tuple[str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A product on a wishlist; a smaller priority is wanted more."""
+    """A product on a wishlist; a lower number means a higher priority."""
 
     product_id: str
     variant_id: str | None = None

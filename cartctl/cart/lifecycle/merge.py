@@ -18,7 +18,7 @@ LineKey = tuple[str, str | None, str, bool, str | None]
 
 
 class Quantities(StrEnum):
-    """How the quantities of a line that both carts have become one."""
+    """How to combine the quantities of a line that is in both carts."""
 
     SUM = "SUM"
     MAX = "MAX"
@@ -27,7 +27,7 @@ class Quantities(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """Both carts after a merge, to be priced anew. `source` is None when the guest's cart itself was adopted."""
+    """Both carts after a merge, to be repriced. `source` is None if the guest's cart was adopted."""
 
     target: Cart
     source: Cart | None
@@ -37,7 +37,7 @@ class Merged:
 
 @dataclass(frozen=True, slots=True)
 class MergeClaim:
-    """Who asks for a merge: the customer, and the token that shows the guest's cart to be theirs."""
+    """The request for a merge: the customer, and the token that proves that the guest's cart is theirs."""
 
     company_id: str
     customer_id: str
@@ -60,12 +60,12 @@ def merge(
     stock: Mapping[str, int] | None = None,
     quantities: Quantities = Quantities.SUM,
 ) -> Merged:
-    """Merge a guest's cart into the customer's, or adopt it when there is none. Both rows are locked in id order before.
+    """Merge a guest's cart into the customer's, or adopt it if the customer has none. The caller locks both rows in ID order.
 
-    An adopted cart gets `new_token`, a fresh random one, so that whoever knows the guest's has no access any more.
-    `stock` has units by product id. Gifts of promotions are dropped: pricing makes them anew. Raises NotFound for a
+    An adopted cart gets `new_token`, a fresh random one, so that the guest's token gives no access any more.
+    `stock` has units by product id. Gifts of promotions are dropped: pricing recreates them. Raises NotFound for a
     cart of another company, CurrencyMismatch, CartNotActive, MergeRefused, or OutOfRange for more units than a column
-    holds; nothing is changed then. A replay is no error. Raises ValueError for a new token that is empty or the old one.
+    holds; nothing is changed then. A replay is not an error. Raises ValueError for a new token that is empty or the old one.
     """
     if target is not None and _was_merged(source, target, claim):
         return Merged(target, source, replayed=True)

@@ -78,7 +78,7 @@ class AcceptedQuote:
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """A payment of a cart. Times are UTC; `quote` is None where another application has written something else."""
+    """A payment of a cart. Times are UTC; `quote` is None if another application has written something else."""
 
     id: str
     started_at: datetime
@@ -91,7 +91,7 @@ class Payment:
 
 
 def accepted_quote(request: PricingRequest, priced: PricingResult) -> AcceptedQuote:
-    """A price as what a conversion charges."""
+    """A price in the form that a conversion charges."""
     lines = {line.id: line for line in request.lines}
     return AcceptedQuote(
         currency=request.currency.code,

@@ -23,14 +23,14 @@ class Currency:
     decimals: int
 
     def minor(self, amount: Decimal) -> int:
-        """An amount as whole minor units. Raises ValueError when it is finer than those."""
+        """An amount as whole minor units. Raises ValueError if it has more decimals."""
         units = _minor(amount, self.decimals)
         if units is None:
             raise ValueError(f"{amount} has more decimals than {self.code}")
         return units
 
     def holds(self, amount: Decimal | None) -> bool:
-        """Whether an amount is not negative and no finer than the currency; None is no amount, and held."""
+        """Whether an amount is not negative and has no more decimals than the currency; true for None."""
         return amount is None or (amount >= 0 and _minor(amount, self.decimals) is not None)
 
     def amount(self, units: int) -> Decimal:

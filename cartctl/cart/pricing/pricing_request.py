@@ -15,7 +15,7 @@ from cartctl.cart.pricing.tax.rates import TaxMode, TaxRate, TaxRounding
 
 @dataclass(frozen=True, slots=True)
 class PricingRequest:
-    """A cart to be priced, with what its company offers and charges.
+    """A cart to be priced, with its company's offers and charges.
 
     `lines` are in line order and hold no gift. `stock` has units by product id; a product that is not in it is not
     counted. `used` has the customer's uses by promotion id, `declined_gifts` the ids of the promotions concerned.

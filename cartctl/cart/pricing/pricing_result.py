@@ -75,7 +75,7 @@ class ShippingOffer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PricingResult:
-    """A cart with every amount. `discount_total` is merchandise alone; `shipping_total` is after its discounts.
+    """A cart with every amount. `discount_total` covers only merchandise; `shipping_total` is after its discounts.
 
     `shipping_offers` are the ways to ship it, cheapest first.
     """

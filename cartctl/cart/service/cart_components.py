@@ -34,9 +34,9 @@ _TOGETHER = text(
 
 @dataclass(frozen=True, slots=True)
 class CartComponents:
-    """What helps a shopper to decide, each None or empty where nothing true can be shown (D13).
+    """Conversion components; each is None or empty if nothing true can be shown (D13).
 
-    `scarce` has the units left by product id, of products in the cart of which few are left. `upsell` has product ids,
+    `scarce` has the units left by product ID, for products in the cart of which few are left. `upsell` has product ids,
     the one bought most often with this cart's products first.
     """
 

@@ -52,7 +52,7 @@ _JSON = ("discountCodes",)  # columns that hold it
 
 @dataclass(frozen=True, slots=True)
 class CartView:
-    """A cart with its price. `version` rises with every change; `items` have the gifts of the price as well."""
+    """A cart with its price. `version` increases with every change; `items` include the gifts."""
 
     cart: Cart
     version: int
@@ -71,12 +71,12 @@ class CartView:
 
     @property
     def session_token(self) -> str | None:
-        """What a guest shows to get the cart again; a secret."""
+        """What a guest presents to get the cart again; a secret."""
         return self.cart.session_token
 
     @property
     def agreed(self) -> AgreedTotal:
-        """The total to show, and to pass to `convert` when the shopper has accepted it."""
+        """The total to show, and to pass to `convert` once the shopper has accepted it."""
         return self.quote.agreed
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Engine, text
 
 @dataclass(frozen=True, slots=True)
 class MissingFeature:
-    """Something that the tables lack, and what does not work without it."""
+    """A feature that the tables lack, and what does not work without it."""
 
     lacks: str
     consequence: str
@@ -59,7 +59,7 @@ _CODE_INDEX = text(
 
 
 def missing_features(engine: Engine) -> tuple[MissingFeature, ...]:
-    """What these tables lack of cartctl's own, each with its consequence; empty where nothing is missing. Read-only."""
+    """What these tables lack compared with cartctl's own, with each consequence; empty if nothing is missing. Read-only."""
     with engine.connect() as connection:
         present = {(row[0], row[1]) for row in connection.execute(_PRESENT)}
         keys = {(row[0], row[1]) for row in connection.execute(_FOREIGN_KEYS)}

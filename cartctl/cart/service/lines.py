@@ -54,9 +54,9 @@ _DELETE = Statement(delete(CartItemRow).where(CartItemRow.id == bindparam("id"))
 
 @dataclass(frozen=True, slots=True)
 class NewLine:
-    """A product to be added. `unit_price` is the shop's, never the browser's.
+    """A product to be added. `unit_price` comes from the shop, never from the browser.
 
-    `snapshot` is what prices and pages need to know of the product: name, category, weight, weightUnit, requiresShipping.
+    `snapshot` has what prices and pages need of the product: name, category, weight, weightUnit, requiresShipping.
     `is_gift` asks for gift wrap.
     """
 

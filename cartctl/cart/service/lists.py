@@ -22,7 +22,7 @@ from cartctl.cart.store.tables import (
 
 @dataclass(frozen=True, slots=True)
 class ListOwner:
-    """Whose list it is: a customer's, or a guest's who shows this token. Exactly one of them is given."""
+    """The owner of a list: a customer, or the guest with this token; exactly one of the two."""
 
     customer_id: str | None = None
     session_token: str | None = None

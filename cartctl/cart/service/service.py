@@ -45,18 +45,21 @@ T = TypeVar("T")
 class CartService:
     """The carts of one company.
 
-    Every call is one transaction: when it raises, nothing was changed. It locks the cart's row, so calls that overlap
-    come one after the other, in any number of processes; transactions that others were in the way of are repeated.
-    Ids of other companies are NotFound. Every error is a `CartError` with a `code`; the database's own errors (no
-    connection, missing rights) pass as they are.
+    Every call is one transaction: when it raises, nothing was changed. It locks the cart's row, so overlapping calls are
+    serialised across any number of processes; after a conflict, the transaction is
+    retried.
+    IDs of other companies raise NotFound. Every error is a `CartError` with a `code`; the database's own errors (no
+    connection, missing rights) are passed on unchanged.
 
-    `engine` is from `connect`, or from `over` where the application opens connections itself; any other must have the
-    driver psycopg, the isolation level READ COMMITTED and the time zone UTC.
+    `engine` is from `connect`, or from `over` if the application opens connections itself; any other must use the driver
+    psycopg, the
+    isolation level READ COMMITTED and the time zone UTC.
 
-    `version` is optional everywhere: the version of the cart that the caller has seen; if it has been changed since, the
-    call raises VersionConflict. `terms` is what prices depend on and no table holds, or a function. `clock` gives the time.
+    `version` is optional everywhere: the version of the cart that the caller has read; if the cart has changed since, the
+    call raises
+    VersionConflict. `terms` are the pricing terms, or a function that returns them. `clock` gives the time.
     The service is thread-safe. An asynchronous application runs its calls in threads:
-    `await asyncio.to_thread(service.add_line, cart_id, line)`; the engine's pool bounds how many run at once.
+    `await asyncio.to_thread(service.add_line, cart_id, line)`; the engine's pool limits how many run at the same time.
     """
 
     def __init__(
@@ -98,7 +101,7 @@ class CartService:
         return self._run(lambda s: opening.find_by_token(s, session_token))
 
     def get_cart(self, cart_id: str) -> CartView:
-        """A cart with its price, a converted one as it was sold; nothing is written. Raises NotFound."""
+        """A cart with its price; a converted one as it was sold. Writes nothing. Raises NotFound."""
         return self._run(lambda s: opening.read_cart(s, cart_id))
 
     def components(
@@ -113,13 +116,13 @@ class CartService:
         return self._run(lambda s: components_of(s, cart_id, horizon, few, suggestions))
 
     def price(self, cart_id: str) -> CartView:
-        """Price a cart, and remember what the shopper is shown: conversion compares with it. Raises NotFound."""
+        """Price a cart, and store what the shopper is shown, which conversion compares with. Raises NotFound."""
         return self._run(lambda s: opening.price_cart(s, cart_id))
 
     def add_line(
         self, cart_id: str, line: NewLine, *, key: str | None = None, version: int | None = None
     ) -> CartView:
-        """Add a product; if the cart has the same line already, its units are added up at the new price.
+        """Add a product; if the cart already has the same line, the units are added to it at the new price.
 
         `key` is an idempotency key: a request that is sent again with its key adds nothing again. A cart remembers its last
         50 keys. Raises KeyReused for a key with another line, NotFound, OutOfRange, InputError, CartNotActive,
@@ -138,7 +141,7 @@ class CartService:
         return self._run(lambda s: lines.remove_line(s, cart_id, line_id, version))
 
     def save_for_later(self, cart_id: str, line_id: str, *, version: int | None = None) -> CartView:
-        """Move a line out of the cart, to what is saved for later."""
+        """Move a line from the cart to the saved items."""
         return self._run(lambda s: saved.save_for_later(s, cart_id, line_id, version))
 
     def move_to_cart(self, cart_id: str, line: NewLine, *, version: int | None = None) -> CartView:
@@ -146,11 +149,11 @@ class CartService:
         return self._run(lambda s: saved.move_to_cart(s, cart_id, line, version))
 
     def saved_items(self, cart_id: str) -> tuple[SavedItem, ...]:
-        """What is saved for later, the earliest first. Raises NotFound."""
+        """The saved items, earliest first. Raises NotFound."""
         return self._run(lambda s: saved.read_saved(s, cart_id))
 
     def apply_code(self, cart_id: str, code: str, *, version: int | None = None) -> CartView:
-        """Apply a promotion code. What it takes off, or why it gives nothing, is in `priced.promotions`. Raises NotFound."""
+        """Apply a promotion code. Its discount, or the reason why it has none, is in `priced.promotions`. Raises NotFound."""
         return self._run(lambda s: terms_of_cart.apply_code(s, cart_id, code, version))
 
     def remove_code(self, cart_id: str, code: str, *, version: int | None = None) -> CartView:
@@ -162,11 +165,11 @@ class CartService:
         return self._run(lambda s: terms_of_cart.decline_gift(s, cart_id, promotion_id, version))
 
     def set_address(self, cart_id: str, address: Address | None, *, version: int | None = None) -> CartView:
-        """Set where the cart is shipped to. Raises InputError for a country or state that is not known."""
+        """Set where the cart is shipped to. Raises InputError for an unknown country or state."""
         return self._run(lambda s: terms_of_cart.set_address(s, cart_id, address, version))
 
     def choose_shipping(self, cart_id: str, rule_id: str | None, *, version: int | None = None) -> CartView:
-        """Choose a shipping rule of the zone; None is the cheapest. A rule that is not offered gives a warning."""
+        """Choose a shipping rule of the zone; None is the cheapest. An unavailable rule gives a warning."""
         return self._run(lambda s: terms_of_cart.choose_shipping(s, cart_id, rule_id, version))
 
     def merge(
@@ -190,7 +193,7 @@ class CartService:
     def hand_over(
         self, cart_id: str, *, visitor_id: str | None = None, lifetime: timedelta = sessions.SESSION_LIFETIME
     ) -> str:
-        """Begin a session that opens the cart on another site of the company; gives its token, which is a secret."""
+        """Start a session that opens the cart on another site of the company; returns its token, which is a secret."""
         return self._run(lambda s: sessions.hand_over(s, cart_id, visitor_id, lifetime))
 
     def continue_session(self, token: str) -> CartView:
@@ -212,14 +215,14 @@ class CartService:
         return self._run(lambda s: transitions.abandon(s, cart_id, after))
 
     def recover(self, cart_id: str, *, abandoned_at: datetime | None = None) -> CartView:
-        """The shopper follows the link of a recovery mail: the cart is active again. Raises CartNotActive.
+        """The shopper follows the link in a recovery mail: the cart becomes active again. Raises CartNotActive.
 
         With `abandoned_at` the link is of that abandonment and works once; after it, TransitionInvalid.
         """
         return self._run(lambda s: transitions.recover(s, cart_id, abandoned_at))
 
     def start_payment(self, cart_id: str, payment_id: str, agreed: AgreedTotal) -> Payment:
-        """Store the accepted quote before the payment begins: until it ends, nobody changes the cart, and it stays alive.
+        """Store the accepted quote before the payment begins: until the payment ends, the cart cannot be changed and does not expire.
 
         With the same `payment_id` the same payment comes back. Raises PaymentInFlight, and what `convert` raises.
         """
@@ -231,13 +234,13 @@ class CartService:
         )
 
     def end_payment(self, cart_id: str, payment_id: str) -> bool:
-        """End a payment that failed; False where there is no such payment. A conversion ends it as well."""
+        """End a failed payment; False if it does not exist. A conversion ends it as well."""
         return self._run(
             lambda s: payments.end_payment(s.connection, s.company_id, cart_id, payment_id, s.now)
         )
 
     def convert(self, cart_id: str, order_id: str, agreed: AgreedTotal) -> Converted:
-        """Make the cart an order, for the total that the shopper accepted, and use up its promotions.
+        """Convert the cart into an order, for the total that the shopper accepted, and use up its promotions.
 
         `order_id` is the idempotency key: again with it the same order comes back, with `replayed`. Raises TotalChanged,
         DiscountLost, LimitReached, CodeRequiresLogin, CartChanged, ConversionBlocked, OrderConflict, CartNotActive,
@@ -248,11 +251,11 @@ class CartService:
         )
 
     def cancel(self, order_id: str) -> None:
-        """Cancel an order: its promotions are given back once, and it counts in no figure. Raises NotFound."""
+        """Cancel an order: its promotions are given back once, and statistics exclude it. Raises NotFound."""
         self._run(lambda s: cancel(s.connection, s.company_id, order_id, s.now))
 
     def unsold_lines(self, period: Period) -> tuple[UnsoldLine, ...]:
-        """Lines that other applications added to carts after their conversion in a period: nobody paid for them."""
+        """Lines that other applications added to carts after their conversion in a period, which are unpaid."""
         return self._run(lambda s: unsold_lines(s.connection, s.company_id, period))
 
     def wishes(self, owner: ListOwner) -> tuple[Wish, ...]:
@@ -262,7 +265,7 @@ class CartService:
     def add_wish(
         self, owner: ListOwner, wish: Wish, *, snapshot: Mapping[str, Any] | None = None
     ) -> tuple[Wish, ...]:
-        """Put a product on the wishlist; on it already, its priority and notes are changed. Raises NotFound."""
+        """Put a product on the wishlist; if it is already there, change its priority and notes. Raises NotFound."""
         return self._run(lambda s: lists.add_wish(s, owner, wish, snapshot or {}))
 
     def remove_wish(
@@ -293,7 +296,7 @@ class CartService:
         return self._run(lambda s: lists.remove_compared(s, owner, product_id, variant_id))
 
     def stats(self, period: Period) -> StatsReport:
-        """Carts by status and their worth by currency, and what became of those of a period. Raises NotFound."""
+        """Carts by status, their value by currency, and the outcome of the carts of a period. Raises NotFound."""
         return self._run(lambda s: cart_statistics.report(s.connection, s.company_id, period))
 
     def _run(self, call: Callable[[Scope], T]) -> T:

@@ -90,7 +90,7 @@ class StatsReport:
 
 
 def report(connection: Connection, company_id: str, period: Period) -> StatsReport:
-    """Stats and overviews of a company. Raises NotFound where there is no such company."""
+    """Stats and overviews of a company. Raises NotFound if the company does not exist."""
     if not connection.scalar(select(COMPANIES.c.id).where(COMPANIES.c.id == company_id)):
         raise NotFound(f"Company {company_id} not found.")
     totals = stats(connection, company_id)

@@ -68,9 +68,9 @@ _SOLD = Statement(
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """A cart that is an order now. `replayed`: it had been converted into this very order before.
+    """A converted cart. `replayed`: it had already been converted into this order.
 
-    `lines` are what was sold. They are stored as `sold` in the cart's metadata, whatever others write to its rows later;
+    `lines` are what was sold. They are stored as `sold` in the cart's metadata, independent of later writes by others to its rows;
     empty for a cart that another application has converted.
     """
 
@@ -92,13 +92,14 @@ def convert(
     now: datetime,
     terms: PricingTerms,
 ) -> Converted:
-    """Mark the cart as converted and use up its promotions, for the total that the shopper accepted.
+    """Convert the cart and use up its promotions, for the total that the shopper accepted.
 
-    A payment in flight is charged as it was accepted; otherwise the cart is priced anew. Again with the same order the
-    same comes back. Raises NotFound; OrderConflict where the order is another cart's; CartNotActive; TotalChanged, with
+    A payment in progress is charged as it was accepted; otherwise the cart is repriced. A repeated call with the same order
+    returns the
+    same result. Raises NotFound; OrderConflict where the order is another cart's; CartNotActive; TotalChanged, with
     both totals; CartChanged where another application changed what was priced; ConversionBlocked for a cart without a
-    known tax, shipping or enough known stock; DiscountLost, LimitReached or CodeRequiresLogin where a discount that was
-    shown is no longer given; OutOfRange and InputError for what cannot be stored. The caller rolls back then.
+    known tax, shipping or enough known stock; DiscountLost, LimitReached or CodeRequiresLogin if a discount that was shown is
+    no longer given; OutOfRange and InputError for what cannot be stored. The caller must then roll back.
     """
     refuse_unstorable(companyId=company_id, cartId=cart_id, orderId=order_id)
     moment = naive(now)

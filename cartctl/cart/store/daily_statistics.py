@@ -58,7 +58,7 @@ class DailyFigures:
 
 
 def daily_figures(connection: Connection, company_id: str, period: Period) -> list[DailyFigures]:
-    """The figures of each day of a period that has any, by day, currency and type of site."""
+    """The statistics of each day of a period that has any, by day, currency and type of site."""
     created = _by_day(connection, cohort(company_id, period), CartRow.created_at, period)
     bought = _by_day(connection, converted_within(company_id, period), CartRow.converted_at, period)
     rows = []

@@ -73,7 +73,7 @@ def offers_of(company_id: str) -> tuple[Call, Call, Call]:
 
 @dataclass(frozen=True, slots=True)
 class PricingTerms:
-    """What a price depends on and no table holds: how the company taxes, what it ships and what it has in stock.
+    """Pricing terms that are not in the tables: how the company taxes, what it ships and what it has in stock.
 
     `stock` has units by product id; a product that is not in it is not counted. Shipping is required unless nothing is
     shipped: set `shipping_required` to False for a company that only sells what is not shipped, or `requiresShipping` to

@@ -43,7 +43,7 @@ class CartOrder(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CartFilter:
-    """Which carts are listed; None is no condition. `reference` is the id of a cart or of its order.
+    """A filter for carts; None means no condition. `reference` is the ID of a cart or of its order.
 
     `was_abandoned`: only carts that were abandoned at some time, whatever became of them.
     """
@@ -67,7 +67,7 @@ class CartFilter:
 
 @dataclass(frozen=True, slots=True)
 class PageKey:
-    """Where a page ended: the next one goes on behind this cart. Sorted by total, `grand_total` is needed as well."""
+    """The end of a page: the next page starts after this cart. When sorted by total, `grand_total` is required as well."""
 
     last_activity_at: datetime
     id: str

@@ -19,7 +19,7 @@ Statement: TypeAlias = "Select[*tuple[Any, ...]]"  # of whatever columns
 
 
 def over(connect: Callable[[], Any]) -> Engine:
-    """An engine that asks `connect` for a psycopg connection whenever it needs one, and closes it after use."""
+    """An engine that calls `connect` for a psycopg connection whenever it needs one, and closes it after use."""
     made = create_engine(
         "postgresql+psycopg://", creator=connect, poolclass=NullPool, isolation_level=_ISOLATION
     )
@@ -30,8 +30,8 @@ def over(connect: Callable[[], Any]) -> Engine:
 def connect(dsn: str, *, pool_size: int = 5) -> Engine:
     """An engine with a pool of `pool_size` connections to a database.
 
-    `dsn` is what libpq takes: postgresql://user@host/name, or host=… dbname=…. A connection is tested before it is used
-    again, and its time zone is UTC. Connecting happens at the first use.
+    `dsn` is as for libpq: postgresql://user@host/name, or host=… dbname=…. A connection is tested before it is used
+    again, and its time zone is UTC. It connects at the first use.
     """
 
     def use_dsn(_dialect: Any, _record: Any, positional: list[Any], _named: Any) -> None:

@@ -1,4 +1,4 @@
-"""Questions to a database, asked one by one over one connection; whatever one of them raises hides no other."""
+"""Checks of a database, executed one by one on one connection; an error in one does not hide the others."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass

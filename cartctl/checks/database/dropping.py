@@ -1,4 +1,4 @@
-"""What a database rollback needs beyond its plan: to own what goes, to dump it first, and room for the dump."""
+"""What a database rollback requires besides its plan: ownership of what is dropped, a dump first, and space for it."""
 
 import os
 import shutil
@@ -65,7 +65,7 @@ def ownership(plan: DropPlan) -> Ask:
 
 
 def saving(plan: DropPlan, directory: Path) -> Ask:
-    """Rows are dumped before they go: the tool, the right to read all of them, and room where they are kept."""
+    """The dump of the rows: the tool, the right to read all of them, and disk space."""
 
     def check(connection: Connection, settings: Database) -> Iterator[CheckResult]:
         if not (plan.tables or plan.columns):

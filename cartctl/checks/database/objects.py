@@ -37,7 +37,7 @@ FROM pg_class c WHERE c.oid = to_regclass('public._prisma_migrations')
 
 
 def check_objects(connection: Connection, settings: Database) -> Iterator[CheckResult]:
-    """Nothing of another shape, kind or owner stands where the migrations make theirs. Raises Refused naming it."""
+    """No conflicting object has the name of one that the migrations create. Raises Refused naming it."""
     name, expected = "database.objects", "no conflicting objects"
     with act_as_owner_if_allowed(connection, settings):
         state = read_state(connection)
@@ -68,7 +68,7 @@ def _encoding(connection: Connection, application: ApplicationFiles) -> Iterator
 
 
 def check_ledger(connection: Connection, settings: Database) -> Iterator[CheckResult]:
-    """Prisma's ledger, where there is one, takes exactly our rows from the role that writes them."""
+    """If Prisma's ledger exists, the role can write cartctl's rows to it."""
     role = creator(connection, settings)
     given = {"role": role, "rights": list(RIGHTS), "columns": sorted(COLUMNS)}
     row = connection.execute(_LEDGER.encode(), given).fetchone()
@@ -95,7 +95,7 @@ def check_ledger(connection: Connection, settings: Database) -> Iterator[CheckRe
 def _wrong_ledger(
     role: str, needed: list[str], types: list[str], hidden: bool, unpublished: bool
 ) -> Iterator[CheckResult]:
-    """One failure for each fact of the table that a row of ours would fail on."""
+    """One failure for each property of the table on which cartctl's rows would fail."""
     if needed:
         hint = "Give these columns a default, or drop them."
         yield failed(LEDGER, f"needs a value for {', '.join(needed)}", LEDGER_EXPECTED, hint)

@@ -1,4 +1,4 @@
-"""The platform's tables that our foreign keys refer to: there, of a kind and with an id that can be referred to."""
+"""The platform's tables that the foreign keys refer to: they exist, and their kind and ID can be referenced."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

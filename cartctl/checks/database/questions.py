@@ -1,4 +1,4 @@
-"""Which questions belong to a migration and which to a drop; asked by preflight and by the commands themselves."""
+"""Which checks belong to a migration and which to a drop; run by preflight and by the commands themselves."""
 
 from collections.abc import Callable
 from pathlib import Path

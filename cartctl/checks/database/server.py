@@ -116,7 +116,7 @@ def check_settings(connection: Connection, settings: Database) -> Iterator[Check
 
 
 def check_standbys(connection: Connection, _: Database) -> Iterator[CheckResult]:
-    """Every commit waits for the synchronous standbys, without end where they are gone."""
+    """Every commit waits for the synchronous standbys, forever if they are gone."""
     names, commit, connected, may_see = one(connection, _STANDBYS)
     if not names.strip() or commit in {"off", "local"}:
         return

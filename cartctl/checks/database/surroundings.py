@@ -1,4 +1,4 @@
-"""What others have set up that reacts to our statements: event triggers and publications."""
+"""Foreign event triggers and publications that react to the migrations' statements."""
 
 import re
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ SCHEMA_PUBLICATIONS = 150000  # server_version_num
 
 
 def check_event_triggers(connection: Connection, settings: Database) -> Iterator[CheckResult]:
-    """Functions that run with our DDL. What their text shows for certain fails; what they may do is a warning."""
+    """Functions that run with the DDL. What their text certainly does fails; what it may do is a warning."""
     owner = creator(connection, settings)
     rows = connection.execute(_TRIGGERS.encode(), {"tags": TAGS}).fetchall()
     for trigger, event, function, source, language in rows:

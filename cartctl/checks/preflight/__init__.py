@@ -50,7 +50,7 @@ __all__ = ["NAMES", "Parts", "Pending", "Preflight"]
 
 
 class Parts(Protocol):
-    """The adapters of an environment. Asking for one may raise ConfigError, which fails the look that asked."""
+    """The adapters of an environment. Accessing one may raise ConfigError, which fails the check that needs it."""
 
     @property
     def env(self) -> Environment:
@@ -90,10 +90,12 @@ class Parts(Protocol):
 
 
 class Preflight(Check):
-    """Looks at everything a deployment stands on.
+    """Checks everything that a deployment depends on.
 
-    `migrations` asks the migration status; `images` are those of the command line. `only` names the checks wanted, `skip` those skipped, as a whole or by one result's name, with the reason.
-    `follows` says that a run goes on from here and takes a snapshot; `outside_window` that its window is waived; `rehearsed` asks whether this very deployment of the database was rehearsed,
+    `migrations` asks the migration status; `images` are those of the command line. `only` names the checks wanted, `skip`
+    those skipped, as a whole or by one result's name, with the reason.
+    `follows` says that a run goes on from here and takes a snapshot; `outside_window` that its window is waived; `rehearsed`
+    asks whether this very deployment of the database was rehearsed,
     `rollout` what a rollout that is under way began with (empty: none is), `restoring` whose rows are to be restored.
     """
 

@@ -48,7 +48,7 @@ def _reachable(name: str, http: Http, hint: str) -> CheckResult:
 
 
 def _response_or_reason(ask: Callable[[], Response]) -> Response | str:
-    """The answer, or why there is none."""
+    """The response, or why there is none."""
     try:
         return ask()
     except (HttpUnreachable, HttpRedirected) as error:

@@ -1,4 +1,4 @@
-"""Whether anybody holds what the migrations' locks would have to wait for."""
+"""Whether another session would block the migrations' locks."""
 
 from collections.abc import Iterator
 

@@ -104,7 +104,7 @@ def _namespace(obstacles: Iterable[Obstacle]) -> Iterator[CheckResult]:
 def _room(
     cluster: Cluster, limits: KnowsLimits, environment: Environment, known: Mapping[str, Deployment]
 ) -> Iterator[CheckResult]:
-    """Whether autoscalers and quotas allow what prewarm and the releases ask for."""
+    """Whether autoscalers and quotas allow what prewarm and the releases request."""
     more = {name: count for name, count in environment.cluster.prewarm.items() if name in known}
     if more:
         yield _prewarm(cluster, limits, environment, more)

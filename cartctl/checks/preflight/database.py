@@ -1,4 +1,4 @@
-"""Whether the database is one that the migrations can run on, asked of the database itself."""
+"""Whether the migrations can run on the database."""
 
 import os
 from collections.abc import Iterator

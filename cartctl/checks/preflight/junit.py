@@ -62,7 +62,7 @@ def read_report(path: Path) -> Report:
 
 
 class _Reading:
-    """Where the parser stands: the elements around it, and the present test."""
+    """The parser's position: the enclosing elements, and the current test."""
 
     def __init__(self, path: Path) -> None:
         self.report = Report()

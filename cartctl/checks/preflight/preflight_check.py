@@ -1,4 +1,4 @@
-"""One look of the preflight: a name and a question, asked in a thread of its own and never answered with a guess."""
+"""One preflight check: a name and a function, executed in a separate thread; its result is never a guess."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,7 +16,7 @@ LIMIT = 660.0  # seconds; above the limit that each look keeps of its own
 
 @dataclass(frozen=True, slots=True)
 class PreflightCheck:
-    """Part of the preflight: `ask` gives results whose names are `NAME` or begin with `NAME.`."""
+    """One preflight check: `ask` yields results whose names are `NAME` or start with `NAME.`."""
 
     name: str
     ask: Callable[[Pulse], Iterable[CheckResult]]
@@ -27,7 +27,7 @@ class PreflightCheck:
 
 
 def run_checks(checks: Iterable[PreflightCheck], pulse: Pulse, *, limit: float = LIMIT) -> list[CheckResult]:
-    """Every look's results, in the order of the looks, asked side by side.
+    """The results of all checks, in order; they are executed concurrently.
 
     One that has no result within `limit` seconds is unknown and hides no other. Raises the pulse's alarm.
     """
@@ -56,7 +56,7 @@ def _results(check: PreflightCheck, future: "Future[list[CheckResult]]", limit: 
 
 @contextmanager
 def _pool() -> Iterator[ThreadPoolExecutor]:
-    """A pool that an alarm does not wait for: every look has a time limit of its own."""
+    """A pool that an alarm does not wait for: every check has its own time limit."""
     pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="preflight")
     try:
         yield pool

@@ -24,7 +24,7 @@ ERRORS = (  # what a framework puts into a page that answers 200 and shows an er
 
 
 class Pages(Check):
-    """The three pages of the dashboard at `dashboard`, each asked once."""
+    """The three pages of the dashboard at `dashboard`, each requested once."""
 
     def __init__(self, key: str, dashboard: Http) -> None:
         self.key = key

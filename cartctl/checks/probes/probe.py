@@ -1,4 +1,4 @@
-"""How a check asks the application: one question, its answer judged, its attempts kept."""
+"""How a check queries the application: one request, its response evaluated, its attempts recorded."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ failed = partial(results.failed, "")
 
 
 def ask(name: str, request: Callable[[], Response], judge: Judge) -> CheckResult:
-    """One request, judged; no answer, or one that cannot be read, is a failure with its sentence."""
+    """One request, evaluated; a missing or unreadable response is a failure with its reason."""
     started = time.monotonic()
     try:
         result = judge(request())

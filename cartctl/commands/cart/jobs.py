@@ -1,4 +1,4 @@
-"""`cartctl cart stats|recovery|expire|cleanup`: what a company's carts add up to, and the background jobs by hand."""
+"""`cartctl cart stats|recovery|expire|cleanup`: the statistics of a company's carts, and the background jobs."""
 
 import sys
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""`cartctl cart`: the domain library at hand, for whoever asks what a cart costs and why."""
+"""`cartctl cart quote`: price a cart and explain each amount."""
 
 import os
 import select
@@ -35,7 +35,8 @@ def quote_cart(
     """Price a cart and explain each amount.
 
     The document contains the cart's lines and its company's terms: promotions, tax rates and shipping zones. No database is
-    needed, except with --check-columns, and nothing is changed. An invalid document ends with exit code 2 and the path of the invalid field.
+    needed, except with --check-columns, and nothing is changed. An invalid document ends with exit code 2 and the path of the
+    invalid field.
 
     Examples:
         cartctl cart quote cart.json
@@ -64,7 +65,7 @@ def _check_columns(options: Options, priced: "Quote") -> None:
 
 
 def _read(file: str, limit: int) -> bytes:
-    """The first bytes of a file, of a pipe or of stdin. Raises UsageError, for a pipe too that nobody writes to.
+    """The first bytes of a file, a pipe or stdin. Raises UsageError, also for a pipe without a writer.
 
     A writer, as stdin, may take its time: Ctrl-C ends the wait.
     """

@@ -18,10 +18,10 @@ class Shell(StrEnum):
 def completion(
     shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish", help="Shell that loads the script.")],
 ) -> None:
-    """Write the completion script of a shell.
+    """Write the completion script for a shell.
 
     Completes commands, options, environments, runs, snapshots, suites, steps and checks from local files, without any network.
-    For the running shell alone: source <(cartctl completion bash), also with zsh.
+    For the current shell only: source <(cartctl completion bash), also with zsh.
 
     Examples:
         cartctl completion bash > ~/.local/share/bash-completion/completions/cartctl

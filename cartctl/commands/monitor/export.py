@@ -23,8 +23,9 @@ def export(
 ) -> None:
     """Write rules for Prometheus, or a dashboard for Grafana.
 
-    Thresholds, triggers, names and durations are those of the environment. A file that was changed since cartctl wrote it is never replaced
-    (exit code 3). Connects to nothing.
+    Thresholds, triggers, names and durations are those of the environment. A file that was changed since cartctl wrote it is
+    never replaced
+    (exit code 3). Opens no connections.
 
     Examples:
         cartctl monitor export --env production --format prometheus monitoring/

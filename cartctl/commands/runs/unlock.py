@@ -16,7 +16,7 @@ def unlock(
 ) -> None:
     """Show who holds the lock, or release it.
 
-    The lock of a crashed run is released by itself within seconds; --force is for a run that is stuck.
+    The lock of a crashed run is released automatically within seconds; use --force only for a stuck run.
 
     Examples:
         cartctl unlock --env production

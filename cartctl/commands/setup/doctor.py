@@ -8,8 +8,9 @@ from cartctl.commands.options import Options
 def doctor(ctx: typer.Context) -> None:
     """Check this machine and the configured systems; change nothing.
 
-    Versions, cartctl's directory, disk, programs, configuration and secrets; then, for each configured section: connection, version,
-    permissions and clock. Works without a configuration and with any part of one. Exit code 7 when a check fails, 6 when one could
+    Versions, cartctl's directory, disk, programs, configuration and secrets; then, for each configured section: connection,
+    version,
+    permissions and clock. Works without a configuration, or with a partial one. Exit code 7 when a check fails, 6 when one could
     not be evaluated.
 
     Examples:

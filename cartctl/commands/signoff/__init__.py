@@ -192,7 +192,7 @@ def import_files(
 def list_signoffs(ctx: typer.Context) -> None:
     """Show who has approved, and what has changed since.
 
-    Compares with what the newest request would deploy now.
+    Compares with what the latest request would deploy now.
 
     Examples:
         cartctl signoff list --env production
@@ -211,7 +211,7 @@ def list_signoffs(ctx: typer.Context) -> None:
 def verify(ctx: typer.Context, image: Image = None) -> None:
     """Verify that every required role has approved.
 
-    Verifies each signature and compares with what would be deployed now: with --image, or as the newest request says. Exit code
+    Verifies each signature and compares with what would be deployed now: with --image, or as in the latest request. Exit code
     7 when an approval is missing, outdated or not valid.
 
     Examples:

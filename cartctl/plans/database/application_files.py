@@ -1,4 +1,4 @@
-"""Compare the application's migration files with ours: run both on a scratch copy and compare the catalogues."""
+"""Compare the application's migration files with cartctl's: run both on a scratch copy and compare the catalogues."""
 
 from cartctl.adapters.postgres import Connection, Postgres, as_application, translated
 from cartctl.database.catalogue import Catalogue, difference, read_catalogue

@@ -125,7 +125,7 @@ class Rehearsal:
 
 
 def rehearse(ports: Ports, pulse: Pulse, *, server: str | None, with_data: str | None) -> Checks:
-    """Rehearse on a server of a DSN or on one of our own; `with_data` names a snapshot to begin from instead of the bare schema.
+    """Rehearse on the server of a DSN or on a temporary one; `with_data` is a snapshot to start from instead of the bare schema.
 
     What cannot be tried (an extension or collation that is missing there, no server) is unknown. The result is kept
     in the journal, where the preflight of a protected environment looks for it.

@@ -1,4 +1,4 @@
-"""What a person is asked before a deployment: the environment, the images and the expected downtime."""
+"""The prompt before a deployment: the environment, the images and the expected downtime."""
 
 from datetime import timedelta
 

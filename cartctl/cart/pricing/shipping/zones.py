@@ -16,7 +16,7 @@ Names = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class ShippingRule:
-    """A way to ship; weights are in `weight_unit`, None is an open end. `quote` is a carrier's price, for CALCULATED."""
+    """A shipping rule; weights are in `weight_unit`, None means no limit. `quote` is a carrier's price, for CALCULATED."""
 
     id: str
     type: ShippingRuleType

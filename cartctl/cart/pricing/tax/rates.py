@@ -8,7 +8,7 @@ from cartctl.cart.enums import TaxType
 
 
 class TaxMode(StrEnum):
-    """Whether prices are without or with their taxes."""
+    """Whether prices exclude or include taxes."""
 
     EXCLUSIVE = "exclusive"
     INCLUSIVE = "inclusive"

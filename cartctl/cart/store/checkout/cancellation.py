@@ -15,7 +15,7 @@ from cartctl.cart.store.tables import CartRow, PromotionRow, PromotionUsageRow
 
 
 def cancel(connection: Connection, company_id: str, order_id: str, now: datetime) -> tuple[Usage, ...]:
-    """Give back what an order has used up, once: a second time there is nothing to give back (D7).
+    """Give back what an order used up, only once: a second call changes nothing (D7).
 
     The cart stays converted, since nothing leaves that, and `cancelledAt` in its metadata takes it out of order counts,
     averages and conversion rates. The caller commits. Raises NotFound for an order of another company's.

@@ -64,9 +64,9 @@ def start_payment(
 def end_payment(
     connection: Connection, company_id: str, cart_id: str, payment_id: str, now: datetime
 ) -> bool:
-    """End a payment that failed or was given up: the cart can be changed again. False where there is no such payment.
+    """End a failed or abandoned payment, so that the cart can be changed again. False if the payment does not exist.
 
-    Raises NotFound, and PaymentInFlight where another payment is in flight. The caller commits.
+    Raises NotFound, and PaymentInFlight if another payment is in progress. The caller commits.
     """
     moment = naive(now)
     stored = load_stored(connection, company_id, cart_id)

@@ -42,7 +42,7 @@ class UnsoldLine:
 
 
 def unsold_lines(connection: Connection, company_id: str, period: Period) -> tuple[UnsoldLine, ...]:
-    """The lines that others added, or added units to, after carts were converted in a period; the oldest orders first.
+    """Lines that other applications added or increased after the conversion of carts in a period; the oldest orders first.
 
     Carts that another application converted are not in it: what was sold of them is not known. Read-only.
     """

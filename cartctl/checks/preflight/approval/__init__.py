@@ -1,4 +1,4 @@
-"""What people decide about a deployment: window, attestations, sign-offs, and where it was proved before."""
+"""Checks of decisions by people: window, attestations, sign-offs, and proof on another environment."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

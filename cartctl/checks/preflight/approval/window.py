@@ -13,7 +13,7 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def check_window(environment: Environment, now: datetime, *, outside_allowed: bool) -> Iterator[CheckResult]:
-    """Whether `now` lies in the environment's window; only a protected environment insists. Read-only."""
+    """Whether `now` is in the environment's window; enforced only in a protected environment. Read-only."""
     window = environment.window
     if window is None:
         yield not_configured("window")
