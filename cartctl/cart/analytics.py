@@ -61,9 +61,8 @@ def average(total: Decimal, count: int, code: str) -> Decimal | None:
 def overview(carts: Iterable[Cart], company_id: str, code: str, period: Period) -> Overview:
     """The figures of the carts of a company in a currency.
 
-    The cohort is the carts created in the period that are not merged and not empty; the average order value is that of the
-    carts converted
-    in it. Cancelled orders are excluded.
+    The cohort is the carts created in the period that are not merged and not empty; the average order value is that of
+    the carts converted in it. Cancelled orders are excluded.
     """
     own = [
         cart

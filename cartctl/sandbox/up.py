@@ -43,9 +43,8 @@ OTHER_SECONDS = 60.0  # another `up` or `down` of the same sandbox
 def up(name: str, say: Callable[[str], None]) -> SandboxStatus:
     """Bring the sandbox `name` up and tell what happens through `say`; what runs already is left alone.
 
-    Raises UsageError for a name that is none, ConfigError without the extra `sandbox`, Locked while another `up` or `down` of
-    it lasts, StepFailed when a part
-    does not start.
+    Raises UsageError for a name that is none, ConfigError without the extra `sandbox`, Locked while another `up` or
+    `down` of it lasts, StepFailed when a part does not start.
     """
     layout = Layout(checked_directory(name))
     _require_extra()

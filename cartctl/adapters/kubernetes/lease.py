@@ -1,9 +1,8 @@
 """The cluster's lock, a Lease, for when the database is unreachable.
 
-As in client-go, a process may take the Lease after it has seen the record unchanged for the Lease's whole duration by its own
-clock;
-the clocks of two machines are never compared. It is renewed in the background, and `confirm` checks with the server before
-each step.
+As in client-go, a process may take the Lease after it has seen the record unchanged for the Lease's whole duration by its
+own clock; the clocks of two machines are never compared. It is renewed in the background, and `confirm` checks with the
+server before each step.
 """
 
 import threading

@@ -1,8 +1,7 @@
 """Metrics without a Prometheus: `/metrics` of every pod of the API, read by cartctl itself and turned into rates.
 
-Works like `rate()`, with two differences: a series that appears in a pod that was already scraped started at zero, and a pod
-that is
-gone counts as long as its last scrapes are in the window.
+Works like `rate()`, with two differences: a series that appears in a pod that was already scraped started at zero, and a
+pod that is gone counts as long as its last scrapes are in the window.
 """
 
 import math

@@ -46,18 +46,15 @@ class CartService:
     """The carts of one company.
 
     Every call is one transaction: when it raises, nothing was changed. It locks the cart's row, so overlapping calls are
-    serialised across any number of processes; after a conflict, the transaction is
-    retried.
-    IDs of other companies raise NotFound. Every error is a `CartError` with a `code`; the database's own errors (no
-    connection, missing rights) are passed on unchanged.
+    serialised across any number of processes; after a conflict, the transaction is retried. IDs of other companies raise
+    NotFound. Every error is a `CartError` with a `code`; the database's own errors (no connection, missing rights) are
+    passed on unchanged.
 
     `engine` is from `connect`, or from `over` if the application opens connections itself; any other must use the driver
-    psycopg, the
-    isolation level READ COMMITTED and the time zone UTC.
+    psycopg, the isolation level READ COMMITTED and the time zone UTC.
 
     `version` is optional everywhere: the version of the cart that the caller has read; if the cart has changed since, the
-    call raises
-    VersionConflict. `terms` are the pricing terms, or a function that returns them. `clock` gives the time.
+    call raises VersionConflict. `terms` are the pricing terms, or a function that returns them. `clock` gives the time.
     The service is thread-safe. An asynchronous application runs its calls in threads:
     `await asyncio.to_thread(service.add_line, cart_id, line)`; the engine's pool limits how many run at the same time.
     """

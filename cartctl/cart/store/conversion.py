@@ -94,12 +94,12 @@ def convert(
 ) -> Converted:
     """Convert the cart and use up its promotions, for the total that the shopper accepted.
 
-    A payment in progress is charged as it was accepted; otherwise the cart is repriced. A repeated call with the same order
-    returns the
-    same result. Raises NotFound; OrderConflict where the order is another cart's; CartNotActive; TotalChanged, with
-    both totals; CartChanged where another application changed what was priced; ConversionBlocked for a cart without a
-    known tax, shipping or enough known stock; DiscountLost, LimitReached or CodeRequiresLogin if a discount that was shown is
-    no longer given; OutOfRange and InputError for what cannot be stored. The caller must then roll back.
+    A payment in progress is charged as it was accepted; otherwise the cart is repriced. A repeated call with the same
+    order returns the same result. Raises NotFound; OrderConflict where the order is another cart's; CartNotActive;
+    TotalChanged, with both totals; CartChanged where another application changed what was priced; ConversionBlocked for a
+    cart without a known tax, shipping or enough known stock; DiscountLost, LimitReached or CodeRequiresLogin if a
+    discount that was shown is no longer given; OutOfRange and InputError for what cannot be stored. The caller must then
+    roll back.
     """
     refuse_unstorable(companyId=company_id, cartId=cart_id, orderId=order_id)
     moment = naive(now)

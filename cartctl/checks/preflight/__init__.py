@@ -93,10 +93,10 @@ class Preflight(Check):
     """Checks everything that a deployment depends on.
 
     `migrations` asks the migration status; `images` are those of the command line. `only` names the checks wanted, `skip`
-    those skipped, as a whole or by one result's name, with the reason.
-    `follows` says that a run goes on from here and takes a snapshot; `outside_window` that its window is waived; `rehearsed`
-    asks whether this very deployment of the database was rehearsed,
-    `rollout` what a rollout that is under way began with (empty: none is), `restoring` whose rows are to be restored.
+    those skipped, as a whole or by one result's name, with the reason. `follows` says that a run goes on from here and
+    takes a snapshot; `outside_window` that its window is waived; `rehearsed` asks whether this very deployment of the
+    database was rehearsed, `rollout` what a rollout that is under way began with (empty: none is), `restoring` whose rows
+    are to be restored.
     """
 
     key = "preflight"

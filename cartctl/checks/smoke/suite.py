@@ -29,12 +29,9 @@ class Smoke(Check):
     """Everything a shopper and an admin must be able to do; a run without any test fails.
 
     Without a database among the `targets`, the endpoints' values are not compared. `suites` are files, run beside the
-    built-in suite
-    unless `built_in` is false; `critical_only` skips the tests that are not critical. `deadline` is the longest time of the
-    whole run
-    in seconds; what has not run by then is unknown. `contract` is the file or address of an OpenAPI document that the API's
-    responses
-    are compared with.
+    built-in suite unless `built_in` is false; `critical_only` skips the tests that are not critical. `deadline` is the
+    longest time of the whole run in seconds; what has not run by then is unknown. `contract` is the file or address of an
+    OpenAPI document that the API's responses are compared with.
     """
 
     def __init__(
