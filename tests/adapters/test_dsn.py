@@ -53,7 +53,7 @@ def test_an_address_is_read(dsn: str, parts: dict[str, str] | None) -> None:
         ("postgres+asyncpg://u:p@h/d", "+asyncpg", "postgresql://user"),
         ("mysql://h/d", "scheme mysql:", "postgresql://user"),
         ("prisma+postgres://h/d", "scheme prisma+postgres:", "postgresql://user"),
-        ('"postgresql://h/d"', "quotation mark", "without quotes"),
+        ('"postgresql://h/d"', "quotation mark", "Remove the quotes"),
         ("host=h\x00", "control characters", "postgresql://user"),
         ("postgresql://h/d\udc80", "not UTF-8", "postgresql://user"),
         ("shop", "cannot be read", "host="),

@@ -110,7 +110,7 @@ def test_another_server_is_refused(own: OwnPostgres, tmp_path: Path) -> None:
     """A server with another system identifier than the data directory's is refused at the first connection."""
     (tmp_path / "global").mkdir()
     (tmp_path / "global" / "pg_control").write_bytes(b"12345678")
-    with pytest.raises(Refused, match="Another server responds"):
+    with pytest.raises(Refused, match="A server other than cartctl's own"):
         OwnPostgres(own.dsn, tmp_path).connect("tests")
     own.connect("tests").close()
 
@@ -124,7 +124,7 @@ def test_no_setting_of_another_server_is_changed(pg16: Server, monkeypatch: pyte
 
     before = settings()
     monkeypatch.setattr(EmbeddedPostgres, "dsn", lambda *_: pg16.dsn)
-    with pytest.raises(Refused, match="Another server responds"), scratch_server(18):
+    with pytest.raises(Refused, match="A server other than cartctl's own"), scratch_server(18):
         pass
     assert settings() == before
 

@@ -39,7 +39,7 @@ def test_missing_tools_are_named_with_those_that_were_found() -> None:
     """A server without matching tools gets the versions found, the one needed and the package's name."""
     with pytest.raises(ConfigError) as caught:
         find_tools(990001)
-    assert "PostgreSQL 99 is needed" in caught.value.message
+    assert "requires pg_dump of PostgreSQL 99" in caught.value.message
     assert "18." in caught.value.message
     assert "postgresql-client-99" in caught.value.hint
 

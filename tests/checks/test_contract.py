@@ -171,7 +171,7 @@ def test_yaml_and_version_3_1_are_read(compare: Compare) -> None:
         ("[", "neither JSON nor YAML"),
         ("{", "not valid JSON"),
         ("a: &x [1]\nb: !!python/object:os.system x", "neither JSON nor YAML"),
-        ("[]", "not an OpenAPI document"),
+        ("[]", "not an OpenAPI 3 document"),
         ({"swagger": "2.0", "paths": {}}, "not an OpenAPI 3 document"),
         ({"openapi": "3.0.0"}, "not an OpenAPI 3 document"),
         (

@@ -184,7 +184,7 @@ def test_anything_else_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("given", "reason"),
     (
-        ({"eror_rate": "0.1"}, "names no metric"),
+        ({"eror_rate": "0.1"}, "unknown metric"),
         ({"error_rate": "5%"}, "a share such as 0.02"),
         ({"error_rate": "5"}, "above 0 and up to 1"),
         ({"error_rate": "nan"}, "above 0 and up to 1"),

@@ -245,7 +245,7 @@ def test_missing_tools_fail_the_look(
     monkeypatch.setattr("cartctl.adapters.postgres_server.pg_tools._places", lambda _: iter(()))
     found = {each.name: each for each in dump_results(platform_database, lambda: store)}
     assert found["dump.tools"].verdict is Verdict.FAIL
-    assert "pg_dump of PostgreSQL 18 is needed" in found["dump.tools"].observed
+    assert "requires pg_dump of PostgreSQL 18" in found["dump.tools"].observed
     assert found["dump.room"].verdict is Verdict.PASS
 
 
@@ -311,7 +311,7 @@ PASSING = '<testcase name="a"/><testcase name="b"/><testcase name="c"><skipped/>
             "1 of 1 failed: x",
         ),
         ('<testsuite><testcase name="x"><error/></testcase></testsuite>', 1, Verdict.FAIL, "failed: x"),
-        (f'<testsuite errors="1">{PASSING}</testsuite>', 1, Verdict.FAIL, "counts 1 errors"),
+        (f'<testsuite errors="1">{PASSING}</testsuite>', 1, Verdict.FAIL, "reports 1 errors"),
         (
             '<testsuite><testsuite><testcase name="deep"><failure/></testcase></testsuite></testsuite>',
             1,
@@ -321,7 +321,7 @@ PASSING = '<testcase name="a"/><testcase name="b"/><testcase name="c"><skipped/>
         ("<testsuite/>", 0, Verdict.FAIL, "0 tests ran"),
         ("<html/>", 1, Verdict.FAIL, "not a JUnit report"),
         ("<testsuite", 1, Verdict.FAIL, "not a JUnit report"),
-        ('<testsuite failures="many"/>', 1, Verdict.FAIL, "counts many failures"),
+        ('<testsuite failures="many"/>', 1, Verdict.FAIL, "reports many failures"),
         ("", 1, Verdict.FAIL, "not a JUnit report"),
         ('<!DOCTYPE x [<!ENTITY a "b">]><testsuite/>', 1, Verdict.FAIL, "document type declaration"),
     ),
@@ -509,7 +509,7 @@ def test_a_cluster_that_stands_still_passes() -> None:
         (replace(WHOLE, obstacles=(Obstacle("payment-api", "is paused", "resume it"),)), "is paused"),
         (replace(WHOLE, failure="CrashLoopBackOff"), "CrashLoopBackOff"),
         (replace(WHOLE, available=1), "1 of 2 available"),
-        (replace(WHOLE, total=3), "3 in all"),
+        (replace(WHOLE, total=3), "3 in total"),
     ),
 )
 def test_a_deployment_that_is_not_whole_fails(deployment: Deployment, told: str) -> None:
