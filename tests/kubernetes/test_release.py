@@ -260,7 +260,7 @@ def test_a_deployment_that_is_paused_during_its_rollout_ends_the_wait(played: Pl
         namespace.patch("apps/v1", "deployments", "payment-api", {"spec": {"paused": True}})
 
     threading.Thread(target=pause, daemon=True).start()
-    with pytest.raises(RolloutFailed, match="payment-api was paused during its rollout") as stopped:
+    with pytest.raises(RolloutFailed, match="payment-api was paused during its release") as stopped:
         change.move(to, Pulse())
     assert stopped.value.hint == f"kubectl rollout resume deployment/payment-api -n {namespace.name}"
 

@@ -202,7 +202,7 @@ def test_a_named_server_takes_nothing_from_the_surroundings(
     """A DSN for --server that leaves its host to libpq is refused before anything is tried."""
     with (
         Ports(environment(platform_database)) as ports,
-        pytest.raises(ConfigError, match="does not name: host"),
+        pytest.raises(ConfigError, match="lacks: host"),
     ):
         rehearse(ports, Pulse(), server="dbname=postgres user=postgres", with_data=None)
 
