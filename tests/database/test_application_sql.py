@@ -81,7 +81,7 @@ def test_concurrently_beside_other_statements_is_refused_first(
         lambda: deploy(platform_database, asked, "run", pulse),
         lambda: dry_run(platform_database, asked, pulse),
     ):
-        with pytest.raises(Refused, match=f'{SECOND} beside others: CREATE INDEX CONCURRENTLY "more"'):
+        with pytest.raises(Refused, match=f'{SECOND} together with others: CREATE INDEX CONCURRENTLY "more"'):
             act()
     assert run_sql(platform_database, "SELECT to_regclass('carts')::text") == [(None,)]
 

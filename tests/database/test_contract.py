@@ -187,7 +187,7 @@ FINDINGS = [
     (
         "UPDATE pg_enum SET enumsortorder = 99 WHERE enumlabel = 'ACTIVE' AND enumtypid = '\"CartStatus\"'::regtype",
         "enum CartStatus",
-        "another order",
+        "a different order",
     ),
     (
         'ALTER TABLE cart_promotions DROP CONSTRAINT "cart_promotions_cartId_fkey"',

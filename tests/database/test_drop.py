@@ -202,7 +202,7 @@ def test_dependents_stop_it_by_name(
     """Whatever CASCADE would take along is named, and nothing is dropped."""
     done = deployed(platform_database)
     run_sql(platform_database, statement)
-    with pytest.raises(Refused, match="Others depend") as refused:
+    with pytest.raises(Refused, match="Other objects depend") as refused:
         done.drop()
     assert named in refused.value.message
     assert run_sql(platform_database, "SELECT to_regclass('carts')::text") == [("carts",)]

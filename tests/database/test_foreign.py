@@ -133,10 +133,10 @@ def test_what_holds_ours_is_kept_as_it_is(
         (["CREATE TABLE carts (id text PRIMARY KEY) PARTITION BY HASH (id)"], "carts.companyId is missing"),
         ([LEDGER.replace("finished_at TIMESTAMPTZ, ", "")], "it lacks finished_at"),
         (["CREATE VIEW _prisma_migrations AS SELECT 1 AS id"], "it is not a table"),
-        ([LEDGER, FIRST, ledger_row(NAMES[1], finished="NULL")], "failed and was not resolved"),
+        ([LEDGER, FIRST, ledger_row(NAMES[1], finished="NULL")], "failed migration that was not resolved"),
         (
             ["CREATE SCHEMA cartctl; CREATE TABLE cartctl.alembic_version AS SELECT 'a' AS version_num"],
-            "does not know: a",
+            "applied to this database: a",
         ),
     ),
 )

@@ -252,7 +252,7 @@ def test_a_database_that_another_tool_migrated_is_recorded(
     assert run_sql(platform_database, "SELECT count(*) FROM _prisma_migrations") == [(3,)]
     problems = status(platform_database, asked).prisma.problems
     assert len(problems) == 3
-    assert all("another file" in problem for problem in problems)
+    assert all("a different file" in problem for problem in problems)
 
 
 def test_an_index_on_a_full_table_is_not_built_in_the_migration(

@@ -42,7 +42,7 @@ def test_an_unknown_context_names_those_there_are(small: Small) -> None:
     """Exit 2."""
     with pytest.raises(ConfigError, match="no context prod-eu") as wrong:
         Kubernetes("prod-eu", "production")
-    assert wrong.value.hint == "Its contexts: test, other."
+    assert wrong.value.hint == "Available contexts: test, other."
 
 
 def test_an_unknown_namespace_is_told_though_its_list_is_empty(small: Small) -> None:

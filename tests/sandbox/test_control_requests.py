@@ -95,7 +95,7 @@ INVALID = (
     ("PATCH", "/settings/cart-runtime", b'{"changes": {"a": "\\ud800"}}', 400, "not valid Unicode"),
     ("PATCH", "/settings/cart-runtime", b'{"changes": {"a": "1"}, "seen": "0"}', 400, "must be an integer"),
     ("PATCH", "/settings/cart-runtime", b'{"changes": {"a": "1"}, "seen": 7}', 409, "was changed"),
-    ("GET", "/nothing", None, 404, "has no /nothing"),
+    ("GET", "/nothing", None, 404, "has no path /nothing"),
 )
 
 

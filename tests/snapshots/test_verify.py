@@ -95,14 +95,14 @@ def _rewrite(store: Store, manifest: Manifest) -> None:
 @pytest.mark.parametrize(
     ("damage", "found_by", "told"),
     (
-        (_flip_a_bit, "checksums", "another checksum"),
+        (_flip_a_bit, "checksums", "a different checksum"),
         (_truncate, "checksums", "bytes instead of"),
         (_remove, "checksums", "is missing"),
         (_add, "checksums", "is not part of the dump"),
         (_remove_all, "checksums", "is missing"),
         (_drop_the_manifest, "manifest", "the manifest is missing"),
         (_cut_the_manifest, "manifest", "cannot be read"),
-        (_change_the_manifest, "manifest", "altered"),
+        (_change_the_manifest, "manifest", "modified"),
         (_break_the_contents, "contents", "pg_restore failed"),
         (_expect_another_table, "contents", "public.forgotten|cartctl.forgotten"),
         (_expect_a_table_less, "contents", "missing: none"),

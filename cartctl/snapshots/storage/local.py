@@ -125,9 +125,7 @@ class Store:
         """
         if snapshots := sorted(self.list().snapshots, key=lambda entry: bool(entry.unreadable)):
             return snapshots[0]
-        raise UsageError(
-            f"No snapshot in {self.directory}.", hint="Take one with: cartctl snapshot create"
-        )
+        raise UsageError(f"No snapshot in {self.directory}.", hint="Take one with: cartctl snapshot create")
 
     def newest_verified(self) -> Snapshot | None:
         """The newest snapshot that passed its verification. Read-only."""
