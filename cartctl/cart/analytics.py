@@ -92,7 +92,7 @@ def overview(carts: Iterable[Cart], company_id: str, code: str, period: Period) 
 def by_site_type(
     carts: Iterable[Cart], company_id: str, code: str, period: Period
 ) -> dict[SiteType, Overview]:
-    """The same figures for each type of site, so that carts of funnels can be told apart."""
+    """The same figures for each type of site, so that carts of funnels can be distinguished."""
     listed = list(carts)
     return {
         kind: overview((cart for cart in listed if cart.site_type is kind), company_id, code, period)
