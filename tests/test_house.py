@@ -51,6 +51,7 @@ VERBS = {
         "Abort",
         "Apply",
         "Approve",
+        "Break",
         "Build",
         "Check",
         "Claim",

@@ -1,8 +1,9 @@
-"""`cartctl sandbox up|down|status|seed|load`: the embedded environment."""
+"""`cartctl sandbox up|down|status|seed|load|break`: the embedded environment."""
 
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -21,6 +22,15 @@ Name = Annotated[
         show_default="NAME of --env sandbox:NAME, else default",
     ),
 ]
+
+
+class Breakable(StrEnum):
+    """What `sandbox break` breaks: a part that it kills, or a table that it locks."""
+
+    DATABASE = "database"
+    CLUSTER = "cluster"
+    PROMETHEUS = "prometheus"
+    LOCK = "lock"
 
 
 @sandbox.command("up")
@@ -160,6 +170,51 @@ def sandbox_load(
             done = load(_name(options, name), rps=rps, seconds=seconds, pulse=pulse)
     options.show(done)
     raise typer.Exit(pulse.cause.exit_code if pulse.cause else 0)
+
+
+@sandbox.command("break")
+def sandbox_break(
+    ctx: typer.Context,
+    part: Annotated[Breakable, typer.Argument(help="Part to break.", show_default=False)],
+    duration: Annotated[
+        str | None,
+        typer.Option(
+            "--for", metavar="DURATION", help="With lock: how long to hold it [default: until Ctrl-C]."
+        ),
+    ] = None,
+    name: Name = "",
+) -> None:
+    """Break a part of the sandbox to practise an incident.
+
+    Kills the database, the cluster's API server or Prometheus, or locks the table companies as a forgotten transaction does.
+    cartctl sandbox up repairs what was killed.
+
+    Examples:
+        cartctl sandbox break database
+        cartctl sandbox break lock --for 2m
+    """
+    from cartctl.sandbox.outage import Part, break_part
+
+    options: Options = ctx.obj
+    name = _name(options, name)
+    if part is Breakable.LOCK:
+        _hold_lock(options, name, duration)
+        return
+    if duration is not None:
+        raise UsageError("--for goes with lock alone.", hint="A killed part stays down until sandbox up.")
+    options.show(break_part(name, Part(part.value)))
+
+
+def _hold_lock(options: Options, name: str, duration: str | None) -> None:
+    from cartctl.config.values import duration_option
+    from cartctl.engine.pulse import Pulse
+    from cartctl.engine.signals import interruptible
+    from cartctl.sandbox.outage import hold_lock
+
+    seconds = duration_option("--for", duration).total_seconds() if duration is not None else None
+    pulse = Pulse()
+    with interruptible(pulse):
+        hold_lock(name, seconds, pulse, options.say)
 
 
 def _name(options: Options, name: str) -> str:

@@ -60,6 +60,15 @@ class Program:
                 process.kill()
                 ended(process, ENDING_SECONDS)
 
+    def kill(self) -> bool:
+        """End it at once, as a crash does. False when it does not run."""
+        process = self.process()
+        if process is None:
+            return False
+        with effect(f"sandbox.kill_{self._name}"):
+            process.kill()
+            return ended(process, ENDING_SECONDS)
+
 
 def supervisor(layout: Layout) -> Program:
     """The sandbox's supervisor as a program."""

@@ -74,6 +74,15 @@ class EmbeddedPostgres:
                 postmaster.send_signal(signal.SIGQUIT)  # immediate: the next start recovers
                 ended(postmaster, STOPPING_SECONDS)
 
+    def kill(self) -> bool:
+        """End it at once, as a crash does: the next start recovers. False when it does not run."""
+        postmaster = self._postmaster()
+        if postmaster is None:
+            return False
+        with effect("postgres.kill"):
+            postmaster.kill()
+            return ended(postmaster, STOPPING_SECONDS)
+
     def _started(self) -> bool:
         """One attempt. Children of a killed server may still be ending: then the next attempt succeeds."""
         self._forget_the_dead()

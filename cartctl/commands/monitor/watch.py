@@ -239,7 +239,8 @@ def _end(checks: "Checks", options: Options) -> None:
     """Nothing for a pass, a sentence for a warning, else the error with what was not as it should be."""
     from cartctl.engine.model import Verdict
 
-    detail = "; ".join(f"{bad.name}: {bad.observed}" for bad in checks.bad()) or "nothing was measured"
+    reasons = (f"{bad.name}: {bad.observed}".removesuffix(".") for bad in checks.bad())
+    detail = "; ".join(reasons) or "nothing was measured"
     if checks.verdict is Verdict.FAIL:
         raise CheckFailed(
             f"Monitoring failed: {detail}.", hint="See what a rollback would do: cartctl rollback --plan"
