@@ -77,6 +77,16 @@ REFUSED = (  # what is sent to which form of the cart, and the status and words 
     ("/cart/code", {"code": "ÄÖ"}, 422, "code"),
     ("/cart/address", {"country": "Atlantis"}, 422, "Atlantis"),
     ("/cart/address", {"country": LONG}, 422, "The country is not valid"),
+    ("/cart/address", {"country": "US", "state": LONG}, 422, "The state is not valid"),
+    ("/cart/address", {"country": "US", "city": LONG}, 422, "The city is not valid"),
+    ("/cart/address", {"country": "US", "postal_code": "1\0"}, 422, "The postal code is not valid"),
+    ("/cart/add", {"product": "avnz-kettle", "quantity": "1", "key": LONG}, 422, "key is not valid"),
+    ("/cart/add", {"product": "avnz-kettle", "quantity": "1", "key": "a\0"}, 422, "key is not valid"),
+    ("/cart/quantity", {"line": LONG}, 422, "The line is not valid"),
+    ("/cart/shipping", {"rule": LONG}, 422, "The way to ship is not valid"),
+    ("/cart/shipping", {"rule": "none"}, 422, "It is not offered for this cart."),
+    ("/funnel", {"key": LONG}, 422, "key is not valid"),
+    ("/continue", {"session": LONG}, 422, "The session is not valid"),
     ("/cart/remove", {"line": "another"}, 404, "another"),
     ("/checkout", {"total": "0.01"}, 409, "0.01"),
     ("/checkout", {"total": "1e400"}, 409, "Nothing was changed"),
@@ -157,19 +167,45 @@ def test_links_that_are_forged_old_or_another_shops(url: str, migrated: Postgres
     aged = URLSafeTimedSerializer("known", salt="recovery:avnz", signer=Old)
     payload = [cart, "2026-01-01T00:00:00"]
     links = (
-        (URLSafeTimedSerializer("guessed", salt="recovery:avnz").dumps(payload), 404),
-        (URLSafeTimedSerializer("known", salt="recovery:harbor-goods").dumps(payload), 404),
-        (aged.dumps(payload), 410),
-        (good.dumps(["none", "2026-01-01T00:00:00"]), 404),
-        (good.dumps([cart, "2025-12-31T00:00:00"]), 410),
-        ("x" * 199, 404),
-        (LONG, 422),
+        (
+            URLSafeTimedSerializer("guessed", salt="recovery:avnz").dumps(payload),
+            404,
+            "It was not made by this shop.",
+        ),
+        (
+            URLSafeTimedSerializer("known", salt="recovery:harbor-goods").dumps(payload),
+            404,
+            "It was not made by this shop.",
+        ),
+        (aged.dumps(payload), 410, "This link has expired."),
+        (good.dumps(["none", "2026-01-01T00:00:00"]), 404, "none"),
+        (good.dumps([cart, "2025-12-31T00:00:00"]), 410, "bought or closed since"),
+        ("x" * 199, 404, "It was not made by this shop."),
+        (LONG, 422, "malformed or too long"),
     )
     csrf = guest.fields("/cart/quantity")["csrf"]
     before = contents(migrated)
-    for link, status in links:
+    for link, status, words in links:
         for answer in (guest.get(f"{SHOP}/recover/{link}"), guest.post(f"{SHOP}/recover/{link}", csrf=csrf)):
             assert (answer.status, 'data-page="error"' in answer.body) == (status, True), (link, answer.body)
+            assert words in answer.body, (link, answer.body)
+            assert 'class="button" href="/shop/avnz/cart"' in answer.body
+    assert contents(migrated) == before
+
+
+def test_a_used_link(url: str, migrated: Postgres) -> None:
+    """Redeemed once, it opens nothing more, for whoever has it: the cart stays as it is."""
+    guest = shopper(url)
+    with migrated.session("test") as connection:
+        connection.execute("""UPDATE carts SET status = 'ABANDONED', "abandonedAt" = '2026-01-01'""")
+        [(cart,)] = connection.execute("SELECT id FROM carts").fetchall()
+    link = f"{SHOP}/recover/{URLSafeTimedSerializer('known', salt='recovery:avnz').dumps([cart, '2026-01-01T00:00:00'])}"
+    csrf = guest.fields("/cart/quantity")["csrf"]
+    assert guest.post(link, csrf=csrf).status == 303
+    before = contents(migrated)
+    for answer in (guest.get(link), guest.post(link, csrf=csrf), Browser(url).get(link)):
+        assert (answer.status, "This link no longer works" in answer.body) == (410, True)
+        assert "The cart has been opened with it" in answer.body
     assert contents(migrated) == before
 
 
@@ -180,17 +216,27 @@ def test_carts_of_others(url: str, migrated: Postgres) -> None:
         [(cart,)] = connection.execute("SELECT id FROM carts").fetchall()
     before = contents(migrated)
     foreign = Browser(url, token="token-harbor-goods")
-    assert foreign.get(f"/carts/{cart}").status == 404
+    missing = foreign.get(f"/carts/{cart}")
+    assert (missing.status, f"There is no cart {cart}." in missing.body, "Kettle" in missing.body) == (
+        404,
+        True,
+        False,
+    )
     foreign.open("/carts")
     csrf = Browser(url)
     csrf.open("/sign-in")
     csrf.submit("/sign-in", token="token-harbor-goods")
     sent = {"csrf": csrf.fields("/sign-out")["csrf"]}
-    assert csrf.post(f"/carts/{cart}/recovery", **sent).status == 404
-    assert csrf.post(f"/carts/{LONG}/recovery", **sent).status == 422
+    for path, status, words in (
+        (f"/carts/{cart}/recovery", 404, f"There is no cart {cart}."),
+        (f"/carts/{LONG}/recovery", 422, "malformed or too long"),
+    ):
+        refused = csrf.post(path, **sent)
+        assert (refused.status, words in refused.body) == (status, True), refused.body
     stranger = Browser(url)
     assert "Kettle" not in stranger.open(f"{SHOP}/cart").body
-    assert stranger.get(f"{SHOP}/orders/order-{cart}").status == 404
+    order = stranger.get(f"{SHOP}/orders/order-{cart}")
+    assert (order.status, "Order not found" in order.body) == (404, True)
     stranger.cookies["shop_session"] = "eyJzaG9wcyI6e319.forged.forged"
     assert stranger.open(f"{SHOP}/cart").status == 200
     assert contents(migrated) == before
@@ -208,22 +254,29 @@ def test_the_api_refuses_the_same(tmp_path: Path, migrated: Postgres) -> None:
     before = contents(migrated)
     with served(tmp_path, migrated) as address:
         api = Http(address, token="token-harbor-goods")
-        for method, path, status in (
+        for method, path, status, words in (
             *(
-                ("GET", f"/api/admin/carts?limit={limit}", 422)
+                ("GET", f"/api/admin/carts?limit={limit}", 422, "limit")
                 for limit in ("0", "-1", "1000000000", "1e400", "NaN")
             ),
-            ("GET", f"/api/admin/carts?customerId={LONG}", 422),
-            ("GET", "/api/admin/carts?after=forged", 422),
-            ("GET", f"/api/admin/carts/{LONG}", 422),
-            ("GET", "/api/admin/carts/c1", 404),
-            ("POST", "/api/admin/carts/c1/recovery", 404),
-            ("POST", f"/api/admin/carts/{LONG}/recovery", 422),
-            ("DELETE", "/api/admin/carts/c1/recovery?abandonedAt=1e400", 422),
-            ("DELETE", "/api/admin/carts/c1", 405),
-            ("GET", "/api/admin/ecommerce-analytics/overview?days=0", 422),
+            ("GET", f"/api/admin/carts?customerId={LONG}", 422, "customerId"),
+            ("GET", "/api/admin/carts?after=forged", 422, "Invalid cursor."),
+            ("GET", f"/api/admin/carts/{LONG}", 422, "at most 200 characters"),
+            ("GET", "/api/admin/carts/c1", 404, "not_found"),
+            ("POST", "/api/admin/carts/c1/recovery", 404, "not_found"),
+            ("POST", f"/api/admin/carts/{LONG}/recovery", 422, "at most 200 characters"),
+            ("DELETE", "/api/admin/carts/c1/recovery?abandonedAt=1e400", 422, "abandonedAt"),
+            ("DELETE", "/api/admin/carts/c1/recovery?abandonedAt=2026-01-01T00:00:00Z", 404, "not_found"),
+            ("DELETE", "/api/admin/carts/c1", 405, "Method Not Allowed"),
+            ("GET", "/api/admin/ecommerce-analytics/overview?days=0", 422, "days"),
         ):
             answer = api.send(method, path)
-            assert answer.status == status, (method, path, answer.body)
-            assert answer.json()
+            assert (answer.status, words in str(answer.json())) == (status, True), (method, path, answer.body)
+        own = Http(address, token="token-avnz")
+        for method, path, words in (
+            ("POST", "/api/admin/carts/c1/recovery", "not_due"),
+            ("DELETE", "/api/admin/carts/c1/recovery?abandonedAt=2026-01-01T00:00:00Z", "not_claimed"),
+        ):
+            answer = own.send(method, path)
+            assert (answer.status, answer.json()) == (409, {"error": words}), answer.body
     assert contents(migrated) == before

@@ -39,9 +39,15 @@ Form = Annotated[Mapping[str, str], Depends(read_form)]
 
 def text(form: Mapping[str, str], name: str, label: str, longest: int = 200) -> str:
     """A field that must not be empty, trimmed. Raises PageError for an empty or overlong one, or one with a NUL."""
-    value = form.get(name, "").strip()
+    value = optional_text(form, name, label, longest)
     if not value:
         raise PageError(422, f"{label} is missing", "Nothing was changed.")
+    return value
+
+
+def optional_text(form: Mapping[str, str], name: str, label: str, longest: int = 200) -> str:
+    """A field that may be empty, trimmed. Raises PageError for an overlong one, or one with a NUL: nothing is cut off."""
+    value = form.get(name, "").strip()
     if len(value) > longest or "\0" in value:
         raise PageError(422, f"{label} is not valid", f"It must have at most {longest} printable characters.")
     return value

@@ -10,13 +10,15 @@ from cartctl.cart.pricing.promotions.codes import canonical_code
 from cartctl.sandbox.service.pages import session
 from cartctl.sandbox.service.pages.catalogue import new_line
 from cartctl.sandbox.service.pages.failures import PageError
-from cartctl.sandbox.service.pages.forms import Form, number, text
+from cartctl.sandbox.service.pages.forms import Form, number, optional_text, text
 from cartctl.sandbox.service.pages.shop.visitor import Shopper, Visitor
 from cartctl.sandbox.service.pages.wording import reason_text
 
 SEE_OTHER = 303
 MOST = 999  # units of a line that this shop sells at once
 LONGEST_CODE = 60
+LONGEST_KEY = 40
+_PARTS = (("state", "The state"), ("city", "The city"), ("postal_code", "The postal code"))
 
 router = APIRouter(prefix="/shop/{company}/cart")
 
@@ -27,7 +29,7 @@ def add(visitor: Shopper, form: Form) -> Response:
     product, units = text(form, "product", "The product"), quantity(form)
     line = new_line(visitor.data, visitor.shop.id, product, units)
     cart = visitor.open_cart()
-    key = form.get("key", "")[:40]
+    key = optional_text(form, "key", "The form's key", LONGEST_KEY)
     visitor.service.add_line(cart.id, line, key=f"{key}:{product}"[:200] if key else None)
     return _shown(visitor, "Added to your cart.")
 
@@ -92,15 +94,18 @@ def decline_gift(visitor: Shopper, form: Form) -> Response:
 def set_address(visitor: Shopper, form: Form) -> Response:
     """Set where the cart is shipped to."""
     country = text(form, "country", "The country")
-    parts = [form.get(name, "").strip()[:200] or None for name in ("state", "city", "postal_code")]
+    parts = [optional_text(form, name, label) or None for name, label in _PARTS]
     address = Address(country, *parts)
     return _changed(visitor, lambda cart: visitor.service.set_address(cart, address), "Address saved.")
 
 
 @router.post("/shipping")
 def choose_shipping(visitor: Shopper, form: Form) -> Response:
-    """Choose a way to ship."""
+    """Choose a way to ship, of those that the cart's page offers."""
     rule = text(form, "rule", "The way to ship")
+    offers = visitor.require_cart().priced.shipping_offers
+    if rule not in {offer.rule.id for offer in offers}:
+        raise PageError(422, "The way to ship is not valid", "It is not offered for this cart.")
     return _changed(visitor, lambda cart: visitor.service.choose_shipping(cart, rule), "Shipping chosen.")
 
 
