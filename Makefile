@@ -26,8 +26,8 @@ test: $(VENV)/.dev lint  ## lint, types, import contracts and every test but the
 long: $(VENV)/.dev  ## the tests that take longest: whole deployments, races, restores
 	$(BIN)/pytest -n $(WORKERS) -m "long and not browser"
 
-browser: $(VENV)/.dev  ## the pages of the reference service in Debian's Chromium, both themes and at phone width
-	CARTCTL_REQUIRE_SERVICES=1 $(BIN)/pytest -n 2 -m browser
+browser: $(VENV)/.dev  ## the pages of the reference service in Debian's Chromium, both themes and three widths
+	CARTCTL_REQUIRE_SERVICES=1 $(BIN)/pytest -n 2 -m browser --timeout=900
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -34,7 +34,10 @@ PORTAL = {
     "shop-sign-in": f"{SHOP}/sign-in",
     "bad-link": f"{SHOP}/recover/forged",
 }
-KEPT = {"carts", "cart", "abandoned", "insights", "products", "shop-cart"}  # as files in docs/
+KEPT = {  # as files in docs/
+    *("carts-light", "carts-light-phone", "cart-light", "abandoned-light"),
+    *("insights-dark", "shop-cart-light-phone"),
+}
 STOPS = ("Carts", "Abandoned", "Insights", "Recover carts", "q", "currency", "site", "sort", "Search")
 SAMPLES = ((False, "desk"), (True, "desk"), (False, "tablet"), (False, "phone"), (True, "phone"))
 
@@ -134,7 +137,7 @@ def keep(page: Page, name: str, look: str) -> None:
     if not target:
         return
     directory = SCREENSHOTS if target == "docs" else Path(target)
-    if target == "docs" and name not in KEPT:
+    if target == "docs" and f"{name}-{look}" not in KEPT:
         return
     directory.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=directory / f"{name}-{look}.png", full_page=target != "docs" or name == "shop-cart")
