@@ -91,7 +91,7 @@ REFUSED = (  # what is sent to which form of the cart, and the status and words 
     ("/checkout", {"total": "0.01"}, 409, "0.01"),
     ("/checkout", {"total": "1e400"}, 409, "Nothing was changed"),
     ("/checkout", {"total": "NaN"}, 422, "is not an amount"),
-    ("/continue", {"session": "guessed"}, 404, "session"),
+    ("/continue", {"session": "guessed"}, 404, "Session not found."),
     ("/sign-in", {"token": "guessed"}, 401, "not the access token"),
     ("/sign-in", {"token": "token-harbor-goods"}, 401, "not the access token"),
 )
@@ -217,7 +217,7 @@ def test_carts_of_others(url: str, migrated: Postgres) -> None:
     before = contents(migrated)
     foreign = Browser(url, token="token-harbor-goods")
     missing = foreign.get(f"/carts/{cart}")
-    assert (missing.status, f"There is no cart {cart}." in missing.body, "Kettle" in missing.body) == (
+    assert (missing.status, f"Cart {cart} not found." in missing.body, "Kettle" in missing.body) == (
         404,
         True,
         False,
@@ -228,7 +228,7 @@ def test_carts_of_others(url: str, migrated: Postgres) -> None:
     csrf.submit("/sign-in", token="token-harbor-goods")
     sent = {"csrf": csrf.fields("/sign-out")["csrf"]}
     for path, status, words in (
-        (f"/carts/{cart}/recovery", 404, f"There is no cart {cart}."),
+        (f"/carts/{cart}/recovery", 404, f"Cart {cart} not found."),
         (f"/carts/{LONG}/recovery", 422, "malformed or too long"),
     ):
         refused = csrf.post(path, **sent)
