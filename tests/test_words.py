@@ -24,7 +24,13 @@ TEXTS = re.compile(
     r"the\sworld|for\sever|strangers?|foreign\sinput|real\sparts|plug\spoints?|neutralises?|who\sdepends)\b",
     re.IGNORECASE,
 )
-MESSAGES = re.compile(r"\bis no (?!longer\b|more\b|later\b|less\b)|\bthere is no\b", re.IGNORECASE)
+MESSAGES = re.compile(
+    r"\bis no (?!longer\b|more\b|later\b|less\b)|\bthere is no\b|"
+    r"\b((?:does|did) not answer|as often as it (?:may|can) be|say --[a-z]+|whoever|go(?:es)? on|begins? anew|see (?:whose|who made)|"
+    r"look at the|past its time|own shape|of another (?:form|shape)|in the way|that no text has|leads nowhere|what was begun|"
+    r"met a deadlock|what is so|names two)\b|^There are:|^It has:",
+    re.IGNORECASE,
+)
 
 # Not done yet: these lists only become shorter.
 TEXTS_LATER = (
@@ -40,8 +46,6 @@ TEXTS_LATER = (
     "cartctl/snapshots",
     "cartctl/steps",
 )
-MESSAGES_LATER = ("cartctl/adapters", "cartctl/cart/", "cartctl/database", "cartctl/snapshots")
-DOCUMENTS_LATER = ("README.md", "runbooks/rollout.md")
 
 GLOSSARY = "docs/glossary.md"  # lists the words that are not to be used
 
@@ -99,7 +103,7 @@ def documents() -> Iterator[tuple[str, str]]:
     paths = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "runbooks").rglob("*.md")]
     for path in sorted(paths):
         name = path.relative_to(ROOT).as_posix()
-        if name != GLOSSARY and name not in DOCUMENTS_LATER:
+        if name != GLOSSARY:
             yield name, path.read_text()
 
 
@@ -126,10 +130,10 @@ def test_texts_use_the_fields_terms() -> None:
 
 
 def test_messages_say_what_is_wrong() -> None:
-    """Not found, missing or invalid: `X is no Y` and `there is no X` are neither."""
+    """Not found, missing or invalid, and what to use: neither `there is no X` nor `say --yes`."""
     wrong = [
         f"{path}:{line}: {text[:100]}"
-        for path, source in modules(MESSAGES_LATER)
+        for path, source in modules()
         for line, text in messages(source)
         if MESSAGES.search(text)
     ]
@@ -157,6 +161,14 @@ def test_a_banned_name_is_detected(name: str) -> None:
 def test_a_banned_phrase_is_detected(source: str) -> None:
     """In docstrings, comments and formatted strings."""
     assert any(TEXTS.search(text) for _, text in texts(source))
+
+
+@pytest.mark.parametrize(
+    "text", ("It does not answer.", "They are saved first; say --force.", "There are: a, b.")
+)
+def test_a_banned_message_is_detected(text: str) -> None:
+    """In messages and hints only."""
+    assert MESSAGES.search(text)
 
 
 def test_released_fields_and_other_words_pass() -> None:

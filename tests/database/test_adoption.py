@@ -126,7 +126,7 @@ def test_the_hints_lead_to_a_verified_database(
         follow(cartctl, directory, *command)
     assert [step[1] for step in steps] == {0: ["deploy"], 3: ["adopt"]}.get(applied, ["adopt", "deploy"])
     assert follow(cartctl, directory, "migrate", "verify") == [("migrate", "verify")]
-    assert "Nothing was pending" in cartctl("migrate", "deploy").stdout
+    assert "No pending migrations" in cartctl("migrate", "deploy").stdout
     assert run_sql(platform_database, APPLIED) == [(name,) for name in NAMES]
     columns = "SELECT count(*) FROM information_schema.columns WHERE table_name = 'sites' AND column_name IN ('cartTheme', 'checkoutMode')"
     assert run_sql(platform_database, columns) == [(2,)]
@@ -143,7 +143,7 @@ def test_any_first_command_leads_on(
     cartctl = Cartctl(tmp_path, platform_database)
     follow(cartctl, directory, "migrate", first)
     if first == "deploy":
-        assert "Nothing was pending" in cartctl("migrate", "deploy").stdout
+        assert "No pending migrations" in cartctl("migrate", "deploy").stdout
 
 
 def test_what_was_only_recorded_is_not_offered_for_a_drop(

@@ -109,7 +109,7 @@ def test_files_that_do_more_start_no_other_server(
     assert done.returncode == 0, done.stderr[-2000:]
     assert "import 'cartctl.database.migrations.apply'" in done.stderr
     assert "import 'cartctl.adapters.postgres_server.scratch'" not in done.stderr
-    assert f"files differ from cartctl's: {', '.join(NAMES)}; each is judged" in done.stderr
+    assert f"files differ from cartctl's: {', '.join(NAMES)}; each is checked" in done.stderr
     assert run_sql(platform_database, EXISTS) == [("carts", "promotions")]
 
 

@@ -66,7 +66,7 @@ def test_from_nothing_to_verified(cartctl: Cartctl) -> None:
     assert cartctl("migrate", "verify").returncode == 7
     made = cartctl.json("migrate", "deploy")
     assert (made["kind"], made["applied"], made["heads"]) == ("migrated", list(NAMES), [NAMES[-1][:14]])
-    assert "Nothing was pending" in cartctl("migrate", "deploy").stdout
+    assert "No pending migrations" in cartctl("migrate", "deploy").stdout
     verified = cartctl("migrate", "verify")
     assert (verified.returncode, verified.stderr) == (0, "")
     assert cartctl.json("migrate", "status")["current"] == NAMES[-1]
@@ -199,7 +199,7 @@ def test_a_report_is_of_the_latest_run_unless_one_is_named(cartctl: Cartctl) -> 
     text = cartctl.file.read_text().replace('cluster = { kind = "kubernetes", context = "none" }\n', "")
     cartctl.file.write_text(text)
     missing = cartctl("report")
-    assert (missing.returncode, "no runs" in missing.stderr) == (3, True), missing.stderr
+    assert (missing.returncode, "No runs" in missing.stderr) == (3, True), missing.stderr
     for line in (("migrate", "deploy"), ("rollback", "--database", "--yes", "--application-stopped")):
         done = cartctl(*line)
         assert done.returncode == 0, done.stderr

@@ -164,7 +164,7 @@ def test_what_prisma_lost_is_not_made_again(
         (
             lambda d: (d / NAMES[0] / "migration.sql").write_text("SELECT 1;\nVACUUM;"),
             Refused,
-            "beside others: VACUUM",
+            "together with others: VACUUM",
         ),
         (lambda d: d.rename(d.with_name("gone")), ConfigError, "directory not found"),
     ),

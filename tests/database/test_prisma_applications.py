@@ -98,7 +98,7 @@ class Deployment:
         self.run("migrate verify")
         assert "up to date" in self.application("status")
         assert "No pending migrations" in self.application("deploy")
-        assert "Nothing was pending" in self.run("migrate deploy")
+        assert "No pending migrations" in self.run("migrate deploy")
 
     def adopted(self) -> None:
         """What Prisma applied is adopted, and both agree."""

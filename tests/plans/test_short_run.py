@@ -72,7 +72,7 @@ def test_a_refusal_after_a_change_does_not_promise_that_nothing_changed(
         Counting("a", platform_database),
         Counting("b", platform_database, Refused("Not now.", hint="Later.")),
     )
-    with pytest.raises(OperatorNeeded, match=r"Not now\. Done before: a\."):
+    with pytest.raises(OperatorNeeded, match=r"Not now\. Completed before that: a\."):
         short_run(ports, "migrate", steps, Pulse())
     assert ends(platform_database) == [("failed", OperatorNeeded.exit_code)]
     with pytest.raises(Refused, match=r"Not now\.$"):

@@ -148,7 +148,7 @@ def with_origin(**parts: object) -> Change:
     (
         (lambda made: made.model_copy(update={"state": None}), "records no transaction snapshot"),
         (with_origin(system_identifier="1"), "another server"),
-        (with_origin(database=1), "created anew"),
+        (with_origin(database=1), "recreated"),
         (with_origin(snapshot="9000000000000:9000000000000:"), "transaction counter is behind"),
         (
             lambda made: made.model_copy(
