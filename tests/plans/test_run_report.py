@@ -54,7 +54,7 @@ def test_a_run_writes_its_page_and_notifies_whatever_the_outcome(
     for words in ("Deployment to sandbox", "5 Verification", "API error rate", "Available replicas", "smoke"):
         assert words in text
     texts = [json.loads(asked.body)["text"] for asked in webhook.asked]
-    assert "begins in sandbox" in texts[1]
+    assert "starts in sandbox" in texts[1]
     assert [text for text in texts if "phase" in text][-1].endswith("phase 5 Verification starts.")
     assert "succeeded." in texts[-1]
     assert "Report: cartctl report " in texts[-1]

@@ -47,7 +47,7 @@ def test_everybody_is_told_that_it_begins() -> None:
     with serve(lambda _: Reply("ok")) as one, serve(lambda _: Reply("ok")) as two:
         result = Announce("announce", [Webhook(one.url), Webhook(two.url)]).perform(RUN, Pulse())
     assert result["told"] == ["127.0.0.1 #1", "127.0.0.1 #2"]
-    assert "r1 begins in production" in one.asked[0].body
+    assert "r1 starts in production" in one.asked[0].body
     assert one.asked[0].body == two.asked[0].body
 
 
