@@ -27,8 +27,10 @@ from cartctl.adapters.postgres_server.embedded import EmbeddedPostgres
 from cartctl.cart import CartError, CartService, connect
 from cartctl.cart.analytics import Period
 from cartctl.cart.enums import CartStatus
+from cartctl.cart.lifecycle.states import ABANDON_AFTER
 from cartctl.cart.store import cart_statistics, jobs
-from cartctl.cart.store.recovery_claims import EMAIL_INDEX
+from cartctl.cart.store.batches import CLEANUP, JobHooks, JobOptions, JobTask, expiry, recovery, run_job
+from cartctl.cart.store.recovery.candidates import EMAIL_INDEX
 from cartctl.cart.store.repositories import CartFilter, Carts, PageKey
 from cartctl.cart.store.sql_engine import over
 from cartctl.config.model.environment import Database
@@ -211,32 +213,44 @@ def measure(engine: Engine, only: str = "") -> bool:
     return fine
 
 
+class _Late(Exception):
+    """The time is over."""
+
+
 def work(directory: str, kind: str, now: datetime, seconds: float, result: Any) -> None:
-    """One worker, in a process of its own: batches for so many seconds; puts rows, seconds and the server's processor time."""
+    """One worker, in a process of its own, as `cartctl cart` runs the job; puts rows, seconds, processor time and how long batches held their rows."""
     engine = over(lambda: _postgres(Path(directory)).connect("worker", autocommit=False))
-    batch = JOBS[kind]
+    done: dict[str, int] = {}
+    held: list[float] = []
     with engine.connect() as connection:
         driver: Any = connection.connection.driver_connection
         backend = psutil.Process(driver.info.backend_pid)
-        used, began, rows, held = sum(backend.cpu_times()[:2]), time.monotonic(), 0, []
-        while time.monotonic() - began < seconds:
+        used, began = sum(backend.cpu_times()[:2]), time.monotonic()
+
+        @contextmanager
+        def around(_outcome: str) -> Iterator[None]:
             started = time.monotonic()
-            with connection.begin():
-                done = batch(connection, now)
+            yield
             held.append(time.monotonic() - started)
-            rows += done
-            if not done:
-                break
+
+        def after(rows: int, _outcome: str) -> None:
+            done["rows"] = rows
+            if time.monotonic() - began > seconds:
+                raise _Late
+
+        with suppress(_Late):
+            run_job(connection, kind, JOBS[kind], JobOptions(now), JobHooks(around, after))
         spent = time.monotonic() - began
-        result.put((rows, spent, sum(backend.cpu_times()[:2]) - used, statistics.median(held)))
+        processor = sum(backend.cpu_times()[:2]) - used
+        result.put((done.get("rows", 0), spent, processor, held))
     engine.dispose()
 
 
-JOBS: dict[str, Callable[..., int]] = {
-    "abandon": jobs.abandon_carts,
-    "expire": jobs.expire_carts,
-    "cleanup": jobs.expire_sessions,
-    "recovery": lambda c, now: len(jobs.claim_recovery(c, now)),
+JOBS: dict[str, tuple[JobTask, ...]] = {
+    "abandon": expiry(ABANDON_AFTER)[1:],
+    "expire": expiry(ABANDON_AFTER)[:1],
+    "cleanup": CLEANUP,
+    "recovery": recovery(lambda _claim: None),
 }
 
 
@@ -292,10 +306,11 @@ def run_jobs(directory: Path, engine: Engine, kinds: list[str], workers: int, se
             figures = statistics.quantiles(times[under_way:], n=100) if len(times) > 2 else [0.0] * 99
             rows, cpu = sum(one[0] for one in done), sum(one[2] for one in done)
             clock = max((one[1] for one in done), default=1.0)
-            batch = statistics.median(one[3] for one in done) if done else 0.0
+            held = [1000 * each for one in done for each in one[3]] or [0.0]
+            held = statistics.quantiles(held, n=20) if len(held) > 1 else held * 19
             print(
                 f"{kind:9} {count} workers: {rows:8} rows, {rows / clock:8.0f} rows/s, {rows / cpu if cpu else 0:8.0f} rows per second of the server's"
-                f" processor time, batch {batch * 1000:.0f} ms; shopper p50 {figures[49]:.1f} p95 {figures[94]:.1f} p99 {figures[98]:.1f} ms"
+                f" processor time, batches {statistics.median(held):.0f} ms, p95 {held[-1]:.0f} ms; shopper p50 {figures[49]:.1f} p95 {figures[94]:.1f} p99 {figures[98]:.1f} ms"
                 f" of {len(times)}; load {psutil.getloadavg()[0]:.1f}",
                 flush=True,
             )

@@ -7,24 +7,27 @@ predicates of the partial indexes stand here as literals: bound parameters would
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Update, or_, select, text, update
+from sqlalchemy import Connection, Update, and_, or_, select, text, update
 
 from cartctl.cart.enums import CartStatus, CrossSiteSessionStatus
 from cartctl.cart.lifecycle.states import ABANDON_AFTER
-from cartctl.cart.store.batch_statements import BATCH, Companies, changed, locked_batch, of_companies
-from cartctl.cart.store.checkout.metadata import paying
-from cartctl.cart.store.recovery_claims import (
-    RecoveryClaim,
-    candidates,
-    claim_recovery,
-    reject_recovery,
-    waiting_companies,
+from cartctl.cart.store.batch_statements import (
+    BATCH,
+    Companies,
+    Position,
+    changed,
+    locked_batch,
+    of_companies,
 )
+from cartctl.cart.store.checkout.metadata import paying
+from cartctl.cart.store.recovery.candidates import candidates, waiting_companies
+from cartctl.cart.store.recovery.claims import RecoveryClaim, claim_recovery, reject_recovery
 from cartctl.cart.store.sql_engine import Statement, naive
 from cartctl.cart.store.tables import CartRow, CrossSiteSessionRow
 
 __all__ = [
     "BATCH",
+    "Position",
     "RecoveryClaim",
     "abandon_carts",
     "candidates",
@@ -73,25 +76,45 @@ def abandon_carts(
     size: int = BATCH,
     companies: Companies = None,
     after: timedelta = ABANDON_AFTER,
+    position: Position | None = None,
 ) -> int:
-    """Mark up to `size` carts as abandoned that were left alone for long enough (D1); gives how many."""
-    longest_idle = due_to_abandon(now, companies, after).order_by(
-        CartRow.expires_at
-    )  # an index has them in this order
-    batch = locked_batch(longest_idle, size)
-    change = update(CartRow).where(CartRow.id == batch.c.id)
+    """Mark up to `size` carts as abandoned that were left alone for long enough (D1); gives how many.
+
+    Longest idle first. A run of many batches passes the same `position` to each.
+    """
+
+    def living_since(start: datetime | None) -> list[datetime]:
+        since = CartRow.expires_at > naive(now) if start is None else CartRow.expires_at >= start
+        return _abandoned(connection, _idle(now, companies, after).where(since), size, now)
+
+    done = len((position or Position()).take(living_since, lambda expires: expires, size))
+    for rest in (CartRow.expires_at.is_(None), and_(CartRow.expires_at <= naive(now), paying(now))):
+        if done < size:
+            done += len(_abandoned(connection, _idle(now, companies, after).where(rest), size - done, now))
+    return done
+
+
+def _abandoned(connection: Connection, due: Statement, size: int, now: datetime) -> list[datetime]:
+    """Abandon the first of the carts that are due; gives when they would have expired. An index has them in this order."""
+    batch = locked_batch(due.order_by(CartRow.expires_at), size)
     stamped = {"status": CartStatus.ABANDONED, "abandoned_at": naive(now), "updated_at": naive(now)}
-    return changed(connection, change.values(**stamped))
+    change = update(CartRow).where(CartRow.id == batch.c.id).values(**stamped).returning(CartRow.expires_at)
+    abandoned = connection.execute(change, execution_options={"synchronize_session": False}).scalars()
+    return [at or naive(now) for at in abandoned]
 
 
 def due_to_abandon(now: datetime, companies: Companies = None, after: timedelta = ABANDON_AFTER) -> Statement:
     """The ids of active carts with something in them and no activity for `after`; one that is due to expire is none."""
-    unexpired = or_(CartRow.expires_at.is_(None), CartRow.expires_at > naive(now), paying(now))
+    living = or_(CartRow.expires_at.is_(None), CartRow.expires_at > naive(now), paying(now))
+    return _idle(now, companies, after).where(living)
+
+
+def _idle(now: datetime, companies: Companies, after: timedelta) -> Statement:
+    """The ids of active carts with something in them and no activity for `after`."""
     idle = select(CartRow.id).where(
         text("carts.status = 'ACTIVE'"),
         CartRow.item_count > 0,
         CartRow.last_activity_at <= naive(now) - after,
-        unexpired,
     )
     return of_companies(idle, CartRow.company_id, companies)
 

@@ -28,7 +28,10 @@ Limit = Annotated[
 BatchSize = Annotated[
     int,
     typer.Option(
-        "--batch-size", min=1, max=10_000, help="Rows per transaction; rows locked by others are skipped."
+        "--batch-size",
+        min=1,
+        max=10_000,
+        help="Maximum rows per transaction; rows locked by others are skipped.",
     ),
 ]
 

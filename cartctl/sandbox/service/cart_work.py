@@ -17,11 +17,11 @@ from cartctl.sandbox.service.log import log
 from cartctl.sandbox.service.routes.recovery import mail
 
 EVERY = 60.0  # seconds
-JOBS: dict[str, Callable[..., int]] = {
-    "expire": jobs.expire_carts,
-    "abandon": jobs.abandon_carts,
-    "cleanup": jobs.expire_sessions,
-}
+JOBS: dict[str, Callable[[], Callable[..., int]]] = {
+    "expire": lambda: jobs.expire_carts,
+    "abandon": lambda: partial(jobs.abandon_carts, position=jobs.Position()),
+    "cleanup": lambda: jobs.expire_sessions,
+}  # made anew for each round
 
 
 class CartWork:
@@ -42,8 +42,10 @@ class CartWork:
         now = self._clock()
         try:
             for name, job in JOBS.items():
-                self._until_done(name, partial(self._batch, job, now))
-            self._until_done("recovery", lambda: self._recover(now))
+                self._until_done(name, partial(self._batch, job(), now))
+            with self._data.session() as connection:
+                waiting = jobs.waiting_companies(connection, now)
+            self._until_done("recovery", partial(self._recover, now, waiting, jobs.Position()))
         except psycopg.errors.UndefinedTable:
             return  # before the migration, or after it was rolled back
 
@@ -58,11 +60,13 @@ class CartWork:
         with self._data.session() as connection:
             return job(connection, now)
 
-    def _recover(self, now: datetime) -> int:
+    def _recover(self, now: datetime, waiting: list[str], position: jobs.Position) -> int:
+        """One batch of mails of those of the companies that have the feature at this moment."""
+        served = [company for company in waiting if self._flags.on(RECOVERY, company)]
+        if not served:
+            return 0
         with self._data.session() as connection:
-            waiting = jobs.waiting_companies(connection, now)
-            served = [company for company in waiting if self._flags.on(RECOVERY, company)]
-            claims = jobs.claim_recovery(connection, now, companies=served) if served else []
+            claims = jobs.claim_recovery(connection, now, companies=served, position=position)
         for claim in claims:  # committed: whatever happens now, none of them is sent twice
             mail(claim)
         return len(claims)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from cartctl.adapters.postgres import Postgres
 from cartctl.cart.enums import CartStatus
@@ -154,6 +155,74 @@ def test_workers_beside_each_other_claim_each_cart_once(shop: Shop) -> None:
         worker.join()
     assert claimed.keys() == carts
     assert set(claimed.values()) == {1}
+
+
+def test_a_run_passes_what_it_left_alone_only_once(shop: Shop) -> None:
+    """A batch begins where the last one ended; at the end the run looks from the beginning for what has come up since."""
+    carts = [
+        shop.cart(lastActivityAt=NOW - 2 * HOUR, expiresAt=NOW + number * HOUR, itemCount=number % 2)
+        for number in range(1, 9)
+    ]
+    position = jobs.Position()
+    assert shop.do(lambda c: jobs.abandon_carts(c, NOW, size=2, position=position)) == 2
+    assert position.at == naive(NOW + 3 * HOUR)
+    shop.run(f"UPDATE carts SET \"itemCount\" = 1 WHERE id IN ('{carts[1]}', '{carts[5]}')")
+    taken = [shop.do(lambda c: jobs.abandon_carts(c, NOW, size=2, position=position)) for _ in range(4)]
+    assert taken == [2, 1, 1, 0]
+    assert sum(status == "ABANDONED" for status in shop.statuses().values()) == 6
+
+
+def test_every_kind_of_idle_cart_is_abandoned_whatever_the_size_of_batches(shop: Shop) -> None:
+    """Carts that still live, that never expire, and that are overdue and being paid for."""
+    payment = '{"payment": {"id": "p", "expiresAt": "2026-03-04T12:01:00.000Z"}}'
+    idle = {"lastActivityAt": NOW - 2 * HOUR}
+    for _ in range(3):
+        shop.cart(**idle, expiresAt=NOW + HOUR)
+        shop.cart(**idle, expiresAt=None)
+        shop.cart(**idle, expiresAt=NOW - HOUR, metadata=payment)
+    kept = shop.cart(**idle, expiresAt=NOW - HOUR)
+    position = jobs.Position()
+    while shop.do(lambda c: jobs.abandon_carts(c, NOW, size=2, position=position)):
+        pass
+    assert {cart for cart, status in shop.statuses().items() if status == "ACTIVE"} == {kept}
+
+
+def test_abandoning_begins_behind_the_overdue_carts(shop: Shop) -> None:
+    """However many of them wait for expiry, a batch reads none."""
+    shop.run(
+        """INSERT INTO carts (id, "companyId", "itemCount", "lastActivityAt", "expiresAt", "updatedAt")
+           SELECT 'overdue-' || n, 'shop', 1, timestamp '2026-01-01', timestamp '2026-02-01', now() FROM generate_series(1, 3000) AS n"""
+    )
+    due = shop.cart(lastActivityAt=NOW - 2 * HOUR, expiresAt=NOW + HOUR)
+    shop.run("ANALYZE carts")
+    statements = executed(shop, lambda c: jobs.abandon_carts(c, NOW, size=1))
+    assert shop.statuses()[due] == "ABANDONED"
+    [(statement, parameters)] = [one for one in statements if one[0].lstrip().startswith("WITH taken")]
+    assert 'expiresAt" >' in plan_of_text(shop.database, statement, parameters).split("Index Cond", 1)[1]
+
+
+def executed(shop: Shop, call: Callable[[Connection], object]) -> list[tuple[str, Any]]:
+    """The statements of a call, with their parameters."""
+    statements: list[tuple[str, Any]] = []
+
+    def note(*given: Any) -> None:
+        statements.append((given[2], given[3]))
+
+    event.listen(shop.engine, "before_cursor_execute", note)
+    try:
+        shop.do(call)
+    finally:
+        event.remove(shop.engine, "before_cursor_execute", note)
+    return statements
+
+
+def plan_of_text(database: Postgres, statement: str, parameters: Any, *settings: str) -> str:
+    """The plan of a statement as it was executed."""
+    with database.session("tests") as connection:
+        for setting in ("enable_seqscan = off", *settings):
+            connection.execute(f"SET {setting}".encode())
+        rows = connection.execute(f"EXPLAIN {statement}".encode(), parameters).fetchall()
+    return "\n".join(row[0] for row in rows)
 
 
 def plan_of(database: Postgres, statement: Any) -> str:

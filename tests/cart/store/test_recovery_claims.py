@@ -13,9 +13,10 @@ from cartctl.cart.lifecycle.recovery import Shopper
 from cartctl.cart.store import jobs
 from cartctl.cart.store.checkout.payments import end_payment, start_payment
 from cartctl.cart.store.checkout.stored_cart import load_stored
-from cartctl.cart.store.recovery_claims import EMAIL_INDEX
+from cartctl.cart.store.recovery.candidates import EMAIL_INDEX
 from cartctl.cart.store.sql_engine import Connection, naive
 from tests.cart.store.shop import HOUR, NOW, TERMS, Shop
+from tests.cart.store.test_jobs import executed, plan_of_text
 
 MINUTE = timedelta(minutes=1)
 LIMITS = Path(__file__).parents[3] / "docs/limits.md"
@@ -218,6 +219,41 @@ def test_where_the_index_of_emails_exists_they_are_looked_up(
     assert len(claimed(shop)) == 1
     assert any("HAVING count(*)" in each for each in statements) is not with_index
     assert " ".join(EMAIL_INDEX.split()) in LIMITS.read_text(encoding="utf-8")
+
+
+def test_a_run_of_small_batches_claims_all_that_is_due(shop: Shop) -> None:
+    """Each batch begins where the last one ended, and the last one looks from the beginning again."""
+    due = candidates_of_all_kinds(shop)
+    position, taken = jobs.Position(), set()
+    while found := shop.do(lambda c: jobs.claim_recovery(c, NOW, size=2, position=position)):
+        taken |= {claim.cart_id for claim in found}
+    assert taken == due
+
+
+def test_carts_are_put_in_order_before_any_is_examined(shop: Shop) -> None:
+    """Without the index in their order the claim sorts what may be due, and examines no more than it needs."""
+    for name in shop.customers(30):
+        shop.abandoned(5, customerId=name)
+    shop.run("ANALYZE carts, customers")
+    statement, parameters = executed(shop, lambda c: jobs.claim_recovery(c, NOW, size=3))[-1]
+    plan = plan_of_text(shop.database, statement, parameters)
+    assert plan.index("Limit") < plan.index("Nested Loop") < plan.index("Sort") < plan.index("LockRows"), plan
+    assert "LockRows" not in plan[: plan.index("Sort")]
+
+
+def test_companies_with_candidates(shop: Shop) -> None:
+    """Those of which a cart is due, and no other; their other carts are not examined."""
+    assert shop.do(lambda c: jobs.waiting_companies(c, NOW)) == []
+    candidates_of_all_kinds(shop)
+    shop.abandoned(80, companyId="other", customerId="eve")
+    assert shop.do(lambda c: jobs.waiting_companies(c, NOW)) == ["shop"]
+    shop.abandoned(5, companyId="other", customerId="eve")
+    shop.run("ANALYZE carts")
+    [*_, (statement, parameters)] = executed(shop, lambda c: jobs.waiting_companies(c, NOW))
+    assert shop.do(lambda c: jobs.waiting_companies(c, NOW)) == ["other", "shop"]
+    plan = plan_of_text(shop.database, statement, parameters)
+    assert "idx_carts_recovery_candidates" in plan, plan
+    assert "Recursive Union" in plan, plan
 
 
 def test_the_plan_of_a_claim_looks_emails_up_by_the_index(shop: Shop) -> None:

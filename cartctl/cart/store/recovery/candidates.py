@@ -4,9 +4,8 @@ Accounts with the same e-mail are one customer. Without the index below, all e-m
 statement, since nothing else serves that; with it, each candidate's is looked up.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, TypeAlias
 
 from sqlalchemy import (
     ColumnElement,
@@ -21,21 +20,22 @@ from sqlalchemy import (
     text,
     true,
     tuple_,
-    update,
 )
 from sqlalchemy.orm import aliased
 
 from cartctl.cart.enums import CartStatus
 from cartctl.cart.lifecycle.recovery import window
-from cartctl.cart.store.batch_statements import BATCH, Companies, changed, locked_batch, of_companies
+from cartctl.cart.store.batch_statements import Companies, of_companies
 from cartctl.cart.store.checkout.metadata import paying
-from cartctl.cart.store.sql_engine import Statement, aware, naive
+from cartctl.cart.store.sql_engine import Statement, naive
 from cartctl.cart.store.tables import CartRow
 from cartctl.cart.store.tables.platform import CUSTOMERS
 
 UNSENT = text(
     "carts.status = 'ABANDONED' AND carts.\"recoveryEmailSent\" = false"
 )  # idx_carts_recovery_candidates
+Conditions: TypeAlias = tuple[ColumnElement[bool] | TextClause, ...]
+
 CONTACTABLE = text(
     """(SELECT btrim(customers.email) <> '' FROM customers
         WHERE customers.id = carts."customerId" AND customers."companyId" = carts."companyId")"""
@@ -52,45 +52,9 @@ _HAS_EMAIL_INDEX = text(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class RecoveryClaim:
-    """A cart claimed for a recovery e-mail. The e-mail's idempotency key is (cart_id, abandoned_at)."""
-
-    kind: ClassVar[str] = "recovery_claim"
-
-    cart_id: str
-    company_id: str
-    customer_id: str
-    abandoned_at: datetime
-
-
-def claim_recovery(
-    connection: Connection,
-    now: datetime,
-    *,
-    size: int = BATCH,
-    companies: Companies = None,
-    cart_id: str | None = None,
-    unsubscribed_sql: str | None = None,
-) -> list[RecoveryClaim]:
-    """Claim up to `size` carts for a recovery mail (D10), longest abandoned first; or one cart, where it is due.
-
-    `unsubscribed_sql` is a SELECT of the ids of customers who do not want such mails. Commit before the mails are sent: a
-    mail is sent at most once, whatever happens between.
-    """
-    by_index = bool(connection.scalar(_HAS_EMAIL_INDEX))
-    due = candidates(now, companies, unsubscribed_sql=unsubscribed_sql, by_email_index=by_index)
-    batch = locked_batch(
-        (due if cart_id is None else due.where(CartRow.id == cart_id)).order_by(CartRow.abandoned_at), size
-    )
-    change = (
-        update(CartRow)
-        .where(CartRow.id == batch.c.id)
-        .values(recovery_email_sent=True, recovery_email_sent_at=naive(now), updated_at=naive(now))
-        .returning(CartRow.id, CartRow.company_id, CartRow.customer_id, CartRow.abandoned_at)
-    )
-    rows = connection.execute(change, execution_options={"synchronize_session": False}).all()
-    return sorted((_claim(row) for row in rows), key=lambda claim: (claim.abandoned_at, claim.cart_id))
+def has_email_index(connection: Connection) -> bool:
+    """Whether the optional index of e-mails exists."""
+    return bool(connection.scalar(_HAS_EMAIL_INDEX))
 
 
 def candidates(
@@ -104,23 +68,37 @@ def candidates(
 
     `by_email_index` looks other accounts with the same e-mail up for each cart: quick where EMAIL_INDEX exists, else slow.
     """
+    due = conditions(now, companies, unsubscribed_sql=unsubscribed_sql, by_email_index=by_email_index)
+    return of_companies(select(CartRow.id).where(*due), CartRow.company_id, companies)
+
+
+def in_window(now: datetime) -> Conditions:
+    """What a candidate's own row must be: left long enough and not too long ago, unsent, not empty, not expired."""
     after, until = window(naive(now))
-    due = select(CartRow.id).where(
+    return (
         UNSENT,
+        CartRow.customer_id.is_not(None),
         CartRow.abandoned_at > after,
         CartRow.abandoned_at <= until,
         CartRow.item_count > 0,
         or_(CartRow.expires_at.is_(None), CartRow.expires_at > naive(now)),
-        ~paying(now),
-        CONTACTABLE,
-        ~_other_cart_prevents(now),
-        ~_other_account_prevents(now)
-        if by_email_index
-        else _no_cart_of_the_same_email_prevents(now, companies),
     )
-    if unsubscribed_sql is not None:
-        due = due.where(_subscribed(unsubscribed_sql))
-    return of_companies(due, CartRow.company_id, companies)
+
+
+def conditions(
+    now: datetime,
+    companies: Companies = None,
+    *,
+    unsubscribed_sql: str | None = None,
+    by_email_index: bool = False,
+) -> Conditions:
+    """All that is required of a candidate of these companies; see `candidates`."""
+    if by_email_index:
+        others = ~_other_account_prevents(now)
+    else:
+        others = _no_cart_of_the_same_email_prevents(now, companies)
+    wanted = () if unsubscribed_sql is None else (_subscribed(unsubscribed_sql),)
+    return (*in_window(now), ~paying(now), CONTACTABLE, ~_other_cart_prevents(now), others, *wanted)
 
 
 def _prevents(other: Any, now: datetime) -> ColumnElement[bool]:
@@ -166,6 +144,7 @@ def _no_cart_of_the_same_email_prevents(now: datetime, companies: Companies) -> 
     email = func.lower(func.btrim(CUSTOMERS.c.email))
     shared = select(CUSTOMERS.c.companyId, email).group_by(CUSTOMERS.c.companyId, email)
     shared = of_companies(shared.having(func.count() > 1), CUSTOMERS.c.companyId, companies)
+    shared = shared.where(tuple_(CUSTOMERS.c.companyId, email).in_(_emails_of_the_waiting(now, companies)))
     own, account, other = CUSTOMERS.alias("own"), CUSTOMERS.alias("account"), aliased(CartRow)
     canonical = func.lower(func.btrim(own.c.email))
     mine = select(canonical).where(own.c.id == CartRow.customer_id).correlate(CartRow).scalar_subquery()
@@ -173,6 +152,14 @@ def _no_cart_of_the_same_email_prevents(now: datetime, companies: Companies) -> 
     cart = and_(other.customer_id == account.c.id, _prevents(other, now))
     theirs = exists(select(account.c.id).join(other, cart).where(same).correlate(CartRow))
     return case((tuple_(CartRow.company_id, mine).in_(shared), ~theirs), else_=true())
+
+
+def _emails_of_the_waiting(now: datetime, companies: Companies) -> Statement:
+    """The e-mails of the customers of all carts that may be candidates, with their companies: few of all there are."""
+    account = CUSTOMERS.alias("waiting_customer")
+    email = func.lower(func.btrim(account.c.email))
+    waiting = select(account.c.companyId, email).join(CartRow, account.c.id == CartRow.customer_id)
+    return of_companies(waiting.where(*in_window(now)), CartRow.company_id, companies).correlate(None)
 
 
 def _subscribed(query: str) -> TextClause:
@@ -183,29 +170,15 @@ def _subscribed(query: str) -> TextClause:
 
 
 def waiting_companies(connection: Connection, now: datetime) -> list[str]:
-    """The companies that have carts due for a recovery mail. Read-only."""
-    due = candidates(now).with_only_columns(CartRow.company_id).distinct()
-    return list(connection.scalars(due))
+    """The companies that have carts due for a recovery mail, sorted. Read-only.
 
-
-def reject_recovery(connection: Connection, claim: RecoveryClaim, now: datetime) -> bool:
-    """Revoke a claim whose mail was definitely refused; False when the cart has moved on since."""
-    change = (
-        update(CartRow)
-        .where(
-            CartRow.company_id == claim.company_id,
-            CartRow.id == claim.cart_id,
-            CartRow.abandoned_at == naive(claim.abandoned_at),
-            CartRow.status == CartStatus.ABANDONED,
-            CartRow.recovery_email_sent,
-        )
-        .values(recovery_email_sent=False, recovery_email_sent_at=None, updated_at=naive(now))
-    )
-    return changed(connection, change) == 1
-
-
-def _claim(row: Any) -> RecoveryClaim:
-    abandoned_at = aware(row.abandonedAt)
-    if abandoned_at is None:
-        raise ValueError(f"cart {row.id} was never abandoned")
-    return RecoveryClaim(row.id, row.companyId, row.customerId, abandoned_at)
+    From one company to the next by their index, and in each as far as the first such cart.
+    """
+    own = CartRow.company_id
+    first = select(func.min(own).label("id")).where(UNSENT)
+    known = first.cte("known", recursive=True)
+    following = select(func.min(own)).where(UNSENT, own > known.c.id).scalar_subquery()
+    known = known.union_all(select(following).where(known.c.id.is_not(None)))
+    due = conditions(now, by_email_index=has_email_index(connection))
+    one = select(own).where(own == known.c.id, *due).limit(1).lateral("one")
+    return list(connection.scalars(select(known.c.id).join(one, true()).order_by(known.c.id)))

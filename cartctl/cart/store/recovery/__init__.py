@@ -1,0 +1,1 @@
+"""Recovery mails (D10): which carts are due for one, and their claims."""
