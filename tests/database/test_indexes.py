@@ -10,8 +10,8 @@ import pytest
 
 from cartctl.adapters.postgres import Postgres
 from cartctl.cart.store.cart_statistics import CANCELLED_INDEX
-from cartctl.cart.store.jobs import candidates
-from cartctl.cart.store.tables import CartRow
+from cartctl.cart.store.recovery.candidates import conditions
+from cartctl.cart.store.recovery.claims import first_due, waiting_since
 from cartctl.database.contract.scale_indexes import SCALE_INDEXES
 from cartctl.database.migrations.apply import deploy
 from cartctl.database.migrations.guards import PRISMA_KEY
@@ -161,4 +161,4 @@ def test_recovery_of_all_companies_runs_on_its_optional_index(
 
 def claims(now: datetime, companies: list[str] | None) -> Any:
     """The statement of a batch of claims."""
-    return candidates(now, companies).order_by(CartRow.abandoned_at).limit(500)
+    return first_due(waiting_since(now, companies), conditions(now, companies), 500)

@@ -77,7 +77,6 @@ def in_window(now: datetime) -> Conditions:
     after, until = window(naive(now))
     return (
         UNSENT,
-        CartRow.customer_id.is_not(None),
         CartRow.abandoned_at > after,
         CartRow.abandoned_at <= until,
         CartRow.item_count > 0,

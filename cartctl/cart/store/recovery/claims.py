@@ -48,17 +48,23 @@ def claim_recovery(
     due = conditions(now, companies, unsubscribed_sql=unsubscribed_sql, by_email_index=by_index)
 
     def claim_since(start: datetime | None) -> list[RecoveryClaim]:
-        waiting = of_companies(select(CartRow.id).where(*in_window(now)), CartRow.company_id, companies)
+        waiting = waiting_since(now, companies, start)
         if cart_id is not None:
             waiting = waiting.where(CartRow.id == cart_id)
-        if start is not None:
-            waiting = waiting.where(CartRow.abandoned_at >= naive(start))
-        return _claimed(connection, _examined(waiting, due, size), now)
+        return _claimed(connection, first_due(waiting, due, size), now)
 
     return (position or Position()).take(claim_since, lambda claim: claim.abandoned_at, size)
 
 
-def _examined(waiting: Statement, due: Conditions, size: int) -> Any:
+def waiting_since(now: datetime, companies: Companies = None, start: datetime | None = None) -> Statement:
+    """The ids of carts that may be candidates by what stands in their own row, of those abandoned since `start`."""
+    waiting = select(CartRow.id).where(*in_window(now), CartRow.customer_id.is_not(None))
+    if start is not None:
+        waiting = waiting.where(CartRow.abandoned_at >= naive(start))
+    return of_companies(waiting, CartRow.company_id, companies)
+
+
+def first_due(waiting: Statement, due: Conditions, size: int) -> Statement:
     """The first `size` of the waiting carts that are due, locked; those that others work on are skipped.
 
     OFFSET makes the server put the carts in order before it examines any, and end when there are enough: without it, and without
@@ -66,13 +72,12 @@ def _examined(waiting: Statement, due: Conditions, size: int) -> Any:
     """
     first = waiting.order_by(CartRow.abandoned_at).offset(0).subquery("waiting")
     own = select(CartRow.id).where(CartRow.id == first.c.id, *due)
-    own = own.with_for_update(skip_locked=True, of=CartRow)
-    examined = own.lateral("examined")
-    batch = select(examined.c.id).select_from(first).join(examined, true()).limit(size)
-    return batch.cte("taken").prefix_with("MATERIALIZED", dialect="postgresql")
+    examined = own.with_for_update(skip_locked=True, of=CartRow).lateral("examined")
+    return select(examined.c.id).select_from(first).join(examined, true()).limit(size)
 
 
-def _claimed(connection: Connection, batch: Any, now: datetime) -> list[RecoveryClaim]:
+def _claimed(connection: Connection, due: Statement, now: datetime) -> list[RecoveryClaim]:
+    batch = due.cte("taken").prefix_with("MATERIALIZED", dialect="postgresql")
     change = (
         update(CartRow)
         .where(CartRow.id == batch.c.id)
