@@ -33,8 +33,10 @@ ROWS = (
 
 ABANDONED = (  # of a hundred companies, a cart every 25 seconds for three days
     "INSERT INTO companies (id, name) SELECT 'c' || n, 'C' FROM generate_series(0, 99) AS n",
-    """INSERT INTO carts (id, "companyId", status, "itemCount", "abandonedAt", "updatedAt")
-       SELECT n::text, 'c' || n % 100, 'ABANDONED', 1, timestamp '2026-03-04' - n * interval '25 seconds', now()
+    """INSERT INTO customers (id, "companyId", email, "firstName", "lastName")
+       SELECT n::text, 'c' || n % 100, n || '@shop.example', 'C', 'C' FROM generate_series(1, 10000) AS n""",
+    """INSERT INTO carts (id, "companyId", "customerId", status, "itemCount", "abandonedAt", "updatedAt")
+       SELECT n::text, 'c' || n % 100, n::text, 'ABANDONED', 1, timestamp '2026-03-04' - n * interval '25 seconds', now()
        FROM generate_series(1, 10000) AS n""",
 )
 
@@ -153,7 +155,7 @@ def test_recovery_of_all_companies_runs_on_its_optional_index(
     """The index has candidates longest abandoned first, so that a batch ends at its limit; one company's claim scans no table either."""
     run_sql(migrated, *ABANDONED)
     build_indexes(migrated, settings(migrated), pulse, scale=True)
-    run_sql(migrated, "VACUUM ANALYZE carts")
+    run_sql(migrated, "VACUUM ANALYZE carts", "ANALYZE customers")
     now = datetime(2026, 3, 4, tzinfo=UTC)
     assert "carts_unsent_abandonedAt" in plan_of(migrated, claims(now, None))
     assert "Seq Scan on carts" not in plan_of(migrated, claims(now, ["c7"]))
