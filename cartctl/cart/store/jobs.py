@@ -83,11 +83,11 @@ def abandon_carts(
     Longest idle first. A run of many batches passes the same `position` to each.
     """
 
-    def living_since(start: datetime | None) -> list[datetime]:
+    def abandon_since(start: datetime | None) -> list[datetime]:
         since = CartRow.expires_at > naive(now) if start is None else CartRow.expires_at >= start
         return _abandoned(connection, _idle(now, companies, after).where(since), size, now)
 
-    done = len((position or Position()).take(living_since, lambda expires: expires, size))
+    done = len((position or Position()).take(abandon_since, lambda expires: expires, size))
     for rest in (CartRow.expires_at.is_(None), and_(CartRow.expires_at <= naive(now), paying(now))):
         if done < size:
             done += len(_abandoned(connection, _idle(now, companies, after).where(rest), size - done, now))
@@ -105,8 +105,8 @@ def _abandoned(connection: Connection, due: Statement, size: int, now: datetime)
 
 def due_to_abandon(now: datetime, companies: Companies = None, after: timedelta = ABANDON_AFTER) -> Statement:
     """The ids of active carts with something in them and no activity for `after`; one that is due to expire is none."""
-    living = or_(CartRow.expires_at.is_(None), CartRow.expires_at > naive(now), paying(now))
-    return _idle(now, companies, after).where(living)
+    unexpired = or_(CartRow.expires_at.is_(None), CartRow.expires_at > naive(now), paying(now))
+    return _idle(now, companies, after).where(unexpired)
 
 
 def _idle(now: datetime, companies: Companies, after: timedelta) -> Statement:

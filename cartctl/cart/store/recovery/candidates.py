@@ -96,8 +96,8 @@ def conditions(
         others = ~_other_account_prevents(now)
     else:
         others = _no_cart_of_the_same_email_prevents(now, companies)
-    wanted = () if unsubscribed_sql is None else (_subscribed(unsubscribed_sql),)
-    return (*in_window(now), ~paying(now), CONTACTABLE, ~_other_cart_prevents(now), others, *wanted)
+    subscribed = () if unsubscribed_sql is None else (_subscribed(unsubscribed_sql),)
+    return (*in_window(now), ~paying(now), CONTACTABLE, ~_other_cart_prevents(now), others, *subscribed)
 
 
 def _prevents(other: Any, now: datetime) -> ColumnElement[bool]:
