@@ -1,3 +1,3 @@
-"""Deploys, watches and takes back an e-commerce cart feature."""
+"""Deploys, monitors and rolls back an e-commerce cart feature."""
 
 __version__ = "0.1.0"

@@ -32,30 +32,16 @@ MESSAGES = re.compile(
     re.IGNORECASE,
 )
 
-# Not done yet: these lists only become shorter.
-TEXTS_LATER = (
-    "cartctl/__init__.py",
-    "cartctl/adapters",
-    "cartctl/cart/",
-    "cartctl/cli.py",
-    "cartctl/database",
-    "cartctl/inputs.py",
-    "cartctl/migrations",
-    "cartctl/monitoring",
-    "cartctl/ports.py",
-    "cartctl/snapshots",
-    "cartctl/steps",
-)
+RELEASED = {'"told"'}  # a key of journals that exist
 
 GLOSSARY = "docs/glossary.md"  # lists the words that are not to be used
 
 
-def modules(later: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
-    """Path and source of each module outside `later`."""
+def modules() -> Iterator[tuple[str, str]]:
+    """Path and source of each module."""
     for path in sorted((ROOT / "cartctl").rglob("*.py")):
         name = path.relative_to(ROOT).as_posix()
-        if not name.startswith(later):
-            yield name, path.read_text()
+        yield name, path.read_text()
 
 
 def names(source: str) -> Iterator[tuple[int, str]]:
@@ -122,8 +108,9 @@ def test_texts_use_the_fields_terms() -> None:
     """Docstrings, comments and strings."""
     wrong = [
         f"{path}:{line}: {phrase[0]}"
-        for path, source in modules(TEXTS_LATER)
+        for path, source in modules()
         for line, text in texts(source)
+        if text not in RELEASED
         for phrase in TEXTS.finditer(text)
     ]
     assert not wrong, f"see {GLOSSARY}:\n" + "\n".join(wrong)

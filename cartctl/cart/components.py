@@ -1,4 +1,4 @@
-"""The four components that help a shopper to decide, each told only what is true (D13)."""
+"""The four components that help a shopper to decide; each shows only what is true (D13)."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping

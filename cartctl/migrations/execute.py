@@ -31,7 +31,7 @@ def upgrade(revision: str) -> None:
 
 
 def downgrade(revision: str) -> None:
-    """Take back what a revision made."""
+    """Revert what a revision created."""
     _run(frozen(revision).down, nullcontext)
 
 

@@ -64,7 +64,7 @@ def _restored(
                 dump,
                 pulse,
                 jobs=jobs_for(manifest.bytes * 4, 4),
-                strangers=not same_roles,
+                without_roles=not same_roles,
                 tablespaces=False,
             )
     except (Inconclusive, ConfigError) as unknown:

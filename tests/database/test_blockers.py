@@ -11,8 +11,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
+import cartctl
 from cartctl.adapters.postgres import Postgres, SqlFailed, sync_wait
 from cartctl.adapters.postgres.blockers import (
+    OURS,
     SHARE_ROW_EXCLUSIVE,
     database_users,
     lock_holders,
@@ -296,3 +298,12 @@ def test_a_restore_names_logical_replication_and_prepared_transactions(
         reading.wait()
     wait_until(lambda: run_sql(platform, active) == [(False,)])
     run_sql(platform, "SELECT pg_drop_replication_slot('swapped')")
+
+
+def test_our_own_sessions_are_known_by_names_that_are_used() -> None:
+    """A renamed session would be named as the blocker of its own transaction."""
+    package = Path(cartctl.__file__).parent
+    sources = [path.read_text(encoding="utf-8") for path in package.rglob("*.py")]
+    for name in OURS:
+        purpose = name.removeprefix("cartctl ")
+        assert any(f'session("{purpose}"' in source or f'"{purpose}",' in source for source in sources), name

@@ -128,13 +128,13 @@ class ScrapeSource:
             failure = error.message
         return {metric: measured(metric, self._reader(metric, failure)) for metric in Metric}
 
-    def past_error_rates(self, since: float, until: float) -> list[PastReading]:  # noqa: ARG002 - the plug point's shape
+    def past_error_rates(self, since: float, until: float) -> list[PastReading]:  # noqa: ARG002 - the protocol's signature
         """Nothing: a scrape source has no history."""
         return []
 
     def history(
         self,
-        since: float,  # noqa: ARG002 - the plug point's shape
+        since: float,  # noqa: ARG002 - the protocol's signature
         until: float,  # noqa: ARG002
         step: float,  # noqa: ARG002
     ) -> Iterator[tuple[float, Mapping[Metric, Reading]]]:

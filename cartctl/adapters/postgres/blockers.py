@@ -19,7 +19,7 @@ SHARE_ROW_EXCLUSIVE = (  # what conflicts with the lock that a new foreign key t
 )
 ACCESS_EXCLUSIVE = ("AccessShareLock", "RowShareLock", *SHARE_ROW_EXCLUSIVE)
 # our own transactions do not block themselves
-OURS = ("cartctl migrate", "cartctl drop", "cartctl put back")
+OURS = ("cartctl migrate", "cartctl drop", "cartctl restore rows")
 NOBODY = "the session has ended"
 
 # A prepared transaction has no pid and keeps the virtual id of the session that prepared it (after a restart -1 and

@@ -85,7 +85,7 @@ class PgTools:
         *,
         jobs: int = 1,
         as_role: str | None = None,
-        strangers: bool = False,
+        without_roles: bool = False,
         tablespaces: bool = True,
         attend: Attend | None = None,
     ) -> None:
@@ -93,7 +93,7 @@ class PgTools:
 
         Its commits wait for no synchronous standby: whoever takes the database into use waits once for all of them.
 
-        With `as_role` everything belongs to that role, instead of to those recorded; with `strangers` the roles are not on
+        With `as_role` everything belongs to that role, instead of to those recorded; with `without_roles` the roles are not on
         this server, so neither owners nor grants are restored; without `tablespaces` every object goes to the
         database's own. Raises ProgramFailed, or what `attend` raises.
         """
@@ -101,7 +101,7 @@ class PgTools:
         argv = [str(self.bin / "pg_restore"), f"--dbname={address}", "--no-password", "--exit-on-error"]
         argv += [f"--jobs={jobs}"]
         argv += ["--no-owner", f"--role={as_role}"] if as_role else []
-        argv += ["--no-owner", "--no-privileges"] if strangers else []
+        argv += ["--no-owner", "--no-privileges"] if without_roles else []
         argv += [] if tablespaces else ["--no-tablespaces"]
         with effect("pg_tools.restore"):
             run(

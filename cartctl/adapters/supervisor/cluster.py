@@ -30,7 +30,7 @@ from cartctl.private_files import FILE, write_private
 
 CONFLICT = 409
 ASK_SECONDS = 10.0
-ATTEMPTS = 5  # of a write that somebody else's write came before
+ATTEMPTS = 5  # of a write after a concurrent one
 TAIL_LINES = 5000  # of each pod's log that one reading sees
 
 

@@ -1,4 +1,4 @@
-"""What converting a cart uses up (D7): in which order, and what an order that is taken back gives back.
+"""What converting a cart uses up (D7): in which order, and which uses a cancelled order releases.
 
 The counting itself is the database's: one conditional UPDATE per promotion, in this order, so that carts which are
 converted at once never wait for each other in a circle.

@@ -22,7 +22,7 @@ def refuse_lost_discounts(
     Whoever has agreed to the new total has seen it, and is not refused.
 
     Raises DiscountLost with the new total for a code that gave a discount then and gives none now; CodeRequiresLogin and
-    LimitReached where its limit is the reason. A gift is not a discount: it is left out, and costs nothing either way.
+    LimitReached where its limit is the reason. A gift is not a discount: it does not count, and costs nothing either way.
     """
     if agreed == AgreedTotal(priced.grand_total, request.currency.code):
         return

@@ -147,7 +147,7 @@ def _first(lines: list[str]) -> str:
 
 
 def _retained_labels(results: Mapping[str, Any], now: Catalogue) -> set[str]:
-    """Enums of others in which the rollback left labels, as it was told."""
+    """Enums of others in which the rollback kept labels, as requested."""
     names = {(SCHEMA, each["enum"]) for each in results.get("database", {}).get("kept_labels", ())}
     return {key for key in now.objects if key.startswith("enum ") and object_path(key)[1] in names}
 

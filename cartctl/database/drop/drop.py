@@ -60,7 +60,7 @@ def drop(
     directory: Path,
     pulse: Pulse,
 ) -> Dropped:
-    """Take back what the run with `results` made; the rows go into `directory` first.
+    """Drop what the run with `results` created; the rows are saved to `directory` first.
 
     Raises Refused before any change, naming the conflicts; StepFailed naming the blockers when the locks were
     not to be had. All or nothing.

@@ -82,7 +82,7 @@ class Work:
     def record_in_prisma(self, driver: Connection, migration: Frozen) -> None:
         """Add the ledger's row for a migration that it lacks, where the application's own file has run.
 
-        What ours did, or somebody else, is recorded only where the application's file is the same: another may do more, and
+        What ours or another tool did is recorded only where the application's file is the same: another may do more, and
         its name in the ledger would keep Prisma from running it.
         """
         if not self.ledger.present or self.ledger.has(migration.name):

@@ -28,7 +28,7 @@ def fill(
     *,
     jobs: int,
     as_role: str | None = None,
-    strangers: bool = False,
+    without_roles: bool = False,
     tablespaces: bool = True,
 ) -> None:
     """Restore a dump into an empty database and gather its statistics.
@@ -44,7 +44,7 @@ def fill(
             dump.path,
             jobs=jobs,
             as_role=as_role,
-            strangers=strangers,
+            without_roles=without_roles,
             tablespaces=tablespaces,
             attend=pulse.attending(LIMIT.total_seconds()),
         )

@@ -63,7 +63,7 @@ def applicable_rates(
 
 
 def _problem(rates: Sequence[TaxRate], place: Place, address: Address) -> str | None:
-    """Why the rates of a country cannot be told apart at a place."""
+    """Why it is undecidable which rates of a country apply at a place."""
     for rate in rates:
         if error := _rate_error(rate, place):
             return f"tax rate {rate.name!a}: {error}"

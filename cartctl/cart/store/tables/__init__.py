@@ -38,5 +38,5 @@ METADATA = COMPANIES.metadata
 
 
 def cart_tables() -> list[Table]:
-    """The 14 tables, parents first; the platform's are left out."""
+    """The 14 tables, parents first; without the platform's."""
     return [table for table in METADATA.sorted_tables if "platform" not in table.info]
