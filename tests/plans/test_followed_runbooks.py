@@ -6,16 +6,13 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from tests.plans.followed import MARKED, RUNBOOKS, steps
 from tests.services import long
-from tests.test_house import LEAVES, calls, command_at
+from tests.test_house import LEAVES, command_at
 
-RUNBOOKS = Path(__file__).parents[2] / "runbooks"
-MARKED = re.compile(r"<!-- run in order: ([\d/ -]+) -->\s*```console\n(.*?)```", re.DOTALL)
 QUICK = {
     "CARTCTL_METRICS__KIND": "scrape",
     "CARTCTL_MONITOR__MINIMUM_REQUESTS": "1",
@@ -23,15 +20,6 @@ QUICK = {
 }
 DEPLOYMENT, ROLLBACK = "20261201-020000-ab12", "20261201-021500-cd34"  # as the runbooks print them
 SNAPSHOT = "20261202T081500Z-4c1d"  # one that a person took
-
-
-def steps(runbook: str) -> Iterator[tuple[list[str], set[int]]]:
-    """Each marked command with the exit codes it may end with; `-` marks one that is not run."""
-    for codes, block in MARKED.findall((RUNBOOKS / runbook).read_text(encoding="utf-8")):
-        lines = [words for line in block.splitlines() for words in calls(line.strip())]
-        for words, code in zip(lines, codes.split(), strict=True):
-            if code != "-":
-                yield words, {int(number) for number in code.split("/")}
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -94,5 +82,7 @@ def test_every_mark_is_before_commands() -> None:
     """One exit code per command; a mark without a block, or of another form, would run nothing."""
     for path in RUNBOOKS.rglob("*.md"):
         text = path.read_text(encoding="utf-8")
-        assert text.count("<!-- run in order") == len(MARKED.findall(text)), path
+        assert text.count("<!-- run in order") == len(
+            MARKED.findall(re.sub(r"^ +", "", text, flags=re.MULTILINE))
+        ), path
         list(steps(str(path.relative_to(RUNBOOKS))))
