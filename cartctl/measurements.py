@@ -1,5 +1,16 @@
 """Measurements with their units, as every text shows them: the one formatter for values of metrics and their thresholds."""
 
+KIB = 1024
+
+
+def size(count: float) -> str:
+    """Bytes in the largest binary unit that leaves at least 1: `1.2 GiB`."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < KIB:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= KIB
+    return f"{count:.1f} TiB"
+
 
 def percentage(share: float) -> str:
     """A share as per cent: `8.3%`."""

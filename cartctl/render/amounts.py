@@ -1,6 +1,9 @@
 """Times, sizes and counts as people read them, of a width that does not jump."""
 
-_KIB = 1024
+from cartctl.measurements import size
+
+__all__ = ["duration", "share", "size"]
+
 _MINUTE = 60
 _HOUR = 3600
 
@@ -17,15 +20,6 @@ def duration(seconds: float) -> str:
     if whole < _HOUR:
         return f"{whole // _MINUTE}:{whole % _MINUTE:02} min"
     return f"{whole // _HOUR}:{whole % _HOUR // _MINUTE:02}:{whole % _MINUTE:02} h"
-
-
-def size(count: float) -> str:
-    """Bytes in the largest binary unit that leaves at least 1."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < _KIB:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= _KIB
-    return f"{count:.1f} TiB"
 
 
 def share(done: float, total: float, unit: str) -> str:

@@ -42,6 +42,9 @@ def _lines(run: RunReport) -> Iterator[str]:
     if run.prediction:
         yield from ("", "| | expected | measured | source |", "|---|---:|---:|---|")
         yield from _predicted(run)
+        if run.prediction.irreversible:
+            yield from ("", "Not reverted by a rollback:", "")
+            yield from (f"- {cell(one)}" for one in run.prediction.irreversible)
 
 
 def _facts(run: RunReport) -> Iterator[tuple[str, str]]:

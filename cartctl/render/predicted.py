@@ -53,13 +53,13 @@ def expected(prediction: Prediction) -> RenderableType:
 
 
 def compared(run: RunReport) -> RenderableType:
-    """The expected and the measured value of each phase, of the downtime and of the locks."""
+    """The expected and the measured value of each phase, of the downtime and of the locks; what no rollback reverts."""
     table = _table("expected", "measured")
     for row in compared_rows(run):
         table.add_row(
             Text(row.name), seconds(row.expected), seconds(row.measured, ""), Text(row.source, "dim")
         )
-    return table
+    return Group(table, *(_irreversible(run.prediction) if run.prediction else ()))
 
 
 def seconds(value: float | None, missing: str = UNKNOWN) -> Text:

@@ -1,7 +1,7 @@
 """What a deployment is expected to take: from earlier runs and rehearsals, each number with its source, and none without."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,6 +32,11 @@ from tests.render.test_results import text
 BEGAN = datetime(2026, 11, 1, 2, 0, tzinfo=UTC)
 PLATFORM = ("public.companies", "public.customers", "public.products", "public.sites")
 ALL = tuple(migration.name for migration in MIGRATIONS)
+INTENDED = {"kind": "maintenance", "names": ["m"], "before": {"m": 0}, "to": {"m": 1}}
+PHASES = {
+    "migration": {"2 Migration": ["maintenance.on", "migrate", "maintenance.off"]},
+    "plan": {"2 Migration": ["maintenance.on", "migrate"], "5 Verification": ["maintenance.off"]},
+}
 LOCK = TableLock("public.sites", "SHARE ROW EXCLUSIVE", 0.25)
 
 
@@ -61,6 +66,7 @@ def record(
     plan: str = "deploy",
     outcome: str = "succeeded",
     migrations: tuple[str, ...] = ALL,
+    more: Mapping[str, object] | None = None,
     **seconds: float,
 ) -> None:
     """A run of that day whose steps took so long; a deployment that migrated held LOCK and applied `migrations`."""
@@ -71,13 +77,18 @@ def record(
         "locks": [asdict(LOCK)],
         "with_data": None,
         "migrations": list(migrations),
+        **(more or {}),
     }
     journal.append(Event(run, at, RUN, EventKind.STARTED, started))
     for key, took in seconds.items():
         at += timedelta(seconds=took)
         name = key.replace("_", " " if plan == "rehearse" else ".")
+        if key == "maintenance_on":
+            journal.append(Event(run, at, name, EventKind.INTENDED, INTENDED))
+        event = EventKind.RESTORED if key == "maintenance_off" else EventKind.APPLIED
         held = {"applied": list(migrations), "locks": [asdict(LOCK)]} if key == "migrate" and took else {}
-        journal.append(Event(run, at, name, EventKind.APPLIED, {"seconds": took, "result": held}))
+        of = {"of": "maintenance.on"} if key == "maintenance_off" else {"result": held}
+        journal.append(Event(run, at, name, event, {"seconds": took, **of}))
     journal.append(Event(run, at, RUN, EventKind.FINISHED, {"outcome": outcome, "exit_code": 0}))
 
 
@@ -111,6 +122,39 @@ def test_a_rehearsal_stands_in_for_the_migration_alone(ports: Ports, journal: Re
     ]
     assert (expected.downtime_seconds, expected.downtime_source) == (0.5, f"the migration alone: {source}")
     assert (expected.locks, expected.locks_source) == ((LOCK,), source)
+
+
+def test_a_rehearsal_with_rows_names_the_size_of_its_copy(ports: Ports, journal: ReplicatedJournal) -> None:
+    """Rows decide how long a migration takes; the size is missing in journals of earlier versions, and says nothing without rows."""
+    for day, more, shown in (
+        (1, {"with_data": "run-1", "bytes": 1_288_490_189}, "rehearsal of 2026-11-02 on 1.2 GiB, with run-1"),
+        (2, {"with_data": "run-1"}, "rehearsal of 2026-11-03, with run-1"),
+        (3, {"bytes": 1_288_490_189}, "rehearsal of 2026-11-04, without rows"),
+    ):
+        record(journal, day, plan="rehearse", more=more, migrate_and_verify=0.5)
+        assert predict(ports, phases(ports), timedelta(), journal).locks_source == shown
+
+
+@pytest.mark.parametrize("mode", ("migration", "plan"))
+def test_a_downtime_of_the_other_maintenance_mode_is_no_data(
+    ports: Ports, journal: ReplicatedJournal, mode: str
+) -> None:
+    """What a whole plan in maintenance took says nothing of a migration in maintenance, and the other way round."""
+    other = {"migration": "plan", "plan": "migration"}[mode]
+    env = ports.env.model_copy(update={"maintenance": mode})
+    with Ports(env) as opened:
+        record(
+            journal, 1, more={"phases": PHASES[other]}, maintenance_on=8.0, migrate=1.0, maintenance_off=8.0
+        )
+        expected = predict(opened, phases(opened), timedelta(), journal)
+        source = f'no earlier deployment with the same migrations and maintenance = "{mode}"'
+        assert (expected.downtime_seconds, expected.downtime_source) == (None, source)
+        assert expected.phases[0].seconds == 1.0  # the migration itself takes as long in both
+        record(
+            journal, 2, more={"phases": PHASES[mode]}, maintenance_on=2.0, migrate=1.0, maintenance_off=2.0
+        )
+        expected = predict(opened, phases(opened), timedelta(), journal)
+        assert (expected.downtime_seconds, expected.downtime_source) == (3.0, "the last deployment")
 
 
 def test_deployments_count_by_their_median(ports: Ports, journal: ReplicatedJournal) -> None:
@@ -227,6 +271,9 @@ def test_a_report_shows_expected_beside_measured(
     with page.open("w") as stream:
         write_markdown(shown, stream)
     assert "| Migration | 4.0 s | 6.0 s | the last deployment |" in page.read_text()
+    assert expected.irreversible
+    for written in (page.read_text(), text(shown)):
+        assert expected.irreversible[0].split(":")[0] in written.partition("Not reverted by a rollback:")[2]
     assert [*compared_rows(shown)][-1].source.endswith(f"writes wait; {expected.locks_source}")
     assert "Migration" in text(shown).split("expected", 1)[1]
 

@@ -34,6 +34,7 @@ from cartctl.migrations.frozen import MIGRATIONS
 from cartctl.plans.database.scratch_copy import ScratchCopy, scratch_copy
 from cartctl.plans.execution.phases import IRREVERSIBLE
 from cartctl.ports import Ports
+from cartctl.snapshots.source import database_size
 from cartctl.steps.database.drop import Drop
 from cartctl.steps.database.fingerprint import Fingerprint
 from cartctl.steps.database.migrate import Migrate
@@ -140,8 +141,9 @@ def rehearse(ports: Ports, pulse: Pulse, *, server: str | None, with_data: str |
         nothing = "no pending migrations: nothing to rehearse"
         return Checks((CheckResult("pending", Verdict.UNKNOWN, nothing, "pending migrations"),))
     locks: list[TableLock] = []
+    size: list[int] = []  # of the copy before its migration, in bytes
     try:
-        checks = Checks.of(_tried(ports, pulse, server, with_data, locks))
+        checks = Checks.of(_tried(ports, pulse, server, with_data, locks, size))
     except Exception as failure:
         end = as_error(failure)
         with suppress(Exception):  # report the first error, not a failed record of it
@@ -159,6 +161,7 @@ def rehearse(ports: Ports, pulse: Pulse, *, server: str | None, with_data: str |
         "locks": [asdict(lock) for lock in locks],
         "migrations": list(pending),
         "with_data": with_data,
+        "bytes": size[0] if size else None,
     }
     _record(ports, began, fingerprint, finished, checks, measures)
     return checks
@@ -177,7 +180,12 @@ def rehearsed(ports: Ports) -> bool:
 
 
 def _tried(
-    ports: Ports, pulse: Pulse, server: str | None, with_data: str | None, locks: list[TableLock]
+    ports: Ports,
+    pulse: Pulse,
+    server: str | None,
+    with_data: str | None,
+    locks: list[TableLock],
+    size: list[int],
 ) -> Iterator[CheckResult]:
     began = pulse.now()
     try:
@@ -186,6 +194,8 @@ def _tried(
             _directory() as directory,
         ):
             described = _describe(ports, copy, with_data)
+            with copy.database.session("rehearse") as connection:
+                size.append(database_size(connection))
             yield CheckResult("copy", Verdict.PASS, described, seconds=round(pulse.now() - began, 3))
             rehearsal = Rehearsal(ports, copy.database, directory, pulse)
             yield from rehearsal.checks()

@@ -2,7 +2,7 @@
 
 The expected time of a step is its median over the newest deployments that succeeded. The migration counts only where the
 same migrations were applied as are pending now: another version's take another time. Without such a deployment, the newest
-rehearsal of them that passed stands in for the migration alone.
+rehearsal of them that passed stands in for the migration alone. Likewise the downtime counts only where `maintenance` was the same.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,6 +23,7 @@ from cartctl.engine.prediction import PhasePrediction, Prediction, TableLock, re
 from cartctl.engine.report import RunReport, report
 from cartctl.engine.state import fold
 from cartctl.errors import CartctlError
+from cartctl.measurements import size as in_units
 from cartctl.plans.execution.journals import open_journals
 from cartctl.plans.execution.phases import IRREVERSIBLE, Phase
 from cartctl.ports import Ports
@@ -123,7 +124,9 @@ def _rehearsed(run: RunReport, started: Mapping[str, Any]) -> Iterator[Rehearsed
     if seconds is None or run.started_at is None or "migrations" not in started:
         return
     rows = f"with {started['with_data']}" if started.get("with_data") else "without rows"
-    source = f"rehearsal of {run.started_at:%Y-%m-%d}, {rows}"
+    size = started.get("bytes") if started.get("with_data") else None  # without rows it says nothing
+    on = f" on {in_units(size)}" if isinstance(size, int) else ""
+    source = f"rehearsal of {run.started_at:%Y-%m-%d}{on}, {rows}"
     yield Rehearsed(source, frozenset(started["migrations"]), seconds, read_locks(started.get("locks")))
 
 
@@ -190,12 +193,21 @@ def _downtime(
 ) -> tuple[float | None, str]:
     if env.maintenance == "none":
         return 0.0, 'maintenance = "none"'
-    times = [run.downtime_seconds for run in alike if run.downtime_seconds is not None]
+    of_mode = [run for run in alike if _maintenance(run) == env.maintenance]
+    times = [run.downtime_seconds for run in of_mode if run.downtime_seconds is not None]
     if times:
         return median(times), _runs(len(times))
     if rehearsal is not None:
         return rehearsal.seconds, f"the migration alone: {rehearsal.of}"
-    return None, "no earlier deployment with the same migrations"
+    other = f' and maintenance = "{env.maintenance}"' if alike else ""
+    return None, f"no earlier deployment with the same migrations{other}"
+
+
+def _maintenance(run: RunReport) -> str:
+    """How long maintenance lasted in a deployment, as `maintenance` names it; empty where its phases are not recorded."""
+    phases = {step.key: step.phase for step in run.steps}
+    ended, migrated = phases.get("maintenance.off"), phases.get("migrate")
+    return "" if not ended else "migration" if ended == migrated else "plan"
 
 
 def _locks(

@@ -140,7 +140,7 @@ def _measured(record: RunRecord) -> list[Mapping[str, Any]]:
     monitored = sum(step.seconds for step in run.steps if step.key == "monitor")
     rows = (
         ("time without monitoring", record.expected_total, run.seconds - monitored),
-        ("downtime", record.expected_downtime, run.downtime_seconds),
+        ("downtime, configured limit", record.expected_downtime, run.downtime_seconds),
     )
     return [_row(name, limit, seconds) for name, limit, seconds in rows]
 
