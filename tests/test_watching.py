@@ -1,16 +1,20 @@
 """`--watch` and prompts, as a person meets them."""
 
+import inspect
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+import cartctl
 from cartctl.adapters.postgres import Postgres
 from cartctl.cli import app
 from cartctl.config.load import load_environment
@@ -66,6 +70,31 @@ def test_a_state_of_the_database_is_watched(
             watching.kill()
 
 
+def test_flags_are_watched(tmp_path: Path, platform_database: Postgres) -> None:
+    """The listing of a flag file, before and after somebody changes it."""
+    flags = tmp_path / "flags.json"
+    flag = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "off"}
+    flags.write_text(json.dumps({"flags": {"FEATURE_CART_MANAGEMENT": flag}}))
+    (tmp_path / "cartctl.toml").write_text(
+        f"[env.db.database]\ndsn = '{platform_database.dsn}'\n[env.db.rollout]\nflags = {{ file = '{flags}' }}\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-m", "cartctl", "flags", "list", "--env", "db", "-o", "json", "--watch"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "CARTCTL_STATE_DIR": str(tmp_path / "state")},
+        cwd=tmp_path,
+    ) as watching:
+        try:
+            first = _document(watching)
+            flags.write_text(json.dumps({"flags": {"FEATURE_CART_MANAGEMENT": flag, "OTHER": flag}}))
+            assert _document(watching) != first
+            watching.send_signal(signal.SIGINT)
+            assert watching.wait(60) == 130
+        finally:
+            watching.kill()
+
+
 def _document(watching: "subprocess.Popen[str]") -> object:
     """The next JSON document, which may have many lines."""
     assert watching.stdout is not None
@@ -96,12 +125,34 @@ def test_the_question_before_a_deployment_names_what_it_does(tmp_path: Path) -> 
 
 
 def test_whatever_prompts_has_yes() -> None:
-    """Each command that changes something after a question can be started with -y."""
-    asking = (
-        "deploy, rollback, flags set, flags undo, rollout start, rollout advance, rollout abort, rollout set"
-    )
-    with_yes = {" ".join(path) for path in LEAVES if any("-y" in one.opts for one in command_at(path).params)}
-    assert {*asking.split(", "), "snapshot restore", "snapshot prune"} <= with_yes
+    """Each command whose code asks a question, itself or in a function beside it, can be started with -y."""
+    prompting = {path for path in LEAVES if path and prompts(command_at(path).callback)}
+    with_yes = {path for path in LEAVES if any("-y" in one.opts for one in command_at(path).params)}
+    assert {("deploy",), ("rollback",), ("snapshot", "restore"), ("signoff", "add")} <= prompting
+    assert prompting <= with_yes, prompting - with_yes
+
+
+def prompts(function: Any) -> bool:
+    """Whether a function, or one of its module that it calls, asks a question on the terminal."""
+    function = inspect.unwrap(function)
+    own = inspect.getmodule(function)
+    called = (getattr(own, name, None) for name in set(function.__code__.co_names) - {function.__name__})
+    nested = (one for one in called if inspect.isfunction(one) and one.__module__ == function.__module__)
+    asks = re.search(r"\boptions\.confirm(_by_typing)?\(", inspect.getsource(function))
+    return asks is not None or any(map(prompts, nested))
+
+
+def test_prompts_are_made_in_one_place() -> None:
+    """Only `Options.confirm` and `confirm_by_typing` ask; whoever asks elsewhere goes around -y and the terminal check."""
+    root = Path(cartctl.__file__).parent
+    asking = [
+        str(path.relative_to(root))
+        for path in root.rglob("*.py")
+        if re.search(
+            r"typer\.(confirm|prompt)\(|click\.(confirm|prompt)\(|\binput\(|getpass\(", path.read_text()
+        )
+    ]
+    assert asking == ["commands/options.py"]
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)

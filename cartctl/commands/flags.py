@@ -1,11 +1,15 @@
 """`cartctl flags`: the cart's feature flags, as they are stored and as a company has them."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cartctl.commands.options import Options
+from cartctl.commands.usage.watching import Watch, show_watched
+
+if TYPE_CHECKING:
+    from cartctl.engine.pulse import Pulse
 
 flags = typer.Typer(no_args_is_help=True, help="Show and set the cart's feature flags.")
 
@@ -22,22 +26,25 @@ class To(StrEnum):
 
 
 @flags.command("list")
-def list_flags(ctx: typer.Context) -> None:
+def list_flags(ctx: typer.Context, watch: Watch = False) -> None:
     """List the cart's feature flags and what controls them.
 
     Examples:
         cartctl flags list --env production
+        cartctl flags list --env production --watch
     """
     from cartctl.plans.rollout.flag_operations import list_flags as listed
     from cartctl.plans.rollout.inputs import open_inputs
     from cartctl.ports import Ports
 
     options: Options = ctx.obj
-    with (
-        Ports(options.environment("database")) as ports,
-        open_inputs(ports, read_only=True, without_database=True) as state,
-    ):
-        options.show(listed(state))
+    env = options.environment("database")
+
+    def read(_: "Pulse") -> object:
+        with Ports(env) as ports, open_inputs(ports, read_only=True, without_database=True) as state:
+            return listed(state)
+
+    show_watched(options, read, watch=watch)
 
 
 @flags.command("eval")

@@ -151,7 +151,9 @@ def restore_snapshot(
         before.refuse()
         if not yes:
             options.show_aside(before)
-            options.confirm_by_typing(f"Restore the database {before.database}?", before.database)
+            what = "the carts in the database" if cart_only else "the whole database"
+            question = f"Restore {what} {before.database} of {ports.env.name} from {before.snapshot}?"
+            options.confirm_by_typing(question, before.database)
         if isinstance(before, RestorePlan):
             accepted = accepted_by(consent, before.loss)
             done: object = restore_database(ports, name, pulse, disconnect=disconnect, accepted=accepted)

@@ -1,8 +1,13 @@
-"""A quote as a receipt: what each line costs, and after it every step to the total, with its reason. Fits 80 columns."""
+"""A quote as a receipt: what each line costs, and after it every step to the total, with its reason.
 
-from collections.abc import Iterator
+It fits 80 columns on a terminal; in files and pipes, a longer line is not folded.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import cast
 
 from rich.constrain import Constrain
+from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
 
@@ -10,27 +15,49 @@ from cartctl.cart.pricing.pricing_result import ShippingStatus, TaxStatus
 from cartctl.cart.pricing.promotions.promotion import PromotionClass
 from cartctl.cart.pricing.quote import Quote
 from cartctl.cart.pricing.tax.rates import TaxMode, TaxRounding
-from cartctl.render.drawing import Group, RenderableType, Text
+from cartctl.render.drawing import Console, ConsoleOptions, RenderableType, Text
 from cartctl.render.renderers import renderable
 from cartctl.render.text.quote_terms import promotion_terms, rate_terms, rule_terms, why_not
 
 _WIDTH = 78
+_ROOM = 4  # columns between a text and its amount that rich does not measure
 _INDENT = (0, 0, 0, 2)
 _Row = tuple[RenderableType, str]  # what it is, and the amount it moves or comes to
 
 
 @renderable.register
 def _quote(quote: Quote) -> RenderableType:
-    steps = Table.grid(padding=(0, 2), expand=True)
-    steps.add_column(overflow="fold", ratio=1)
-    steps.add_column(justify="right", no_wrap=True)
-    for part in (_subtotal, _discount, _shipping, _taxes, _total):
-        for step, amount in part(quote):
-            steps.add_row(step, amount)
-    return Constrain(Group(_lines(quote), "", steps), _WIDTH)
+    return cast("RenderableType", _Receipt(quote))
 
 
-def _lines(quote: Quote) -> RenderableType:
+class _Receipt:
+    """The receipt in the room there is: amounts stand at its right edge, or behind a text that is longer."""
+
+    def __init__(self, quote: Quote) -> None:
+        self._quote = quote
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        parts = (_subtotal, _discount, _shipping, _taxes, _total)
+        steps = [step for part in parts for step in part(self._quote)]
+        blocks = [steps] if console.is_terminal else [[step] for step in steps]
+        tables = [_lines(self._quote), *map(_grid, blocks)]
+        for number, table in enumerate(tables):
+            widest = 0 if console.is_terminal else Measurement.get(console, options, table).maximum + _ROOM
+            yield Constrain(table, max(widest, _WIDTH))
+            if not number:
+                yield Text()
+
+
+def _grid(steps: Sequence[_Row]) -> Table:
+    grid = Table.grid(padding=(0, 2), expand=True)
+    grid.add_column(overflow="fold", ratio=1)
+    grid.add_column(justify="right", no_wrap=True)
+    for step, amount in steps:
+        grid.add_row(step, amount)
+    return grid
+
+
+def _lines(quote: Quote) -> Table:
     table = Table(box=None, pad_edge=False, expand=True)
     table.add_column("line", overflow="fold", ratio=1)
     for name in ("units x price", "base", "off", "net", "tax"):
