@@ -19,6 +19,7 @@ from cartctl.database.drop import drop as dropping
 from cartctl.database.drop.consent import Allowed
 from cartctl.database.drop.differences import reverted_checks
 from cartctl.database.drop.plan import plan_drop
+from cartctl.database.migrations.indexes import build_indexes
 from cartctl.database.migrations.pending import pending_identifiers
 from cartctl.engine.model import Run, Verdict
 from cartctl.engine.pulse import Pulse
@@ -95,6 +96,19 @@ def test_the_catalogue_is_as_before(server: Server, deployed: Deploying) -> None
         assert reverted_checks(first.results, read_catalogue(connection)).verdict is Verdict.PASS
     assert len(deployed(database).results["migrate"]["applied"]) == 3
     server.drop(database)
+
+
+def test_optional_indexes_go_with_their_table(platform_database: Postgres, deployed: Deploying) -> None:
+    """`migrate index --scale` built them after the deployment; they are no change of another tool."""
+    done = deployed(platform_database)
+    run_sql(
+        platform_database,
+        "INSERT INTO companies (id, name) VALUES ('c', 'C')",
+        """INSERT INTO carts (id, "companyId", "updatedAt") VALUES ('1', 'c', now())""",
+    )
+    assert build_indexes(platform_database, done.settings, Pulse(), scale=True).indexes
+    assert done.drop(data_loss=True)["rows"] == 1
+    assert done.left() == []
 
 
 def test_tables_go_from_the_referring_end(platform_database: Postgres, deployed: Deploying) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from cartctl.database.catalogue import Catalogue, Difference
 from cartctl.database.contract.definition import SCHEMA, required_tables
+from cartctl.database.contract.scale_indexes import SCALE_INDEXES, TABLE
 from cartctl.database.migrations.ledger import Ledger
 from cartctl.migrations.frozen import NAMES
 
@@ -47,7 +48,9 @@ def _belongs(kind: str, name: str, facts: Mapping[str, object], table: str) -> b
 
 
 def _contracted(kind: str, name: str, table: str) -> bool:
-    """Indexes and constraints of cartctl's own, which `migrate index` may have built since."""
+    """Indexes and constraints of cartctl's own, which `migrate index` may have built since; the optional ones too."""
     own = next(each for each in required_tables() if each.name == table)
-    names = {each.name for each in own.indexes} if kind == "index" else {each.name for each in own.checks}
+    optional = {each.name for each in SCALE_INDEXES if table == TABLE}
+    indexes = {each.name for each in own.indexes} | optional
+    names = indexes if kind == "index" else {each.name for each in own.checks}
     return kind in {"index", "constraint"} and name.rpartition(".")[2] in names
