@@ -1,4 +1,4 @@
-"""The one door: global options anywhere on the line, one boundary that turns errors into sentences and exit codes."""
+"""The entry point: global options anywhere on the line, one boundary that turns errors into sentences and exit codes."""
 
 import codecs
 import gc

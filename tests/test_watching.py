@@ -18,8 +18,8 @@ import cartctl
 from cartctl.adapters.postgres import Postgres
 from cartctl.cli import app
 from cartctl.config.load import load_environment
+from cartctl.plans.deploy.confirmation import question
 from cartctl.plans.deploy.deploy_options import DeployOptions
-from cartctl.plans.deploy.question import question
 from tests.test_house import LEAVES, command_at
 
 

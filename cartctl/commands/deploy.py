@@ -58,8 +58,8 @@ def deploy(
     """
     from cartctl.plans.deploy import deploy_options
     from cartctl.plans.deploy import run as deploying
+    from cartctl.plans.deploy.confirmation import expected_downtime, question
     from cartctl.plans.deploy.preview import preview_deployment
-    from cartctl.plans.deploy.question import expected_downtime, question
     from cartctl.ports import Ports
 
     if sum((plan, resume, abandon is not None)) > 1:

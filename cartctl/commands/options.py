@@ -143,7 +143,7 @@ class Options:
         from cartctl.config.load import load_environment
 
         if not self.debug:
-            _hush()
+            _silence_libraries()
         return self.warned(load_environment(self.config, self.env, sections=sections))
 
     def warned(self, env: "Environment") -> "Environment":
@@ -276,7 +276,7 @@ class Options:
             ) from full
 
 
-def _hush() -> None:
+def _silence_libraries() -> None:
     """Discard what libraries log: Python would write their warnings and tracebacks between cartctl's messages."""
     import logging
 

@@ -12,7 +12,7 @@ from cartctl.engine.model import Change, Evidence
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import StepFailed
 from cartctl.steps.blocked import refuse_blocked, require_deployment
-from cartctl.steps.rollout import await_rollout
+from cartctl.steps.release_wait import await_release
 
 
 class Release(Change[Image]):
@@ -135,7 +135,7 @@ class Release(Change[Image]):
         return f"{run}: {self.key}{verb} {', '.join(dict.fromkeys(refs))}"
 
     def _await(self, names: Iterable[str], pulse: Pulse) -> None:
-        await_rollout(self._cluster, [name.partition(".")[0] for name in names], pulse, self._timeout)
+        await_release(self._cluster, [name.partition(".")[0] for name in names], pulse, self._timeout)
 
     def _with_digest(self, name: str, image: Image) -> Image:
         deployment, _, container = name.partition(".")

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, TypeAlias
 from cartctl.adapters.cluster import Cluster
 from cartctl.engine.model import Change
 from cartctl.engine.pulse import Pulse
-from cartctl.steps.rollout import await_drained, await_rollout
+from cartctl.steps.release_wait import await_drained, await_release
 
 Names: TypeAlias = tuple[str, ...] | Callable[[], tuple[str, ...]]
 DEPLOYMENT, CRONJOB, HPA = "deployment/", "cronjob/", "hpa/"
@@ -70,4 +70,4 @@ class Replicas(Change[int]):
         started = [name for name in to if name not in stopped and not name.startswith(CRONJOB)]
         grown = {name.removeprefix(HPA): size for name, size in to.items() if name.startswith(HPA)}
         names = [name.partition("/")[2] for name in started]
-        await_rollout(self._cluster, names, pulse, self._timeout, at_least=grown)
+        await_release(self._cluster, names, pulse, self._timeout, at_least=grown)

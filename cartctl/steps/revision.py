@@ -10,7 +10,7 @@ from cartctl.adapters.cluster import Cluster
 from cartctl.engine.model import Change
 from cartctl.engine.pulse import Pulse
 from cartctl.steps.blocked import refuse_blocked, require_deployment
-from cartctl.steps.rollout import await_rollout
+from cartctl.steps.release_wait import await_release
 
 
 class Revision(Change[str]):
@@ -60,4 +60,4 @@ class Revision(Change[str]):
         for name, template in to.items():
             if now[name] != template:
                 self._cluster.set_template(name, template)
-        await_rollout(self._cluster, to, pulse, self._timeout)
+        await_release(self._cluster, to, pulse, self._timeout)

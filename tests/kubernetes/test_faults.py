@@ -17,7 +17,7 @@ from cartctl.adapters.kubernetes.client.watch import Collection
 from cartctl.adapters.kubernetes.cluster import Kubernetes
 from cartctl.engine.evidence import ModifiedExternally
 from cartctl.engine.pulse import Pulse
-from cartctl.steps.rollout import RolloutFailed
+from cartctl.steps.release_wait import RolloutFailed
 from tests.kubernetes.fixture import Played, Small, wait_until
 from tests.kubernetes.server import Dropped, Request
 from tests.kubernetes.store import ApiFault

@@ -17,7 +17,7 @@ from cartctl.adapters.kubernetes.client.transport import JSON_PATCH, MERGE_PATCH
 from cartctl.adapters.kubernetes.cluster import Kubernetes
 from cartctl.engine.pulse import Pulse, TimedOut
 from cartctl.errors import ConfigError
-from cartctl.steps.rollout import RolloutFailed
+from cartctl.steps.release_wait import RolloutFailed
 from tests.kubernetes.fixture import Played, deployment, wait_until
 from tests.kubernetes.node import Node
 from tests.kubernetes.plane import Plane

@@ -15,8 +15,8 @@ from cartctl.engine.model import Evidence
 from cartctl.engine.pulse import Pulse, TimedOut
 from cartctl.errors import CartctlError, Refused, StepFailed
 from cartctl.steps.release import Release
+from cartctl.steps.release_wait import RolloutFailed
 from cartctl.steps.replicas import Replicas
-from cartctl.steps.rollout import RolloutFailed
 from tests.kubernetes.fixture import Namespace, Played, Small, deployment, wait_until
 
 API = "payment-api.api"

@@ -14,7 +14,7 @@ from cartctl.engine.journal.stores import FileJournal, PostgresJournal
 from cartctl.engine.lock import RunLock
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import UsageError
-from cartctl.plans.reports.moments import moment_option
+from cartctl.plans.reports.time_arguments import moment_option
 from tests.database.test_command import Cartctl
 
 CASES = Path(__file__).parents[1] / "cases" / "previous_version"

@@ -16,8 +16,14 @@ from cartctl.engine.model import CheckResult, Verdict
 from cartctl.errors import ConfigError, Refused
 from cartctl.rollout import evaluation
 from cartctl.rollout.companies import checked, read_companies
-from cartctl.rollout.frozen import BucketingChanged, freeze, refuse_changed, refuse_other_library, table
 from cartctl.rollout.gates import Conversion, count_carts, judge_conversion
+from cartctl.rollout.recorded_bucketing import (
+    BucketingChanged,
+    freeze,
+    refuse_changed,
+    refuse_other_library,
+    table,
+)
 
 
 @pytest.mark.parametrize(

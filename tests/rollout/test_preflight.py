@@ -14,7 +14,7 @@ from cartctl.plans.rollout.decisions import RolloutOptions
 from cartctl.plans.rollout.operations import set_percent, start
 from cartctl.plans.rollout.record import began_with
 from cartctl.rollout import evaluation
-from cartctl.rollout.frozen import freeze
+from cartctl.rollout.recorded_bucketing import freeze
 
 
 def look(field: Any) -> dict[str, CheckResult]:

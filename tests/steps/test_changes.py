@@ -20,7 +20,7 @@ from cartctl.errors import CartctlError
 from cartctl.plans.execution import step_factories
 from cartctl.plans.execution.change_registry import kinds
 from cartctl.ports import Ports
-from cartctl.steps.rollout import RolloutFailed
+from cartctl.steps.release_wait import RolloutFailed
 from tests.sandbox_fixture import Sandbox, wait_for
 
 EVIDENCE = Path(__file__).parents[1] / "cases" / "evidence"

@@ -6,7 +6,7 @@ from itertools import repeat
 from operator import sub
 
 from cartctl.cart.errors import InputError, OutOfRange
-from cartctl.cart.pricing.dearer_codes import dearer_codes, may_be_dearer
+from cartctl.cart.pricing.costlier_codes import costlier_codes, may_cost_more
 from cartctl.cart.pricing.delivery import Delivery, deliver
 from cartctl.cart.pricing.discounts import begin
 from cartctl.cart.pricing.money import LARGEST, refuse_too_many
@@ -35,12 +35,12 @@ def price(request: PricingRequest) -> PricingResult:
     result, uncertain = _calculate(request)
     if not uncertain:
         return result
-    dearer = tuple(dearer_codes(request, result, lambda other: _calculate(other)[0]))
-    return replace(result, warnings=result.warnings + dearer)
+    warnings = tuple(costlier_codes(request, result, lambda other: _calculate(other)[0]))
+    return replace(result, warnings=result.warnings + warnings)
 
 
 def _calculate(request: PricingRequest) -> tuple[PricingResult, bool]:
-    """The price, and whether a code may make the cart dearer."""
+    """The price, and whether a code may make the cart cost more."""
     money = request.currency
     prices = _prices(request)
     bases = [unit * line.quantity for unit, line in zip(prices, request.lines, strict=True)]
@@ -80,7 +80,7 @@ def _calculate(request: PricingRequest) -> tuple[PricingResult, bool]:
         tax_problem=rates.problem,
         shortages=missing,
     )
-    return result, may_be_dearer(request, discounts, delivery, subtotal - merchandise)
+    return result, may_cost_more(request, discounts, delivery, subtotal - merchandise)
 
 
 def _prices(request: PricingRequest) -> list[int]:

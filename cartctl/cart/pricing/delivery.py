@@ -32,7 +32,7 @@ def deliver(request: PricingRequest, discounts: Discounts, gift: Gift | None, co
     """Ship a cart whose lines still cost `cost` by the chosen rule if it is eligible, else by the cheapest (D8).
 
     Without an eligible rule shipping is unavailable, never free. The weight of a gift counts unless it would make
-    shipping dearer or unavailable.
+    shipping more expensive or unavailable.
     """
     if not (request.shipping_required and request.lines):
         discounts.on_shipping(0)

@@ -15,7 +15,7 @@ from cartctl.rollout.companies import read_companies
 from cartctl.rollout.document import Setting, is_by_hand, names_of, parse, read_setting, values_in
 from cartctl.rollout.evaluation import Evaluation
 from cartctl.rollout.flag_names import FLAGS
-from cartctl.rollout.frozen import BucketingChanged, refuse_changed, refuse_other_library
+from cartctl.rollout.recorded_bucketing import BucketingChanged, refuse_changed, refuse_other_library
 
 SAMPLE = 8  # companies
 AT_ONCE = 5.0  # seconds that every replica may take to agree

@@ -18,13 +18,13 @@ from cartctl.adapters.postgres.sync_wait import bounded_sync_wait
 from cartctl.config.model.environment import Database
 from cartctl.database.contract.definition import SCHEMA
 from cartctl.database.contract.existing_objects import refuse_slow
-from cartctl.database.home import make_home, set_version
 from cartctl.database.migrations import ledger
 from cartctl.database.migrations.guards import PLATFORM, migrating
 from cartctl.database.migrations.outside_transaction import execute_outside, runs_outside
 from cartctl.database.migrations.pending import Work, prepare
 from cartctl.database.migrations.status import State, become_owner, read_state
 from cartctl.database.migrations.table_locks import held, locked_tables
+from cartctl.database.own_schema import make_home, set_version
 from cartctl.engine.prediction import TableLock, strongest
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused, StepFailed

@@ -15,7 +15,7 @@ from cartctl.engine.lock import find_holder
 from cartctl.engine.report import History, RunReport, report, unreadable
 from cartctl.errors import UsageError
 from cartctl.plans.execution.journals import Journals, open_journals
-from cartctl.plans.reports.moments import moment_option
+from cartctl.plans.reports.time_arguments import moment_option
 from cartctl.ports import Ports
 
 OUTCOMES = tuple(outcome.value for outcome in RunOutcome)

@@ -15,8 +15,8 @@ from cartctl.rollout.allocation import setting_for, target
 from cartctl.rollout.document import Setting, is_by_hand, put_in, render, write
 from cartctl.rollout.evaluation import Evaluation
 from cartctl.rollout.flag_names import FLAGS
-from cartctl.rollout.frozen import BucketingChanged, freeze, refuse_other_library
 from cartctl.rollout.record import Step
+from cartctl.rollout.recorded_bucketing import BucketingChanged, freeze, refuse_other_library
 
 CONFIRMED = 5  # companies of each kind to confirm with the application
 TRIED = 500  # companies that the library evaluates before a document is written

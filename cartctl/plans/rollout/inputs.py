@@ -21,8 +21,8 @@ from cartctl.rollout.companies import Companies, read_companies
 from cartctl.rollout.document import Setting, is_by_hand, parse, put_in, read_setting, values_in
 from cartctl.rollout.evaluation import Buckets, Evaluation
 from cartctl.rollout.flag_names import FLAGS
-from cartctl.rollout.frozen import refuse_changed
 from cartctl.rollout.record import Record
+from cartctl.rollout.recorded_bucketing import refuse_changed
 from cartctl.rollout.schedule import Schedule, Standing, frozen_days
 from cartctl.steps.flags import names_in
 

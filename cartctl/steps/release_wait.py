@@ -16,7 +16,7 @@ class RolloutFailed(StepFailed):
     code = "rollout_failed"
 
 
-def await_rollout(
+def await_release(
     cluster: Cluster,
     names: Iterable[str],
     pulse: Pulse,

@@ -1,4 +1,4 @@
-"""Moments on the command line: a time, a date, or a duration before now."""
+"""Times on the command line: a time, a date, or a duration before now."""
 
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta

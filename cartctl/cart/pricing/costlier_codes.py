@@ -1,4 +1,4 @@
-"""Codes that make a cart dearer, since the discount loses free shipping or a better discount."""
+"""Codes that make a cart cost more, since the discount loses free shipping or a better discount."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,7 +13,7 @@ from cartctl.cart.pricing.shipping.zones import ShippingRule
 Price = Callable[[PricingRequest], PricingResult]
 
 
-def may_be_dearer(request: PricingRequest, discounts: Discounts, delivery: Delivery, saved: int) -> bool:
+def may_cost_more(request: PricingRequest, discounts: Discounts, delivery: Delivery, saved: int) -> bool:
     """Whether a code could cost more than it saves: shipping would be cheaper without it, or it uses up units.
 
     `saved` is the discount on merchandise in minor units. Cheap, so that it can be part of every calculation.
@@ -27,8 +27,8 @@ def may_be_dearer(request: PricingRequest, discounts: Discounts, delivery: Deliv
     if parcel is None or delivery.zone is None or not any(map(_goes_by_cost, delivery.zone.rules)):
         return False
     for amount in {saved, *discounts.applied.values()}:
-        dearer = replace(parcel, cost=parcel.cost + request.currency.amount(amount))
-        offer = offered(request, delivery.zone, dearer)
+        costlier = replace(parcel, cost=parcel.cost + request.currency.amount(amount))
+        offer = offered(request, delivery.zone, costlier)
         if offer and (delivery.offer is None or offer.amount < delivery.offer.amount):
             return True
     return False
@@ -39,7 +39,7 @@ def _goes_by_cost(rule: ShippingRule) -> bool:
     return any(bound is not None for bound in bounds)
 
 
-def dearer_codes(request: PricingRequest, result: PricingResult, price: Price) -> Iterator[str]:
+def costlier_codes(request: PricingRequest, result: PricingResult, price: Price) -> Iterator[str]:
     """A warning for each applied code without which the cart would cost less, or could be shipped."""
     for outcome in result.promotions:
         if not outcome.amount:
