@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import redis
-from redis.exceptions import NoPermissionError
+from redis.exceptions import NoPermissionError, ReadOnlyError
 
 from cartctl.adapters.effects import effect
 from cartctl.deadline import DeadlineExceeded, within
@@ -84,10 +84,21 @@ class RedisCache:
             ) from error
 
     def ready(self, patterns: Sequence[str]) -> str:
-        """Whether PING, and SCAN and UNLINK on keys of the patterns, are permitted, as a sentence. Raises CacheFailed. Read-only.
+        """Whether PING, and SCAN and UNLINK on keys of the patterns, are permitted, as a sentence. Read-only.
 
-        No key outside the patterns is touched, so that a user with access to nothing else passes.
+        No key outside the patterns is touched, so that a user with access to nothing else passes. Raises ConfigError where the
+        server refuses a command, CacheFailed where it could not be asked.
         """
+        try:
+            return self._permitted(patterns)
+        except CacheFailed as failure:
+            if isinstance(failure.__cause__, ReadOnlyError):
+                raise ConfigError(failure.message, hint="cache.redis must name the primary.") from failure
+            if isinstance(failure.__cause__, NoPermissionError):
+                raise ConfigError(failure.message, hint=failure.hint) from failure
+            raise
+
+    def _permitted(self, patterns: Sequence[str]) -> str:
         self._do(self._client.ping)
         nodes = self._nodes()
         for pattern in patterns:

@@ -15,9 +15,13 @@ import pytest
 import redis
 
 from cartctl.adapters.redis import CacheFailed, RedisCache
-from cartctl.engine.model import Run
+from cartctl.checks.isolation import isolated
+from cartctl.checks.preflight.redis import check_redis
+from cartctl.engine.model import Run, Verdict
 from cartctl.engine.pulse import Pulse
+from cartctl.errors import ConfigError
 from cartctl.steps.cache import InvalidateCache
+from tests.sandbox_fixture import wait_for
 from tests.services import require
 
 RUN = Run("r1", "sandbox", datetime.now(UTC), Path("/nonexistent"), "running", {})
@@ -140,9 +144,31 @@ def test_tls_is_verified(tmp_path: Path) -> None:
 
 
 def test_a_read_only_replica_is_not_ready() -> None:
-    """Found before the deployment, by the server's own word."""
+    """Found before the deployment, by the server's own word: a wrong address, and no doubt about it."""
     with server() as primary, server("--port", "PORT", "--replicaof", f"127.0.0.1 {primary}") as replica:
         cache = RedisCache(f"redis://127.0.0.1:{replica}")
-        with pytest.raises(CacheFailed, match="read only replica"):
+        with pytest.raises(ConfigError, match="read only replica") as caught:
             cache.ready(["cart:*"])
+        assert caught.value.hint == "cache.redis must name the primary."
+        redis.Redis(port=primary).set("cart:1", "x")
+        wait_for(lambda: cache.count("cart:*") == 1)
+        with pytest.raises(CacheFailed, match="read only replica"):
+            list(cache.unlink("cart:*"))
+        assert cache.count("cart:*") == 1
+        [result] = isolated("redis", lambda: check_redis(cache, ["cart:*"]), Pulse())
+        assert result.verdict is Verdict.FAIL
         cache.close()
+
+
+def test_a_user_who_may_not_remove_keys_fails_the_check() -> None:
+    """An ACL without UNLINK is a definite refusal, with the permission that is missing."""
+    with server() as port:
+        admin = redis.Redis(port=port)
+        admin.acl_setuser(
+            "reader", enabled=True, passwords=["+pw"], keys=["cart:*"], commands=["+ping", "+info", "+scan"]
+        )
+        cache = RedisCache(f"redis://reader:pw@127.0.0.1:{port}")
+        [result] = isolated("redis", lambda: check_redis(cache, ["cart:*"]), Pulse())
+        assert (result.verdict, "unlink" in str(result.observed)) == (Verdict.FAIL, True)
+        cache.close()
+        admin.close()
