@@ -92,7 +92,7 @@ def test_a_failed_migration(person: Person, sandbox: Sandbox) -> None:
         report = json.loads(person.run("report", "--env", "production", "-o", "json").stdout)
         [failed] = [step for step in report["steps"] if step["outcome"] == "failed"]
         assert (failed["key"], failed["seconds"] > 1) == ("migrate", True)
-        assert "waited too long for a lock" in report["message"]
+        assert "timed out waiting for a lock" in report["message"]
         blocked = person.run("preflight", "--env", "production", "--only", "blockers")
         assert (blocked.returncode, "pg_terminate_backend" in blocked.stdout) == (7, True)
         plan = person.run("migrate", "deploy", "--plan", "--env", "production")
