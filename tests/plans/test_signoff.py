@@ -277,14 +277,17 @@ def test_unsigned_records_in_the_journal_never_count(sandbox: Sandbox, team: dic
     assert not any(row["counts"] for row in sheet["rows"])
 
 
-def test_an_outdated_request_is_refused_with_what_has_changed(team: dict[str, Machine]) -> None:
+def test_an_outdated_request_is_refused_with_what_has_changed(
+    sandbox: Sandbox, team: dict[str, Machine]
+) -> None:
     """A changed image in the configuration, a newer attestation, a newer request, a modified file."""
     ann, bob, operator = team["ann"], team["bob"], team["operator"]
     attest(ann)
     operator.ok("signoff", "request", "request.json")
     attest(ann, "critical_issues=1")
+    before = entries(sandbox)
     code, name, message = bob.refused("signoff", "add", "--role", "QA Lead", "--key", "id", "--yes")
-    assert (code, name) == (3, "outdated_signoff")
+    assert (code, name, entries(sandbox)) == (3, "outdated_signoff", before)
     assert "attestation critical_issues was 0 (ann@example.com" in message
     assert operator.run("signoff", "request", "request.json").returncode == 7
     attest(ann, "critical_issues=0")
