@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,11 @@ __all__ = ["sandbox", "sandbox_session"]
 
 for _name in [name for name in os.environ if name.startswith("PG")]:
     del os.environ[_name]  # the tests' servers are addressed by psycopg and PostgreSQL's own programs, too
+
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # as a shell's background jobs inherit it: so would every command here
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine is no fault of the code.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -91,7 +91,9 @@ def test_one_that_reverted_itself_is_refused_and_the_one_in_effect_named(story: 
     for _ in range(2):
         with pytest.raises(AlreadyReverted, match=r"r2 of 2026-12-01 02:00 UTC .* by itself") as refused:
             select(story.journals, None)
-        assert "run r1 of 2026-12-01 02:00 UTC (api.api 1.0.0 → 2.0.0)" in refused.value.hint
+        assert (
+            "The run in effect is r1 of 2026-12-01 02:00 UTC (api.api 1.0.0 → 2.0.0)." in refused.value.hint
+        )
         assert refused.value.hint.endswith("cartctl rollback --run r1 --env production")
     assert select(story.journals, "r1").run == "r1"
 

@@ -100,7 +100,7 @@ def test_every_page_carries_them_and_loads_only_its_own_files(web: str) -> None:
             assert "style-src 'self'; script-src 'self'" in policy
             assert re.findall(r"<(?:link|script)[^>]*(?:href|src)=\"([^\"]*)", body) in (
                 [],
-                ["/static/app.css", "/static/app.js"],
+                ["/static/icon.svg", "/static/app.css", "/static/app.js"],
             )
             assert not re.search(r"<style| style=|<script(?! src)| on[a-z]+=", body)
     assert seen == {200, 401, 404, 405}
