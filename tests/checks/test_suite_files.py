@@ -70,6 +70,8 @@ REQUEST = '[[request]]\nname = "products"\npath = "/api/products"\n'
         (REQUEST + "body = 2020-01-01\n", 4, r"`request\[0\].body`"),
         (REQUEST + "body = { at = [07:32:00] }\n", 4, r"`request\[0\].body`"),
         (REQUEST + "body = [nan]\n", 4, r"`request\[0\].body`"),
+        (REQUEST + 'json = { "$.at" = "now" }\n', 4, "json.*is a JSONPath: use jsonpath"),
+        (REQUEST + 'shape = { "$.at" = "string" }\n', 4, "shape.*is a JSONPath: use jsonpath"),
         (REQUEST + 'json = { "0.at" = 2020-01-01T00:00:00Z }\n', 4, r"`request\[0\].json"),
         ("requests = []\n", 1, "`requests` is not a known key; did you mean `request`"),
         ("name = 1\n", 1, "`name`"),

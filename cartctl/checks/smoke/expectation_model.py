@@ -35,6 +35,12 @@ def check_json(value: Any) -> Any:
     return value
 
 
+def _check_dotted_path(path: str) -> str:
+    if path.startswith("$"):
+        raise ValueError("is a JSONPath: use jsonpath, or a dotted path such as 0.price")
+    return path
+
+
 def _check_json_path(query: str) -> str:
     from cartctl.adapters.documents.json_path import check_json_path
 
@@ -65,6 +71,7 @@ def _read_schema(value: Any, info: ValidationInfo) -> Any:
     return value
 
 
+DottedPath = Annotated[str, AfterValidator(_check_dotted_path)]
 JsonPath = Annotated[str, AfterValidator(_check_json_path)]
 Selector = Annotated[str, AfterValidator(_check_selector)]
 AnyJson = Annotated[JsonValue, BeforeValidator(check_json)]

@@ -17,6 +17,7 @@ from cartctl.checks.smoke.expectation_model import (
     AnyJson,
     CaptureSource,
     DatabaseValue,
+    DottedPath,
     HtmlExpectation,
     JsonExpectation,
     JsonPath,
@@ -106,13 +107,13 @@ class Request(BaseModel):
         examples=[{"Content-Type": "application/json"}],
     )
     contains: str | None = Field(default=None, description="Text that occurs in the body.")
-    json_: dict[str, AnyJson] = Field(
+    json_: dict[DottedPath, AnyJson] = Field(
         default={},
         alias="json",
         description="Value by dotted path into the body; numbers count into arrays.",
         examples=[{"0.currency": "USD"}],
     )
-    shape: dict[str, Kind] = Field(
+    shape: dict[DottedPath, Kind] = Field(
         default={}, description="JSON type by dotted path.", examples=[{"0.price": "string"}]
     )
     jsonpath: dict[JsonPath, JsonExpectation] = Field(
