@@ -140,7 +140,7 @@ def test_a_user_who_may_not_unlink_is_not_ready(address: str, client: Any) -> No
         "limited", enabled=True, passwords=["+pa55"], commands=["+ping", "+scan", "+info"], keys=["*"]
     )
     limited = RedisCache(address.replace("unix://", "unix://limited:pa55@"))
-    with pytest.raises(CacheFailed, match="unlink") as caught:
+    with pytest.raises(ConfigError, match="unlink") as caught:
         limited.ready(["cart:*"])
     limited.close()
     assert "pa55" not in caught.value.message
@@ -156,7 +156,7 @@ def test_readiness_stays_inside_the_key_patterns(address: str, client: Any, patt
     client.acl_setuser("limited", enabled=True, passwords=["+pa55"], commands=commands, keys=[pattern])
     limited = RedisCache(address.replace("unix://", "unix://limited:pa55@"))
     assert "permitted" in limited.ready([pattern])
-    with pytest.raises(CacheFailed, match=r"[Nn]o permissions"):
+    with pytest.raises(ConfigError, match=r"[Nn]o permissions"):
         limited.ready([pattern, "session:*"])
     limited.close()
     assert len(list(client.scan_iter())) == 7
