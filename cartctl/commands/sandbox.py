@@ -193,7 +193,7 @@ def sandbox_break(
         cartctl sandbox break database
         cartctl sandbox break lock --for 2m
     """
-    from cartctl.sandbox.outage import Part, break_part
+    from cartctl.sandbox.outage import break_part
 
     options: Options = ctx.obj
     name = _name(options, name)
@@ -202,7 +202,7 @@ def sandbox_break(
         return
     if duration is not None:
         raise UsageError("--for goes with lock alone.", hint="A killed part stays down until sandbox up.")
-    options.show(break_part(name, Part(part.value)))
+    options.show(break_part(name, part.value))
 
 
 def _hold_lock(options: Options, name: str, duration: str | None) -> None:

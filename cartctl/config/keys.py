@@ -72,14 +72,14 @@ def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.55) -> str:
     return names[matches[0]] if matches else ""
 
 
-def meant(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str]) -> str:
     """How a message about an unknown name ends: with the known one that was probably meant, or with a full stop."""
     known_name = nearest(name, known)
     return f"; did you mean '{known_name}'?" if known_name else "."
 
 
-def meant_id(name: str, known: Iterable[str]) -> str:
-    """As `meant`, for ids of runs and snapshots, which all look alike: at most two or three characters may differ."""
+def did_you_mean_id(name: str, known: Iterable[str]) -> str:
+    """As `did_you_mean`, for ids of runs and snapshots, which all look alike: at most two or three characters may differ."""
     known_id = nearest(name, known, cutoff=0.87)
     return f"; did you mean {known_id}?" if known_id else "."
 

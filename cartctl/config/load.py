@@ -14,7 +14,7 @@ from typing import Any
 import platformdirs
 from pydantic import ValidationError
 
-from cartctl.config.keys import NOT_IN_THE_FILE, nearest
+from cartctl.config.keys import NOT_IN_THE_FILE, did_you_mean
 from cartctl.config.layers import Layers, lay_file, lay_flags, lay_variables
 from cartctl.config.model.environment import Environment
 from cartctl.config.problems import Problem, as_error, of_validation
@@ -184,10 +184,8 @@ def _default(source: Source) -> str:
 
 def _unknown(source: Source, name: str) -> ConfigError:
     names = [*source.environments, SANDBOX]
-    suggestion = nearest(name, names)
     return ConfigError(
-        f"{source.shown} has no environment {name!r}"
-        + (f"; did you mean {suggestion!r}?" if suggestion else "."),
+        f"{source.shown} has no environment {name!r}{did_you_mean(name, names)}",
         hint=f"Environments here: {', '.join(names)}.",
     )
 

@@ -1,7 +1,6 @@
 """Breaks one part of a sandbox, to practise an incident with the real symptoms; `up` repairs every part."""
 
-from collections.abc import Callable
-from enum import StrEnum
+from collections.abc import Callable, Mapping
 
 from cartctl.adapters.postgres_server.embedded import EmbeddedPostgres
 from cartctl.engine.pulse import Pulse
@@ -17,33 +16,28 @@ FOREVER = 10 * 365 * 86400.0  # seconds
 LOCKED_TABLE = "companies"  # every migration of the cart and every request needs it
 
 
-class Part(StrEnum):
-    """A part that can be killed: PostgreSQL, the supervisor (the cluster's API server) or Prometheus."""
-
-    DATABASE = "database"
-    CLUSTER = "cluster"
-    PROMETHEUS = "prometheus"
+def _kill_prometheus(layout: Layout) -> bool:
+    metrics = prometheus.find(layout)
+    return metrics is not None and metrics.program.kill()
 
 
-def break_part(name: str, part: Part) -> SandboxStatus:
-    """Kill a part of the sandbox `name`, as a crash does; the status after it.
+KILLERS: Mapping[str, Callable[[Layout], bool]] = {  # a part → kills it; False when it does not run
+    "database": lambda layout: EmbeddedPostgres(layout.postgres).kill(),
+    "cluster": lambda layout: supervisor(layout).kill(),  # its API server
+    "prometheus": _kill_prometheus,
+}
+
+
+def break_part(name: str, part: str) -> SandboxStatus:
+    """Kill a part of the sandbox `name`, one of KILLERS, as a crash does; the status after it.
 
     Raises Refused when the part does not run.
     """
     layout = Layout(checked_directory(name))
     with alone(layout):
-        if not _killer(layout, part)():
+        if not KILLERS[part](layout):
             raise Refused(f"The sandbox's {part} does not run.", hint="cartctl sandbox up")
     return read_status(name)
-
-
-def _killer(layout: Layout, part: Part) -> Callable[[], bool]:
-    if part is Part.DATABASE:
-        return EmbeddedPostgres(layout.postgres).kill
-    if part is Part.CLUSTER:
-        return supervisor(layout).kill
-    metrics = prometheus.find(layout)
-    return metrics.program.kill if metrics else lambda: False
 
 
 def hold_lock(name: str, seconds: float | None, pulse: Pulse, say: Callable[[str], None]) -> None:

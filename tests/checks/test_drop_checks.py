@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from cartctl.adapters.postgres import Postgres
+from cartctl.checks.database.check_lists import drop_database_checks
 from cartctl.checks.database.database_check import run_with_connection_check
-from cartctl.checks.database.questions import drop_questions
 from cartctl.config.model.environment import Database
 from cartctl.config.values import Secret
 from cartctl.database.drop.plan import plan_drop
@@ -33,7 +33,7 @@ def judging(pg18: Server, platform_database: Postgres, tmp_path: Path) -> Iterat
             run_sql(platform_database, statement)
         settings = Database(dsn=Secret(literal=platform_database.dsn), owner_role=role)
         plan = plan_drop(platform_database, Database(dsn=settings.dsn), done.results)
-        questions = drop_questions(plan, tmp_path / "state", Pulse())
+        questions = drop_database_checks(plan, tmp_path / "state", Pulse())
         found = run_with_connection_check(platform_database, settings, questions, Pulse())
         return {each.name: each for each in found if each.verdict is not Verdict.PASS}
 

@@ -53,4 +53,4 @@ def test_the_window_is_that_of_the_time_asked_for() -> None:
     for hour, verdict in ((1, Verdict.FAIL), (2, Verdict.PASS)):
         at = datetime(2099, 12, 1, hour, tzinfo=UTC)  # a Tuesday
         checks = preflight.preflight(Ports(env), DeployOptions(at=at))
-        assert [one.verdict for one in checks._questions()["window"](Pulse())] == [verdict]
+        assert [one.verdict for one in checks._checks()["window"](Pulse())] == [verdict]

@@ -41,7 +41,7 @@ class SyncWait:
         return (UNCONFIRMED.format(self.limit),) if self.unconfirmed else ()
 
     def hear(self, notice: Any) -> None:
-        """The server reports a cancelled wait, whoever cancelled it."""
+        """The server reports a cancelled wait, regardless of who cancelled it."""
         self.unconfirmed = self.unconfirmed or notice.source_function == SOURCE
 
 

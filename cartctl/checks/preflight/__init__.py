@@ -135,9 +135,9 @@ class Preflight(Check):
 
     def judge(self, pulse: Pulse) -> Checks:
         """Every check's results. Read-only. Raises UsageError for a skip that no result has, and the pulse's alarm."""
-        questions, began = self._questions(), time.monotonic()
+        known, began = self._checks(), time.monotonic()
         checks = [
-            PreflightCheck(name, skipped(name, self._skip[name]) if name in self._skip else questions[name])
+            PreflightCheck(name, skipped(name, self._skip[name]) if name in self._skip else known[name])
             for name in NAMES
             if name in self._only
         ]
@@ -151,7 +151,7 @@ class Preflight(Check):
         rows = [{**asdict(row), "at": row.at and row.at.isoformat()} for row in self._sheet.rows]
         return {"signoffs": rows, "fingerprint": self._sheet.fingerprint}
 
-    def _questions(self) -> dict[str, Callable[[Pulse], Iterator[CheckResult]]]:
+    def _checks(self) -> dict[str, Callable[[Pulse], Iterator[CheckResult]]]:
         parts, env = self._parts, self._parts.env
         database = env.database
         return {

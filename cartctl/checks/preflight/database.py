@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterator
 
 from cartctl.adapters.postgres import Postgres
+from cartctl.checks.database.check_lists import MIGRATING, migration_database_checks
 from cartctl.checks.database.database_check import run_with_connection_check
-from cartctl.checks.database.questions import MIGRATING, migration_questions
 from cartctl.config.model.environment import Database
 from cartctl.engine.model import CheckResult
 from cartctl.engine.pulse import Pulse
@@ -25,5 +25,5 @@ def check_database(
         jobs = jobs_for(size, os.cpu_count() or 1) + 1 if dumps else 0
         return MIGRATING + WATCHING + jobs
 
-    questions = migration_questions(needed=needed, dump=dumps)
+    questions = migration_database_checks(needed=needed, dump=dumps)
     yield from run_with_connection_check(postgres, settings, questions, pulse or Pulse())

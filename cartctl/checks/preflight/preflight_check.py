@@ -11,19 +11,19 @@ from cartctl.engine.model import CheckResult
 from cartctl.engine.pulse import Pulse, TimedOut
 
 WORKERS = 8
-LIMIT = 660.0  # seconds; above the limit that each look keeps of its own
+LIMIT = 660.0  # seconds; above the limit of each check
 
 
 @dataclass(frozen=True, slots=True)
 class PreflightCheck:
-    """One preflight check: `ask` yields results whose names are `NAME` or start with `NAME.`."""
+    """One preflight check: `run` yields results whose names are `NAME` or start with `NAME.`."""
 
     name: str
-    ask: Callable[[Pulse], Iterable[CheckResult]]
+    run: Callable[[Pulse], Iterable[CheckResult]]
 
-    def take(self, pulse: Pulse) -> list[CheckResult]:
+    def results(self, pulse: Pulse) -> list[CheckResult]:
         """The results, each with the seconds since the one before. An error is a failure or unknown, never a pass."""
-        return list(isolated(self.name, lambda: self.ask(pulse), pulse))
+        return list(isolated(self.name, lambda: self.run(pulse), pulse))
 
 
 def run_checks(checks: Iterable[PreflightCheck], pulse: Pulse, *, limit: float = LIMIT) -> list[CheckResult]:
@@ -33,7 +33,7 @@ def run_checks(checks: Iterable[PreflightCheck], pulse: Pulse, *, limit: float =
     """
     with _pool() as pool:
         waiting: list[tuple[PreflightCheck, Future[list[CheckResult]]]] = [
-            (check, pool.submit(check.take, pulse)) for check in checks
+            (check, pool.submit(check.results, pulse)) for check in checks
         ]
         total = len(waiting)
 

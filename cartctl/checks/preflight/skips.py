@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from cartctl.checks.results import warned
-from cartctl.config.keys import meant
+from cartctl.config.keys import did_you_mean
 from cartctl.engine.model import CheckResult
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import UsageError
@@ -51,7 +51,8 @@ def require_known(names: Iterable[str]) -> None:
     for name in names:
         if name not in NAMES:
             raise UsageError(
-                f"Unknown preflight check {name}{meant(name, NAMES)}", hint=f"Available: {', '.join(NAMES)}."
+                f"Unknown preflight check {name}{did_you_mean(name, NAMES)}",
+                hint=f"Available: {', '.join(NAMES)}.",
             )
 
 
@@ -78,7 +79,7 @@ def apply_skips(
         if dot and whole in only and whole not in {*skip, *names} and name not in names:
             there = ", ".join(sorted(one for one in names if one.startswith(f"{whole}.")))
             raise UsageError(
-                f"Unknown preflight check {name}{meant(name, names)}", hint=f"Available: {there}."
+                f"Unknown preflight check {name}{did_you_mean(name, names)}", hint=f"Available: {there}."
             )
     for result in results:
         reason = skip.get(result.name)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cartctl.config.keys import meant
+from cartctl.config.keys import did_you_mean
 from cartctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -68,6 +68,6 @@ def _file(name: str, configured: Sequence[Path]) -> Path:
         return path
     known = ", ".join((BUILT_IN, *by_name))
     raise UsageError(
-        f"Unknown suite {name!r}{meant(name, (BUILT_IN, *by_name))}",
+        f"Unknown suite {name!r}{did_you_mean(name, (BUILT_IN, *by_name))}",
         hint=f"Known suites: {known}; or the path of a suite's file.",
     )

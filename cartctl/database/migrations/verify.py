@@ -23,7 +23,7 @@ RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 def verify(postgres: Postgres, settings: Database, *, exact: bool = False) -> Checks:
     """Check the contract: the required part, or all of it for a database that we migrated. Read-only.
 
-    With `exact` any difference from cartctl's own schema fails, whoever migrated.
+    With `exact` any difference from cartctl's own schema fails, whichever tool migrated.
     """
     with postgres.session("verify") as connection, act_as_owner_if_allowed(connection, settings):
         return verify_with(connection, read_catalogue(connection), settings, exact=exact)

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from cartctl.checks.database.check_lists import drop_database_checks, migration_database_checks
 from cartctl.checks.database.database_check import DatabaseCheck, run_with_connection_check
 from cartctl.checks.database.locks_held import migration_locks
-from cartctl.checks.database.questions import drop_questions, migration_questions
 from cartctl.database.drop.plan_objects import DropPlan
 from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
@@ -22,13 +22,13 @@ UNCONFIGURED = ("database.app_role", "not configured")  # preflight reports it; 
 
 def migration_checks(ports: Ports, pulse: Pulse) -> Checks:
     """Run every check before a migration. Read-only."""
-    questions = (*migration_questions(), DatabaseCheck("blockers.locks", migration_locks(pulse)))
+    questions = (*migration_database_checks(), DatabaseCheck("blockers.locks", migration_locks(pulse)))
     return Checks.of(run_with_connection_check(ports.database, ports.env.database, questions, pulse))
 
 
 def drop_checks(ports: Ports, plan: DropPlan, pulse: Pulse) -> Checks:
     """Run every check before a database rollback with this plan. Read-only."""
-    questions = drop_questions(plan, ports.directory / "runs", pulse)
+    questions = drop_database_checks(plan, ports.directory / "runs", pulse)
     return Checks.of(run_with_connection_check(ports.database, ports.env.database, questions, pulse))
 
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from cartctl.config.keys import meant, meant_id
+from cartctl.config.keys import did_you_mean, did_you_mean_id
 from cartctl.config.model.environment import Environment
 from cartctl.engine.events import RUN, Event, EventKind, RunOutcome
 from cartctl.engine.lock import RunLock, whoami
@@ -91,7 +91,7 @@ def abandon(ports: Ports, run: str) -> None:
         state = journals.state(run)
         if state.started is None or state.finished:
             runs = journals.replicated.runs()
-            known = meant_id(run, (one for one in runs if not journals.state(one).finished))
+            known = did_you_mean_id(run, (one for one in runs if not journals.state(one).finished))
             raise Refused(f"Unfinished run not found: {run}{known}", hint="See: cartctl history")
         data = Outcome.of(RunOutcome.FAILED, f"abandoned by {whoami()['user']}").to_json()
         journals.replicated.append(Event(run, datetime.now(UTC), RUN, EventKind.FINISHED, data))
@@ -106,7 +106,7 @@ def planned(
         _require_skippable(ports.env, name)
         if name not in keys(phases):
             raise UsageError(
-                f"unknown step '{name}' for --skip{meant(name, keys(phases))}",
+                f"unknown step '{name}' for --skip{did_you_mean(name, keys(phases))}",
                 hint=f"Steps: {', '.join(keys(phases))}.",
             )
     return without(phases, options.skipped_steps)

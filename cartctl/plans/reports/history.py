@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from cartctl.adapters.postgres import DatabaseUnreachable, SqlFailed
-from cartctl.config.keys import meant
+from cartctl.config.keys import did_you_mean
 from cartctl.config.values import quoted
 from cartctl.engine.events import RunOutcome
 from cartctl.engine.journal.lines import DamagedJournal
@@ -63,7 +63,7 @@ def parse_filter(
         for value in values:
             if value not in known:
                 raise UsageError(
-                    f"unknown value {quoted(value)} for {option}{meant(value, known)}",
+                    f"unknown value {quoted(value)} for {option}{did_you_mean(value, known)}",
                     hint=f"One of: {', '.join(known)}.",
                 )
     begin = since and moment_option("--since", since)

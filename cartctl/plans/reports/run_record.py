@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from cartctl.config.keys import meant_id
+from cartctl.config.keys import did_you_mean_id
 from cartctl.config.model.stages import Stage, read_stages
 from cartctl.engine.events import Event, EventKind
 from cartctl.engine.journal.lines import DamagedJournal
@@ -78,7 +78,7 @@ def _events(journals: Journals, run: str | None) -> list[Event]:
         raise Refused("No runs in this environment yet.", hint="Deploy first: cartctl deploy")
     events = journals.replicated.events(known)
     if not events:
-        other = meant_id(known, journals.replicated.runs())
+        other = did_you_mean_id(known, journals.replicated.runs())
         raise Refused(f"Run {known} not found{other}", hint="See: cartctl history")
     return events
 

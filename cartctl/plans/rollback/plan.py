@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cartctl.checks.cart_gone import CartAbsent
+from cartctl.checks.cart_absent import CartAbsent
 from cartctl.database.drop.consent import Allowed
 from cartctl.engine.model import Evidence, Restore, Skip, Step
 from cartctl.plans.execution import step_factories

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from itertools import takewhile
 from typing import Any
 
-from cartctl.config.keys import meant_id
+from cartctl.config.keys import did_you_mean_id
 from cartctl.engine.events import EFFECTIVE, RunOutcome
 from cartctl.engine.model import Evidence
 from cartctl.engine.state import State
@@ -55,7 +55,7 @@ def named_run(journals: Journals, run: str) -> State:
     """The run with this id. Raises Refused when it is missing or cannot be rolled back."""
     state = journals.state(run)
     if state.started is None:
-        known = meant_id(run, journals.replicated.runs())
+        known = did_you_mean_id(run, journals.replicated.runs())
         raise Refused(f"Run not found: {run}{known}", hint="See: cartctl history")
     if state.plan not in PLANS:
         raise Refused(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, ClassVar, Literal
 
-from cartctl.config.keys import meant
+from cartctl.config.keys import did_you_mean
 from cartctl.engine.evidence import ModifiedExternally
 from cartctl.engine.report import RunReport
 from cartctl.engine.state import State
@@ -82,7 +82,9 @@ def set_flag(
 ) -> RunReport | None:
     """Set one flag on or off for all companies, or back to the rollout. Raises UsageError for an unknown flag."""
     if flag not in FLAGS:
-        raise UsageError(f"unknown flag '{flag}'{meant(flag, FLAGS)}", hint=f"Flags: {', '.join(FLAGS)}.")
+        raise UsageError(
+            f"unknown flag '{flag}'{did_you_mean(flag, FLAGS)}", hint=f"Flags: {', '.join(FLAGS)}."
+        )
     return change(ports, lambda inputs, _: _by_hand(inputs, flag, to, options), view, clock=clock)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from cartctl.config.keys import nearest
+from cartctl.config.keys import did_you_mean
 from cartctl.config.model.signoff import Signoff
 from cartctl.engine.journal.stores import PostgresJournal
 from cartctl.errors import Refused, UsageError
@@ -143,9 +143,8 @@ def refuse_duplicate(
 def require_known_role(role: str, policy: Signoff) -> None:
     """Raise UsageError, with the nearest role, for one that is not required."""
     if role not in policy.roles:
-        suggestion = nearest(role, policy.roles)
         raise UsageError(
-            f"Unknown role '{role[:100]}'" + (f"; did you mean '{suggestion}'?" if suggestion else "."),
+            f"Unknown role '{role[:100]}'{did_you_mean(role, policy.roles)}",
             hint=f"Roles: {', '.join(policy.roles) or 'none; set signoff.roles'}.",
         )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from cartctl.config.keys import nearest
+from cartctl.config.keys import did_you_mean
 from cartctl.config.model.signoff import Signoff
 from cartctl.errors import UsageError
 from cartctl.plans.deploy.approval_subject import approval_subject
@@ -62,10 +62,8 @@ def require_known(names: Iterable[str], policy: Signoff) -> None:
     known = list(policy.attestations)
     for name in names:
         if name not in policy.attestations:
-            suggestion = nearest(name, known)
             raise UsageError(
-                f"Unknown attestation '{name[:100]}'"
-                + (f"; did you mean '{suggestion}'?" if suggestion else "."),
+                f"Unknown attestation '{name[:100]}'{did_you_mean(name, known)}",
                 hint=f"Attestations: {', '.join(known) or 'none; set signoff.attestations'}.",
             )
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from cartctl.adapters.effects import effect
 from cartctl.adapters.encryption import Cipher
-from cartctl.config.keys import meant_id
+from cartctl.config.keys import did_you_mean_id
 from cartctl.errors import Locked, Refused, UsageError
 from cartctl.private_files import private_directory
 from cartctl.snapshots.manifest.manifest import DamagedSnapshot, Manifest, damaged, read_manifest
@@ -201,7 +201,7 @@ class Store:
                 continue  # removed by another process, or foreign: a file, a link, another user's
 
     def _unknown(self, snapshot: str) -> UsageError:
-        known = meant_id(snapshot, (entry.id for entry in self.list().snapshots))
+        known = did_you_mean_id(snapshot, (entry.id for entry in self.list().snapshots))
         return UsageError(
             f"snapshot {snapshot} not found in {self.directory}{known}",
             hint="`cartctl snapshot list` shows the existing ones.",

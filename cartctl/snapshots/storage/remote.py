@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cartctl.adapters.object_store import NotRegular, ObjectStore
-from cartctl.config.keys import meant_id
+from cartctl.config.keys import did_you_mean_id
 from cartctl.errors import Refused, StepFailed, UsageError
 from cartctl.snapshots.manifest.manifest import (
     LIMIT,
@@ -115,7 +115,7 @@ class RemoteStore(Store):
         self.objects.get(remote, local)
 
     def _unknown(self, snapshot: str) -> UsageError:
-        known = meant_id(snapshot, (entry.id for entry in self.list().snapshots))
+        known = did_you_mean_id(snapshot, (entry.id for entry in self.list().snapshots))
         return UsageError(
             f"snapshot {snapshot} not found in {self.objects.url}{known}",
             hint="`cartctl snapshot list` shows the existing ones.",

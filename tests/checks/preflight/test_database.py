@@ -463,6 +463,6 @@ def test_seconds_are_told(database: Postgres) -> None:
     from cartctl.checks.preflight.preflight_check import PreflightCheck
 
     ask: Callable[[Pulse], Iterator[CheckResult]] = lambda _: check_database(database, SETTINGS)  # noqa: E731 - a look is a function
-    results = PreflightCheck("database", ask).take(Pulse())
+    results = PreflightCheck("database", ask).results(Pulse())
     assert sum(result.seconds for result in results) > 0
     assert dataclasses.is_dataclass(results[0])

@@ -144,7 +144,7 @@ def test_what_goes_wrong_in_a_look_is_unknown() -> None:
         yield passed("x.first", "well")
         raise StepFailed("gone", hint="look")
 
-    first, second = PreflightCheck("x", ask).take(Pulse())
+    first, second = PreflightCheck("x", ask).results(Pulse())
     assert (first.verdict, second.verdict) == (Verdict.PASS, Verdict.UNKNOWN)
     assert (second.name, second.observed, second.hint) == ("x", "gone", "look")
     assert Checks((first, second)).verdict.exit_code == 6

@@ -1,7 +1,7 @@
-"""Recovery mails (D10): which carts are due for one, claimed by whoever sends it. A customer is an account or an e-mail.
+"""Which carts are due for a recovery mail (D10). A customer is an account or an e-mail.
 
-Accounts with the same e-mail are one customer. Without the index below, all e-mails of the companies are grouped once per
-statement, since nothing else serves that; with it, each candidate's is looked up.
+Accounts with the same e-mail are one customer. Without the index below, the e-mails of the companies' customers are compared
+with those of the waiting carts, once per statement; with it, each candidate's is looked up.
 """
 
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Claims of carts for recovery mails (D10), by whoever sends them: each cart is claimed once.
+"""Claims of carts for recovery mails (D10), made by the program that sends them: each cart is claimed once.
 
 Carts are taken up in the order of abandonment and examined one after the other, until there are enough. A run that keeps its
 `Position` does not examine again what it has found not to be due.

@@ -24,7 +24,7 @@ MIGRATING = 6  # connections: the run's lock and journal, the migrators' lock, t
 DROPPING = 7  # as above, and the dump of the rows
 
 
-def migration_questions(
+def migration_database_checks(
     *, needed: Callable[[int], int] = lambda _: MIGRATING, dump: bool = False
 ) -> tuple[DatabaseCheck, ...]:
     """Before a migration. `needed`: connections that the run opens, by the database's bytes; with `dump` a snapshot is taken first."""
@@ -45,7 +45,7 @@ def migration_questions(
     )
 
 
-def drop_questions(plan: DropPlan, directory: Path, pulse: Pulse) -> tuple[DatabaseCheck, ...]:
+def drop_database_checks(plan: DropPlan, directory: Path, pulse: Pulse) -> tuple[DatabaseCheck, ...]:
     """Before a database rollback with this plan; the rows would be saved below `directory`."""
     return (
         DatabaseCheck("database.server", check_server),
