@@ -1,1 +1,1 @@
-"""What `cartctl.toml` may say (`model`), its kinds of value (`values`), and where each value came from (`load`)."""
+"""The configuration: the model of `cartctl.toml` (`model`), its value types (`values`), and loading with origins (`load`)."""

@@ -1,4 +1,4 @@
-"""What types alone cannot say about approvals: roles, signers, attestations, and the environment that proves a deployment."""
+"""Rules of approvals that types cannot express: roles, signers, attestations, and the environment that proves a deployment."""
 
 from collections.abc import Iterable, Iterator
 
@@ -67,7 +67,7 @@ def _is_name(text: str) -> bool:
 
 
 def unproved(environment: Environment, others: Iterable[str]) -> Problem | None:
-    """A `proved_on` that is not another environment of the file, where no file of the run replaces its journal: worth a warning."""
+    """A warning for a `proved_on` that is not another environment of the file, where no file of the run replaces its journal."""
     proved_on, names = environment.proved_on, [*others, "sandbox"]
     if proved_on is None or (proved_on in names and proved_on != environment.name):
         return None

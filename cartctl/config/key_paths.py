@@ -7,7 +7,7 @@ from typing import TypeAlias
 KeyPath: TypeAlias = tuple[str, ...]
 
 _BARE = re.compile(r"[A-Za-z0-9_-]{1,60}")
-_LONGEST = 60  # characters of a key that are repeated
+_LONGEST = 60  # characters of a key in a message
 
 
 def dotted(path: KeyPath) -> str:

@@ -1,4 +1,4 @@
-"""What the keys of the file mean: the model read as a map, so that any key path can be judged, also a wrong one."""
+"""What the keys of the file mean: the model as a map, so that any key path can be checked, including wrong ones."""
 
 import difflib
 import types
@@ -49,7 +49,7 @@ def held_at(path: KeyPath, model: type[BaseModel] = Environment) -> Any:
 
 
 def is_secret(path: KeyPath, model: type[BaseModel] = Environment) -> bool:
-    """Whether what stands at or under a key path must never be shown."""
+    """Whether the value at or below a key path must never be shown."""
     kinds = (held_at(path[:depth], model) for depth in range(1, len(path) + 1))
     return any(is_reference(kind) or any(map(is_reference, get_args(kind))) for kind in kinds)
 
@@ -60,7 +60,7 @@ def is_reference(kind: Any) -> bool:
 
 
 def known_at(path: KeyPath, model: type[BaseModel] = Environment) -> list[str]:
-    """The keys that may stand in the table at a path; none for a table with free keys."""
+    """The valid keys of the table at a path; empty for a table with free keys."""
     kind = held_at(path, model)
     return list(keys_of(kind)) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
 

@@ -35,7 +35,7 @@ class Layers:
     origins: dict[KeyPath, Origin] = field(default_factory=dict)
 
     def put(self, tree: Mapping[str, Any], origin: Callable[[KeyPath], Origin], above: KeyPath = ()) -> None:
-        """Lay a tree over what is there; `origin` names the place of each of its key paths."""
+        """Lay a tree over the present one; `origin` names the place of each of its key paths."""
         for key, value in tree.items():
             path = (*above, key)
             if isinstance(value, Mapping) and not is_reference(held_at(path)):
@@ -48,7 +48,7 @@ class Layers:
                 self.origins[path] = origin(path)
 
     def origin(self, path: KeyPath) -> Origin:
-        """Where a key path, or else the innermost table around it, was given."""
+        """The origin of a key path, or else of the innermost table around it."""
         origins = (self.origins.get(path[:depth]) for depth in range(len(path), 0, -1))
         return next((origin for origin in origins if origin), Origin("default"))
 
@@ -138,7 +138,7 @@ def _sections(known: Iterable[str]) -> list[str]:
 
 
 def _as_references(tree: Mapping[str, Any], origin: Callable[[KeyPath], Origin], above: KeyPath = ()) -> Any:
-    """A secret given in a variable is no literal: it is a reference to that variable."""
+    """A secret given in a variable is kept as a reference to that variable, not as a literal."""
     references: dict[str, Any] = {}
     for key, value in tree.items():
         path = (*above, key)

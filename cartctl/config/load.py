@@ -30,7 +30,7 @@ _SANDBOX_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What loading an environment gave; `environment` is None when there are problems."""
+    """The result of loading an environment; `environment` is None when there are problems."""
 
     name: str
     source: Source
@@ -40,7 +40,7 @@ class Loaded:
 
 
 def state_directory() -> Path:
-    """Where cartctl keeps what is its own on this machine; `CARTCTL_STATE_DIR` moves it."""
+    """The directory for cartctl's own files on this machine; `CARTCTL_STATE_DIR` moves it."""
     return Path(os.environ.get("CARTCTL_STATE_DIR") or platformdirs.user_state_path("cartctl"))
 
 
@@ -50,9 +50,9 @@ def sandbox_directory(name: str = "default") -> Path:
 
 
 def environment_directory(environment: Environment) -> Path:
-    """What cartctl keeps on this machine about one environment: journals, snapshots, saved rows.
+    """The directory of one environment's files on this machine: journals, snapshots, saved rows.
 
-    Named after the environment and where its journal is, so that two projects' `production` do not meet.
+    It is named after the environment and the journal's location, so that two projects' `production` stay apart.
     """
     database = environment.database
     place = _PASSWORD.sub("", (database.state or database.dsn).reveal())
@@ -95,14 +95,14 @@ def load_with_origins(
 ) -> Loaded:
     """As `load_environment`, with the origin of each value and every problem instead of the first.
 
-    Raises ConfigError when file or environment are not there at all.
+    Raises ConfigError when the file or the environment does not exist.
     """
     source, table, name = choose(config, env)
     return load_table(source, table, name, flags)
 
 
 def refuse(config: str | None, env: str | None, problems: Iterable[Problem]) -> None:
-    """Raise ConfigError for problems that only a system which the environment names can tell, with file, key and line."""
+    """Raise ConfigError, with file, key and line, for problems that only a configured system can report."""
     if broken := list(problems):
         loaded = load_with_origins(config, env)
         raise as_error(broken, loaded.layers, loaded.name)
@@ -147,7 +147,7 @@ def load_table(
 
 
 def choose(config: str | None, env: str | None) -> tuple[Source, str, str]:
-    """The file, the table in it and the environment's name. Raises ConfigError naming the choices."""
+    """Choose the file, the table in it and the environment's name. Raises ConfigError naming the choices."""
     source = find_source(config)
     name = env or (_default(source) if source else SANDBOX)
     if source is not None and name in source.environments:

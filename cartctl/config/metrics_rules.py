@@ -1,4 +1,4 @@
-"""What types alone cannot say about `[env.NAME.metrics]`: its credentials, headers and queries."""
+"""Rules of `[env.NAME.metrics]` that types cannot express: credentials, headers and queries."""
 
 import re
 from collections.abc import Iterator

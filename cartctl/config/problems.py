@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, as one sentence each: place, full key, what is expected, the nearest known name.
+"""The problems of a configuration, one sentence each: place, full key, what is expected, the nearest known name.
 
 Values are repeated only where they cannot be secrets.
 """
@@ -51,7 +51,7 @@ _BOUNDS = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: where (file:line, variable or flag), the key path and the rest of the sentence."""
+    """One problem: where (file:line, variable or flag), the key path and the rest of the sentence."""
 
     path: KeyPath
     told: str
@@ -120,7 +120,7 @@ def _typed(kind: str, detail: Any, path: KeyPath) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A value as a person wrote it, short; a table only by its kind, since secrets hide in tables."""
+    """A value as it was written, shortened; a table only by its type, since it may contain secrets."""
     if isinstance(value, dict):
         return "a table"
     if isinstance(value, list | tuple):

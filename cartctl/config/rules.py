@@ -1,4 +1,4 @@
-"""What types alone cannot say about an environment: limits in order, a source with its address, no secret in plain sight."""
+"""Rules of an environment that types cannot express: ordered limits, a source with its address, no secret in the file."""
 
 import re
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ _CONTAINER = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?\.[a-z0-9]([a-z0-9-]{0,6
 
 
 def judge(environment: Environment) -> list[Problem]:
-    """Every rule an environment breaks."""
+    """Every rule that an environment breaks."""
     return [
         *_sections(environment),
         *_secrets(environment),
@@ -74,7 +74,7 @@ def _secrets(environment: Environment) -> Iterator[Problem]:
 
 
 def _arguments(environment: Environment) -> Iterator[Problem]:
-    """A secret in a command line can be read by everybody on the machine."""
+    """A secret in a command line is readable for every user of the machine."""
     for path, value in leaves(environment):
         if isinstance(value, tuple) and any(redact(part) != part for part in _texts(value)):
             yield Problem(

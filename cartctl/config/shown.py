@@ -37,7 +37,7 @@ class ConfigShown:
 
 
 def show(loaded: Loaded) -> ConfigShown:
-    """What a loaded environment holds. Raises ConfigError for one that is not valid."""
+    """The settings of a loaded environment. Raises ConfigError for an invalid one."""
     if loaded.environment is None:
         raise as_error(list(loaded.problems), loaded.layers, loaded.name)
     settings: list[Setting] = []
@@ -56,7 +56,7 @@ def _settings(path: KeyPath, value: Any, loaded: Loaded) -> list[Setting]:
 
 
 def _safe(value: Any) -> Any:
-    """A value without what must not be seen."""
+    """A value without secrets."""
     if isinstance(value, Secret):
         return str(value)
     if isinstance(value, tuple):

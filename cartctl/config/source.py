@@ -1,4 +1,4 @@
-"""The file itself: where it is, what it says, and on which line each key stands."""
+"""The configuration file: its path, its content, and the line of each key."""
 
 import re
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ class Source:
 
     @property
     def shown(self) -> str:
-        """The file's name for people: relative where that is shorter."""
+        """The file's name in messages: relative where that is shorter."""
         return shown(self.path)
 
     @property
@@ -42,7 +42,7 @@ class Source:
         return dict(self.document.get("env", {}))
 
     def line(self, path: KeyPath) -> int | None:
-        """The line a key path stands on, or else that of the innermost table around it."""
+        """The line of a key path, or else that of the innermost table around it."""
         lines = (self.lines.get(path[:depth]) for depth in range(len(path), 0, -1))
         return next((line for line in lines if line is not None), None)
 
@@ -65,7 +65,7 @@ def find_source(config: str | None) -> Source | None:
 
 
 def shown(path: Path) -> str:
-    """A path for people: relative to the working directory when it lies in it."""
+    """A path in messages: relative to the working directory if it is inside."""
     absolute = path.absolute()
     return str(absolute.relative_to(Path.cwd())) if absolute.is_relative_to(Path.cwd()) else str(path)
 
@@ -73,7 +73,7 @@ def shown(path: Path) -> str:
 def read(path: Path) -> Source:
     """Read a configuration file.
 
-    Raises ConfigError when it cannot be read, is too large, is no TOML, or holds unknown top-level keys.
+    Raises ConfigError when it cannot be read, is too large, is not TOML, or has unknown top-level keys.
     """
     try:
         text = read_text(path, limit=SIZE_LIMIT)
@@ -92,8 +92,8 @@ def read(path: Path) -> Source:
 def key_lines(text: str) -> dict[KeyPath, int]:
     """The line of each table header and each key at the beginning of a line.
 
-    A scan, since TOML readers keep no lines: keys inside an inline table have that table's line. The elements of an array of
-    tables (`[[name]]`) are counted from 0: `("name", "0", "key")`.
+    A scan, since TOML parsers do not keep line numbers: keys inside an inline table have that table's line. The elements of an
+    array of tables (`[[name]]`) are counted from 0: `("name", "0", "key")`.
     """
     lines: dict[KeyPath, int] = {}
     counts: dict[KeyPath, int] = {}
@@ -117,7 +117,7 @@ def key_lines(text: str) -> dict[KeyPath, int]:
 
 
 def _inside(path: KeyPath, counts: Mapping[KeyPath, int]) -> KeyPath:
-    """The path of a header, whose arrays of tables mean their latest element."""
+    """The path of a header, in which an array of tables means its latest element."""
     result: KeyPath = ()
     for part in path[:-1]:
         result = (*result, part)
@@ -127,7 +127,7 @@ def _inside(path: KeyPath, counts: Mapping[KeyPath, int]) -> KeyPath:
 
 
 def _parts(toml: str) -> KeyPath:
-    """The key path a header or a key stands for; quoting is TOML's business."""
+    """The key path of a header or a key, unquoted by TOML's rules."""
     try:
         table: Any = parse_toml(toml)
     except InvalidInput:

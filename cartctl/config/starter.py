@@ -1,4 +1,4 @@
-"""The files that `config init` writes: one with everything, and the least for one purpose."""
+"""The files that `config init` writes: a complete one, and a minimal one per purpose."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,7 +26,7 @@ def starter() -> str:
 
 
 class Purpose(StrEnum):
-    """What a small configuration is for."""
+    """The purpose of a small configuration."""
 
     SMOKE = "smoke"
     MIGRATE = "migrate"
@@ -60,14 +60,14 @@ NEXT = {
 
 
 def starter_for(purpose: Purpose, environment: str) -> str:
-    """The least that a purpose requires, for one environment, as TOML with comments."""
+    """The minimal file for a purpose and one environment, as TOML with comments."""
     return f"{_HEADS[purpose]}\n{lines_of(environment, _SECTIONS[purpose])}\n"
 
 
 def write_starter(path: Path, text: str, *, force: bool) -> None:
     """Write a starter file.
 
-    Raises Refused when there is a file already and `force` is not given, ConfigError when it cannot be written.
+    Raises Refused when the file exists and `force` is not given, ConfigError when it cannot be written.
     """
     try:
         with path.open("w" if force else "x", encoding="utf-8") as file:

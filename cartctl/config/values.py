@@ -1,4 +1,4 @@
-"""The kinds of value a configuration holds beside text and numbers: durations, images, references to secrets."""
+"""The value types of the configuration besides text and numbers: durations, images, references to secrets."""
 
 import os
 import re
@@ -26,22 +26,22 @@ from cartctl.redaction import redact, register, register_address
 from cartctl.redaction.parts import credentials_of
 
 _QUOTED = 60  # characters
-KEYRING_SECONDS = 30.0  # it may wait for a prompt that nobody sees
+KEYRING_SECONDS = 30.0  # the command may wait at an invisible prompt
 SECRET_LIMIT = 64 * 1024  # bytes of a secret's file
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 
 def quoted(text: str) -> str:
-    """A wrong value as it is repeated to a person: in quotes, on one line, cut."""
-    text = redact(text)  # before it is cut: half a password is recognised by no filter
+    """A wrong value as a message repeats it: in quotes, on one line, cut."""
+    text = redact(text)  # before it is cut: no filter recognises half a password
     return repr(text if len(text) <= _QUOTED else text[: _QUOTED - 1] + "…")
 
 
 def parse_duration(text: str) -> timedelta:
     """A duration like `90s`, `1h30m` or `500ms`.
 
-    Raises ValueError naming the known units, or for one that is longer than any.
+    Raises ValueError naming the known units, or for a value above the maximum.
     """
     parts = _DURATION.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
@@ -65,7 +65,7 @@ def duration_option(option: str, text: str) -> timedelta:
 
 
 def format_duration(value: timedelta) -> str:
-    """The shortest way to write a duration that `parse_duration` reads back."""
+    """A duration in the shortest form that `parse_duration` reads."""
     seconds = value.total_seconds()
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
         if seconds >= size and seconds % size == 0:
@@ -151,12 +151,12 @@ class Secret(BaseModel):
         if sum(part is not None for part in (self.env, self.file, self.keyring, self.literal)) != 1:
             raise ValueError("a secret is one of { env = … }, { file = … }, { keyring = … }")
         if known := self.known:
-            self._register(known)  # before anything can fail that quotes it
+            self._register(known)  # before any error can quote it
         return self
 
     @property
     def known(self) -> str | None:
-        """What is known without reading a file or a keyring: the literal, or the variable's value."""
+        """The value if no file or keyring has to be read: the literal, or the variable's value."""
         return self.literal or os.environ.get(self.env or "") or None
 
     @property
@@ -168,7 +168,7 @@ class Secret(BaseModel):
         register(secret)
 
     def reveal(self) -> str:
-        """The secret, known from now on to the filter of all output. Raises ConfigError naming the place that does not have it."""
+        """The secret, which the filter of all output masks from now on. Raises ConfigError naming the place that lacks it."""
         secret = self._resolved()
         self._register(secret)
         return secret
@@ -222,11 +222,11 @@ class Header(Secret):
 
     @property
     def exposes(self) -> bool:
-        """Depends on the header's name, which `metrics_rules` knows."""
+        """Never by itself: it depends on the header's name, which `metrics_rules` checks."""
         return False
 
     def _register(self, secret: str) -> None:
-        if self.literal is None:  # a tenant's name is not masked wherever it occurs
+        if self.literal is None:  # a tenant's name must not be masked wherever it occurs
             super()._register(secret)
 
     def __str__(self) -> str:
@@ -234,7 +234,7 @@ class Header(Secret):
 
 
 def _read(path: Path) -> str | None:
-    """A file's text without blanks around it; None where it does not exist. Raises InvalidInput."""
+    """A file's stripped text; None where it does not exist. Raises InvalidInput."""
     try:
         return read_text(path.expanduser(), limit=SECRET_LIMIT).strip()
     except MissingInput:
@@ -261,5 +261,5 @@ def _from_keyring(entry: str) -> str | None:
 
 
 def revealed(environment: Mapping[str, Secret]) -> dict[str, str]:
-    """Variables for a program of the user's, with their secrets. Raises ConfigError naming the place that lacks one."""
+    """Environment variables for a user's program, with their secrets. Raises ConfigError naming the place that lacks one."""
     return {name: secret.reveal() for name, secret in environment.items()}

@@ -1,4 +1,4 @@
-"""The values that `CARTCTL_SECTION__KEY` variables give. Loaded where there are any: its library takes a while."""
+"""The values that `CARTCTL_SECTION__KEY` variables give. Imported only where there are any: its library loads slowly."""
 
 from typing import Any, cast
 
@@ -10,7 +10,7 @@ from cartctl.config.model.environment import Environment
 
 
 class _Variables(EnvSettingsSource):
-    """`CARTCTL_SECTION__KEY`; what is no JSON stays text, for the model to judge."""
+    """`CARTCTL_SECTION__KEY`; a value that is not JSON stays text, for the model to check."""
 
     def decode_complex_value(self, field_name: str, field: Any, value: Any) -> Any:
         """A list or table is written as JSON."""

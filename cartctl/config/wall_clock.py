@@ -1,7 +1,7 @@
-"""When a time of day is on a date whose clock changes: the one rule for windows and schedules. Pure.
+"""Times of day on dates with a clock change: the one rule for windows and schedules. Pure.
 
 A window opens at the first moment at which the local clock shows its beginning or later, and closes at the first moment at
-which it shows its end or later. So an hour that comes twice belongs to it both times, without a break. Where the clock jumps
+which it shows its end or later. So an hour that occurs twice belongs to it both times, without a gap. Where the clock jumps
 over its beginning, it opens at the jump; where the clock jumps over all of it, it opens at the jump for its whole length. A
 date that a zone skips has no window.
 """
@@ -54,6 +54,6 @@ def _utc(local: datetime, zone: ZoneInfo, *, fold: int) -> datetime:
 
 
 def _left_out(day: date, zone: ZoneInfo) -> bool:
-    """Whether the local calendar has no such date, as on the two sides of a date line that was moved."""
+    """Whether the local calendar skips this date, as when a country moves across the date line."""
     noon = datetime.combine(day, time(12))
     return _utc(noon, zone, fold=0).astimezone(zone).date() != day

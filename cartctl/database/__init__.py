@@ -1,1 +1,1 @@
-"""The target database: its catalogue, its migrations, its contract, and dropping what they made."""
+"""The target database: its catalogue and contract, the migrations, and dropping the cart's tables."""

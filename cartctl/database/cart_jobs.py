@@ -33,7 +33,7 @@ def run(
 ) -> CartJob:
     """Run a job, batch by batch. Raises SqlFailed, or the pulse's alarm between two batches.
 
-    A batch that is committed is also published: a second Ctrl-C comes after it.
+    A committed batch is always published; a second Ctrl-C takes effect after that.
     """
     batch = ExitStack()
 

@@ -24,7 +24,7 @@ _TWO_WORDS = "materialized view "
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What `after` has that `before` has not, and so on; keys are `kind qualified-name`, values the objects' facts."""
+    """The objects added, removed or changed between two catalogues; keys are `kind qualified-name`, values the objects' facts."""
 
     added: Mapping[str, Facts]
     removed: Mapping[str, Facts]
@@ -85,7 +85,7 @@ def read_catalogue(connection: Connection) -> Catalogue:
     with translated(), _qualified(connection):
         cursor = connection.cursor()
         as_text(cursor, "jsonb")
-        rows = cursor.execute(_query(), prepare=True).fetchall()  # a second reading is not planned anew
+        rows = cursor.execute(_query(), prepare=True).fetchall()  # the server plans the statement only once
     objects = json.loads(f"[{','.join(facts for _, _, facts in rows)}]")  # one document, not hundreds
     return Catalogue(
         {f"{kind} {name}": _known(facts) for (kind, name, _), facts in zip(rows, objects, strict=True)}
@@ -103,7 +103,7 @@ def reading(connection: Connection) -> Iterator[Future[Catalogue]]:
 
 
 def fingerprint_hash(connection: Connection) -> str:
-    """The hash of a database's structure, for those who only compare. Read-only."""
+    """The hash of a database's structure, for callers that only compare. Read-only."""
     return read_catalogue(connection).hash
 
 
@@ -152,7 +152,7 @@ def _qualified(connection: Connection) -> Iterator[None]:
 
 
 def _known(facts: Facts) -> Facts:
-    """Without the facts that are empty, so that a text holds only what is so."""
+    """The facts without the empty ones, so that the text lists only what is set."""
     return {name: value for name, value in facts.items() if value not in (None, "")}
 
 

@@ -1,4 +1,4 @@
-"""The ranges of the cart's NUMERIC columns as a database has them: another application's may be narrower than cartctl's."""
+"""The ranges of the cart's NUMERIC columns in a database: another application's may be narrower than cartctl's."""
 
 from cartctl.adapters.postgres import Postgres
 from cartctl.cart.pricing.column_ranges import ColumnRange

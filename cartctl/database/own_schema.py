@@ -1,6 +1,6 @@
-"""The schema `cartctl` in the target: Alembic's version and our own record live there; made before the first migration.
+"""The schema `cartctl` in the target, with Alembic's version and cartctl's record; created before the first migration.
 
-The version is written as Alembic writes it, whose own revisions run the same files; to load Alembic for that would double a
+The version is written as Alembic writes it, whose own revisions run the same files; loading Alembic for it would double a
 deployment's CPU time.
 """
 
@@ -49,8 +49,9 @@ def set_version(connection: Connection, migration: Frozen) -> None:
 def make_home(
     connection: Connection, owner: str | None, watch_session: OpenSession, *, missing: bool
 ) -> None:
-    """Make what is missing of it, owned by `owner`; `missing` says that the schema itself is; `watch_session` opens another connection.
+    """Create the missing parts of the schema, owned by `owner`.
 
+    `missing`: the schema itself is missing; `watch_session` opens another connection.
     Raises Refused when neither the owner nor the deployer may create a schema.
     """
     with (

@@ -1,1 +1,1 @@
-"""What a deployment is watched by: thresholds, triggers, probes and the logs' errors."""
+"""Monitoring of a deployment: thresholds, triggers, probes and errors in the logs."""

@@ -1,4 +1,4 @@
-"""What readings over time mean: verdicts and triggers, without a clock or a source of its own.
+"""Verdicts and triggers from readings over time, without a clock or source of its own.
 
 The monitor of a run and the replay of a recorded one assess with this class, so that they cannot differ.
 """
@@ -27,7 +27,7 @@ SIGNS = {MetricVerdict.CRITICAL: Sign.BREACH, MetricVerdict.OK: Sign.GOOD, Metri
 
 
 class Assessment:
-    """Assesses one tick after another. `critical_failures` in a row of a critical path fire its trigger."""
+    """Assesses one sample after another. `critical_failures` in a row of a critical path fire its trigger."""
 
     def __init__(self, rules: Rules, span: SpanRule, critical_failures: int) -> None:
         self._rules = rules
@@ -37,7 +37,7 @@ class Assessment:
         self._failures = Failures(critical_failures, {})
 
     def add_past(self, reading: Reading) -> None:
-        """Take in an error rate from before the next tick."""
+        """Add an error rate from before the next sample."""
         self._add(reading, judge(reading, self._rules)[0])
 
     def assess(
@@ -49,7 +49,7 @@ class Assessment:
     ) -> Tick:
         """The tick at a time (seconds since 1970). Without `probes`, earlier failures are forgotten.
 
-        `maintenance` is on the clock of the samples.
+        `maintenance` has the times of the samples' clock.
         """
         measures, current = [], Sign.NEITHER
         for metric, reading in readings.items():

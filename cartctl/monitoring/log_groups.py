@@ -1,4 +1,4 @@
-"""Similar messages as one: numbers and ids folded, with counts, first and last time and an example. Pure."""
+"""Groups similar messages: numbers and ids folded, with counts, first and last time and an example. Pure."""
 
 import re
 from dataclasses import dataclass

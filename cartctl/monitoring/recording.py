@@ -1,4 +1,4 @@
-"""A recorded run of the monitor: the lines that `monitor -o json` wrote, as readings again."""
+"""Reads a recorded run of the monitor, the lines of `monitor -o json`, back into readings."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ ENOUGH = 1e12  # requests, where a recording of an earlier version says only tha
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What was read at a time (seconds since 1970); `probes` is None where no critical path was tried."""
+    """The readings at one time (seconds since 1970); `probes` is None where no critical path was tried."""
 
     at: float
     readings: Mapping[Metric, Reading]
@@ -54,7 +54,7 @@ def _observation(tick: Mapping[str, Any]) -> Observation:
 
 
 def _reading(measure: Mapping[str, Any], at: float) -> Reading:
-    """A verdict without data stays what it is. Recordings of earlier versions have a value and its verdict alone."""
+    """A verdict without data is kept. Recordings of earlier versions have a value and its verdict alone."""
     metric, verdict = Metric(measure["name"]), MetricVerdict(measure["verdict"])
     detail = str(measure.get("detail", ""))
     if verdict is MetricVerdict.ERROR:

@@ -1,4 +1,4 @@
-"""What the monitor would have done: the same assessment, applied to readings of the past."""
+"""What the monitor would have done: the same assessment of past readings."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -63,7 +63,7 @@ class Replay:
 
 @dataclass(slots=True)
 class _Course:
-    """What one metric showed so far."""
+    """One metric's verdicts so far."""
 
     unit: str
     verdicts: dict[MetricVerdict, int] = field(default_factory=dict)

@@ -1,6 +1,6 @@
 """The samples of a run for its report: metrics, triggers and replicas over time, in a local file next to the run's journal.
 
-They decide nothing. A sample that cannot be recorded is lost and never stops a run.
+They decide nothing. A sample that cannot be recorded is lost; it never stops a run.
 """
 
 import json

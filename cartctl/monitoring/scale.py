@@ -1,4 +1,4 @@
-"""What a display of samples compares them with: thresholds, and the times and numbers after which triggers fire."""
+"""The limits in a display of samples: thresholds, and the durations and counts after which triggers fire."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

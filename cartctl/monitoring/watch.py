@@ -18,7 +18,7 @@ from cartctl.monitoring.thresholds import Limits, rules_of
 from cartctl.monitoring.tick import Tick
 from cartctl.monitoring.triggers import Interval, SpanRule, TriggerFired, TriggerState, horizon
 
-PUNCTUAL = 2.0  # seconds between two clocks that are no difference
+PUNCTUAL = 2.0  # seconds of tolerated difference between two clocks
 ENDING = 30.0  # seconds for requests in progress when the watch ends
 WINDOW = 60.0  # seconds, where no source has one
 

@@ -1,1 +1,1 @@
-"""Everything that is shown: text, the run view, JSON, NDJSON and JUnit. The only package that draws."""
+"""All output: text, the run view, JSON, NDJSON and JUnit. The only package that draws."""

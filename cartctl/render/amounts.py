@@ -1,4 +1,4 @@
-"""Times, sizes and counts as people read them, of a width that does not jump."""
+"""Durations, sizes and counts as text of a stable width."""
 
 from cartctl.measurements import size
 
@@ -23,7 +23,7 @@ def duration(seconds: float) -> str:
 
 
 def share(done: float, total: float, unit: str) -> str:
-    """How far something is: bytes as sizes, seconds as the time that is left, all else counted."""
+    """Progress as text: bytes as sizes, seconds as remaining time, anything else as counts."""
     if unit == "bytes":
         return f"{size(done)} of {size(total)}" if total else size(done)
     if unit in {"s", "seconds"}:

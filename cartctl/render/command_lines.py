@@ -1,4 +1,4 @@
-"""Command lines that a person is asked to run, written so that they work where this one was started."""
+"""Command lines in hints, written so that they work where this command was started."""
 
 import re
 import shutil
@@ -12,7 +12,7 @@ _CALL = re.compile(r"\bcartctl (?=[a-z])")
 def as_started(text: str) -> str:
     """Command lines with the program and the `--config` of this process's own; unchanged in another program.
 
-    The program's path stays out where PATH leads to it by its name.
+    The program's path is omitted where its name is on PATH.
     """
     own = Path(sys.argv[0])
     if own.name != "cartctl":

@@ -1,6 +1,6 @@
 """Rich as cartctl draws with it: text is made safe before it is laid out, and square brackets are no markup.
 
-The only module that imports rich's own Text and Console, so that no renderer can go around it.
+The only module that imports rich's own Text and Console, so that no renderer can bypass it.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""How a command that failed says so: one sentence and a hint on stderr, or an `error` object on stdout."""
+"""The report of a failed command: one sentence and a hint on stderr, or an `error` object on stdout."""
 
 import sys
 
@@ -8,7 +8,7 @@ from cartctl.render.run.broken_pipe import silence
 
 
 def report_failure(error: CartctlError, *, as_json: bool) -> None:
-    """Tell what happened and what to do. Plain writes: this must work when everything else does not.
+    """Write the error and its hint. Plain writes: this must work when everything else fails.
 
     They may quote anything: the guarded streams and the JSON writer mask and escape it.
     """
@@ -22,7 +22,7 @@ def report_failure(error: CartctlError, *, as_json: bool) -> None:
         try:
             write_object({"kind": "error", "version": VERSION, **fields}, sys.stdout)
         except OSError:
-            silence(sys.stdout)  # and a person may still read the other one
+            silence(sys.stdout)  # a person may still read the other stream
         else:
             return
     sys.stderr.write(f"cartctl: {error.message}\n")

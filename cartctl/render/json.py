@@ -25,7 +25,7 @@ _SCALARS: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
     (date, date.isoformat),
     (timedelta, timedelta.total_seconds),
     ((Decimal, Path), str),
-)  # the first that fits: an Enum may be a str, a datetime is a date
+)  # the first match counts: an Enum may be a str, a datetime is a date
 
 
 def plain(value: Any) -> Any:
@@ -59,12 +59,12 @@ def write_line(result: Any, stream: TextIO) -> None:
 
 
 def write_object(fields: dict[str, Any], stream: TextIO) -> None:
-    """JSON fields that are ready, on one line, flushed."""
+    """Fields that are already JSON values, on one line, flushed."""
     stream.write(_serialised(fields))
     stream.flush()
 
 
 def _serialised(fields: dict[str, Any], indent: int | None = None) -> Ready:
-    """Masked value by value, so that it stays JSON; characters that a terminal would obey as JSON's own escapes."""
+    """Masked value by value, so that it stays valid JSON; control characters are written as JSON escapes."""
     text = json.dumps(redact_data(fields), indent=indent, ensure_ascii=False, allow_nan=False)
     return Ready(CONTROLS.sub(lambda match: json.dumps(match[0])[1:-1], text) + "\n")

@@ -37,7 +37,7 @@ def clear_report(path: Path) -> None:
 
 
 def write_junit(checks: Checks, path: Path, *, name: str) -> None:
-    """Write the report to `path`, all at once. No result is one error, so that no CI reads it as success.
+    """Write the report to `path`, all at once. An empty list gives one error, so that no CI takes it for success.
 
     Raises UsageError when the file cannot be written.
     """
@@ -72,7 +72,7 @@ def _unwritable(path: Path, error: OSError) -> UsageError:
 
 
 def _named_apart(checks: Iterable[CheckResult]) -> Iterator[tuple[str, CheckResult]]:
-    """Each result with a name that no other has: a repeated one is numbered."""
+    """Each result with a unique name: repeated names are numbered."""
     used: set[str] = set()
     for check in checks:
         plain = _clean(check.name)
@@ -102,7 +102,7 @@ def _result(result: Failure | Error, text: str) -> Failure | Error:
 
 
 def _lines(check: CheckResult) -> Iterator[str]:
-    """The result as lines: observed, expected, hint and attempts, as far as there are any."""
+    """The result as lines: observed, expected, hint and attempts, where present."""
     yield _clean(f"observed: {check.observed}")
     if check.expected is not None:
         yield _clean(f"expected: {check.expected}")

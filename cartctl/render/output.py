@@ -1,6 +1,6 @@
-"""Stdout and stderr as every command writes to them: no secret and no untrusted control character passes.
+"""Stdout and stderr of every command, without secrets and untrusted control characters.
 
-What was drawn or serialised with care is `Ready` and passes as it is: our own colours, and JSON that a mask would break.
+Text that is already safe is `Ready` and passes unchanged: our own colours, and JSON that masking would break.
 """
 
 import sys
@@ -13,20 +13,20 @@ from cartctl.render.safe_text import escape_controls
 
 
 class Ready(str):
-    """A text that holds neither secrets nor untrusted control characters, by the way it was made."""
+    """A text that is known to have neither secrets nor untrusted control characters."""
 
     __slots__ = ()
 
 
 class _Guarded:
-    """Writes to a stream what may be shown; everything else is the stream's own."""
+    """Writes safe text to a stream; all other attributes are the stream's."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._pieces = Pieces()
 
     def write(self, text: str) -> int:
-        """Write the text redacted and escaped, the beginning of a secret once it is known how it goes on."""
+        """Write the text redacted and escaped, holding back the possible beginning of a secret until its rest is known."""
         if isinstance(text, Ready):
             self._stream.write(escape_controls(self._pieces.rest()) + text)
         else:
@@ -39,29 +39,29 @@ class _Guarded:
             self.write(line)
 
     def flush(self) -> None:
-        """Push out what was written."""
+        """Flush the stream."""
         self._stream.write(escape_controls(self._pieces.flush()))
         self._stream.flush()
 
     def finish(self) -> None:
-        """Write what still waits, at the end."""
+        """Write the text that was held back, at the end."""
         if rest := self._pieces.rest():
             self._stream.write(escape_controls(rest))
 
     def __getattr__(self, name: str) -> Any:
         if name in {"buffer", "detach"}:
-            raise AttributeError(name)  # the way around
+            raise AttributeError(name)  # the unguarded stream
         return getattr(self._stream, name)
 
 
 class _Drawn:
-    """What rich writes to: its text is safe before it adds its own escape sequences."""
+    """The stream for rich, whose text is made safe before it adds its own escape sequences."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Pass it on as it is."""
+        """Write the text unchanged."""
         return self._stream.write(Ready(text))
 
     def __getattr__(self, name: str) -> Any:
@@ -69,12 +69,12 @@ class _Drawn:
 
 
 def guard(stream: TextIO) -> TextIO:
-    """A stream that writes only what may be shown; one that does so already stays."""
+    """A stream that writes only safe text; a guarded one is returned unchanged."""
     return stream if isinstance(stream, _Guarded) else cast("TextIO", _Guarded(stream))
 
 
 def drawn(stream: TextIO) -> TextIO:
-    """A stream for what is drawn by `drawing.Console`."""
+    """A stream for `drawing.Console`."""
     return cast("TextIO", _Drawn(stream))
 
 
@@ -89,5 +89,5 @@ def guarded_streams() -> Iterator[None]:
     finally:
         sys.stdout, sys.stderr = previous
         for stream in mine:
-            with suppress(OSError, ValueError):  # the reader has left, or it is closed
+            with suppress(OSError, ValueError):  # the reader has gone, or the stream is closed
                 cast("_Guarded", stream).finish()

@@ -42,7 +42,7 @@ def compared_rows(run: RunReport) -> Iterator[Compared]:
 
 
 def expected(prediction: Prediction) -> RenderableType:
-    """The expected time of each phase with its source, downtime, locks, and what no rollback reverts."""
+    """The expected time of each phase with its source, downtime, locks, and irreversible steps."""
     table = _table("expected")
     for phase in prediction.phases:
         table.add_row(Text(phase.name), seconds(phase.seconds), Text(phase.source, "dim"))
@@ -53,7 +53,7 @@ def expected(prediction: Prediction) -> RenderableType:
 
 
 def compared(run: RunReport) -> RenderableType:
-    """The expected and the measured value of each phase, of the downtime and of the locks; what no rollback reverts."""
+    """The expected and the measured value of each phase, of the downtime and of the locks; irreversible steps."""
     table = _table("expected", "measured")
     for row in compared_rows(run):
         table.add_row(
@@ -63,7 +63,7 @@ def compared(run: RunReport) -> RenderableType:
 
 
 def seconds(value: float | None, missing: str = UNKNOWN) -> Text:
-    """A duration, or what stands for none."""
+    """A duration, or a dash."""
     return Text(missing, "dim") if value is None else Text(duration(value))
 
 

@@ -1,4 +1,4 @@
-"""Progress of a command that is not a run: a bar on a terminal; elsewhere nothing, or a line now and then."""
+"""Progress of a command that is not a run: a bar on a terminal; elsewhere nothing, or occasional lines."""
 
 import sys
 import time
@@ -14,7 +14,7 @@ EVERY = 30.0  # seconds between two lines
 
 @contextmanager
 def shown(what: str, *, quiet: bool = False, no_color: bool = False, lines: bool = False) -> Iterator[Report]:
-    """Gives the function that takes done, total and unit; the bar vanishes at the block's end.
+    """Yields a function of done, total and unit; the bar disappears at the end of the block.
 
     With `lines`, a stream that is not a terminal gets a line at most every 30 seconds.
     """
@@ -42,14 +42,14 @@ def shown(what: str, *, quiet: bool = False, no_color: bool = False, lines: bool
 
 
 class Remaining:
-    """The time that is left of something, by the pace since it was first reported; `clock` is in seconds."""
+    """The estimated remaining time, by the pace since the first report; `clock` is in seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._stage: tuple[float, str] | None = None
 
     def __call__(self, done: float, total: float, unit: str) -> str:
-        """`, 3:05 min left`; empty as long as there is no pace."""
+        """`, 3:05 min left`; empty while the pace is unknown."""
         if self._stage != (total, unit):
             self._stage, self._first, self._began = (total, unit), done, self._clock()
         made, elapsed = done - self._first, self._clock() - self._began

@@ -21,7 +21,7 @@ STYLE = {
     Verdict.NOT_CONFIGURED: "dim",
 }
 VERDICT, TIME = 18, 10  # columns of the verdict (not configured) and of the time, with the space beside them
-ROOM = 30  # columns that what was observed needs; with less, it stands below the name
+ROOM = 30  # columns for the observed value; with fewer, it is shown below the name
 PLAIN_WIDTH = 10_000  # columns in files and pipes: no text is wrapped or cut
 
 _ELSEWHERE = {  # kind of result → the module that registers its renderer; loaded when it is shown
@@ -67,7 +67,7 @@ _ELSEWHERE = {  # kind of result → the module that registers its renderer; loa
 
 @singledispatch
 def renderable(result: Any) -> RenderableType:
-    """What rich draws for a result."""
+    """The rich renderable of a result."""
     return Text(str(result))
 
 
@@ -77,7 +77,7 @@ def _checks(result: Checks) -> RenderableType:
 
 
 class _ChecksTable:
-    """A line per check; where the names leave too little room, what was observed stands below its name."""
+    """A line per check; where the names leave too little room, the observed value is below its name."""
 
     def __init__(self, checks: Checks) -> None:
         self._checks = checks
@@ -123,7 +123,7 @@ def _verdict(verdict: Verdict) -> Text:
 
 
 def _detail(check: CheckResult) -> str:
-    """What was observed; where it is not as it should be, also what was expected and the hint."""
+    """The observed value; unless the check passed, also the expected one and the hint."""
     detail = f"{check.observed}" if check.observed is not None else ""
     if check.verdict in {Verdict.PASS, Verdict.NOT_CONFIGURED}:
         return detail.strip()
@@ -133,7 +133,7 @@ def _detail(check: CheckResult) -> str:
 
 
 def write(result: Any, stream: TextIO, *, no_color: bool = False) -> None:
-    """Draw a result; colours only on a terminal, where they are wanted."""
+    """Draw a result; colours only on a terminal, where enabled."""
     if module := _ELSEWHERE.get(getattr(result, "kind", "")):
         import_module(module)
     console = Console(stream, no_color=no_color)

@@ -1,7 +1,7 @@
-"""Text as it may be shown: without secrets, and with whatever a terminal would obey, or not show, as an escape.
+"""Safe text: without secrets, and with control and invisible characters as escapes.
 
-Applied in two places, and nowhere else: to all that is written to stdout and stderr (`output`), and to all that is drawn
-(`drawing`), before colours and line breaks are added.
+It is applied in two places only: to everything written to stdout and stderr (`output`), and to everything drawn (`drawing`),
+before colours and line breaks are added.
 """
 
 import re
@@ -24,5 +24,5 @@ def escape_controls(text: str) -> str:
 
 
 def safe(text: str) -> str:
-    """The text as it may be shown. Twice is once."""
+    """The text made safe. Idempotent."""
     return escape_controls(redact(text))

@@ -1,4 +1,4 @@
-"""The words for what became of a run's steps, the same in text, Markdown and HTML."""
+"""The words for the outcomes of a run's steps, the same in text, Markdown and HTML."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping

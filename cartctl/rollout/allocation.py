@@ -1,4 +1,4 @@
-"""Who is on at a stage. Pure: the counts are exact with `exact`, and a company that is on stays on."""
+"""Which companies are enabled at a stage. Pure: counts are exact with `exact`, and an enabled company stays enabled."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,10 @@ from cartctl.rollout.evaluation import TOTAL, Buckets
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What does not change from stage to stage. `companies` are without the `internal` ones; `buckets` have the `seed`."""
+    """The input that does not change from stage to stage.
+
+    `companies` are without the `internal` ones; `buckets` have the `seed`.
+    """
 
     companies: Companies
     internal: tuple[str, ...]
@@ -33,7 +36,7 @@ class StagePreview:
     added: int
     removed: int
     deviation: int
-    companies: tuple[str, ...]  # those that are added
+    companies: tuple[str, ...]  # the companies that this stage adds
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class Preview:
 
     @property
     def removed(self) -> int:
-        """How many companies would lose what they have."""
+        """How many companies would lose the feature."""
         return sum(stage.removed for stage in self.stages)
 
 
@@ -74,7 +77,7 @@ def setting_for(
 ) -> Setting:
     """The setting of a stage for companies of which `already` are on: they stay, whatever the allocation was.
 
-    So do those of `listed`, the list until now, that are gone from the companies: they may come back.
+    So do those of `listed`, the list until now, that are missing from the companies: they may come back.
     """
     pool = ground.companies.pool(beta=stage.beta)
     beta = tuple(sorted(pool)) if stage.beta and allocation == "fractional" else () if stage.beta else None

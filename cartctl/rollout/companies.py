@@ -1,4 +1,4 @@
-"""The companies that a rollout is about: read from the platform's database or a file, and refused when they cannot be trusted."""
+"""The companies of a rollout: read from the platform's database or a file, and refused when inconsistent."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ from cartctl.inputs import InvalidInput, read_text
 NAMED = 5  # of each problem, in its sentence
 COLUMNS = ("id", "beta")
 LARGEST = 64 * 1024 * 1024  # bytes of a file
-LONGEST = timedelta(seconds=60)  # that the query may take
+LONGEST = timedelta(seconds=60)  # maximum time of the query
 _YES, _NO = {"true", "t", "yes", "y", "1"}, {"false", "f", "no", "n", "0", ""}
 
 
@@ -30,7 +30,7 @@ class Companies:
     beta: frozenset[str] = frozenset()
 
     def without(self, internal: Iterable[str]) -> "Companies":
-        """Those a stage is counted over: the internal ones are on anyway."""
+        """The companies that a stage counts: internal ones are always enabled."""
         out = set(internal)
         return replace(self, ids=tuple(one for one in self.ids if one not in out), beta=self.beta - out)
 
@@ -42,8 +42,8 @@ class Companies:
 def read_companies(settings: Settings | None, database: Postgres) -> Companies:
     """The companies of an environment. Read-only.
 
-    Raises ConfigError naming duplicates, empty ids, ids that are no text and beta companies that nobody knows; Refused when
-    there are none.
+    Raises ConfigError naming duplicates, empty ids, ids that are not text and unknown beta companies; Refused without any
+    company.
     """
     if settings is None:
         raise ConfigError("The companies are not configured.", hint="Set rollout.companies.sql or .csv.")
@@ -107,7 +107,7 @@ def _refuse(wrong: dict[str, list[str]]) -> None:
 
 
 def _from_database(query: str, database: Postgres) -> list[tuple[Any, ...]]:
-    """The rows of a query, which stands inside another: so it is one, and reads."""
+    """The rows of a query, embedded in another one so that it can only be a single SELECT."""
     limits = {"default_transaction_read_only": "on", "statement_timeout": milliseconds(LONGEST)}
     wrapped = f"SELECT * FROM (\n{query.strip().removesuffix(';')}\n) AS companies"  # noqa: S608 - the user's own
     try:
@@ -135,7 +135,7 @@ def _from_file(path: Path) -> Iterator[tuple[Any, ...]]:
 
 
 def _refuse_header(path: Path, line: int, header: Sequence[str]) -> None:
-    """A column that is ignored would leave companies out in silence. Raises ConfigError naming each wrong one."""
+    """An ignored column would silently omit companies. Raises ConfigError naming each wrong one."""
     wrong = {
         "unknown": [name for name in dict.fromkeys(header) if name not in COLUMNS],
         "duplicate": [name for name, count in Counter(header).items() if count > 1],

@@ -1,7 +1,7 @@
-"""The cart's flags in a flagd document: what is written, read back, and left alone.
+"""The cart's flags in a flagd document: written, read back, and everything else preserved.
 
-One rule decides for all three flags, so that a company has all or none of the feature. It stands once in the document, as an
-evaluator the flags refer to. Other teams' flags and evaluators are carried over as they are.
+One rule decides for all three flags, so that a company has all or none of the feature. It occurs once in the document, as an
+evaluator that the flags refer to. Other teams' flags and evaluators are preserved.
 """
 
 import json
@@ -26,19 +26,21 @@ Allocation: TypeAlias = Literal["exact", "fractional"]
 
 
 class BrokenDocument(Refused):
-    """The document of flags cannot be read; nothing was written over it."""
+    """The document of flags cannot be read; it was not overwritten."""
 
     code = "flags_broken"
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Who is on: the internal companies, the `cohort`, and with `fractional` a share of all companies or of `beta`."""
+    """Which companies are enabled: internal ones, the `cohort`, and with `fractional` a share of all companies or of `beta`."""
 
     percent: Decimal = Decimal(0)
     allocation: Allocation = "exact"
     cohort: tuple[str, ...] = ()
-    beta: tuple[str, ...] | None = None  # of whom the share is; None: of all companies; exact needs no names
+    beta: tuple[str, ...] | None = (
+        None  # the companies that the share is of; None: all companies; exact needs no names
+    )
     internal: tuple[str, ...] = ()
     seed: str = "cart"
 
@@ -49,11 +51,11 @@ class Setting:
 
     @property
     def everybody(self) -> bool:
-        """Whether every company is on, future ones included."""
+        """Whether every company is enabled, including future ones."""
         return self.beta is None and self.weight == TOTAL
 
     def members(self, companies: Iterable[str], buckets: Buckets) -> frozenset[str]:
-        """Which of `companies` the rule has on. `buckets` have this setting's seed."""
+        """Which of `companies` the rule enables. `buckets` have this setting's seed."""
         listed = frozenset((*self.internal, *self.cohort))
         among = None if self.beta is None else frozenset(self.beta)
 
@@ -69,8 +71,8 @@ class Setting:
 def render(setting: Setting) -> dict[str, Any]:
     """Values by name: the three flags' definitions, the evaluator they share, and the plain keys.
 
-    Where the rule's text has a character that libraries mistake when they put an evaluator in place, the rule stands in each
-    flag instead.
+    Where the rule contains a character that libraries break when they substitute an evaluator, each flag contains the rule
+    itself.
     """
     rule = {
         "if": [
@@ -101,7 +103,7 @@ def render(setting: Setting) -> dict[str, Any]:
 
 
 def _share(setting: Setting) -> Any:
-    """What is left to a company that no list names."""
+    """The rule for a company that no list names."""
     if setting.everybody:
         return "on"
     if setting.allocation == "exact" or setting.weight == 0:
@@ -137,12 +139,12 @@ def read_setting(values: Mapping[str, Any]) -> Setting | None:
 
 
 def names_of(*, plain: bool) -> tuple[str, ...]:
-    """Every value of the cart's flags in a place, with the keys beside the document where it keeps them."""
+    """Every value of the cart's flags in a place, with the keys beside the document where there are some."""
     return (*FLAGS, EVALUATOR, *((PLAIN + name for name in FLAGS) if plain else ()))
 
 
 def set_by_hand(on: bool) -> dict[str, Any]:
-    """A flag that is on, or off, for everybody, whatever the rollout does."""
+    """A flag that is on or off for every company, independent of the rollout."""
     return {
         "state": "ENABLED",
         "variants": {"on": True, "off": False},
@@ -153,7 +155,7 @@ def set_by_hand(on: bool) -> dict[str, Any]:
 
 
 def is_by_hand(definition: object) -> bool:
-    """Whether a flag was set on its own, so that the rollout leaves it alone."""
+    """Whether a flag was set by hand, so that the rollout does not change it."""
     metadata = definition.get("metadata") if isinstance(definition, Mapping) else None
     return isinstance(metadata, Mapping) and metadata.get("set") == BY_HAND
 
@@ -196,7 +198,7 @@ def values_in(
 
 
 def put_in(document: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """The document with these values, everything else as it was; a value None is taken out."""
+    """The document with these values, everything else as it was; a value None is removed."""
     flags = {**document.get("flags", {})}
     evaluators = {**document.get("$evaluators", {})}
     for name, value in values.items():
@@ -214,7 +216,7 @@ def put_in(document: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, 
 
 
 def write(document: Mapping[str, Any], place: str) -> str:
-    """The document's text. Raises StepFailed when no ConfigMap can hold it."""
+    """The document's text. Raises StepFailed when it is too large for a ConfigMap."""
     text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
     size = len(text.encode())
     if size > LARGEST:

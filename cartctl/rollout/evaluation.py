@@ -1,6 +1,6 @@
-"""What the flags' own library answers: whether a company has a flag, and where it stands in the order of buckets.
+"""Evaluation by the flags' own library: whether a company has a flag, and its place in the order of buckets.
 
-No hash is computed here. A bucket is learnt digit by digit, by asking the library's `fractional` which tenth a key falls into.
+No hash is computed here. A bucket is determined digit by digit: the library's `fractional` says which tenth a key falls into.
 """
 
 import json
@@ -18,7 +18,7 @@ TOTAL = 10_000  # weights of a rule; one is a hundredth of a percent
 _LEVELS = 4  # decimal digits of TOTAL
 
 
-# what the library raises for documents that nobody meant, its own and Python's
+# what the library raises for invalid documents, its own errors and Python's
 _WRONG = (
     OpenFeatureError,
     ArithmeticError,
@@ -63,7 +63,7 @@ class Evaluation:
             ) from wrong
 
     def reason(self, flag: str, company: str) -> str:
-        """The library's own word for why a flag is what it is. Raises NotEvaluated."""
+        """The library's reason for a flag's value. Raises NotEvaluated."""
         try:
             details = self._core.resolve_boolean_value(
                 flag, default_value=False, ctx=EvaluationContext(company)
@@ -74,14 +74,14 @@ class Evaluation:
 
 
 class Buckets:
-    """The order of companies under one seed, each digit asked for at most once."""
+    """The order of companies under one seed; each digit is evaluated at most once."""
 
     def __init__(self, seed: str) -> None:
         self._seed = seed
         self._digits: dict[str, list[int]] = {}
 
     def below(self, company: str, weight: int) -> bool:
-        """Whether a company's bucket (0 to 9999) is below `weight`; only as many digits are asked for as decide it."""
+        """Whether a company's bucket (0 to 9999) is below `weight`; only the digits that decide it are evaluated."""
         low, size = 0, TOTAL
         for level in range(_LEVELS):
             if low + size <= weight or low >= weight:
@@ -95,11 +95,11 @@ class Buckets:
         return sum(self._digit(company, level) * 10 ** (_LEVELS - 1 - level) for level in range(_LEVELS))
 
     def first(self, companies: Iterable[str], count: int) -> list[str]:
-        """The `count` companies with the smallest buckets, those with the same one by their ids."""
+        """The `count` companies with the smallest buckets; equal buckets are ordered by id."""
         return self._ordered(sorted(companies), count, 0)[: max(0, count)]
 
     def _ordered(self, companies: list[str], count: int, level: int) -> list[str]:
-        """In such an order that the first `count` are the right ones: a group that lies on one side needs none."""
+        """Ordered as far as the first `count` need it: a group entirely on one side stays unsorted."""
         if level == _LEVELS or not 0 < count < len(companies):
             return companies
         groups: list[list[str]] = [[] for _ in range(10)]

@@ -1,4 +1,4 @@
-"""Whether carts of companies that are on are bought as often as those of the others. Pure: figures in, a verdict out."""
+"""The conversion gate: whether carts of enabled companies convert as often as those of the others. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ FROM carts WHERE "createdAt" >= %s AND "createdAt" < %s GROUP BY 1
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """Carts made and carts bought of a group of companies."""
+    """Carts created and carts converted of a group of companies."""
 
     carts: int = 0
     bought: int = 0
 
     @property
     def rate(self) -> float:
-        """The share that was bought, 0 to 1; 0 without carts."""
+        """The share that converted, 0 to 1; 0 without carts."""
         return self.bought / self.carts if self.carts else 0.0
 
     def __str__(self) -> str:
@@ -33,7 +33,7 @@ class Conversion:
 
 
 def count_carts(database: Postgres, since: datetime, until: datetime) -> dict[str, Conversion]:
-    """Conversions by company over carts made between two times. Read-only."""
+    """Conversions by company over carts created between two times. Read-only."""
     span = tuple(at.replace(tzinfo=None) for at in (since, until))  # the column is without a zone, in UTC
     with database.session("conversion", default_transaction_read_only="on") as connection:
         rows = connection.execute(_CARTS, span).fetchall()
@@ -41,7 +41,7 @@ def count_carts(database: Postgres, since: datetime, until: datetime) -> dict[st
 
 
 def total(conversions: Iterable[Conversion]) -> Conversion:
-    """The sum of several."""
+    """The sum over several groups."""
     known = list(conversions)
     return Conversion(sum(one.carts for one in known), sum(one.bought for one in known))
 
@@ -58,7 +58,9 @@ def judge_conversion(by_company: dict[str, Conversion], on: frozenset[str], gate
     if min(ours.carts, others.carts) < gate.minimum_carts:
         verdict = Verdict.UNKNOWN if gate.conversion_required else Verdict.WARN
         return CheckResult("conversion", verdict, f"not enough data: {comparison}", expected)
-    allowed = 1 - Fraction(str(gate.conversion_drop))  # a tenth below is a tenth, not a bit more or less
+    allowed = 1 - Fraction(
+        str(gate.conversion_drop)
+    )  # exactly a tenth below counts as a tenth, despite rounding
     if Fraction(ours.bought, ours.carts) < Fraction(others.bought, others.carts) * allowed:
         hint = "Investigate, then: cartctl rollout hold, or cartctl rollout abort"
         return CheckResult("conversion", Verdict.FAIL, comparison, expected, hint)

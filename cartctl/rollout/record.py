@@ -1,4 +1,4 @@
-"""A rollout as its runs tell it: the fold of their first and last events, and nothing else."""
+"""A rollout as recorded in its runs: the fold of their first and last events, and nothing else."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -15,7 +15,7 @@ PLAN = "rollout"  # the name of these runs in the journal
 class Step:
     """One change of the rollout as the journal records it: what, who, when, and how it ended.
 
-    `stage` is the stage's number, None where it is left as it was; counts are companies without the internal ones.
+    `stage` is the stage's number, None where it does not change; counts are companies without the internal ones.
     """
 
     action: str
@@ -38,14 +38,14 @@ class Step:
     start: date | None = None
     frozen: Mapping[str, Any] = field(default_factory=dict)
     gates: Sequence[str] = ()
-    undoes: str = ""  # the action that `flags undo` took back
+    undoes: str = ""  # the action that `flags undo` reverted
     run: str = ""
     at: datetime | None = None
     by: str = ""
     outcome: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """As the journal keeps it."""
+        """As the journal stores it."""
         record = {
             one.name: getattr(self, one.name)
             for one in fields(self)
@@ -59,7 +59,7 @@ class Step:
 
 
 def read_step(events: Sequence[Event]) -> Step | None:
-    """The step that a run's events tell; None for a run of another plan."""
+    """The step that a run's events record; None for a run of another plan."""
     first = next((event for event in events if (event.key, event.event) == (RUN, EventKind.STARTED)), None)
     if first is None or first.data.get("plan") != PLAN:
         return None
@@ -75,7 +75,7 @@ def read_step(events: Sequence[Event]) -> Step | None:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Where the newest rollout stands, and every step of all of them, oldest first."""
+    """The state of the latest rollout, and every step of all rollouts, oldest first."""
 
     start: date | None = None
     frozen: Mapping[str, Any] = field(default_factory=dict)
@@ -91,7 +91,7 @@ class Record:
 
 
 def fold(steps: Iterable[Step]) -> Record:
-    """The record of steps, oldest first; those that came to nothing are history alone."""
+    """The record of steps, oldest first; failed ones only appear in the history."""
     record, history = Record(), tuple(steps)
     for step in history:
         if step.outcome in EFFECTIVE:

@@ -1,4 +1,4 @@
-"""What decides who comes first, written down when a rollout starts: with any of it changed, companies would flip.
+"""What determines the order of companies, recorded when a rollout starts: if any of it changed, companies would flip.
 
 The library that hashes is not ours, so it is tried on a table of ids that ships with cartctl.
 """
@@ -20,14 +20,17 @@ TABLE_SEED = "cart"  # of the shipped table
 
 
 class BucketingChanged(Refused):
-    """Companies would be chosen in another order than the one that the rollout began with."""
+    """Companies would be chosen in another order than at the start of the rollout."""
 
     code = "bucketing_changed"
 
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
-    """What a rollout began with. `table` is what the library answered for each id of the shipped table under the seed."""
+    """The bucketing at the start of a rollout.
+
+    `table` is the library's bucket for each id of the shipped table under the seed.
+    """
 
     seed: str
     bucket_key: str
@@ -38,7 +41,7 @@ class Frozen:
     table: tuple[int, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """As the journal keeps it."""
+        """As the journal stores it."""
         fields: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return fields
 
@@ -53,7 +56,7 @@ def table() -> dict[str, int]:
 
 
 def freeze(seed: str) -> Frozen:
-    """What decides today, with the library that is installed."""
+    """The present bucketing, with the installed library."""
     buckets = Buckets(seed)
     key = json.dumps({"cat": [f"{seed}/", KEY]})
     buckets_of_table = tuple(buckets.bucket(one) for one in table())
@@ -61,7 +64,7 @@ def freeze(seed: str) -> Frozen:
 
 
 def refuse_other_library() -> None:
-    """Raise BucketingChanged when the installed library answers otherwise than the one cartctl was made with."""
+    """Raise BucketingChanged when the installed library's buckets differ from those of the library cartctl was built with."""
     buckets = Buckets(TABLE_SEED)
     other = [one for one, bucket in table().items() if buckets.bucket(one) != bucket]
     if other:

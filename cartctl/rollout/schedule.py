@@ -10,12 +10,12 @@ from cartctl.config.model.stages import Stage
 from cartctl.config.wall_clock import is_open
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-DAYS_AHEAD = 400  # days, for the next one on which a stage may be entered
+DAYS_AHEAD = 400  # days to search for the next one on which a stage may be entered
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a rollout stands: the stage entered last (-1: none) and the date it was entered; held or aborted: why."""
+    """The state of a rollout: the stage entered last (-1: none) and the date it was entered; held or aborted: why."""
 
     stage: int
     entered: date
@@ -25,7 +25,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What is to be done now: enter `stage`, or nothing and `why`; `on` is the first date it can be, None when never by itself."""
+    """What is due now: enter `stage`, or nothing and `why`; `on` is the first possible date, None when never automatically."""
 
     stage: int | None
     why: str = ""
@@ -34,7 +34,10 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """The stages from a start date on. `frozen` are dates on which nothing moves; `soak_days` None: each stage's own days."""
+    """The stages from a start date on.
+
+    `frozen` are dates on which no stage is entered; `soak_days` None: each stage's own days.
+    """
 
     start: date
     stages: tuple[Stage, ...]
@@ -43,7 +46,7 @@ class Schedule:
     soak_days: int | None = None
 
     def today(self, now: datetime) -> date:
-        """The date where the companies are."""
+        """Today's date in the companies' time zone."""
         return now.astimezone(ZoneInfo(self.calendar.zone)).date()
 
     def day(self, now: datetime) -> int:
@@ -51,11 +54,11 @@ class Schedule:
         return (self.today(now) - self.start).days
 
     def planned(self, day: int) -> int:
-        """The stage that the plan has on a day (-1: none yet); after the last day the last one."""
+        """The planned stage of a day (-1: none yet); after the last day the last one."""
         return max((at for at, stage in enumerate(self.stages) if stage.first <= day), default=-1)
 
     def closed(self, now: datetime) -> str:
-        """Why nothing may be entered at this moment; empty when it may."""
+        """Why no stage may be entered at this moment; empty when one may."""
         calendar, zone = self.calendar, ZoneInfo(self.calendar.zone)
         here = now.astimezone(zone)
         days = (here.date(), here.date() - timedelta(days=1))  # a clock change may lengthen the day before
@@ -79,14 +82,14 @@ class Schedule:
         return next((day for day in days if not self._shut(day)), None)
 
     def lasts_until(self, standing: Standing) -> date:
-        """The date on which the present stage has stood long enough."""
+        """The date on which the present stage has lasted long enough."""
         if standing.stage < 0:
             return self.start
         days = self.stages[standing.stage].days if self.soak_days is None else self.soak_days
         return standing.entered + timedelta(days=days)
 
     def due(self, standing: Standing, now: datetime) -> Due:
-        """The one thing that is due: stages are entered one after the other, also when some days were missed."""
+        """What is due now: stages are entered one after the other, even if some days were missed."""
         if why := self._over(standing):
             return Due(None, why)
         if why := self._waits(standing, now):
@@ -94,7 +97,7 @@ class Schedule:
         return Due(standing.stage + 1)
 
     def _over(self, standing: Standing) -> str:
-        """Why nothing will ever be due by itself."""
+        """Why nothing will ever be due automatically."""
         if standing.aborted:
             return "the rollout was aborted"
         if standing.stage + 1 >= len(self.stages):

@@ -1,4 +1,4 @@
-"""Who may call the sandbox's API: an admin of the internal company, and one of a company outside."""
+"""Access tokens of the sandbox's API: an admin of the internal company, and one of another company."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from cartctl.sandbox.names import INTERNAL, OUTSIDE
 
 
 def make_tokens(layout: Layout) -> None:
-    """Make both tokens unless they exist; the service knows their hashes alone."""
+    """Create both tokens unless they exist; the service stores only their hashes."""
     known = {}
     for path, (company, name) in ((layout.token, INTERNAL), (layout.outside_token, OUTSIDE)):
         if not path.exists():
@@ -28,7 +28,7 @@ def make_tokens(layout: Layout) -> None:
 
 
 def make_flags(layout: Layout) -> None:
-    """All three features on for everybody, as the plan's document has it, unless flags were set already."""
+    """Enable all three features for every company, as in the plan's document, unless flags were already set."""
     path = layout.settings / "cart-flags" / "flags.json"
     if path.exists():
         return

@@ -1,4 +1,4 @@
-"""Programs that go on running when the command ends: started in a session of their own, known again before they are ended."""
+"""Programs that outlive the command: started in their own session, and identified before they are stopped."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ ENDING_SECONDS = 8.0
 
 
 class Program:
-    """A detached program whose process id is kept in a file; `mark` is the word of its command line that only it has."""
+    """A detached program whose process id is stored in a file; `mark` is a word that only its command line has."""
 
     def __init__(self, name: str, argv: Sequence[str], *, mark: str, layout: Layout) -> None:
         self._name, self._argv, self._mark = name, list(argv), mark
@@ -33,7 +33,7 @@ class Program:
         )
 
     def start(self) -> None:
-        """Start it, detached from this terminal and command."""
+        """Start the program, detached from this terminal and command."""
         from cartctl.adapters.postgres.surroundings import without_libpq
 
         with effect(f"sandbox.start_{self._name}"), os.fdopen(append_private(self._log), "ab") as log:
@@ -47,10 +47,10 @@ class Program:
                 env={**without_libpq(os.environ), "PYTHONUNBUFFERED": "1"},
             )
             write_private(self._kept, f'{{"pid": {child.pid}}}')
-        child.returncode = 0  # it is not waited for: it outlives this command
+        child.returncode = 0  # not waited for: it outlives this command
 
     def stop(self) -> None:
-        """End it, by force when it does not listen."""
+        """Stop the program with SIGTERM, then with SIGKILL."""
         process = self.process()
         if process is None:
             return
@@ -61,7 +61,7 @@ class Program:
                 ended(process, ENDING_SECONDS)
 
     def kill(self) -> bool:
-        """End it at once, as a crash does. False when it does not run."""
+        """Kill the program at once, like a crash. False when it does not run."""
         process = self.process()
         if process is None:
             return False

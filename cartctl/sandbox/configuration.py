@@ -1,4 +1,4 @@
-"""The sandbox's own `cartctl.toml`: the form that every environment has, with durations one can wait for."""
+"""The sandbox's own `cartctl.toml`: an ordinary environment, with short durations."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ REMARK = "Written by `cartctl sandbox up`; durations are short so that the plan 
 def write_configuration(
     layout: Layout, *, dsn: str, control: int, ports: dict[str, int], prometheus: str | None
 ) -> None:
-    """Write the file for the environment `sandbox`, unless it says the same already."""
-    import tomlkit  # of the extra `sandbox`, whose absence is reported before
+    """Write the file for the environment `sandbox`, unless it already has this content."""
+    import tomlkit  # from the extra `sandbox`, whose absence was reported before
 
     document = tomlkit.document()
     document.add(tomlkit.comment(REMARK))

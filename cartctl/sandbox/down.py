@@ -1,4 +1,4 @@
-"""Stops what a sandbox runs, and only that; `purge` also removes everything it has kept."""
+"""Stops the processes of a sandbox; `purge` also removes all its files."""
 
 import shutil
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from cartctl.sandbox.up import alone, lock_file
 
 
 def down(name: str, say: Callable[[str], None], *, purge: bool = False) -> SandboxStatus:
-    """Stop the sandbox `name`; nothing happens to one that is down. Raises UsageError and Locked as `up` does."""
+    """Stop the sandbox `name`; nothing to do if it is down. Raises UsageError and Locked as `up` does."""
     layout = Layout(checked_directory(name))
     with alone(layout):
         if layout.directory.exists():
@@ -28,7 +28,7 @@ def down(name: str, say: Callable[[str], None], *, purge: bool = False) -> Sandb
 
 
 def _purge(layout: Layout) -> None:
-    """Remove everything, the socket's directory too where the sandbox's path was too long to hold it."""
+    """Remove everything, including a socket directory elsewhere (for a path that is too long for a socket)."""
     with effect("sandbox.purge"):
         if layout.application_dsn.exists():
             shutil.rmtree(

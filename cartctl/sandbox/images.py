@@ -1,4 +1,4 @@
-"""The images the sandbox has: versions of the reference service, each with a digest that never changes."""
+"""The sandbox's images: versions of the reference service, each with a fixed digest."""
 
 import hashlib
 
@@ -15,7 +15,7 @@ _BY_DIGEST = {digest(version): version for version in IMAGES}
 
 
 def resolve(ref: str) -> str | None:
-    """The version that an image reference (`2.0.0`, `2.0.0@sha256:…`, `sha256:…`) means, or None when there is none."""
+    """The version of an image reference (`2.0.0`, `2.0.0@sha256:…`, `sha256:…`) or None if there is none."""
     tag, _, digest = ref.rpartition("@")
     if digest.startswith("sha256:"):
         version = _BY_DIGEST.get(digest)

@@ -1,4 +1,4 @@
-"""Where everything of one sandbox lies inside its directory, and how its small files are written."""
+"""The paths inside a sandbox's directory, and reading its small files."""
 
 import re
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Layout:
 
     @property
     def application_dsn(self) -> Path:
-        """How the application's own role connects; there once the database is complete."""
+        """How the application's own role connects; exists once the database is complete."""
         return self.directory / "app.dsn"
 
     @property
@@ -41,17 +41,17 @@ class Layout:
 
     @property
     def state(self) -> Path:
-        """What the supervisor was asked for, kept across its death."""
+        """The supervisor's specs, which survive its crash."""
         return self.directory / "state.json"
 
     @property
     def supervisor(self) -> Path:
-        """Process id and control port of the living supervisor."""
+        """Process id and control port of the running supervisor."""
         return self.directory / "supervisor.json"
 
     @property
     def supervisor_lock(self) -> Path:
-        """Locked for as long as the supervisor lives."""
+        """Locked while the supervisor runs."""
         return self.directory / "supervisor.lock"
 
     @property
@@ -66,12 +66,12 @@ class Layout:
 
     @property
     def outside_token(self) -> Path:
-        """The token of an admin of a company outside, 0600."""
+        """The token of another company's admin, 0600."""
         return self.directory / "outside-token"
 
     @property
     def tokens(self) -> Path:
-        """SHA-256 of each token → whom it belongs to."""
+        """SHA-256 of each token → its owner."""
         return self.directory / "tokens.json"
 
     @property
@@ -81,7 +81,7 @@ class Layout:
 
     @property
     def targets(self) -> Path:
-        """What Prometheus scrapes, written by the supervisor."""
+        """The scrape targets of Prometheus, written by the supervisor."""
         return self.prometheus / "targets.json"
 
     @property
@@ -91,7 +91,7 @@ class Layout:
 
 
 def read_json(path: Path) -> Any | None:
-    """What a JSON file holds, or None when it does not exist or was cut off."""
+    """The content of a JSON file, or None when it does not exist or is truncated."""
     try:
         return parse_json(read_text(path, limit=STATE_LIMIT))
     except InvalidInput:

@@ -1,7 +1,7 @@
-"""Traffic for a sandbox: shoppers and admins, at a steady rate, whatever the answers do.
+"""Traffic for a sandbox: shoppers and admins, at a constant rate independent of the responses.
 
-Requests begin when they are due and not when the ones before are answered; a latency counts from that moment, so that
-a stall shows in every request it delays.
+Requests start when they are due, not when earlier responses arrive; latency is measured from that moment, so that a stall shows
+in every request it delays.
 """
 
 import http.client
@@ -21,17 +21,15 @@ from cartctl.errors import ConfigError, Interrupted
 from cartctl.sandbox.layout import Layout, checked_directory
 from cartctl.sandbox.status import read_status
 
-TIMEOUT = (
-    5.0  # seconds, of one request; what could not even be sent until so long after the end counts as an error
-)
-CLIENTS = 64  # at most, each with a connection of its own
-PER_CLIENT = 4.0  # requests a second that one client is expected to manage
+TIMEOUT = 5.0  # seconds for one request; a request not sent within this time after the end counts as an error
+CLIENTS = 64  # maximum number of clients, each with its own connection
+PER_CLIENT = 4.0  # requests per second expected of one client
 OK = "200"
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A request that somebody makes; `share` is its weight among all."""
+    """A kind of request; `share` is its weight among all."""
 
     who: str
     path: str
@@ -57,7 +55,7 @@ VISITS = (
 
 @dataclass(frozen=True, slots=True)
 class Latencies:
-    """Seconds from when a request was due until its whole response, by percentile."""
+    """Seconds from a request's due time to its complete response, by percentile."""
 
     p50: float | None
     p95: float | None
@@ -84,7 +82,7 @@ class Loaded:
 
 @dataclass
 class _LoadRecord:
-    """What the clients have seen so far."""
+    """The clients' results so far."""
 
     guard: threading.Lock = field(default_factory=threading.Lock)
     seconds: dict[str, list[float]] = field(default_factory=dict)
@@ -92,18 +90,18 @@ class _LoadRecord:
 
     @property
     def requests(self) -> int:
-        """All of them."""
+        """The number of requests."""
         return self.statuses.total()
 
     def note(self, who: str, outcome: str, seconds: float) -> None:
-        """One answer, or what came instead."""
+        """Record a response's status, or the error."""
         with self.guard:
             self.seconds.setdefault(who, []).append(seconds)
             self.statuses[outcome] += 1
 
 
 class _Slots:
-    """When each request is due, and what it is; given out one by one. Thread-safe."""
+    """The requests in the order of their due times, handed out one by one. Thread-safe."""
 
     def __init__(self, visits: Sequence[Visit], rps: float, seconds: float) -> None:
         self._begun, self._rps = time.monotonic(), rps
@@ -115,7 +113,7 @@ class _Slots:
         self.stopped = threading.Event()
 
     def take(self) -> tuple[Visit, float] | None:
-        """The next visit once its time has come, with that time; None when all are given out or it was stopped."""
+        """The next visit once it is due, with its due time; None after the last one or when stopped."""
         with self._guard:
             number = next(self._numbers, None)
         if number is None:
@@ -127,9 +125,9 @@ class _Slots:
 
 
 def load(name: str, *, rps: float, seconds: float, pulse: Pulse) -> Loaded:
-    """Drive the sandbox `name` with `rps` requests a second for so many seconds; when stopped early, report what was measured.
+    """Send `rps` requests per second to the sandbox `name` for some seconds; if stopped early, report what was measured.
 
-    Carts are visited only where the version knows them. Raises ConfigError when the sandbox does not run.
+    Carts are visited only where the version has them. Raises ConfigError when the sandbox does not run.
     """
     places = _places(name)
     slots, observed, started = _Slots(places.visits, rps, seconds), _LoadRecord(), time.monotonic()
@@ -142,7 +140,7 @@ def load(name: str, *, rps: float, seconds: float, pulse: Pulse) -> Loaded:
             pulse.pause(0.1)
             pulse.progress(min(time.monotonic() - started, seconds), seconds, "s")
     except Interrupted:
-        slots.total = 0  # what was seen until then is the result
+        slots.total = 0  # the results until then count
     finally:
         slots.stopped.set()
         for client in clients:
@@ -153,7 +151,7 @@ def load(name: str, *, rps: float, seconds: float, pulse: Pulse) -> Loaded:
 
 @dataclass(frozen=True, slots=True)
 class _Places:
-    """Where a sandbox answers, and what is visited there."""
+    """The addresses of a sandbox and the paths to visit."""
 
     api: str
     dashboard: str
@@ -174,7 +172,7 @@ def _places(name: str) -> _Places:
 
 
 def _client(places: _Places, slots: _Slots, observed: _LoadRecord) -> None:
-    """Visit what is due next, over connections that are kept as a browser keeps them."""
+    """Send the requests that are due, over persistent connections like a browser's."""
     connections = {
         dashboard: http.client.HTTPConnection(urlsplit(url).netloc, timeout=TIMEOUT)
         for dashboard, url in ((False, places.api), (True, places.dashboard))
@@ -189,7 +187,7 @@ def _client(places: _Places, slots: _Slots, observed: _LoadRecord) -> None:
 
 
 def _ask(connection: http.client.HTTPConnection, path: str, headers: Mapping[str, str]) -> str:
-    """The status of an answer, or the name of what came instead."""
+    """The status of a response, or the name of the error."""
     try:
         connection.request("GET", path, headers=dict(headers))
         response = connection.getresponse()
@@ -218,7 +216,7 @@ def _summary(observed: _LoadRecord, rps: float, seconds: float) -> Loaded:
 
 
 def latencies(seconds: Sequence[float]) -> Latencies:
-    """The percentiles of some durations in seconds, each one that was really measured; None of none."""
+    """The percentiles of some durations in seconds, each one a measured value; None without any."""
     ordered = sorted(seconds)
 
     def at(share: float) -> float | None:

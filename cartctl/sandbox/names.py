@@ -1,16 +1,16 @@
-"""What the sandbox's database, its roles and its two known companies are called."""
+"""Names of the sandbox's database, its roles and its two known companies."""
 
 from pathlib import Path
 
 DATABASE = "platform"
-OWNER = "payment_owner"  # owns the platform's tables; nobody logs in as it
+OWNER = "payment_owner"  # owns the platform's tables; has no login
 APP = "payment_api"  # the application
 DEPLOYER = "deployer"  # cartctl
 
 INTERNAL = ("avnz", "AVNZ")  # id and name of the company whose admin deploys
-OUTSIDE = ("harbor-goods", "Harbor Goods")  # and of one of the others
+OUTSIDE = ("harbor-goods", "Harbor Goods")  # and of another company
 
 
 def socket_directory(dsn: str) -> Path:
-    """Where the socket of a DSN written here is."""
+    """The socket directory of a DSN that was written here."""
     return Path(dsn.partition(" ")[0].removeprefix("host="))

@@ -35,7 +35,7 @@ class Prometheus:
             f"--config.file={home / 'prometheus.yml'}",
             mark := f"--storage.tsdb.path={home / 'data'}",
             "--storage.tsdb.retention.time=2d",
-            "--query.lookback-delta=10s",  # after a kill, replicas of before are not taken for living ones
+            "--query.lookback-delta=10s",  # after a crash, old replicas must not count as running
             f"--web.listen-address=127.0.0.1:{port}",
             "--log.level=warn",
         ]
@@ -57,7 +57,7 @@ class Prometheus:
         self.program.start()
 
     def ready(self) -> bool:
-        """Whether it answers. Read-only."""
+        """Whether it responds. Read-only."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=1)
         try:
             connection.request("GET", "/-/ready")
@@ -69,7 +69,7 @@ class Prometheus:
 
 
 def find(layout: Layout) -> Prometheus | None:
-    """The Prometheus of this sandbox on its former port while it runs or that port is free, else on a new one."""
+    """The Prometheus of this sandbox on its previous port while it runs or that port is free, else on a new one."""
     binary = shutil.which("prometheus")
     if binary is None:
         return None

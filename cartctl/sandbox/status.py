@@ -1,4 +1,4 @@
-"""What a sandbox is at this moment. Read-only."""
+"""The current status of a sandbox. Read-only."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +46,7 @@ class SandboxStatus:
 
 
 def read_status(name: str) -> SandboxStatus:
-    """The status of the sandbox `name`; one that was never made is down."""
+    """The status of the sandbox `name`; one that was never created is down."""
     layout = Layout(sandbox_directory(name).resolve())
     server = EmbeddedPostgres(layout.postgres)
     running = server.running()
@@ -75,7 +75,7 @@ def read_status(name: str) -> SandboxStatus:
 
 
 def ask_supervisor(layout: Layout) -> dict[str, Any] | None:
-    """What the living supervisor tells, with its control port; None when there is none."""
+    """The status from the running supervisor, with its control port; None when there is none."""
     port = (read_json(layout.supervisor) or {}).get("port")
     if not port or supervisor(layout).process() is None:
         return None  # another program may use the port by now and must not receive the secret

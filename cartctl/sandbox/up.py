@@ -41,9 +41,9 @@ OTHER_SECONDS = 60.0  # another `up` or `down` of the same sandbox
 
 
 def up(name: str, say: Callable[[str], None]) -> SandboxStatus:
-    """Bring the sandbox `name` up and tell what happens through `say`; what runs already is left alone.
+    """Bring the sandbox `name` up and tell what happens through `say`; running parts are not touched.
 
-    Raises UsageError for a name that is none, ConfigError without the extra `sandbox`, Locked while another `up` or
+    Raises UsageError for an invalid name, ConfigError without the extra `sandbox`, Locked while another `up` or
     `down` of it lasts, StepFailed when a part does not start.
     """
     layout = Layout(checked_directory(name))
@@ -93,18 +93,18 @@ def _require_extra() -> None:
 
 
 def lock_file(layout: Layout) -> Path:
-    """Locked by `up` and `down` of one sandbox; beside its directory, which `down --purge` removes."""
+    """The file that `up` and `down` of one sandbox lock; beside its directory, which `down --purge` removes."""
     return layout.directory.with_name(f".{layout.directory.name}.lock")
 
 
 @contextmanager
 def alone(layout: Layout) -> Iterator[None]:
-    """Only one `up` or `down` of a sandbox at a time. Raises Locked when the other one lasts too long."""
+    """Allow only one `up` or `down` of a sandbox at a time. Raises Locked when the other one lasts too long."""
     private_directory(layout.directory.parent)
     lock = FileLock(lock_file(layout), timeout=OTHER_SECONDS, mode=FILE)
     try:
         lock.acquire()
-        while not lock_file(layout).exists():  # the one before purged it
+        while not lock_file(layout).exists():  # an earlier `down` purged it
             lock.release()
             lock.acquire()
     except Timeout as timeout:
@@ -120,7 +120,7 @@ def alone(layout: Layout) -> Iterator[None]:
 
 def _start_supervisor(layout: Layout) -> dict[str, Any]:
     program = supervisor(layout)
-    program.stop()  # one that lives but does not respond
+    program.stop()  # one that runs but does not respond
     program.start()
     return _within(
         SUPERVISOR_SECONDS, lambda: ask_supervisor(layout), "The supervisor does not respond", layout
@@ -135,7 +135,7 @@ def _settled(layout: Layout) -> bool:
         if deployment["failure"]
     ]
     if stuck:
-        return True  # it will not get better by waiting; the status says degraded
+        return True  # waiting does not help; the status says degraded
     return bool(status) and all(
         deployment["ready"] >= deployment["replicas"] for deployment in status["deployments"].values()
     )

@@ -1,1 +1,1 @@
-"""What `cartctl.toml` may say, section by section."""
+"""The model of `cartctl.toml`, section by section."""

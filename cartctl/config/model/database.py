@@ -71,7 +71,7 @@ class Backup(Section):
 
 
 class Snapshots(Section):
-    """Where snapshots are stored and how many remain, or which other tool makes backups."""
+    """Where snapshots are stored and how many are retained, or which other tool makes backups."""
 
     url: Address | None = Field(
         default=None,
@@ -97,7 +97,7 @@ class Snapshots(Section):
 
     @property
     def elsewhere(self) -> bool:
-        """Whether another tool makes and keeps them."""
+        """Whether another tool makes and stores them."""
         return self.pgbackrest_stanza is not None or self.command is not None
 
 

@@ -186,12 +186,12 @@ class Environment(Section):
 
     @property
     def sections(self) -> tuple[str, ...]:
-        """Which of the sections that a command may require are configured."""
+        """The configured ones of the sections that a command may require."""
         return tuple(name for name in REQUIRED if getattr(self, f"{name}_") is not None)
 
     @property
     def unverified(self) -> tuple[str, ...]:
-        """The keys by which servers are spoken to over TLS without a verified certificate (safety.md section 8)."""
+        """The keys that make connections use TLS without a verified certificate (safety.md section 8)."""
         http, metrics = self.http_, self.metrics
         addresses = (http.api, http.dashboard or "") if http is not None and not http.verify_tls else ()
         keys = ["http.verify_tls"] if any(url.startswith("https:") for url in addresses) else []

@@ -1,4 +1,4 @@
-"""Who is notified of what: a notifier's address, and the events that it receives."""
+"""The section about notifications: notifiers' addresses, and the events that each receives."""
 
 from typing import Literal
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from cartctl.config.key_paths import dotted
 from cartctl.errors import ConfigError
 
-LINES = {  # section → the least that it must contain; a deployment also needs the last two
+LINES = {  # section → its minimal content; a deployment also needs the last two
     "database": ('dsn = { env = "CART_DSN" }  # postgresql://user:password@host/name',),
     "cluster": (
         'kind = "kubernetes"',

@@ -20,7 +20,7 @@ class Flags(Section):
 
 
 class Companies(Section):
-    """How the companies are known: by a query or a CSV file, with the ID in the first column."""
+    """Where the companies are read from: a query or a CSV file, with the ID in the first column."""
 
     sql: str | None = Field(
         default=None,
@@ -65,7 +65,7 @@ class Gate(Section):
 
 
 class Calendar(Section):
-    """When a stage may be entered by itself, in the companies' own time zone."""
+    """When a stage may be entered automatically, in the companies' time zone."""
 
     zone: str = Field(default="UTC", description="Time zone of these times, by its IANA name.")
     days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = Field(

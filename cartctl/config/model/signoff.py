@@ -1,4 +1,4 @@
-"""Who must approve a deployment, and what people must attest before they do (the plan's sections 1 and 8)."""
+"""Who must approve a deployment, and what must be attested before (the plan's sections 1 and 8)."""
 
 from pydantic import Field
 

@@ -21,7 +21,7 @@ _FORM = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Days `first` to `last` after the start, `percent` of all companies or of the beta ones; `signoff`: somebody must agree."""
+    """Days `first` to `last` after the start, `percent` of all companies or of the beta ones; `signoff`: a person must agree."""
 
     first: int
     last: int
@@ -32,7 +32,7 @@ class Stage:
 
     @property
     def days(self) -> int:
-        """How many calendar days it stands."""
+        """How many calendar days the stage lasts."""
         return self.last - self.first + 1
 
 

@@ -1,1 +1,1 @@
-"""What a cart database must have, and a catalogue checked against it."""
+"""The contract: what a cart database must have, and the check of a catalogue against it."""

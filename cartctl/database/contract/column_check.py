@@ -11,7 +11,7 @@ from cartctl.engine.model import CheckResult, Verdict
 
 READ_ONLY = frozenset(
     {"promotions", "tax_rates", "shipping_zones", "shipping_rules"}
-)  # no rows made by the cart
+)  # the cart inserts no rows
 _LABELS = {True: "NOT NULL", False: "nullable"}
 
 
@@ -95,7 +95,7 @@ def _narrower(table: RequiredTable, columns: Mapping[str, Facts]) -> Iterator[Ch
 
 
 def _demanding(table: RequiredTable, columns: Mapping[str, Facts]) -> Iterator[CheckResult]:
-    """Columns of others that every writer must know."""
+    """Another tool's columns that every INSERT must set."""
     for name in sorted(columns.keys() - {column.name for column in table.columns}):
         facts = columns[name]
         if facts["not_null"] and not any(facts.get(way) for way in ("default", "generated", "identity")):

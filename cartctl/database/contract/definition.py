@@ -1,7 +1,7 @@
-"""What a cart database must have, as `contract.json` says it; a test holds that to the models.
+"""What a cart database must have, read from `contract.json`; a test compares that file with the models.
 
 Required is what the Node application needs, independent of who migrated the database; own is what our migrations create in addition
-(the models' OWN and STRICT marks). Written down, since loading the models takes longer than looking at a database.
+(the models' OWN and STRICT marks). It is a file because loading the models takes longer than reading a catalogue.
 """
 
 import json

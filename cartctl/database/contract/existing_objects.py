@@ -44,7 +44,7 @@ class Adoption:
         return any(name.startswith("table ") for name in self.kept)
 
     def whole(self, migration: Frozen) -> bool:
-        """Whether nothing of a migration is left to make: it is recorded as adopted."""
+        """Whether all objects of a migration exist, so that it is only recorded as adopted."""
         return not self.missing[migration.revision]
 
 
@@ -73,7 +73,7 @@ def find_adoption(connection: Connection, pending: tuple[Frozen, ...], *, strict
 
 
 def some_of(items: Sequence[str]) -> str:
-    """The first few of a list, and how many more."""
+    """The first few items of a list, and how many more there are."""
     more = f" (and {len(items) - SHOWN} more)" if len(items) > SHOWN else ""
     return "; ".join(items[:SHOWN]) + more
 

@@ -18,7 +18,7 @@ def extra_columns(table: RequiredTable, columns: Mapping[str, Facts]) -> list[st
 
 
 def extra_indexes(table: RequiredTable, indexes: Mapping[str, Facts]) -> list[str]:
-    """The names of indexes that serve for none of the contract's, and are none of the optional ones."""
+    """The names of indexes that replace none of the contract's and are not optional indexes."""
     known = [*table.indexes, *(each.required for each in SCALE_INDEXES if table.name == TABLE)]
     return sorted(
         name

@@ -1,7 +1,7 @@
 """Name conflicts of the migrations: with another kind of object, on another table, or with an extension.
 
-Asked of the system tables, since a name space holds more than a catalogue of one's own objects shows: every relation
-shares one with indexes and views, every type one with the row types of tables.
+Read from the system tables, because a namespace contains more than the catalogue of the cart's objects shows: relations share it
+with indexes and views, types with the row types of tables.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

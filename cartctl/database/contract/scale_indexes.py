@@ -1,6 +1,6 @@
 """Optional indexes for millions of carts, beside the migrations: `migrate index --scale` builds them (docs/scale.md).
 
-They are no part of the contract: nothing fails without them, and every writer pays for them.
+They are not part of the contract: nothing fails without them, and every write costs more with them.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ TABLE = "carts"
 
 @dataclass(frozen=True, slots=True)
 class ScaleIndex:
-    """An optional index on carts: what it is made of, and the query that it is for. Partial, so that few writers pay."""
+    """An optional index on carts: its expression, and the query that it serves. It is partial, so that few writes cost more."""
 
     name: str
     columns: tuple[str, ...]
@@ -22,7 +22,7 @@ class ScaleIndex:
 
     @property
     def statement(self) -> Statement:
-        """It as a migration's statement would be."""
+        """The CREATE INDEX statement, as a migration would have it."""
         columns = ", ".join(f'"{column}"' for column in self.columns)
         sql = f'CREATE INDEX "{self.name}" ON "{TABLE}" ({columns}) WHERE {self.predicate};'
         return Statement(sql, "index", self.name, TABLE)

@@ -8,7 +8,7 @@ FAMILIES = {
     "integer": re.compile(r"smallint|integer|bigint"),
     "timestamp(3) without time zone": re.compile(r"timestamp(\([0-6]\))? without time zone"),
 }
-CENTS = 2  # decimals without which no amount and no rate can be stored
+CENTS = 2  # decimals that amounts and rates need at least
 _NUMERIC = re.compile(r"numeric(?:\((\d+),(-?\d+)\))?")
 _TIMESTAMP = re.compile(r"timestamp\((\d)\) without time zone")
 _MILLISECONDS = 3  # digits of a second
@@ -28,9 +28,9 @@ def fits(required: str, actual: str) -> bool:
 
 
 def narrowing(required: str, actual: str) -> str | None:
-    """What a fitting type holds less than the required one, as a consequence; None when it holds as much.
+    """What a compatible type cannot store that the required one can, as a consequence; None without a loss.
 
-    The length of a VARCHAR is the application's own rule, and no narrowing.
+    The length of a VARCHAR is the application's own rule and does not count as narrower.
     """
     if required.startswith("numeric("):
         return "; ".join(_less_precise(required, actual)) or None

@@ -1,4 +1,4 @@
-"""Whose work a change beside the cart's objects is: a migration file's only if the file names the object. Pure.
+"""Who made a change outside the cart's objects: a migration file only if the file names the object. Pure.
 
 While a migration runs, others may change the same database; what they did must not be reverted.
 """
@@ -17,7 +17,7 @@ def recorded_identifiers(results: Mapping[str, Any]) -> frozenset[str]:
 
 
 def named(difference: Difference, identifiers: frozenset[str]) -> Difference:
-    """The part of a difference that files with these `identifiers` can have made."""
+    """The part of a difference that files with these `identifiers` can have caused."""
     both: dict[str, tuple[Facts, Facts]] = {
         **{key: ({}, facts) for key, facts in difference.added.items()},
         **{key: (facts, {}) for key, facts in difference.removed.items()},

@@ -1,4 +1,4 @@
-"""What the operator must agree to before a database rollback, and what refuses it whatever they agree to. Pure."""
+"""What the operator must agree to before a database rollback, and what prevents it in any case. Pure."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What depends on the tables, enums and columns that go: named before anything is dropped, since CASCADE would take it along."""
+"""Dependents of the tables, enums and columns to drop: named before anything is dropped, since CASCADE would drop them too."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -73,9 +73,9 @@ ORDER BY 1
 
 @dataclass(frozen=True, slots=True)
 class Dependent:
-    """An object that stays, and the one it needs that would go."""
+    """An object that stays, and the object it needs that would be dropped."""
 
-    kind: str  # table | enum | column, of those that go
+    kind: str  # table | enum | column, of those to drop
     name: str
     dependent: str  # as the server describes it
 
@@ -85,7 +85,7 @@ class Dependent:
 
 @dataclass(frozen=True, slots=True)
 class GoingAlong:
-    """What goes beside tables and enums, and so does not count as a dependent; parts and triggers as `table.name`."""
+    """What is dropped besides tables and enums, and so does not count as a dependent; parts and triggers as `table.name`."""
 
     columns: tuple[DropColumn, ...] = ()
     parts: tuple[str, ...] = ()
@@ -98,7 +98,7 @@ NOTHING_ELSE = GoingAlong()
 def find_dependents(
     connection: Connection, tables: Iterable[str], enums: Iterable[str], along: GoingAlong = NOTHING_ELSE
 ) -> list[Dependent]:
-    """Views, keys, function bodies and columns outside what goes that need it. Read-only.
+    """Views, keys, function bodies and columns that stay and need what is dropped. Read-only.
 
     Function bodies that are text (PL/pgSQL) are not known to the server: see `find_mentions`.
     """
@@ -114,6 +114,6 @@ def find_dependents(
 
 
 def find_mentions(connection: Connection, names: Iterable[str]) -> list[str]:
-    """Functions whose text mentions one of `names` as a word: they may need it, or only say so. Read-only."""
+    """Functions whose text mentions one of `names` as a word: they may use it or only mention it. Read-only."""
     pattern = rf"\m({'|'.join(sorted(names))})\M"
     return [str(row[0]) for row in connection.execute(_MENTIONS.encode(), (pattern,)).fetchall()]

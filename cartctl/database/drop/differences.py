@@ -1,6 +1,6 @@
 """What a run's migration changed in the catalogue, recorded in its journal, and whether it was rolled back.
 
-Known from the catalogues before and after the migration, not from a list: another tool's migration may have changed
+It is read from the catalogues before and after the migration, not from a list: another tool's migration may have changed
 objects outside the cart's.
 """
 
@@ -14,13 +14,13 @@ from cartctl.database.drop.attribution import named, recorded_identifiers
 from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.errors import Refused
 
-NOTHING: dict[str, Any] = {"added": {}, "removed": {}, "changed": {}}  # a difference as a journal keeps it
+NOTHING: dict[str, Any] = {"added": {}, "removed": {}, "changed": {}}  # a difference as a journal stores it
 SHOWN = 8  # objects of a difference in a result
 HOME = "cartctl"  # the schema of Alembic's version and of cartctl's record
 
 
 def to_json(difference: Difference) -> dict[str, Any]:
-    """A difference as a journal keeps it."""
+    """A difference as a journal stores it."""
     return {
         "added": {key: dict(facts) for key, facts in difference.added.items()},
         "removed": {key: dict(facts) for key, facts in difference.removed.items()},
@@ -46,7 +46,7 @@ def before(results: Mapping[str, Any]) -> Catalogue:
 
 
 def own_difference(results: Mapping[str, Any], now: Catalogue) -> Difference:
-    """What a run's migration changed: as recorded, or for an interrupted run what is new since and its files can have made."""
+    """What a run's migration changed: as recorded; for an interrupted run, what is new since then and can come from its files."""
     migrated = results.get("migrate")
     if migrated is not None:
         return from_json(migrated["difference"])
@@ -81,7 +81,7 @@ def _merged(one: Difference, other: Difference) -> Difference:
 
 
 def ours(difference: Difference) -> Difference:
-    """The part of a difference that concerns the cart's objects, and whatever sits on one of its tables."""
+    """The part of a difference that concerns the cart's objects and anything on the cart's tables."""
     return difference.within(
         {
             key
@@ -93,7 +93,7 @@ def ours(difference: Difference) -> Difference:
 
 
 def on_ours(facts: Facts) -> bool:
-    """An index or constraint of any name on one of our tables goes with it."""
+    """An index or constraint of any name is dropped with the cart's table it is on."""
     return "table" in facts and is_ours(f"table {facts['table']}")
 
 
@@ -121,7 +121,7 @@ def _names() -> Mapping[str, frozenset[str]]:
 
 
 def reverted_checks(results: Mapping[str, Any], now: Catalogue) -> Checks:
-    """Whether a run's own objects are again as they were before it; what others changed since is listed and passes. Pure."""
+    """Whether a run's own objects are as they were before it; later changes by others are listed and pass. Pure."""
     own = own_difference(results, now)
     since = difference(before(results), now)
     left = since.within(own.keys - _retained_enums(results, now) - _retained_labels(results, now))
@@ -141,7 +141,7 @@ def reverted_checks(results: Mapping[str, Any], now: Catalogue) -> Checks:
 
 
 def _first(lines: list[str]) -> str:
-    """A difference as a sentence bears it: the first few objects, and how many more."""
+    """A difference for a sentence: the first few objects, and how many more there are."""
     more = f" (and {len(lines) - SHOWN} more)" if len(lines) > SHOWN else ""
     return "; ".join(lines[:SHOWN]) + more
 

@@ -1,4 +1,4 @@
-"""Taking the cart's tables back: one transaction that locks, saves the rows, drops without CASCADE, and forgets the migrations."""
+"""Dropping the cart's tables: one transaction that locks, saves the rows, drops without CASCADE, and removes the records."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -35,7 +35,7 @@ PAUSE = 1.0  # seconds before the second attempt, doubled after each
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """What went. `saved` is where the rows are, None when there were none."""
+    """What was dropped. `saved` is where the rows are, None when there were none."""
 
     tables: tuple[str, ...]
     enums: tuple[str, ...]
@@ -47,7 +47,7 @@ class Dropped:
     warnings: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()  # of other tables, `table.column`
     parts: tuple[str, ...] = ()  # indexes and constraints of other tables
-    reverted: tuple[str, ...] = ()  # what else the migration had changed beside the cart
+    reverted: tuple[str, ...] = ()  # the migration's changes outside the cart
     labels: tuple[EnumLabels, ...] = ()  # removed from other enums
     kept_labels: tuple[EnumLabels, ...] = ()
 
@@ -62,8 +62,8 @@ def drop(
 ) -> Dropped:
     """Drop what the run with `results` created; the rows are saved to `directory` first.
 
-    Raises Refused before any change, naming the conflicts; StepFailed naming the blockers when the locks were
-    not to be had. All or nothing.
+    Raises Refused before any change, naming the conflicts; StepFailed naming the blockers when the locks were not granted. All or
+    nothing.
     """
     with migrating(postgres, settings, pulse) as aside:
         plan = plan_with(aside, results, allowed)
@@ -138,7 +138,7 @@ def _attempt(
 def _committing(
     postgres: Postgres, connection: Connection, saved: SavedRows | None, directory: Path
 ) -> Iterator[SyncWait]:
-    """The commit is never repeated: one whose connection was lost is found, done or not, by the next command.
+    """The commit is never repeated: after a lost connection, the next command reads whether it happened.
 
     Raises SqlFailed that says where the rows are.
     """
@@ -182,7 +182,7 @@ def _save(
 
 
 def _drop_objects(connection: Connection, plan: DropPlan) -> None:
-    """What the run made on tables that stay, tables from the referring end, types, then what else it changed; never CASCADE."""
+    """Drop what the run made on tables that stay, then tables (referring ones first), types, and its other changes; never CASCADE."""
     for revert in plan.early:
         connection.execute(revert.statement.encode())
     for part in plan.parts:
@@ -206,7 +206,7 @@ def _drop_objects(connection: Connection, plan: DropPlan) -> None:
 
 
 def _forget(connection: Connection, plan: DropPlan) -> None:
-    """The records go with what they record: Alembic's, ours, and exactly our rows of Prisma's ledger."""
+    """Remove the records of what was dropped: Alembic's, cartctl's, and exactly our rows of Prisma's ledger."""
     ledger.forget(connection, plan.ledger)
     state = read_state(connection)
     if plan.home:
@@ -218,7 +218,7 @@ def _forget(connection: Connection, plan: DropPlan) -> None:
     if not state.heads:
         return
     if connection.execute("SELECT to_regclass('cartctl.put_back') IS NOT NULL").fetchone() == (True,):
-        connection.execute("DELETE FROM cartctl.put_back")  # what was restored went with the tables
+        connection.execute("DELETE FROM cartctl.put_back")  # restored rows were dropped with the tables
     dropped = [each.revision for each in MIGRATIONS if each.name in plan.migrations]
     stays = [each.revision for each in state.applied if each.revision not in dropped]
     connection.execute("DELETE FROM cartctl.applied WHERE revision = ANY (%s)", (dropped,))

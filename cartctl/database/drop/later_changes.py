@@ -1,6 +1,6 @@
-"""What others added to the cart's objects after the run that made them: a later migration of the application, or a person.
+"""What others added to the cart's objects after the run that created them: a later migration of the application, or a person.
 
-To drop it would leave their tool's record without the objects that it names, so a rollback stops. Pure.
+Dropping it would leave their tool's record without its objects, so a rollback stops. Pure.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -100,7 +100,7 @@ def _labels(
 
 
 def _along(changes: ApplicationChanges, parts: Iterable[DropPart]) -> GoingAlong:
-    """What goes beside the tables, enums and columns."""
+    """What is dropped besides the tables, enums and columns."""
     early = [each.what for each in changes.early]
     triggers = (what.removeprefix("trigger ") for what in early if what.startswith("trigger "))
     views = (what.rpartition(" ")[2] for what in early if "view " in what)
@@ -112,7 +112,7 @@ def drop_order(catalogue: Catalogue, tables: Iterable[str]) -> list[str]:
     """Referring tables before those they refer to, by the live foreign keys among them. Pure."""
     chosen = sorted(tables)
     references = CatalogueObjects(catalogue)
-    graph: dict[str, list[str]] = {name: [] for name in chosen}  # lists: the same order every time
+    graph: dict[str, list[str]] = {name: [] for name in chosen}  # sorted, for the same order every time
     for name in chosen:
         for facts in references.constraints_of(f"{SCHEMA}.{name}").values():
             target = str(facts.get("references", "")).replace('"', "").removeprefix(f"{SCHEMA}.")
@@ -151,7 +151,7 @@ def _parts(own: Difference, now: Catalogue, tables: list[str]) -> Iterator[DropP
             continue
         part = DropPart(kind, name.rpartition(".")[2], table)
         if kind == "constraint" or f"constraint {SCHEMA}.{table}.{part.name}" not in constraints:
-            yield part  # an index behind a constraint goes with it
+            yield part  # an index behind a constraint is dropped with it
 
 
 def _retained_enums(dependents: list[Dependent]) -> frozenset[str]:

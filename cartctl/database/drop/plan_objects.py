@@ -41,10 +41,10 @@ class Revert:
     """A change of an object that stays, or another object to drop, undone by one statement."""
 
     what: str  # column sites.status
-    detail: str  # what is so again
+    detail: str  # the value after the revert
     statement: str
     table: str = ""  # the table that the statement locks
-    scans: bool = False  # whether it reads or indexes every row meanwhile
+    scans: bool = False  # whether it reads or indexes every row under that lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +83,22 @@ class DropPlan:
     database_name: str
     migrations: tuple[str, ...]  # of ours, whose objects the run made: no longer applied
     parts: tuple[DropPart, ...]  # indexes and constraints that the run added to tables which stay
-    tables: tuple[DropTable, ...]  # in the order in which they go: referring ones first
+    tables: tuple[DropTable, ...]  # in the order of the drop: referring tables first
     enums: tuple[str, ...]  # after the tables
     kept_enums: tuple[str, ...]  # still used elsewhere, and allowed to stay
-    home: bool  # the schema `cartctl` goes too: the run made it
+    home: bool  # the schema `cartctl` is dropped too: the run created it
     ledger: tuple[LedgerRow, ...]  # exactly our rows of Prisma's ledger
     dependents: tuple[str, ...]  # of others: they stop it
-    irreversible: tuple[str, ...]  # of this run's difference: nothing here can undo them; they stop it
+    irreversible: tuple[str, ...]  # of this run's difference: they cannot be reverted and stop the rollback
     warnings: tuple[str, ...]
-    older: tuple[str, ...] = ()  # tables that were there before the run: they stay
+    older: tuple[str, ...] = ()  # tables that existed before the run: they stay
     later: tuple[str, ...] = ()  # what others added to the tables and enums since: they stop it
     later_migrations: tuple[str, ...] = ()  # of the application, applied after the cart's own
     columns: tuple[DropColumn, ...] = ()  # that the run added to tables which stay
-    early: tuple[Revert, ...] = ()  # other objects that the run made, before the tables
-    reverts: tuple[Revert, ...] = ()  # what the run changed or removed beside the cart, after the tables
+    early: tuple[Revert, ...] = ()  # other objects that the run created, dropped before the tables
+    reverts: tuple[
+        Revert, ...
+    ] = ()  # what the run changed or removed outside the cart, reverted after the tables
     labels: tuple[RebuiltEnum, ...] = ()  # enums that stay, rebuilt without the labels that the run added
     kept_labels: tuple[EnumLabels, ...] = ()  # allowed to stay
 

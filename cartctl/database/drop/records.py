@@ -1,4 +1,4 @@
-"""Which migrations a run made, by its own record and Prisma's: these records go with their objects. Read-only."""
+"""Which migrations a run made, by its own record and Prisma's: these records are removed with their objects. Read-only."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -33,7 +33,7 @@ def executed_migrations(connection: Connection, results: Mapping[str, Any]) -> f
 
 
 def made_migrations(own: Difference, executed: frozenset[str]) -> tuple[str, ...]:
-    """A migration is the run's when it executed the file, or when any of its objects was not there before. Pure."""
+    """The migrations that the run made: it executed the file, or some object did not exist before. Pure."""
     added = _added(own)
     return tuple(
         each.name
@@ -46,7 +46,7 @@ def made_migrations(own: Difference, executed: frozenset[str]) -> tuple[str, ...
 def ledger_rows(
     connection: Connection, own: Difference, migrations: tuple[str, ...], executed: frozenset[str]
 ) -> Iterator[LedgerRow]:
-    """Prisma's rows of what goes whole; where another tool had begun, only a row that we added with our own record."""
+    """Prisma's rows of migrations that are dropped completely; where another tool had begun, only a row that cartctl added."""
     added, times = _added(own), _recorded(connection)
     for migration in (each for each in MIGRATIONS if each.name in migrations):
         whole = migration.name in executed or all(

@@ -1,4 +1,4 @@
-"""The cart's rows saved on their way out: dumped inside the drop's own transaction, so that none is written in between."""
+"""Saving the cart's rows before the drop: dumped inside the drop's own transaction, so that none is written in between."""
 
 import hashlib
 import json
@@ -46,11 +46,11 @@ def save_rows(
     pulse: Pulse,
     columns: Iterable[DropColumn] = (),
 ) -> SavedRows:
-    """Dump `tables` (names in schema public) as `connection`'s transaction sees them, verify, and keep in `directory`.
+    """Dump `tables` (names in schema public) as `connection`'s transaction sees them, verify them, and store them in `directory`.
 
     With them the values of `columns` of other tables.
 
-    The transaction must hold locks that keep writers out. Replaces what an attempt that was rolled back has left.
+    The transaction must hold locks that keep writers out. Replaces the files of an attempt that was rolled back.
     Raises ProgramFailed, StepFailed when the dump is not whole; leaves nothing then.
     """
     names = list(tables)
@@ -68,7 +68,7 @@ def save_rows(
         partial.rename(directory)
         _sync(
             directory.parent
-        )  # the rows must be on the disk before the tables go; pg_dump syncs its own files
+        )  # the rows must be on disk before the tables are dropped; pg_dump syncs its own files
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
@@ -119,9 +119,7 @@ def _dump(
 ) -> SavedRows:
     tools = find_tools(connection.info.server_version)
     row = connection.execute("SELECT pg_export_snapshot()").fetchone()
-    rows = {
-        name: _count(connection, name) for name in names
-    }  # before the dump: rows that are hidden are named
+    rows = {name: _count(connection, name) for name in names}  # before the dump: hidden rows are named
     dump = partial / "dump"
     tools.dump(
         postgres,

@@ -1,4 +1,4 @@
-"""Values of columns that go from tables which stay: one CSV file per table, with the key that finds each row again."""
+"""Values of columns dropped from tables that stay: one CSV file per table, with the key that identifies each row."""
 
 import hashlib
 import os
@@ -68,6 +68,6 @@ def _save(connection: Connection, table: str, names: list[str], file: Path) -> S
                 digest.update(block)
                 stream.write(block)
         stream.flush()
-        os.fsync(descriptor)  # the values must be on the disk before the columns go
+        os.fsync(descriptor)  # the values must be on disk before the columns are dropped
         rows = cursor.rowcount
     return SavedValues(table, tuple(names), rows, file.name, digest.hexdigest())

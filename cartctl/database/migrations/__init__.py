@@ -1,1 +1,1 @@
-"""Migrations: applied, adopted, recorded, exported, linted, verified."""
+"""Migrations: apply, adopt, record, export, lint and verify them."""

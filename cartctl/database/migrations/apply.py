@@ -1,4 +1,4 @@
-"""Applying the migrations: one transaction each, bounded in time, with everything that must be true beside it inside.
+"""Applying the migrations: one transaction each, bounded in time, together with everything that must stay consistent with it.
 
 A transaction holds the DDL as the owner, the grants to the application, Alembic's version, our own record and Prisma's
 ledger row: after a kill, either all of it exists or none.
@@ -55,7 +55,7 @@ class Migrated:
     locks: tuple[TableLock, ...] = ()  # on tables that existed before
 
     def over(self, state: State) -> "Migrated":
-        """With the heads of the state afterwards."""
+        """The same result with the heads read afterwards."""
         return replace(self, heads=state.heads)
 
 
@@ -85,7 +85,7 @@ def migrator_and_lock(
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """What a deployment is about to do, found out under the migrators' lock; `work` is None when nothing is pending."""
+    """What a deployment is about to do, read under the migrators' lock; `work` is None when nothing is pending."""
 
     state: State
     work: Work | None
@@ -93,9 +93,9 @@ class Pending:
 
 
 def deploy(postgres: Postgres, settings: Database, run_id: str, pulse: Pulse) -> Migrated:
-    """Apply what is pending; nothing pending is done already.
+    """Apply the pending migrations; without any, nothing is changed.
 
-    Raises Refused or Locked before any change; StepFailed naming the blockers when the locks were not to be had;
+    Raises Refused or Locked before any change; StepFailed naming the blockers when the locks were not granted;
     SqlFailed for what a retry cannot fix. A migration that failed leaves nothing behind.
     """
     began = time.monotonic()
@@ -105,7 +105,7 @@ def deploy(postgres: Postgres, settings: Database, run_id: str, pulse: Pulse) ->
 
 
 def find_pending(aside: Connection, settings: Database, run_id: str, began: float) -> Pending:
-    """What is to be done, over the connection that holds the migrators' lock. Raises Refused. Read-only."""
+    """The pending work, read over the connection that holds the migrators' lock. Raises Refused. Read-only."""
     state = read_state(aside)
     refuse(state)
     work = prepare(aside, settings, run_id, state) if state.pending else None
@@ -115,7 +115,7 @@ def find_pending(aside: Connection, settings: Database, run_id: str, began: floa
 
 
 def apply_pending(connection: Connection, pending: Pending, pulse: Pulse) -> Migrated:
-    """Apply it over a connection that `migrator` made. Raises what `deploy` raises."""
+    """Apply the pending work over a connection of `migrator`. Raises what `deploy` raises."""
     migrations = pending.state.pending
     adopted: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -135,7 +135,7 @@ def apply_pending(connection: Connection, pending: Pending, pulse: Pulse) -> Mig
 
 
 def refuse(state: State) -> None:
-    """Refuse what must be settled by a person first: heads that are not ours, failed rows of Prisma's."""
+    """Refuse what a person must resolve first: unknown heads, and failed rows of Prisma's ledger."""
     if state.unknown:
         raise Refused(
             f"A migration that this version of cartctl does not know was applied to this database: {', '.join(state.unknown)}.",
@@ -160,7 +160,7 @@ def apply_all(
 
 
 def _persist(driver: Connection, migration: Frozen, work: Work, pulse: Pulse) -> None:
-    """One migration, tried again where waiting may help. Raises StepFailed naming who blocked it."""
+    """Apply one migration, retried where waiting may help. Raises StepFailed naming the blockers."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with translated():
@@ -206,7 +206,7 @@ def named_failure(migration: Frozen, failed: SqlFailed) -> SqlFailed:
 
 
 def _note_failed(work: Work, migration: Frozen, failed: SqlFailed) -> None:
-    """The application's own file that failed stands in its ledger as Prisma would leave it; ours leaves no trace."""
+    """Record a failed file of the application in its ledger as Prisma would; cartctl's own leaves no row."""
     if work.application.run and work.ledger.present and failed.sqlstate:
         with effect(f"postgres.ledger.{migration.name}"):
             checksum = work.application.checksum(migration)
@@ -226,7 +226,7 @@ def _apply(driver: Connection, migration: Frozen, work: Work, pulse: Pulse) -> N
             set_version(driver, migration)
             grant(driver, migration, work.settings.app_role)
             _record(driver, migration, work, ledger_row=not outside)
-        # over the session that holds the migrators' lock: once lost, another may be at work
+        # over the session that holds the migrators' lock: without it, another migrator may be running
         tables = locked_tables(work.aside, driver.info.backend_pid)
         with (
             bounded_sync_wait(lambda: nullcontext(work.aside), driver) as wait,
@@ -280,7 +280,7 @@ def _record(driver: Connection, migration: Frozen, work: Work, *, ledger_row: bo
 
 
 def blocked(migration: Frozen, aside: Connection, failed: SqlFailed, attempts: int) -> StepFailed:
-    """The error that names who holds the locks a migration waited for, after so many attempts."""
+    """The error naming the sessions whose locks a migration waited for, after so many attempts."""
     tables = {*PLATFORM, *(each.table or each.makes for each in migration.statements(strict=True))}
     blocking = lock_holders(aside, sorted(tables), SHARE_ROW_EXCLUSIVE)
     times = "once" if attempts == 1 else f"{attempts} times"

@@ -77,9 +77,9 @@ class DryRun:
 
 
 def dry_run(postgres: Postgres, settings: Database, pulse: Pulse) -> DryRun:
-    """Execute what is pending in one transaction and roll it back; nothing is kept, but its locks are taken.
+    """Execute the pending migrations in one transaction and roll it back; nothing is kept, but the locks are taken.
 
-    Raises what `deploy` would raise; StepFailed naming the blockers at the first lock that is not to be had.
+    Raises what `deploy` would raise; StepFailed naming the blockers at the first lock that is not granted.
     """
     with migrating(postgres, settings, pulse) as aside:
         state = read_state(aside)
@@ -131,7 +131,7 @@ def _executable(connection: Connection, work: Work, pending: tuple[Frozen, ...])
 
 
 def _adds_label(work: Work, migration: Frozen, failed: SqlFailed) -> bool:
-    """Whether the label that was used too early is of the same file: then the run fails as well."""
+    """Whether the label that was used too early comes from the same file: then a deployment fails too."""
     created = read_statements(work.script(migration)).created
     return any(each.kind == "label" and f'"{each.name}"' in failed.message for each in created)
 

@@ -1,4 +1,4 @@
-"""`migrate export`: the frozen files written out, for a DBA to run by hand or for `prisma migrate deploy`."""
+"""`migrate export`: writes the frozen files, for a DBA to run by hand or for `prisma migrate deploy`."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,13 +19,13 @@ class Form(StrEnum):
 
 
 def export(form: Form, directory: Path) -> Exported:
-    """Write the files, each whole or not at all, never over another content.
+    """Write the files, each completely or not at all, never over different content.
 
     Raises Refused naming an existing file with different content, UsageError for a directory that is not writable.
     """
     files = dict(_files(form))
     lock = directory / "migration_lock.toml"
-    if form is Form.PRISMA and not lock.exists():  # an application's own names its provider too
+    if form is Form.PRISMA and not lock.exists():  # the application's own file names its provider too
         files[lock.name] = LOCK_FILE
     exported = export_files(files, directory)
     if form is Form.PRISMA and lock.name not in files:

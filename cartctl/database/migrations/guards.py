@@ -1,4 +1,4 @@
-"""What must hold before any DDL: one migrator at a time, a server that takes writes, and the rights to write."""
+"""What must hold before any DDL: one migrator at a time, a writable server, and the rights to write."""
 
 import random
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ def refuse_unwritable(connection: Connection) -> None:
 
 
 def refuse_without_rights(connection: Connection, settings: Database) -> None:
-    """Refuse when the platform's tables, the roles or the rights are not there."""
+    """Refuse when the platform's tables, the roles or the rights are missing."""
     for key, role in (("owner_role", settings.owner_role), ("app_role", settings.app_role)):
         if role and not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone():
             raise ConfigError(

@@ -1,7 +1,7 @@
-"""`migrate index --concurrently`: indexes on tables that hold rows already, built without keeping writers out.
+"""`migrate index --concurrently`: indexes on tables that already have rows, built without blocking writes.
 
-Outside the migration and without its lock: a concurrent build waits for every older transaction, and a Prisma that
-waits for that lock would be one.
+It runs outside the migration and without its lock: a concurrent build waits for every older transaction, and a Prisma waiting for
+that lock would be one.
 """
 
 import time
@@ -36,7 +36,7 @@ from cartctl.migrations.frozen import MIGRATIONS, Statement
 
 LOCK_BUDGET = timedelta(
     minutes=10
-)  # a concurrent build waits for older transactions while it holds nothing that hurts
+)  # a concurrent build waits for older transactions while its own lock blocks nobody
 TIDYING = timedelta(seconds=1)
 LEFT_OVER = {"INVALID", "not ready"}
 
@@ -96,7 +96,7 @@ def build_indexes(
 ) -> Built:
     """Build them one at a time, each in a transaction of the server's own.
 
-    Raises StepFailed naming who held it up past `budget`; an unfinished index is dropped, or left invalid, then.
+    Raises StepFailed naming who held it up past `budget`; an unfinished index is then dropped, or stays invalid.
     """
     began = time.monotonic()
     plan = plan_indexes(postgres, settings, scale=scale).indexes
@@ -124,7 +124,7 @@ def _missing(connection: Connection, settings: Database, *, scale: bool) -> Iter
     for statement, index in _required(state, settings, scale=scale):
         table = f"{SCHEMA}.{statement.table}"
         if table not in objects.tables:
-            continue  # the migration makes it together with its table
+            continue  # the migration creates it together with its table
         there = objects.indexes_of(table)
         if any(not index_faults(index, facts) for facts in there.values()):
             continue
@@ -181,7 +181,7 @@ def _drop(connection: Connection, build: Build) -> None:
 
 
 def _try_to_drop(connection: Connection, build: Build) -> str:
-    """Remove the invalid index, unless the same blocker prevents that: no query uses an invalid index."""
+    """Drop the invalid index, unless the same blocker prevents that; no query uses an invalid index."""
     try:
         with translated():
             connection.execute("SELECT set_config('lock_timeout', %s, false)", (milliseconds(TIDYING),))

@@ -1,7 +1,7 @@
 """Prisma's own record of migrations, `_prisma_migrations`, where the Node application's tool keeps one.
 
-Read with every row per name; exactly our names are added or removed, matched on the row's id; the table is never made
-and never dropped.
+Read with every row per name; exactly our names are added or removed, matched on the row's id; the table is never created or
+dropped.
 """
 
 import uuid
@@ -38,7 +38,7 @@ class LedgerRow:
     finished_at: datetime | None
     rolled_back_at: datetime | None
     applied_steps_count: int
-    ours: bool = False  # failed in our hands: one transaction, of which nothing was kept
+    ours: bool = False  # failed under cartctl: one transaction, which was rolled back
 
     @property
     def applied(self) -> bool:
@@ -47,13 +47,13 @@ class LedgerRow:
 
     @property
     def failed(self) -> bool:
-        """Begun, not finished, not resolved: Prisma refuses to go on, and so do we."""
+        """Begun, not finished, not resolved: Prisma refuses to continue, and so does cartctl."""
         return self.finished_at is None and self.rolled_back_at is None
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """The whole table, or that there is none."""
+    """All rows of the table, or the fact that it does not exist."""
 
     present: bool
     rows: tuple[LedgerRow, ...] = ()
@@ -86,7 +86,7 @@ class Ledger:
 
     @property
     def blocking(self) -> tuple[LedgerRow, ...]:
-        """Failed rows that a person must resolve: not those that failed whole in our hands."""
+        """Failed rows that a person must resolve: not those that cartctl rolled back."""
         return tuple(row for row in self.failed if not row.ours)
 
     def ours(self) -> tuple[LedgerRow, ...]:
@@ -99,7 +99,7 @@ class Ledger:
 
 
 def read_ledger(connection: Connection) -> Ledger:
-    """The ledger of this database. Read-only. Raises Refused for a relation of its name that is none."""
+    """The ledger of this database. Read-only. Raises Refused for another relation of that name."""
     relation = connection.execute(
         """SELECT relkind::text, ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = c.oid)
            FROM pg_class c WHERE oid = to_regclass('public._prisma_migrations')"""
@@ -151,7 +151,7 @@ def record_failed(connection: Connection, name: str, checksum: str, reason: str)
 
 
 def begin(connection: Connection, name: str, checksum: str) -> str:
-    """Add the row that Prisma writes before it executes a file; gives its id."""
+    """Add the row that Prisma writes before it executes a file; return its id."""
     row = str(uuid.uuid4())
     connection.execute(
         """INSERT INTO public._prisma_migrations
@@ -185,7 +185,7 @@ def fail(connection: Connection, row: str, reason: str) -> None:
 
 
 def forget(connection: Connection, rows: Iterable[LedgerRow]) -> int:
-    """Remove exactly these rows, by id and name. Gives how many went."""
+    """Remove exactly these rows, by id and name. Returns how many were removed."""
     pairs = [(row.id, row.name) for row in rows]
     deleted = 0
     for pair in pairs:

@@ -1,4 +1,4 @@
-"""`migrate lint`: Squawk on the frozen SQL; what it finds is accepted with a reason from the configuration, or fails."""
+"""`migrate lint`: runs Squawk on the frozen SQL; a finding fails unless the configuration accepts its rule with a reason."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from cartctl.migrations.frozen import MIGRATIONS
 
 
 def lint_migrations(accepted: Mapping[str, str]) -> Checks:
-    """One result per file and rule; `accepted` gives the reasons by rule. Read-only.
+    """One result per file and rule; `accepted` has the reasons by rule. Read-only.
 
     Raises ConfigError where Squawk is not installed.
     """

@@ -1,4 +1,4 @@
-"""What a deployment of migrations would do to a database, found out before anything is changed."""
+"""What a deployment of migrations would do to a database, read before anything is changed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -27,7 +27,7 @@ from cartctl.migrations.frozen import Frozen, Statement
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Everything one deployment of migrations works with."""
+    """The input of one deployment of migrations."""
 
     aside: Connection
     settings: Database
@@ -40,7 +40,7 @@ class Work:
     locks: list[TableLock] = field(default_factory=list)  # of the transactions that were committed
 
     def script(self, migration: Frozen) -> bytes:
-        """What a revision executes: its frozen files, or what is missing of them; or the application's own file."""
+        """The SQL of a revision: its frozen files, or the missing part of them, or the application's own file."""
         if self.application.run:
             return b"" if self.adopts(migration) else self.application.script(migration)
         return self.adoption.script(migration) if self.adoption else migration.script(strict=self.strict)
@@ -71,7 +71,7 @@ class Work:
         self.refuse_lacking(driver, migration)
 
     def refuse_lacking(self, driver: Connection, migration: Frozen) -> None:
-        """Judge what the application's own file has just created; ours and those that equal ours are known."""
+        """Check what the application's own file has just created; cartctl's files and equal ones need no check."""
         if (
             self.application.run
             and not self.adopts(migration)
@@ -82,8 +82,8 @@ class Work:
     def record_in_prisma(self, driver: Connection, migration: Frozen) -> None:
         """Add the ledger's row for a migration that it lacks, where the application's own file has run.
 
-        What ours or another tool did is recorded only where the application's file is the same: another may do more, and
-        its name in the ledger would keep Prisma from running it.
+        For SQL of cartctl or another tool, the row is added only where the application's file is the same: a different file may
+        do more, and its name in the ledger would keep Prisma from running it.
         """
         if not self.ledger.present or self.ledger.has(migration.name):
             return
@@ -140,7 +140,7 @@ def find_work(aside: Connection, settings: Database, run_id: str, state: State) 
     strict = strict_by(settings, state.ledger)
     adoption = find_adoption(aside, state.pending, strict=strict)
     if strict and settings.strict_constraints is None and adoption is not None and adoption.tables:
-        strict = False  # other writers use those tables: each constraint could break them
+        strict = False  # other applications write to those tables: each constraint could break them
         adoption = find_adoption(aside, state.pending, strict=strict)
     return Work(aside, settings, run_id, strict, state.ledger, adoption, application)
 

@@ -1,4 +1,4 @@
-"""Which migrations a database has had, by whose record. Read-only."""
+"""Which migrations were applied to a database, and by whose record. Read-only."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from cartctl.database.migrations.ledger import Ledger, LedgerRow, read_ledger
 from cartctl.errors import ConfigError
 from cartctl.migrations.frozen import MIGRATIONS, Frozen
 
-SET_OPTION = 160000  # server_version_num since which membership may come without SET ROLE
+SET_OPTION = 160000  # server_version_num since which a membership may lack SET ROLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def status(postgres: Postgres, settings: Database) -> MigrationStatus:
 
 
 def become_owner(connection: Connection, settings: Database) -> None:
-    """Act as the configured owner from here on. Raises ConfigError for a role that is not there or may not be taken."""
+    """Act as the configured owner from here on. Raises ConfigError for a role that does not exist or may not be set."""
     if not settings.owner_role:
         return
     try:

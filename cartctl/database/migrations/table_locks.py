@@ -5,7 +5,7 @@ from cartctl.engine.prediction import MODES, TableLock
 
 _NAMES = {f"{mode.title().replace(' ', '')}Lock": mode for mode in MODES}  # as pg_locks names them
 
-# Asked over another session: tables that the transaction has just created are invisible there.
+# Read over another session, which does not see tables that the transaction has just created.
 _HELD = """
 SELECT DISTINCT format('%%I.%%I', nspname, relname), mode
 FROM pg_catalog.pg_locks JOIN pg_catalog.pg_class ON pg_class.oid = relation

@@ -1,4 +1,4 @@
-"""`migrate verify`: the live database held against the contract, with owners and rights where cartctl migrated it."""
+"""`migrate verify`: compares the database with the contract, and checks owners and rights where cartctl migrated it."""
 
 from collections.abc import Iterator
 
@@ -112,7 +112,7 @@ def _owners(catalogue: Catalogue, role: str | None) -> Iterator[CheckResult]:
 
 
 def _rights(connection: Connection, role: str) -> Iterator[CheckResult]:
-    """What the application's role may do, inherited rights included; a right that cannot be looked up is missing."""
+    """What the application's role may do, inherited rights included; a right that cannot be read counts as missing."""
     name = f"rights of {role}"
     if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone():
         yield CheckResult(

@@ -1,4 +1,4 @@
-"""An example of Alertmanager's configuration: who receives which alert of the exported rules."""
+"""An example configuration of Alertmanager that routes the alerts of the exported rules."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ ON_CALL, CHAT = "cart-on-call", "cart-chat"
 
 
 def alertmanager_example(settings: RuleSettings) -> dict[str, Any]:
-    """Triggers and missing data go to whoever is on call at once, thresholds to a channel."""
+    """Triggers and missing data page the on-call person at once, thresholds go to a channel."""
     environment = f"environment={string(settings.env)}"
     return {
         "route": {

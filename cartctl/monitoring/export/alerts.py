@@ -1,7 +1,7 @@
 """The alerting rules: both rollback triggers, each metric's thresholds, stale data and no data.
 
-None uses `for`: a restart, or one evaluation without a result, would reset it. A time is a range over recorded samples, with
-their number, so that missing samples never count as bad or as good ones.
+None uses `for`: a restart, or one evaluation without a result, would reset it. A duration is a range over recorded samples, with
+their number, so that missing samples count neither as bad nor as good.
 """
 
 import math

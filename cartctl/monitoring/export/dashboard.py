@@ -27,7 +27,7 @@ UNITS = {"share": "percentunit", "s": "s"}
 FIRING: list["Step"] = [{"color": "green", "value": None}, {"color": "red", "value": 1}]
 
 Panel = dict[str, Any]
-Step = dict[str, Any]  # a colour from a value on
+Step = dict[str, Any]  # a colour for values from a limit on
 
 
 def dashboard(settings: RuleSettings) -> dict[str, Any]:

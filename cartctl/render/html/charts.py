@@ -78,7 +78,7 @@ def steps_chart(
     integer: bool = False,
     title: str | None = None,
 ) -> Markup:
-    """Values that stay until they change; `series` names the field that separates the lines."""
+    """Values that last until they change; `series` names the field that separates the lines."""
     axis = _y_axis(title) | ({"format": "d", "tickMinStep": 1} if integer else {})
     y = {"field": "v", "type": "quantitative", "scale": {"zero": True}, "axis": axis}
     mark = {"type": "line", "interpolate": "step-after", "strokeWidth": 1.8}

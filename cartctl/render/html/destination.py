@@ -1,4 +1,4 @@
-"""Where a page is written: checked before a run begins, and written all at once at its end."""
+"""The file of a page: checked before a run begins, and written atomically at its end."""
 
 import importlib.util
 import os

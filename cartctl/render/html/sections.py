@@ -1,4 +1,4 @@
-"""What a page says besides its timeline and charts: changes, checks, triggers, log groups and sign-offs. Pure."""
+"""The sections of a page besides its timeline and charts: changes, checks, triggers, log groups and sign-offs. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -35,7 +35,7 @@ LANES: Mapping[str, tuple[str, ...]] = {  # what a step changes → the beginnin
     "checks": (),  # everything else
 }
 NARROWEST = 4.0  # thousandths of the run: a bar that can be seen
-UNDONE = "Rollback"  # the phase of reverts
+UNDONE = "Rollback"  # the phase name of reverts
 _ENDS = {
     EventKind.APPLIED,
     EventKind.SKIPPED,
@@ -61,15 +61,15 @@ class Bar:
 
     @property
     def word(self) -> str:
-        """What became of the step."""
+        """The outcome of the step."""
         if self.outcome == EventKind.RESTORED and self.style != "undo":
-            return "done"  # a step of the plan that ends an earlier one
+            return "done"  # a step of the plan that reverts an earlier one
         return STEP_WORDS.get(self.outcome, self.outcome)
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """From time to thousandths of the width. Monitoring that takes more than half of the run is drawn as half of it."""
+    """Maps time to thousandths of the width. Monitoring that takes more than half of the run is drawn as half of it."""
 
     begin: datetime
     seconds: float
@@ -93,7 +93,7 @@ class Scale:
         return self.monitor[1] > 0
 
     def x(self, at: datetime) -> float:
-        """The place of a moment."""
+        """The position of a moment."""
         offset = min(max((at - self.begin).total_seconds(), 0.0), self.seconds)
         since, until = self.monitor
         inside = min(max(offset - since, 0.0), until - since)
@@ -103,7 +103,7 @@ class Scale:
         return round(500 * (offset - inside) / rest + 500 * inside / (until - since), 2)
 
     def at(self, x: float) -> datetime:
-        """The moment at a place, by bisection: the scale only grows."""
+        """The moment at a position, by bisection: the scale is monotonic."""
         low, high = self.begin, self.begin + timedelta(seconds=self.seconds)
         for _ in range(40):
             middle = low + (high - low) / 2

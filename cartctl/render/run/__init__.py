@@ -1,1 +1,1 @@
-"""A run as it happens: on a terminal, as plain lines, as NDJSON."""
+"""Live views of a run: on a terminal, as plain lines, as NDJSON."""

@@ -1,4 +1,4 @@
-"""Writing to somebody who may leave: a run goes on when the reader of its events is gone."""
+"""Writing to a pipe that may break: a run continues when the reader of its events is gone."""
 
 import os
 from collections.abc import Iterable
@@ -7,12 +7,12 @@ from typing import TextIO, cast
 
 
 def enduring(stream: TextIO, loss: type[OSError] = OSError) -> TextIO:
-    """A stream of which a `loss` (a closed pipe, a full disk) is no error: what is written afterwards is dropped."""
-    return cast("TextIO", _Enduring(stream, loss))  # the part of it that writers use
+    """A stream on which a `loss` (a closed pipe, a full disk) is ignored: later writes are dropped."""
+    return cast("TextIO", _Enduring(stream, loss))  # the attributes that writers use
 
 
 def silence(stream: TextIO) -> None:
-    """Lead a stream nowhere, or the interpreter's own flush at its end fails once more."""
+    """Redirect a stream to the null device, or the interpreter's flush at exit fails again."""
     try:
         number = stream.fileno()
     except UnsupportedOperation:
@@ -50,7 +50,7 @@ class _Enduring:
             self._attempt("")
 
     def isatty(self) -> bool:
-        """Whether a person watches."""
+        """Whether the stream is a terminal."""
         return self._stream.isatty()
 
     def _attempt(self, text: str) -> None:

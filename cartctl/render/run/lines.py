@@ -23,22 +23,22 @@ _WORDS: Mapping[str, str] = {
 
 
 class QuietView:
-    """Says nothing until the report."""
+    """Writes nothing but the report."""
 
     def __init__(self, results: TextIO) -> None:
         self._results = enduring(results)
 
     def started(self, run_id: str, plan_rows: PlanRows) -> None:
-        """Nothing is said."""
+        """Write nothing."""
 
     def event(self, event: Event) -> None:
-        """Nothing is said."""
+        """Write nothing."""
 
     def progress(self, done: float, total: float, unit: str) -> None:
-        """Nothing is said."""
+        """Write nothing."""
 
     def finished(self, report: RunReport) -> None:
-        """The report, on the results' stream."""
+        """Write the report on the results' stream."""
         from cartctl.render.renderers import write
         from cartctl.render.text.runs import Summary
 
@@ -50,7 +50,7 @@ class QuietView:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing is held."""
+        """Release nothing."""
 
 
 class PlainView(QuietView):
@@ -72,11 +72,11 @@ class PlainView(QuietView):
         self._last_line = clock()
 
     def started(self, run_id: str, plan_rows: PlanRows) -> None:
-        """The run's id and how many steps it has."""
+        """Write the run's id and its number of steps."""
         self._say(datetime.now(UTC), f"run {run_id}: {len(plan_rows)} steps")
 
     def event(self, event: Event) -> None:
-        """One line, unless it is only the beginning of a step or the end that the report tells."""
+        """Write one line, except for the start of a step and the end of the run, which the report shows."""
         if event.event in _VERBOSE_ONLY:
             self._at, self._last_line = event.key, self._clock()
         if (event.event in _VERBOSE_ONLY and not self._verbose) or (
@@ -86,7 +86,7 @@ class PlainView(QuietView):
         self._say(event.at, _line(event))
 
     def progress(self, done: float, total: float, unit: str) -> None:
-        """A line when the last one is long enough ago."""
+        """Write a line if the last one is old enough."""
         if self._clock() - self._last_line >= PROGRESS_EVERY:
             self._last_line = self._clock()
             self._say(datetime.now(UTC), f"{self._at}: {share(done, total, unit)}")

@@ -1,4 +1,4 @@
-"""A run on a terminal: its phases and steps with their times, the running one moving, bars where something is counted."""
+"""A run on a terminal: its phases and steps with their times, a spinner at the running one, bars where progress is known."""
 
 import sys
 from types import TracebackType
@@ -62,17 +62,15 @@ class LiveView:
             console=self._console,
             get_renderable=self._draw,
             refresh_per_second=FRAMES_PER_SECOND,
-            redirect_stdout=False,  # results never mix with the drawing
-            redirect_stderr=True,  # whoever else says something is shown above it
+            redirect_stdout=False,  # results are never mixed with the drawing
+            redirect_stderr=True,  # other output is shown above it
         )
 
     def started(self, run_id: str, plan_rows: PlanRows) -> None:
         """Lay out the plan and begin to draw."""
         self._board.start(run_id, plan_rows)
         self._live.start()
-        sys.stderr = guard(
-            sys.stderr
-        )  # rich's own stands there now, and would read escape sequences as colours
+        sys.stderr = guard(sys.stderr)  # rich's own is there now, and would read escape sequences as colours
 
     def event(self, event: Event) -> None:
         """Fold the event in; the next frame shows it."""
@@ -107,7 +105,7 @@ class LiveView:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give the terminal back, whatever happened."""
+        """Restore the terminal in any case."""
         self._live.stop()
 
     def _draw(self) -> RenderableType:
@@ -130,7 +128,7 @@ class LiveView:
 def draw(
     board: Board, width: int, height: int, spinner: RenderableType, *, with_unicode: bool = True
 ) -> Group:
-    """One frame, at most `height` lines of `width` columns: phases that are over or far away fold into one line each."""
+    """One frame, at most `height` lines of `width` columns: finished and distant phases are folded into one line each."""
     width = min(width, MAX_WIDTH)
     frame = _Frame(width, spinner, with_unicode=with_unicode)
     parts: list[RenderableType] = [frame.heading(board)]
@@ -147,7 +145,7 @@ def draw(
 
 
 def _folded(phases: list[tuple[str, list[Row]]], room: int) -> set[int]:
-    """Which phases show as one line: as few as fit the room, those farthest from where the run is first."""
+    """The phases shown as one line: as few as the height requires, those farthest from the current step first."""
     lines = sum(len(rows) + 1 for _, rows in phases)
     lively = [at for at, (_, rows) in enumerate(phases) if any(row.lively for row in rows)]
     waiting = [at for at, (_, rows) in enumerate(phases) if any(row.mark is Mark.WAITING for row in rows)]
@@ -223,7 +221,7 @@ class _Frame:
 
 
 def _counted(done: float, total: float, unit: str) -> RenderableType:
-    """A bar with its figures; figures alone when the total is not known."""
+    """A bar with its figures; figures alone when the total is unknown."""
     table = Table.grid(padding=(0, 1))
     figures = Text(share(done, total, unit), "cyan", no_wrap=True)
     if total > 0:
@@ -237,7 +235,7 @@ def _counted(done: float, total: float, unit: str) -> RenderableType:
 
 
 def _worst(rows: list[Row]) -> Mark:
-    """How a phase as a whole stands."""
+    """The state of a phase as a whole."""
     marks = {row.mark for row in rows}
     order = (Mark.UNDO_FAILED, Mark.FAILED, Mark.RUNNING, Mark.UNDONE)
     if worst := next((mark for mark in order if mark in marks), None):

@@ -1,4 +1,4 @@
-"""What a run looks like at a moment: its plan's rows and what has become of each, folded from its events."""
+"""The state of a run at a moment: the plan's rows and the state of each, folded from its events."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +11,7 @@ from cartctl.engine.view import PlanRows
 
 
 class Mark(Enum):
-    """What has become of a step."""
+    """The state of a step."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -47,7 +47,7 @@ class Row:
 
     @property
     def lively(self) -> bool:
-        """Whether somebody who watches wants to see this row in any case."""
+        """Whether the row must be visible in any case."""
         return self.mark in _LIVELY
 
 
@@ -84,7 +84,7 @@ class Board:
                 self._end(row, _ENDS[ended], event)
 
     def advance(self, done: float, total: float, unit: str) -> None:
-        """Keep how far the running step is."""
+        """Set the progress of the running step."""
         if row := self.current():
             row.progress = (done, total, unit)
 
@@ -123,11 +123,11 @@ class Board:
             row.mark, row.began, row.note, row.failed = Mark.RUNNING, self.clock(), "", None
 
     def _revert(self, row: Row) -> None:
-        """It moves back; what had failed is still what people look for once it has."""
+        """Mark the row as being reverted; afterwards a failed step still shows its failure."""
         row.mark, row.began, row.note, row.progress = Mark.RUNNING, self.clock(), "reverting", None
 
     def _restored(self, row: Row, event: Event) -> None:
-        if event.data.get("of", event.key) != event.key:  # a step of the plan that puts another one back
+        if event.data.get("of", event.key) != event.key:  # a step of the plan that reverts another one
             self._end(row, Mark.DONE, event)
         elif row.failed is not None:
             row.mark, row.note, row.progress = Mark.FAILED, f"reverted; {row.failed}", None

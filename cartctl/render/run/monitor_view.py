@@ -24,13 +24,13 @@ WIDTH_OF_TIME = 18
 
 
 class MonitorView(Protocol):
-    """Receives samples and the time that is over, open while the monitor runs. Any thread may call it."""
+    """Receives samples and the elapsed time, open while the monitor runs. Thread-safe."""
 
     def sampled(self, tick: Tick) -> None:
         """One sample."""
 
     def progress(self, done: float, total: float, unit: str) -> None:
-        """The seconds that are over, and all of them."""
+        """The elapsed seconds and the total."""
 
     def __enter__(self) -> Self: ...
 
@@ -42,7 +42,7 @@ class MonitorView(Protocol):
 def choose_monitor_view(
     title: str, scale: Scale, show_sample: Callable[[Tick], None], *, plain: bool, no_color: bool = False
 ) -> MonitorView:
-    """Charts where results and progress both go to a terminal; `tell` for each sample elsewhere, and where `plain`."""
+    """Charts where results and progress both go to a terminal; `tell` for each sample elsewhere, and with `plain`."""
     terminal = sys.stdout.isatty() and sys.stderr.isatty() and os.environ.get("TERM") not in DUMB
     if plain or not terminal:
         return LinesView(show_sample)
@@ -60,7 +60,7 @@ class LinesView:
         self._show_sample(tick)
 
     def progress(self, done: float, total: float, unit: str) -> None:
-        """Nothing is said."""
+        """Write nothing."""
 
     def __enter__(self) -> Self:
         return self
@@ -68,7 +68,7 @@ class LinesView:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing is held."""
+        """Release nothing."""
 
 
 class ChartsView:
@@ -85,8 +85,8 @@ class ChartsView:
             console=self._console,
             get_renderable=self.draw,
             refresh_per_second=FRAMES_PER_SECOND,
-            redirect_stdout=False,  # results never mix with the drawing
-            redirect_stderr=True,  # whoever else says something is shown above it
+            redirect_stdout=False,  # results are never mixed with the drawing
+            redirect_stderr=True,  # other output is shown above it
         )
 
     def sampled(self, tick: Tick) -> None:
@@ -99,13 +99,13 @@ class ChartsView:
 
     def __enter__(self) -> Self:
         self._live.start()
-        sys.stderr = guard(sys.stderr)  # rich's own stands there now
+        sys.stderr = guard(sys.stderr)  # rich's own is there now
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give the terminal back, whatever happened."""
+        """Restore the terminal in any case."""
         self._live.stop()
 
     def draw(self) -> RenderableType:

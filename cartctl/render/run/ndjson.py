@@ -1,4 +1,4 @@
-"""A run as one JSON object per line, the report last: for machines that watch."""
+"""A run as one JSON object per line, the report last, for programs."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ class NdjsonView(QuietView):
     """Writes each event as it happens and the report as the last line."""
 
     def event(self, event: Event) -> None:
-        """One line, for the events that the interface promises."""
+        """Write one line for each documented event."""
         if event.event in SHOWN_EVENTS:
             write_object(event_object(event), self._results)
 

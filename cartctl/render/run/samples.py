@@ -88,7 +88,7 @@ class Samples:
         return line
 
     def _pending(self, trigger: TriggerState) -> str:
-        """How far it is, and when it fires unless a good sample comes."""
+        """Its progress, and when it fires unless a good sample comes."""
         since = self._clock() - self._sampled
         if trigger.name == "critical_paths":
             name, worst = max(self._failures.items(), key=lambda one: one[1], default=("", 0))

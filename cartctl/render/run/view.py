@@ -21,7 +21,7 @@ class View(engine.View, Protocol):
 
 
 def choose_view(*, as_json: bool, quiet: bool = False, verbose: bool = False, no_color: bool = False) -> View:
-    """NDJSON when asked for, a live table on a terminal, timestamped lines without one."""
+    """NDJSON if requested, a live table on a terminal, timestamped lines without one."""
     from cartctl.render.run.lines import PlainView, QuietView
     from cartctl.render.run.ndjson import NdjsonView
 

@@ -1,4 +1,4 @@
-"""What a company's carts add up to, and what the cart's jobs did, as text."""
+"""A company's cart statistics, and the results of the cart's jobs, as text."""
 
 from decimal import Decimal
 

@@ -10,13 +10,13 @@ from cartctl.config.shown import ConfigShown, Setting
 from cartctl.render.drawing import Group, RenderableType, Text
 from cartctl.render.renderers import renderable
 
-WIDEST = 30  # columns of a key or a value, so that 80 hold both and the line they stand on
-_TOP = ""  # settings that stand in no section
+WIDEST = 30  # columns of a key or a value, so that both and the line number fit into 80
+_TOP = ""  # settings outside every section
 
 
 @renderable.register
 def config(result: ConfigShown) -> RenderableType:
-    """Environment and file, then a table per section; defaults are dim, so that what is chosen stands out."""
+    """Environment and file, then a table per section; defaults are dim, so that configured values stand out."""
     parts: list[RenderableType] = [
         Text.assemble(("environment  ", "dim"), (result.environment, "bold")),
         Text.assemble(("file         ", "dim"), result.file),
@@ -50,6 +50,6 @@ def _table(settings: list[Setting], section: str, widths: tuple[int, int], file:
     for setting in settings:
         style = "dim" if setting.origin == "default" else ""
         key = setting.key.removeprefix(f"{section}.") if section else setting.key
-        origin = setting.origin.replace(file, Path(file).name)  # the whole path stands at the top
+        origin = setting.origin.replace(file, Path(file).name)  # the whole path is at the top
         table.add_row(Text(key, style), Text(setting.text, style), Text(origin, "dim"))
     return table

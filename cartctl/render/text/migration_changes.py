@@ -1,4 +1,4 @@
-"""What `migrate` would do and did, as text; the status is apart, since it loads nothing that changes a database."""
+"""What `migrate` would do and did, as text; the status is separate, since it imports nothing that changes a database."""
 
 from rich.table import Table
 

@@ -1,4 +1,4 @@
-"""Which migrations a database has had, as text; apart from the others, since it needs none of what changes a database."""
+"""The migration status as text; separate from the others, since it imports nothing that changes a database."""
 
 from rich.table import Table
 

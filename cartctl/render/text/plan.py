@@ -1,4 +1,4 @@
-"""A plan as text: each step under its phase, with what is so now and what would change."""
+"""A plan as text: each step under its phase, with current values and what would change."""
 
 import json
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ _KEY = 18
 
 @renderable.register
 def plan(result: Plan) -> RenderableType:
-    """A heading and a table per phase; values that would change stand under their step."""
+    """A heading and a table per phase; values that would change are listed under their step."""
     changing = sum(row.before != row.after for row in result.rows)
     parts: list[RenderableType] = [
         Text.assemble(
@@ -70,7 +70,7 @@ def _moved(before: Any, after: Any) -> str:
 
 def _value(value: Any) -> str:
     if isinstance(value, Mapping) and "ref" in value:
-        value = value["ref"]  # an image: its digest says nothing to a reader
+        value = value["ref"]  # an image: its digest means nothing to a reader
     if isinstance(value, Mapping) and "defaultVariant" in value:  # a flag, whose rule would fill the screen
         value = f"{'by its rule, otherwise ' if value.get('targeting') else ''}{value['defaultVariant']}"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

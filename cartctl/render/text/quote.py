@@ -22,7 +22,7 @@ from cartctl.render.text.quote_terms import promotion_terms, rate_terms, rule_te
 _WIDTH = 78
 _ROOM = 4  # columns between a text and its amount that rich does not measure
 _INDENT = (0, 0, 0, 2)
-_Row = tuple[RenderableType, str]  # what it is, and the amount it moves or comes to
+_Row = tuple[RenderableType, str]  # label and amount
 
 
 @renderable.register
@@ -31,7 +31,7 @@ def _quote(quote: Quote) -> RenderableType:
 
 
 class _Receipt:
-    """The receipt in the room there is: amounts stand at its right edge, or behind a text that is longer."""
+    """The receipt within the available width: amounts at the right edge, or after a longer text."""
 
     def __init__(self, quote: Quote) -> None:
         self._quote = quote
@@ -61,9 +61,7 @@ def _lines(quote: Quote) -> Table:
     table = Table(box=None, pad_edge=False, expand=True)
     table.add_column("line", overflow="fold", ratio=1)
     for name in ("units x price", "base", "off", "net", "tax"):
-        table.add_column(
-            name, justify="right", overflow="fold"
-        )  # an amount that is cut short would be another
+        table.add_column(name, justify="right", overflow="fold")  # a truncated amount would be a wrong one
     for line in quote.priced.lines:
         name = f"{line.id} (gift)" if line.gift else line.id
         amounts = (f"{amount:f}" for amount in (line.base, line.discount, line.net, line.tax))
@@ -83,7 +81,7 @@ def _discount(quote: Quote) -> Iterator[_Row]:
 
 
 def _promotions(quote: Quote, *classes: PromotionClass) -> Iterator[_Row]:
-    """The promotions of some classes: what each gives, and what it took off or why it did not."""
+    """The promotions of some classes: the terms of each, and its discount or why it has none."""
     money = quote.request.currency
     outcomes = quote.priced.promotions
     for promotion, outcome in zip(quote.request.promotions, outcomes, strict=True):

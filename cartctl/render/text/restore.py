@@ -1,4 +1,4 @@
-"""What a restore would lose, what it did, and what a pruning removed, as text."""
+"""A restore's preview and result, and the result of pruning, as text."""
 
 from rich.table import Table
 

@@ -1,4 +1,4 @@
-"""What a rollback would do, as text: its plan and, with the database, what would be dropped."""
+"""The preview of a rollback as text: its plan and, with the database, what would be dropped."""
 
 from collections.abc import Iterator
 
@@ -31,7 +31,7 @@ def _check(result: CheckResult) -> Text:
 
 @renderable.register
 def drop_plan(result: DropPlan) -> RenderableType:
-    """What goes, in order, with its rows; then whoever stands in the way."""
+    """What is dropped, in order, with its rows; then the conflicts."""
     if result.empty:
         return Text(f"Nothing to drop in the database {result.database_name}.")
     table = Table.grid(padding=(0, 2))

@@ -41,7 +41,7 @@ def _status(result: RolloutStatus) -> RenderableType:
 
 
 def _days(result: RolloutStatus) -> RenderableType:
-    """A mark for each day, `today` under its own; dates that are past the plan are said in words."""
+    """A mark for each day, with `today` below its own; dates after the plan's end are written out."""
     line, pointer = Text("  "), "  "
     for row in result.timeline:
         days = (row.last - row.first).days + 1

@@ -1,4 +1,4 @@
-"""Runs as text: what one came to, and many in a list."""
+"""Runs as text: the report of one, and the list of many."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ _STEP_STYLE: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A run's report for somebody who has watched it: without its steps one by one."""
+    """A run's report for a reader who watched it: without the individual steps."""
 
     kind: ClassVar[str] = "run"
 
@@ -96,7 +96,7 @@ def summary(result: Summary) -> RenderableType:
 
 
 def _rolled(request: Mapping[str, Any]) -> str:
-    """What a change of the rollout was: the stage, the percentages, the companies, the reason."""
+    """A change of the rollout in words: stage, percentages, companies, reason."""
     text = f"{request.get('action', '')} {request.get('name', '')}".strip()
     if "after" in request:
         before = f"{request['before']} % " if request.get("before") else ""

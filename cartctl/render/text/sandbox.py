@@ -1,4 +1,4 @@
-"""A sandbox's status for people: where everything is, and what runs."""
+"""A sandbox's status as text: addresses, files, and what runs."""
 
 from rich.table import Table
 

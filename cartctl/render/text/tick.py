@@ -1,4 +1,4 @@
-"""A monitor's tick as one line of text - time, metrics with verdicts, triggers that are not clear - and its replay."""
+"""A monitor's sample as one line of text (time, metrics with verdicts, triggers that are not clear), and a replay."""
 
 from cartctl.adapters.metrics.source import Metric
 from cartctl.measurements import measured
@@ -16,7 +16,7 @@ NAMES = {
     Metric.ERROR_RATE: "errors",
     Metric.API_LATENCY_P95: "api p95",
 }
-DETAIL = 60  # characters of why nothing was seen
+DETAIL = 60  # characters of the reason for missing data
 
 
 @renderable.register

@@ -1,7 +1,7 @@
-"""What seeded carts cost, by the library's rules (D3, D6, D8), in whole hundredths as COPY writes them.
+"""Amounts of seeded carts by the library's rules (D3, D6, D8), in whole hundredths as COPY writes them.
 
-Counted with integers and kept, since few sums ever occur: the library's pricing would take longer than all the rest. A
-test reads seeded carts back and has the library price them.
+Computed with integers and cached, since few sums occur: the library's pricing would take longer than everything else. A test
+reads seeded carts back and prices them with the library.
 """
 
 from functools import lru_cache
@@ -11,12 +11,12 @@ from cartctl.sandbox.data.copy_format import amount, integer, jsonb
 from cartctl.sandbox.data.markets import RATE, Market
 
 CODE = "WELCOME10"
-TENTH = 10  # CODE takes a tenth off the cart
+TENTH = 10  # CODE is a 10 % discount on the cart
 _CODED, _UNCODED = jsonb(f'["{CODE}"]'), jsonb("[]")
 
 
 def discounts(bases: list[int], market: Market) -> list[int]:
-    """What CODE takes off each line, in hundredths, given what the lines cost."""
+    """The discount of CODE on each line, in hundredths, given the lines' amounts."""
     unit = market.unit
     minor = [base // unit for base in bases]
     return [part * unit for part in allocate(q(sum(minor), TENTH), minor)]

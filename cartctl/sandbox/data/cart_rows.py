@@ -1,7 +1,7 @@
-"""Carts and their lines as COPY reads them: believable, and the same for the same seed.
+"""Carts and their lines as COPY reads them: realistic, and the same for the same seed.
 
-A few products sell best, most carts are abandoned and some of those come back. Each part of the carts is made from its
-own number alone, so that parts can be made beside each other; ids rise with time, so that keys are appended.
+A few products sell best, most carts are abandoned and some of those come back. Each part of the carts depends only on its number,
+so that parts can be made in parallel; ids ascend with time, so that keys are appended.
 """
 
 import random
@@ -50,7 +50,7 @@ _KINDS = tuple(
 _STATUS = {name: text(name) for name in ("ACTIVE", "CONVERTED", "ABANDONED", "MERGED", "EXPIRED")}
 _LINES = (1, 1, 1, 1, 1, 2, 2, 2, 3, 5)
 
-# What rows begin with: how many columns they have, and how long their id is. Ids are of one length.
+# The beginning of a row: the number of its columns and the length of its id. Ids have one length.
 _CART = len(CART_COLUMNS).to_bytes(2, "big") + (24).to_bytes(4, "big")
 _ITEM = len(ITEM_COLUMNS).to_bytes(2, "big") + (26).to_bytes(4, "big")
 _APPLIED = len(PROMOTION_COLUMNS).to_bytes(2, "big") + (25).to_bytes(4, "big") + b"a"
@@ -67,7 +67,7 @@ _times = Struct(">iqiqiqiq").pack
 
 
 class _Filled(NamedTuple):
-    """What a cart's lines add up to, in hundredths, and its units."""
+    """The sums of a cart's lines, in hundredths, and its units."""
 
     subtotal: int = 0
     discount: int = 0
@@ -124,7 +124,7 @@ class Maker:
         life = self._life(created, company)
         if not filled and life[0] in {"CONVERTED", "ABANDONED"}:
             life = ("ACTIVE", created, None, None, None)
-        coded = coded and filled and life[0] != "MERGED"  # whose code went to the other cart
+        coded = coded and filled and life[0] != "MERGED"  # whose code the other cart has
         sums = self._fill(cart, moment(created), shelf, coded=coded) if filled else _Filled()
         shopper = self._shopper(cart, shelf, life[0])
         self._carts += (_CART, cart, shelf.company, *shopper, totals(*sums, coded, shelf.market))
@@ -134,7 +134,7 @@ class Maker:
         self._last[company] = cart
 
     def _fill(self, cart: bytes, created: bytes, shelf: Shelf, *, coded: bool) -> _Filled:
-        """The cart's lines; gives what they add up to."""
+        """Write the cart's lines; return their sums."""
         draw = self._chance.random
         products = len(shelf.lines)
         first = int(draw() * draw() * products)
@@ -156,7 +156,7 @@ class Maker:
     def _promote(
         self, cart: bytes, shelf: Shelf, discount: bytes, customer: bytes, created: bytes, life: _Life
     ) -> None:
-        """The cart's promotion, and its use where the cart was bought."""
+        """Write the cart's promotion, and its use if the cart was converted."""
         self._applied += (_APPLIED, cart, _CART_KEY, cart, shelf.promotion, discount, created)
         if life[0] == "CONVERTED":
             bought = _ORDER + cart + moment(life[1])
@@ -177,7 +177,7 @@ class Maker:
         )
 
     def _life(self, created: int, company: str) -> _Life:
-        """What becomes of a cart: the shares are those of a shop whose carts are mostly left behind."""
+        """The outcome of a cart: the shares are those of a shop whose carts are mostly abandoned."""
         draw, until = self._chance.random, self._until
         last = min(created + int(draw() * 40 * MINUTE), until)
         fate = draw()

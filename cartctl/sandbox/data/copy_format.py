@@ -1,4 +1,4 @@
-"""Values as the binary format of COPY has them: written and read in half the time that their text takes."""
+"""Values in the binary format of COPY, which is written and read in half the time of text."""
 
 from datetime import datetime
 from struct import Struct

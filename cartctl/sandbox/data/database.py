@@ -1,4 +1,4 @@
-"""The sandbox's database: roles as a careful DBA makes them, the platform's tables, and data in them."""
+"""The sandbox's database: roles with minimal rights, the platform's tables, and their data."""
 
 from importlib.resources import files
 
@@ -24,7 +24,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {APP};
 
 
 def start(server: EmbeddedPostgres, layout: Layout) -> None:
-    """Start the server and see the platform's database in it; what a broken first start left is finished."""
+    """Start the server with the platform's database; an interrupted first start is completed."""
     server.start()
     if not layout.application_dsn.exists():
         _prepare(server)

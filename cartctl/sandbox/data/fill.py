@@ -1,7 +1,7 @@
-"""Fills the sandbox's cart tables by COPY, part by part, each committed: what was interrupted continues where it stopped.
+"""Fills the sandbox's cart tables by COPY, part by part, each committed: an interrupted seeding continues where it stopped.
 
-Indexes are removed first and made anew after the rows, which costs a fraction of keeping them up row by row; keys are not
-looked up for each row, because what is written refers to what was just written.
+Indexes are dropped first and rebuilt after the rows, which costs a fraction of maintaining them row by row; foreign keys are not
+checked for each row, because the rows refer to rows just written.
 """
 
 import time
@@ -92,7 +92,7 @@ def fill(
     """Write `carts` carts of `count` companies as of `until` (UTC; None: the present hour); `postgres` is a superuser's.
 
     An unfinished seeding with the same values continues. Raises Refused without the cart's tables, and where there are
-    carts already or other values are unfinished, unless they are to be replaced; UsageError for an end in another age.
+    carts already or other values are unfinished, unless they are to be replaced; UsageError for an end out of range.
     """
     began = time.monotonic()
     with postgres.session("seed", autocommit=False, **SETTINGS) as connection:
@@ -179,7 +179,7 @@ def _refuse_without_tables(connection: Connection) -> None:
 
 
 def _without_indexes(connection: Connection) -> tuple[str, ...]:
-    """Drop the carts' and lines' indexes that are no keys, and give the statements that make them again."""
+    """Drop the carts' and lines' indexes that back no key; return the statements that recreate them."""
     rows = connection.execute(
         """SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index
            WHERE indrelid IN ('carts'::regclass, 'cart_items'::regclass) AND NOT indisprimary ORDER BY 1"""
@@ -192,7 +192,7 @@ def _without_indexes(connection: Connection) -> tuple[str, ...]:
 def _copy_parts(
     connection: Connection, state: SeedingState, chosen: Population, pulse: Pulse
 ) -> tuple[SeedingState, float]:
-    """Write every part that is missing while the next ones are being made; gives the seconds it took."""
+    """Write every missing part while the next ones are being made; return the seconds it took."""
     began = time.monotonic()
     for part in parts(chosen, state.parts):
         pulse.check()
@@ -234,7 +234,7 @@ def _write_sessions(
 
 
 def _make_indexes(connection: Connection, state: SeedingState, pulse: Pulse) -> None:
-    """Make the indexes that are still missing, one transaction each."""
+    """Create the missing indexes, one transaction each."""
     for done, statement in enumerate(state.indexes):
         pulse.check()
         pulse.progress(done, len(state.indexes), "indexes")

@@ -1,4 +1,4 @@
-"""The markets that seeded companies sell in: currency, country, tax and prices. All but the dollar's are believable, not exact."""
+"""The markets that seeded companies sell in: currency, country, tax and prices. All but the dollar's are realistic, not exact."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +29,7 @@ class Market:
 
     @property
     def unit(self) -> int:
-        """How many hundredths the smallest amount has: 1, or 100 for a currency without decimals."""
+        """The smallest amount in hundredths: 1, or 100 for a currency without decimals."""
         return 100 if self.money.decimals == 0 else 1
 
     @property
@@ -39,11 +39,11 @@ class Market:
 
     @property
     def free_from(self) -> int:
-        """From which sum on shipping is free, in hundredths."""
+        """The subtotal from which shipping is free, in hundredths."""
         return 7500 * self.factor
 
     def row(self) -> dict[str, Any]:
-        """What SQL needs to know of it, by name."""
+        """The values that SQL needs, by name."""
         return {
             "country": self.country,
             "tax_type": self.tax_type,

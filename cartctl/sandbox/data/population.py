@@ -1,4 +1,4 @@
-"""Who is in the seeded data: skewed as a large platform is, where a few companies have most of the carts."""
+"""The companies in the seeded data, skewed as on a large platform, where a few companies have most of the carts."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ LARGEST_SHARE = 0.10
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """What a line shows of a product; the price in hundredths of its currency."""
+    """A product as a line shows it; the price in hundredths of its currency."""
 
     id: str
     name: str
@@ -24,7 +24,7 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """A company with what its carts refer to."""
+    """A company with the rows that its carts refer to."""
 
     id: str
     market: Market

@@ -1,4 +1,4 @@
-"""The companies, sites, products and customers that seeded carts refer to; what an earlier seeding wrote is removed first."""
+"""The companies, sites, products and customers that seeded carts refer to; the rows of an earlier seeding are removed first."""
 
 from collections.abc import Iterable
 from typing import Any, LiteralString
@@ -37,7 +37,7 @@ FROM unnest(%(ids)s::text[], %(counts)s::int[]) AS made (id, count), generate_se
 
 
 def clear_and_prepare(connection: Connection, carts: int, count: int) -> None:
-    """Remove what an earlier seeding wrote and add what is needed for `carts` carts of `count` companies; the caller commits."""
+    """Remove the rows of an earlier seeding and add those needed for `carts` carts of `count` companies; the caller commits."""
     for statement in _CLEARING:
         connection.execute(statement)
     connection.execute("SET LOCAL session_replication_role = replica")

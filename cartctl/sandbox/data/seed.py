@@ -1,4 +1,4 @@
-"""Data that looks like a small platform's: always the same, so that figures can be compared between two sandboxes."""
+"""The data of a small platform: always the same, so that figures of two sandboxes can be compared."""
 
 import random
 from collections.abc import Iterable, Iterator

@@ -1,6 +1,6 @@
-"""How far a seeding is, in a schema of its own that exists only while one is unfinished.
+"""The progress of a seeding, in its own schema that exists only while one is unfinished.
 
-Written in the transaction of the rows it counts, so that an interrupted seeding continues exactly behind them.
+It is written in the transaction of the rows it counts, so that an interrupted seeding continues exactly after them.
 """
 
 import json
@@ -16,7 +16,7 @@ _LOCK = 7_235_017_290  # of pg_advisory_lock: one seeding at a time
 
 @dataclass(frozen=True, slots=True)
 class SeedRequest:
-    """What is to be seeded; `until` is in UTC, without a zone."""
+    """The request of a seeding; `until` is in UTC, without a zone."""
 
     carts: int
     companies: int
@@ -26,7 +26,7 @@ class SeedRequest:
 
 @dataclass(frozen=True, slots=True)
 class SeedingState:
-    """What is committed of a seeding: parts of the carts with their lines, and sessions; `indexes` are to be made at the end."""
+    """What is committed of a seeding: parts of the carts with their lines, and sessions; `indexes` are to be created at the end."""
 
     request: SeedRequest
     indexes: tuple[str, ...]
@@ -71,6 +71,6 @@ def write_new(connection: Connection, request: SeedRequest, indexes: tuple[str, 
 
 
 def forget(connection: Connection) -> None:
-    """Remove the state: the seeding is finished, or begins anew; the caller commits."""
+    """Remove the state: the seeding is finished, or starts over; the caller commits."""
     connection.execute("DROP TABLE IF EXISTS sandbox_seeding.state")
     connection.execute("DROP SCHEMA IF EXISTS sandbox_seeding")

@@ -1,4 +1,4 @@
-"""What the carts of a company have in common, ready to be written by COPY: products, sites, customers, the promotion."""
+"""The data that a company's carts share, encoded for COPY: products, sites, customers, the promotion."""
 
 import json
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """What carts of a company have in common, ready to be written."""
+    """The data that a company's carts share, encoded."""
 
     company: bytes
     market: Market
@@ -33,7 +33,7 @@ class Shelf:
     sites: tuple[bytes, ...]
     shopper: bytes
     customers: int
-    lines: tuple[tuple[Line, ...], ...]  # by product, and by the draw of its units
+    lines: tuple[tuple[Line, ...], ...]  # by product and number of units
 
 
 def shelf_of(tenant: Tenant) -> Shelf:
@@ -58,7 +58,7 @@ def _lines(product: Product, market: Market) -> tuple[Line, ...]:
 
 @cache
 def _priced(name: str, category: str, cents: int, units: int, market: Market) -> Line:
-    """A line without its product's id; many companies sell the same."""
+    """A line without its product's id, since many companies sell the same product."""
     shown = {"name": name, "category": category, "price": f"{market.money.amount(cents // market.unit)}"}
     columns = (jsonb(json.dumps(shown, ensure_ascii=False)), integer(units), amount(cents) * 2)
     base = cents * units

@@ -1,4 +1,4 @@
-"""What stands around the seeded carts: visitors' sessions, promotions, tax rates and shipping, a little for each company."""
+"""The rows around the seeded carts: visitors' sessions, promotions, tax rates and shipping, a few for each company."""
 
 import json
 
@@ -68,7 +68,7 @@ def fill_offers(connection: Connection, chosen: Population) -> None:
 
 
 def sessions_of(chosen: Population) -> int:
-    """How many visitors' sessions there are."""
+    """The number of visitors' sessions."""
     return max(1, chosen.carts // CARTS_PER_SESSION)
 
 

@@ -1,4 +1,4 @@
-"""The parts of the carts, made by processes beside this one; those load nothing but what makes rows."""
+"""The parts of the carts, made in worker processes that import only what makes rows."""
 
 import multiprocessing
 from collections import deque
@@ -8,11 +8,11 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from cartctl.sandbox.data.cart_rows import PART, Maker, Part
 from cartctl.sandbox.data.population import Population
 
-AHEAD = 3  # parts made before they are asked for
+AHEAD = 3  # parts made ahead
 
 
 def parts(chosen: Population, first: int = 0) -> Iterator[Part]:
-    """The parts in order from number `first` on; more than one is made by processes beside this one."""
+    """The parts in order from number `first` on; worker processes make them if there are several."""
     numbers = range(first, -(-chosen.carts // PART))
     if len(numbers) <= 1:
         yield from map(Maker(chosen).part, numbers)

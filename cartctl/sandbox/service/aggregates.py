@@ -1,8 +1,8 @@
-"""Figures over all carts of a company: counted anew while that is quick, else the last ones with their age.
+"""Figures over all carts of a company: recomputed while that is fast, else the last ones with their age.
 
-No index makes the sums of a million carts quicker than the warning threshold of 100 ms (docs/scale.md). What took longer
-is served for a minute as it was, and for five more while it is counted anew beside the request. `Cache-Control: no-cache`
-asks for new figures, as HTTP has it; the header `Age` says how old they are, in seconds.
+No index makes the sums of a million carts faster than the warning threshold of 100 ms (docs/scale.md). Figures that took longer
+are served unchanged for a minute, and for five more while they are recomputed in the background. `Cache-Control: no-cache` asks
+for new figures, as HTTP has it; the header `Age` says how old they are, in seconds.
 """
 
 import threading
@@ -19,10 +19,10 @@ from cartctl.sandbox.service.log import complain
 
 T = TypeVar("T")
 
-QUICK = 0.1  # seconds: what is counted in less is never served from here
-FRESH = 60.0  # seconds for which figures are served as they are
-USABLE = 360.0  # seconds after which nobody wants them any more
-MOST = 10_000  # figures that are kept
+QUICK = 0.1  # seconds: figures computed in less are never cached
+FRESH = 60.0  # seconds for which figures are served unchanged
+USABLE = 360.0  # seconds after which figures are discarded
+MOST = 10_000  # maximum number of figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Aged(Generic[T]):
 
     @property
     def headers(self) -> dict[str, str]:
-        """What the response says about it."""
+        """The response's headers."""
         return {"Age": str(self.age)} if self.age else {}
 
 
@@ -66,7 +66,7 @@ class Aggregates:
         return Aged(known.value, int(age))
 
     def close(self) -> None:
-        """Wait for what is being counted, and count nothing more."""
+        """Wait for running computations, and start no more."""
         self._beside.shutdown(cancel_futures=True)
 
     def _count(self, key: Hashable, count: Callable[[], T]) -> T:
@@ -86,7 +86,7 @@ class Aggregates:
         self._beside.submit(self._count_and_forgive, key, count)
 
     def _count_and_forgive(self, key: Hashable, count: Callable[[], Any]) -> None:
-        """What fails is served once more as it was, and counted at the next request."""
+        """After a failure the old figure is served once more, and recomputed at the next request."""
         try:
             self._count(key, count)
         except (psycopg.Error, *Unavailable) as failed:

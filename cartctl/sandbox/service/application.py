@@ -25,7 +25,7 @@ def build(settings: Settings) -> App:
         title="payment-api",
         version=settings.version,
         lifespan=_lifespan(settings, data),
-        docs_url=None,  # pages that load scripts of others; the document itself is at /openapi.json
+        docs_url=None,  # documentation pages that load other sites' scripts; the document itself is at /openapi.json
         redoc_url=None,
     )
     _probes(app, settings, data)
@@ -83,7 +83,7 @@ def _roles(app: FastAPI, settings: Settings, data: Data, tokens: Tokens) -> None
 
 
 def _carts(app: FastAPI, settings: Settings, data: Data, tokens: Tokens) -> None:
-    """What 2.0.0 adds; its modules load the library, which 1.0.0 does without."""
+    """What 2.0.0 adds; its modules import the library, which 1.0.0 does not need."""
     from cartctl.sandbox.service.aggregates import Aggregates
     from cartctl.sandbox.service.clock import Clock
     from cartctl.sandbox.service.flags import Flags

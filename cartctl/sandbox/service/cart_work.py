@@ -1,6 +1,6 @@
 """The carts' background jobs, as the job-worker runs them: expiry, abandonment, recovery mails, sessions.
 
-Workers beside each other share the work, since each batch skips what others have locked.
+Parallel workers share the work, since each batch skips rows that others have locked.
 """
 
 from collections.abc import Callable
@@ -38,7 +38,7 @@ class CartWork:
         self._data, self._flags, self._stopping, self._clock = data, flags, stopping, clock
 
     def __call__(self) -> None:
-        """Do what is due, until nothing is left or the worker must stop. Without the cart's tables: nothing."""
+        """Run the jobs that are due, until nothing is left or the worker must stop. Without the cart's tables, do nothing."""
         now = self._clock()
         try:
             for name, job in JOBS.items():
@@ -61,7 +61,7 @@ class CartWork:
             return job(connection, now)
 
     def _recover(self, now: datetime, waiting: list[str], position: jobs.Position) -> int:
-        """One batch of mails of those of the companies that have the feature at this moment."""
+        """Send one batch of mails for the companies that have the feature now."""
         served = [company for company in waiting if self._flags.on(RECOVERY, company)]
         if not served:
             return 0

@@ -1,4 +1,4 @@
-"""The service's time: the machine's, or ahead of it by what a watched file says, so that a rehearsal need not wait."""
+"""The service's time: the machine's, plus the seconds in a watched file, so that a rehearsal need not wait."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

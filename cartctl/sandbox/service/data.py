@@ -1,4 +1,4 @@
-"""The database as the service sees it: a small pool that reconnects, and nothing that outlives a changed schema."""
+"""The service's database access: a small pool that reconnects, and no cached state that a schema change would break."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 WAIT = 2.0  # seconds a request waits for a connection
 GLANCE = 0.25  # seconds the health check waits for one
-KNOWN_FOR = 1.0  # seconds for which the last experience answers the health check
+KNOWN_FOR = 1.0  # seconds for which the last use decides the health check
 
 Unavailable = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
 
 
 class Data:
-    """Runs queries. No prepared statements: tables come and go under a running replica.
+    """Runs queries. No prepared statements: tables are created and dropped under a running replica.
 
     The platform's own routes speak SQL; the cart's go through the library's repositories, over the same pool.
     """
@@ -44,7 +44,7 @@ class Data:
             timeout=WAIT,
             reconnect_timeout=2.0,
             check=ConnectionPool.check_connection,
-            close_returns=True,  # the repositories close what they were given
+            close_returns=True,  # the repositories close the connections they were given
             open=False,
         )
         self._up: bool | None = None
@@ -55,7 +55,7 @@ class Data:
         self._pool.open(wait=False)
 
     def close(self) -> None:
-        """Give every connection back."""
+        """Close every connection."""
         self._pool.close(timeout=1.0)
 
     def rows(self, query: LiteralString, values: Mapping[str, Any] | None = None) -> list[DictRow]:
@@ -88,7 +88,7 @@ class Data:
 
     @contextmanager
     def _experience(self) -> Iterator[None]:
-        """Remember whether the database answered."""
+        """Record whether the database responded."""
         try:
             yield
         except Unavailable:
@@ -97,7 +97,7 @@ class Data:
         self._learnt(up=True)
 
     def up(self) -> bool:
-        """Whether the database answers, from the last use or a short look."""
+        """Whether the database responds, from the last use or a short query."""
         if time.monotonic() - self._known_at > KNOWN_FOR or self._up is None:
             try:
                 with self.transaction(GLANCE) as connection:

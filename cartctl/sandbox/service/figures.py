@@ -1,8 +1,8 @@
-"""What `/metrics` tells: requests by method, route and status, and two latencies whose buckets reach the thresholds."""
+"""The metrics of `/metrics`: requests by method, route and status, and two latencies whose buckets include the thresholds."""
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series per counter, which nobody asks for
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series per counter, which is not needed
 
 REGISTRY = CollectorRegistry()
 
@@ -23,5 +23,5 @@ QUERY_SECONDS = Histogram(
 
 
 def exposition() -> bytes:
-    """Everything, in Prometheus' text format."""
+    """All metrics in Prometheus' text format."""
     return generate_latest(REGISTRY)

@@ -1,6 +1,6 @@
 """Feature flags as an application reads them: the OpenFeature SDK over its flagd provider in file mode, by company.
 
-A new provider is put in whenever the file has changed, so that a change takes effect with the next request.
+The provider is replaced whenever the file has changed, so that a change takes effect with the next request.
 """
 
 import logging
@@ -17,17 +17,17 @@ from openfeature.exception import OpenFeatureError
 
 from cartctl.sandbox.service.watched import Watched
 
-POLL = 1000  # milliseconds between the provider's own looks at the file
+POLL = 1000  # milliseconds between the provider's own checks of the file
 
 logging.getLogger("openfeature").setLevel(logging.CRITICAL)  # Watched logs once what is wrong with the file
 
 
 class Flags:
-    """Asks the flags' present definitions."""
+    """Evaluates the flags by their present definitions."""
 
     def __init__(self, path: Path, complain: Callable[[str], None]) -> None:
         self._path = path
-        self._domains = cycle(("one", "other"))  # requests under way still ask the former provider
+        self._domains = cycle(("one", "other"))  # requests in progress still use the previous provider
         self._client: Watched[OpenFeatureClient | None] = Watched(path, self._load, None, complain)
 
     def on(self, flag: str, company: str) -> bool:

@@ -12,5 +12,5 @@ def log(level: str, message: str, **fields: object) -> None:
 
 
 def complain(message: str) -> None:
-    """An error's line."""
+    """Log an error."""
     log("ERROR", message)

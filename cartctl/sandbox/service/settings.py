@@ -1,4 +1,4 @@
-"""Settings of a replica at its start: its role, its version, its name, where its files are."""
+"""Settings of a replica: role, version, name and file paths."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +16,12 @@ class Settings:
 
     @property
     def carts(self) -> bool:
-        """Whether this version knows carts."""
+        """Whether this version has carts."""
         return not self.version.startswith("1.")
 
     @property
     def variant(self) -> str:
-        """How this version misbehaves, for practice: `errors`, `slow`, `payments-down`, `crash` or nothing."""
+        """The fault of a practice version: `errors`, `slow`, `payments-down`, `crash` or nothing."""
         return self.version.partition("-")[2]
 
     @property
@@ -41,12 +41,12 @@ class Settings:
 
     @property
     def key(self) -> Path:
-        """What signs the pages' cookies and links."""
+        """The file of the key that signs the pages' cookies and links."""
         return self.directory / "pages.key"
 
     @property
     def tokens(self) -> Path:
-        """SHA-256 of each token → whom it belongs to."""
+        """SHA-256 of each token → its owner."""
         return self.directory / "tokens.json"
 
     @property

@@ -1,4 +1,4 @@
-"""Files that are read again when they change, looked at by every request: one `stat` costs microseconds."""
+"""Files that are reread when they change, checked by every request: one `stat` costs microseconds."""
 
 import threading
 from collections.abc import Callable
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class Watched(Generic[T]):
-    """What `parse` makes of a file's text; `missing` while there is none. Thread-safe.
+    """The parsed content of a file; `missing` while there is none. Thread-safe.
 
     Text that cannot be parsed (ValueError) counts as `missing` too, and `complain` is called once per change.
     """

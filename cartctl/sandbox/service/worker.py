@@ -1,4 +1,7 @@
-"""The background processor: takes pending orders in batches, and the carts' jobs; beside other workers, and ends between two batches."""
+"""The background processor: processes pending orders in batches and runs the carts' jobs.
+
+Several workers run in parallel; each stops between two batches.
+"""
 
 import math
 import threading
@@ -20,7 +23,7 @@ WHERE id IN (SELECT id FROM orders WHERE status = 'PENDING' ORDER BY "createdAt"
 
 
 class Worker:
-    """One thread that works until it must stop, and finishes the batch it is in."""
+    """One thread that works until it is stopped, and finishes its batch."""
 
     def __init__(self, data: Data, flags: Path | None = None, clock: Path | None = None) -> None:
         """`flags` and `clock` are watched files; without `flags` there are no carts."""
@@ -49,7 +52,7 @@ class Worker:
             self._stopping.wait(EVERY)
 
     def _carts(self) -> tuple[Callable[[], None], float]:
-        """The carts' jobs and how often they run, in seconds; nothing, and never, for a version without carts."""
+        """The carts' jobs and how often they run, in seconds; nothing for a version without carts."""
         if self._flags is None:
             return (lambda: None), math.inf
         from cartctl.sandbox.service import cart_work

@@ -1,1 +1,1 @@
-"""To local processes what Kubernetes is to pods: keeps what is asked for and what runs the same."""
+"""Does for local processes what Kubernetes does for pods: keeps the running ones equal to the spec."""

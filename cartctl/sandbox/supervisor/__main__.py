@@ -22,7 +22,7 @@ ALREADY_RUNNING = 3
 
 
 def main(directory: Path) -> int:
-    """Supervise the sandbox in `directory`; the lock is held for as long as this process lives."""
+    """Supervise the sandbox in `directory`; the lock is held as long as this process runs."""
     layout = Layout(directory)
     try:
         with FileLock(layout.supervisor_lock, timeout=0, mode=FILE):

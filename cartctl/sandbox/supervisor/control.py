@@ -1,4 +1,4 @@
-"""What can be asked of the supervisor: deployments, pods, images, sizes, settings, logs. The HTTP around it is in `server`."""
+"""The operations of the control API: deployments, pods, images, replicas, settings, logs. `server` has the HTTP part."""
 
 import re
 from collections.abc import Mapping
@@ -13,21 +13,21 @@ from cartctl.sandbox.supervisor.request_values import Bad
 from cartctl.sandbox.supervisor.settings import Settings
 
 MOST_REPLICAS = 20
-MOST_LINES = 100_000  # of a log, in one response
+MOST_LINES = 100_000  # lines of a log in one response
 UNKNOWN = "unknown"  # the code of a container or image that does not exist
 REVISIONS_RETAINED = 30
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
 
 
 class Control:
-    """The verbs of the control API over one controller; every one takes its guard."""
+    """The operations of the control API on one controller; each takes its guard."""
 
     def __init__(self, controller: Controller) -> None:
         self._controller = controller
         self._settings = Settings(controller.layout.settings)
 
     def status(self) -> dict[str, Any]:
-        """Where the sandbox lies and whether everything asked for runs."""
+        """The sandbox's directory and whether everything in the specs runs."""
         deployments = self.deployments()["deployments"]
         return {
             "directory": str(self._controller.layout.directory),
@@ -37,7 +37,7 @@ class Control:
         }
 
     def deployments(self) -> dict[str, Any]:
-        """Spec and status of each deployment, in one reading."""
+        """Spec and status of each deployment, read together."""
         with self._controller.guard:
             return {
                 "deployments": {name: self._status(spec) for name, spec in self._controller.specs.items()}
@@ -50,7 +50,7 @@ class Control:
             return {"pods": [pod.document() for pod in self._controller.of(spec.name)]}
 
     def set_images(self, name: str, images: Mapping[str, str], cause: str) -> dict[str, Any]:
-        """Ask for images by container; the same ones again change nothing."""
+        """Set images by container; the same ones again change nothing."""
         with self._controller.guard:
             spec = self._spec(name)
             for container, ref in images.items():
@@ -75,7 +75,7 @@ class Control:
             return self._status(spec)
 
     def set_replicas(self, name: str, replicas: int) -> dict[str, Any]:
-        """Ask for a size, from 0 to MOST_REPLICAS."""
+        """Set the number of replicas, from 0 to MOST_REPLICAS."""
         with self._controller.guard:
             spec = self._spec(name)
             if spec.replicas != replicas:
@@ -84,7 +84,7 @@ class Control:
             return self._status(spec)
 
     def set_paused(self, name: str, *, paused: bool) -> dict[str, Any]:
-        """Stop or go on rolling out."""
+        """Pause or resume rolling out."""
         with self._controller.guard:
             spec = self._spec(name)
             if spec.paused != paused:
@@ -154,6 +154,6 @@ class Control:
 
 
 def _plain(name: str) -> None:
-    """Names become paths: nothing but a plain word passes."""
+    """Names become paths, so only plain words are valid."""
     if not NAME.fullmatch(name):
         raise Bad(400, f"invalid name {name[:100]!r}", "Use letters, digits, dots, dashes and underscores.")

@@ -1,4 +1,4 @@
-"""The loop that makes what runs what is asked for: starts, probes, restarts with back-off, ends."""
+"""The control loop that reconciles processes with the specs: start, probe, restart with back-off, end."""
 
 import secrets
 import signal
@@ -16,13 +16,13 @@ from cartctl.sandbox.supervisor.rollout import decide
 from cartctl.sandbox.supervisor.state import State
 from cartctl.sandbox.supervisor.wake import Wake
 
-GRACE = 20.0  # seconds a replica has to answer what is in flight
-BUSY, IDLE = 0.05, 1.0  # seconds between two looks, while something moves and while nothing does
+GRACE = 20.0  # seconds a replica has to answer requests in progress
+BUSY, IDLE = 0.05, 1.0  # seconds between two reconciliations, while something changes and while nothing does
 PROBE_EVERY = 1.0
-MISSES = 3  # probes failed in a row until a ready replica is not
-STABLE = 10.0  # seconds of life after which a crash starts the back-off anew
+MISSES = 3  # failed probes in a row that make a ready replica unready
+STABLE = 10.0  # seconds of running after which a crash restarts the back-off
 BACK_OFF = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
-LOOPING = 2  # crashes in a row that make a loop
+LOOPING = 2  # crashes in a row that count as a crash loop
 
 
 class Controller:
@@ -40,7 +40,7 @@ class Controller:
         self._sockets: dict[str, socket.socket] = {}
 
     def open(self) -> None:
-        """Listen for every deployment that serves, on its former port where that is free."""
+        """Listen for every deployment that serves, on its previous port where that is free."""
         for spec in self.specs.values():
             if spec.serves:
                 listening = processes.listen(spec.port)
@@ -62,7 +62,7 @@ class Controller:
         self.woken.set()
 
     def save(self) -> None:
-        """Keep what is asked for and what runs."""
+        """Save the specs and the running processes."""
         running = [pod for pod in self.pods if pod.process is not None]
         self.state.save({pod.name: pod.process.pid for pod in running if pod.process is not None})
 
@@ -71,7 +71,7 @@ class Controller:
         return [pod for pod in self.pods if pod.deployment == deployment]
 
     def _reconcile(self, spec: Spec) -> bool:
-        """One look at one deployment; whether something is still on its way."""
+        """Reconcile one deployment; return whether something is still in progress."""
         mine = self.of(spec.name)
         changed = [self._attend(spec, pod) for pod in mine]
         moves = decide(spec, self.of(spec.name))
@@ -118,7 +118,7 @@ class Controller:
         processes.end(pod)
 
     def _attend(self, spec: Spec, pod: Pod) -> bool:
-        """Notice an exit, end what overstays, start again what may, probe; whether the set of processes changed."""
+        """Handle exits, kill what exceeds its grace period, restart what may, probe; return whether the set of processes changed."""
         now = time.monotonic()
         if pod.process is not None and (code := pod.process.poll()) is not None:
             return self._note_exit(pod, code, now)

@@ -1,4 +1,4 @@
-"""What is asked for (Spec), what runs (Pod), and the sandbox's three deployments."""
+"""The desired state (Spec), a replica (Pod), and the sandbox's three deployments."""
 
 import subprocess
 from dataclasses import asdict, dataclass, field
@@ -11,7 +11,7 @@ Role = Literal["api", "web", "worker"]
 
 @dataclass(slots=True)
 class Revision:
-    """One template a deployment has had."""
+    """A template that a deployment has had."""
 
     number: int
     images: dict[str, str]
@@ -21,14 +21,14 @@ class Revision:
 
 @dataclass(slots=True)
 class Spec:
-    """A deployment as asked for; `generation` counts what was asked, `observed` what the controller has seen."""
+    """The desired state of a deployment; `generation` counts its changes, `observed` is the one the controller has seen."""
 
     name: str
     role: Role
     container: str
     replicas: int
     images: dict[str, str]
-    port: int | None = None  # of the shared listening socket; None before the first start
+    port: int | None = None  # port of the shared listening socket; None before the first start
     paused: bool = False
     generation: int = 1
     observed: int = 0
@@ -46,7 +46,7 @@ class Spec:
 
     @classmethod
     def load(cls, document: dict[str, Any]) -> "Spec":
-        """A spec from what `dump` gave."""
+        """A spec from `dump`'s values."""
         return cls(**{**document, "history": [Revision(**item) for item in document["history"]]})
 
     def dump(self) -> dict[str, Any]:
@@ -56,7 +56,7 @@ class Spec:
 
 @dataclass(slots=True, eq=False)
 class Pod:
-    """One replica: its place outlives the processes that crash in it."""
+    """One replica; its record outlives the processes that crash."""
 
     name: str
     deployment: str
@@ -84,7 +84,7 @@ class Pod:
 
     @property
     def counts(self) -> bool:
-        """Whether a new client could still meet it."""
+        """Whether a new client could still reach it."""
         return self.ending is None or (self.accepting and self.process is not None)
 
     def document(self) -> dict[str, Any]:

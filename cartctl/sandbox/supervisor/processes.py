@@ -1,4 +1,4 @@
-"""The operating system's side of a pod: starting a replica with its sockets, ending it, reading its log, asking it."""
+"""The processes of pods: starting a replica with its sockets, ending it, probing it, reading its log."""
 
 import http.client
 import os
@@ -13,7 +13,7 @@ from cartctl.private_files import UMASK, append_private
 from cartctl.sandbox.layout import Layout
 from cartctl.sandbox.supervisor.model import Pod, Spec
 
-TAIL = 16 * 1024  # bytes of a log that are looked at
+TAIL = 16 * 1024  # bytes of a log that are read
 PROBE_SECONDS = 1.0
 OK = 200
 BACKLOG = 1024
@@ -21,7 +21,7 @@ LOGS_RETAINED = 20  # of pods that are gone, per deployment
 
 
 def listen(port: int | None) -> socket.socket:
-    """A listening socket on loopback; another free port when the wanted one is taken."""
+    """A listening socket on loopback; another free port when the requested one is in use."""
     try:
         return _bound(port or 0)
     except OSError:
@@ -43,7 +43,7 @@ def _bound(port: int) -> socket.socket:
 def spawn(layout: Layout, spec: Spec, pod: Pod, version: str, shared: socket.socket | None) -> None:
     """Start the pod's process: it inherits the deployment's socket and one of its own, which answers probes.
 
-    The supervisor keeps no copy of the second one: a dead replica must refuse, not keep callers waiting.
+    The supervisor keeps no copy of the second one: a crashed replica must refuse connections, not keep clients waiting.
     """
     own = listen(None)
     try:
@@ -64,13 +64,13 @@ def spawn(layout: Layout, spec: Spec, pod: Pod, version: str, shared: socket.soc
 
 
 def command(layout: Layout, spec: Spec, pod: str, version: str) -> list[str]:
-    """The replica's command line; its last two words tell it from every other process of the machine."""
+    """The replica's command line; its last two words distinguish it from every other process of the machine."""
     program = [sys.executable, "-m", "cartctl.sandbox.service"]
     return [*program, "--role", spec.role, "--version", version, pod, str(layout.directory)]
 
 
 def environment(sockets: list[int]) -> dict[str, str]:
-    """A replica's environment: what it needs to run, and the numbers of its sockets."""
+    """A replica's environment: what it needs to run, and the file descriptors of its sockets."""
     inherited = {
         name: os.environ[name]
         for name in ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH")
@@ -80,13 +80,13 @@ def environment(sockets: list[int]) -> dict[str, str]:
 
 
 def end(pod: Pod, *, at_once: bool = False) -> None:
-    """Ask a pod's process to end, or end it."""
+    """Send a pod's process SIGTERM, or SIGKILL."""
     if pod.process is not None and pod.process.poll() is None:
         pod.process.send_signal(signal.SIGKILL if at_once else signal.SIGTERM)
 
 
 def probe(port: int) -> bool:
-    """Whether a replica answers its readiness probe. Before it serves, the connection waits in its queue."""
+    """Whether a replica passes its readiness probe. Before it serves, the connection waits in its queue."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PROBE_SECONDS)
     try:
         connection.request("GET", "/health", headers={"Connection": "close"})
@@ -98,7 +98,7 @@ def probe(port: int) -> bool:
 
 
 def accepts(port: int) -> bool:
-    """Whether somebody listens on a port: an ending replica closes its own socket after the shared one."""
+    """Whether a process listens on a port: an ending replica closes its own socket after the shared one."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=PROBE_SECONDS).close()
     except OSError:
@@ -107,7 +107,7 @@ def accepts(port: int) -> bool:
 
 
 def log_file(layout: Layout, pod: str) -> Path:
-    """Where a pod's output goes."""
+    """The file of a pod's output."""
     return layout.logs / f"{pod}.log"
 
 
@@ -123,7 +123,7 @@ def tail(path: Path, lines: int) -> list[str]:
 
 
 def forget_old_logs(layout: Layout, deployment: str, running: Collection[str]) -> None:
-    """Remove the oldest logs of a deployment's pods that are gone."""
+    """Remove the oldest logs of a deployment's former pods."""
     obsolete = [path for path in layout.logs.glob(f"{deployment}-*.log") if path.stem not in running]
     for path in sorted(obsolete, key=_modified)[:-LOGS_RETAINED]:
         path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Values of a control request, checked before anything is done with them: the right type, in range, and nothing unknown."""
+"""Values of a control request, validated before use: the right type, in range, and no unknown fields."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ TEXT = 1024 * 1024  # characters of one value; a ConfigMap holds no more either
 
 
 class Bad(Exception):
-    """A request that cannot be met: HTTP status, what happened, what to do; `code` is for the client."""
+    """An invalid request: HTTP status, message and hint; `code` is for the client."""
 
     def __init__(self, status: int, message: str, hint: str = "", *, code: str = "") -> None:
         super().__init__(message)
@@ -30,7 +30,7 @@ def read_object(content: bytes) -> dict[str, Any]:
 
 
 def only(body: Mapping[str, Any], *names: str) -> None:
-    """Refuse a field that nobody reads: it was meant for something."""
+    """Refuse unknown fields, which are probably misspelt."""
     unknown = sorted(set(body) - set(names))
     if unknown:
         expected = ", ".join(names) or "none"

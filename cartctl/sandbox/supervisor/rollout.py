@@ -1,7 +1,6 @@
-"""What a deployment's controller does next, decided from what is asked for and what runs. Pure.
+"""The next moves of a deployment's controller, from its spec and its pods. Pure.
 
-A rolling update with maxSurge 25 % (at least one) and maxUnavailable 0: new pods first, an old one goes when a new
-one is ready.
+A rolling update with maxSurge 25 % (at least one) and maxUnavailable 0: new pods first; an old one ends when a new one is ready.
 """
 
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ SURGE = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Moves:
-    """How many pods of the newest template to make, and which pods to end."""
+    """How many pods of the latest template to start, and which pods to end."""
 
     make: int
     end: tuple[Pod, ...]
@@ -35,7 +34,7 @@ def decide(spec: Spec, pods: Sequence[Pod]) -> Moves:
 
 
 def _dispensable(spec: Spec, new: list[Pod], old: list[Pod]) -> list[Pod]:
-    """Old pods that may go: those not ready at once, ready ones as long as enough stay available."""
+    """Old pods that may end: unready ones at once, ready ones as long as enough stay available."""
     spare = sum(pod.up for pod in (*new, *old)) - spec.replicas
     going = [pod for pod in old if not pod.up]
     for pod in old:
@@ -46,7 +45,7 @@ def _dispensable(spec: Spec, new: list[Pod], old: list[Pod]) -> list[Pod]:
 
 
 def _size_only(spec: Spec, running: list[Pod]) -> Moves:
-    """A paused deployment keeps its templates: only surplus pods go."""
+    """A paused deployment keeps its templates: only surplus pods end."""
     return Moves(0, tuple(_worst_first(running)[: max(0, len(running) - spec.replicas)]))
 
 

@@ -1,4 +1,7 @@
-"""The control API's HTTP: loopback only, one secret, JSON in and out; what is invalid is refused before anything is done."""
+"""The control API over HTTP: loopback only, one secret, JSON.
+
+Invalid requests are refused before anything is done.
+"""
 
 import hmac
 import json
@@ -70,7 +73,7 @@ ROUTES: tuple[tuple[str, re.Pattern[str], tuple[str, ...], Verb], ...] = (  # me
 
 
 class ControlServer(ThreadingHTTPServer):
-    """Serves one Control to whoever knows the secret."""
+    """Serves one Control to clients that have the secret."""
 
     daemon_threads = True
 
@@ -81,7 +84,7 @@ class ControlServer(ThreadingHTTPServer):
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port it listens on."""
         return int(self.server_address[1])
 
 
@@ -103,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_PUT = do_PATCH = do_POST = do_DELETE = do_OPTIONS = _serve  # noqa: N815 - the base class names them
 
     def _result(self) -> dict[str, Any]:
-        content = self._content()  # read in any case: a connection closed before that may lose its response
+        content = self._content()  # read in any case: closing the connection before may lose the response
         given = self.headers.get("Authorization", "")
         if not hmac.compare_digest(given.encode(), f"Bearer {self.server.secret}".encode()):
             raise Bad(
@@ -125,7 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
         raise Bad(405, f"{self.command} is not allowed for {url.path[:100]}.", f"Allowed: {self._allowed}.")
 
     def _content(self) -> bytes | Bad:
-        """The body, or why it cannot be taken. One that is too large is read and dropped, up to DROPPED bytes."""
+        """The body, or why it is refused. One that is too large is read and dropped, up to DROPPED bytes."""
         length = self.headers.get("Content-Length") or "0"
         if "Transfer-Encoding" in self.headers:
             return Bad(400, "A request body requires a Content-Length.")
@@ -153,4 +156,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it
-        """Requests are not logged: steps ask many times a second."""
+        """Requests are not logged: steps poll many times a second."""

@@ -23,7 +23,7 @@ class Settings:
         return {path.name: path.read_text(encoding="utf-8") for path in sorted(files)}, self._version(folder)
 
     def write(self, name: str, changes: Mapping[str, str | None], expected: int | None) -> bool:
-        """Write or (None) remove keys; False, and nothing changed, when the version is no longer the one `seen`."""
+        """Write or (None) remove keys; False, and nothing changed, when the version differs from `seen`."""
         folder = self._directory / name
         version = self._version(folder)
         if expected is not None and expected != version:

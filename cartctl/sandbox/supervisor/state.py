@@ -1,4 +1,4 @@
-"""What outlives the supervisor: the specs, and the processes it had, so that the next one ends what was left behind."""
+"""The supervisor's saved state: the specs and its processes, so that the next one ends those that were left behind."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,12 +13,12 @@ from cartctl.sandbox.supervisor.model import Pod, Spec, first_specs
 if TYPE_CHECKING:
     import psutil
 
-LEFT_BEHIND_SECONDS = 1.0  # each, for what is in flight
+LEFT_BEHIND_SECONDS = 1.0  # seconds for each, for requests in progress
 
 
 @dataclass(slots=True)
 class State:
-    """The specs by name, and the processes by pod name, as they are kept in the sandbox's directory."""
+    """The specs by name, and the processes by pod name, as stored in the sandbox's directory."""
 
     layout: Layout
     specs: dict[str, Spec]
@@ -27,7 +27,7 @@ class State:
 
     @classmethod
     def load(cls, layout: Layout) -> "State":
-        """What was kept, or a new sandbox's."""
+        """The saved state, or a new sandbox's."""
         stored = read_json(layout.state)
         if stored is None:
             return cls(layout, first_specs(datetime.now(UTC).isoformat()))
@@ -35,7 +35,7 @@ class State:
         return cls(layout, specs, stored["processes"])
 
     def save(self, processes: Mapping[str, int]) -> None:
-        """Keep the specs and the running processes; nothing is written when nothing changed."""
+        """Save the specs and the running processes; nothing is written when nothing changed."""
         self.processes = dict(processes)
         specs = {name: spec.dump() for name, spec in self.specs.items()}
         text = json.dumps({"specs": specs, "processes": self.processes}, indent=1)
@@ -44,14 +44,14 @@ class State:
             self.written = text
 
     def write_targets(self, pods: Sequence[Pod]) -> None:
-        """Tell Prometheus which replicas there are to scrape."""
+        """Write Prometheus' scrape targets."""
         addresses = sorted(f"127.0.0.1:{pod.port}" for pod in pods if pod.port and pod.ending is None)
         text = json.dumps([{"targets": addresses, "labels": {"deployment": "payment-api"}}])
         if not self.layout.targets.exists() or self.layout.targets.read_text(encoding="utf-8") != text:
             write_private(self.layout.targets, text)
 
     def end_left_behind(self) -> None:
-        """End replicas of a supervisor that died. Only processes that still are what was written down are touched."""
+        """End replicas of a crashed supervisor. Only processes that still match the saved state are signalled."""
         from cartctl.adapters.local_process import ended
 
         left = [process for pod, pid in self.processes.items() if (process := self._replica(pod, pid))]

@@ -1,4 +1,4 @@
-"""How the controller's wait is ended early: by the control API's threads, by probes, by signal handlers."""
+"""Ends the controller's wait early: from the control API's threads, probes and signal handlers."""
 
 from queue import Empty, SimpleQueue
 
@@ -14,7 +14,7 @@ class Wake:
         self._calls.put(None)
 
     def wait(self, seconds: float) -> None:
-        """Wait for `set`, at most so long; calls that came together count once."""
+        """Wait for `set`, with a timeout; simultaneous calls count once."""
         try:
             self._calls.get(timeout=seconds)
             while True:

@@ -1,1 +1,1 @@
-"""What the application's own files did beside the cart: found in the catalogue, and undone."""
+"""Changes that the application's own files made outside the cart: read from the catalogue, and reverted."""

@@ -1,7 +1,7 @@
-"""What the application's own files changed beside the cart's tables and enums, and how each change is undone. Pure.
+"""What the application's own files changed outside the cart's tables and enums, and how each change is reverted. Pure.
 
-Known from the difference of the catalogues that the migration recorded. What somebody changed again since is named, and
-so is what nothing here can undo; both stop a rollback.
+It is derived from the catalogue difference that the migration recorded. Objects that were changed again since, and changes that
+cannot be reverted, are named; both stop a rollback.
 """
 
 from collections.abc import Iterator
@@ -14,8 +14,15 @@ from cartctl.database.drop.attribution import named
 from cartctl.database.drop.differences import is_ours, on_ours
 from cartctl.database.drop.plan_objects import DropColumn, DropPart, RebuiltEnum, Revert
 
-_PRIVILEGES = {"grants", "owner"}  # which a person may have changed since, without any effect on the drop
-_EARLY = {"trigger", "policy", "rule", "view", "materialized view", "statistics"}  # before the tables go
+_PRIVILEGES = {"grants", "owner"}  # that may have been changed since without any effect on the drop
+_EARLY = {
+    "trigger",
+    "policy",
+    "rule",
+    "view",
+    "materialized view",
+    "statistics",
+}  # before the tables are dropped
 _LATE = {"function", "sequence", "domain"}
 
 
@@ -61,14 +68,14 @@ def application_changes(own: Difference, now: Catalogue, identifiers: frozenset[
 
 
 class _Sorting:
-    """The changes so far, and what is known of all objects."""
+    """The changes so far, and the facts of all objects."""
 
     def __init__(self, own: Difference, now: Catalogue) -> None:
         self._own, self._now = own, now
         self.result = ApplicationChanges()
 
     def goes_along(self, key: str, facts: Facts) -> bool:
-        """Whether an added object goes with another: on an added table or domain, behind a constraint, a column's sequence."""
+        """Whether an added object is dropped with another: on an added table or domain, behind a constraint, a column's sequence."""
         kind, path = object_path(key)
         if kind == "sequence":
             return any("_".join((*column[1:], "seq")) == path[-1] for column in self._paths("column"))
@@ -84,7 +91,7 @@ class _Sorting:
         return {object_path(key)[1] for key in self._own.added if key.startswith(f"{kind} ")}
 
     def added(self, key: str, facts: Facts, current: Facts) -> None:
-        """An object that the run made and that exists."""
+        """An object that the run created and that still exists."""
         kind, path = object_path(key)
         if path[0] != SCHEMA:
             self.result.irreversible.append(f"+ {key}")
@@ -140,7 +147,7 @@ class _Sorting:
 
 
 def _users_since(columns: list[DropColumn], own: Difference, now: Catalogue) -> Iterator[str]:
-    """Indexes and constraints that would go with a column, though the run did not make them."""
+    """Indexes and constraints that would be dropped with a column although the run did not create them."""
     for column in columns:
         for key, facts in now.objects.items():
             kind, path = object_path(key)

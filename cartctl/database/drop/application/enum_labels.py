@@ -1,4 +1,4 @@
-"""Removing labels from an enum: PostgreSQL cannot, so the type is built again and the columns that have it are rewritten.
+"""Removing labels from an enum: PostgreSQL has no statement for it, so the type is recreated and its columns are rewritten.
 
 That keeps readers and writers out of those tables, so it is done only where no row uses the labels and the tables are small.
 """
@@ -12,7 +12,7 @@ from cartctl.database.contract.definition import SCHEMA
 from cartctl.database.drop.plan_objects import RebuiltEnum
 
 LOCK_BUDGET = timedelta(seconds=2)  # how long readers and writers may wait for a rewritten table
-REWRITTEN = 20_000_000  # bytes a second, with indexes; a careful estimate
+REWRITTEN = 20_000_000  # bytes a second, with indexes; a conservative estimate
 LARGEST = int(LOCK_BUDGET.total_seconds() * REWRITTEN)
 
 _COLUMNS = """
@@ -26,7 +26,7 @@ LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE t.typnamespace = 'public'::regnamespace AND t.typname = %(enum)s
 ORDER BY 1, 2, 3
 """
-# Indexes and checks whose expressions have constants of the type are made again; whatever else needs it prevents it.
+# Indexes and checks with constants of the type are recreated; any other dependent prevents the rebuild.
 _USERS = """
 WITH kind AS (
     SELECT oid, typarray FROM pg_type WHERE typnamespace = 'public'::regnamespace AND typname = %(enum)s
@@ -89,7 +89,7 @@ class EnumColumn:
 
 @dataclass(frozen=True, slots=True)
 class EnumUser:
-    """What else needs an enum: an index or constraint with its definition, or something that cannot be made again."""
+    """Another dependent of an enum: an index or constraint with its definition, or something that cannot be recreated."""
 
     kind: str  # index | constraint | other
     name: str
@@ -109,7 +109,7 @@ class Going:
 
 
 def enum_columns(connection: Connection, enum: str, going: Going = Going()) -> list[EnumColumn]:
-    """The columns of an enum and of its arrays, without those that go. Read-only."""
+    """The columns of an enum and of its arrays, without those that are dropped. Read-only."""
     rows = connection.execute(_COLUMNS.encode(), {"enum": enum}).fetchall()
     return [
         EnumColumn(*row)
@@ -119,7 +119,7 @@ def enum_columns(connection: Connection, enum: str, going: Going = Going()) -> l
 
 
 def enum_users(connection: Connection, enum: str, going: Going = Going()) -> list[EnumUser]:
-    """What else needs an enum, without what goes. Read-only."""
+    """Other dependents of an enum, without those that are dropped. Read-only."""
     users = [
         EnumUser(*row[:6])
         for row in connection.execute(_USERS.encode(), {"enum": enum}).fetchall()
@@ -151,7 +151,7 @@ def plan_rebuild(connection: Connection, rebuilt: RebuiltEnum, going: Going) -> 
 def users_of_labels(
     connection: Connection, rebuilt: RebuiltEnum, columns: Iterable[EnumColumn]
 ) -> Iterator[str]:
-    """Columns of which a row has one of the labels, one by one. Read-only."""
+    """The columns in which some row has one of the labels. Read-only."""
     for column in columns:
         name = sql.Identifier(column.name)
         test = sql.SQL("{} && %s::text[]" if column.array else "{} = ANY (%s)").format(

@@ -1,4 +1,7 @@
-"""Build an enum again without labels, in the drop's transaction: the columns are rewritten, their defaults, indexes and checks kept."""
+"""Recreate an enum without some labels, in the drop's transaction.
+
+Its columns are rewritten and keep their defaults, indexes and checks.
+"""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -32,7 +35,7 @@ FROM pg_type WHERE typnamespace = 'public'::regnamespace AND typname = %s
 def rebuild_enum(connection: Connection, rebuilt: RebuiltEnum) -> None:
     """Remove the labels of `wanted`. The connection is in a transaction, which the caller commits.
 
-    Raises StepFailed when a row uses one by now, or when it takes longer than readers can wait.
+    Raises StepFailed when a row uses one of them meanwhile, or when the rewrite takes longer than readers can wait.
     """
     columns = enum_columns(connection, rebuilt.enum)
     users = [each for each in enum_users(connection, rebuilt.enum) if each.kind != "other"]
@@ -60,7 +63,7 @@ def rebuild_enum(connection: Connection, rebuilt: RebuiltEnum) -> None:
 
 
 def _limited(connection: Connection, value: str) -> str:
-    """Limit the time of each statement of this transaction; gives the previous limit."""
+    """Limit the time of each statement of this transaction; return the previous limit."""
     row = connection.execute(
         "SELECT current_setting('statement_timeout'), set_config('statement_timeout', %s, true)", (value,)
     ).fetchone()

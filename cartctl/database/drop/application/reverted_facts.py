@@ -1,4 +1,4 @@
-"""The statements that undo a change of an object of others, from its recorded facts. Pure."""
+"""The statements that revert a change of another tool's object, from its recorded facts. Pure."""
 
 from collections.abc import Iterator
 

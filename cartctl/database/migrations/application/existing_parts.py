@@ -1,4 +1,4 @@
-"""Which of the objects that an application's file creates exist already: a file applied in part is not run again."""
+"""Which objects of an application's file exist already: a partly applied file is not run again."""
 
 from collections.abc import Sequence
 

@@ -1,7 +1,7 @@
 """Whether an application's file makes what the cart needs, judged by the contract and not by comparison with our own files.
 
 A run judges each file in the file's own transaction, before the commit; a dry run does the same, so that both accept the same
-files. A trial on another server is left for files of which this cannot be known, or would be known too late.
+files. A trial on another server remains for files of which this cannot be known, or only too late.
 """
 
 from collections.abc import Iterable
@@ -33,7 +33,7 @@ def refuse_lacking(connection: Connection, migration: Frozen) -> None:
 def must_be_tried(application: ApplicationFiles, migrations: Iterable[Frozen]) -> bool:
     """Whether any of these files has to be executed elsewhere before a run.
 
-    So have those that are not run at all but compared with ours, those that PostgreSQL does not execute in a transaction,
+    So do files that are not run but compared with ours, files that PostgreSQL does not execute in a transaction,
     which could not be rolled back, and those that do not name everything that the cart needs: to find that only in the
     last file would leave the others applied.
     """

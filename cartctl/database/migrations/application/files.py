@@ -1,4 +1,4 @@
-"""The application's own migration files for our three names, as its repository has them, and whose files are run.
+"""The application's own migration files with the cart's three names, and the choice whose files are run.
 
 In a database with Prisma's ledger the application's files are the source: under its names they may do more than ours.
 """
@@ -16,7 +16,7 @@ from cartctl.inputs import InvalidInput, MissingInput, read_bytes
 from cartctl.migrations.frozen import NAMES, Frozen, checksums
 
 EXAMPLE = 'migrations = { prisma_dir = "apps/api/prisma/migrations" }'
-LIMIT = 4 * 1024 * 1024  # bytes; a migration beyond it is none of these
+LIMIT = 4 * 1024 * 1024  # bytes; a larger file is not one of these migrations
 SHOWN = 80  # characters of a statement in an error
 
 
@@ -36,12 +36,12 @@ class ApplicationFiles:
         return self.scripts.get(migration.name, self.files[migration.name])
 
     def checksum(self, migration: Frozen) -> str:
-        """What Prisma's ledger keeps: of the application's own file where it has one."""
+        """The checksum for Prisma's ledger: that of the application's own file where there is one."""
         own = self.files.get(migration.name)
         return migration.checksum if own is None else hashlib.sha256(own).hexdigest()
 
     def same_as_ours(self, migration: Frozen) -> bool:
-        """Whether its file is known and has our content: to execute ours is to execute its own. Line endings do not count."""
+        """Whether its file has cartctl's content, so that executing either is the same. Line endings are ignored."""
         own = self.files.get(migration.name)
         return own is not None and checksums(own) == checksums(migration.up)
 

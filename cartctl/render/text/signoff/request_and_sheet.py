@@ -1,4 +1,4 @@
-"""Sign-offs as text: what is to be approved, and who has approved it."""
+"""Sign-offs as text: the request, and the sheet of approvals."""
 
 from collections.abc import Iterable
 

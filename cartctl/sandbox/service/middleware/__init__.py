@@ -1,1 +1,1 @@
-"""What every request to the reference service passes."""
+"""Middleware of the reference service."""

@@ -1,8 +1,8 @@
-"""How a replica ends without losing a request.
+"""Graceful shutdown: a replica ends without losing a request.
 
-It stops accepting at once: what waits in the shared socket's queue is taken by the other replicas. Requests in flight
-are answered, and so is what still arrives on open connections, with `Connection: close`. An idle connection is closed
-only after the clients' own keep-alive limit: closed earlier, it would meet a request that is just on its way.
+It stops accepting at once: the other replicas accept what waits in the shared socket's queue. Requests in progress are answered,
+and so are those that still arrive on open connections, with `Connection: close`. An idle connection is closed only after the
+clients' own keep-alive limit: closed earlier, it could lose a request that was just sent.
 """
 
 import asyncio
@@ -13,13 +13,15 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 CLOSE = (b"connection", b"close")
-CLIENTS_KEEP = 6.0  # seconds; what is idle for longer, no client uses again (common clients give up after 5)
-KEEP_ALIVE = 30  # seconds a running replica keeps an idle connection: longer than its clients do
-LONGEST = 15.0  # seconds until it ends whatever is open
+CLIENTS_KEEP = (
+    6.0  # seconds; no client reuses a connection that was idle for longer (common clients stop after 5)
+)
+KEEP_ALIVE = 30  # seconds for which a running replica keeps an idle connection: longer than its clients do
+LONGEST = 15.0  # seconds until it closes what is still open
 
 
 class DrainingProtocol(H11Protocol):
-    """Knows when it was last used, and by whom: a client of the service, or a probe on the replica's own port."""
+    """Records its last use, and by which port: a client of the service, or a probe on the replica's own port."""
 
     used = 0.0
 
@@ -34,7 +36,7 @@ class DrainingProtocol(H11Protocol):
         super().data_received(data)
 
     def on_response_complete(self) -> None:
-        """An answer went out."""
+        """A response was sent."""
         self.used = time.monotonic()
         super().on_response_complete()
 
@@ -45,7 +47,7 @@ class DrainingProtocol(H11Protocol):
 
     @property
     def port(self) -> int | None:
-        """The port it came in by."""
+        """The local port of the connection."""
         return self.server[1] if self.server else None
 
 
@@ -57,14 +59,16 @@ class DrainingServer(uvicorn.Server):
         self._shared = shared
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop accepting, answer what is open, then end as uvicorn does."""
+        """Stop accepting, answer open requests, then end as uvicorn does."""
         for server in reversed(
             self.servers
-        ):  # its own socket last: who asks there, learns that the shared one is closed
+        ):  # its own socket last: the supervisor's probe there shows that the shared one is closed
             server.close()
-        self.server_state.default_headers.append(CLOSE)  # in place: requests in flight hold this very list
+        self.server_state.default_headers.append(
+            CLOSE
+        )  # in place: requests in progress refer to this list object
         deadline = time.monotonic() + LONGEST
-        await asyncio.sleep(0.05)  # connections accepted just now become known
+        await asyncio.sleep(0.05)  # connections accepted just now are registered
         while self._waited_for() and time.monotonic() < deadline:  # noqa: ASYNC110 - idleness announces itself to nobody
             await asyncio.sleep(0.05)
         await super().shutdown(sockets)

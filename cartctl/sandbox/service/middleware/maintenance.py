@@ -1,4 +1,4 @@
-"""The maintenance mode: shoppers are asked to come back, admins pass, and after `until` it is over by itself."""
+"""The maintenance mode: shoppers get 503 with Retry-After, admins pass, and it ends automatically after `until`."""
 
 import json
 import math
@@ -9,19 +9,19 @@ from pathlib import Path
 
 from cartctl.sandbox.service.watched import Watched
 
-LONGEST_RETRY = 60  # seconds; a shopper is not sent away for half an hour
+LONGEST_RETRY = 60  # seconds; a longer Retry-After would drive shoppers away
 
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """What the watched file says."""
+    """The content of the watched file."""
 
     on: bool = False
     until: datetime | None = None
 
 
 class Maintenance:
-    """Reads the watched file anew whenever it has changed."""
+    """Reads the watched file whenever it has changed."""
 
     def __init__(self, path: Path, complain: Callable[[str], None]) -> None:
         self._mode = Watched(path, _parse, Mode(), complain)

@@ -1,4 +1,7 @@
-"""Headers that every response carries: a browser loads nothing of others, embeds nothing, and keeps nothing that an admin saw."""
+"""Headers of every response.
+
+A browser loads nothing from other sites, does not embed the pages, and does not cache admin pages.
+"""
 
 from cartctl.sandbox.service.middleware.traffic import App, Message, Receive, Scope, Send
 
@@ -16,14 +19,14 @@ PAGES = f"{NOTHING}; form-action 'self'; style-src 'self'; script-src 'self'; im
 PRIVATE = {
     "Cache-Control": "no-store",
     "Vary": "Authorization, Cookie",
-}  # the same address shows each company its own
+}  # the same address shows each company its own data
 
 
 class SecurityHeaders:
-    """Adds the headers to each response that has not set them itself, errors and refusals included."""
+    """Adds the headers to every response, including errors, unless it has set them itself."""
 
     def __init__(self, app: App, *, pages: bool = False) -> None:
-        """`pages` may load the service's own style sheet and script, and send forms to it."""
+        """`pages` may load the service's own style sheet and script, and submit forms to it."""
         known = {**PLAIN, "Content-Security-Policy": PAGES if pages else POLICY, **PRIVATE}
         self._app = app
         self._headers = [(name.lower().encode(), value.encode()) for name, value in known.items()]

@@ -1,4 +1,4 @@
-"""Who a bearer is. Tokens are kept as hashes; the company is the token's, never the request's."""
+"""Bearers by access token. Tokens are stored as hashes; the company is the token's, never the request's."""
 
 import hashlib
 import json
@@ -27,19 +27,19 @@ class Tokens:
         self._known: Watched[Mapping[str, Bearer]] = Watched(path, _parse, {}, complain)
 
     def bearer(self, authorization: str) -> Bearer | None:
-        """Whose `Authorization` header this is; None for none, another scheme or an unknown token."""
+        """The bearer of an `Authorization` header; None without one, for another scheme or an unknown token."""
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token:
             return None
         return self.of_digest(digest_of(token.strip()))
 
     def of_digest(self, digest: str) -> Bearer | None:
-        """Whose token has this digest; None for an unknown or revoked one."""
+        """The bearer of the token with this digest; None for an unknown or revoked one."""
         return self._known.get().get(digest)
 
 
 def digest_of(token: str) -> str:
-    """How a token is stored."""
+    """The digest by which a token is stored."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""What every request passes: figures, maintenance, and the faults of the practice versions."""
+"""Metrics, maintenance mode, and the faults of the practice versions, for every request."""
 
 import asyncio
 import itertools
@@ -22,14 +22,14 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER, UNMATCHED = "other", "unmatched"
 PROBES = {"/health", "/metrics"}
-FAILING_SHARE = 10  # one request in so many fails with `errors`
+FAILING_SHARE = 10  # one in so many requests fails with `errors`
 SLOW_SHARE = 5  # one in so many is slow with `slow`
 SLOW_SECONDS = 3.0
 SERVER_ERROR = 500
 
 
 class Traffic:
-    """Counts and times each request but the probes, after letting it pass or not."""
+    """Counts and times each request except probes, whether it passes or is refused."""
 
     def __init__(self, app: App, *, tokens: Tokens, maintenance: Maintenance | None, variant: str) -> None:
         self._app, self._tokens, self._maintenance, self._variant = app, tokens, maintenance, variant
@@ -64,7 +64,7 @@ class Traffic:
         await (refused or self._app)(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> JSONResponse | None:
-        """503 for shoppers while there is maintenance; bearers of an admin's token pass."""
+        """503 for shoppers during maintenance; bearers of an admin's token pass."""
         seconds = self._maintenance.retry_after() if self._maintenance else None
         if seconds is None:
             return None
@@ -76,7 +76,7 @@ class Traffic:
 
     @staticmethod
     def _count(scope: Scope, status: int, seconds: float) -> None:
-        """Under labels that no client can multiply: the route's pattern and a known method, anything else as one."""
+        """Count with labels that no client can multiply: the route's pattern and a known method, or one label for all others."""
         route = getattr(scope.get("route"), "path", UNMATCHED)
         method = scope["method"] if scope["method"] in METHODS else OTHER
         REQUESTS.labels(method, route, str(status)).inc()

@@ -1,4 +1,4 @@
-"""The pages of the reference service: how they are made, who may see them, and what they say when something fails."""
+"""The pages of the reference service: rendering, access and error pages."""
 
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def install(app: "FastAPI", settings: "Settings") -> None:
-    """Add the pages of 2.0.0; their modules load the cart library, which 1.0.0 does without."""
+    """Add the pages of 2.0.0; their modules import the cart library, which 1.0.0 does not need."""
     from starlette.middleware.sessions import SessionMiddleware
 
     from cartctl.sandbox.service.log import complain

@@ -1,4 +1,4 @@
-"""What a shop sells: the platform's products, and the terms that carts are priced on."""
+"""A shop's products from the platform, and the pricing terms of its carts."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -28,17 +28,17 @@ def service_of(request: Request, data: Data, company: str) -> CartService:
 
 
 def products(data: Data, company: str) -> list[dict[str, Any]]:
-    """What is on the shop's page, by name."""
+    """The products on the shop's page, by name."""
     return data.rows(_LISTED, {"company": company, "most": SHOWN})
 
 
 def products_by_id(data: Data, company: str, ids: list[str]) -> dict[str, Mapping[str, Any]]:
-    """Some products by id; those of other companies are not there."""
+    """Some of the company's products by id."""
     return {row["id"]: row for row in data.rows(_SOME, {"company": company, "ids": ids})} if ids else {}
 
 
 def new_line(data: Data, company: str, product_id: str, quantity: int) -> NewLine:
-    """A line at the shop's own price, whatever a browser says. Raises NotFound for a product of another company."""
+    """A line at the shop's own price; the request cannot set it. Raises NotFound for a product of another company."""
     product = products_by_id(data, company, [product_id]).get(product_id)
     if product is None:
         raise NotFound("The product was not found in this shop.")

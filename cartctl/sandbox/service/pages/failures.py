@@ -1,4 +1,4 @@
-"""What a page says when something is wrong: what it is, what to do, and the code that logs and probes know."""
+"""Error pages: what is wrong, what to do, and the code for logs and probes."""
 
 from typing import Any
 from urllib.parse import quote
@@ -26,39 +26,39 @@ class PageError(Exception):
 
 
 class SignInRequired(Exception):
-    """A page that is shown to signed-in admins alone."""
+    """A page that requires a signed-in admin."""
 
 
 def feature_disabled() -> PageError:
-    """The page of a feature that the company does not have."""
+    """The error for a feature that the company does not have."""
     return PageError(
         404, "Page not found", "This feature is not enabled for your company.", code="feature_disabled"
     )
 
 
 def install(app: FastAPI) -> None:
-    """Show every failure as a page."""
+    """Show every error as a page."""
 
     @app.exception_handler(PageError)
     async def refused(request: Request, error: PageError) -> Response:
-        """A request that a page refuses."""
+        """Show a refused request."""
         return show(request, error)
 
     @app.exception_handler(SignInRequired)
     async def sign_in(request: Request, _: SignInRequired) -> Response:
-        """A page that needs a sign-in."""
+        """Redirect to the sign-in page."""
         shown = page(request, "sign_in.html", status=401, target=request.url.path, error="")
         shown.headers["WWW-Authenticate"] = "Bearer"
         return shown
 
     @app.exception_handler(CartError)
     async def broken_rule(request: Request, error: CartError) -> Response:
-        """A rule of the cart library that was broken."""
+        """Show a broken rule of the cart library."""
         return show(request, of_rule(error, reading=request.method == "GET"))
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, _: Exception) -> Response:
-        """A fault of this service; the server logs it."""
+        """Show an unexpected error of this service, which the server logs."""
         return show(request, INTERNAL)
 
     @app.exception_handler(RequestValidationError)
@@ -70,7 +70,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def missing(request: Request, error: HTTPException) -> Response:
-        """An unknown address or another method."""
+        """Show an unknown address or method."""
         title = _TITLES.get(error.status_code, str(error.detail))
         shown = show(request, PageError(error.status_code, title))
         shown.headers.update(error.headers or {})
@@ -78,7 +78,10 @@ def install(app: FastAPI) -> None:
 
 
 def of_rule(error: CartError, *, reading: bool = False) -> PageError:
-    """A broken rule of the cart library as a page: 404, 422 for what was typed, else 409. `reading`: nothing was to be changed."""
+    """A broken rule of the cart library as a page: 404, 422 for what was typed, else 409.
+
+    `reading`: the request would not have changed anything.
+    """
     status = CONFLICT
     if isinstance(error, NotFound):
         status = 404
@@ -91,7 +94,7 @@ def of_rule(error: CartError, *, reading: bool = False) -> PageError:
 
 
 def show(request: Request, error: PageError) -> Response:
-    """The page of an error, with ways on from it and the navigation of who sees it."""
+    """The page of an error, with links to continue and the visitor's navigation."""
     known = _admin(request)
     shop = _shop_path(request) if error.code != NO_SHOP else ""
     ways = _ways(request, error, shop, signed_in=bool(known))
@@ -108,13 +111,13 @@ def _admin(request: Request) -> dict[str, Any]:
 
 
 def _shop_path(request: Request) -> str:
-    """The shop that an address is of, or nothing."""
+    """The path of the address's shop, or empty."""
     _, first, *rest = request.url.path.split("/")
     return f"/shop/{quote(rest[0], safe='')}" if first == "shop" and rest and rest[0] else ""
 
 
 def _ways(request: Request, error: PageError, shop: str, *, signed_in: bool) -> list[tuple[str, str]]:
-    """Where to go from an error's page: try again where that may help, then to the nearest page that works."""
+    """The links of an error page: retry where that may help, then the nearest working page."""
     ways = []
     if error.status >= INTERNAL.status and request.method == "GET":
         ways.append(("Try again", str(request.url.replace(scheme="", netloc=""))))

@@ -1,4 +1,4 @@
-"""How pages write amounts, shares, times and ids: in each currency's own format, in UTC until a browser shows local time."""
+"""Formats of amounts, shares, times and ids in pages: by currency, and in UTC until the browser shows local time."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -8,10 +8,10 @@ from typing import Any
 from markupsafe import Markup, escape
 
 LOCALE = "en_US"
-DASH = "\N{EN DASH}"  # for no value
+DASH = "\N{EN DASH}"  # for a missing value
 MINUS = "\N{MINUS SIGN}"
 LONGEST_ID = 14  # characters of an id that is shown whole
-LABELS = {"B2B_PORTAL": "B2B portal"}  # that capitals do not make
+LABELS = {"B2B_PORTAL": "B2B portal"}  # that capitalisation does not make
 BADGES = {
     "ACTIVE": ("Active", "info"),
     "ABANDONED": ("Abandoned", "warn"),
@@ -24,7 +24,7 @@ BADGES = {
 def money(amount: Any, code: str) -> str:
     """An amount in its currency's own format: $1,234.50, ¥1,235; negative ones with a minus sign before it.
 
-    A currency that nobody knows is written as its code.
+    An unknown currency is written as its code.
     """
     from babel.numbers import format_currency
 
@@ -65,14 +65,14 @@ def ago(at: datetime | None, now: datetime) -> Markup:
 
 
 def left(span: timedelta) -> str:
-    """Time that is left, in hours and minutes, never more than there is."""
+    """Remaining time in hours and minutes, rounded down."""
     minutes = max(0, int(span.total_seconds() // 60))
     hours, rest = divmod(minutes, 60)
     return f"{hours} h {rest} min" if hours else f"{rest} min"
 
 
 def short_id(text: str) -> str:
-    """An id as people compare it: the beginning and the end of a long one."""
+    """A shortened id: the beginning and the end of a long one."""
     return text if len(text) <= LONGEST_ID else f"{text[:4]}…{text[-6:]}"
 
 

@@ -1,4 +1,4 @@
-"""Forms: small, urlencoded, and the visitor's own. Whatever else comes is refused before anything is changed."""
+"""Forms: small, urlencoded, with the visitor's CSRF token. Anything else is refused before anything is changed."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -11,11 +11,14 @@ from cartctl.sandbox.service.pages.failures import PageError
 
 LONGEST = 64 * 1024  # bytes
 FIELDS = 100
-_DIGITS = 10  # of a number: more than any column holds
+_DIGITS = 10  # digits of a number: more than any column can store
 
 
 async def read_form(request: Request) -> Mapping[str, str]:
-    """The fields of a visitor's own form. Raises PageError for one that is too large, malformed or another site's."""
+    """The fields of a form with the visitor's CSRF token.
+
+    Raises PageError for one that is too large, malformed or another site's.
+    """
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -46,7 +49,7 @@ def text(form: Mapping[str, str], name: str, label: str, longest: int = 200) -> 
 
 
 def optional_text(form: Mapping[str, str], name: str, label: str, longest: int = 200) -> str:
-    """A field that may be empty, trimmed. Raises PageError for an overlong one, or one with a NUL: nothing is cut off."""
+    """A field that may be empty, trimmed. Raises PageError for an overlong one, or one with a NUL: nothing is truncated."""
     value = form.get(name, "").strip()
     if len(value) > longest or "\0" in value:
         raise PageError(422, f"{label} is not valid", f"It must have at most {longest} printable characters.")

@@ -1,4 +1,4 @@
-"""The page that every version has, and the files that pages load."""
+"""The home page, which every version has, and the static files."""
 
 from importlib.resources import files
 from typing import Any

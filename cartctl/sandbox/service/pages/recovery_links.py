@@ -1,4 +1,4 @@
-"""Recovery links: signed, for one abandonment of one cart, for as long as a recovery mail may be sent."""
+"""Recovery links: signed, for one abandonment of one cart, and valid as long as a recovery mail may be sent."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -26,7 +26,7 @@ def recovery_path(request: Request, company: str, cart_id: str, abandoned_at: da
 
 
 def read_link(request: Request, company: str, signed: str) -> Recoverable:
-    """What a link stands for. Raises PageError 410 for one that is too old, 404 for a forged one."""
+    """The content of a link. Raises PageError 410 for one that is too old, 404 for a forged one."""
     try:
         cart_id, at = _signer(request, company).loads(signed, max_age=HOURS * 3600)
     except SignatureExpired as old:
@@ -37,7 +37,7 @@ def read_link(request: Request, company: str, signed: str) -> Recoverable:
 
 
 def used_up(detail: str) -> PageError:
-    """The page of a link that worked once."""
+    """The error for a link that was already used."""
     return PageError(
         410, "This link no longer works", detail, hint="Your cart is still in the shop if you signed in."
     )

@@ -12,7 +12,7 @@ from cartctl.sandbox.service.pages import formats, session
 
 @cache
 def templates() -> Environment:
-    """The pages' templates. Values are escaped; one that is missing is an error, never an empty place."""
+    """The pages' templates. Values are escaped; a missing one is an error, never empty."""
     made = Environment(
         loader=PackageLoader("cartctl.sandbox.service.pages"),
         autoescape=select_autoescape(),

@@ -1,7 +1,7 @@
-"""What a visitor's browser carries: a signed cookie with the sign-in, the shops' carts and the CSRF token.
+"""The visitor's session: a signed cookie with the sign-in, the shops' carts and the CSRF token.
 
-The cookie is Starlette's: signed by itsdangerous with the sandbox's key, HttpOnly and SameSite=Lax. Who sends a token in
-a header, as probes do, gets none.
+The cookie is Starlette's: signed by itsdangerous with the sandbox's key, HttpOnly and SameSite=Lax. A request with a token in a
+header, such as a probe's, gets none.
 """
 
 import os
@@ -20,7 +20,7 @@ _CSRF, _MESSAGE = "csrf", "message"
 
 
 def signing_key(path: Path) -> str:
-    """The key that signs cookies and links, made once and shared by every replica of a sandbox."""
+    """The key that signs cookies and links, created once and shared by every replica of a sandbox."""
     if not path.exists():
         fresh = path.with_name(f".{path.name}.{os.getpid()}")
         write_private(fresh, secrets.token_urlsafe(32))
@@ -40,7 +40,7 @@ def state(request: Request) -> dict[str, Any]:
 
 
 def csrf_token(request: Request) -> str:
-    """What this visitor's forms contain, so that no other site can send them; nothing for one with a token in a header."""
+    """The token in this visitor's forms, so that no other site can submit them; empty for a request with a token in a header."""
     if request.headers.get("authorization"):
         return ""
     token: str = state(request).setdefault(_CSRF, secrets.token_urlsafe(16))
@@ -48,13 +48,13 @@ def csrf_token(request: Request) -> str:
 
 
 def is_own_form(request: Request, token: str) -> bool:
-    """Whether a form was made for this visitor."""
+    """Whether a form has this visitor's CSRF token."""
     known = str(state(request).get(_CSRF, ""))
     return bool(known) and compare_digest(known.encode(), token.encode("utf-8", "replace"))
 
 
 def restart(request: Request, **values: Any) -> None:
-    """A new session at sign-in and sign-out, with a new CSRF token: one that was known before is worth nothing."""
+    """A new session at sign-in and sign-out, with a new CSRF token: an earlier one becomes invalid."""
     session = state(request)
     session.clear()
     session.update(values)
@@ -66,10 +66,10 @@ def renew(request: Request) -> None:
 
 
 def say(request: Request, message: str) -> None:
-    """A message for the next page that is shown."""
+    """Store a message for the next page."""
     state(request)[_MESSAGE] = message
 
 
 def take_message(request: Request) -> str:
-    """The message to show once, or nothing."""
+    """Return and clear the message, or an empty text."""
     return str(state(request).pop(_MESSAGE, ""))

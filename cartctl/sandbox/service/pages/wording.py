@@ -1,4 +1,4 @@
-"""Sentences for people, for codes that the library gives."""
+"""Sentences for the library's codes."""
 
 from cartctl.cart import Reason
 
@@ -24,5 +24,5 @@ _REASONS = {
 
 
 def reason_text(reason: Reason | None) -> str:
-    """Why a code takes nothing off, to follow the code's name; nothing for no reason."""
+    """Why a code has no discount, to follow the code's name; empty without a reason."""
     return _REASONS.get(reason, str(reason)) if reason else ""

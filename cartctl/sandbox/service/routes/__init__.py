@@ -1,1 +1,1 @@
-"""The reference service's routes and pages, and who may use them."""
+"""The reference service's routes and their access."""

@@ -1,6 +1,6 @@
-"""Who may use a cart route: a known bearer whose company has the feature. The company is the token's, never the request's.
+"""Access to cart routes: for a known bearer whose company has the feature. The company is the token's, never the request's.
 
-What the routes work with stands in the application's state: the database, the tokens and the flags.
+The database, the tokens and the flags are in the application's state.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 class Denied(Exception):
-    """A request that is not let in: status and error."""
+    """A refused request: status and error."""
 
     def __init__(self, status: int, error: str) -> None:
         super().__init__(error)
@@ -45,7 +45,7 @@ class Denied(Exception):
 
 
 class Entry:
-    """A dependency that lets the admins of companies which have a feature in, and gives who it is."""
+    """A dependency that admits admins of companies which have a feature, and returns the bearer."""
 
     def __init__(self, flag: str) -> None:
         self._flag = flag
@@ -68,7 +68,7 @@ def _data(request: Request) -> Data:
 
 
 class AgedFigures:
-    """A dependency that counts a company's figures, or gives the last ones with the header Age."""
+    """A dependency that computes a company's figures, or returns the last ones with the header Age."""
 
     def __init__(
         self, request: Request, response: Response, cache_control: Annotated[str, Header()] = ""
@@ -93,7 +93,7 @@ Figures = Annotated[AgedFigures, Depends(AgedFigures)]
 
 
 def admin_router(prefix: str) -> APIRouter:
-    """A router whose routes all want a bearer's token, and say so in the OpenAPI document."""
+    """A router whose routes all require a bearer's token, also in the OpenAPI document."""
     known = [
         Security(
             HTTPBearer(auto_error=False, description="Access token of an admin; it determines the company.")

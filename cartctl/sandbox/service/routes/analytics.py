@@ -1,4 +1,4 @@
-"""What became of the carts of a period, and which features a company has."""
+"""Analytics of a period's carts, and the features of a company."""
 
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -39,7 +39,7 @@ def read_overview(
 ) -> OverviewResponse:
     """Conversion, abandonment, recovery and order value of the last days, by currency and by type of site.
 
-    The period ends when it was counted; the header Age says how long ago that was, in seconds.
+    The period ends when it was computed; the header Age says how long ago that was, in seconds.
     """
     now = request.app.state.clock.now()
     return figures.read(bearer.company, f"overview {days}", lambda: overview(data, bearer.company, now, days))
@@ -47,7 +47,7 @@ def read_overview(
 
 @router.get("/features")
 def features(request: Request, authorization: Authorization = "", company: Text | None = None) -> Response:
-    """Which flags a company has: its own admin may ask, and the internal company's."""
+    """The flags of a company, for its own admin and the internal company's."""
     tokens: Tokens = request.app.state.tokens
     flags: Flags = request.app.state.flags
     bearer = tokens.bearer(authorization)

@@ -12,7 +12,7 @@ from cartctl.sandbox.service.routes.access import CartAdmin, Database, Figures, 
 from cartctl.sandbox.service.routes.paging import LONGEST, read_cursor, say_next
 from cartctl.sandbox.service.routes.responses import CartLine, CartResponse, StatsResponse, stats_response
 
-_NO_NUL = "^[^\\x00]+$"  # which no text of the database holds
+_NO_NUL = "^[^\\x00]+$"  # which no text in the database can contain
 
 Id = Annotated[str, Query(min_length=1, max_length=200, pattern=_NO_NUL)]
 CartId = Annotated[str, Path(min_length=1, max_length=200, pattern=_NO_NUL)]
@@ -53,7 +53,7 @@ def list_carts(
 
 @router.get("/stats")
 def read_stats(bearer: CartAdmin, data: Database, figures: Figures) -> StatsResponse:
-    """How many carts there are by status, and what they are worth; the header Age says how old that is, in seconds."""
+    """The number of carts by status and their value; the header Age says how old that is, in seconds."""
 
     def count() -> StatsResponse:
         with data.session() as connection:

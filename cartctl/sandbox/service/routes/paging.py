@@ -1,4 +1,4 @@
-"""Pages by key: the address of the next page names the last cart of this one, so that pages neither skip nor repeat."""
+"""Keyset pagination: the address of the next page names the last cart of this one, so that pages neither skip nor repeat."""
 
 import base64
 import json
@@ -16,7 +16,7 @@ LONGEST = 1200  # characters of a cursor: an id of 200 characters, whatever they
 
 
 def read_cursor(text: str | None) -> PageKey | None:
-    """The key a cursor stands for. Raises RequestValidationError for one that was never given out."""
+    """The key of a cursor. Raises RequestValidationError for an invalid one."""
     if text is None:
         return None
     try:
@@ -35,12 +35,12 @@ def _key(text: str) -> PageKey:
 
 
 def encoded(*parts: str) -> str:
-    """Some texts as one that can stand in an address."""
+    """Some texts encoded as one for an address."""
     return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
 
 
 def decoded(text: str) -> list[str]:
-    """The texts again; empty for anything that `encoded` did not make."""
+    """The texts of `encoded`; empty for anything else."""
     try:
         parts = json.loads(base64.b64decode(text.encode("ascii"), b"-_", validate=True))
     except ValueError:
@@ -49,7 +49,7 @@ def decoded(text: str) -> list[str]:
 
 
 def say_next(request: Request, response: Response, rows: Sequence[Mapping[str, Any]], size: int) -> None:
-    """Put the next page's address into the Link header, unless this page is the last one."""
+    """Set the Link header to the next page's address, unless this is the last page."""
     if len(rows) < size:
         return
     last = rows[-1]

@@ -12,7 +12,7 @@ from cartctl.sandbox.service.settings import Settings
 Authorization = Annotated[str, Header(include_in_schema=False)]
 Text = Annotated[
     str, Query(min_length=1, max_length=200, pattern="^[^\\x00]+$")
-]  # no text of the database holds NUL
+]  # no text in the database can contain NUL
 
 UNAUTHORIZED = {"WWW-Authenticate": "Bearer"}
 
@@ -33,7 +33,7 @@ def routes(settings: Settings, data: Data, tokens: Tokens) -> APIRouter:
 
     @router.get("/api/payments/health")
     async def payments() -> Response:
-        """Whether payments work."""
+        """The health of payments."""
         down = settings.variant == "payments-down"
         return JSONResponse({"status": "down" if down else "ok"}, status_code=503 if down else 200)
 

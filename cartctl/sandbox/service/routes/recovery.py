@@ -1,4 +1,4 @@
-"""Abandoned carts and what an admin does about them: look, send a mail, take it back when it was refused."""
+"""Abandoned carts for admins: list them, send a recovery mail, and withdraw one that was refused."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -65,7 +65,7 @@ def take_mail_back(
     data: Database,
     abandoned_at: Annotated[datetime, Query(alias="abandonedAt", description="As in the claim's response.")],
 ) -> None:
-    """The mail was definitely refused: the cart is due for one again."""
+    """Withdraw a mail that was definitely refused: the cart is due for one again."""
     try:
         left = naive(abandoned_at).replace(tzinfo=UTC)
     except (OverflowError, ValueError) as far:
@@ -79,7 +79,7 @@ def take_mail_back(
 
 
 def mail(claim: RecoveryClaim) -> None:
-    """What stands for a mailer here: one line in the log, with the mail's key."""
+    """The stand-in for a mailer: one line in the log, with the mail's key."""
     log(
         "INFO",
         "recovery mail",

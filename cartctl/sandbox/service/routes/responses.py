@@ -1,4 +1,7 @@
-"""What the cart's admin routes answer, as the OpenAPI document shows it: amounts are text, times are UTC, ratios have 4 decimals."""
+"""Response models of the cart's admin routes, as in the OpenAPI document.
+
+Amounts are text, times are UTC, ratios have 4 decimals.
+"""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -31,7 +34,7 @@ class ResponseModel(BaseModel):
 
 
 class Failure(BaseModel):
-    """Every answer that is none."""
+    """Every error response."""
 
     error: str
 
@@ -110,7 +113,7 @@ class CartResponse(CartLine):
 
 
 class StatsResponse(ResponseModel):
-    """Carts by status, and their worth by currency; `total_value` is null where there is more than one currency."""
+    """Carts by status, and their value by currency; `total_value` is null where there is more than one currency."""
 
     total: int
     active: int
@@ -123,7 +126,7 @@ class StatsResponse(ResponseModel):
 
 
 class RatiosResponse(ResponseModel):
-    """What became of the carts created in a period; a ratio without a denominator is null."""
+    """The outcome of the carts created in a period; a ratio without a denominator is null."""
 
     currency: str
     carts: int
@@ -136,7 +139,7 @@ class RatiosResponse(ResponseModel):
 
 
 class KindResponse(RatiosResponse):
-    """The same of one type of site."""
+    """The same ratios of one type of site."""
 
     site_type: SiteType
 

@@ -1,4 +1,4 @@
-"""Abandoned carts: their value, who left them, the last mail, sending one, and what came of it."""
+"""Abandoned carts: value, customer, last mail, sending one, and the outcome."""
 
 from datetime import datetime, timedelta
 from typing import Annotated, Any
@@ -41,7 +41,7 @@ def list_abandoned(
     view: Annotated[str, Query(max_length=30)] = "open",
     after: Cursor = "",
 ) -> Response:
-    """Carts that were left: still open, bought after all, or expired; and how many come back."""
+    """Abandoned carts: still open, converted later, or expired; and how many were recovered."""
     now = request.app.state.clock.now()
     chosen = view if view in VIEWS else "open"
     with data.session() as connection:
@@ -87,7 +87,7 @@ def send_mail(
 
 
 def _month(data: Data, company: str, now: datetime) -> list[dict[str, Any]]:
-    """How many of the last month's abandoned carts came back, by currency, against the month before."""
+    """The share of the last month's abandoned carts that were recovered, by currency, against the month before."""
     begin = now - _MONTH
     with data.session() as connection:
         rows = cart_statistics.overviews(connection, company, Period(begin, now))

@@ -1,6 +1,6 @@
-"""Who may see an admin page: an admin of a company that has the feature, by header or by sign-in.
+"""Access to admin pages: for admins of a company that has the feature, by header or by sign-in.
 
-The company is always the token's. A sign-in remembers the token's digest, so that a token that is revoked ends it.
+The company is always the token's. A sign-in stores the token's digest, so that revoking the token ends it.
 """
 
 from collections.abc import Callable, Hashable
@@ -31,7 +31,7 @@ SIGNED_IN = "admin"  # of the session: the token's digest
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """A signed-in admin, and what their company has."""
+    """A signed-in admin and the features of their company."""
 
     bearer: Bearer
     links: tuple[tuple[str, str], ...]
@@ -39,12 +39,12 @@ class Admin:
 
     @property
     def company(self) -> str:
-        """Whose carts are shown."""
+        """The company whose carts are shown."""
         return self.bearer.company
 
     @property
     def context(self) -> dict[str, Any]:
-        """What every admin page's template needs."""
+        """The values for every admin page's template."""
         return {"admin": self.bearer, "links": self.links}
 
 
@@ -72,7 +72,7 @@ class AdminOf:
 
 
 def bearer_of(request: Request) -> Bearer | None:
-    """Who sent a request; a header counts before the session, and a wrong one is nobody."""
+    """The bearer of a request, by its header or else by its session; None for an invalid header."""
     tokens: Tokens = request.app.state.tokens
     if header := request.headers.get("authorization", ""):
         return tokens.bearer(header)
@@ -87,7 +87,7 @@ def admin_of(request: Request, bearer: Bearer) -> Admin:
 
 
 def stats_of(request: Request, data: Data, company: str) -> Aged[Stats]:
-    """A company's statistics: counted anew while that is quick, else the last ones with their age."""
+    """A company's statistics: recomputed while that is fast, else the last ones with their age."""
 
     def count() -> Stats:
         with data.session() as connection:
@@ -99,9 +99,9 @@ def stats_of(request: Request, data: Data, company: str) -> Aged[Stats]:
 def cached(
     request: Request, key: Hashable, count: Callable[[], T], *, worth: Callable[[T], Any] | None = None
 ) -> Aged[T]:
-    """Figures that may be some minutes old, unless the browser asks for new ones, as it does when a page is reloaded.
+    """Figures that may be some minutes old, unless the browser requests new ones, as it does on reload.
 
-    `worth` says whether cached figures are worth showing; others are counted again.
+    `worth` says whether cached figures are worth showing; others are recomputed.
     """
     known: Aggregates = request.app.state.aggregates
     anew = "no-cache" in request.headers.get("cache-control", "").lower()
@@ -111,7 +111,7 @@ def cached(
 
 
 def optional_context(request: Request) -> dict[str, Any]:
-    """The navigation of a page that anybody may see."""
+    """The navigation of a public page."""
     bearer = bearer_of(request)
     return admin_of(request, bearer).context if bearer and bearer.admin else {}
 

@@ -1,4 +1,4 @@
-"""One cart: its lines with what each discount takes off, its totals with reasons, its history."""
+"""One cart: its lines with each discount, its totals with reasons, its history."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ router = APIRouter()
 
 @router.get("/carts/{cart_id}")
 def show_cart(request: Request, cart_id: CartId, admin: CartAdmin, data: Database) -> Response:
-    """A cart of the company; any other is not found."""
+    """A cart of the company; 404 for any other."""
     now = request.app.state.clock.now()
     with data.session() as connection:
         carts = Carts(connection, admin.company)
@@ -48,7 +48,7 @@ def show_cart(request: Request, cart_id: CartId, admin: CartAdmin, data: Databas
 
 
 def _priced(request: Request, data: Data, company: str, cart_id: str) -> tuple[CartView | None, str]:
-    """The cart as it costs now, and why where it cannot be priced: other applications write these tables too."""
+    """The cart at current prices, or the reason why it cannot be priced: other applications write these tables too."""
     try:
         return service_of(request, data, company).get_cart(cart_id), ""
     except CartError as error:
@@ -56,7 +56,7 @@ def _priced(request: Request, data: Data, company: str, cart_id: str) -> tuple[C
 
 
 def _codes(applied: list[Any], view: CartView | None, status: str) -> list[dict[str, Any]]:
-    """Each code with what it took off, or the reason why it takes nothing now."""
+    """Each code with its discount, or the reason why it has none now."""
     outcomes = {outcome.id: outcome for outcome in view.priced.promotions} if view else {}
     open_cart = status in {CartStatus.ACTIVE, CartStatus.ABANDONED}
     codes = []

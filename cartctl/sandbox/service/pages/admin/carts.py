@@ -1,4 +1,4 @@
-"""The list of carts: search, filters, sorting, pages, and what they are worth by currency."""
+"""The list of carts: search, filters, sorting, pages, and total value by currency."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -41,7 +41,7 @@ def list_carts(
     chosen: Annotated[dict[str, str], Depends(_chosen)],
     after: Cursor = "",
 ) -> Response:
-    """A page of the company's carts. A filter that does not exist is ignored; a search without a match is empty."""
+    """A page of the company's carts. An unknown filter is ignored; a search without a match gives an empty list."""
     order = CartOrder(chosen["sort"])
     filters = _filter(data, admin.company, chosen)
     with data.session() as connection:
@@ -71,7 +71,7 @@ def list_carts(
 
 
 def _filter(data: Data, company: str, chosen: Mapping[str, str]) -> CartFilter | None:
-    """What the page asks for; None where the search names a customer who does not exist."""
+    """The filter of a request; None when the search names an unknown customer."""
     known = CartFilter(
         status=CartStatus(chosen["status"]) if chosen["status"] in set(CartStatus) else None,
         currency=chosen["currency"] or None,
@@ -87,12 +87,12 @@ def _filter(data: Data, company: str, chosen: Mapping[str, str]) -> CartFilter |
 
 
 def position(row: Mapping[str, Any]) -> Sequence[str]:
-    """What the next page's address needs to know of a page's last cart."""
+    """The cursor of a page's last cart, for the next page's address."""
     return (row["lastActivityAt"].isoformat(), str(row["grandTotal"]), row["id"])
 
 
 def page_key(cursor: str) -> PageKey | None:
-    """Where the page before ended; a cursor that was never given out begins at the first page."""
+    """The key at which the previous page ended; an invalid cursor starts at the first page."""
     parts = decoded(cursor)
     try:
         moment, total, cart_id = parts

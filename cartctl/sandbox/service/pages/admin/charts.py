@@ -14,15 +14,15 @@ from cartctl.cart import DailyFigures, SiteType
 from cartctl.sandbox.service.pages.formats import label
 
 WIDTH, HEIGHT = 500, 220  # CSS pixels
-CHARTS = 64  # that are kept
-LABELLED = 7  # days of a chart, about
+CHARTS = 64  # maximum number cached
+LABELLED = 7  # approximate days of a chart
 _OUTCOMES = ("Bought", "Abandoned", "Open")
 _RATES = ("Conversion", "Abandonment")
 _LINE = {"type": "line", "point": {"size": 22}, "strokeWidth": 1.8}
 
 
 def outcomes(daily: Sequence[DailyFigures]) -> Markup:
-    """What became of the carts of each day: bought, abandoned, or still open."""
+    """The outcome of each day's carts: converted, abandoned, or still open."""
     values = [
         {"day": day, "v": number, "name": name}
         for day, (_, *parts, still_open) in _by_day(daily).items()
@@ -33,7 +33,7 @@ def outcomes(daily: Sequence[DailyFigures]) -> Markup:
 
 
 def rates(daily: Sequence[DailyFigures]) -> Markup:
-    """The shares of each day's carts that were bought and that were left, over all types of site."""
+    """The shares of each day's carts that were converted and abandoned, over all types of site."""
     values = [
         {"day": day, "v": part / carts, "name": name}
         for day, (carts, *parts, _) in _by_day(daily).items()
@@ -44,7 +44,7 @@ def rates(daily: Sequence[DailyFigures]) -> Markup:
 
 
 def _by_day(daily: Sequence[DailyFigures]) -> dict[str, list[int]]:
-    """Carts, those bought, abandoned and still open of each day, over all types of site."""
+    """Carts of each day, and those converted, abandoned and still open, over all types of site."""
     days: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     for row in daily:
         for index, number in enumerate((row.carts, row.converted, row.abandoned, row.open)):
@@ -74,7 +74,7 @@ def _draw(
     mark: Mapping[str, Any],
     format_: str,
 ) -> Markup:
-    """One value a day and name; days without any keep their place."""
+    """Draw one value per day and name; days without a value leave a gap."""
     days = _days(daily[0].day, daily[-1].day)
     x = {
         "field": "day",

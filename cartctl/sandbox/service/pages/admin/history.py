@@ -1,4 +1,4 @@
-"""What happened to a cart, as its row records it."""
+"""The history of a cart, from the times in its row."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -8,11 +8,11 @@ from cartctl.cart import CartStatus
 
 
 class Event(NamedTuple):
-    """Something that happened at a time."""
+    """An event at a time."""
 
     at: datetime
     text: str
-    kind: str  # of its mark: info | warn | good | mute
+    kind: str  # style of its mark: info | warn | good | mute
 
 
 _RECORDED = (

@@ -1,4 +1,4 @@
-"""Insights: conversion, abandonment, recovery and orders of a period, against the period before it, with charts."""
+"""Insights: conversion, abandonment, recovery and orders of a period, against the previous period, with charts."""
 
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
@@ -37,7 +37,7 @@ def insights(
     days: Annotated[int, Query(ge=1, le=366)] = 30,
     currency: Annotated[str, Query(max_length=30)] = "",
 ) -> Response:
-    """The last days in one currency: by default the one with the most carts."""
+    """Insights of the last days in one currency, by default the one with the most carts."""
     now: datetime = request.app.state.clock.now()
     period = Period(now - timedelta(days=days), now)
     key = (admin.company, f"insights {days}")
@@ -83,7 +83,7 @@ def _figures(data: Data, company: str, period: Period) -> Figures:
 def _tiles(
     now: Overview, before: Overview | None, daily: list[DailyFigures], code: str
 ) -> list[dict[str, Any]]:
-    """Each figure with its change since the period before and its course by day."""
+    """Each figure with its change against the previous period and its course by day."""
     days: dict[date, list[DailyFigures]] = {}
     for row in daily:
         days.setdefault(row.day, []).append(row)
@@ -134,7 +134,7 @@ def _of_day(
     part: Callable[[DailyFigures], Any],
     whole: Callable[[DailyFigures], Any] | None,
 ) -> Decimal | None:
-    """A day's sum over the types of site, or its share of another sum; None where there is nothing to share."""
+    """A day's sum over the types of site, or its share of another sum; None where that is zero."""
     total = Decimal(sum(part(row) for row in rows))
     if whole is None:
         return total

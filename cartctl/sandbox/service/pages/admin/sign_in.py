@@ -1,4 +1,4 @@
-"""Signing in with an access token, and out again."""
+"""Signing in with an access token, and signing out."""
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
@@ -23,7 +23,7 @@ def show(request: Request) -> Response:
 
 @router.post("/sign-in")
 def sign_in(request: Request, form: Form) -> Response:
-    """Sign in; a token that is not an admin's gets the form again, which says so."""
+    """Sign in; for a token that is not an admin's, show the form again with a message."""
     tokens: Tokens = request.app.state.tokens
     token, target = form.get("token", "").strip(), own_path(form.get("target", ""))
     bearer = tokens.bearer(f"Bearer {token}")
@@ -36,13 +36,13 @@ def sign_in(request: Request, form: Form) -> Response:
 
 @router.post("/sign-out")
 def sign_out(request: Request, _form: Form) -> Response:
-    """Forget everything that the browser carried."""
+    """Clear the session."""
     session.restart(request)
     session.say(request, "You have signed out.")
     return RedirectResponse("/sign-in", SEE_OTHER)
 
 
 def own_path(text: str, otherwise: str = HOME) -> str:
-    """A path on this site to go to, never an address of another one."""
+    """A path on this site to redirect to, never another site's address."""
     plain = text.startswith("/") and not text.startswith("//") and "\\" not in text and text.isprintable()
     return text if plain else otherwise

@@ -1,4 +1,4 @@
-"""How a figure has changed since the period before, and its course as a small line."""
+"""The change of a figure against the previous period, and its course as a sparkline."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -8,11 +8,11 @@ from markupsafe import Markup
 
 from cartctl.sandbox.service.pages.formats import MINUS
 
-_WIDTH, _HEIGHT = 100.0, 24.0  # of a sparkline's view box
+_WIDTH, _HEIGHT = 100.0, 24.0  # size of a sparkline's view box
 
 
 class Trend(NamedTuple):
-    """A change in words, its direction, and what it means: `good`, `bad` or nothing."""
+    """A change in words, its direction, and whether it is `good`, `bad` or neutral."""
 
     text: str
     arrow: str
@@ -28,7 +28,7 @@ def points(now: Any, before: Any, *, rises: bool) -> Trend | None:
 
 
 def percent(now: Any, before: Any) -> Trend | None:
-    """The relative change of a number of which more is better; None where there was none before."""
+    """The relative change of a number of which more is better; None if the previous one was zero."""
     if now is None or not before:
         return None
     difference = (Decimal(now) / Decimal(before) - 1) * 100
@@ -36,7 +36,7 @@ def percent(now: Any, before: Any) -> Trend | None:
 
 
 def sparkline(values: Sequence[Any]) -> Markup:
-    """The course of some values from left to right as SVG, from 0 up; nothing for fewer than two. None is no value."""
+    """The course of some values from left to right as SVG, from 0 up; empty for fewer than two. None is a missing value."""
     known = [(number, float(value)) for number, value in enumerate(values) if value is not None]
     if len(known) < 2:  # noqa: PLR2004 - a line needs two points
         return Markup("")

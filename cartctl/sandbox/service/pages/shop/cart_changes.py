@@ -1,4 +1,4 @@
-"""Changes of a cart by forms. Each is one call of the library; what it refuses gets a page, and nothing was changed."""
+"""Changes of a cart by forms. Each is one call of the library; a refusal shows an error page and changes nothing."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ from cartctl.sandbox.service.pages.shop.visitor import Shopper, Visitor
 from cartctl.sandbox.service.pages.wording import reason_text
 
 SEE_OTHER = 303
-MOST = 999  # units of a line that this shop sells at once
+MOST = 999  # maximum units of a line in this shop
 LONGEST_CODE = 60
 LONGEST_KEY = 40
 _PARTS = (("state", "The state"), ("city", "The city"), ("postal_code", "The postal code"))
@@ -25,7 +25,7 @@ router = APIRouter(prefix="/shop/{company}/cart")
 
 @router.post("/add")
 def add(visitor: Shopper, form: Form) -> Response:
-    """Add a product at the shop's price; the form's key makes a second click harmless."""
+    """Add a product at the shop's price; the form's idempotency key makes a second click harmless."""
     product, units = text(form, "product", "The product"), quantity(form)
     line = new_line(visitor.data, visitor.shop.id, product, units)
     cart = visitor.open_cart()
@@ -52,21 +52,21 @@ def remove(visitor: Shopper, form: Form) -> Response:
 
 @router.post("/save")
 def save_for_later(visitor: Shopper, form: Form) -> Response:
-    """Move a line to what is saved for later."""
+    """Save a line for later."""
     line = text(form, "line", "The line")
     return _changed(visitor, lambda cart: visitor.service.save_for_later(cart, line), "Saved for later.")
 
 
 @router.post("/move")
 def move_to_cart(visitor: Shopper, form: Form) -> Response:
-    """Move what was saved into the cart, at the price of today."""
+    """Move a saved line into the cart, at today's price."""
     line = new_line(visitor.data, visitor.shop.id, text(form, "product", "The product"), 1)
     return _changed(visitor, lambda cart: visitor.service.move_to_cart(cart, line), "Moved to your cart.")
 
 
 @router.post("/code")
 def apply_code(visitor: Shopper, form: Form) -> Response:
-    """Apply a code, and say what it gives or why it gives nothing."""
+    """Apply a code, and show its discount or why it has none."""
     code = text(form, "code", "The code", LONGEST_CODE)
     view = visitor.service.apply_code(visitor.require_cart().id, code)
     canonical = canonical_code(code)
@@ -92,7 +92,7 @@ def decline_gift(visitor: Shopper, form: Form) -> Response:
 
 @router.post("/address")
 def set_address(visitor: Shopper, form: Form) -> Response:
-    """Set where the cart is shipped to."""
+    """Set the shipping address."""
     country = text(form, "country", "The country")
     parts = [optional_text(form, name, label) or None for name, label in _PARTS]
     address = Address(country, *parts)
@@ -101,7 +101,7 @@ def set_address(visitor: Shopper, form: Form) -> Response:
 
 @router.post("/shipping")
 def choose_shipping(visitor: Shopper, form: Form) -> Response:
-    """Choose a way to ship, of those that the cart's page offers."""
+    """Choose one of the shipping methods that the cart's page offers."""
     rule = text(form, "rule", "The way to ship")
     offers = visitor.require_cart().priced.shipping_offers
     if rule not in {offer.rule.id for offer in offers}:
@@ -110,7 +110,7 @@ def choose_shipping(visitor: Shopper, form: Form) -> Response:
 
 
 def quantity(form: Form) -> int:
-    """The units of a form. Raises PageError for none, a negative number and more than the shop sells at once."""
+    """The units of a form. Raises PageError for a missing or negative number and one above the shop's maximum."""
     units = number(form, "quantity", "The quantity")
     if not 1 <= units <= MOST:
         raise PageError(

@@ -1,4 +1,4 @@
-"""The cart's page: lines, what is saved for later, codes, address, shipping, totals, and the conversion components."""
+"""The cart's page: lines, lines saved for later, codes, address, shipping, totals, and the conversion components."""
 
 import secrets
 from collections.abc import Mapping
@@ -63,7 +63,7 @@ def lines_of(view: CartView, known: Any) -> list[dict[str, Any]]:
 
 
 def codes_of(view: CartView) -> list[dict[str, Any]]:
-    """Each code with what it takes off, or why it takes nothing."""
+    """Each code with its discount, or why it has none."""
     return [
         {"code": each.code, "amount": each.amount, "reason": reason_text(each.reason)}
         for each in view.priced.promotions
@@ -71,7 +71,7 @@ def codes_of(view: CartView) -> list[dict[str, Any]]:
 
 
 def urgent(components: CartComponents, view: CartView) -> str:
-    """What ends, in words; nothing where nothing ends soon."""
+    """What ends soon, in words; empty if nothing does."""
     if components.urgency is None:
         return ""
     if components.urgency.promotion_id is None:
@@ -81,11 +81,11 @@ def urgent(components: CartComponents, view: CartView) -> str:
 
 
 def _promotion_of(view: CartView, line_id: str) -> str:
-    """The promotion whose gift a line is, or nothing."""
+    """The promotion whose gift a line is, or None."""
     return next((each.id for each in view.priced.promotions if line_id.endswith(each.id)), "")
 
 
 def _address(visitor: Visitor, view: CartView) -> Mapping[str, Any]:
-    """The address as it was given."""
+    """The address as it was entered."""
     [row] = visitor.data.rows(_ADDRESS, {"cart": view.id, "company": visitor.shop.id})
     return row

@@ -1,4 +1,4 @@
-"""Checkout: the total that is shown is the total that is charged, or nothing is."""
+"""Checkout: the displayed total is charged, or nothing is."""
 
 from decimal import Decimal, InvalidOperation
 
@@ -33,7 +33,7 @@ router = APIRouter(prefix="/shop/{company}")
 
 @router.get("/checkout")
 def show(visitor: Shopper) -> Response:
-    """What will be charged, and why the cart cannot be bought yet where it cannot."""
+    """The amount to be charged, or why the cart cannot be converted yet."""
     view = visitor.service.price(visitor.require_cart().id)
     known = products_by_id(visitor.data, visitor.shop.id, [item.product_id for item in view.items])
     return page(
@@ -48,7 +48,7 @@ def show(visitor: Shopper) -> Response:
 
 @router.post("/checkout")
 def pay(visitor: Shopper, form: Form) -> Response:
-    """Charge the total that the form shows. The order's id is the cart's, so that a second click is the same order."""
+    """Charge the total of the form. The order's id is the cart's, so that a second click gives the same order."""
     agreed = _agreed(form)
     view = visitor.require_cart()
     done = _convert(visitor, view, agreed)
@@ -79,7 +79,7 @@ def _agreed(form: Form) -> AgreedTotal:
 
 
 def _convert(visitor: Visitor, view: CartView, agreed: AgreedTotal) -> Converted:
-    """Pay and convert; where the conversion is refused, the payment has ended and the cart can be changed again."""
+    """Pay and convert; if the conversion is refused, the payment is ended and the cart can be changed again."""
     payment = f"payment-{view.id}"
     visitor.service.start_payment(view.id, payment, agreed)
     try:
@@ -90,7 +90,7 @@ def _convert(visitor: Visitor, view: CartView, agreed: AgreedTotal) -> Converted
 
 
 def _place(visitor: Visitor, view: CartView, done: Converted) -> None:
-    """The platform's order, and its stock; a replay changes neither."""
+    """Create the platform's order and reduce stock; a repeated request changes neither."""
     company = visitor.shop.id
     order = {"id": done.order_id, "company": company, "customer": view.cart.customer_id}
     with visitor.data.transaction() as connection:

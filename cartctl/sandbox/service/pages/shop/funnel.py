@@ -1,4 +1,4 @@
-"""A funnel: one offer on a page of its own, whose cart is handed over to the shop by a session that works once."""
+"""A funnel: one offer on its own page, whose cart is handed over to the shop by a single-use session."""
 
 import secrets
 from typing import Any
@@ -34,7 +34,7 @@ def show(visitor: Shopper) -> Response:
 
 @router.post("/funnel")
 def take(visitor: Shopper, form: Form) -> Response:
-    """Start a funnel's cart with the offer, and give a session that hands it over."""
+    """Start a funnel's cart with the offer and create the session that hands it over."""
     key = text(form, "key", "The form's key", 40)
     line = new_line(visitor.data, visitor.shop.id, _offer(visitor)["id"], 1)
     view = visitor.service.add_line(visitor.open_cart(SiteType.FUNNEL).id, line, key=key)
@@ -46,7 +46,7 @@ def take(visitor: Shopper, form: Form) -> Response:
 
 @router.post("/continue")
 def continue_in_shop(visitor: Shopper, form: Form) -> Response:
-    """Continue with the cart of a session, which ends with that."""
+    """Continue with the cart of a session, which can be used once."""
     token = text(form, "session", "The session", LONGEST_TOKEN)
     view = visitor.service.continue_session(token)
     visitor.service.end_session(token)

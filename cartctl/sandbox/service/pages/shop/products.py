@@ -1,4 +1,4 @@
-"""The shop's products, and what its pages show of them."""
+"""The pages of the shop's products."""
 
 import secrets
 
@@ -14,7 +14,7 @@ router = APIRouter(prefix="/shop/{company}")
 
 @router.get("")
 def list_products(visitor: Anybody) -> Response:
-    """Every product with its price; how many are left only where they are few."""
+    """Every product with its price; remaining stock only where it is low."""
     rows = products(visitor.data, visitor.shop.id)
     return page(
         visitor.request,

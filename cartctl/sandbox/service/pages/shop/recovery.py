@@ -1,4 +1,4 @@
-"""A recovery link: opening it changes nothing, since mail scanners open every link; a form redeems it, once."""
+"""The page of a recovery link: opening it changes nothing, since mail scanners open every link; a form redeems it, once."""
 
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
@@ -20,7 +20,7 @@ router = APIRouter(prefix="/shop/{company}/recover")
 
 @router.get("/{cart_id}")
 def show(visitor: Shopper, cart_id: CartId) -> Response:
-    """What the link is for."""
+    """Show the link's cart."""
     link = _link(visitor, cart_id)
     left = visitor.service.get_cart(link.cart_id)
     if left.cart.status is not CartStatus.ABANDONED or left.cart.abandoned_at != link.abandoned_at:
@@ -30,7 +30,7 @@ def show(visitor: Shopper, cart_id: CartId) -> Response:
 
 @router.post("/{cart_id}")
 def redeem(visitor: Shopper, cart_id: CartId, _form: Form) -> Response:
-    """Open the cart again and make it this visitor's."""
+    """Reopen the cart and assign it to this visitor."""
     link = _link(visitor, cart_id)
     try:
         view = visitor.service.recover(link.cart_id, abandoned_at=link.abandoned_at)

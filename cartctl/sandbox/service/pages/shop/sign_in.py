@@ -1,4 +1,4 @@
-"""A shopper signs in with the token of their account: the guest's cart goes into the customer's."""
+"""Sign-in of a shopper with the token of their account; the guest's cart is merged into the customer's."""
 
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
@@ -42,7 +42,7 @@ def sign_in(visitor: Shopper, form: Form) -> Response:
 
 @router.post("/sign-out")
 def sign_out(visitor: Shopper, _form: Form) -> Response:
-    """Forget the customer and their cart."""
+    """Remove the customer and their cart from the session."""
     session.renew(visitor.request)
     visitor.remember(customer=None, name=None, cart=None, recovered=None, orders=None)
     session.say(visitor.request, "You have signed out.")

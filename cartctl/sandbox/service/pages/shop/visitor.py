@@ -1,7 +1,7 @@
-"""Who shops where: the shop of an address, the shopper's cart in it, and whether they have signed in.
+"""The visitor of a shop: the shop of an address, the shopper's cart, and whether they are signed in.
 
-The signed session remembers, for each shop, the cart and the customer. A cart counts only while it is open and the
-shopper's: a guest's, their own, or one whose recovery link they have used.
+The signed session stores the cart and the customer of each shop. A cart counts only while it is open and belongs to the shopper:
+a guest's, their own, or one whose recovery link they have used.
 """
 
 from collections.abc import Mapping
@@ -21,13 +21,13 @@ from cartctl.sandbox.service.pages.catalogue import CURRENCY, products_by_id, se
 from cartctl.sandbox.service.pages.failures import NO_SHOP, PageError, feature_disabled
 
 OPEN = frozenset({CartStatus.ACTIVE, CartStatus.ABANDONED})
-_SHOPS = "shops"  # of the session: what is remembered, by company
+_SHOPS = "shops"  # session key of the stored values by company
 _SHOP = "SELECT id, name FROM companies WHERE id = %(company)s"
 
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """A company's shop, and which features it has."""
+    """A company's shop and its features."""
 
     id: str
     name: str
@@ -50,7 +50,7 @@ class Visitor:
 
     @property
     def known(self) -> Mapping[str, Any]:
-        """What the session remembers of this shop."""
+        """The session's values of this shop."""
         values: Mapping[str, Any] = session.state(self.request).get(_SHOPS, {}).get(self.shop.id, {})
         return values
 
@@ -60,7 +60,7 @@ class Visitor:
         return self.known.get("customer")
 
     def remember(self, **changed: Any) -> None:
-        """Remember something more; None forgets it."""
+        """Store a value in the session; None removes it."""
         state = session.state(self.request)
         new = {name: value for name, value in {**self.known, **changed}.items() if value is not None}
         state[_SHOPS] = {**state.get(_SHOPS, {}), self.shop.id: new}
@@ -93,7 +93,7 @@ class Visitor:
         return view
 
     def context(self, **values: Any) -> dict[str, Any]:
-        """What every page of a shop needs: the shop, who shops, and the small cart."""
+        """The values for every page of a shop: shop, shopper and mini cart."""
         view = values["view"] if "view" in values else self.cart()
         names = {item.product_id for item in view.items} if view else set()
         return {
@@ -110,7 +110,7 @@ class Visitor:
 
 
 class Visit:
-    """A dependency that gives the visitor of a shop.
+    """A dependency: the visitor of a shop.
 
     Raises PageError 404 for an unknown shop and a feature that is off, 503 during maintenance.
     """
