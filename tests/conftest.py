@@ -14,6 +14,7 @@ from cartctl import redaction
 from cartctl.adapters.postgres import Postgres
 from tests.sandbox_fixture import sandbox, sandbox_session  # one for all folders of a session
 from tests.services import Server, debian_server, embedded_server, packaged_server
+from tests.source import modules
 
 __all__ = ["sandbox", "sandbox_session"]
 
@@ -37,13 +38,23 @@ LONG_TESTS = frozenset(
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` selects by the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark long tests. Modules whose tests share one deployed sandbox stay on one worker, which deploys it once."""
+    """Mark long tests, and keep those that share something slow to start on one worker."""
     for item in items:
         test = item.nodeid.partition("[")[0]
         if {test, test.partition("::")[0]} & LONG_TESTS:
             item.add_marker(pytest.mark.long)
-        if isinstance(item, pytest.Function) and {"deployed", "sandbox_session"} <= set(item.fixturenames):
-            item.add_marker(pytest.mark.xdist_group(item.module.__name__))
+        if isinstance(item, pytest.Function) and (group := shared_by(item)):
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def shared_by(item: pytest.Function) -> str | None:
+    """What a test's group is named after: the sandbox of the session, or the module whose fixtures it uses."""
+    if "sandbox_session" in item.fixturenames:
+        return "sandbox"
+    if item.module.__dict__.get("modules") is modules:
+        return "source"
+    fixtures = [fixture for each in item._fixtureinfo.name2fixturedefs.values() for fixture in each]
+    return item.module.__name__ if any(fixture.scope == "module" for fixture in fixtures) else None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -24,6 +24,7 @@ from cartctl.sandbox.layout import Layout
 from cartctl.sandbox.names import DATABASE
 from cartctl.sandbox.status import SandboxStatus, ask_supervisor
 from cartctl.sandbox.up import up
+from tests.services import quick_directory
 
 __all__ = ["Sandbox", "drop_the_cart", "sandbox", "sandbox_session", "wait_for"]
 
@@ -142,7 +143,7 @@ def _reset_database(connection: Connection) -> None:
 @pytest.fixture(scope="session")
 def sandbox_session() -> Iterator[Sandbox]:
     """A sandbox for the whole session, purged at its end. Its path is short: it holds a unix socket."""
-    directory = Path(tempfile.mkdtemp(prefix="cartctl-"))
+    directory = Path(tempfile.mkdtemp(prefix="cartctl-", dir=quick_directory()))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CARTCTL_STATE_DIR", str(directory))
         status = up("default", lambda _: None)

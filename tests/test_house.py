@@ -19,8 +19,8 @@ from cartctl import errors
 from cartctl.cli import app
 from cartctl.commands.options import hoist
 from cartctl.engine.events import EventKind, RunOutcome
+from tests.source import ROOT, modules
 
-ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "cartctl"
 README = ROOT / "README.md"
 GOLDEN = ROOT / "tests/cases/help"
@@ -112,13 +112,6 @@ LEAVES = [
     if not any(other[:-1] == path for other in PATHS if other)
     or getattr(command_at(path), "invoke_without_command", False)
 ]
-
-
-def modules() -> Iterator[tuple[str, str, ast.Module]]:
-    """Every module of the package: its path, text and tree."""
-    for path in sorted(PACKAGE.rglob("*.py")):
-        text = path.read_text(encoding="utf-8")
-        yield str(path.relative_to(ROOT)), text, ast.parse(text)
 
 
 def test_text_is_drawn_by_one_module() -> None:

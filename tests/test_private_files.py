@@ -19,7 +19,7 @@ from cartctl.private_files import (
     write_private,
 )
 from tests.render.story import success
-from tests.test_house import ROOT, modules
+from tests.source import ROOT, modules
 
 MINUTE = timedelta(minutes=1)
 BY_USER = {  # path: why it makes files or directories with the user's umask, or of its own

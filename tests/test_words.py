@@ -8,11 +8,10 @@ import io
 import re
 import tokenize
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.source import ROOT, modules
 
 NAMES = re.compile(
     r"\b(told|(?<!not )found|kept|asked|answer|answers|answered|looks?|looked|seen|taken|wanted|former|begun|gone|living|(?<!keep )alive|"
@@ -37,16 +36,8 @@ RELEASED = {'"told"'}  # a key of journals that exist
 GLOSSARY = "docs/glossary.md"  # lists the words that are not to be used
 
 
-def modules() -> Iterator[tuple[str, str]]:
-    """Path and source of each module."""
-    for path in sorted((ROOT / "cartctl").rglob("*.py")):
-        name = path.relative_to(ROOT).as_posix()
-        yield name, path.read_text()
-
-
-def names(source: str) -> Iterator[tuple[int, str]]:
+def names(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """Line and name of each function, class, parameter and variable; a class's fields are not among them."""
-    tree = ast.parse(source)
     classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
     fields = {id(part.target) for node in classes for part in node.body if isinstance(part, ast.AnnAssign)}
     for node in ast.walk(tree):
@@ -75,9 +66,8 @@ def texts(source: str) -> Iterator[tuple[int, str]]:
             yield token.start[0], token.string
 
 
-def messages(source: str) -> Iterator[tuple[int, str]]:
+def messages(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """Line and text of each string that is not a docstring."""
-    tree = ast.parse(source)
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
@@ -97,8 +87,8 @@ def test_names_are_the_fields_terms() -> None:
     """A variable is named after the thing, a function after a verb and its object."""
     wrong = [
         f"{path}:{line}: {name}"
-        for path, source in modules()
-        for line, name in names(source)
+        for path, _, tree in modules()
+        for line, name in names(tree)
         if NAMES.search(as_words(name))
     ]
     assert not wrong, f"see {GLOSSARY}:\n" + "\n".join(wrong)
@@ -108,7 +98,7 @@ def test_texts_use_the_fields_terms() -> None:
     """Docstrings, comments and strings."""
     wrong = [
         f"{path}:{line}: {phrase[0]}"
-        for path, source in modules()
+        for path, source, _ in modules()
         for line, text in texts(source)
         if text not in RELEASED
         for phrase in TEXTS.finditer(text)
@@ -120,8 +110,8 @@ def test_messages_say_what_is_wrong() -> None:
     """Not found, missing or invalid, and what to use: neither `there is no X` nor `say --yes`."""
     wrong = [
         f"{path}:{line}: {text[:100]}"
-        for path, source in modules()
-        for line, text in messages(source)
+        for path, _, tree in modules()
+        for line, text in messages(tree)
         if MESSAGES.search(text)
     ]
     assert not wrong, f"see {GLOSSARY}:\n" + "\n".join(wrong)
@@ -140,7 +130,7 @@ def test_documents_use_the_fields_terms() -> None:
 @pytest.mark.parametrize("name", ("told", "FlagsAsked", "names_found", "put_back"))
 def test_a_banned_name_is_detected(name: str) -> None:
     """Whole words of a name, in either style."""
-    [(_, bound)] = names(f"{name} = 1")
+    [(_, bound)] = names(ast.parse(f"{name} = 1"))
     assert NAMES.search(as_words(bound))
 
 
@@ -161,5 +151,5 @@ def test_a_banned_message_is_detected(text: str) -> None:
 def test_released_fields_and_other_words_pass() -> None:
     """A field of a class keeps its name; a word that contains a banned one is another word."""
     source = "class Report:\n    kept: int\n    foundation: int\n"
-    assert not [name for _, name in names(source) if NAMES.search(as_words(name))]
+    assert not [name for _, name in names(ast.parse(source)) if NAMES.search(as_words(name))]
     assert not MESSAGES.search("The lock is no longer held.")
