@@ -17,7 +17,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from cartctl.adapters.postgres import Postgres
-from cartctl.adapters.postgres.surroundings import without_libpq
+from cartctl.adapters.postgres.libpq_environment import without_libpq
 from cartctl.adapters.postgres_server.embedded import EmbeddedPostgres
 from cartctl.adapters.postgres_server.pg_tools import find_tools
 from cartctl.config.model.environment import Database

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from cartctl.cli import app
 from tests.sandbox_fixture import Sandbox
-from tests.test_house import calls, command_lines
+from tests.test_conventions import calls, command_lines
 
 ROOT = Path(__file__).parents[1]
 RUNBOOKS = sorted((ROOT / "runbooks").rglob("*.md"))

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from cartctl.adapters.postgres import Postgres
 from cartctl.cli import app
 from cartctl.commands.usage.suggestions import COMMANDS, OPTIONS
-from tests.test_house import LEAVES, PATHS, command_at, parse
+from tests.test_conventions import LEAVES, PATHS, command_at, parse
 
 
 def message(line: str) -> str:

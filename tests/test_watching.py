@@ -20,7 +20,7 @@ from cartctl.cli import app
 from cartctl.config.load import load_environment
 from cartctl.plans.deploy.confirmation import question
 from cartctl.plans.deploy.deploy_options import DeployOptions
-from tests.test_house import LEAVES, command_at
+from tests.test_conventions import LEAVES, command_at
 
 
 def test_a_state_is_shown_again_when_it_changes(tmp_path: Path) -> None:

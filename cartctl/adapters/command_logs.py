@@ -20,9 +20,9 @@ from cartctl.errors import ConfigError
 from cartctl.redaction import cut_beginning
 
 SILENCE = 1.0  # seconds of silence after which the existing lines count as read
-PATIENCE = 10.0  # and the maximum wait for that in seconds, or the lookback period if longer
+MAX_WAIT = 10.0  # and the maximum wait for that in seconds, or the lookback period if longer
 MOST = 100_000  # lines kept between two readings; of more, the newest
-LONGEST = 64 * 1024  # bytes of a line; a longer one is cut into several
+MAX_LINE = 64 * 1024  # bytes of a line; a longer one is cut into several
 _TIME = re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[^\s\]]*")
 
 
@@ -39,7 +39,7 @@ class CommandTail:
         self._environment = {**inherited(), **(environment or {})}
         self._name = Path(argv[0]).name
         self._since = datetime.now(UTC) - timedelta(seconds=since)
-        self._patience = min(PATIENCE, since)
+        self._max_wait = min(MAX_WAIT, since)
         self._lines: deque[tuple[datetime, bytes]] = deque(maxlen=MOST)
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._take, name="logs", daemon=True)
@@ -101,13 +101,13 @@ class CommandTail:
 
     def _take(self) -> None:
         output = self._process.stdout if self._process else None
-        while output and (line := output.readline(LONGEST)):
+        while output and (line := output.readline(MAX_LINE)):
             self._came = time.monotonic()
             self._lines.append((datetime.now(UTC), line.rstrip(b"\r\n")))
 
     def _settle(self) -> None:
         started = self._came = time.monotonic()
-        while self._thread.is_alive() and time.monotonic() - started < self._patience:
+        while self._thread.is_alive() and time.monotonic() - started < self._max_wait:
             if time.monotonic() - self._came >= SILENCE:
                 return
             self._thread.join(0.05)

@@ -8,7 +8,7 @@ from cartctl.config.problems import Problem
 from cartctl.config.values import quoted
 
 _RESERVED = frozenset('*?!,"\\')  # patterns and lists in ssh-keygen's allowed signers
-LONGEST = 100  # characters of a name
+NAME_CHARACTERS = 100  # characters of a name
 
 
 def judge_signoff(environment: Environment) -> Iterator[Problem]:
@@ -59,11 +59,11 @@ def _attestations(environment: Environment) -> Iterator[Problem]:
             yield Problem(path, "accepts no value: at_least is above at_most")
 
 
-_NAME_HINT = f"Use printable characters, {LONGEST} at most, without spaces at the ends."
+_NAME_HINT = f"Use printable characters, {NAME_CHARACTERS} at most, without spaces at the ends."
 
 
 def _is_name(text: str) -> bool:
-    return 0 < len(text) <= LONGEST and text.isprintable() and text.strip() == text
+    return 0 < len(text) <= NAME_CHARACTERS and text.isprintable() and text.strip() == text
 
 
 def unproved(environment: Environment, others: Iterable[str]) -> Problem | None:

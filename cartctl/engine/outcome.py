@@ -10,7 +10,7 @@ from cartctl.engine.model import Checks, Verdict
 from cartctl.errors import CartctlError, CheckFailed, Inconclusive, OperatorNeeded, Refused
 from cartctl.redaction import cut
 
-LONGEST = 500  # characters of a check's value in the journal
+MAX_CHARACTERS = 500  # characters of a check's value in the journal
 
 
 class OnFailure(Enum):
@@ -93,14 +93,14 @@ def passed(key: str, results: Checks) -> dict[str, Any]:
 
 
 def check_rows(results: Checks) -> list[dict[str, Any]]:
-    """Each result for the journal, as texts of at most LONGEST characters; empty fields are not stored."""
+    """Each result for the journal, as texts of at most MAX_CHARACTERS characters; empty fields are not stored."""
     rows = (
         {
             "name": check.name,
             "verdict": check.verdict.value,
             "observed": _text(check.observed),
             "expected": "" if check.verdict is Verdict.PASS else _text(check.expected),
-            "hint": "" if check.verdict is Verdict.PASS else cut(check.hint, LONGEST),
+            "hint": "" if check.verdict is Verdict.PASS else cut(check.hint, MAX_CHARACTERS),
             "seconds": round(check.seconds, 3),
             "groups": [dict(group) for group in check.groups],
         }
@@ -110,7 +110,7 @@ def check_rows(results: Checks) -> list[dict[str, Any]]:
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else cut(str(value), LONGEST)
+    return "" if value is None else cut(str(value), MAX_CHARACTERS)
 
 
 def summary(results: Checks) -> dict[str, Any]:

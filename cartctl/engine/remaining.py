@@ -15,7 +15,7 @@ from cartctl.engine.signals import stopped
 from cartctl.engine.state import State
 from cartctl.errors import Interrupted
 
-LONGEST = 40  # characters of one value; longer values are only in the journal
+VALUE_CHARACTERS = 40  # characters of one value; longer values are only in the journal
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def _moves(evidence: Evidence) -> Iterator[str]:
             _text(evidence.before.get(name)),
             _text(evidence.to[-1].get(name) if evidence.to else None),
         )
-        if before != now and max(len(before), len(now)) <= LONGEST:
+        if before != now and max(len(before), len(now)) <= VALUE_CHARACTERS:
             yield f"{name} {before} → {now}"
 
 

@@ -258,19 +258,19 @@ class Runner:
         self._pulse.doing = "the revert"
         if not self.state.undoing:
             self._record(RUN, EventKind.UNDOING, {"cause": cause})
-        calm = self._pulse.without_alarms()
+        uninterrupted = self._pulse.without_alarms()
         for key in reversed(list(self.state.evidence)):
-            self._undo(key, calm)
+            self._undo(key, uninterrupted)
         return with_undo_failures(Outcome.of(RunOutcome.ROLLED_BACK, cause), self.state.undo_failed)
 
     def _settle(self, plan: Sequence[Step], outcome: Outcome) -> Outcome:
         """Keep the released code but revert temporary changes: maintenance off, workers running, previous replica counts."""
         self._recorder.be_best_effort()
         self._pulse.doing = "the revert"
-        calm = self._pulse.without_alarms()
+        uninterrupted = self._pulse.without_alarms()
         for step in plan:
             if isinstance(step, Restore) and step.of in self.state.evidence:
-                self._undo(step.of, calm)
+                self._undo(step.of, uninterrupted)
         return with_undo_failures(outcome, self.state.undo_failed)
 
     def _finish(self) -> Outcome:

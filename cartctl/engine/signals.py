@@ -22,7 +22,7 @@ ENDS: dict[int, type[Interrupted]] = {
     signal.SIGTERM: Terminated,
     signal.SIGHUP: HungUp,
 }
-PATIENCE = 1.0  # seconds until the listening thread reports a command that has not ended
+REPORT_AFTER = 1.0  # seconds until the listening thread reports a command that has not ended
 GRACE = 10.0  # seconds that such a command has to clean up (a scratch server) before it is terminated
 
 Report = Callable[[Interrupted], None]
@@ -121,11 +121,11 @@ class Signals:
         """Report what stays in place if the main thread does not; terminate the process if it does not end."""
         remaining = self.pulses[-1].remaining if self.pulses else None
         cause = remaining() if remaining else self.cause()
-        time.sleep(PATIENCE)
+        time.sleep(REPORT_AFTER)
         if cause is not None and not self.reported():
             with suppress(Exception):
                 self._report(cause)
-        time.sleep(GRACE - PATIENCE)
+        time.sleep(GRACE - REPORT_AFTER)
         if not self._restored:
             _end_children()
             os._exit(128 + (self.received or signal.SIGINT))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from cartctl.adapters.log_lines import LogLine
 from cartctl.monitoring.log_levels import parse_line, without_colour
 
-LONGEST = 200  # lines of one event; more begin a new one
+MAX_LINES = 200  # lines of one event; more begin a new one
 _TRACEBACK = re.compile(r"Traceback \(most recent call last\):")
 _CONTINUATION = re.compile(r"\s+\S|Caused by: |\.\.\. \d+ more|[}\])]+[,;]?$")
 _OWN_TIME_OR_LEVEL = re.compile(
@@ -41,7 +41,7 @@ class Joiner:
         stream = (line.pod, line.container)
         text = without_colour(line.text).rstrip()
         event = self._open.get(stream)
-        if event is None or len(event.lines) >= LONGEST or not _continues(event, text):
+        if event is None or len(event.lines) >= MAX_LINES or not _continues(event, text):
             event = self._open[stream] = LogEvent(line, in_traceback=bool(_TRACEBACK.match(text)))
         event.lines.append(text)
         return event

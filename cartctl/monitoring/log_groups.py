@@ -7,7 +7,7 @@ from cartctl.monitoring.log_levels import parse_line
 
 MOST = 1000  # groups that are kept
 SHOWN = 20  # groups of a summary
-LONGEST = 300  # characters of a folded message and of an example
+MESSAGE_CHARACTERS = 300  # characters of a folded message and of an example
 _ADDRESSED = re.compile(
     r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
     r"|\b(?=[A-Za-z0-9_-]*\d)(?=[A-Za-z0-9_-]*[A-Za-z])[A-Za-z0-9_-]{12,}\b"
@@ -19,9 +19,9 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 def fold(message: str) -> str:
     """A message with its times, ids and numbers as `<time>`, `<id>` and `<n>`, cut."""
-    text = _TIME.sub("<time>", message[: 4 * LONGEST])
+    text = _TIME.sub("<time>", message[: 4 * MESSAGE_CHARACTERS])
     text = _NUMBER.sub("<n>", _ADDRESSED.sub("<id>", text))
-    return " ".join(text.split())[:LONGEST]
+    return " ".join(text.split())[:MESSAGE_CHARACTERS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Groups:
             self.other += 1
             return
         first, last = (min(group.first, at), max(group.last, at)) if group else (at, at)
-        example = group.example if group else text[:LONGEST]
+        example = group.example if group else text[:MESSAGE_CHARACTERS]
         self._groups[key] = LogGroup(
             *key[:2], pattern, (group.count if group else 0) + 1, first, last, example
         )

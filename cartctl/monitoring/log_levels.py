@@ -48,7 +48,7 @@ _NUMBERS = {  # from which number on a level begins
     "monolog": (500, 400, 300, 200),
 }
 _DIGITS = re.compile(r"[0-9]{1,4}")
-LONGEST = 4000  # characters of plain text that are read
+LINE_CHARACTERS = 4000  # characters of plain text that are read
 PREFIX = 80  # characters in which plain text has its level
 _AMBIGUOUS = frozenset(
     ["all", "config", "default", "http", "inf", "log", "silly", "specified", "success", "unspecified"]
@@ -115,7 +115,7 @@ def parse_line(text: str) -> Parsed:
         parsed = _of_json(document, text)
         if parsed.level is not None or text.startswith("{"):
             return parsed
-    text = text[:LONGEST]
+    text = text[:LINE_CHARACTERS]
     if klog := _KLOG.match(text):
         return Parsed(_KLOG_LEVELS[klog["level"]], klog["logger"], klog["message"])
     if (fields := _logfmt(text)) is not None:

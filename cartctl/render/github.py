@@ -16,7 +16,7 @@ from cartctl.render.output import Ready
 from cartctl.render.safe_text import safe
 
 SHOWN = 10  # annotations of one level that GitHub shows for a step
-LONGEST = 300  # characters of a cell of the summary
+MAX_CHARACTERS = 300  # characters of a cell of the summary
 LARGEST = 900 * 1024  # bytes; GitHub refuses a summary of more than 1 MiB
 
 
@@ -87,5 +87,5 @@ def _property(text: str) -> str:
 def _cell(value: object) -> str:
     """A value in one cell: no markup, no line ends."""
     text = " ".join(safe(f"{value}").split())
-    text = text if len(text) <= LONGEST else text[:LONGEST] + "…"
+    text = text if len(text) <= MAX_CHARACTERS else text[:MAX_CHARACTERS] + "…"
     return re.sub(r"[&<>|`\[\]*_~\\!#@]", lambda mark: f"&#{ord(mark[0])};", text)

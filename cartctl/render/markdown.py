@@ -12,7 +12,7 @@ from cartctl.render.predicted import compared_rows
 from cartctl.render.safe_text import safe
 from cartctl.render.words import STEP_WORDS, step_counts
 
-LONGEST = 500  # characters of a cell
+MAX_CHARACTERS = 500  # characters of a cell
 
 
 def write(report: RunReport, stream: TextIO) -> None:
@@ -23,7 +23,7 @@ def write(report: RunReport, stream: TextIO) -> None:
 def cell(value: object) -> str:
     """A value in one cell: no markup, no line ends, no secrets."""
     text = " ".join(safe(f"{value}").split())
-    text = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    text = text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1] + "…"
     return re.sub(r"[&<>|`\[\]*_~\\!#@]", lambda mark: f"&#{ord(mark[0])};", text)
 
 

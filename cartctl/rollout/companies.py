@@ -18,7 +18,7 @@ from cartctl.inputs import InvalidInput, read_text
 NAMED = 5  # of each problem, in its sentence
 COLUMNS = ("id", "beta")
 LARGEST = 64 * 1024 * 1024  # bytes of a file
-LONGEST = timedelta(seconds=60)  # maximum time of the query
+QUERY_TIMEOUT = timedelta(seconds=60)  # maximum time of the query
 _YES, _NO = {"true", "t", "yes", "y", "1"}, {"false", "f", "no", "n", "0", ""}
 
 
@@ -108,7 +108,7 @@ def _refuse(wrong: dict[str, list[str]]) -> None:
 
 def _from_database(query: str, database: Postgres) -> list[tuple[Any, ...]]:
     """The rows of a query, embedded in another one so that it can only be a single SELECT."""
-    limits = {"default_transaction_read_only": "on", "statement_timeout": milliseconds(LONGEST)}
+    limits = {"default_transaction_read_only": "on", "statement_timeout": milliseconds(QUERY_TIMEOUT)}
     wrapped = f"SELECT * FROM (\n{query.strip().removesuffix(';')}\n) AS companies"  # noqa: S608 - the user's own
     try:
         with database.session("companies", autocommit=True, **limits) as connection:

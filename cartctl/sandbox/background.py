@@ -34,7 +34,7 @@ class Program:
 
     def start(self) -> None:
         """Start the program, detached from this terminal and command."""
-        from cartctl.adapters.postgres.surroundings import without_libpq
+        from cartctl.adapters.postgres.libpq_environment import without_libpq
 
         with effect(f"sandbox.start_{self._name}"), os.fdopen(append_private(self._log), "ab") as log:
             child = subprocess.Popen(

@@ -9,9 +9,9 @@ from cartctl.adapters.postgres import Connection, Postgres, SqlFailed
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Refused
 from cartctl.snapshots.data_loss.database_state import read_state
+from cartctl.snapshots.manifest.database_properties import DatabaseProperties, read_properties
 from cartctl.snapshots.manifest.manifest import Server, Target
 from cartctl.snapshots.manifest.recorded_state import State, Table
-from cartctl.snapshots.manifest.surroundings import Surroundings, read_surroundings
 
 LOCK_WAIT = "30s"
 DENIED = "42501"  # SQLSTATE insufficient_privilege
@@ -55,7 +55,7 @@ class Facts:
     tables: tuple[Table, ...]
     fingerprint: str
     roles: tuple[str, ...]
-    surroundings: Surroundings
+    surroundings: DatabaseProperties
     tablespaces: tuple[str, ...]
     state: State
 
@@ -97,7 +97,7 @@ def read_facts(connection: Connection, fingerprint: Fingerprint, pulse: Pulse) -
             tables=tables,
             state=state,
             roles=tuple(str(row[0]) for row in connection.execute(_ROLES).fetchall()),
-            surroundings=read_surroundings(connection, connection.info.dbname),
+            surroundings=read_properties(connection, connection.info.dbname),
             tablespaces=tuple(str(row[0]) for row in connection.execute(_TABLESPACES).fetchall()),
         )
 

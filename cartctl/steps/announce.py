@@ -11,7 +11,7 @@ from cartctl.engine.pulse import Pulse
 from cartctl.errors import Interrupted, as_error
 from cartctl.redaction import cut
 
-LONGEST = 500  # characters of a cause
+MAX_CHARACTERS = 500  # characters of a cause
 
 
 class Announce(Action[dict[str, Any]]):
@@ -85,7 +85,7 @@ def _outcome_text(run: Run) -> str:
     outcome = RunOutcome.SUCCEEDED if run.outcome == RunOutcome.RUNNING else run.outcome.replace("_", " ")
     took = timedelta(seconds=round((datetime.now(UTC) - run.started).total_seconds()))
     lines = [f"cartctl: run {run.id} in {run.env}: {outcome}."]
-    lines += [f"Cause: {cut(run.cause, LONGEST)}"] if run.cause else []
+    lines += [f"Cause: {cut(run.cause, MAX_CHARACTERS)}"] if run.cause else []
     lines += [f"Started: {run.started.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC, time: {took}"]
     lines += [f"Next: {run.next_command}"] if run.next_command else []
     return "\n".join([*lines, f"Report: cartctl report {run.id} --env {run.env}"])

@@ -127,7 +127,7 @@ def test_a_trickling_answer_ends_at_the_time_limit() -> None:
                 peer.recv(4096)
                 peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
                 try:
-                    for _ in range(100):
+                    for _ in range(1000):
                         peer.sendall(b"x")
                         time.sleep(0.05)
                 except OSError:
@@ -138,7 +138,7 @@ def test_a_trickling_answer_ends_at_the_time_limit() -> None:
         under_way = time.monotonic()
         with pytest.raises(HttpUnreachable, match="does not respond"):
             Http(f"http://127.0.0.1:{server.getsockname()[1]}", timeout=0.3).get("/")
-        assert time.monotonic() - under_way < 4
+        assert time.monotonic() - under_way < 40
         thread.join()
 
 

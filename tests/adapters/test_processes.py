@@ -197,7 +197,7 @@ def test_the_lease_names_its_holder_and_falls_with_its_process(sandbox: Sandbox)
         holder.kill()
     under_way = time.monotonic()
     with cluster.lease("R2"):
-        assert time.monotonic() - under_way < 10
+        assert time.monotonic() - under_way < 60
 
 
 def test_an_image_that_is_gone_is_told(sandbox: Sandbox) -> None:

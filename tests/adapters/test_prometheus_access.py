@@ -63,7 +63,7 @@ def secured(
 
 def error(url: str, access: Access) -> str:
     """Why the error rate cannot be measured; empty where the server answered."""
-    source = PrometheusSource(url, access=access, timeout=5)
+    source = PrometheusSource(url, access=access, timeout=30)
     try:
         return source.read()[Metric.ERROR_RATE].error
     finally:

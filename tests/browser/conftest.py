@@ -25,7 +25,7 @@ SIZES: dict[str, ViewportSize] = {
     "tablet": {"width": 768, "height": 1024},
     "phone": {"width": 390, "height": 844},
 }
-PATIENCE = 60_000  # ms that a condition may take: a busy machine is no fault of the page
+CONDITION_TIMEOUT = 60_000  # ms that a condition may take: a busy machine is no fault of the page
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def chromium() -> Iterator[Browser]:
         if os.environ.get("CARTCTL_REQUIRE_SERVICES"):
             pytest.fail(f"{PROGRAM} is not installed")
         pytest.skip(f"{PROGRAM} is not installed")
-    expect.set_options(timeout=PATIENCE)
+    expect.set_options(timeout=CONDITION_TIMEOUT)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         yield browser
@@ -57,7 +57,7 @@ def page_of(
         locale="en-GB",
         bypass_csp=False,
     )
-    context.set_default_timeout(PATIENCE)
+    context.set_default_timeout(CONDITION_TIMEOUT)
     page = context.new_page()
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))

@@ -146,12 +146,10 @@ class World:
     service: Service
     database: Postgres
 
-    def judge(self, *, database: bool = True, patience: float = 5.0) -> dict[str, CheckResult]:
+    def judge(self, *, database: bool = True, settle: float = 5.0) -> dict[str, CheckResult]:
         """Look once."""
         with serve(self.service.answer) as web:
-            check = Endpoints(
-                "endpoints", Http(web.url), self.database if database else None, patience=patience
-            )
+            check = Endpoints("endpoints", Http(web.url), self.database if database else None, settle=settle)
             return {result.name: result for result in check.judge(Pulse()).checks}
 
     def add(self, cart: Cart) -> None:
@@ -322,7 +320,7 @@ def test_values_that_never_stand_still_are_unknown(make: Callable[[int], World])
             world.add(Cart(f"n{next(number)}", "avnz", "ACTIVE", "USD", 0, Decimal(5), END, None, None))
 
     world.service.before_answer = meanwhile
-    result = world.judge(patience=0.4)[STATS]
+    result = world.judge(settle=0.4)[STATS]
     assert result.verdict is Verdict.UNKNOWN
     assert "changed during every attempt" in str(result.observed)
 

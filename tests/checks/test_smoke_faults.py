@@ -87,11 +87,6 @@ def replying(*parts: bytes, forever: bytes = b"", pause: float = 0.0) -> Talk:
     return talk
 
 
-def gzip_bomb(peer: socket.socket) -> None:
-    """Sends 100 MiB, compressed to 100 KiB."""
-    peer.sendall(response(gzip.compress(bytes(100 * 2**20)), b"Content-Encoding: gzip"))
-
-
 def response(body: bytes, *headers: bytes) -> bytes:
     """A whole response with status 200."""
     kind = b"Content-Type: application/json"
@@ -124,7 +119,7 @@ def test_a_good_response_passes(tmp_path: Path) -> None:
             id="endless body",
         ),
         pytest.param(
-            gzip_bomb,
+            replying(response(gzip.compress(bytes(20 * 2**20), 1), b"Content-Encoding: gzip")),
             "more than 8 MB",
             id="gzip bomb",
         ),

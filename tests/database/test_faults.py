@@ -140,7 +140,7 @@ def test_a_waiter_on_prismas_lock_comes_next(
         found: list[Future[tuple[str, ...]]] = []
         monkeypatch.setattr(effects, "probe", begin)
         assert deploy(platform_database, asked, "run", Pulse()).applied == NAMES
-        assert found[0].result(timeout=30) == NAMES
+        assert found[0].result(timeout=120) == NAMES
 
 
 def test_we_come_next_after_another_migrator(platform_database: Postgres, settings: Settings) -> None:

@@ -106,7 +106,7 @@ def test_an_alarm_ends_a_build(full: Postgres, settings: Settings, pulse: Pulse)
         with pytest.raises(Interrupted, match="enough"):
             build_indexes(full, settings(full), pulse)
     timer.join()
-    assert (free, time.monotonic() - under_way < 10) == ([(True,)], True)
+    assert (free, time.monotonic() - under_way < 60) == ([(True,)], True)
 
 
 def test_another_migrator_has_the_lock_during_a_build(

@@ -18,8 +18,8 @@ def test_one_migrator_at_a_time(
     empty_database: Postgres, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other is named after the time that it may take; its lock is Prisma's, and of this database alone."""
-    assert guards.PATIENCE == 15.0
-    monkeypatch.setattr(guards, "PATIENCE", 0.5)
+    assert guards.MIGRATOR_WAIT == 15.0
+    monkeypatch.setattr(guards, "MIGRATOR_WAIT", 0.5)
     given = settings(empty_database)
     with empty_database.session("somebody") as other:
         other.execute("SELECT pg_advisory_lock(72707369)")

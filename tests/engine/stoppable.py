@@ -46,7 +46,7 @@ def wait() -> None:
 
 def busy() -> None:
     """A library that is busy in C and looks for no signal; a second one ends the process after a moment all the same."""
-    signals.PATIENCE, signals.GRACE = 0.2, 0.4
+    signals.REPORT_AFTER, signals.GRACE = 0.2, 0.4
     pulse = Pulse()
     with signals.interruptible(pulse):
         pulse.doing = "snapshot"
@@ -62,7 +62,7 @@ def prompt() -> None:
 
 def child(stubborn: bool = False) -> None:
     """A program that this one waits for; its process id is told first."""
-    signals.PATIENCE, signals.GRACE = 0.2, 0.4
+    signals.REPORT_AFTER, signals.GRACE = 0.2, 0.4
     pulse = Pulse()
     with (
         signals.interruptible(pulse),

@@ -10,7 +10,7 @@ from cartctl.engine.journal.replicated_journal import ReplicatedJournal
 from cartctl.engine.journal.stores import FileJournal
 from cartctl.engine.model import Evidence
 from cartctl.engine.pulse import Pulse
-from cartctl.engine.remaining import LONGEST, Stopping, describe_remaining
+from cartctl.engine.remaining import VALUE_CHARACTERS, Stopping, describe_remaining
 from cartctl.engine.signals import StopNow
 from cartctl.engine.state import State, fold
 from cartctl.errors import Interrupted
@@ -45,14 +45,14 @@ def test_every_open_change_is_named_with_its_values() -> None:
 
 def test_values_that_say_nothing_are_left_out() -> None:
     """Equal ones, ones without a target, and ones that are longer than a line can take."""
-    fits, longer = "x" * LONGEST, "x" * (LONGEST + 1)
+    fits, longer = "x" * VALUE_CHARACTERS, "x" * (VALUE_CHARACTERS + 1)
     assert describe_remaining(state(a=number(1, 1)), {}) == "Still in place: a."
     assert describe_remaining(state(a=number(None)), {}) == "Still in place: a."
     assert describe_remaining(state(a=number(1)), {}) == "Still in place: a (n 1 → none)."
     assert describe_remaining(state(a=number("", longer)), {}) == "Still in place: a."
     assert describe_remaining(state(a=number(longer, "")), {}) == "Still in place: a."
     assert describe_remaining(state(a=number("", fits)), {}) == f"Still in place: a (n  → {fits})."
-    assert LONGEST == 40
+    assert VALUE_CHARACTERS == 40
     several = Evidence("number", ("n", "m", "o"), {"n": 1, "m": 1, "o": 1}, ({"n": 2, "m": 1, "o": 3},))
     assert describe_remaining(state(a=several), {}) == "Still in place: a (n 1 → 2, o 1 → 3)."
 

@@ -145,7 +145,7 @@ def test_passing_answers_are_asked_again_after_what_the_server_says(small: Small
 def test_a_server_that_stays_unwell_is_given_up_at_the_deadline(small: Small) -> None:
     """With the status and its message, and nobody waits for ever."""
     small.cluster.settings("any")
-    small.cluster.api._patience = 0.5
+    small.cluster.api._retry_seconds = 0.5
 
     def refuse(_request: Request) -> None:
         raise ApiFault(500, "InternalError", "etcdserver: request timed out")
@@ -306,7 +306,7 @@ def test_what_is_invalid_is_told_and_not_tried_for_ever(small: Small) -> None:
     began = time.monotonic()
     with pytest.raises(ClusterRefused, match="image: Invalid value"):
         small.cluster.set_images("payment-api", {"api": "acme/api:2 "}, cause="test")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
 
 
 def test_somebody_scaling_at_the_same_time_is_no_obstacle(played: Played) -> None:

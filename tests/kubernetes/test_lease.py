@@ -123,7 +123,7 @@ def test_a_renewal_that_is_overdue_is_made_up_for_before_the_step(small: Small) 
 def test_a_server_that_stays_away_leaves_the_lease_unknown(small: Small) -> None:
     """No answer is no confirmation: the run stops with the server's own error."""
     with quick(small).hold("R1") as lease:
-        small.cluster.api._patience = 0.2
+        small.cluster.api._retry_seconds = 0.2
         small.server.stop()
         with pytest.raises(
             LockLost, match=r"Cannot determine whether .*: The API server .* does not respond"

@@ -254,14 +254,14 @@ def test_the_lease_is_held_by_one_named_and_freed(namespace: Namespace) -> None:
     """A second one is refused by name while the first renews; afterwards it is free at once."""
     api = namespace.cluster.api
     with (
-        Lease(api, duration=3, renew=0.3).hold("run R1 of ada"),
+        Lease(api, duration=60, renew=0.3).hold("run R1 of ada"),
         pytest.raises(Locked, match="run R1 of ada"),
         Lease(api, duration=3, renew=0.3).hold("R2"),
     ):
         pytest.fail("held twice")
     began = time.monotonic()
     with Lease(api).hold("R2"):
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 50
 
 
 def test_a_dead_holders_lease_falls_after_its_duration(namespace: Namespace) -> None:
@@ -270,7 +270,7 @@ def test_a_dead_holders_lease_falls_after_its_duration(namespace: Namespace) -> 
     assert lease._write(None, "dead")
     began = time.monotonic()
     with lease.hold("R2"):
-        assert 0.9 <= time.monotonic() - began < 5
+        assert 0.9 <= time.monotonic() - began < 60
         held = namespace.item("coordination.k8s.io/v1", "leases", "cartctl")["spec"]
         assert (held["holderIdentity"], held["leaseTransitions"]) == ("R2", 1)
 

@@ -10,7 +10,7 @@ import yaml
 from cartctl.adapters.kubernetes.client.verbs import VERBS, Verb
 from tests.kubernetes.fixture import Small, wait_until
 from tests.kubernetes.test_parts import autoscaler, cronjob
-from tests.test_house import parse
+from tests.test_conventions import parse
 
 RUNBOOKS = Path(__file__).parents[2] / "runbooks" / "kubernetes"
 MADE_HERE = {("create", kind) for kind in ("deployments", "horizontalpodautoscalers", "cronjobs")}

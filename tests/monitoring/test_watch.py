@@ -401,13 +401,13 @@ def test_slow_traffic_does_not_slow_the_watch() -> None:
 
     def hang(requests: int) -> None:
         rounds.append(requests)
-        gate.wait(10)
+        gate.wait(30)
 
     quiet.paths.traffic = hang  # type: ignore[method-assign]
     under_way = time.monotonic()
     for _ in range(5):
         quiet.watch.tick()
-    assert time.monotonic() - under_way < 8
+    assert time.monotonic() - under_way < 30
     gate.set()
     quiet.watch.close()
     assert len(rounds) == 1

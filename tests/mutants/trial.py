@@ -21,8 +21,10 @@ from tests.mutants.sample import ROOT, Group, Mutant
 from tests.mutants.worker import OUTPUT
 
 BUDGET = 150.0  # seconds of tests for one mutant, quickest first: what only a slow test would notice counts as survivor
-PATIENCE = 30.0  # seconds beyond four times what its tests take without a mutant: one that hangs is noticed
-LONGEST = 3600.0  # seconds for all tests once, with coverage
+HANG_SECONDS = (
+    30.0  # seconds beyond four times what its tests take without a mutant: one that hangs is noticed
+)
+BASELINE_TIMEOUT = 3600.0  # seconds for all tests once, with coverage
 COVERAGE = (
     "--dist=no",  # any other value, and pytest-cov says nothing of which test ran a line
     *("-p", "pytest_cov.plugin", "--cov=cartctl", "--cov-context=test", "--cov-report="),
@@ -59,7 +61,7 @@ class Trial:
     def measure(self, groups: Sequence[Group]) -> None:
         """Run the groups' tests with coverage, once: which lines each runs, and how long it takes."""
         tests = dict.fromkeys(test for group in groups for test in group.tests)
-        if self._run([*COVERAGE, *tests], LONGEST) != 0:
+        if self._run([*COVERAGE, *tests], BASELINE_TIMEOUT) != 0:
             output = (self._home / OUTPUT).read_text()
             raise SystemExit(f"The tests fail without any mutant.\n{output[-4000:]}")
         seconds = _durations(self._home / ".times.xml")
@@ -83,7 +85,7 @@ class Trial:
             if mutated is None or mutated == before:
                 return ""
             tests, seconds = mutant.tests(BUDGET)
-            if self._run(["-x", *tests], PATIENCE + 4 * seconds) == 0:
+            if self._run(["-x", *tests], HANG_SECONDS + 4 * seconds) == 0:
                 return "".join(unified_diff(before.splitlines(True), mutated.splitlines(True), n=1))
         finally:
             path.write_text(before)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.test_house import LEAVES, calls, command_at
+from tests.test_conventions import LEAVES, calls, command_at
 
 RUNBOOKS = Path(__file__).parents[2] / "runbooks"
 MARKED = re.compile(r"<!-- run in order: ([\d/ -]+) -->\s*```console\n(.*?)```", re.DOTALL)

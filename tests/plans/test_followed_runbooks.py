@@ -11,7 +11,7 @@ import pytest
 
 from tests.plans.followed import MARKED, RUNBOOKS, steps
 from tests.services import long
-from tests.test_house import LEAVES, command_at
+from tests.test_conventions import LEAVES, command_at
 
 QUICK = {
     "CARTCTL_METRICS__KIND": "scrape",

@@ -66,7 +66,7 @@ class Browser:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
-        connection = http.client.HTTPConnection(self._place, timeout=20)
+        connection = http.client.HTTPConnection(self._place, timeout=60)
         try:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()

@@ -36,7 +36,7 @@ def load(
     seen = Load()
 
     def client(*, keeps: bool) -> None:
-        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=5)
+        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
         while not seen.stopped.wait(every):
             seen.note(_ask(connection, path, headers))
             if not keeps:

@@ -43,7 +43,7 @@ def send(
     headers: dict[str, str] | None = None,
 ) -> tuple[int, dict[str, Any], http.client.HTTPMessage]:
     """Status, JSON and headers of one response."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     try:
         given = {"Authorization": f"Bearer {SECRET}", **(headers or {})}
         connection.request(method, path, body, given)

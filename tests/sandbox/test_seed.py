@@ -30,7 +30,7 @@ from cartctl.sandbox.data.population import Population, Product, Tenant, expecte
 from cartctl.sandbox.data.preparation import clear_and_prepare, read_tenants
 from cartctl.sandbox.data.seed import seed as seed_platform
 from cartctl.sandbox.data.seeding_state import refuse_another
-from cartctl.sandbox.data.surroundings import fill_sessions, sessions_of
+from cartctl.sandbox.data.sessions_and_offers import fill_sessions, sessions_of
 from tests.sandbox_fixture import Sandbox
 
 UNTIL = datetime(2026, 2, 1, tzinfo=UTC)

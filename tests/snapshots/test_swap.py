@@ -12,7 +12,7 @@ from cartctl.adapters.postgres import Connection, DatabaseUnreachable, Postgres
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import CheckFailed, Interrupted, Locked, Refused, StepFailed
 from cartctl.snapshots.create import Subject, create
-from cartctl.snapshots.manifest.surroundings import read_surroundings
+from cartctl.snapshots.manifest.database_properties import read_properties
 from cartctl.snapshots.restore import run as restoring
 from cartctl.snapshots.restore import swap
 from cartctl.snapshots.restore.plan import maintenance
@@ -83,7 +83,7 @@ class Pair:
             Names(self.live.name, self.new.name, aside),
             pulse or Pulse(),
             disconnect=disconnect,
-            around=read_surroundings(self.connection, self.live.name),
+            around=read_properties(self.connection, self.live.name),
             final_check=check,
             reconnect=self.reconnect,
         )
@@ -123,7 +123,7 @@ def test_the_new_one_is_live_and_the_former_one_is_kept_open(pair: Pair) -> None
     assert (pair.holds(pair.live.name), pair.holds(aside)) == ("new", "old")
     assert (check.others, pair.reconnected) == ([0], 0)
     assert swap.unfinished(pair.connection, pair.live.name) == []
-    assert read_surroundings(pair.connection, pair.live.name).comment == "the shop"
+    assert read_properties(pair.connection, pair.live.name).comment == "the shop"
     assert not swap.exists(pair.connection, pair.new.name)
 
 
@@ -159,7 +159,7 @@ def test_a_live_database_that_is_gone_is_only_replaced(pair: Pair) -> None:
     """There is nothing to keep, nor to check."""
     pair.server.drop(pair.live)
     check = Watching(pair.live)
-    around = read_surroundings(pair.connection, pair.new.name)
+    around = read_properties(pair.connection, pair.new.name)
     names_ = Names(pair.live.name, pair.new.name, "never")
     swap.swap(
         pair.connection,

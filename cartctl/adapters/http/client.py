@@ -24,7 +24,7 @@ from cartctl.redaction import mask, register_address
 __all__ = ["Access", "Http", "HttpRedirected", "HttpUnreachable", "MalformedResponse", "Response"]
 
 BODY_LIMIT = 8 * 1024 * 1024  # maximum bytes of a response
-LONGEST = 86400.0  # maximum seconds of one request; sockets do not accept arbitrary limits
+MAX_SECONDS = 86400.0  # maximum seconds of one request; sockets do not accept arbitrary limits
 REDIRECTS = 5
 PROXIES = ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 Observer: TypeAlias = Callable[[str, str, Response], None]
@@ -64,7 +64,7 @@ class Http:
     ) -> None:
         self.base_url = base_url.rstrip("/") + "/"
         self._access = access or Access(token=token, verify=verify)
-        self._timeout = min(timeout, LONGEST)
+        self._timeout = min(timeout, MAX_SECONDS)
         self._ends = ends
         self._observe = observe
         register_address(base_url)

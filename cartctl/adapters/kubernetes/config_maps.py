@@ -14,7 +14,7 @@ from cartctl.adapters.kubernetes.client.transport import MERGE_PATCH
 from cartctl.adapters.kubernetes.workloads.parsing import is_ending, is_finished
 
 TOUCHED = "cartctl.io/touched"
-PATIENCE = 30.0  # seconds of retries after conflicts
+RETRY_SECONDS = 30.0  # seconds of retries after conflicts
 Item = Mapping[str, Any]
 
 
@@ -40,7 +40,7 @@ class Settings:
 
         Raises SettingsChanged if a key no longer has its `expected` value.
         """
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + RETRY_SECONDS
         again = False
         while not self._put(name, changes, expected or {}, again=again, last=time.monotonic() >= end):
             again = True

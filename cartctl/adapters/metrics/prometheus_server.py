@@ -25,7 +25,7 @@ from cartctl.redaction import mask
 
 T = TypeVar("T")
 
-LONGEST = 120.0  # seconds of any request
+MAX_SECONDS = 120.0  # seconds of any request
 
 
 class PrometheusServer:
@@ -38,7 +38,7 @@ class PrometheusServer:
         self._url = url.rstrip("/")
         self._session = requests.Session()
         self._client = PrometheusConnect(self._url, session=self._session, retry=0)
-        carry(self._session, Http(url, timeout=LONGEST, access=access))
+        carry(self._session, Http(url, timeout=MAX_SECONDS, access=access))
 
     def time(self, end: float) -> float:
         """The server's own time, in seconds since 1970."""

@@ -13,7 +13,7 @@ from cartctl.adapters.notifiers.webhook import ATTEMPTS, PAUSES, NotAccepted, No
 from cartctl.errors import ConfigError
 from cartctl.redaction import cut, register
 
-LONGEST = 160  # characters of a reason
+MAX_CHARACTERS = 160  # characters of a reason
 TITLE = "cartctl"
 
 
@@ -49,7 +49,9 @@ class AppriseNotifier:
             reasons = captured.getvalue().splitlines()
         if accepted:
             return None
-        return cut(reasons[0].strip(), LONGEST) if reasons else "the service did not accept the message"
+        return (
+            cut(reasons[0].strip(), MAX_CHARACTERS) if reasons else "the service did not accept the message"
+        )
 
 
 def new_notifier(url: str) -> Notifier:

@@ -17,7 +17,7 @@ from cartctl.errors import ConfigError, StepFailed
 from cartctl.redaction import register
 
 ATTEMPTS = 3
-PATIENCE = 30.0  # seconds for one message to one notifier: all attempts and the waits between them
+RETRY_SECONDS = 30.0  # seconds for one message to one notifier: all attempts and the waits between them
 PAUSES = (1.0, 3.0)  # seconds after the first and the second attempt, if the notifier gives no time
 TIMEOUT = 10.0  # seconds of one attempt
 TOO_MANY, SERVER_ERROR = 429, 500
@@ -89,11 +89,11 @@ class Webhook:
         return f"Webhook({self.name!r})"
 
     def post(self, text: str, pause: Callable[[float], None] = time.sleep) -> None:
-        """Send a message, with at most ATTEMPTS attempts within PATIENCE seconds; `pause` waits between them.
+        """Send a message, with at most ATTEMPTS attempts within RETRY_SECONDS seconds; `pause` waits between them.
 
         Retried are timeouts, broken connections, 429 (after Retry-After) and 5xx. Raises NotAccepted, and what `pause` raises.
         """
-        end = self._clock() + PATIENCE
+        end = self._clock() + RETRY_SECONDS
         for attempt in range(1, ATTEMPTS + 1):
             rejected = self._attempt(text, min(self._timeout, max(0.1, end - self._clock())))
             if rejected is None:

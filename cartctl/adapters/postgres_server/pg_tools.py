@@ -16,7 +16,7 @@ from pathlib import Path
 
 from cartctl.adapters.effects import effect
 from cartctl.adapters.postgres import Postgres
-from cartctl.adapters.postgres.surroundings import without_libpq
+from cartctl.adapters.postgres.libpq_environment import without_libpq
 from cartctl.adapters.programs import Attend, ProgramFailed, for_at_most, run, running, streaming
 from cartctl.errors import ConfigError
 from cartctl.private_files import UMASK

@@ -16,7 +16,7 @@ from cartctl.checks.database.server import (
     connections,
     locks,
 )
-from cartctl.checks.database.surroundings import check_event_triggers, check_publications
+from cartctl.checks.database.triggers_and_publications import check_event_triggers, check_publications
 from cartctl.database.drop.plan_objects import DropPlan
 from cartctl.engine.pulse import Pulse
 

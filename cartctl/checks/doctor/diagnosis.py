@@ -6,7 +6,7 @@ from typing import Protocol
 from cartctl.adapters.http.client import Http
 from cartctl.adapters.postgres import Postgres
 from cartctl.checks.doctor import machine, systems
-from cartctl.checks.preflight import Parts
+from cartctl.checks.preflight import Adapters
 from cartctl.checks.preflight.api import check_api, check_dashboard, check_token
 from cartctl.checks.preflight.metrics import check_metrics, rules_for
 from cartctl.checks.preflight.preflight_check import PreflightCheck, run_checks
@@ -20,7 +20,7 @@ LIMIT = 60.0  # seconds; each adapter has a shorter limit of its own
 Check = Callable[[Pulse], Iterator[CheckResult]]
 
 
-class Systems(Parts, Protocol):
+class Systems(Adapters, Protocol):
     """The adapters of an environment, with the journal's own database."""
 
     @property
@@ -28,9 +28,9 @@ class Systems(Parts, Protocol):
         """The database of the journal and the lock."""
 
 
-def diagnose(parts: Systems | None, pulse: Pulse) -> Checks:
-    """The machine, and with `parts` every configured system. Read-only. Raises the pulse's alarm."""
-    checks = [*_machine(), *(_systems(parts) if parts is not None else ())]
+def diagnose(adapters: Systems | None, pulse: Pulse) -> Checks:
+    """The machine, and with `adapters` every configured system. Read-only. Raises the pulse's alarm."""
+    checks = [*_machine(), *(_systems(adapters) if adapters is not None else ())]
     return Checks.of(run_checks([PreflightCheck(name, ask) for name, ask in checks], pulse, limit=LIMIT))
 
 
@@ -40,53 +40,53 @@ def _machine() -> Iterator[tuple[str, Check]]:
     yield "disk", lambda _: machine.check_disk()
 
 
-def _systems(parts: Systems) -> Iterator[tuple[str, Check]]:
-    env = parts.env
-    yield "sections", lambda _: iter((_sections(parts.env),))
+def _systems(adapters: Systems) -> Iterator[tuple[str, Check]]:
+    env = adapters.env
+    yield "sections", lambda _: iter((_sections(adapters.env),))
     yield "programs", lambda _: machine.check_programs(env)
     if env.database_ is not None:
-        yield from _database(parts)
+        yield from _database(adapters)
     if env.cluster_ is not None:
-        yield "cluster", lambda _: systems.check_cluster(parts.cluster)
+        yield "cluster", lambda _: systems.check_cluster(adapters.cluster)
     if env.http_ is not None:
-        yield from _application(parts)
+        yield from _application(adapters)
     if env.metrics is not None:
-        yield "metrics", lambda pulse: check_metrics(parts.metrics, lambda _: None, rules_for(env), pulse)
+        yield "metrics", lambda pulse: check_metrics(adapters.metrics, lambda _: None, rules_for(env), pulse)
     if env.cache.redis is not None:
-        yield "redis", lambda _: check_redis(parts.redis, env.cache.keys)
+        yield "redis", lambda _: check_redis(adapters.redis, env.cache.keys)
 
 
-def _database(parts: Systems) -> Iterator[tuple[str, Check]]:
-    settings = parts.env.database
+def _database(adapters: Systems) -> Iterator[tuple[str, Check]]:
+    settings = adapters.env.database
     yield (
         "database",
         lambda _: systems.check_database(
-            "database", parts.database, settings.owner_role, journal=settings.state is None, migrates=True
+            "database", adapters.database, settings.owner_role, journal=settings.state is None, migrates=True
         ),
     )
     if settings.state is not None:
         yield (
             "state_database",
             lambda _: systems.check_database(
-                "state_database", parts.state, None, journal=True, migrates=False
+                "state_database", adapters.state, None, journal=True, migrates=False
             ),
         )
     yield (
         "clock.database",
-        lambda _: systems.check_clock("clock.database", lambda: systems.database_time(parts.database)),
+        lambda _: systems.check_clock("clock.database", lambda: systems.database_time(adapters.database)),
     )
     if not settings.snapshots.elsewhere:
-        yield "tools", lambda _: systems.check_tools(parts.database)
+        yield "tools", lambda _: systems.check_tools(adapters.database)
 
 
-def _application(parts: Systems) -> Iterator[tuple[str, Check]]:
-    settings = parts.env.http
-    yield "api", lambda _: check_api(parts.shopper)
-    yield "clock.api", lambda _: systems.check_clock("clock.api", lambda: systems.api_time(parts.shopper))
+def _application(adapters: Systems) -> Iterator[tuple[str, Check]]:
+    settings = adapters.env.http
+    yield "api", lambda _: check_api(adapters.shopper)
+    yield "clock.api", lambda _: systems.check_clock("clock.api", lambda: systems.api_time(adapters.shopper))
     if settings.token is not None:
-        yield "token", lambda _: check_token(parts.api, present=True)
+        yield "token", lambda _: check_token(adapters.api, present=True)
     if settings.dashboard:
-        yield "dashboard", lambda _: _dashboard(parts.dashboard)
+        yield "dashboard", lambda _: _dashboard(adapters.dashboard)
 
 
 def _dashboard(dashboard: Http | None) -> Iterator[CheckResult]:

@@ -46,10 +46,10 @@ from cartctl.snapshots.backup_providers import open_provider
 from cartctl.snapshots.storage.destination import open_store, refuse_plain
 from cartctl.snapshots.storage.local import Store
 
-__all__ = ["NAMES", "Parts", "Pending", "Preflight"]
+__all__ = ["NAMES", "Adapters", "Pending", "Preflight"]
 
 
-class Parts(Protocol):
+class Adapters(Protocol):
     """The adapters of an environment. Accessing one may raise ConfigError, which fails the check that needs it."""
 
     @property
@@ -103,7 +103,7 @@ class Preflight(Check):
 
     def __init__(  # noqa: PLR0913 - each a way to shorten the list or to answer for it
         self,
-        parts: Parts,
+        adapters: Adapters,
         migrations: Callable[[], Pending],
         *,
         images: Mapping[str, str] | None = None,
@@ -117,7 +117,7 @@ class Preflight(Check):
         restoring: Callable[[], Restoring | None] = lambda: None,
         approval: ApprovalSources = ApprovalSources(),  # noqa: B008 - frozen
     ) -> None:
-        self._parts = parts
+        self._adapters = adapters
         self._migrations = migrations
         self._images = images or {}
         self._only = only or NAMES
@@ -152,26 +152,31 @@ class Preflight(Check):
         return {"signoffs": rows, "fingerprint": self._sheet.fingerprint}
 
     def _checks(self) -> dict[str, Callable[[Pulse], Iterator[CheckResult]]]:
-        parts, env = self._parts, self._parts.env
+        adapters, env = self._adapters, self._adapters.env
         database = env.database
         return {
-            "database": lambda pulse: check_database(parts.database, database, pulse),
-            "blockers": lambda pulse: check_blockers(parts.database, database, pulse),
+            "database": lambda pulse: check_database(adapters.database, database, pulse),
+            "blockers": lambda pulse: check_blockers(adapters.database, database, pulse),
             "migrations": lambda _: check_migrations(self._migrations),
-            "restore": lambda pulse: check_restore(parts.database, database, self._restoring(), pulse),
+            "restore": lambda pulse: check_restore(adapters.database, database, self._restoring(), pulse),
             "dump": self._dump,
             "backup": self._backup,
             "recovery": self._recovery,
-            "cluster": lambda _: check_cluster(parts.cluster, env, self._images),
-            "api": lambda _: check_api(parts.shopper),
-            "dashboard": lambda _: _dashboard(parts.dashboard),
-            "token": lambda _: check_token(parts.api, present=env.http.token is not None),
+            "cluster": lambda _: check_cluster(adapters.cluster, env, self._images),
+            "api": lambda _: check_api(adapters.shopper),
+            "dashboard": lambda _: _dashboard(adapters.dashboard),
+            "token": lambda _: check_token(adapters.api, present=env.http.token is not None),
             "metrics": lambda pulse: check_metrics(
-                parts.metrics, lambda count: Probes(parts.api).traffic(count), rules_for(env), pulse
+                adapters.metrics, lambda count: Probes(adapters.api).traffic(count), rules_for(env), pulse
             ),
-            "redis": lambda _: check_redis(parts.redis, env.cache.keys),
+            "redis": lambda _: check_redis(adapters.redis, env.cache.keys),
             "flags": lambda pulse: check_flags(
-                env.rollout, parts.cluster, lambda: parts.database, parts.flags_endpoint, self._rollout, pulse
+                env.rollout,
+                adapters.cluster,
+                lambda: adapters.database,
+                adapters.flags_endpoint,
+                self._rollout,
+                pulse,
             ),
             "code": lambda pulse: check_code(env.preflight, pulse),
             "window": lambda _: check_window(env, self._now(), outside_allowed=self._outside_window),
@@ -187,7 +192,7 @@ class Preflight(Check):
 
     def _release(self) -> Release:
         """What another environment must have proved."""
-        containers = touched_images(self._parts.env, self._images)
+        containers = touched_images(self._adapters.env, self._images)
         images = {
             f"{deployment}.{container}": ref
             for deployment, refs in containers.items()
@@ -196,29 +201,29 @@ class Preflight(Check):
         return Release(images, tuple(migration.checksum for migration in MIGRATIONS))
 
     def _dump(self, pulse: Pulse) -> Iterator[CheckResult]:
-        settings = self._parts.env.database
+        settings = self._adapters.env.database
         if settings.snapshots.elsewhere:
             yield not_configured("dump", "another tool makes the backup")
         else:
-            yield from check_dump(self._parts.database, settings, self._writable_store, pulse)
+            yield from check_dump(self._adapters.database, settings, self._writable_store, pulse)
 
     def _backup(self, pulse: Pulse) -> Iterator[CheckResult]:
-        settings = self._parts.env.database.snapshots
+        settings = self._adapters.env.database.snapshots
         provider = open_provider(settings)
         if provider is not None:
             return check_provider(provider, settings.max_age, pulse, follows=self._follows)
-        return check_backup(lambda: open_store(self._parts.env), settings.max_age, follows=self._follows)
+        return check_backup(lambda: open_store(self._adapters.env), settings.max_age, follows=self._follows)
 
     def _recovery(self, pulse: Pulse) -> Iterator[CheckResult]:
-        provider = open_provider(self._parts.env.database.snapshots)
+        provider = open_provider(self._adapters.env.database.snapshots)
         if provider is not None:
             return check_archive(provider, pulse)
-        return check_recovery(self._parts.database)
+        return check_recovery(self._adapters.database)
 
     def _writable_store(self) -> Store:
         """Raises Refused where a snapshot would not be allowed."""
-        refuse_plain(self._parts.env)
-        return open_store(self._parts.env)
+        refuse_plain(self._adapters.env)
+        return open_store(self._adapters.env)
 
 
 def _dashboard(dashboard: Http | None) -> Iterator[CheckResult]:

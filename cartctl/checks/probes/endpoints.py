@@ -16,7 +16,7 @@ from cartctl.engine.model import Check, CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import CartctlError
 
-PATIENCE = 10.0  # seconds until a value that never stands still is unknown
+SETTLE_SECONDS = 10.0  # seconds until a value that never stands still is unknown
 PAUSE = 0.1
 
 UNCACHED = {"Cache-Control": "no-cache"}  # a service may answer with figures of a minute ago otherwise
@@ -25,11 +25,13 @@ UNCACHED = {"Cache-Control": "no-cache"}  # a service may answer with figures of
 class Endpoints(Check):
     """Three endpoints of `api`; `database` is where the truth is, or None to look at status and shape alone."""
 
-    def __init__(self, key: str, api: Http, database: Postgres | None, *, patience: float = PATIENCE) -> None:
+    def __init__(
+        self, key: str, api: Http, database: Postgres | None, *, settle: float = SETTLE_SECONDS
+    ) -> None:
         self.key = key
         self._api = api
         self._database = database
-        self._patience = patience
+        self._settle = settle
 
     def judge(self, pulse: Pulse) -> Checks:
         """One result per endpoint. Read-only."""
@@ -58,7 +60,7 @@ class Endpoints(Check):
             )
 
     def _bracket(self, end: Endpoint, company: str, connection: Connection, pulse: Pulse) -> CheckResult:
-        deadline = pulse.now() + self._patience
+        deadline = pulse.now() + self._settle
         while True:
             unchanged: list[bool] = []
             result = ask(
@@ -72,7 +74,7 @@ class Endpoints(Check):
                 return CheckResult(
                     end.path,
                     Verdict.UNKNOWN,
-                    observed=f"the database changed during every attempt for {self._patience:g} s",
+                    observed=f"the database changed during every attempt for {self._settle:g} s",
                     expected="equal readings before and after the response",
                 )
             pulse.pause(PAUSE)

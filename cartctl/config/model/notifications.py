@@ -7,14 +7,14 @@ from pydantic import Field
 from cartctl.config.values import Secret
 
 NotifyEvent = Literal["window", "phase", "trigger", "rolled_back", "finished"]
-USUAL: tuple[NotifyEvent, ...] = ("window", "trigger", "rolled_back", "finished")
+DEFAULT_EVENTS: tuple[NotifyEvent, ...] = ("window", "trigger", "rolled_back", "finished")
 
 
 class Recipient(Secret):
     """A notifier's address as a secret, with the events that it receives."""
 
     on: tuple[NotifyEvent, ...] = Field(
-        default=USUAL,
+        default=DEFAULT_EVENTS,
         min_length=1,
         description=(
             "Events to send: window (the run begins), phase (a phase starts), trigger (a rollback trigger is pending), "
@@ -28,4 +28,4 @@ class Recipient(Secret):
         return event in self.on
 
     def __str__(self) -> str:
-        return super().__str__() + ("" if self.on == USUAL else f" on {' '.join(self.on)}")
+        return super().__str__() + ("" if self.on == DEFAULT_EVENTS else f" on {' '.join(self.on)}")

@@ -11,7 +11,7 @@ from cartctl.engine.pulse import Pulse, TimedOut
 from cartctl.errors import ConfigError, Locked, Refused
 
 PRISMA_KEY = 72707369  # what Prisma Migrate locks while it migrates
-PATIENCE = 15.0  # seconds for another migrator to finish
+MIGRATOR_WAIT = 15.0  # seconds for another migrator to finish
 PLATFORM = ("companies", "customers", "products", "sites")
 
 
@@ -96,7 +96,7 @@ def _hold(connection: Connection, pulse: Pulse) -> None:
         return row == (True,)
 
     try:
-        pulse.wait(acquired, PATIENCE, what="another migration", every=random.uniform(0.1, 0.3))  # noqa: S311 - jitter
+        pulse.wait(acquired, MIGRATOR_WAIT, what="another migration", every=random.uniform(0.1, 0.3))  # noqa: S311 - jitter
     except TimedOut as late:
         raise Locked(
             f"Another migration is running in this database: {_holder(connection)}.",

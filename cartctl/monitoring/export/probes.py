@@ -10,7 +10,7 @@ from cartctl.monitoring.export.settings import RuleSettings
 
 EXPORTER = "127.0.0.1:9115"
 WORKS, REFUSES = "cartctl_works", "cartctl_refuses"
-LONGEST = 10.0  # seconds of one probe
+PROBE_SECONDS = 10.0  # seconds of one probe
 
 
 def scrape_job(settings: RuleSettings) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def scrape_job(settings: RuleSettings) -> dict[str, Any]:
                 "job_name": settings.probes_job,
                 "metrics_path": "/probe",
                 "scrape_interval": every,
-                "scrape_timeout": duration(min(settings.every, LONGEST)),
+                "scrape_timeout": duration(min(settings.every, PROBE_SECONDS)),
                 "static_configs": [
                     {
                         "targets": [url],
@@ -45,10 +45,10 @@ def blackbox_modules() -> dict[str, Any]:
     request = {"method": "GET", "follow_redirects": False, "preferred_ip_protocol": "ip4"}
     return {
         "modules": {
-            WORKS: {"prober": "http", "timeout": duration(LONGEST), "http": request},
+            WORKS: {"prober": "http", "timeout": duration(PROBE_SECONDS), "http": request},
             REFUSES: {
                 "prober": "http",
-                "timeout": duration(LONGEST),
+                "timeout": duration(PROBE_SECONDS),
                 "http": {**request, "valid_status_codes": [401]},
             },
         }

@@ -15,7 +15,7 @@ from cartctl.engine.pulse import Pulse
 from cartctl.errors import Inconclusive
 from cartctl.ports import Ports
 from cartctl.snapshots.data_loss.database_state import JOURNAL_SCHEMA
-from cartctl.snapshots.manifest.surroundings import read_surroundings
+from cartctl.snapshots.manifest.database_properties import read_properties
 from cartctl.snapshots.restore import swap
 from cartctl.snapshots.restore.comparison import fill
 from cartctl.snapshots.restore.scratch_transfer import own_scratch
@@ -62,7 +62,7 @@ def scratch_copy(
             _require_roles(target, admin)
         name = swap.free_name(admin, "cartctl_rehearsal", secrets.token_hex(4))
         live, user = target.execute("SELECT current_database(), session_user").fetchone() or ("", "")
-        around = read_surroundings(target, str(live))
+        around = read_properties(target, str(live))
         with effect("postgres.rehearse"):
             create_scratch_database(admin, name, around)
         stack.callback(_drop, admin, name)

@@ -26,7 +26,7 @@ from cartctl.plans.rollout.inputs import Clock, RolloutInputs
 from cartctl.plans.rollout.run import change
 from cartctl.ports import Ports
 
-PATIENCE = 60.0  # seconds that a second `advance --auto` waits for the first
+ADVANCE_WAIT = 60.0  # seconds that a second `advance --auto` waits for the first
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def advance_automatically(
         _pass(gates)
         return propose_stage(inputs, due.stage, RolloutOptions("its day has come"), gates)
 
-    return change(ports, decide, view, clock=clock, wait=PATIENCE)
+    return change(ports, decide, view, clock=clock, wait=ADVANCE_WAIT)
 
 
 def next_stage(inputs: RolloutInputs, *, force: bool = False) -> int:

@@ -16,7 +16,7 @@ from cartctl.redaction import contains_secret
 from cartctl.signoff.judgement import require_attester
 from cartctl.signoff.records import Attestation, Recorded, now
 
-LONGEST = 2000  # characters of a link
+LINK_CHARACTERS = 2000  # characters of a link
 
 
 def parse_values(given: Sequence[str]) -> dict[str, int]:
@@ -70,7 +70,7 @@ def require_known(names: Iterable[str], policy: Signoff) -> None:
 
 def _require_link(link: str) -> None:
     is_url = link.startswith(("https://", "http://")) and link.isprintable() and " " not in link
-    if not is_url or len(link) > LONGEST:
+    if not is_url or len(link) > LINK_CHARACTERS:
         raise UsageError(
             f"invalid --link '{link[:100]}': use a URL", hint="For example https://git.example.com/reviews/42"
         )

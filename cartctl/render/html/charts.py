@@ -13,7 +13,7 @@ from cartctl.monitoring.thresholds import Limits
 from cartctl.redaction import mask
 
 POINTS = 240  # of a line; more are not visible in 400 pixels
-LONGEST = 60  # characters of a label
+MAX_CHARACTERS = 60  # characters of a label
 WIDTH, HEIGHT = 420, 170  # CSS pixels; a phone shows the chart at nearly this size
 _X: Mapping[str, Any] = {
     "field": "t",
@@ -118,7 +118,7 @@ def _value(sample: RecordedSample, name: str) -> float | None:
 
 def _label(text: str) -> str:
     """A text for a chart. The renderer aborts the process at characters that XML does not allow."""
-    return "".join(char if char.isprintable() else "?" for char in mask(text))[:LONGEST]
+    return "".join(char if char.isprintable() else "?" for char in mask(text))[:MAX_CHARACTERS]
 
 
 def _ms(at: datetime) -> int:

@@ -12,7 +12,7 @@ from cartctl.render.drawing import Group, RenderableType, Text
 from cartctl.render.predicted import expected
 from cartctl.render.renderers import renderable
 
-LONGEST = 60  # characters of one value
+MAX_CHARACTERS = 60  # characters of one value
 _KEY = 18
 
 
@@ -75,4 +75,4 @@ def _value(value: Any) -> str:
         value = f"{'by its rule, otherwise ' if value.get('targeting') else ''}{value['defaultVariant']}"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     text = "nothing" if value is None else text
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    return text if len(text) <= MAX_CHARACTERS else f"{text[: MAX_CHARACTERS - 1]}…"

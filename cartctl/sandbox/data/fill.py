@@ -32,7 +32,7 @@ from cartctl.sandbox.data.seeding_state import (
     refuse_another,
     write_new,
 )
-from cartctl.sandbox.data.surroundings import (
+from cartctl.sandbox.data.sessions_and_offers import (
     SESSIONS_PER_BATCH,
     count_uses,
     fill_offers,

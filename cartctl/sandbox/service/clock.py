@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cartctl.sandbox.service.watched import Watched
 
-LONGEST = 366 * 24 * 3600.0  # seconds
+MAX_SECONDS = 366 * 24 * 3600.0  # seconds
 
 
 class Clock:
@@ -22,6 +22,6 @@ class Clock:
 
 def _parse(text: str) -> timedelta:
     seconds = float(text)
-    if not 0 <= seconds <= LONGEST:  # also NaN
-        raise ValueError(f"expected 0 to {LONGEST:.0f} seconds")
+    if not 0 <= seconds <= MAX_SECONDS:  # also NaN
+        raise ValueError(f"expected 0 to {MAX_SECONDS:.0f} seconds")
     return timedelta(seconds=seconds)

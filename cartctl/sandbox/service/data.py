@@ -11,7 +11,7 @@ from psycopg.rows import DictRow, TupleRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from cartctl.adapters.postgres.dsn import read_dsn
-from cartctl.adapters.postgres.surroundings import complete
+from cartctl.adapters.postgres.libpq_environment import complete
 from cartctl.sandbox.service.figures import QUERY_SECONDS
 
 if TYPE_CHECKING:

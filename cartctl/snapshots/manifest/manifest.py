@@ -11,8 +11,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from cartctl.errors import CheckFailed, Refused
 from cartctl.private_files import write_private
+from cartctl.snapshots.manifest.database_properties import DatabaseProperties
 from cartctl.snapshots.manifest.recorded_state import State, Table
-from cartctl.snapshots.manifest.surroundings import Surroundings
 from cartctl.snapshots.manifest.untrusted import (
     Count,
     Line,
@@ -85,7 +85,7 @@ class Manifest(Part):
     plain: dict[PlainName, Sha256] = Field(
         default_factory=dict
     )  # SHA-256 of the files before, by their names then
-    surroundings: Surroundings | None = None  # of the database; None in manifests of earlier versions
+    surroundings: DatabaseProperties | None = None  # of the database; None in manifests of earlier versions
     tablespaces: tuple[Name, ...] = ()  # that its objects use, besides the database's own
     state: State | None = None  # what a restore compares with; None in manifests of earlier versions
 
@@ -102,12 +102,12 @@ class Manifest(Part):
         return self
 
     @property
-    def around(self) -> Surroundings:
+    def around(self) -> DatabaseProperties:
         """The database's properties outside the dump, as far as they were recorded."""
         if self.surroundings:
             return self.surroundings
         server = self.server
-        return Surroundings(
+        return DatabaseProperties(
             owner=server.owner,
             encoding=server.encoding,
             collation=server.collation,

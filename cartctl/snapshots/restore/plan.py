@@ -13,8 +13,8 @@ from cartctl.engine.pulse import Pulse
 from cartctl.errors import CartctlError, ConfigError, Refused
 from cartctl.snapshots.create import Subject
 from cartctl.snapshots.data_loss.assessment import Loss, measure_loss
+from cartctl.snapshots.manifest.database_properties import DatabaseProperties, read_properties
 from cartctl.snapshots.manifest.manifest import Manifest
-from cartctl.snapshots.manifest.surroundings import Surroundings, read_surroundings
 from cartctl.snapshots.restore import swap
 from cartctl.snapshots.restore.transfer import lacking
 from cartctl.snapshots.storage.local import Store
@@ -70,7 +70,7 @@ def plan_restore(
     with maintenance(subject.database) as connection:
         there = swap.exists(connection, name)
         others = tuple(swap.connected(connection, name)) if there else ()
-        around = read_surroundings(connection, name) if there else manifest.around
+        around = read_properties(connection, name) if there else manifest.around
         loss = measure(subject.database, manifest, pulse) if there else Loss()
         checks = (
             lambda: loss.refuse(accepted_by(consent, loss)),
@@ -201,7 +201,7 @@ def refuse_unfit(connection: Connection, manifest: Manifest, live: str, *, disco
     return bool(superuser)
 
 
-def refuse_lacking(connection: Connection, manifest: Manifest, around: Surroundings) -> None:
+def refuse_lacking(connection: Connection, manifest: Manifest, around: DatabaseProperties) -> None:
     """Raise Refused, naming what the database needs and this server lacks."""
     missing = [*lacking(connection, around, manifest.tablespaces), *_missing_extensions(connection, manifest)]
     if missing:
@@ -223,7 +223,9 @@ def _missing_extensions(connection: Connection, manifest: Manifest) -> Iterator[
             yield f"the extension {name}"
 
 
-def _notes(connection: Connection, manifest: Manifest, around: Surroundings, name: str) -> Iterator[str]:
+def _notes(
+    connection: Connection, manifest: Manifest, around: DatabaseProperties, name: str
+) -> Iterator[str]:
     """What neither a dump nor cartctl copies."""
     state = manifest.state
     known = _available(connection)

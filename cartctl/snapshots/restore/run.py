@@ -19,8 +19,8 @@ from cartctl.errors import CheckFailed, Refused, StepFailed
 from cartctl.snapshots.create import Subject, jobs_for
 from cartctl.snapshots.data_loss.assessment import Loss
 from cartctl.snapshots.data_loss.database_state import JOURNAL_SCHEMA
+from cartctl.snapshots.manifest.database_properties import DatabaseProperties, read_properties
 from cartctl.snapshots.manifest.manifest import Manifest
-from cartctl.snapshots.manifest.surroundings import Surroundings, read_surroundings
 from cartctl.snapshots.restore import swap
 from cartctl.snapshots.restore.comparison import compare, fill, rows_not_dumped
 from cartctl.snapshots.restore.plan import FinalLossCheck, maintenance, refuse_lacking, refuse_unfit
@@ -61,7 +61,7 @@ def restore(
     with maintenance(subject.database) as connection, swap.holding(connection, live):
         superuser = refuse_unfit(connection, manifest, live, disconnect=disconnect)
         there = swap.exists(connection, live)
-        around = read_surroundings(connection, live) if there else manifest.around
+        around = read_properties(connection, live) if there else manifest.around
         refuse_lacking(connection, manifest, around)
         final_check = FinalLossCheck(subject.database, manifest, accepted, pulse) if there else None
         if final_check:
@@ -97,7 +97,9 @@ def restore(
 
 
 @contextmanager
-def _new_database(connection: Connection, name: str, live: str, around: Surroundings) -> Iterator[list[str]]:
+def _new_database(
+    connection: Connection, name: str, live: str, around: DatabaseProperties
+) -> Iterator[list[str]]:
     """An empty database that is dropped at the block's end, unless the list then contains its new name."""
     statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
     for left in swap.unfinished(connection, live):  # by a restore that was killed

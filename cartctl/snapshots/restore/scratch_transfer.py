@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from cartctl.adapters.postgres import Connection, Postgres, SqlFailed, sql, translated
-from cartctl.snapshots.manifest.surroundings import Setting, Surroundings
+from cartctl.snapshots.manifest.database_properties import DatabaseProperties, Setting
 from cartctl.snapshots.restore.transfer import (
     apply_grants,
     apply_label,
@@ -20,7 +20,9 @@ PRELOADS = {
 }  # and where an unqualified name is resolved
 
 
-def own_scratch(connection: Connection, server: Postgres, name: str, around: Surroundings) -> tuple[str, ...]:
+def own_scratch(
+    connection: Connection, server: Postgres, name: str, around: DatabaseProperties
+) -> tuple[str, ...]:
     """Owner, grants, settings, comment and labels onto the database `name`; returns what was not carried over.
 
     A library that the server cannot load would keep every session from starting, so it is tried first, in a session of
@@ -38,7 +40,7 @@ def own_scratch(connection: Connection, server: Postgres, name: str, around: Sur
 
 
 def _each(
-    connection: Connection, server: Postgres, database: sql.Identifier, around: Surroundings
+    connection: Connection, server: Postgres, database: sql.Identifier, around: DatabaseProperties
 ) -> Iterator[tuple[str, Callable[[], object]]]:
     for setting in around.settings:
         yield _shown(setting), partial(_apply, connection, server, database, setting)

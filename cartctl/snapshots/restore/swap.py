@@ -14,7 +14,7 @@ from cartctl.adapters.postgres.blockers import database_users, endings, named
 from cartctl.derived_names import derive_name
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import Locked, Refused, StepFailed
-from cartctl.snapshots.manifest.surroundings import Surroundings
+from cartctl.snapshots.manifest.database_properties import DatabaseProperties
 from cartctl.snapshots.restore.transfer import finish, set_comment
 
 KEY = (0x63617274, 0x72657374)  # "cart", "rest"
@@ -121,7 +121,7 @@ def swap(
     pulse: Pulse,
     *,
     disconnect: bool,
-    around: Surroundings,
+    around: DatabaseProperties,
     final_check: FinalCheck | None,
     reconnect: Callable[[], AbstractContextManager[Connection]],
 ) -> None:
@@ -168,22 +168,22 @@ def _again(
     reconnect: Callable[[], AbstractContextManager[Connection]], live: str, pulse: Pulse
 ) -> Iterator[Connection]:
     """Another connection after one was lost, for as long as a server takes to restart. Raises StepFailed without one."""
-    calm = pulse.without_alarms()
-    end = calm.now() + RESTARTING
+    uninterrupted = pulse.without_alarms()
+    end = uninterrupted.now() + RESTARTING
     with ExitStack() as stack:
         while True:
             try:
                 connection = stack.enter_context(reconnect())
                 break
             except DatabaseUnreachable as unreachable:
-                if calm.now() >= end:
+                if uninterrupted.now() >= end:
                     raise StepFailed(
                         f"The connection was lost while {live} was replaced: {unreachable.message} "
                         f"{live} may refuse connections until this is repaired.",
                         hint=f"Once the server runs: psql -d postgres -c 'ALTER DATABASE \"{live}\" ALLOW_CONNECTIONS true', "
                         "then: cartctl migrate status",
                     ) from unreachable
-                calm.pause(1.0)
+                uninterrupted.pause(1.0)
         yield connection
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from cartctl.adapters.effects import effect
 from cartctl.adapters.postgres import Connection, SqlFailed, sql, translated
 from cartctl.errors import Refused
-from cartctl.snapshots.manifest.surroundings import Grant, Label, Setting, Surroundings
+from cartctl.snapshots.manifest.database_properties import DatabaseProperties, Grant, Label, Setting
 
 PROVIDERS_SINCE, RULES_SINCE, BUILTIN_SINCE = 150000, 160000, 170000  # server_version_num
 LISTS = {  # settings whose value is a list of quoted names: one literal would be one name
@@ -20,7 +20,7 @@ LISTS = {  # settings whose value is a list of quoted names: one literal would b
 _ITEM = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^",\s]+))\s*(?:,|$)')
 
 
-def create_database(connection: Connection, name: str, around: Surroundings) -> None:
+def create_database(connection: Connection, name: str, around: DatabaseProperties) -> None:
     """An empty database with the same encoding, locale provider, locale, owner and tablespace."""
     parts = [
         sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)),
@@ -43,10 +43,10 @@ def _default_tablespace(connection: Connection) -> str:
     return str(row[0]) if row else ""
 
 
-def create_scratch_database(connection: Connection, name: str, around: Surroundings) -> None:
+def create_scratch_database(connection: Connection, name: str, around: DatabaseProperties) -> None:
     """As `create_database`, for a server with fewer features: no tablespace, the current role as owner, no unknown locale."""
     bare = sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name))
-    plain = Surroundings(owner="", encoding=around.encoding, collation="C", character_type="C")
+    plain = DatabaseProperties(owner="", encoding=around.encoding, collation="C", character_type="C")
     for attempt in (around, plain):
         try:
             with translated():
@@ -59,7 +59,7 @@ def create_scratch_database(connection: Connection, name: str, around: Surroundi
             return
 
 
-def _locale(version: int, around: Surroundings) -> Iterator[sql.Composed]:
+def _locale(version: int, around: DatabaseProperties) -> Iterator[sql.Composed]:
     yield sql.SQL("ENCODING {} LC_COLLATE {} LC_CTYPE {}").format(
         sql.Literal(around.encoding), sql.Literal(around.collation), sql.Literal(around.character_type)
     )
@@ -73,7 +73,9 @@ def _locale(version: int, around: Surroundings) -> Iterator[sql.Composed]:
         yield sql.SQL("BUILTIN_LOCALE {}").format(sql.Literal(around.locale))
 
 
-def lacking(connection: Connection, around: Surroundings, tablespaces: tuple[str, ...]) -> Iterator[str]:
+def lacking(
+    connection: Connection, around: DatabaseProperties, tablespaces: tuple[str, ...]
+) -> Iterator[str]:
     """What a database and its objects need and this server lacks. Read-only."""
     version = connection.info.server_version
     if around.provider == "builtin" and version < BUILTIN_SINCE:
@@ -90,7 +92,7 @@ def lacking(connection: Connection, around: Surroundings, tablespaces: tuple[str
             yield f"the right to create in the tablespace {name}"
 
 
-def carry_over(connection: Connection, name: str, around: Surroundings) -> None:
+def carry_over(connection: Connection, name: str, around: DatabaseProperties) -> None:
     """Grants, settings, limit and security labels onto the database `name`."""
     database = sql.Identifier(name)
     connection.execute(
@@ -104,7 +106,7 @@ def carry_over(connection: Connection, name: str, around: Surroundings) -> None:
         apply_label(connection, database, label)
 
 
-def finish(connection: Connection, name: str, around: Surroundings) -> None:
+def finish(connection: Connection, name: str, around: DatabaseProperties) -> None:
     """The comment, and whether it is a template: last, because until then they mark it as droppable."""
     set_comment(connection, name, around.comment)
     connection.execute(
@@ -119,7 +121,7 @@ def set_comment(connection: Connection, name: str, comment: str | None) -> None:
     )
 
 
-def try_carry_over(connection: Connection, name: str, around: Surroundings) -> None:
+def try_carry_over(connection: Connection, name: str, around: DatabaseProperties) -> None:
     """Transfer and roll it back: missing permissions are detected before the rows are restored.
 
     Raises Refused with the server's sentence.
@@ -135,7 +137,7 @@ def try_carry_over(connection: Connection, name: str, around: Surroundings) -> N
         ) from denied
 
 
-def apply_grants(connection: Connection, database: sql.Identifier, around: Surroundings) -> None:
+def apply_grants(connection: Connection, database: sql.Identifier, around: DatabaseProperties) -> None:
     """As they were granted, each by its own grantor once that one holds what it passes on."""
     owner = sql.Identifier(around.owner)
     connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC, {}").format(database, owner))
@@ -150,7 +152,7 @@ def apply_grants(connection: Connection, database: sql.Identifier, around: Surro
             connection.execute("RESET ROLE")
 
 
-def _in_order(around: Surroundings) -> Iterator[Grant]:
+def _in_order(around: DatabaseProperties) -> Iterator[Grant]:
     waiting = list(around.grants or ())
     able = {(around.owner, each) for each in ("CREATE", "CONNECT", "TEMPORARY")}
     while waiting:

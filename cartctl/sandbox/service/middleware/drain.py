@@ -17,7 +17,7 @@ CLIENTS_KEEP = (
     6.0  # seconds; no client reuses a connection that was idle for longer (common clients stop after 5)
 )
 KEEP_ALIVE = 30  # seconds for which a running replica keeps an idle connection: longer than its clients do
-LONGEST = 15.0  # seconds until it closes what is still open
+DRAIN_SECONDS = 15.0  # seconds until it closes what is still open
 
 
 class DrainingProtocol(H11Protocol):
@@ -67,7 +67,7 @@ class DrainingServer(uvicorn.Server):
         self.server_state.default_headers.append(
             CLOSE
         )  # in place: requests in progress refer to this list object
-        deadline = time.monotonic() + LONGEST
+        deadline = time.monotonic() + DRAIN_SECONDS
         await asyncio.sleep(0.05)  # connections accepted just now are registered
         while self._waited_for() and time.monotonic() < deadline:  # noqa: ASYNC110 - idleness announces itself to nobody
             await asyncio.sleep(0.05)
@@ -78,8 +78,8 @@ class DrainingServer(uvicorn.Server):
         waited_for = False
         for connection in list(self.server_state.connections):
             assert isinstance(connection, DrainingProtocol)  # noqa: S101 - the only protocol configured
-            patience = CLIENTS_KEEP if connection.port == self._shared else 0.0
-            if connection.idle and now - connection.used >= patience:
+            keep = CLIENTS_KEEP if connection.port == self._shared else 0.0
+            if connection.idle and now - connection.used >= keep:
                 connection.shutdown()
             else:
                 waited_for = True

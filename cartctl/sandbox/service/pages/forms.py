@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 from cartctl.sandbox.service.pages import session
 from cartctl.sandbox.service.pages.failures import PageError
 
-LONGEST = 64 * 1024  # bytes
+FORM_BYTES = 64 * 1024  # bytes
 FIELDS = 100
 _DIGITS = 10  # digits of a number: more than any column can store
 
@@ -22,8 +22,8 @@ async def read_form(request: Request) -> Mapping[str, str]:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > LONGEST:
-            raise PageError(413, "The form is too large", f"A form has at most {LONGEST // 1024} KB.")
+        if len(body) > FORM_BYTES:
+            raise PageError(413, "The form is too large", f"A form has at most {FORM_BYTES // 1024} KB.")
     try:
         pairs = parse_qsl(
             body.decode("utf-8"), keep_blank_values=True, max_num_fields=FIELDS, errors="strict"

@@ -9,7 +9,7 @@ from cartctl.cart.enums import CartStatus
 from cartctl.cart.store import cart_statistics
 from cartctl.cart.store.repositories import CartFilter, Carts
 from cartctl.sandbox.service.routes.access import CartAdmin, Database, Figures, admin_router
-from cartctl.sandbox.service.routes.paging import LONGEST, read_cursor, say_next
+from cartctl.sandbox.service.routes.paging import CURSOR_CHARACTERS, read_cursor, say_next
 from cartctl.sandbox.service.routes.responses import CartLine, CartResponse, StatsResponse, stats_response
 
 _NO_NUL = "^[^\\x00]+$"  # which no text in the database can contain
@@ -18,7 +18,10 @@ Id = Annotated[str, Query(min_length=1, max_length=200, pattern=_NO_NUL)]
 CartId = Annotated[str, Path(min_length=1, max_length=200, pattern=_NO_NUL)]
 After = Annotated[
     str | None,
-    Query(max_length=LONGEST, description="Where the page begins: from the Link header of the one before."),
+    Query(
+        max_length=CURSOR_CHARACTERS,
+        description="Where the page begins: from the Link header of the one before.",
+    ),
 ]
 Size = Annotated[int, Query(alias="limit", ge=1, le=100, description="Carts per page.")]
 

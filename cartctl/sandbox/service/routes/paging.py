@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 
 from cartctl.cart.store.repositories import PageKey
 
-LONGEST = 1200  # characters of a cursor: an id of 200 characters, whatever they are, and a time
+CURSOR_CHARACTERS = 1200  # characters of a cursor: an id of 200 characters, whatever they are, and a time
 
 
 def read_cursor(text: str | None) -> PageKey | None:

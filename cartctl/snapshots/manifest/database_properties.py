@@ -55,7 +55,7 @@ class Label(Part):
     label: Text
 
 
-class Surroundings(Part):
+class DatabaseProperties(Part):
     """All of it; `grants` is None where the server's defaults hold. `limit` is a number of connections, -1: any."""
 
     owner: Name
@@ -75,7 +75,7 @@ class Surroundings(Part):
     labels: tuple[Label, ...] = ()
 
 
-def read_surroundings(connection: Connection, database: str) -> Surroundings:
+def read_properties(connection: Connection, database: str) -> DatabaseProperties:
     """These properties of a database of the server. Read-only. Raises Refused if the database does not exist."""
     row = connection.execute(_DATABASE, (database,)).fetchone()
     if row is None:
@@ -85,7 +85,7 @@ def read_surroundings(connection: Connection, database: str) -> Surroundings:
     grants = connection.execute(_GRANTS, (oid,)).fetchall() if granted else None
     settings = connection.execute(_SETTINGS, (oid,)).fetchall()
     labels = connection.execute(_LABELS, (oid,)).fetchall()
-    return Surroundings(
+    return DatabaseProperties(
         owner=owner,
         encoding=encoding,
         collation=collation,
