@@ -12,6 +12,14 @@ from cartctl.config.source import Source
 from cartctl.errors import ConfigError
 
 PREFIX = "CARTCTL_"
+OWN_VARIABLES = ("env", "config", "state_dir", "scratch_dsn")  # of options and directories, not of the file
+MISTAKEN = {
+    "environment": "env",
+    "evn": "env",
+    "nev": "env",
+    "configuration": "config",
+    "state_directory": "state_dir",
+}
 DELIMITER = "__"
 
 
@@ -119,6 +127,8 @@ def _variable_path(name: str) -> KeyPath:
 def _check_sections(given: Mapping[KeyPath, str]) -> None:
     known = list(keys_of(Environment))
     for path, name in given.items():
+        if len(path) == 1 and path[0] not in known:
+            _refuse_misspelt(path[0], name)
         if len(path) > 1 and path[0] not in known:
             suggestion = nearest(path[0], known)
             rest = DELIMITER.join(path[1:]).upper()
@@ -127,6 +137,16 @@ def _check_sections(given: Mapping[KeyPath, str]) -> None:
                 + (f"; did you mean {PREFIX}{suggestion.upper()}{DELIMITER}{rest}?" if suggestion else "."),
                 hint=f"Sections are {', '.join(_sections(known))}.",
             )
+
+
+def _refuse_misspelt(given: str, name: str) -> None:
+    """Raise ConfigError for a name like one of cartctl's own: ignored, it could lead to another environment."""
+    meant = MISTAKEN.get(given) or nearest(given, OWN_VARIABLES, cutoff=0.86)
+    if meant and given not in OWN_VARIABLES:
+        raise ConfigError(
+            f"unknown environment variable {name}; did you mean {PREFIX}{meant.upper()}?",
+            hint=f"Rename it, or remove it with: unset {name}",
+        )
 
 
 def _sections(known: Iterable[str]) -> list[str]:

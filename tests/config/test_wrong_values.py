@@ -153,6 +153,9 @@ def test_a_variable_is_named_when_it_is_wrong(write: Write, monkeypatch: pytest.
         ("CARTCTL_DATABSE__DSN", "did you mean CARTCTL_DATABASE__DSN?"),
         ("CARTCTL_DATABASE__DNS", "`database.dns` is not a known key; did you mean `dsn`?"),
         ("CARTCTL_NAME__X", "does not match any section"),
+        ("CARTCTL_EVN", "did you mean CARTCTL_ENV?"),
+        ("CARTCTL_ENVIRONMENT", "did you mean CARTCTL_ENV?"),
+        ("CARTCTL_CONFG", "did you mean CARTCTL_CONFIG?"),
     ),
 )
 def test_a_mistyped_variable_is_told(
@@ -162,6 +165,16 @@ def test_a_mistyped_variable_is_told(
     write()
     monkeypatch.setenv(name, "x")
     assert told in refusal().message
+
+
+@pytest.mark.parametrize("name", ("CARTCTL_STATE_DSN", "CARTCTL_TOKEN", "CARTCTL_VERSION", "CARTCTL_RUN"))
+def test_variables_of_the_users_own_are_accepted(
+    write: Write, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A configuration may refer to any variable, and scripts have their own."""
+    write()
+    monkeypatch.setenv(name, "x")
+    assert load_environment(None, "dev").name == "dev"
 
 
 def test_names_that_need_quotes_have_them(directory: Path) -> None:

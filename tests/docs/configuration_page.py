@@ -17,11 +17,12 @@ from tests.docs.markdown import anchor, code, table, text_of, title
 INTRODUCTION = """\
 `cartctl.toml` is searched in the working directory and its parents; `--config` or `CARTCTL_CONFIG` names another file.
 It contains the environments as `[env.NAME]`, common values as `[defaults]`, which are merged into each environment by key,
-and `default_env`, the environment used without `--env`.
+and `default_env`, the environment used without `--env` or `CARTCTL_ENV`.
 
 A value comes from the first of: an option, an environment variable (`CARTCTL_MONITOR__FOR=5m` sets `monitor.for`),
 `[env.NAME]`, `[defaults]`, the default. `cartctl config show` shows each value with its source, `cartctl config check`
-validates the file, `cartctl config schema` writes its JSON Schema for editors.
+validates the file, `cartctl config schema` writes its JSON Schema for editors. A misspelt variable
+(`CARTCTL_EVN`, `CARTCTL_DATABSE__DSN`) is refused; other `CARTCTL_…` names are yours to refer to.
 
 Durations are a number and a unit: `500ms`, `90s`, `1h30m`, `2d`. Relative paths are relative to the file. Unknown keys are
 refused."""
