@@ -200,7 +200,7 @@ def test_a_child_that_ends_is_no_signal_to_stop() -> None:
 
 def test_the_end_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the listening thread after a moment, with what stays in place, where the main thread is busy; not twice."""
-    monkeypatch.setattr(signals, "MIGRATOR_WAIT", 0.05)
+    monkeypatch.setattr(signals, "REPORT_AFTER", 0.05)
     told: list[Interrupted] = []
     installed = signals.install(told.append)
     pulse = Pulse()
@@ -220,7 +220,7 @@ def test_what_the_main_thread_has_reported_the_listening_one_does_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It has marked the end as reported."""
-    monkeypatch.setattr(signals, "MIGRATOR_WAIT", 0.2)
+    monkeypatch.setattr(signals, "REPORT_AFTER", 0.2)
     told: list[Interrupted] = []
     signals.install(told.append)
     with pytest.raises(StopNow):
@@ -234,7 +234,7 @@ def test_what_the_main_thread_has_reported_the_listening_one_does_not(
 
 def test_a_signal_right_after_another_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both are in the pipe when the thread reads it: the end of a child hides no Ctrl-C, nor the first the second."""
-    monkeypatch.setattr(signals, "MIGRATOR_WAIT", 0.05)
+    monkeypatch.setattr(signals, "REPORT_AFTER", 0.05)
     told: list[Interrupted] = []
     installed = signals.install(told.append)
     pulse = Pulse()
@@ -255,7 +255,7 @@ def test_a_command_that_does_not_end_is_ended_after_the_grace(
 ) -> None:
     """With the exit code of its signal, and not before the grace is over; one that has ended is not."""
     codes: list[int] = []
-    monkeypatch.setattr(signals, "MIGRATOR_WAIT", 0.1)
+    monkeypatch.setattr(signals, "REPORT_AFTER", 0.1)
     monkeypatch.setattr(signals, "GRACE", 0.3)
     monkeypatch.setattr(os, "_exit", codes.append)  # this process goes on
     signals.install(lambda _: None)
