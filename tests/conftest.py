@@ -104,9 +104,9 @@ def pg18() -> Iterator[Server]:
 @pytest.fixture(scope="session", params=["pg15", "pg16", "pg18"])
 def server(request: pytest.FixtureRequest) -> Server:
     """Each supported server in turn."""
-    found = request.getfixturevalue(request.param)
-    assert isinstance(found, Server)
-    return found
+    result = request.getfixturevalue(request.param)
+    assert isinstance(result, Server)
+    return result
 
 
 @pytest.fixture

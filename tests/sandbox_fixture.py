@@ -65,12 +65,12 @@ class Sandbox:
         """The address of its supervisor, and the secret; a busy machine's supervisor may need a while."""
         states: list[dict[str, Any]] = []
 
-        def asked() -> bool:
+        def responds() -> bool:
             state = ask_supervisor(self.layout)
             states.extend([state] if state is not None else [])
             return bool(states)
 
-        wait_for(asked)
+        wait_for(responds)
         secret = self.layout.secret.read_text(encoding="utf-8").strip()
         return f"http://127.0.0.1:{states[0]['control']}", secret
 
@@ -104,7 +104,7 @@ class Sandbox:
 
     def settled(self) -> bool:
         """Whether every deployment is what was asked for."""
-        return all(found.complete for found in self.cluster.deployments().values())
+        return all(result.complete for result in self.cluster.deployments().values())
 
     def reset(self) -> None:
         """Version 1.0.0 everywhere, no cart in the database, no settings, no runs."""
@@ -120,8 +120,8 @@ class Sandbox:
 
     def _reset_deployments(self) -> None:
         cluster = self.cluster
-        for name, found in cluster.deployments().items():
-            cluster.set_images(name, dict.fromkeys(found.images, "1.0.0"), cause="reset")
+        for name, result in cluster.deployments().items():
+            cluster.set_images(name, dict.fromkeys(result.images, "1.0.0"), cause="reset")
             cluster.set_capacity(f"deployment/{name}", SIZES[name])
         wait_for(self.settled)
 

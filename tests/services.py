@@ -56,9 +56,9 @@ def require(program: str, *folders: str) -> Path:
 
     Skips the test when it is missing, or fails it where the machine promises to have everything.
     """
-    found = shutil.which(program, path=os.pathsep.join([*folders, os.environ.get("PATH", "")]))
-    if found:
-        return Path(found)
+    result = shutil.which(program, path=os.pathsep.join([*folders, os.environ.get("PATH", "")]))
+    if result:
+        return Path(result)
     missing = f"{program} is not installed"
     if os.environ.get("CARTCTL_REQUIRE_SERVICES") == "1":
         pytest.fail(missing)
@@ -70,8 +70,8 @@ def require_packages(home: Path, *packages: str) -> None:
     require("node")
     npm = str(require("npm"))
     options = ("--ignore-scripts", "--legacy-peer-deps", "--no-audit", "--no-fund", "--no-save")
-    asked = [npm, "install", *options, "--prefix", str(home), *packages]
-    done = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=120, cwd=home)
+    requests = [npm, "install", *options, "--prefix", str(home), *packages]
+    done = subprocess.run(requests, capture_output=True, text=True, check=False, timeout=120, cwd=home)
     if done.returncode == 0:
         return
     message = f"npm cannot install {packages[0]}: {done.stderr.strip().splitlines()[-1:]}"
@@ -250,15 +250,15 @@ def _start(folder: Path, data: Path, log: Path, options: str) -> tuple[str | Pat
 
 def _call(user: str | None, *command: str | Path) -> None:
     extra = {} if user is None else {"group": user, "extra_groups": []}
-    with tempfile.TemporaryFile("w+") as told:  # a pipe would be held open by the server that is started
+    with tempfile.TemporaryFile("w+") as result:  # a pipe would be held open by the server that is started
         ended = subprocess.run(
             [str(part) for part in command],
-            stdout=told,
-            stderr=told,
+            stdout=result,
+            stderr=result,
             check=False,
             cwd="/",
             user=user,
             **extra,  # type: ignore[call-overload]
         )
-        told.seek(0)
-        assert ended.returncode == 0, told.read()
+        result.seek(0)
+        assert ended.returncode == 0, result.read()

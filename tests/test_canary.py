@@ -24,7 +24,7 @@ from cartctl.sandbox.names import APP, OWNER
 from tests.config.test_references import settings_that_may_hold_secrets
 from tests.sandbox_fixture import Sandbox, wait_for
 from tests.services import long, require
-from tests.web import Asked, Reply, serve
+from tests.web import Reply, WebRequest, serve
 
 KEYS = {"control.secret"}  # the sandbox keeps its own key there, 0600
 SAMPLE = 0.01  # seconds between two looks at the process list
@@ -110,12 +110,12 @@ class Canary:
             thread.join()
 
 
-def repeat(asked: Asked) -> Reply:
+def repeat(request: WebRequest) -> Reply:
     """A server that tells everything it was sent, in an error."""
     given = {
-        name: asked.headers[name] for name in sorted(asked.headers)
+        name: request.headers[name] for name in sorted(request.headers)
     }  # authorization comes early: bodies are cut
-    return Reply(f"refused: {asked.path} {json.dumps(given)} {asked.body}", 500, {"X-Echo": asked.path})
+    return Reply(f"refused: {request.path} {json.dumps(given)} {request.body}", 500, {"X-Echo": request.path})
 
 
 @pytest.fixture
@@ -308,26 +308,28 @@ WHOLE = (
 
 def test_the_configuration_and_an_application_that_repeats_everything(canary: Canary) -> None:
     """What is shown, checked and asked holds no marker, and neither does any file."""
-    told = [canary.run(*argv) for argv in QUICK]
+    messages = [canary.run(*argv) for argv in QUICK]
     canary.search_files()
     assert not canary.leaks
-    assert "refused: /" in "".join(told)  # what the application said is shown, without the token it repeated
+    assert "refused: /" in "".join(
+        messages
+    )  # what the application said is shown, without the token it repeated
 
 
 @long
 def test_every_command_that_meets_a_secret(canary: Canary, sandbox: Sandbox) -> None:
     """Preflight, snapshots, deployments that fail, a rollback, monitoring, logs, history and reports; --debug and JSON too."""
-    told = {argv: canary.run(*argv) for argv in WHOLE}
-    runs = sorted(set(re.findall(r"\b\d{8}-\d{6}-[0-9a-f]{4}\b", "".join(told.values()))))
+    messages = {argv: canary.run(*argv) for argv in WHOLE}
+    runs = sorted(set(re.findall(r"\b\d{8}-\d{6}-[0-9a-f]{4}\b", "".join(messages.values()))))
     reports = [
         canary.run("report", run, "--env", "real", *how) for run in runs for how in ((), ("-o", "json"))
     ]
     read, events = canary.search_files(), canary.search_journal(sandbox.database)
     assert not canary.leaks
-    assert "sh failed (exit code 3): err ***" in told[WHOLE[-4]]  # the hook printed its secret
-    assert any('"step": "cache"' in line and '"failed"' in line for line in told[WHOLE[-3]].splitlines()), (
-        told[WHOLE[-3]][-4000:]
-    )  # Redis refused
+    assert "sh failed (exit code 3): err ***" in messages[WHOLE[-4]]  # the hook printed its secret
+    assert any(
+        '"step": "cache"' in line and '"failed"' in line for line in messages[WHOLE[-3]].splitlines()
+    ), messages[WHOLE[-3]][-4000:]  # Redis refused
     assert len(runs) >= 3
     assert all(reports)
     assert (read > 10, events > 30) == (True, True)

@@ -75,7 +75,7 @@ def test_json_is_recognised_in_every_spelling(args: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("args", "told", "hint"),
+    ("args", "expected_text", "hint"),
     (
         (["confg"], "No such command 'confg'. Did you mean 'config'?", "See cartctl --help."),
         (["config", "shwo"], "No such command 'shwo'. Did you mean 'show'?", "See cartctl config --help."),
@@ -85,11 +85,11 @@ def test_json_is_recognised_in_every_spelling(args: list[str]) -> None:
         (["-oxml", "config"], "Invalid value for '--output' / '-o': 'xml' is not one of 'text', 'json', 'markdown'.", "See cartctl --help."),
     ),
 )  # fmt: skip
-def test_a_wrong_command_line_is_told_in_one_sentence(args: list[str], told: str, hint: str) -> None:
+def test_a_wrong_command_line_is_told_in_one_sentence(args: list[str], expected_text: str, hint: str) -> None:
     """Usage errors end with 2, a sentence on stderr and nothing on stdout; as JSON, the other way round."""
     result = run(*args)
     assert result.exit_code == 2
-    assert result.stderr == f"cartctl: {told}\n  hint: {hint}\n"
+    assert result.stderr == f"cartctl: {expected_text}\n  hint: {hint}\n"
     assert not result.stdout
     if "-oxml" not in args:
         machine = run("-o", "json", *args) if args[-1] != "--env" else run(*args[:-1], "-o", "json", "--env")
@@ -98,7 +98,7 @@ def test_a_wrong_command_line_is_told_in_one_sentence(args: list[str], told: str
             "kind": "error",
             "version": 1,
             "code": "usage",
-            "message": told,
+            "message": expected_text,
             "hint": hint,
             "exit_code": 2,
         }
@@ -128,8 +128,8 @@ def test_errors_end_with_their_code(kind: type[CartctlError]) -> None:
     result = CliRunner().invoke(app, ["act"])
     assert result.exit_code == kind.exit_code
     assert result.stderr == "cartctl: It went wrong.\n  hint: Do this.\n"
-    told = json.loads(CliRunner().invoke(app, ["act", "-o", "json"]).stdout)
-    assert told == {
+    document = json.loads(CliRunner().invoke(app, ["act", "-o", "json"]).stdout)
+    assert document == {
         "kind": "error",
         "version": 1,
         "code": kind.code,
@@ -280,11 +280,11 @@ try:
 except ConfigError:
     logging.getLogger("library").warning("noise")
 """
-    told = [
+    messages = [
         subprocess.run([sys.executable, "-c", script, *more], capture_output=True, text=True, check=True)
         for more in ([], ["debug"])
     ]
-    assert [done.stderr for done in told] == ["", "noise\n"]
+    assert [done.stderr for done in messages] == ["", "noise\n"]
 
 
 def test_plan_takes_every_option_of_deploy_that_shapes_its_plan() -> None:

@@ -261,9 +261,9 @@ def test_every_option_is_explained() -> None:
         command = command_at(path)
         bare += [" ".join(("cartctl", *path))] if not command.help else []
         bare += [
-            f"cartctl {' '.join(path)} {found.opts[0]}"
-            for found in command.params
-            if not getattr(found, "help", "")
+            f"cartctl {' '.join(path)} {result.opts[0]}"
+            for result in command.params
+            if not getattr(result, "help", "")
         ]
     assert not bare
 
@@ -350,10 +350,10 @@ def test_commands_import_late() -> None:
     wrong = []
     for path, _, tree in modules():
         if path.startswith("cartctl/commands/") and not path.endswith("__init__.py"):
-            found = {name for node in tree.body for name in imported(node)}
+            results = {name for node in tree.body for name in imported(node)}
             late = {
                 name
-                for name in found - allowed
+                for name in results - allowed
                 if name.split(".")[0] not in sys.stdlib_module_names
                 and not name.startswith("cartctl.commands")
             }

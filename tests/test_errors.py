@@ -19,8 +19,8 @@ def descendants(kind: type[CartctlError]) -> set[type[CartctlError]]:
 def table() -> dict[int, str]:
     """The exit codes that the documentation promises."""
     return {
-        int(code): told
-        for code, told in re.findall(r"^\| (\d+) \| (.+?) \|$", errors.__doc__ or "", re.MULTILINE)
+        int(code): message
+        for code, message in re.findall(r"^\| (\d+) \| (.+?) \|$", errors.__doc__ or "", re.MULTILINE)
     }
 
 
@@ -63,7 +63,7 @@ def test_credentials_are_masked_once_more(capsys: pytest.CaptureFixture[str], as
     error = errors.StepFailed("postgresql://u:hunter2@h/d", hint="host=h password=hunter2 x=1")
     with guarded_streams():
         report_failure(error, as_json=as_json)
-    told = capsys.readouterr()
-    assert "hunter2" not in told.out + told.err
-    assert "@h/d" in told.out + told.err
-    assert not as_json or json.loads(told.out)["exit_code"] == 5
+    output = capsys.readouterr()
+    assert "hunter2" not in output.out + output.err
+    assert "@h/d" in output.out + output.err
+    assert not as_json or json.loads(output.out)["exit_code"] == 5

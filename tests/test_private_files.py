@@ -46,9 +46,9 @@ def mode(path: Path) -> int:
 @pytest.fixture(params=(0o000, 0o022, 0o077, 0o277), ids=oct)
 def umask(request: pytest.FixtureRequest) -> Iterator[int]:
     """A umask for one test."""
-    former = os.umask(request.param)
+    previous = os.umask(request.param)
     yield request.param
-    os.umask(former)
+    os.umask(previous)
 
 
 @pytest.mark.usefixtures("umask")
@@ -93,12 +93,12 @@ def test_a_failure_leaves_the_old_text_and_no_draft(tmp_path: Path) -> None:
 
 def test_a_program_writes_private_files_where_it_is_told(tmp_path: Path) -> None:
     """`umask` is the program's: pg_dump and age never make a file that others may read."""
-    former = os.umask(0)
+    previous = os.umask(0)
     try:
         for name, given in (("ours", UMASK), ("theirs", -1)):
             run(["/usr/bin/touch", str(tmp_path / name)], inherited(), for_at_most(MINUTE), umask=given)
     finally:
-        os.umask(former)
+        os.umask(previous)
     assert (mode(tmp_path / "ours"), mode(tmp_path / "theirs")) == (0o600, 0o666)
 
 
@@ -115,10 +115,10 @@ def test_no_module_makes_files_in_another_way() -> None:
         '.open("x',
         ".chmod(",
     )
-    found = {
+    results = {
         path
         for path, text, _ in modules()
         if not path.startswith("cartctl/cart/") and any(way in text for way in ways)
     }
-    assert found - {"cartctl/adapters/postgres_server/scratch.py"} == BY_USER.keys() & found
+    assert results - {"cartctl/adapters/postgres_server/scratch.py"} == BY_USER.keys() & results
     assert all((ROOT / path).exists() for path in BY_USER)

@@ -56,8 +56,8 @@ def test_habits_are_not_our_own_names() -> None:
     """A habit that is a command would never be suggested; an option that no command has would never fit."""
     assert not set(COMMANDS) & {path[0] for path in PATHS if path}
     options = {name for path in (*LEAVES, ()) for one in command_at(path).params for name in one.opts}
-    wanted = {name for names in OPTIONS.values() for name in names}
-    assert wanted <= options | {"--watch"}
+    expected = {name for names in OPTIONS.values() for name in names}
+    assert expected <= options | {"--watch"}
 
 
 def test_a_misspelt_value_is_named(

@@ -81,9 +81,11 @@ COMMANDS = (
 def web() -> Iterator[Web]:
     """An application whose answers are full of escapes."""
     with serve(
-        lambda asked: Reply({"a": EVIL} if asked.path == "/x" else EVIL, 200 if asked.path == "/x" else 500)
-    ) as found:
-        yield found
+        lambda request: Reply(
+            {"a": EVIL} if request.path == "/x" else EVIL, 200 if request.path == "/x" else 500
+        )
+    ) as result:
+        yield result
 
 
 @pytest.fixture
@@ -112,9 +114,9 @@ def _fill(database: Postgres) -> None:
     """A run with a story, and another tool's ledger."""
     journal = PostgresJournal(database)
     journal.prepare()
-    asked = {"plan": "deploy", "env": EVIL, "asked": {"images": {"a.b": EVIL}}, "user": EVIL, "host": EVIL}
+    requests = {"plan": "deploy", "env": EVIL, "asked": {"images": {"a.b": EVIL}}, "user": EVIL, "host": EVIL}
     story = (
-        ("run", "started", asked),
+        ("run", "started", requests),
         (EVIL, "failed", {"message": EVIL, "hint": EVIL, "code": "failed"}),
         (
             "run",
@@ -142,9 +144,9 @@ def test_no_command_lets_them_through() -> None:
     shown: dict[tuple[str, ...], str] = {}
     for argv in COMMANDS:
         for how in ((), ("-o", "json"), ("--debug",)):
-            told = CliRunner().invoke(app, [*argv, *how])
-            assert not CONTROLS.search(told.stdout + told.stderr), (argv, how)
-            shown[argv] = shown.get(argv, "") + told.stdout + told.stderr
+            result = CliRunner().invoke(app, [*argv, *how])
+            assert not CONTROLS.search(result.stdout + result.stderr), (argv, how)
+            shown[argv] = shown.get(argv, "") + result.stdout + result.stderr
     silent = [argv for argv, text in shown.items() if "owned" not in re.sub(r"\s", "", text)]
     assert not silent, {argv: shown[argv] for argv in silent}
 
@@ -157,12 +159,12 @@ def test_a_terminal_gets_our_colours_alone(home: Path) -> None:
     command = [sys.executable, "-m", "cartctl", "health", "--env", "e"]
     with subprocess.Popen(command, cwd=home, env=env, stdout=other, stderr=other, stdin=other) as process:
         os.close(other)
-        told = b""
+        result = b""
         while chunk := _read(main):
-            told += chunk
+            result += chunk
         process.wait(60)
     os.close(main)
-    text = told.decode()
+    text = result.decode()
     assert "owned" in text
     assert "\x1b[" in text
     ours = re.sub(r"\x1b\[[\d;]*m|\r\n", "", text)

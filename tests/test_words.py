@@ -17,6 +17,7 @@ NAMES = re.compile(
     r"\b(told|(?<!not )found|kept|asked|answer|answers|answered|looks?|looked|seen|taken|wanted|former|begun|gone|living|(?<!keep )alive|"
     r"judged|mended|mending|keeper|desk|door|stranger|world|put back|take back|taken back|turn back)\b"
 )
+TEST_NAMES = re.compile(r"^(told|found|asked|said|wanted|former)$")
 TEXTS = re.compile(
     r"\b(told|(?:take|takes|taken|taking)\sback|(?:turn|turns|turned|turning)\sback|(?:put|puts|putting)\sback|"
     r"(?:leave|leaves|left|leaving)\sout|(?:look|looks|ask|asks)\sagain|mend|mends|mended|mending|somebody\selse(?:'s)?|"
@@ -90,6 +91,17 @@ def test_names_are_the_fields_terms() -> None:
         for path, _, tree in modules()
         for line, name in names(tree)
         if NAMES.search(as_words(name))
+    ]
+    assert not wrong, f"see {GLOSSARY}:\n" + "\n".join(wrong)
+
+
+def test_variables_of_tests_are_named_after_the_thing() -> None:
+    """In tests too, a bare participle says nothing: `result`, `messages`, `expected` or `request` does."""
+    wrong = [
+        f"{path}:{line}: {name}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for line, name in names(ast.parse(path.read_text(encoding="utf-8")))
+        if TEST_NAMES.search(name.lower())
     ]
     assert not wrong, f"see {GLOSSARY}:\n" + "\n".join(wrong)
 

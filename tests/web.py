@@ -10,7 +10,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Asked:
+class WebRequest:
     """A request as it arrived; header names are lower case."""
 
     method: str
@@ -30,20 +30,22 @@ class Reply:
 
 @dataclass
 class Web:
-    """A running server: its address and what it was asked."""
+    """A running server: its address and the requests so far."""
 
     url: str
-    asked: list[Asked] = field(default_factory=list)
+    requests: list[WebRequest] = field(default_factory=list)
 
     def paths(self) -> list[str]:
         """The paths asked for, in order; a Prometheus of an earlier test may still scrape this port."""
         return [
-            one.path for one in self.asked if not one.headers.get("user-agent", "").startswith("Prometheus/")
+            one.path
+            for one in self.requests
+            if not one.headers.get("user-agent", "").startswith("Prometheus/")
         ]
 
 
 @contextmanager
-def serve(answer: Callable[[Asked], Reply], host: str = "127.0.0.1") -> Iterator[Web]:
+def serve(answer: Callable[[WebRequest], Reply], host: str = "127.0.0.1") -> Iterator[Web]:
     """Serve at `host` until the block's end."""
     web = Web("")
 
@@ -53,9 +55,9 @@ def serve(answer: Callable[[Asked], Reply], host: str = "127.0.0.1") -> Iterator
         def _do(self) -> None:
             length = int(self.headers.get("content-length") or 0)
             headers = {name.lower(): value for name, value in self.headers.items()}
-            asked = Asked(self.command, self.path, headers, self.rfile.read(length).decode())
-            web.asked.append(asked)
-            reply = answer(asked)
+            result = WebRequest(self.command, self.path, headers, self.rfile.read(length).decode())
+            web.requests.append(result)
+            reply = answer(result)
             text = reply.body if isinstance(reply.body, str | bytes) else json.dumps(reply.body)
             sent = text.encode() if isinstance(text, str) else text
             kind = "text/html; charset=utf-8" if isinstance(reply.body, str) else "application/json"

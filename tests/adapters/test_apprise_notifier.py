@@ -97,8 +97,8 @@ def test_other_services_are_reached_over_http() -> None:
     """Apprise's JSON service, for all that post JSON."""
     with serve(lambda _: Reply("ok")) as web:
         new_notifier(web.url.replace("http://", "json://") + "/hook").post("hello")
-    assert web.asked[0].path == "/hook"
-    assert json.loads(web.asked[0].body)["message"] == "hello"
+    assert web.requests[0].path == "/hook"
+    assert json.loads(web.requests[0].body)["message"] == "hello"
 
 
 def test_plain_webhooks_stay_with_our_own_client() -> None:

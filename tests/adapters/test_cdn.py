@@ -15,22 +15,22 @@ from cartctl.engine.pulse import Pulse
 from cartctl.errors import ConfigError
 from cartctl.ports import Ports
 from cartctl.steps.cdn import PurgeCdn
-from tests.web import Asked, Reply, serve
+from tests.web import Reply, WebRequest, serve
 
 RUN = Run("r1", "sandbox", datetime.now(UTC), Path("/nonexistent"), "running", {})
 SITE = "https://app.example.com"
 
 
-def cloudflare(asked: Asked) -> Reply:
+def cloudflare(request: WebRequest) -> Reply:
     """As the documentation says: POST, a bearer token, exactly one kind of selection, at most 30 of it; else 400 or 403."""
-    if asked.headers.get("authorization") != "Bearer t0ken":
+    if request.headers.get("authorization") != "Bearer t0ken":
         return Reply({"success": False, "errors": [{"code": 9109, "message": "Unauthorized"}]}, 403)
-    body = json.loads(asked.body)
+    body = json.loads(request.body)
     [(name, values)] = body.items()
     whole = (name, values) == ("purge_everything", True)
     some = name in {"files", "tags"} and 1 <= len(values) <= 30
     urls = name != "files" or all(value.startswith("https://") for value in values)
-    right = (asked.method, asked.path) == ("POST", "/zones/a1b2/purge_cache") and (whole or some) and urls
+    right = (request.method, request.path) == ("POST", "/zones/a1b2/purge_cache") and (whole or some) and urls
     errors = [] if right else [{"code": 1094, "message": "invalid"}]
     return Reply(
         {"success": right, "errors": errors, "messages": [], "result": {"id": name}}, 200 if right else 400
@@ -62,7 +62,7 @@ def test_cloudflare_gets_its_documented_request(
     with serve(cloudflare) as web:
         cdn = Cloudflare("a1b2", "t0ken", selection=selection, site=f"{SITE}/", base_url=web.url)
         result = PurgeCdn(cdn).perform(RUN, pulse)
-    assert [json.loads(asked.body) for asked in web.asked] == bodies
+    assert [json.loads(request.body) for request in web.requests] == bodies
     assert result == {
         "purge": ", ".join(dict.fromkeys(next(iter(body)) if len(body) else "" for body in bodies))
     }
@@ -116,12 +116,14 @@ def test_any_other_cdn_by_its_request(
 ) -> None:
     """Fastly's three purges and Varnish's PURGE, each with the configured header."""
 
-    def answer(asked: Asked) -> Reply:
-        return Reply({"status": "ok"}, 200 if asked.headers.get("fastly-key") == "k3y" else 403)
+    def answer(request: WebRequest) -> Reply:
+        return Reply({"status": "ok"}, 200 if request.headers.get("fastly-key") == "k3y" else 403)
 
     with serve(answer) as web:
         PurgeCdn(configured(tmp_path, web.url + path, more, monkeypatch)).perform(RUN, Pulse())
-    assert [(one.method, one.path, json.loads(one.body) if one.body else "") for one in web.asked] == requests
+    assert [
+        (one.method, one.path, json.loads(one.body) if one.body else "") for one in web.requests
+    ] == requests
 
 
 def test_a_refused_request_stops_the_purge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +132,7 @@ def test_a_refused_request_stops_the_purge(tmp_path: Path, monkeypatch: pytest.M
         cdn = configured(tmp_path, f"{web.url}/{{tag}}", 'tags = ["a", "b"]\n', monkeypatch)
         with pytest.raises(PurgeFailed, match=r"HTTP 403, POST /a"):
             list(cdn.purge())
-    assert len(web.asked) == 1
+    assert len(web.requests) == 1
 
 
 @pytest.mark.parametrize(

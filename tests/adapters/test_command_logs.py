@@ -42,14 +42,14 @@ def test_a_program_that_goes_on_is_read_on_and_ended_at_the_close() -> None:
         assert logs.read() == []
         pipe.write("P2003\n")
         pipe.flush()
-        found: list[LogLine] = []
+        results: list[LogLine] = []
 
         def came() -> list[LogLine]:
-            found.extend(logs.read())
-            return found
+            results.extend(logs.read())
+            return results
 
         wait_for(came)
-        assert found[0].text == "later P2003"
+        assert results[0].text == "later P2003"
     os.close(read)
     with pytest.raises(ProcessLookupError):
         os.kill(int(line.text), 0)

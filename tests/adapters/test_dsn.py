@@ -35,12 +35,12 @@ PRISMA = "postgresql://u:p@h:5433/shop?schema=public&connection_limit=5&pool_tim
 )
 def test_an_address_is_read(dsn: str, parts: dict[str, str] | None) -> None:
     """The parameters of libpq are kept; what only shapes Prisma's pool is left out."""
-    found = conninfo_to_dict(Postgres(dsn).dsn)
-    assert found == (conninfo_to_dict(dsn) if parts is None else parts)
+    result = conninfo_to_dict(Postgres(dsn).dsn)
+    assert result == (conninfo_to_dict(dsn) if parts is None else parts)
 
 
 @pytest.mark.parametrize(
-    ("dsn", "told", "hint"),
+    ("dsn", "expected", "hint"),
     (
         ("postgresql://h/d?schema=shop", "the schema 'shop'", "public"),
         ("postgresql://h/d?pgbouncer=true", "pgbouncer=true", "directUrl"),
@@ -59,11 +59,11 @@ def test_an_address_is_read(dsn: str, parts: dict[str, str] | None) -> None:
         ("shop", "cannot be read", "host="),
     ),
 )
-def test_an_address_is_refused_by_name(dsn: str, told: str, hint: str) -> None:
+def test_an_address_is_refused_by_name(dsn: str, expected: str, hint: str) -> None:
     """What would connect elsewhere, or nowhere, is named with what to write instead; exit code 2."""
     with pytest.raises(ConfigError) as refused:
         Postgres(dsn)
-    assert told in refused.value.message
+    assert expected in refused.value.message
     assert hint in refused.value.hint
     assert refused.value.exit_code == 2
 

@@ -16,7 +16,7 @@ from cartctl.adapters.http.client import (
 )
 from cartctl.errors import ConfigError
 from cartctl.redaction import mask, register
-from tests.web import Asked, Reply, serve
+from tests.web import Reply, WebRequest, serve
 
 TOKEN = "s3cr3t-token-of-avnz"
 
@@ -34,23 +34,23 @@ def test_send_posts_json_with_the_token() -> None:
     """A body goes as JSON and the token as bearer."""
     with serve(lambda _: Reply({})) as web:
         Http(web.url + "/base", token=TOKEN + "\n").send("POST", "/x", json={"n": 1})
-    [asked] = web.asked
-    assert (asked.method, asked.path, asked.body.replace(" ", "")) == ("POST", "/base/x", '{"n":1}')
-    assert asked.headers["authorization"] == f"Bearer {TOKEN}"
+    [result] = web.requests
+    assert (result.method, result.path, result.body.replace(" ", "")) == ("POST", "/base/x", '{"n":1}')
+    assert result.headers["authorization"] == f"Bearer {TOKEN}"
 
 
 def test_a_stranger_carries_no_token() -> None:
     """The same service asked without a token sends no authorization."""
     with serve(lambda _: Reply()) as web:
         Http(web.url, token=TOKEN).without_token().get("/")
-    assert "authorization" not in web.asked[0].headers
+    assert "authorization" not in web.requests[0].headers
 
 
 def test_a_redirect_on_the_same_host_is_followed() -> None:
     """A redirect that stays on the host is followed with the token."""
     with serve(lambda a: Reply("", 302, {"Location": "/b"}) if a.path == "/a" else Reply("there")) as web:
         assert Http(web.url, token=TOKEN).get("/a").body == "there"
-    assert web.asked[1].headers["authorization"] == f"Bearer {TOKEN}"
+    assert web.requests[1].headers["authorization"] == f"Bearer {TOKEN}"
 
 
 def test_a_redirect_to_another_host_is_an_error_and_gets_nothing() -> None:
@@ -62,7 +62,7 @@ def test_a_redirect_to_another_host_is_an_error_and_gets_nothing() -> None:
             pytest.raises(HttpRedirected, match="another host") as caught,
         ):
             Http(web.url, token=TOKEN).get("/a")
-    assert thief.asked == []
+    assert thief.requests == []
     assert "abc" not in caught.value.message
 
 
@@ -223,10 +223,10 @@ def test_secrets_are_masked(text: str, hidden: str) -> None:
 
 def test_requests_leave_no_connection_behind() -> None:
     """A server that is asked many times by threads sees every request on a connection of its own."""
-    seen: list[Asked] = []
+    seen: list[WebRequest] = []
 
-    def answer(asked: Asked) -> Reply:
-        seen.append(asked)
+    def answer(request: WebRequest) -> Reply:
+        seen.append(request)
         return Reply("ok")
 
     with serve(answer) as web:

@@ -141,9 +141,9 @@ def test_a_target_honours_what_libpq_finds(
     target = Postgres("service=shop")
     assert target.name == parts["dbname"]
     with target.session("tests") as connection:
-        told = connection.execute(
+        result = connection.execute(
             "SELECT current_setting('work_mem'), current_setting('transaction_read_only')"
         )
-        assert told.fetchone() == ("7MB", "on")
+        assert result.fetchone() == ("7MB", "on")
     find_tools(180001).dump(target, tmp_path / "dump")
     assert make_conninfo("", service="shop") == target.dsn

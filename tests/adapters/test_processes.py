@@ -25,13 +25,15 @@ API, WORKER = "deployment/payment-api", "deployment/job-worker"
 def test_it_is_a_cluster(sandbox: Sandbox) -> None:
     """Spec and status of each deployment are told as the protocol has them."""
     cluster: Cluster = sandbox.cluster
-    found = cluster.deployments()
-    assert {name: (told.replicas, told.complete, told.images) for name, told in found.items()} == {
-        "payment-api": (2, True, {"api": found["payment-api"].images["api"]}),
-        "admin-dashboard": (1, True, {"web": found["admin-dashboard"].images["web"]}),
-        "job-worker": (1, True, {"worker": found["job-worker"].images["worker"]}),
+    result = cluster.deployments()
+    assert {
+        name: (message.replicas, message.complete, message.images) for name, message in result.items()
+    } == {
+        "payment-api": (2, True, {"api": result["payment-api"].images["api"]}),
+        "admin-dashboard": (1, True, {"web": result["admin-dashboard"].images["web"]}),
+        "job-worker": (1, True, {"worker": result["job-worker"].images["worker"]}),
     }
-    assert {image.ref for told in found.values() for image in told.images.values()} == {"1.0.0"}
+    assert {image.ref for message in result.values() for image in message.images.values()} == {"1.0.0"}
     assert cluster.scalers(["payment-api", "job-worker"]) == [API, WORKER]
     assert cluster.capacity([API, WORKER]) == {API: 2, WORKER: 1}
 
@@ -60,7 +62,7 @@ def test_an_image_may_be_named_by_its_digest(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize(
-    ("deployment", "images", "told"),
+    ("deployment", "images", "expected"),
     (
         ("payment-api", {"api": "9.9.9"}, "Unknown image 9.9.9"),
         ("payment-api", {"sidecar": "2.0.0"}, "no container sidecar"),
@@ -68,11 +70,11 @@ def test_an_image_may_be_named_by_its_digest(sandbox: Sandbox) -> None:
     ),
 )
 def test_what_does_not_exist_is_refused_before_anything_changes(
-    sandbox: Sandbox, deployment: str, images: dict[str, str], told: str
+    sandbox: Sandbox, deployment: str, images: dict[str, str], expected: str
 ) -> None:
     """An unknown image, container or deployment is a usage error that names what there is."""
     before = sandbox.cluster.deployments()
-    with pytest.raises(UnknownDeployment, match=told) as refused:
+    with pytest.raises(UnknownDeployment, match=expected) as refused:
         sandbox.cluster.set_images(deployment, images, cause="test")
     assert refused.value.exit_code == 2
     assert refused.value.hint
@@ -84,12 +86,12 @@ def test_a_version_that_dies_at_start_is_a_crash_loop_and_costs_nothing(sandbox:
     cluster = sandbox.cluster
     cluster.set_images("payment-api", {"api": "2.0.0-crash"}, cause="test")
     wait_for(lambda: cluster.deployments()["payment-api"].failure)
-    told = cluster.deployments()["payment-api"]
-    assert told.failure
-    assert told.failure.startswith("CrashLoopBackOff")
-    assert "exited with 1" in told.failure
-    assert "cart module failed to start" in told.failure
-    assert not told.complete
+    result = cluster.deployments()["payment-api"]
+    assert result.failure
+    assert result.failure.startswith("CrashLoopBackOff")
+    assert "exited with 1" in result.failure
+    assert "cart module failed to start" in result.failure
+    assert not result.complete
     assert any("cart module failed" in line for line in cluster.logs("payment-api", lines=20))
     assert sum(pod.ready for pod in cluster.pods("payment-api")) == 2
     assert max(pod.restarts for pod in cluster.pods("payment-api")) >= 2
@@ -111,8 +113,8 @@ def test_a_dead_replica_is_started_again(sandbox: Sandbox) -> None:
 
 def _processes(sandbox: Sandbox) -> dict[str, int]:
 
-    found: dict[str, int] = json.loads(sandbox.layout.state.read_text(encoding="utf-8"))["processes"]
-    return found
+    document: dict[str, int] = json.loads(sandbox.layout.state.read_text(encoding="utf-8"))["processes"]
+    return document
 
 
 def test_workers_scale_to_nothing_and_back(sandbox: Sandbox) -> None:

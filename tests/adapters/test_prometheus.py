@@ -17,7 +17,7 @@ from cartctl.adapters.metrics.prometheus import AT_ONCE, PrometheusSource
 from cartctl.adapters.metrics.source import Metric, Reading
 from cartctl.errors import ConfigError
 from tests.prometheus import prometheus, scraping, until
-from tests.web import Asked, Reply, Web, serve
+from tests.web import Reply, Web, WebRequest, serve
 
 WINDOW = 4.0
 
@@ -42,7 +42,7 @@ class Exporter:
         for _ in range(times):
             self.seconds.labels("GET", "/x").observe(seconds)
 
-    def answer(self, _: Asked) -> Reply:
+    def answer(self, _: WebRequest) -> Reply:
         """The scrape."""
         return Reply(
             generate_latest(self.registry).decode(), headers={"Content-Type": "text/plain; version=0.0.4"}
@@ -63,7 +63,7 @@ def scraped() -> Iterator[Scraped]:
     """A Prometheus on loopback, stopped at the end."""
     exporter = Exporter()
     with serve(exporter.answer) as web, prometheus(scraping(web.url)) as url:
-        until(lambda: len(web.asked) > 2, 30)
+        until(lambda: len(web.requests) > 2, 30)
         yield Scraped(url, exporter, web)
 
 
@@ -208,9 +208,9 @@ def test_queries_that_hang_share_one_deadline() -> None:
     """A server that tells its time and then hangs: every query is asked at once, and all end together."""
     gate, hanging = threading.Event(), []
 
-    def answer(asked: Asked) -> Reply:
-        if "query=time" not in asked.path:
-            hanging.append(asked.path)
+    def answer(request: WebRequest) -> Reply:
+        if "query=time" not in request.path:
+            hanging.append(request.path)
             gate.wait(120)
         return Reply(vector(0))
 
@@ -270,8 +270,8 @@ def test_the_token_goes_to_prometheus_and_to_no_other_host() -> None:
             own = PrometheusSource(web.url, access=Access(token="t0ken"), window=WINDOW)
             error = own.read()[Metric.ERROR_RATE].error
             own.close()
-    assert web.asked[0].headers["authorization"] == "Bearer t0ken"
-    assert thief.asked == []
+    assert web.requests[0].headers["authorization"] == "Bearer t0ken"
+    assert thief.requests == []
     assert "redirects" in error
     assert "t0ken" not in error
 

@@ -13,7 +13,7 @@ from cartctl.errors import ConfigError
 from cartctl.redaction import redact
 from tests.certificates import Certificates, make_certificates
 from tests.prometheus import prometheus
-from tests.web import Asked, Reply, serve
+from tests.web import Reply, WebRequest, serve
 
 PASSWORD = "pass word-1"
 HASH = "$2b$04$abcdefghijklmnopqrstuuvpMrnnqPhzVtV1xS23zy4gSxAr4Idve"  # bcrypt of it
@@ -118,9 +118,9 @@ def test_headers_reach_the_source_with_every_request() -> None:
     headers = {"X-Scope-OrgID": "shop|eu", "X-Api-Key": "abc123def"}
     with serve(lambda _: Reply(EMPTY)) as web:
         error(web.url, Access(headers=headers))
-    assert len(web.asked) > 1 or web.asked
-    for asked in web.asked:
-        assert (asked.headers["x-scope-orgid"], asked.headers["x-api-key"]) == ("shop|eu", "abc123def")
+    assert len(web.requests) > 1 or web.requests
+    for request in web.requests:
+        assert (request.headers["x-scope-orgid"], request.headers["x-api-key"]) == ("shop|eu", "abc123def")
 
 
 @pytest.mark.parametrize(
@@ -146,8 +146,8 @@ def test_the_proxy_of_the_environment_carries_the_queries(monkeypatch: pytest.Mo
     """HTTP_PROXY is used for another host, with the credentials in the request; NO_PROXY exempts one."""
     with prometheus() as url:
 
-        def forward(asked: Asked) -> Reply:
-            target = asked.path.removeprefix("http://metrics.example")
+        def forward(request: WebRequest) -> Reply:
+            target = request.path.removeprefix("http://metrics.example")
             response = Http(url).get(target)
             return Reply(response.body, response.status, {"Content-Type": "application/json"})
 
@@ -156,9 +156,13 @@ def test_the_proxy_of_the_environment_carries_the_queries(monkeypatch: pytest.Mo
                 monkeypatch.delenv(name, raising=False)
             monkeypatch.setenv("HTTP_PROXY", proxy.url)
             assert error("http://metrics.example", Access(token="t0ken-of-metrics")) == ""
-            assert all(asked.path.startswith("http://metrics.example/api/v1/") for asked in proxy.asked)
-            assert {asked.headers["authorization"] for asked in proxy.asked} == {"Bearer t0ken-of-metrics"}
-            count = len(proxy.asked)
+            assert all(
+                request.path.startswith("http://metrics.example/api/v1/") for request in proxy.requests
+            )
+            assert {request.headers["authorization"] for request in proxy.requests} == {
+                "Bearer t0ken-of-metrics"
+            }
+            count = len(proxy.requests)
             monkeypatch.setenv("NO_PROXY", "metrics.example")
             assert error("http://metrics.example", Access()) != ""
-            assert len(proxy.asked) == count
+            assert len(proxy.requests) == count

@@ -24,7 +24,7 @@ from cartctl.adapters.metrics.queries import default_queries, interval_query
 from cartctl.adapters.metrics.source import Metric
 from tests.adapters.test_prometheus import Exporter
 from tests.prometheus import prometheus, scraping, until
-from tests.web import Asked, Reply, serve
+from tests.web import Reply, WebRequest, serve
 
 NOW = 1_790_000_000.0
 
@@ -35,23 +35,23 @@ def vector(value: object, at: float = NOW, **labels: str) -> dict[str, Any]:
     return {"status": "success", "data": {"resultType": "vector", "result": result}}
 
 
-def query(asked: Asked) -> str:
+def query(request: WebRequest) -> str:
     """The PromQL of a request."""
-    return parse_qs(urlsplit(asked.path).query)["query"][0]
+    return parse_qs(urlsplit(request.path).query)["query"][0]
 
 
-def moment(asked: Asked) -> float | None:
+def moment(request: WebRequest) -> float | None:
     """The time that it is to be evaluated at."""
-    given = parse_qs(urlsplit(asked.path).query).get("time")
+    given = parse_qs(urlsplit(request.path).query).get("time")
     return float(given[0]) if given else None
 
 
-def server(clock: Callable[[], float], stamp: Callable[[float], float]) -> Callable[[Asked], Reply]:
+def server(clock: Callable[[], float], stamp: Callable[[float], float]) -> Callable[[WebRequest], Reply]:
     """Answers as a Prometheus whose clock that is, with samples of such a time."""
 
-    def answer(asked: Asked) -> Reply:
-        at = moment(asked) or clock()
-        text = query(asked)
+    def answer(request: WebRequest) -> Reply:
+        at = moment(request) or clock()
+        text = query(request)
         value = stamp(at) if "timestamp(" in text else 0.25
         return Reply(
             vector(value, at, **({"le": "5"} if "by (le) (http" in text and "count" in text else {}))
@@ -79,20 +79,20 @@ def test_a_later_reading_reads_the_clock_beside_its_queries() -> None:
     together = threading.Barrier(requests)
     waiting = threading.Event()
 
-    def answer(asked: Asked) -> Reply:
+    def answer(request: WebRequest) -> Reply:
         if waiting.is_set():
             together.wait(20)
-        return server(time.time, lambda at: at - 1)(asked)
+        return server(time.time, lambda at: at - 1)(request)
 
     with serve(answer) as web:
         source = PrometheusSource(web.url, timeout=30)
         source.read()
         waiting.set()
-        before = len(web.asked)
+        before = len(web.requests)
         reading = source.read()[Metric.ERROR_RATE]
         source.close()
-    later = web.asked[before:]
-    moments = {moment(asked) for asked in later} - {None}
+    later = web.requests[before:]
+    moments = {moment(request) for request in later} - {None}
     assert (len(later), len(moments)) == (requests, 1)
     assert abs(next(iter(moments)) - time.time()) < 30  # type: ignore[operator]
     assert reading.age == pytest.approx(1, abs=0.01)
@@ -115,17 +115,17 @@ def test_a_server_that_went_away_gets_one_request_afterwards() -> None:
     """Not one per query, as long as it does not respond."""
     broken = [False]
 
-    def answer(asked: Asked) -> Reply:
-        return Reply("away", 503) if broken[0] else server(time.time, lambda at: at)(asked)
+    def answer(request: WebRequest) -> Reply:
+        return Reply("away", 503) if broken[0] else server(time.time, lambda at: at)(request)
 
     with serve(answer) as web:
         source = PrometheusSource(web.url)
         source.read()
         broken[0] = True
         assert source.read()[Metric.ERROR_RATE].error
-        before = len(web.asked)
+        before = len(web.requests)
         assert source.read()[Metric.ERROR_RATE].error
-        assert len(web.asked) == before + 1
+        assert len(web.requests) == before + 1
         broken[0] = False
         assert source.read()[Metric.ERROR_RATE].error == ""
         source.close()
@@ -244,13 +244,13 @@ def test_a_real_server_with_native_histograms_is_measured() -> None:
     """Scraped as protobuf: the latency lies in its bucket, the observations are counted, every threshold can be decided."""
     scrapes = count()
 
-    def answer(_: Asked) -> Reply:
+    def answer(_: WebRequest) -> Reply:
         names = ("http_request_duration_seconds", "db_query_duration_seconds")
         number = 100 * next(scrapes)
         return Reply(b"".join(native_family(name, number) for name in names), headers={"Content-Type": KIND})
 
     with serve(answer) as web, prometheus(scraping(web.url), "--enable-feature=native-histograms") as url:
-        until(lambda: len(web.asked) > 18, 60)
+        until(lambda: len(web.requests) > 18, 60)
         source = PrometheusSource(url, native=True, window=2)
         reading = source.read()[Metric.API_LATENCY_P95]
         facts = source.query_facts()
@@ -288,7 +288,7 @@ def test_the_facts_of_every_query_of_a_scraped_application() -> None:
     ):
         for exporter in exporters:
             exporter.serve("200", times=100)
-        until(lambda: len(one.asked) > 25, 60)
+        until(lambda: len(one.requests) > 25, 60)
         source = PrometheusSource(url, window=3, queries=own)
         facts = source.query_facts()
         source.close()

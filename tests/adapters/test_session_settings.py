@@ -29,7 +29,7 @@ def test_the_session_is_the_same(
 ) -> None:
     """Every setting of the table has our value after ALTER DATABASE, ALTER ROLE or PGOPTIONS have set another."""
     odd = odd_for(server.version)
-    wanted = settings_of(asking, tuple(odd))
+    expected = settings_of(asking, tuple(odd))
     match route:
         case "database":
             alter_database(asking.as_user("postgres"), odd)
@@ -37,14 +37,14 @@ def test_the_session_is_the_same(
             alter_role(asking.as_user("postgres"), ROLE, odd)
         case _:
             monkeypatch.setenv("PGOPTIONS", as_pgoptions(odd))
-    assert settings_of(asking, tuple(odd)) == wanted
-    assert not {name for name, value in wanted.items() if value == odd[name]}
+    assert settings_of(asking, tuple(odd)) == expected
+    assert not {name for name, value in expected.items() if value == odd[name]}
     dsn, environment = asking.for_tools()
-    told = conninfo_to_dict(dsn)
+    result = conninfo_to_dict(dsn)
     with asking.session("tests") as connection:
         ours = as_options(pinned(connection.info.server_version))
-    assert str(told["options"]).endswith(ours)
-    assert (told["client_encoding"], environment["LC_ALL"]) == ("UTF8", "C")
+    assert str(result["options"]).endswith(ours)
+    assert (result["client_encoding"], environment["LC_ALL"]) == ("UTF8", "C")
 
 
 def settings_of(database: Postgres, names: tuple[str, ...]) -> dict[str, str]:

@@ -17,9 +17,9 @@ def test_a_webhook_gets_the_text() -> None:
     """The message is posted as JSON to the whole address."""
     with serve(lambda _: Reply("ok")) as web:
         Webhook(f"{web.url}/services/{SECRET}?v=1").post("hello")
-    [asked] = web.asked
-    assert (asked.method, asked.path) == ("POST", f"/services/{SECRET}?v=1")
-    assert json.loads(asked.body) == {"text": "hello"}
+    [result] = web.requests
+    assert (result.method, result.path) == ("POST", f"/services/{SECRET}?v=1")
+    assert json.loads(result.body) == {"text": "hello"}
 
 
 @pytest.mark.parametrize("status", (301, 400, 404, 500))
@@ -58,7 +58,7 @@ def posted(*replies: Reply) -> tuple[list[float], int, str]:
             Webhook(f"{web.url}/{SECRET}", clock=time.clock).post("hello", time.pause)
         except NotAccepted as failure:
             reason = failure.reason
-        return time.pauses, len(web.asked), reason
+        return time.pauses, len(web.requests), reason
 
 
 def test_what_may_pass_is_tried_again_within_bounds() -> None:
@@ -132,10 +132,10 @@ def test_a_purge_is_asked_for_with_the_token() -> None:
     """One POST to the zone, everything purged, its id given back."""
     with serve(lambda _: Reply({"success": True, "result": {"id": "p1"}})) as web:
         assert list(Cloudflare("a1b2", "t0ken", base_url=f"{web.url}/v4").purge()) == [(1, 1, "p1")]
-    [asked] = web.asked
-    assert (asked.method, asked.path) == ("POST", "/v4/zones/a1b2/purge_cache")
-    assert json.loads(asked.body) == {"purge_everything": True}
-    assert asked.headers["authorization"] == "Bearer t0ken"
+    [result] = web.requests
+    assert (result.method, result.path) == ("POST", "/v4/zones/a1b2/purge_cache")
+    assert json.loads(result.body) == {"purge_everything": True}
+    assert result.headers["authorization"] == "Bearer t0ken"
 
 
 @pytest.mark.parametrize(

@@ -66,10 +66,10 @@ def check(page: Page, name: str) -> list[str]:
     """What is wrong with the page that is shown."""
     results = Axe().run(page)
     wrong = [
-        f"{name}: {found['impact']} {found['id']}: {node['html'][:120]}"
-        for found in results.response["violations"]
-        if found["impact"] in {"serious", "critical", "moderate"}
-        for node in found["nodes"]
+        f"{name}: {result['impact']} {result['id']}: {node['html'][:120]}"
+        for result in results.response["violations"]
+        if result["impact"] in {"serious", "critical", "moderate"}
+        for node in result["nodes"]
     ]
     wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     if wide > 0:

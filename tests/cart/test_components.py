@@ -15,8 +15,8 @@ HOUR = timedelta(hours=1)
 
 def test_urgency_is_the_first_end() -> None:
     """D13: of the cart's and the promotions' ends the first that is still to come."""
-    found = components.urgency(NOW, NOW + 5 * HOUR, {"P": NOW + 3 * HOUR, "Q": NOW})
-    assert found == components.Urgency(NOW + 3 * HOUR, 3 * HOUR, "P")
+    result = components.urgency(NOW, NOW + 5 * HOUR, {"P": NOW + 3 * HOUR, "Q": NOW})
+    assert result == components.Urgency(NOW + 3 * HOUR, 3 * HOUR, "P")
     assert components.urgency(NOW, NOW + HOUR, {}) == components.Urgency(NOW + HOUR, HOUR, None)
 
 
@@ -27,10 +27,10 @@ def test_no_urgency_is_made_up(expires_at: datetime | None) -> None:
     assert components.urgency(NOW, NOW + 24 * HOUR, {}) is not None
 
 
-@pytest.mark.parametrize(("units", "told"), ((None, None), (6, None), (5, 5), (1, 1), (0, 0), (-1, None)))
-def test_scarcity_tells_what_stock_has(units: int | None, told: int | None) -> None:
+@pytest.mark.parametrize(("units", "expected"), ((None, None), (6, None), (5, 5), (1, 1), (0, 0), (-1, None)))
+def test_scarcity_tells_what_stock_has(units: int | None, expected: int | None) -> None:
     """D13: few units as they are, never a number of its own."""
-    assert components.scarcity(units, 5) == told
+    assert components.scarcity(units, 5) == expected
 
 
 def rule(name: str, threshold: str | None, *, active: bool = True) -> ShippingRule:

@@ -51,8 +51,8 @@ def test_the_json_object_has_exactly_the_agreed_keys() -> None:
             "shippingZones": [{"rules": [{"type": "FLAT_RATE", "baseRate": "5"}]}],
         }
     )
-    found = json.loads(run("-", "-o", "json", given=json.dumps(document)).stdout)
-    assert found == {
+    result = json.loads(run("-", "-o", "json", given=json.dumps(document)).stdout)
+    assert result == {
         "kind": "quote",
         "version": 1,
         "currency": "USD",
@@ -152,9 +152,9 @@ def test_a_refusal_is_an_error_object() -> None:
     document = completed({"lines": [{"unitPrice": 12.49}]})
     result = run("-", "-o", "json", given=json.dumps(document))
     assert result.exit_code == 2
-    told = json.loads(result.stdout)
-    assert (told["kind"], told["code"], told["exit_code"]) == ("error", "INVALID_INPUT", 2)
-    assert told["message"].startswith("lines[0].unitPrice: ")
+    results = json.loads(result.stdout)
+    assert (results["kind"], results["code"], results["exit_code"]) == ("error", "INVALID_INPUT", 2)
+    assert results["message"].startswith("lines[0].unitPrice: ")
 
 
 def test_a_pipe_that_nobody_writes_to_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

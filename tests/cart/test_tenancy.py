@@ -17,9 +17,9 @@ def test_what_is_anothers_is_not_there() -> None:
     """D12: another company's cart and no cart at all are told in the same words."""
     cart = Cart("k1", "c1", CartStatus.ACTIVE, "USD", 0, NOW, NOW)
     assert of_company(cart, "c1", "cart k1") is cart
-    told = []
-    for company, found in (("c2", cart), ("c1", None)):
+    messages = []
+    for company, result in (("c2", cart), ("c1", None)):
         with pytest.raises(NotFound) as refused:
-            of_company(found, company, "cart k1")
-        told.append((refused.value.message, refused.value.code))
-    assert told == [("Cart k1 not found.", "NOT_FOUND")] * 2
+            of_company(result, company, "cart k1")
+        messages.append((refused.value.message, refused.value.code))
+    assert messages == [("Cart k1 not found.", "NOT_FOUND")] * 2

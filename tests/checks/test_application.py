@@ -15,7 +15,7 @@ from cartctl.checks.smoke.suite import Smoke
 from cartctl.checks.smoke.targets import Targets
 from cartctl.engine.model import Check, CheckResult, Verdict
 from cartctl.engine.pulse import Pulse
-from tests.web import Asked, Reply, Web, serve
+from tests.web import Reply, Web, WebRequest, serve
 
 TOKEN = "t0ken"
 CLOSED = "/api/admin/"
@@ -44,15 +44,15 @@ class Application:
     def __init__(self) -> None:
         self.change: dict[str, Any] = {}
 
-    def answer(self, asked: Asked) -> Reply:
+    def answer(self, request: WebRequest) -> Reply:
         """Admin paths are closed without the token."""
-        if asked.path in self.change:
-            changed = self.change[asked.path]
+        if request.path in self.change:
+            changed = self.change[request.path]
             return changed if isinstance(changed, Reply) else Reply(changed)
-        closed = asked.path.startswith(CLOSED) or asked.path == "/api/auth/session"
-        if closed and asked.headers.get("authorization") != f"Bearer {TOKEN}":
+        closed = request.path.startswith(CLOSED) or request.path == "/api/auth/session"
+        if closed and request.headers.get("authorization") != f"Bearer {TOKEN}":
             return Reply({"error": "unauthorized"}, 401)
-        return Reply(HEALTHY[asked.path]) if asked.path in HEALTHY else Reply({}, 404)
+        return Reply(HEALTHY[request.path]) if request.path in HEALTHY else Reply({}, 404)
 
 
 @pytest.fixture
@@ -86,16 +86,16 @@ def verdicts(check: Check) -> dict[str, Verdict]:
 
 def test_a_healthy_application_passes_everything(web: Web) -> None:
     """Critical paths, health, endpoints, closed doors, pages."""
-    found = verdicts(smoke(web))
-    assert set(found.values()) == {Verdict.PASS}
-    assert {name.partition(":")[0] for name in found} == {
+    result = verdicts(smoke(web))
+    assert set(result.values()) == {Verdict.PASS}
+    assert {name.partition(":")[0] for name in result} == {
         "critical",
         "health",
         "endpoints",
         "closed",
         "pages",
     }
-    assert len(found) == 15
+    assert len(result) == 15
 
 
 def test_critical_only_asks_the_three_paths_alone(web: Web) -> None:
@@ -105,7 +105,7 @@ def test_critical_only_asks_the_three_paths_alone(web: Web) -> None:
         "critical: payments",
         "critical: orders",
     ]
-    assert len(web.asked) == 3
+    assert len(web.requests) == 3
 
 
 BROKEN: tuple[tuple[str, Any, str], ...] = (
@@ -134,9 +134,9 @@ def test_each_thing_that_breaks_is_found(
 ) -> None:
     """One broken answer fails its own check alone."""
     application.change[path] = change
-    found = verdicts(smoke(web))
-    assert [check for check, verdict in found.items() if verdict is not Verdict.PASS] == [name]
-    assert found[name] is Verdict.FAIL
+    result = verdicts(smoke(web))
+    assert [check for check, verdict in result.items() if verdict is not Verdict.PASS] == [name]
+    assert result[name] is Verdict.FAIL
 
 
 def test_an_open_door_is_a_failure(application: Application, web: Web) -> None:
@@ -171,8 +171,8 @@ def test_an_api_that_is_away_fails_everything() -> None:
 
 def test_health_reports_the_version(web: Web) -> None:
     """And asks exactly the document's two requests and /health."""
-    found = judged(Health("health.api", Http(web.url, token=TOKEN)))
-    assert found["/health"].observed == "version 2.0.0"
+    result = judged(Health("health.api", Http(web.url, token=TOKEN)))
+    assert result["/health"].observed == "version 2.0.0"
     assert sorted(set(web.paths())) == [
         "/api/admin/carts/stats",
         "/api/admin/ecommerce-analytics/overview",
@@ -213,7 +213,7 @@ def test_the_old_version_without_its_database_is_a_warning(application: Applicat
 def test_pages_are_asked_with_the_token(web: Web) -> None:
     """The dashboard knows whose pages are meant."""
     Pages("pages", Http(web.url, token=TOKEN)).judge(Pulse())
-    assert {asked.headers["authorization"] for asked in web.asked} == {f"Bearer {TOKEN}"}
+    assert {request.headers["authorization"] for request in web.requests} == {f"Bearer {TOKEN}"}
 
 
 def test_libraries_for_suites_are_imported_when_a_suite_needs_them(web: Web) -> None:

@@ -45,7 +45,7 @@ def scraped() -> Iterator[Scraped]:
     exporter = Exporter()
     with serve(exporter.answer) as web, prometheus(scraping(web.url)) as url:
         exporter.serve("200", times=100)
-        until(lambda: len(web.asked) > 25, 60)
+        until(lambda: len(web.requests) > 25, 60)
         yield Scraped(url, exporter, web)
 
 
@@ -57,26 +57,26 @@ def results(
     rules = rules_of(Thresholds(), staleness=3, minimum_requests=1)
     check = Queries("queries", source, None, rules, settle=0, interval=interval)
     scraped.exporter.serve("200", times=100)
-    asked = len(scraped.web.asked)
-    until(lambda: len(scraped.web.asked) > asked + 2, 60)
-    found = {result.name: result for result in check.judge(Pulse()).checks}
+    outcome = len(scraped.web.requests)
+    until(lambda: len(scraped.web.requests) > outcome + 2, 60)
+    actual = {result.name: result for result in check.judge(Pulse()).checks}
     source.close()
-    return found
+    return actual
 
 
 def test_every_query_is_reported_with_series_freshness_interval_and_buckets(scraped: Scraped) -> None:
     """What the built-in queries give for an application that has one of the two histograms."""
-    found = results(scraped, 0.2)
-    assert len(found) == 1 + 11
-    assert str(found["error_rate"].observed).startswith("0.0%, 1 series, ")
-    assert "1 series, " in str(found["error_rate.timestamp"].observed)
-    assert re.search(r"sampled every 0\.[12]\d* s$", str(found["error_rate.timestamp"].observed))
-    assert found["api_latency_p95.buckets"].observed == "6 series, boundaries up to 5 s can decide 2 s"
-    assert found["api_latency_p95.buckets"].verdict is Verdict.PASS
+    outcome = results(scraped, 0.2)
+    assert len(outcome) == 1 + 11
+    assert str(outcome["error_rate"].observed).startswith("0.0%, 1 series, ")
+    assert "1 series, " in str(outcome["error_rate.timestamp"].observed)
+    assert re.search(r"sampled every 0\.[12]\d* s$", str(outcome["error_rate.timestamp"].observed))
+    assert outcome["api_latency_p95.buckets"].observed == "6 series, boundaries up to 5 s can decide 2 s"
+    assert outcome["api_latency_p95.buckets"].verdict is Verdict.PASS
     for part in ("", ".requests", ".timestamp", ".buckets"):
-        result = found[f"db_latency_p95{part}"]
+        result = outcome[f"db_latency_p95{part}"]
         assert result.verdict is Verdict.FAIL
-    assert found["db_latency_p95.timestamp"].observed == "0 series"
+    assert outcome["db_latency_p95.timestamp"].observed == "0 series"
 
 
 def test_an_interval_longer_than_configured_warns_and_fails_where_no_rate_is_left(scraped: Scraped) -> None:
@@ -92,11 +92,11 @@ def test_buckets_that_end_below_the_threshold_are_named(scraped: Scraped) -> Non
         "api_latency_p95.buckets": 'count by (le) (http_request_duration_seconds_bucket{le=~"0.1|0.5"})',
         "error_rate.requests": "http_requests_total or up",
     }
-    found = results(scraped, 0.2, own)
-    result = found["api_latency_p95.buckets"]
+    outcome = results(scraped, 0.2, own)
+    result = outcome["api_latency_p95.buckets"]
     assert result.verdict is Verdict.FAIL
     assert result.observed == "2 series, the histogram ends at 500 ms, below the critical 2 s"
-    assert (found["error_rate.requests"].verdict, found["error_rate.requests"].observed) == (
+    assert (outcome["error_rate.requests"].verdict, outcome["error_rate.requests"].observed) == (
         Verdict.FAIL,
         "2 series",
     )
@@ -121,6 +121,6 @@ def test_a_query_that_cannot_be_parsed_ends_with_file_line_and_key(
 def test_a_query_that_the_data_does_not_fit_is_no_error_of_the_configuration(scraped: Scraped) -> None:
     """It fails in the check, where its reason is shown."""
     own = {"error_rate": "http_requests_total * on () group_left () (up or http_requests_total)"}
-    found = results(scraped, 0.2, own)
-    assert found[Metric.ERROR_RATE].verdict is Verdict.FAIL
-    assert "many" in str(found[Metric.ERROR_RATE].observed)
+    result = results(scraped, 0.2, own)
+    assert result[Metric.ERROR_RATE].verdict is Verdict.FAIL
+    assert "many" in str(result[Metric.ERROR_RATE].observed)

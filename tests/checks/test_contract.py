@@ -14,7 +14,7 @@ from cartctl.engine.model import CheckResult, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import ConfigError
 from tests.sandbox_fixture import Sandbox, sandbox, sandbox_session
-from tests.web import Asked, Reply, serve
+from tests.web import Reply, WebRequest, serve
 
 __all__ = ["sandbox", "sandbox_session"]
 
@@ -74,7 +74,7 @@ def compare(tmp_path: Path) -> Compare:
 
 
 def contract_results(
-    directory: Path, path: str, answer: Callable[[Asked], Reply], source: str, status: int = 200
+    directory: Path, path: str, answer: Callable[[WebRequest], Reply], source: str, status: int = 200
 ) -> list[CheckResult]:
     """The results of the contract alone, for a suite of one request."""
     suite = directory / "own.toml"
@@ -209,9 +209,9 @@ def test_aliases_that_multiply_are_refused(compare: Compare) -> None:
 
 def test_a_document_at_an_address_is_read_with_the_token_of_the_api_only(tmp_path: Path) -> None:
     """The API's own document needs the token; another host gets none."""
-    documents: list[Asked] = []
+    documents: list[WebRequest] = []
 
-    def answer(request: Asked) -> Reply:
+    def answer(request: WebRequest) -> Reply:
         if request.path == "/openapi.json":
             documents.append(request)
             return Reply(DOCUMENT)

@@ -34,8 +34,8 @@ def judging(pg18: Server, platform_database: Postgres, tmp_path: Path) -> Iterat
         settings = Database(dsn=Secret(literal=platform_database.dsn), owner_role=role)
         plan = plan_drop(platform_database, Database(dsn=settings.dsn), done.results)
         questions = drop_database_checks(plan, tmp_path / "state", Pulse())
-        found = run_with_connection_check(platform_database, settings, questions, Pulse())
-        return {each.name: each for each in found if each.verdict is not Verdict.PASS}
+        result = run_with_connection_check(platform_database, settings, questions, Pulse())
+        return {each.name: each for each in result if each.verdict is not Verdict.PASS}
 
     yield judge
     run_sql(platform_database, "DROP OWNED BY dc_owner CASCADE")
@@ -49,26 +49,26 @@ def test_a_rollback_that_can_be_done_passes(judging: Judging) -> None:
 
 def test_who_owns_what_goes_is_known(judging: Judging) -> None:
     """A role that may not drop is told whose the objects are, and what it cannot read."""
-    found = judging(role="dc_owner")
-    assert "table carts belongs to postgres" in found["database.owners"].observed
-    assert "GRANT postgres TO dc_owner" in found["database.owners"].hint
-    assert "no SELECT on" in found["database.readable"].observed
-    assert set(found) == {"database.owners", "database.readable"}
+    result = judging(role="dc_owner")
+    assert "table carts belongs to postgres" in result["database.owners"].observed
+    assert "GRANT postgres TO dc_owner" in result["database.owners"].hint
+    assert "no SELECT on" in result["database.readable"].observed
+    assert set(result) == {"database.owners", "database.readable"}
 
 
 def test_rows_that_a_policy_hides_are_known(judging: Judging) -> None:
     """A dump of them would be refused in the middle of the drop."""
-    found = judging(
+    result = judging(
         *(f'ALTER TABLE public."{name}" OWNER TO dc_owner' for name in ("carts", "cart_items")),
         "ALTER TABLE carts ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
         "GRANT SELECT ON ALL TABLES IN SCHEMA public TO dc_owner",
         role="dc_owner",
     )
-    assert found["database.readable"].observed == "row-level security on carts"
+    assert result["database.readable"].observed == "row-level security on carts"
 
 
 def test_a_full_disk_is_known(judging: Judging, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rows are saved first: there must be room for them."""
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
-    found = judging()
-    assert (set(found), found["database.room"].verdict) == ({"database.room"}, Verdict.FAIL)
+    result = judging()
+    assert (set(result), result["database.room"].verdict) == ({"database.room"}, Verdict.FAIL)

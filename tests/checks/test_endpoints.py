@@ -16,7 +16,7 @@ from cartctl.checks.probes.endpoints import Endpoints
 from cartctl.engine.model import CheckResult, Verdict
 from cartctl.engine.pulse import Pulse
 from tests.services import Server
-from tests.web import Asked, Reply, serve
+from tests.web import Reply, WebRequest, serve
 
 LIST, STATS, OVERVIEW = (
     "/api/admin/carts",
@@ -53,12 +53,12 @@ class Cart:
 def some_carts(count: int, seed: int) -> list[Cart]:
     """So many carts of two companies, over more than the period."""
     dice = random.Random(seed)
-    found = []
+    results = []
     for number in range(count):
         status = dice.choice(STATUSES)
         created = END - timedelta(hours=dice.uniform(1, 24 * 40))
         left = status == "ABANDONED" or dice.random() < 0.3
-        found.append(
+        results.append(
             Cart(
                 f"c{number}",
                 dice.choice(("avnz", "avnz", "other")),
@@ -71,7 +71,7 @@ def some_carts(count: int, seed: int) -> list[Cart]:
                 created + timedelta(hours=dice.uniform(0, 40)) if status == "CONVERTED" else None,
             )
         )
-    return found
+    return results
 
 
 class Service:
@@ -83,13 +83,13 @@ class Service:
         self.session: Any = {"user": {"id": "u"}, "company": {"id": "avnz", "name": "AVNZ"}}
         self.before_answer: Callable[[str], None] = lambda _: None
 
-    def answer(self, asked: Asked) -> Reply:
+    def answer(self, request: WebRequest) -> Reply:
         """One request."""
-        if asked.path == "/api/auth/session":
+        if request.path == "/api/auth/session":
             return self.session if isinstance(self.session, Reply) else Reply(self.session)
-        self.before_answer(asked.path)
-        body = {LIST: self.listed, STATS: self.stats, OVERVIEW: self.overview}[asked.path]()
-        changed = self.change.get(asked.path, lambda body: body)(body)
+        self.before_answer(request.path)
+        body = {LIST: self.listed, STATS: self.stats, OVERVIEW: self.overview}[request.path]()
+        changed = self.change.get(request.path, lambda body: body)(body)
         return changed if isinstance(changed, Reply) else Reply(json.loads(json.dumps(changed)))
 
     def listed(self) -> Any:
@@ -264,17 +264,19 @@ WRONG: tuple[tuple[str, Callable[[Any], Any], str], ...] = (
 
 
 @pytest.mark.parametrize(
-    ("path", "change", "told"), WRONG, ids=[f"{path.rpartition('/')[2]}-{told}" for path, _, told in WRONG]
+    ("path", "change", "expected"),
+    WRONG,
+    ids=[f"{path.rpartition('/')[2]}-{expected}" for path, _, expected in WRONG],
 )
 def test_a_wrong_answer_is_told(
-    make: Callable[[int], World], path: str, change: Callable[[Any], Any], told: str
+    make: Callable[[int], World], path: str, change: Callable[[Any], Any], expected: str
 ) -> None:
     """Each broken answer fails its own endpoint and no other, and says what is wrong."""
     world = make(18)
     world.service.change[path] = change
     results = world.judge()
     assert results[path].verdict is Verdict.FAIL
-    assert told in str(results[path].observed)
+    assert expected in str(results[path].observed)
     assert [name for name, result in results.items() if result.verdict is not Verdict.PASS] == [path]
 
 

@@ -43,9 +43,9 @@ class Written:
 
     def read(self) -> list[LogLine]:
         """All that are there."""
-        told = self.lines[:]
+        result = self.lines[:]
         self.lines.clear()
-        return told
+        return result
 
 
 @dataclass
@@ -74,12 +74,12 @@ class Script:
         self.now += seconds
 
     def judge(
-        self, seconds: float = 20, told: list[tuple[float, float, str]] | None = None
+        self, seconds: float = 20, message: list[tuple[float, float, str]] | None = None
     ) -> dict[str, tuple[Verdict, Any]]:
         """The step's results by metric."""
         pulse = Pulse(clock=lambda: self.now, sleep=self.sleep)
-        if told is not None:
-            pulse.progress = lambda done, total, unit: told.append((done, total, unit))
+        if message is not None:
+            pulse.progress = lambda done, total, unit: message.append((done, total, unit))
         logs = LogErrors(lambda: Written(self.lines), LogRules.of(Logs(errors_per_minute=2)))
         checks = Monitor("monitor", cast("Watch", self), timedelta(seconds=seconds), logs).judge(pulse)
         return {check.name: (check.verdict, check.observed) for check in checks.checks}
@@ -88,22 +88,22 @@ class Script:
 def test_a_quiet_time_passes_with_every_metric() -> None:
     """One result per metric and one of the logs, and the whole time is waited for."""
     script = Script(tick)
-    told: list[tuple[float, float, str]] = []
-    found = script.judge(20, told)
+    messages: list[tuple[float, float, str]] = []
+    result = script.judge(20, messages)
     passed = dict.fromkeys((*Metric, "logs"), Verdict.PASS)
-    assert {name: verdict for name, (verdict, _) in found.items()} == passed
+    assert {name: verdict for name, (verdict, _) in result.items()} == passed
     assert script.now >= 20
-    assert told[0] == (0, 20, "s")
-    assert told[-1] == (20, 20, "s")
+    assert messages[0] == (0, 20, "s")
+    assert messages[-1] == (20, 20, "s")
 
 
 def test_a_warning_in_between_warns() -> None:
     """What was above its warning threshold at any time is told at the end."""
-    found = Script(
+    result = Script(
         lambda s: tick(s, api_latency_p95=MetricVerdict.WARNING if s == 7 else MetricVerdict.OK)
     ).judge()
-    assert found["api_latency_p95"][0] is Verdict.WARN
-    assert found["error_rate"][0] is Verdict.PASS
+    assert result["api_latency_p95"][0] is Verdict.WARN
+    assert result["error_rate"][0] is Verdict.PASS
 
 
 @pytest.mark.parametrize(
@@ -111,10 +111,10 @@ def test_a_warning_in_between_warns() -> None:
 )
 def test_a_critical_value_that_stays_fails(since: int, expected: Verdict) -> None:
     """A spike warns; critical until the end, for longer than a trigger would take, is a failure."""
-    found = Script(
+    result = Script(
         lambda s: tick(s, api_latency_p95=MetricVerdict.CRITICAL if s >= since else MetricVerdict.OK)
     ).judge()
-    assert found["api_latency_p95"][0] is expected
+    assert result["api_latency_p95"][0] is expected
 
 
 def test_the_worst_value_is_told() -> None:
@@ -134,17 +134,17 @@ def test_the_worst_value_is_told() -> None:
 
 def test_a_critical_value_that_went_warns() -> None:
     """What has recovered by the end is a warning."""
-    found = Script(
+    result = Script(
         lambda s: tick(s, api_latency_p95=MetricVerdict.CRITICAL if s < 12 else MetricVerdict.OK)
     ).judge()
-    assert found["api_latency_p95"][0] is Verdict.WARN
+    assert result["api_latency_p95"][0] is Verdict.WARN
 
 
 @pytest.mark.parametrize("verdict", (MetricVerdict.NO_DATA, MetricVerdict.ERROR))
 def test_a_metric_that_cannot_be_judged_at_the_end_is_unknown(verdict: MetricVerdict) -> None:
     """The step passes only when every metric could be judged."""
-    found = Script(lambda s: tick(s, db_latency_p95=verdict if s > 17 else MetricVerdict.OK)).judge()
-    assert found["db_latency_p95"][0] is Verdict.UNKNOWN
+    result = Script(lambda s: tick(s, db_latency_p95=verdict if s > 17 else MetricVerdict.OK)).judge()
+    assert result["db_latency_p95"][0] is Verdict.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -158,8 +158,8 @@ def test_a_metric_that_cannot_be_judged_at_the_end_is_unknown(verdict: MetricVer
 )
 def test_little_traffic_at_the_end(before: MetricVerdict, verdict: Verdict) -> None:
     """It warns, as at every other place, unless the metric was never judged or has been critical since."""
-    found = Script(lambda s: tick(s, error_rate=MetricVerdict.LOW_TRAFFIC if s > 12 else before)).judge()
-    assert found["error_rate"][0] is verdict
+    result = Script(lambda s: tick(s, error_rate=MetricVerdict.LOW_TRAFFIC if s > 12 else before)).judge()
+    assert result["error_rate"][0] is verdict
 
 
 def test_errors_in_the_logs_warn_and_the_last_one_is_shown() -> None:
@@ -178,8 +178,8 @@ def test_errors_in_the_logs_warn_and_the_last_one_is_shown() -> None:
 def test_a_blind_time_ends_it_early() -> None:
     """Beyond the limit nothing more is waited for."""
     script = Script(tick, blind_from=3)
-    found = script.judge(1000)
-    assert found["monitor"][0] is Verdict.UNKNOWN
+    result = script.judge(1000)
+    assert result["monitor"][0] is Verdict.UNKNOWN
     assert script.now < 10
 
 
@@ -193,8 +193,8 @@ def test_blindness_before_the_step_does_not_count() -> None:
 def test_a_look_from_before_counts_for_nothing() -> None:
     """At least one look must be of the step's own time."""
     old = tick(0, error_rate=MetricVerdict.CRITICAL)
-    found = Script(lambda s: old if s < 6 else tick(s)).judge(3)
-    assert found["error_rate"][0] is Verdict.PASS
+    result = Script(lambda s: old if s < 6 else tick(s)).judge(3)
+    assert result["error_rate"][0] is Verdict.PASS
 
 
 def test_no_look_at_all_is_unknown() -> None:
@@ -263,7 +263,7 @@ class Source(WithoutHistory):
 
 
 @pytest.mark.parametrize(
-    ("change", "expected", "told"),
+    ("change", "expected", "expected_text"),
     (
         ({}, Verdict.PASS, "1 ms"),
         ({"value": 9.0}, Verdict.PASS, "9"),
@@ -278,12 +278,12 @@ class Source(WithoutHistory):
     ),
 )
 def test_queries_are_refused_when_they_cannot_decide(
-    change: dict[str, Any], expected: Verdict, told: str
+    change: dict[str, Any], expected: Verdict, expected_text: str
 ) -> None:
     """Data, freshness, one series, and a histogram that reaches the critical threshold; the figure itself is not judged."""
     rules = rules_of(Thresholds(), staleness=60, minimum_requests=50)
     checks = Queries("queries", Source(api_latency_p95=change), None, rules, settle=0).judge(Pulse())
-    found = {check.name: check for check in checks.checks}
-    assert found["api_latency_p95"].verdict is expected
-    assert told in str(found["api_latency_p95"].observed)
-    assert found["error_rate"].verdict is Verdict.PASS
+    results = {check.name: check for check in checks.checks}
+    assert results["api_latency_p95"].verdict is expected
+    assert expected_text in str(results["api_latency_p95"].observed)
+    assert results["error_rate"].verdict is Verdict.PASS

@@ -19,7 +19,7 @@ from cartctl.checks.smoke.targets import Targets
 from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
 from tests.services import require
-from tests.web import Asked, Reply, serve
+from tests.web import Reply, WebRequest, serve
 
 LIMIT = 1.0  # seconds of a request
 SUITE = '[[request]]\nname = "cart"\npath = "/cart"\nattempts = 1\njsonpath = { "$.total" = 3 }\n'
@@ -155,13 +155,13 @@ def test_a_redirect_to_another_host_fails_and_gets_no_token(tmp_path: Path) -> N
     with serve(lambda _: Reply({"total": 3})) as other:
         with serve(lambda _: Reply("", 302, {"Location": f"{other.url}/cart"})) as web:
             assert "redirects to another host" in failure(tmp_path, web.url)
-        assert not other.asked
+        assert not other.requests
 
 
 def test_an_error_page_with_status_200_fails_the_built_in_suite(tmp_path: Path) -> None:
     """A gateway that answers every path with a page passes no test."""
 
-    def gateway(_: Asked) -> Reply:
+    def gateway(_: WebRequest) -> Reply:
         return Reply("<!DOCTYPE html><title>Error</title><h1>Application error: a server-side exception</h1>")
 
     with serve(gateway) as web:

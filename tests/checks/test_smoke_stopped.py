@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.sandbox_fixture import wait_for
-from tests.web import Asked, Reply, serve
+from tests.web import Reply, WebRequest, serve
 
 SUITE = 'name = "api"\n[[request]]\nname = "home"\npath = "/"\n'
 
@@ -22,7 +22,7 @@ def test_a_stop_during_the_last_request(number: signal.Signals, tmp_path: Path) 
 
     errors = tmp_path / "stderr"
 
-    def answer(_: Asked) -> Reply:
+    def answer(_: WebRequest) -> Reply:
         processes[0].send_signal(number)
         wait_for(lambda: "stopping" in errors.read_text())
         return Reply("fine")

@@ -24,9 +24,9 @@ from cartctl.redaction import redact
 from tests.docs.smoke_page import CHAIN as DOCUMENTED
 from tests.docs.smoke_page import FIRST
 from tests.services import Server
-from tests.web import Asked, Reply, Web, serve
+from tests.web import Reply, Web, WebRequest, serve
 
-PodResponse = Callable[[Asked], Reply]
+PodResponse = Callable[[WebRequest], Reply]
 
 
 class Runner:
@@ -34,7 +34,7 @@ class Runner:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.requests: list[Asked] = []
+        self.requests: list[WebRequest] = []
 
     def __call__(
         self, text: str, answer: PodResponse, *, database: Postgres | None = None, **options: Any
@@ -44,7 +44,7 @@ class Runner:
         path.write_text(text, encoding="utf-8")
         pulse = options.pop("pulse", None) or Pulse()
         with serve(answer) as web:
-            self.requests = web.asked
+            self.requests = web.requests
             http = Http(web.url)
             targets = Targets(http, http, http, database)
             return Smoke("smoke", targets, suites=[path], built_in=False, **options).judge(pulse)
@@ -99,7 +99,7 @@ jsonpath = { "$.total" = "{{total}}" }
 """
 
 
-def shop(request: Asked) -> Reply:
+def shop(request: WebRequest) -> Reply:
     """A small API whose carts need the token of a login."""
     if request.path == "/login":
         accepted = json.loads(request.body) == {"user": "smoke", "password": "correct-horse-battery"}
@@ -222,7 +222,7 @@ def test_all_differences_are_reported_together(run: Runner) -> None:
 def test_a_slow_response_exceeds_its_budget(run: Runner) -> None:
     """`within` is a latency budget: the response is right and late."""
 
-    def slow(_: Asked) -> Reply:
+    def slow(_: WebRequest) -> Reply:
         time.sleep(0.15)
         return JSON
 
@@ -257,7 +257,7 @@ json = { currency = "{{currency}}" }
 def test_a_matrix_runs_every_combination_with_its_own_chain(run: Runner) -> None:
     """The suite's matrix repeats chains, a request's matrix the request; every case has a name of its own."""
 
-    def answer(request: Asked) -> Reply:
+    def answer(request: WebRequest) -> Reply:
         if request.path.startswith("/login/"):
             return Reply({"token": f"token-for-{request.path[-2:]}"})
         return Reply({"currency": "USD" if "USD" in request.path else "EUR"})
@@ -308,7 +308,7 @@ def test_requests_run_concurrently_within_a_bound(run: Runner) -> None:
     """Never more than `concurrency`, and as many as that."""
     lock, running, most = threading.Lock(), 0, 0
 
-    def answer(_: Asked) -> Reply:
+    def answer(_: WebRequest) -> Reply:
         nonlocal running, most
         with lock:
             running += 1
@@ -326,7 +326,7 @@ def test_the_whole_run_has_a_deadline(run: Runner) -> None:
     """A request that is under way ends with it; what has not begun is unknown and sends nothing."""
     gate = threading.Event()
 
-    def slow(_: Asked) -> Reply:
+    def slow(_: WebRequest) -> Reply:
         gate.wait(HANGS)
         return Reply({})
 
@@ -343,7 +343,7 @@ def test_an_interrupt_ends_a_run_at_once(run: Runner) -> None:
     """Ctrl-C does not wait for a response."""
     pulse, gate = Pulse(), threading.Event()
 
-    def slow(_: Asked) -> Reply:
+    def slow(_: WebRequest) -> Reply:
         pulse.alarm(Interrupted("stop"))
         gate.wait(HANGS)
         return Reply({})
@@ -481,7 +481,7 @@ def test_a_query_changes_nothing_and_ends(run: Runner, database: Postgres, query
 def test_a_database_that_always_changes_is_unknown(run: Runner, database: Postgres) -> None:
     """A value is compared only if it was the same before the request and after the response."""
 
-    def growing(_: Asked) -> Reply:
+    def growing(_: WebRequest) -> Reply:
         with database.session("test") as connection:
             connection.execute("INSERT INTO products VALUES ('d', 'USD', 1)")
         return Reply({"total": 3})
@@ -494,7 +494,7 @@ def test_a_database_that_always_changes_is_unknown(run: Runner, database: Postgr
 def test_a_write_is_compared_with_what_it_left(run: Runner, database: Postgres) -> None:
     """A POST is sent once and compared with the database after it."""
 
-    def create(_: Asked) -> Reply:
+    def create(_: WebRequest) -> Reply:
         with database.session("test") as connection:
             connection.execute("INSERT INTO products VALUES ('d', 'USD', 1)")
         return Reply({"total": 4})

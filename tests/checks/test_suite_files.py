@@ -12,7 +12,7 @@ from cartctl.checks.smoke.targets import Targets
 from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.engine.pulse import Pulse
 from cartctl.errors import ConfigError
-from tests.web import Asked, Reply, serve
+from tests.web import Reply, WebRequest, serve
 
 Write = Callable[[str], Path]
 
@@ -29,7 +29,7 @@ def write(tmp_path: Path) -> Write:
     return make
 
 
-def run(path: Path, answer: Callable[[Asked], Reply], *, critical_only: bool = False) -> Checks:
+def run(path: Path, answer: Callable[[WebRequest], Reply], *, critical_only: bool = False) -> Checks:
     """The suite's results against a service."""
     with serve(answer) as web:
         http = Http(web.url, token="t0ken")
@@ -43,7 +43,7 @@ def run(path: Path, answer: Callable[[Asked], Reply], *, critical_only: bool = F
         return smoke.judge(Pulse())
 
 
-def one(path: Path, answer: Callable[[Asked], Reply]) -> CheckResult:
+def one(path: Path, answer: Callable[[WebRequest], Reply]) -> CheckResult:
     """The only result."""
     [result] = run(path, answer).checks
     return result
@@ -134,7 +134,7 @@ def test_a_right_answer_passes(write: Write) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "reply", "told"),
+    ("more", "reply", "expected"),
     (
         ("", Reply({}, 404), "HTTP 404"),
         ("status = 201\n", Reply({}), "HTTP 200"),
@@ -148,29 +148,29 @@ def test_a_right_answer_passes(write: Write) -> None:
         ("json = { a = 1 }\n", Reply("<html>"), "is not JSON"),
     ),
 )
-def test_each_expectation_can_fail(write: Write, more: str, reply: Reply, told: str) -> None:
+def test_each_expectation_can_fail(write: Write, more: str, reply: Reply, expected: str) -> None:
     """Whatever is not as asked for fails and is told."""
     result = one(write(REQUEST + more), lambda _: reply)
     assert result.verdict is Verdict.FAIL
-    assert told in str(result.observed)
+    assert expected in str(result.observed)
 
 
 def test_a_request_goes_out_as_written(write: Write) -> None:
     """Method, headers, body and the absence of a token."""
-    asked: list[Asked] = []
+    requests: list[WebRequest] = []
 
-    def keep(request: Asked) -> Reply:
-        asked.append(request)
+    def keep(request: WebRequest) -> Reply:
+        requests.append(request)
         return Reply("", 204)
 
     more = 'method = "POST"\nheaders = { X-One = "1" }\nbody = { n = 1 }\ntoken = false\nstatus = 204\n'
     assert one(write(REQUEST + more), keep).verdict is Verdict.PASS
-    assert (asked[0].method, asked[0].headers["x-one"], asked[0].body.replace(" ", "")) == (
+    assert (requests[0].method, requests[0].headers["x-one"], requests[0].body.replace(" ", "")) == (
         "POST",
         "1",
         '{"n":1}',
     )
-    assert "authorization" not in asked[0].headers
+    assert "authorization" not in requests[0].headers
 
 
 def test_a_late_pass_warns_with_its_attempts(write: Write) -> None:

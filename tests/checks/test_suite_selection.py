@@ -7,15 +7,15 @@ import pytest
 from cartctl.checks.smoke.selection import load_suites, select
 from cartctl.errors import UsageError
 from tests.shell import Shell
-from tests.web import Asked, Reply, Web, serve
+from tests.web import Reply, Web, WebRequest, serve
 
 SUITE = '[[request]]\nname = "products"\npath = "/api/products"\n'
 OTHER = '[[request]]\nname = "orders"\npath = "/api/orders"\n'
 
 
-def healthy(asked: Asked) -> Reply:
+def healthy(request: WebRequest) -> Reply:
     """Everything responds."""
-    return Reply({"path": asked.path})
+    return Reply({"path": request.path})
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def names(shell: Shell, *args: str) -> list[str]:
 
 def tokens(web: Web) -> set[str]:
     """The tokens that were sent."""
-    return {asked.headers.get("authorization", "") for asked in web.asked}
+    return {request.headers.get("authorization", "") for request in web.requests}
 
 
 def test_a_url_and_suites_need_no_configuration(shell: Shell) -> None:
@@ -72,10 +72,10 @@ def test_a_token_comes_from_a_variable_alone(shell: Shell) -> None:
         line = ("smoke", "--url", web.url, "--suite", "products.toml")
         shell(*line)
         assert tokens(web) == {""}
-        web.asked.clear()
+        web.requests.clear()
         shell(*line, CARTCTL_HTTP__TOKEN="of-the-variable")
         assert tokens(web) == {"Bearer of-the-variable"}
-        web.asked.clear()
+        web.requests.clear()
         shell(*line, "--env", "shop")
         assert tokens(web) == {"Bearer of-the-file"}
 

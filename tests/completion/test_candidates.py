@@ -73,8 +73,8 @@ def snapshot(directory: Path) -> None:
 def values(line: str) -> list[str] | None:
     """The candidates at the end of a command line."""
     *words, last = split(f"cartctl {line}")
-    found = complete(ROOT, words[1:], last)
-    return None if found is None else [one.value for one in found]
+    result = complete(ROOT, words[1:], last)
+    return None if result is None else [one.value for one in result]
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def test_a_named_file_must_exist() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "expected"),
     (
         (b"[env.dev\n", "not valid TOML"),
         (b"a = \xff", "not UTF-8"),
@@ -132,11 +132,11 @@ def test_a_named_file_must_exist() -> None:
         (b"", "has no environment"),
     ),
 )
-def test_files_that_are_none_are_told(directory: Path, content: bytes, told: str) -> None:
+def test_files_that_are_none_are_told(directory: Path, content: bytes, expected: str) -> None:
     """A broken file gets one sentence that says what is wrong with it, and where."""
     (directory / "cartctl.toml").write_bytes(content)
     error = refusal(None, None)
-    assert told in error.message
+    assert expected in error.message
     assert error.message.startswith("cartctl.toml")
     assert "\n" not in error.message
     assert error.hint

@@ -105,9 +105,9 @@ def test_check_lists_every_problem_of_every_environment(write: Write) -> None:
     write("[env.dev.monitor]\nevery = 'x'\nfor = 'y'\n[env.prod]\n")
     result = run("config", "check", "-o", "json")
     assert result.exit_code == 2
-    found = json.loads(result.stdout)
-    assert found["verdict"] == "fail"
-    assert [check["name"] for check in found["checks"]] == ["dev", "dev", "prod"]
+    document = json.loads(result.stdout)
+    assert document["verdict"] == "fail"
+    assert [check["name"] for check in document["checks"]] == ["dev", "dev", "prod"]
     assert run("config", "check", "--env", "nope").exit_code == 2
 
 
@@ -172,8 +172,8 @@ def test_schema_leads_to_every_table_of_the_example() -> None:
 
     def described(node: dict[str, Any]) -> dict[str, Any]:
         choices = [node, *node.get("anyOf", ()), *node.get("allOf", ())]
-        found = next((one for one in choices if "$ref" in one), node)
-        return schema["$defs"][found["$ref"].rsplit("/", 1)[1]] if "$ref" in found else found
+        result = next((one for one in choices if "$ref" in one), node)
+        return schema["$defs"][result["$ref"].rsplit("/", 1)[1]] if "$ref" in result else result
 
     def compare(value: Any, node: dict[str, Any], path: str) -> None:
         table = described(node)

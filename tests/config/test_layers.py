@@ -69,10 +69,10 @@ def test_variables_of_every_kind(
     """Tables and lists are JSON in a variable, all else as in the file."""
     write()
     monkeypatch.setenv(name, value)
-    found: object = load_environment(None, None)
+    result: object = load_environment(None, None)
     for part in name.removeprefix("CARTCTL_").lower().split("__"):
-        found = getattr(found, part)
-    assert found == read
+        result = getattr(result, part)
+    assert result == read
 
 
 def test_a_secret_in_a_variable_is_a_reference(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:

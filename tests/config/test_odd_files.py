@@ -23,11 +23,11 @@ api = "https://api.test"
 def loaded(path: Path) -> str:
     """What loading a file gives: "valid", or the sentence."""
     try:
-        found = load_with_origins(str(path), "dev")
+        result = load_with_origins(str(path), "dev")
     except ConfigError as error:
         return error.message
-    if found.environment is None:
-        return found.problems[0].sentence(found.layers, "dev")
+    if result.environment is None:
+        return result.problems[0].sentence(result.layers, "dev")
     return "valid"
 
 
@@ -58,10 +58,10 @@ def test_files_that_would_take_forever_do_not(tmp_path: Path, more: str, reason:
     path = tmp_path / "cartctl.toml"
     path.write_text(more + SMALL if more.startswith("'") else SMALL + more)
     under_way = time.process_time()
-    told = loaded(path)
+    result = loaded(path)
     assert time.process_time() - under_way < 60
-    assert reason in told
-    assert len(told) < 1000
+    assert reason in result
+    assert len(result) < 1000
 
 
 @pytest.mark.parametrize("kind", ("pipe", "device", "directory", "huge", "binary"))

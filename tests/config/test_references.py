@@ -102,8 +102,8 @@ def settings_that_may_hold_secrets(model: type[BaseModel] = Environment, above: 
 
 def filled(how: Any) -> str:
     """The whole configuration, each secret written by `how` from its name and value."""
-    told = {name: how(name, form.format(marker)) for name, (form, marker) in VALUES.items()}
-    return WHOLE.format(**{**told, "notify": f"[{told['notify']}]"})
+    messages = {name: how(name, form.format(marker)) for name, (form, marker) in VALUES.items()}
+    return WHOLE.format(**{**messages, "notify": f"[{messages['notify']}]"})
 
 
 @pytest.fixture(params=("env", "file", "literal"))

@@ -72,15 +72,15 @@ def files(directory: Path) -> Path:
 
 def test_files_that_are_valid_pass(files: Path) -> None:
     """Each is named with what it holds."""
-    code, found = check()
-    assert (code, {one["verdict"] for one in found.values()}) == (0, {"pass"}), found
-    assert found["dev rollout.companies.csv"]["observed"] == "2 companies, 1 of them beta"
-    assert found["dev signoff.allowed_signers"]["observed"].endswith("1 signers")
-    assert {f"dev {key}" for key in KEYS.values()} <= found.keys()
+    code, result = check()
+    assert (code, {one["verdict"] for one in result.values()}) == (0, {"pass"}), result
+    assert result["dev rollout.companies.csv"]["observed"] == "2 companies, 1 of them beta"
+    assert result["dev signoff.allowed_signers"]["observed"].endswith("1 signers")
+    assert {f"dev {key}" for key in KEYS.values()} <= result.keys()
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "expected"),
     (
         ("own.toml", b"[[request]]\nnme = 'a'\n", "nme"),
         ("own.toml", b"a = " + b"[" * 5000, "nested"),
@@ -95,22 +95,22 @@ def test_files_that_are_valid_pass(files: Path) -> None:
         ("ca.pem", b"\xff\xfe", "not UTF-8"),
     ),
 )
-def test_a_file_that_is_not_valid_fails(files: Path, name: str, content: bytes, told: str) -> None:
+def test_a_file_that_is_not_valid_fails(files: Path, name: str, content: bytes, expected: str) -> None:
     """With exit code 2, by its key, in one sentence."""
     (files / name).write_bytes(content)
-    code, found = check()
+    code, result = check()
     assert code == 2
-    assert found[f"dev {KEYS[name]}"]["verdict"] == "fail"
-    assert told in found[f"dev {KEYS[name]}"]["observed"]
+    assert result[f"dev {KEYS[name]}"]["verdict"] == "fail"
+    assert expected in result[f"dev {KEYS[name]}"]["observed"]
 
 
 @pytest.mark.parametrize("name", sorted(set(GOOD) - {"flags.json"}))
 def test_a_file_that_is_missing_warns(files: Path, name: str) -> None:
     """It may well be written later, or lie only where the deployment runs."""
     (files / name).unlink()
-    code, found = check()
-    assert (code, found[f"dev {KEYS[name]}"]["verdict"]) == (0, "warn")
-    assert "file not found" in found[f"dev {KEYS[name]}"]["observed"]
+    code, result = check()
+    assert (code, result[f"dev {KEYS[name]}"]["verdict"]) == (0, "warn")
+    assert "file not found" in result[f"dev {KEYS[name]}"]["observed"]
 
 
 def test_the_starters_production_says_exactly_what_is_missing(
@@ -118,8 +118,8 @@ def test_the_starters_production_says_exactly_what_is_missing(
 ) -> None:
     """Three things, and with them nothing that the configuration decides is left for the preflight."""
     CliRunner().invoke(app, ["config", "init"])
-    _, found = check("--env", "production")
-    assert {name for name, one in found.items() if one["verdict"] == "warn"} == {
+    _, result = check("--env", "production")
+    assert {name for name, one in result.items() if one["verdict"] == "warn"} == {
         "production database.dsn",
         "production http.token",
         "production database.snapshots.encrypt.age",
@@ -129,8 +129,8 @@ def test_the_starters_production_says_exactly_what_is_missing(
         (directory / name).parent.mkdir()
         (directory / name).write_text(content)
         (directory / name).chmod(0o600)
-    _, found = check("--env", "production")
-    assert {one["verdict"] for one in found.values()} == {"pass"}
+    _, result = check("--env", "production")
+    assert {one["verdict"] for one in result.values()} == {"pass"}
     environment = load_environment(None, "production")
     refuse_plain(environment)
     assert (environment.proved_on, environment.signoff.roles) == (None, ())
@@ -143,6 +143,6 @@ def test_what_preflight_cannot_pass_is_said_beforehand(write: Write) -> None:
     path.write_text(
         path.read_text().replace("[env.dev.database]", "[env.dev]\nprotected = true\n[env.dev.database]")
     )
-    _, found = check("--env", "dev")
-    encrypt = found["dev database.snapshots.encrypt"]
+    _, result = check("--env", "dev")
+    encrypt = result["dev database.snapshots.encrypt"]
     assert (encrypt["verdict"], bool(encrypt["hint"])) == ("warn", True)

@@ -29,11 +29,11 @@ CHANGING = (
 def local(day: str, begin: str, end: str, zone: str) -> tuple[str, str] | None:
     """When a window opens and closes, by the local clock with its offset."""
     there = ZoneInfo(zone)
-    found = opening(date.fromisoformat(day), time.fromisoformat(begin), time.fromisoformat(end), there)
+    result = opening(date.fromisoformat(day), time.fromisoformat(begin), time.fromisoformat(end), there)
     return (
         None
-        if found is None
-        else (f"{found[0].astimezone(there):%H:%M%z}", f"{found[1].astimezone(there):%H:%M%z}")
+        if result is None
+        else (f"{result[0].astimezone(there):%H:%M%z}", f"{result[1].astimezone(there):%H:%M%z}")
     )
 
 
@@ -107,20 +107,20 @@ def test_a_window_is_what_a_walk_through_the_day_finds(zone: str, day: date, beg
         next((at for at, clock in enumerate(clocks) if clock.date() == day and clock.time() >= edge), None)
         for edge in (first, last)
     ]
-    found = opening(day, first, last, there)
+    result = opening(day, first, last, there)
     if all(clock.date() != day for clock in clocks):
-        assert found is None
+        assert result is None
         return
-    assert found is not None
-    assert is_open(found[0], day, first, last, there)
-    assert not is_open(found[1], day, first, last, there)
-    assert not is_open(found[0] - timedelta(seconds=1), day, first, last, there)
+    assert result is not None
+    assert is_open(result[0], day, first, last, there)
+    assert not is_open(result[1], day, first, last, there)
+    assert not is_open(result[0] - timedelta(seconds=1), day, first, last, there)
     if reached[0] is not None:  # else the clock jumps from before the beginning to the next date
-        assert abs(found[0] - moments[reached[0]]) <= timedelta(minutes=1)
+        assert abs(result[0] - moments[reached[0]]) <= timedelta(minutes=1)
     if reached[0] is not None and reached[1] is not None and reached[0] != reached[1]:
-        assert abs(found[1] - moments[reached[1]]) <= timedelta(minutes=1)
+        assert abs(result[1] - moments[reached[1]]) <= timedelta(minutes=1)
     else:
-        assert found[1] - found[0] <= timedelta(minutes=end - begin)
+        assert result[1] - result[0] <= timedelta(minutes=end - begin)
 
 
 def _time(minute: int) -> time:

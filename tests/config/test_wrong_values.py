@@ -69,12 +69,12 @@ def refusal() -> ConfigError:
     return caught.value
 
 
-@pytest.mark.parametrize(("text", "told"), WRONG)
-def test_one_sentence_says_what_and_where(write: Write, text: str, told: str) -> None:
+@pytest.mark.parametrize(("text", "expected"), WRONG)
+def test_one_sentence_says_what_and_where(write: Write, text: str, expected: str) -> None:
     """A wrong value ends with exit code 2, one sentence with the file's line, and a hint."""
     write(text)
     error = refusal()
-    assert told in error.message
+    assert expected in error.message
     assert error.message.startswith("cartctl.toml:")
     assert "\n" not in error.message
     assert error.hint
@@ -82,7 +82,7 @@ def test_one_sentence_says_what_and_where(write: Write, text: str, told: str) ->
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "expected"),
     (
         ('kind = "kubernetes"', 'kind = "sandbox"', "`env.dev.cluster.control` is missing"),
         ('kind = "kubernetes"', 'kind = "docker"', "must be 'kubernetes' or 'sandbox', not 'docker'"),
@@ -98,11 +98,11 @@ def test_one_sentence_says_what_and_where(write: Write, text: str, told: str) ->
         ('dsn = { env = "DEV_DSN" }', "", "`env.dev.database.dsn` is missing"),
     ),
 )
-def test_wrong_required_values(write: Write, old: str, new: str, told: str) -> None:
+def test_wrong_required_values(write: Write, old: str, new: str, expected: str) -> None:
     """What an environment cannot do without is judged as clearly."""
     path = write("")
     path.write_text(path.read_text().replace(old, new))
-    assert told in refusal().message
+    assert expected in refusal().message
 
 
 SECRETS = [
@@ -124,9 +124,9 @@ def test_a_wrong_secret_is_never_repeated(write: Write, secret: str) -> None:
     path.write_text(path.read_text().replace('dsn = { env = "DEV_DSN" }', secret))
     error = refusal()
     assert "`env.dev.database.dsn" in error.message
-    for told in (error.message, error.hint, repr(error), repr(error.__cause__), repr(error.__context__)):
-        assert "hunter2" not in told
-        assert "771177" not in told
+    for message in (error.message, error.hint, repr(error), repr(error.__cause__), repr(error.__context__)):
+        assert "hunter2" not in message
+        assert "771177" not in message
 
 
 def test_credentials_in_an_address_are_refused_unseen(write: Write) -> None:
@@ -148,7 +148,7 @@ def test_a_variable_is_named_when_it_is_wrong(write: Write, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "expected"),
     (
         ("CARTCTL_DATABSE__DSN", "did you mean CARTCTL_DATABASE__DSN?"),
         ("CARTCTL_DATABASE__DNS", "`database.dns` is not a known key; did you mean `dsn`?"),
@@ -159,12 +159,12 @@ def test_a_variable_is_named_when_it_is_wrong(write: Write, monkeypatch: pytest.
     ),
 )
 def test_a_mistyped_variable_is_told(
-    write: Write, monkeypatch: pytest.MonkeyPatch, name: str, told: str
+    write: Write, monkeypatch: pytest.MonkeyPatch, name: str, expected: str
 ) -> None:
     """A variable that says nothing is never passed over in silence."""
     write()
     monkeypatch.setenv(name, "x")
-    assert told in refusal().message
+    assert expected in refusal().message
 
 
 @pytest.mark.parametrize("name", ("CARTCTL_STATE_DSN", "CARTCTL_TOKEN", "CARTCTL_VERSION", "CARTCTL_RUN"))

@@ -45,9 +45,9 @@ def test_all_three_by_prisma_are_adopted_and_verified(
     applied_by_prisma(platform_database, directory, NAMES)
     with platform_database.session("tests") as connection:
         before = read_catalogue(connection)
-    asked = settings(platform_database)
-    assert adopt(platform_database, asked, "run", pulse).adopted == NAMES
-    checks = verify(platform_database, asked)
+    configured = settings(platform_database)
+    assert adopt(platform_database, configured, "run", pulse).adopted == NAMES
+    checks = verify(platform_database, configured)
     assert checks.bad() == []
     findings = [str(each.observed) for each in checks.checks if each.verdict is Verdict.WARN]
     if change is narrow:
@@ -57,7 +57,11 @@ def test_all_three_by_prisma_are_adopted_and_verified(
         assert any("leaves its cart_promotions rows behind" in each for each in findings)
     else:
         assert findings == []
-    assert verify(platform_database, asked, exact=True).verdict is Verdict.FAIL if change is narrow else True
+    assert (
+        verify(platform_database, configured, exact=True).verdict is Verdict.FAIL
+        if change is narrow
+        else True
+    )
     with platform_database.session("tests") as connection:
         lines = difference(before, read_catalogue(connection)).lines()
     assert [line for line in lines if " cartctl" not in line] == []
@@ -94,8 +98,8 @@ def follow(cartctl: Cartctl, directory: Path, *first: str) -> list[tuple[str, ..
         history.append((command, configured))
         done = cartctl(*command)
         assert done.returncode in {0, 3, 7}, done.stderr
-        said = done.stdout + done.stderr
-        following = re.findall(r"cartctl (migrate (?:adopt|deploy|verify|status))", said)
+        output = done.stdout + done.stderr
+        following = re.findall(r"cartctl (migrate (?:adopt|deploy|verify|status))", output)
         if done.returncode == 0:
             return [each for each, _ in history]
         if "prisma_dir" in done.stderr and not configured:
@@ -104,7 +108,7 @@ def follow(cartctl: Cartctl, directory: Path, *first: str) -> list[tuple[str, ..
             cartctl.file.write_text(text.replace(" }\ncluster", key, 1))
             configured = True
         else:
-            assert following, f"no command in: {said}"
+            assert following, f"no command in: {output}"
             command = tuple(following[-1].split())
 
 
@@ -210,9 +214,9 @@ def test_later_migrations_are_reported(
     """Columns that later migrations of the application added are in the table's line."""
     directory = write_application(tmp_path / "migrations", later=True)
     applied_by_prisma(platform_database, directory, (*NAMES, LATER))
-    asked = settings(platform_database)
-    adopt(platform_database, asked, "run", pulse)
-    (carts,) = [each for each in verify(platform_database, asked).checks if each.name == "table carts"]
+    configured = settings(platform_database)
+    adopt(platform_database, configured, "run", pulse)
+    (carts,) = [each for each in verify(platform_database, configured).checks if each.name == "table carts"]
     assert str(carts.observed).endswith("; also cartScore, channel")
 
 

@@ -65,21 +65,21 @@ def test_a_file_that_lacks_something_is_rolled_back_and_named(
     text = path.read_text()
     assert change[0] in text
     path.write_text(text.replace(*change))
-    asked = settings(platform_database, migrations={"prisma_dir": str(directory)})
+    configured = settings(platform_database, migrations={"prisma_dir": str(directory)})
     with pytest.raises(Refused) as tried:
-        dry_run(platform_database, asked, pulse)
+        dry_run(platform_database, configured, pulse)
     with pytest.raises(Refused) as refused:
-        deploy(platform_database, asked, "run", pulse)
+        deploy(platform_database, configured, "run", pulse)
     assert refused.value.message == tried.value.message
     assert name in refused.value.message
     assert fault in refused.value.message
     assert "rolled back" in refused.value.message
-    known = status(platform_database, asked)
+    known = status(platform_database, configured)
     assert known.applied == NAMES[:applied]
     assert tuple(row.name for row in known.prisma.rows) == NAMES[:applied]
     path.write_text(text)
-    assert deploy(platform_database, asked, "run-2", pulse).applied == NAMES[applied:]
-    assert verify(platform_database, asked).bad() == []
+    assert deploy(platform_database, configured, "run-2", pulse).applied == NAMES[applied:]
+    assert verify(platform_database, configured).bad() == []
 
 
 def test_what_is_visibly_missing_is_refused_before_any_file_runs(
@@ -156,13 +156,13 @@ def test_what_another_migration_made_while_this_one_waited_is_not_its_work(
     platform_database: Postgres, settings: Settings, pulse: Pulse, directory: Path, tmp_path: Path
 ) -> None:
     """The catalogue before the run is read under the migrators' lock: a rollback does not drop what the holder made."""
-    asked = settings(platform_database, migrations={"prisma_dir": str(directory)})
+    configured = settings(platform_database, migrations={"prisma_dir": str(directory)})
     run = Run("run", "shop", datetime.now(UTC), tmp_path, "running", {})
-    before = Fingerprint(platform_database, identifiers=partial(pending_identifiers, settings=asked))
+    before = Fingerprint(platform_database, identifiers=partial(pending_identifiers, settings=configured))
     run = replace(run, results={"fingerprint": before.perform(run, pulse)})
     with platform_database.session("holder") as holder, ThreadPoolExecutor(1) as beside:
         holder.execute("SELECT pg_advisory_lock(%s)", (PRISMA_KEY,))
-        migrating = beside.submit(Migrate(platform_database, asked).perform, run, pulse)
+        migrating = beside.submit(Migrate(platform_database, configured).perform, run, pulse)
         _wait_for_idle_migrator(platform_database)
         holder.execute("CREATE TABLE audit (what TEXT)")
         holder.execute("SELECT pg_advisory_unlock(%s)", (PRISMA_KEY,))

@@ -51,8 +51,8 @@ def rolling(platform_database: Postgres, settings: Settings, tmp_path: Path) -> 
         directory = write_application(tmp_path / "migrations", change)
         file = directory / NAMES[0] / "migration.sql"
         file.write_text(file.read_text() + more)
-        asked = settings(platform_database, migrations={"prisma_dir": str(directory)})
-        return Deployed(platform_database, asked, tmp_path / "run")
+        configured = settings(platform_database, migrations={"prisma_dir": str(directory)})
+        return Deployed(platform_database, configured, tmp_path / "run")
 
     return make
 
@@ -94,7 +94,7 @@ def test_everything_is_as_before(rolling: Rolling, change: Callable[[str], str])
     assert run_sql(done.database, "SELECT kind::text, kinds::text FROM notices") == [
         ("ORDER_SHIPPED", "{REVIEW_REQUEST}")
     ]
-    assert done.found() is not None
+    assert done.result() is not None
     again = Deployed(done.database, done.settings, done.run.directory)
     assert again.results["migrate"]["applied"] == list(NAMES)
     assert verify(done.database, done.settings).bad() == []
@@ -368,9 +368,9 @@ def test_a_drop_that_is_stopped_at_its_commit_is_resumed(
         with pytest.raises(KeyboardInterrupt):
             done.drop()
     if moment == "before":
-        assert done.found() is None
+        assert done.result() is None
         done.drop()
-    assert done.found() is not None
+    assert done.result() is not None
     assert changed_since(done) == []
 
 

@@ -44,13 +44,13 @@ def test_a_file_with_its_own_transaction_runs_as_prisma_runs_it(
 ) -> None:
     """BEGIN and COMMIT of the file are its own: it runs outside ours, and its row is Prisma's."""
     content = change(directory, SECOND, before="BEGIN;\n", after="COMMIT;\n")
-    asked = settings(platform_database, migrations={"prisma_dir": str(directory)})
-    tried = dry_run(platform_database, asked, pulse)
+    configured = settings(platform_database, migrations={"prisma_dir": str(directory)})
+    tried = dry_run(platform_database, configured, pulse)
     assert ([each.name for each in tried.migrations], tried.skipped) == ([FIRST], (SECOND, THIRD))
-    assert deploy(platform_database, asked, "run", pulse).applied == NAMES
+    assert deploy(platform_database, configured, "run", pulse).applied == NAMES
     checksum = hashlib.sha256(content).hexdigest()
     assert run_sql(platform_database, ROWS.format(SECOND)) == [(True, True, 1, True, checksum)]
-    assert verify(platform_database, asked).bad() == []
+    assert verify(platform_database, configured).bad() == []
 
 
 def test_a_failure_outside_a_transaction_is_named_and_stops_what_follows(
@@ -58,17 +58,17 @@ def test_a_failure_outside_a_transaction_is_named_and_stops_what_follows(
 ) -> None:
     """A part may be committed: the row stays failed with the error, and the next command names it."""
     change(directory, SECOND, before="BEGIN;\n", after="COMMIT;\nSELECT nonsense;\n")
-    asked = settings(platform_database, migrations={"prisma_dir": str(directory)})
+    configured = settings(platform_database, migrations={"prisma_dir": str(directory)})
     with pytest.raises(StepFailed, match=f"{SECOND}.*nonsense.*Part of it may be in place") as failed:
-        deploy(platform_database, asked, "run", pulse)
+        deploy(platform_database, configured, "run", pulse)
     assert f"resolve --applied {SECOND}" in failed.value.hint
     assert [row[:4] for row in run_sql(platform_database, ROWS.format(SECOND))] == [(False, True, 0, False)]
-    assert status(platform_database, asked).applied == NAMES[:1]
+    assert status(platform_database, configured).applied == NAMES[:1]
     with pytest.raises(Refused, match=f"contains a failed migration that was not resolved: {SECOND}"):
-        deploy(platform_database, asked, "run-2", pulse)
+        deploy(platform_database, configured, "run-2", pulse)
     run_sql(platform_database, "UPDATE _prisma_migrations SET finished_at = now() WHERE finished_at IS NULL")
-    assert deploy(platform_database, asked, "run-3", pulse).adopted == (SECOND,)
-    assert verify(platform_database, asked).bad() == []
+    assert deploy(platform_database, configured, "run-3", pulse).adopted == (SECOND,)
+    assert verify(platform_database, configured).bad() == []
 
 
 def test_concurrently_beside_other_statements_is_refused_first(
@@ -76,10 +76,10 @@ def test_concurrently_beside_other_statements_is_refused_first(
 ) -> None:
     """PostgreSQL refuses it in a file of several statements, whoever runs it: named before anything is changed."""
     change(directory, SECOND, after='CREATE INDEX CONCURRENTLY "more" ON "carts"("notes");\n')
-    asked = settings(platform_database, migrations={"prisma_dir": str(directory)})
+    configured = settings(platform_database, migrations={"prisma_dir": str(directory)})
     for act in (
-        lambda: deploy(platform_database, asked, "run", pulse),
-        lambda: dry_run(platform_database, asked, pulse),
+        lambda: deploy(platform_database, configured, "run", pulse),
+        lambda: dry_run(platform_database, configured, pulse),
     ):
         with pytest.raises(Refused, match=f'{SECOND} together with others: CREATE INDEX CONCURRENTLY "more"'):
             act()
@@ -97,9 +97,9 @@ def test_a_single_statement_that_no_transaction_allows_runs_alone(
     write_file(
         directory, FIRST, (directory / FIRST / "migration.sql").read_text() + ";\n".join(statements[1:])
     )
-    asked = settings(platform_database, migrations={"prisma_dir": str(directory)})
-    assert deploy(platform_database, asked, "run", pulse).applied == NAMES
-    assert verify(platform_database, asked).bad() == []
+    configured = settings(platform_database, migrations={"prisma_dir": str(directory)})
+    assert deploy(platform_database, configured, "run", pulse).applied == NAMES
+    assert verify(platform_database, configured).bad() == []
     assert [row[:4] for row in run_sql(platform_database, ROWS.format(SECOND))] == [(True, True, 1, True)]
 
 
@@ -111,10 +111,10 @@ def test_a_label_used_in_its_own_file_fails_whole(
 ) -> None:
     """As with Prisma's native engine; dry run and run say the same, nothing is left, and the hint says how to write it."""
     change(directory, FIRST, after=USE)
-    asked = settings(platform_database, migrations={"prisma_dir": str(directory)})
+    configured = settings(platform_database, migrations={"prisma_dir": str(directory)})
     for act in (
-        lambda: dry_run(platform_database, asked, pulse),
-        lambda: deploy(platform_database, asked, "run", pulse),
+        lambda: dry_run(platform_database, configured, pulse),
+        lambda: deploy(platform_database, configured, "run", pulse),
     ):
         with pytest.raises(SqlFailed, match=f"{FIRST} failed and was rolled back: unsafe use") as failed:
             act()
@@ -127,10 +127,10 @@ def test_a_label_used_in_a_later_file_works(
 ) -> None:
     """Each file is committed before the next: the dry run, which is one transaction, says what it did not execute."""
     change(directory, THIRD, after=USE)
-    asked = settings(platform_database, migrations={"prisma_dir": str(directory)})
-    assert dry_run(platform_database, asked, pulse).skipped == (THIRD,)
-    assert deploy(platform_database, asked, "run", pulse).applied == NAMES
-    assert verify(platform_database, asked).bad() == []
+    configured = settings(platform_database, migrations={"prisma_dir": str(directory)})
+    assert dry_run(platform_database, configured, pulse).skipped == (THIRD,)
+    assert deploy(platform_database, configured, "run", pulse).applied == NAMES
+    assert verify(platform_database, configured).bad() == []
 
 
 def test_line_ends_of_windows_are_kept(
@@ -140,13 +140,13 @@ def test_line_ends_of_windows_are_kept(
     for name in NAMES:
         path = directory / name / "migration.sql"
         path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
-    asked = settings(platform_database, migrations={"prisma_dir": str(directory)})
-    deploy(platform_database, asked, "run", pulse)
+    configured = settings(platform_database, migrations={"prisma_dir": str(directory)})
+    deploy(platform_database, configured, "run", pulse)
     content = (directory / FIRST / "migration.sql").read_bytes()
     assert run_sql(platform_database, ROWS.format(FIRST))[0][4] == hashlib.sha256(content).hexdigest()
-    assert status(platform_database, asked).prisma.problems == ()
+    assert status(platform_database, configured).prisma.problems == ()
     (directory / FIRST / "migration.sql").write_bytes(content.replace(b"\r\n", b"\n"))
-    assert status(platform_database, asked).prisma.problems == ()
+    assert status(platform_database, configured).prisma.problems == ()
 
 
 def test_statements_are_read_as_postgresql_reads_them() -> None:
@@ -197,11 +197,11 @@ def test_a_file_in_another_encoding_is_refused_before_any_other_runs(
     """The last file as PowerShell or an editor writes it: named by plan, dry run and run, and nothing is applied."""
     path = directory / THIRD / "migration.sql"
     path.write_bytes(encoded(path.read_text()))
-    asked = settings(platform_database, migrations={"prisma_dir": str(directory)})
+    configured = settings(platform_database, migrations={"prisma_dir": str(directory)})
     for act in (
-        lambda: preview(platform_database, asked),
-        lambda: dry_run(platform_database, asked, pulse),
-        lambda: deploy(platform_database, asked, "run", pulse),
+        lambda: preview(platform_database, configured),
+        lambda: dry_run(platform_database, configured, pulse),
+        lambda: deploy(platform_database, configured, "run", pulse),
     ):
         with pytest.raises(Refused, match=f"{THIRD} {fault}"):
             act()

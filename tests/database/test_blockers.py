@@ -69,21 +69,21 @@ def prepared(database: Postgres, statement: str, gid: str = "it's one") -> Itera
 
 def test_a_prepared_transaction_is_named(platform: Postgres, settings: Settings, tmp_path: Path) -> None:
     """On a running server its gid, owner, age and both ways to end it are in every message: migrate, drop, preflight."""
-    asked = settings(platform, lock_timeout="50ms")
+    configured = settings(platform, lock_timeout="50ms")
     with prepared(platform, "UPDATE companies SET name = 'x'"):
         with pytest.raises(StepFailed) as failed:
-            deploy(platform, asked, "run", Impatient())
+            deploy(platform, configured, "run", Impatient())
         assert "prepared transaction 'it's one' (owner postgres, prepared" in failed.value.message
         assert "RowExclusiveLock on companies" in failed.value.message
         assert "ROLLBACK PREPARED 'it''s one' or COMMIT PREPARED 'it''s one'" in failed.value.hint
         look = check_blockers(platform, settings(platform, lock_timeout="0s"), Pulse())
-        found = {check.name: check for check in look}["blockers.locks"]
-        assert (found.verdict, "'it's one'" in found.observed, "ROLLBACK PREPARED" in found.hint) == (
+        results = {check.name: check for check in look}["blockers.locks"]
+        assert (results.verdict, "'it's one'" in results.observed, "ROLLBACK PREPARED" in results.hint) == (
             Verdict.FAIL,
             True,
             True,
         )
-    done = Deployed(platform, asked, tmp_path / "run")
+    done = Deployed(platform, configured, tmp_path / "run")
     with prepared(platform, "LOCK TABLE carts IN ROW SHARE MODE; SELECT txid_current()"):
         with pytest.raises(
             StepFailed, match=r"prepared transaction 'it's one'.* RowShareLock on carts"
@@ -107,8 +107,8 @@ def test_a_prepared_transaction_is_named_after_a_restart() -> None:
 
 def _holder(database: Postgres) -> str:
     with database.session("tests") as connection:
-        (found,) = lock_holders(connection, ["companies"], SHARE_ROW_EXCLUSIVE)
-    return found.who
+        (result,) = lock_holders(connection, ["companies"], SHARE_ROW_EXCLUSIVE)
+    return result.who
 
 
 def _checkpointer(database: Postgres) -> int:
@@ -140,15 +140,15 @@ def test_a_dead_synchronous_standby_delays_a_migration_and_no_more(
 ) -> None:
     """The wait is cancelled, each migration is committed exactly once, and the result says that no standby confirmed it."""
     monkeypatch.setattr(sync_wait, "LIMIT", 0.4)
-    asked = settings(platform)
+    configured = settings(platform)
     with nobody_confirms(pg15, platform):
         began = time.monotonic()
-        made = deploy(platform, asked, "run", Pulse())
+        made = deploy(platform, configured, "run", Pulse())
         assert time.monotonic() - began < 60
     assert made.applied == NAMES
     assert [each.partition(":")[0] for each in made.warnings] == [f"migration {NAMES[0]}"]
     assert "in place only on the primary" in made.warnings[0]
-    assert verify(platform, asked).verdict is Verdict.PASS
+    assert verify(platform, configured).verdict is Verdict.PASS
     assert run_sql(platform, "SELECT count(*) FROM cartctl.applied WHERE run = 'run'") == [(3,)]
 
 
@@ -233,14 +233,14 @@ def test_logical_replication_and_prepared_transactions_keep_a_database(
             prepared(platform, "UPDATE companies SET name = 'x'"),
             Postgres(pg15.dsn).session("tests") as server,
         ):
-            told = [str(each) for each in database_users(server, name)]
+            messages = [str(each) for each in database_users(server, name)]
     finally:
         reading.terminate()
         reading.wait()
     wait_until(lambda: run_sql(platform, active) == [(False,)])
     run_sql(platform, "SELECT pg_drop_replication_slot('reading')")
-    assert any("walsender" in each and "application pg_recvlogical" in each for each in told)
-    assert any(each.startswith("prepared transaction 'it's one'") for each in told)
+    assert any("walsender" in each and "application pg_recvlogical" in each for each in messages)
+    assert any(each.startswith("prepared transaction 'it's one'") for each in messages)
 
 
 def test_a_concurrent_build_waits_for_prepared_transactions_too(platform: Postgres) -> None:
@@ -264,9 +264,9 @@ def test_a_vacuum_against_wraparound_is_named(pg15: Server, platform: Postgres) 
     try:
         with platform.session("tests") as connection:
             wait_until(lambda: bool(lock_holders(connection, ["companies"], SHARE_ROW_EXCLUSIVE)))
-            (found,) = lock_holders(connection, ["companies"], SHARE_ROW_EXCLUSIVE)
-            assert "autovacuum worker to prevent wraparound" in found.who
-            assert ("pg_stat_progress_vacuum" in found.ending, found.gives_way) == (True, False)
+            (result,) = lock_holders(connection, ["companies"], SHARE_ROW_EXCLUSIVE)
+            assert "autovacuum worker to prevent wraparound" in result.who
+            assert ("pg_stat_progress_vacuum" in result.ending, result.gives_way) == (True, False)
     finally:
         pg15.execute("ALTER SYSTEM RESET autovacuum_naptime")
         pg15.execute("SELECT pg_reload_conf()")

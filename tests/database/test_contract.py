@@ -284,9 +284,9 @@ def test_what_is_extra_is_told(migrated: Postgres) -> None:
         ALL,
         "ALTER TABLE carts ADD legacy text; CREATE INDEX extra ON carts (notes); ALTER TABLE wishlists ADD must int NOT NULL",
     )
-    told = {result.name: result for result in results}
-    assert str(told["table carts"].observed).endswith("; also legacy, extra")
-    assert told["column wishlists.must"].verdict is Verdict.WARN
+    messages = {result.name: result for result in results}
+    assert str(messages["table carts"].observed).endswith("; also legacy, extra")
+    assert messages["column wishlists.must"].verdict is Verdict.WARN
 
 
 def test_another_action_is_reported_and_passes(migrated: Postgres) -> None:
@@ -310,7 +310,7 @@ def test_nothing_there_is_every_failure(platform_database: Postgres, settings: S
 
 
 @pytest.mark.parametrize(
-    ("wanted", "found", "fit"),
+    ("expected_text", "expected", "fit"),
     (
         ("text", "text", True),
         ("text", "character varying(10)", True),
@@ -332,9 +332,9 @@ def test_nothing_there_is_every_failure(platform_database: Postgres, settings: S
         ("timestamp(3) without time zone", "timestamp(3) with time zone", False),
     ),
 )
-def test_type_families(wanted: str, found: str, fit: bool) -> None:
+def test_type_families(expected_text: str, expected: str, fit: bool) -> None:
     """A type fits when it is of the family, however wide."""
-    assert fits(wanted, found) is fit
+    assert fits(expected_text, expected) is fit
 
 
 def test_what_a_narrower_type_does_not_hold() -> None:

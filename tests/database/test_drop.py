@@ -58,7 +58,7 @@ class Deployed:
         step = Drop(self.database, self.settings, Allowed(**allowed))
         return step.perform(self.with_results(), pulse or Pulse())
 
-    def found(self) -> dict[str, Any] | None:
+    def result(self) -> dict[str, Any] | None:
         """What a resumed rollback finds."""
         return Drop(self.database, self.settings, Allowed()).find(self.with_results())
 
@@ -86,12 +86,12 @@ def test_the_catalogue_is_as_before(server: Server, deployed: Deploying) -> None
     """Deployed and taken back, nothing differs on any server; deploying again works."""
     database = server.create_platform()
     first = deployed(database)
-    assert first.found() is None
+    assert first.result() is None
     result = first.drop()
     assert (len(result["tables"]), len(result["enums"]), result["rows"]) == (14, 7, 0)
     assert result["saved"] is None
     assert first.left() == []
-    assert first.found() is not None
+    assert first.result() is not None
     with database.session("tests") as connection:
         assert reverted_checks(first.results, read_catalogue(connection)).verdict is Verdict.PASS
     assert len(deployed(database).results["migrate"]["applied"]) == 3
@@ -148,7 +148,7 @@ def test_rows_want_consent_and_are_saved(server: Server, deployed: Deploying, tm
     assert (manifest["rows"]["carts"], manifest["rows"]["promotions"]) == (3, 0)
     assert stat.S_IMODE(saved.stat().st_mode) == 0o700
     assert done.left() == []
-    assert done.found() == {**done.found(), "rows": 4, "saved": str(saved)}  # type: ignore[dict-item]
+    assert done.result() == {**done.result(), "rows": 4, "saved": str(saved)}  # type: ignore[dict-item]
     again = deployed(database)
     _restore(server, database, saved)
     assert run_sql(database, "SELECT count(*), min(id) FROM carts") == [(3, "cart1")]
@@ -386,13 +386,13 @@ def test_a_kill_around_the_commit_leaves_all_or_nothing(
     with pytest.raises(Killed):
         done.drop(data_loss=True)
     monkeypatch.undo()
-    found = done.found()
+    result = done.result()
     if moment == "before":
-        assert found is None
+        assert result is None
         assert done.drop(data_loss=True)["rows"] == 4
     else:
-        assert found is not None
-        assert found["rows"] == 4
+        assert result is not None
+        assert result["rows"] == 4
     assert done.left() == []
 
 

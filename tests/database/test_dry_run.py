@@ -19,12 +19,12 @@ def test_it_executes_measures_and_keeps_nothing(
     """Every statement is timed, the platform's tables show the lock that their writers will wait for, nothing stays."""
     run_sql(platform_database, LEDGER)
     before = run_sql(platform_database, CATALOGUE)
-    asked = settings(platform_database, migrations={"prisma_dir": prisma_dir, "source": "cartctl"})
-    found = dry_run(platform_database, asked, pulse)
-    assert tuple(each.name for each in found.migrations) == NAMES
-    assert len(found.migrations[0].statements) == len(MIGRATIONS[0].statements(strict=False))
-    assert all(each.seconds >= 0 for migration in found.migrations for each in migration.statements)
-    locks = {lock.relation: lock.mode for lock in found.locks}
+    configured = settings(platform_database, migrations={"prisma_dir": prisma_dir, "source": "cartctl"})
+    results = dry_run(platform_database, configured, pulse)
+    assert tuple(each.name for each in results.migrations) == NAMES
+    assert len(results.migrations[0].statements) == len(MIGRATIONS[0].statements(strict=False))
+    assert all(each.seconds >= 0 for migration in results.migrations for each in migration.statements)
+    locks = {lock.relation: lock.mode for lock in results.locks}
     assert locks.pop("_prisma_migrations") == "RowExclusiveLock"
     assert locks == dict.fromkeys(("companies", "customers", "products", "sites"), "ShareRowExclusiveLock")
     assert run_sql(platform_database, CATALOGUE) == before
@@ -50,6 +50,6 @@ def test_indexes_on_full_tables_are_left_out_and_named(
         "INSERT INTO companies (id, name) VALUES ('c', 'C')",
         "INSERT INTO carts (id, \"companyId\", \"updatedAt\") VALUES ('1', 'c', now())",
     )
-    found = dry_run(platform_database, settings(platform_database, strict_constraints=False), pulse)
-    assert found.not_executed == ("idx_carts_recovery_candidates", "idx_carts_expiration")
-    assert "table carts" in found.kept
+    result = dry_run(platform_database, settings(platform_database, strict_constraints=False), pulse)
+    assert result.not_executed == ("idx_carts_recovery_candidates", "idx_carts_expiration")
+    assert "table carts" in result.kept

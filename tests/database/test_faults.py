@@ -61,14 +61,14 @@ def test_an_ended_connection_leaves_whole_migrations(
         if (effect, when) == (f"postgres.migrate.{name}", moment):
             run_sql(platform_database, END_OURS)
 
-    asked = settings(platform_database)
+    configured = settings(platform_database)
     with monkeypatch.context() as patch, suppress(CartctlError):
         patch.setattr(effects, "probe", end)
-        deploy(platform_database, asked, "run-1", pulse)
+        deploy(platform_database, configured, "run-1", pulse)
     done = NAMES.index(name) + (moment == "after")
-    assert status(platform_database, asked).applied[:done] == NAMES[:done]
-    deploy(platform_database, asked, "run-2", pulse)
-    assert verify(platform_database, asked).verdict is Verdict.PASS
+    assert status(platform_database, configured).applied[:done] == NAMES[:done]
+    deploy(platform_database, configured, "run-2", pulse)
+    assert verify(platform_database, configured).verdict is Verdict.PASS
 
 
 @pytest.mark.parametrize("whose", ("migrate", "migration lock"))
@@ -80,38 +80,38 @@ def test_ended_in_the_middle_of_a_migration(
 
     So it is when the connection that holds the migrators' lock is ended: another tool may have begun.
     """
-    asked = settings(platform_database)
+    configured = settings(platform_database)
     run_sql(platform_database, END_IN_THE_MIDDLE.format(IN_THE_MIDDLE[name], whose))
     with pytest.raises(SqlFailed, match="terminating connection") as ended:
-        deploy(platform_database, asked, "run-1", pulse)
+        deploy(platform_database, configured, "run-1", pulse)
     assert "\n" not in ended.value.message
     run_sql(platform_database, "DROP EVENT TRIGGER ending", "DROP FUNCTION ending")
-    assert status(platform_database, asked).applied == NAMES[: NAMES.index(name)]
-    deploy(platform_database, asked, "run-2", pulse)
-    assert verify(platform_database, asked).verdict is Verdict.PASS
+    assert status(platform_database, configured).applied == NAMES[: NAMES.index(name)]
+    deploy(platform_database, configured, "run-2", pulse)
+    assert verify(platform_database, configured).verdict is Verdict.PASS
 
 
 def test_ended_in_the_middle_of_a_wait(platform_database: Postgres, settings: Settings, pulse: Pulse) -> None:
     """Ended while it waits for a lock, nothing of the migration is there and the error is a sentence."""
-    asked = settings(platform_database, lock_timeout="30s")
+    configured = settings(platform_database, lock_timeout="30s")
     timer = threading.Timer(1.0, lambda: run_sql(platform_database, END_OURS))
     with holding(platform_database, "LOCK TABLE companies IN ROW EXCLUSIVE MODE"):
         timer.start()
         with pytest.raises(CartctlError) as ended:
-            deploy(platform_database, asked, "run-1", pulse)
+            deploy(platform_database, configured, "run-1", pulse)
     timer.join()
     assert "\n" not in ended.value.message
     assert run_sql(platform_database, "SELECT to_regclass('carts')::text") == [(None,)]
-    deploy(platform_database, asked, "run-2", pulse)
+    deploy(platform_database, configured, "run-2", pulse)
 
 
 def test_two_at_once_make_it_once(platform_database: Postgres, settings: Settings) -> None:
     """One applies everything, the other waits and finds nothing left to do."""
-    asked = settings(platform_database)
+    configured = settings(platform_database)
     with ThreadPoolExecutor(2) as pool:
-        both = list(pool.map(lambda run: deploy(platform_database, asked, run, Pulse()), ("a", "b")))
+        both = list(pool.map(lambda run: deploy(platform_database, configured, run, Pulse()), ("a", "b")))
     assert sorted(len(made.applied) for made in both) == [0, 3]
-    assert verify(platform_database, asked).verdict is Verdict.PASS
+    assert verify(platform_database, configured).verdict is Verdict.PASS
 
 
 WAITERS = (
@@ -123,36 +123,36 @@ def test_a_waiter_on_prismas_lock_comes_next(
     platform_database: Postgres, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another migrator that waits for the lock while ours runs holds nothing up, and finds everything applied when it gets it."""
-    asked = settings(platform_database)
+    configured = settings(platform_database)
 
     def wait_in_line() -> tuple[str, ...]:
         with platform_database.session("prisma", lock_timeout="30s") as other:
             other.execute("SELECT pg_advisory_lock(%s)", (PRISMA_KEY,))
-            return status(platform_database, asked).applied
+            return status(platform_database, configured).applied
 
     with ThreadPoolExecutor(1) as pool:
 
         def begin(effect: str, moment: str) -> None:
             if (effect, moment) == (f"postgres.migrate.{NAMES[0]}", "before"):
-                found.append(pool.submit(wait_in_line))
+                results.append(pool.submit(wait_in_line))
                 wait_until(lambda: run_sql(platform_database, WAITERS) == [(1,)])
 
-        found: list[Future[tuple[str, ...]]] = []
+        results: list[Future[tuple[str, ...]]] = []
         monkeypatch.setattr(effects, "probe", begin)
-        assert deploy(platform_database, asked, "run", Pulse()).applied == NAMES
-        assert found[0].result(timeout=120) == NAMES
+        assert deploy(platform_database, configured, "run", Pulse()).applied == NAMES
+        assert results[0].result(timeout=120) == NAMES
 
 
 def test_we_come_next_after_another_migrator(platform_database: Postgres, settings: Settings) -> None:
     """While another tool holds the lock we wait without a place in its queue, change nothing, and go on when it is free."""
-    asked = settings(platform_database)
+    configured = settings(platform_database)
     looking = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'cartctl migration lock' AND query LIKE '%try_advisory%'"
     with ThreadPoolExecutor(1) as pool, platform_database.session("prisma") as other:
         other.execute("SELECT pg_advisory_lock(%s)", (PRISMA_KEY,))
-        ours = pool.submit(deploy, platform_database, asked, "run", Pulse())
+        ours = pool.submit(deploy, platform_database, configured, "run", Pulse())
         wait_until(lambda: run_sql(platform_database, looking) == [(1,)])
         assert run_sql(platform_database, WAITERS) == [(0,)]
-        assert status(platform_database, asked).applied == ()
+        assert status(platform_database, configured).applied == ()
         other.execute("SELECT pg_advisory_unlock(%s)", (PRISMA_KEY,))
         assert ours.result(timeout=60).applied == NAMES
 
@@ -166,7 +166,7 @@ def wait_until(so: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("statement", "told"),
+    ("statement", "expected"),
     (
         (
             "INSERT INTO customers (id, \"companyId\", email, \"firstName\", \"lastName\") VALUES ('1', 'c', 'e', 'f', 'l')",
@@ -176,7 +176,7 @@ def wait_until(so: Callable[[], bool]) -> None:
     ),
 )
 def test_whoever_holds_it_up_is_named(
-    platform_database: Postgres, settings: Settings, statement: str, told: str
+    platform_database: Postgres, settings: Settings, statement: str, expected: str
 ) -> None:
     """A writer and a forgotten transaction are named with what they hold and what they do."""
     run_sql(platform_database, "INSERT INTO companies (id, name) VALUES ('c', 'C')")
@@ -187,7 +187,7 @@ def test_whoever_holds_it_up_is_named(
 
     with holding(platform_database, statement), pytest.raises(StepFailed, match="4 times") as failed:
         deploy(platform_database, settings(platform_database, lock_timeout="50ms"), "run", Impatient())
-    assert told in failed.value.message
+    assert expected in failed.value.message
 
 
 def test_a_long_reader_stops_nothing(platform_database: Postgres, settings: Settings, pulse: Pulse) -> None:
@@ -242,8 +242,8 @@ def test_a_pooler_is_refused(pg15: Server, settings: Settings, tmp_path: Path, m
             refused = cartctl(*line.split())
             assert (refused.returncode, refused.stdout) == (3, ""), line
             assert "connection pooler" in refused.stderr
-        found = {check.name: check.verdict for check in check_database(pooled, settings(pooled))}
-        assert found == {"database.pooler": Verdict.FAIL}
+        results = {check.name: check.verdict for check in check_database(pooled, settings(pooled))}
+        assert results == {"database.pooler": Verdict.FAIL}
         with pytest.raises(Refused):
             pooled.connect("tests", lock_timeout="7s")
         with psycopg.connect(pooled.dsn) as other:

@@ -57,12 +57,12 @@ def test_what_prisma_applied_is_adopted_and_its_ledger_left_alone(
     """Under our names or its own, from our files or edited ones: recorded by us, not a row of its ledger changed."""
     run_sql(platform_database, LEDGER, FIRST, *REST, *rows)
     before = run_sql(platform_database, ROWS)
-    asked = settings(platform_database)
-    assert len(status(platform_database, asked).prisma.problems) == problems
-    assert adopt(platform_database, asked, "run", pulse).adopted == NAMES
+    configured = settings(platform_database)
+    assert len(status(platform_database, configured).prisma.problems) == problems
+    assert adopt(platform_database, configured, "run", pulse).adopted == NAMES
     assert run_sql(platform_database, ROWS) == before
-    assert verify(platform_database, asked).verdict is Verdict.PASS
-    assert deploy(platform_database, asked, "run", pulse).applied == ()
+    assert verify(platform_database, configured).verdict is Verdict.PASS
+    assert deploy(platform_database, configured, "run", pulse).applied == ()
 
 
 def test_its_files_say_that_it_knows_our_names(
@@ -73,8 +73,8 @@ def test_its_files_say_that_it_knows_our_names(
     for migration in MIGRATIONS[:2]:
         (tmp_path / migration.name).mkdir()
         (tmp_path / migration.name / "migration.sql").write_bytes(migration.up)
-    asked = settings(platform_database, migrations={"prisma_dir": str(tmp_path)})
-    adopt(platform_database, asked, "run", pulse)
+    configured = settings(platform_database, migrations={"prisma_dir": str(tmp_path)})
+    adopt(platform_database, configured, "run", pulse)
     assert [row[:2] for row in run_sql(platform_database, ROWS)] == [
         (migration.name, migration.checksum) for migration in MIGRATIONS[:2]
     ]
@@ -109,14 +109,14 @@ def test_what_holds_ours_is_kept_as_it_is(
 ) -> None:
     """Wider types, objects of its own, other names and owners: not one of them is changed, and no constraint is added."""
     run_sql(platform_database, *statements)
-    asked = settings(platform_database)
+    configured = settings(platform_database)
     with platform_database.session("tests") as connection:
         before = read_catalogue(connection)
-    act(platform_database, asked, "run", pulse)
+    act(platform_database, configured, "run", pulse)
     with platform_database.session("tests") as connection:
         changes = difference(before, read_catalogue(connection)).lines()
     assert [line for line in changes if " cartctl" not in line] == []
-    assert verify(platform_database, asked).verdict is verdict
+    assert verify(platform_database, configured).verdict is verdict
 
 
 @pytest.mark.parametrize(

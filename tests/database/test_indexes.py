@@ -50,14 +50,14 @@ def full(platform_database: Postgres) -> Postgres:
 
 def test_built_outside_then_the_migration_goes_on(full: Postgres, settings: Settings, pulse: Pulse) -> None:
     """After the build the migration finds everything it would have had to build under its locks."""
-    asked = settings(full, strict_constraints=False)
+    configured = settings(full, strict_constraints=False)
     with pytest.raises(Refused, match="idx_carts_recovery_candidates"):
-        deploy(full, asked, "run", pulse)
-    built = build_indexes(full, asked, pulse)
+        deploy(full, configured, "run", pulse)
+    built = build_indexes(full, configured, pulse)
     assert (built.indexes, built.rebuilt) == (("idx_carts_recovery_candidates", "idx_carts_expiration"), ())
-    assert plan_indexes(full, asked).indexes == ()
-    deploy(full, asked, "run", pulse)
-    assert verify(full, asked).verdict is Verdict.PASS
+    assert plan_indexes(full, configured).indexes == ()
+    deploy(full, configured, "run", pulse)
+    assert verify(full, configured).verdict is Verdict.PASS
 
 
 def test_a_left_over_is_built_anew(migrated: Postgres, settings: Settings, pulse: Pulse) -> None:

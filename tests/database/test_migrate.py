@@ -56,13 +56,13 @@ def holding(database: Postgres, statement: str) -> Iterator[None]:
 
 def test_deploy_applies_all_once(platform_database: Postgres, settings: Settings, pulse: Pulse) -> None:
     """What is pending is applied in order; a second deployment finds nothing to do and changes nothing."""
-    asked = settings(platform_database)
-    assert status(platform_database, asked).pending == NAMES
-    made = deploy(platform_database, asked, "run-1", pulse)
+    configured = settings(platform_database)
+    assert status(platform_database, configured).pending == NAMES
+    made = deploy(platform_database, configured, "run-1", pulse)
     assert (made.applied, made.adopted, made.heads) == (NAMES, (), ("20260101163110",))
-    again = deploy(platform_database, asked, "run-2", pulse)
+    again = deploy(platform_database, configured, "run-2", pulse)
     assert (again.applied, again.heads) == ((), made.heads)
-    known = status(platform_database, asked)
+    known = status(platform_database, configured)
     assert (known.current, known.pending, known.applied) == (NAMES[-1], (), NAMES)
     assert run_sql(platform_database, "SELECT DISTINCT run, adopted, strict FROM cartctl.applied") == [
         ("run-1", False, True)
@@ -103,8 +103,8 @@ def test_blockers_are_named(
         pytest.raises(StepFailed, match="4 times") as failed,
     ):
         deploy(platform_database, settings(platform_database, lock_timeout="50ms"), "run", pulse)
-    for told in ("pid ", "user postgres", "cartctl somebody", "RowExclusiveLock on companies", "s ago"):
-        assert told in failed.value.message
+    for message in ("pid ", "user postgres", "cartctl somebody", "RowExclusiveLock on companies", "s ago"):
+        assert message in failed.value.message
     assert run_sql(platform_database, "SELECT to_regclass('carts')::text") == [(None,)]
 
 
@@ -205,12 +205,12 @@ def test_an_object_of_another_shape_stops_it(
     )
     with pytest.raises(Refused, match="Nothing was changed") as refused:
         deploy(platform_database, settings(platform_database), "run", pulse)
-    for told in (
+    for message in (
         "enum TaxType is ['VAT']",
         "column promotions.code type is integer",
         "a view with this name exists",
     ):
-        assert told in refused.value.message
+        assert message in refused.value.message
     assert run_sql(platform_database, "SELECT to_regnamespace('cartctl')::text") == [(None,)]
 
 
@@ -219,17 +219,17 @@ def test_objects_of_the_same_shape_are_adopted_one_by_one(
 ) -> None:
     """What is there with our shape is kept with its rows, what is missing is made, and all of it is ours then."""
     statements = MIGRATIONS[0].statements(strict=False)
-    wanted = {"CartStatus", "SiteType", "wishlists", "carts", "wishlists_sessionToken_key"}
-    run_sql(platform_database, *(each.sql for each in statements if each.makes in wanted))
+    expected = {"CartStatus", "SiteType", "wishlists", "carts", "wishlists_sessionToken_key"}
+    run_sql(platform_database, *(each.sql for each in statements if each.makes in expected))
     oid = run_sql(platform_database, "SELECT 'wishlists'::regclass::oid")
-    asked = settings(platform_database)
-    shown = preview(platform_database, asked)
+    configured = settings(platform_database)
+    shown = preview(platform_database, configured)
     assert 'CREATE TABLE "wishlists"' not in shown.pending[0].sql
     assert 'CREATE TABLE "wishlist_items"' in shown.pending[0].sql
-    made = deploy(platform_database, asked, "run", pulse)
+    made = deploy(platform_database, configured, "run", pulse)
     assert (made.applied, made.adopted) == (NAMES, ())
     assert run_sql(platform_database, "SELECT 'wishlists'::regclass::oid") == oid
-    assert verify(platform_database, asked).verdict is Verdict.PASS
+    assert verify(platform_database, configured).verdict is Verdict.PASS
 
 
 def test_a_database_that_another_tool_migrated_is_recorded(
@@ -245,12 +245,12 @@ def test_a_database_that_another_tool_migrated_is_recorded(
         'CREATE UNIQUE INDEX another_name ON carts ("orderId")',
         *(ledger_row(name) for name in NAMES),
     )
-    asked = settings(platform_database)
-    made = deploy(platform_database, asked, "run", pulse)
+    configured = settings(platform_database)
+    made = deploy(platform_database, configured, "run", pulse)
     assert (made.applied, made.adopted) == (NAMES, NAMES)
-    assert verify(platform_database, asked).verdict is Verdict.WARN
+    assert verify(platform_database, configured).verdict is Verdict.WARN
     assert run_sql(platform_database, "SELECT count(*) FROM _prisma_migrations") == [(3,)]
-    problems = status(platform_database, asked).prisma.problems
+    problems = status(platform_database, configured).prisma.problems
     assert len(problems) == 3
     assert all("a different file" in problem for problem in problems)
 
@@ -275,8 +275,8 @@ def test_prismas_ledger_gets_exactly_our_rows(
 ) -> None:
     """Our names are recorded with the files' checksums; no strict constraint is made beside a Node application."""
     run_sql(platform_database, LEDGER, ledger_row("20251201000000_add_cart_theme"))
-    asked = settings(platform_database, migrations={"prisma_dir": prisma_dir})
-    deploy(platform_database, asked, "run", pulse)
+    configured = settings(platform_database, migrations={"prisma_dir": prisma_dir})
+    deploy(platform_database, configured, "run", pulse)
     rows = run_sql(
         platform_database,
         "SELECT migration_name, checksum, applied_steps_count, finished_at IS NOT NULL, rolled_back_at IS NULL "
@@ -287,7 +287,7 @@ def test_prismas_ledger_gets_exactly_our_rows(
     assert run_sql(
         platform_database, "SELECT count(*) FROM pg_constraint WHERE conname = 'carts_money_check'"
     ) == [(0,)]
-    assert verify(platform_database, asked).verdict is Verdict.PASS
+    assert verify(platform_database, configured).verdict is Verdict.PASS
 
 
 def test_a_failed_row_of_the_ledger_stops_it(
@@ -324,11 +324,11 @@ def test_without_a_superuser_the_application_can_work(
         "INSERT INTO companies (id, name) VALUES ('c', 'C')",
     )
     deployer = server.database(name, user="shop_deployer")
-    asked = settings(deployer, owner_role="shop_owner", app_role="shop_app")
-    made = deploy(deployer, asked, "run", pulse)
+    configured = settings(deployer, owner_role="shop_owner", app_role="shop_app")
+    made = deploy(deployer, configured, "run", pulse)
     assert made.applied == NAMES
-    assert status(deployer, asked).pending == ()
-    assert verify(deployer, asked).verdict is Verdict.PASS
+    assert status(deployer, configured).pending == ()
+    assert verify(deployer, configured).verdict is Verdict.PASS
     application = server.database(name, user="shop_app")
     rows = run_sql(
         application,

@@ -54,11 +54,11 @@ def test_its_checksums_go_into_its_ledger(
     """With its files configured, the ledger says what the application's own tool compares; status sees no problem."""
     directory = files()
     run_sql(platform_database, LEDGER)
-    asked = settings(platform_database, migrations={"prisma_dir": str(directory)})
-    deploy(platform_database, asked, "run", pulse)
+    configured = settings(platform_database, migrations={"prisma_dir": str(directory)})
+    deploy(platform_database, configured, "run", pulse)
     for name in NAMES:
         assert run_sql(platform_database, ROWS.format(name)) == [(checksum(directory, name), True, False)]
-    assert status(platform_database, asked).prisma.problems == ()
+    assert status(platform_database, configured).prisma.problems == ()
     assert len(status(platform_database, settings(platform_database)).prisma.problems) == 3
 
 
@@ -68,15 +68,15 @@ def test_its_files_are_run_instead(
     """With source = "prisma" its own file is executed, as the plan shows, and only what is required is expected."""
     directory = files(column='"visitorId" TEXT, "theme" TEXT')
     run_sql(platform_database, LEDGER)
-    asked = settings(platform_database, migrations={"prisma_dir": str(directory), "source": "prisma"})
-    assert "the application's own" in preview(platform_database, asked).pending[0].sql
-    assert deploy(platform_database, asked, "run", pulse).applied == NAMES
+    configured = settings(platform_database, migrations={"prisma_dir": str(directory), "source": "prisma"})
+    assert "the application's own" in preview(platform_database, configured).pending[0].sql
+    assert deploy(platform_database, configured, "run", pulse).applied == NAMES
     assert run_sql(
         platform_database,
         "SELECT 1 FROM information_schema.columns WHERE table_name = 'carts' AND column_name = 'theme'",
     ) == [(1,)]
     assert run_sql(platform_database, ROWS.format(NAMES[0]))[0][0] == checksum(directory, NAMES[0])
-    assert verify(platform_database, asked).verdict is Verdict.PASS
+    assert verify(platform_database, configured).verdict is Verdict.PASS
 
 
 def test_its_failure_is_recorded_and_can_be_mended(
@@ -88,19 +88,19 @@ def test_its_failure_is_recorded_and_can_be_mended(
     good = broken.read_text()
     broken.write_text(good + "\nSELECT nonsense;\n")
     run_sql(platform_database, LEDGER)
-    asked = settings(platform_database, migrations={"prisma_dir": str(directory), "source": "prisma"})
+    configured = settings(platform_database, migrations={"prisma_dir": str(directory), "source": "prisma"})
     with pytest.raises(SqlFailed, match="nonsense"):
-        deploy(platform_database, asked, "run", pulse)
-    assert status(platform_database, asked).applied == NAMES[:1]
+        deploy(platform_database, configured, "run", pulse)
+    assert status(platform_database, configured).applied == NAMES[:1]
     assert run_sql(platform_database, ROWS.format(NAMES[1])) == [
         (checksum(directory, NAMES[1]), False, False)
     ]
     assert run_sql(platform_database, "SELECT to_regclass('idx_carts_expiration')::text") == [(None,)]
     broken.write_text(good)
-    deploy(platform_database, asked, "run", pulse)
+    deploy(platform_database, configured, "run", pulse)
     rows = run_sql(platform_database, ROWS.format(NAMES[1]))
     assert [row[1:] for row in rows] == [(False, True), (True, False)]
-    assert verify(platform_database, asked).verdict is Verdict.PASS
+    assert verify(platform_database, configured).verdict is Verdict.PASS
 
 
 def test_without_its_files_nothing_is_executed(
@@ -131,13 +131,13 @@ def test_its_name_is_recorded_only_for_its_own_file(
     """Ours executed by choice beside files that do more: no row. Rows of an earlier version are named by verify."""
     directory = files(column='"visitorId" TEXT, "theme" TEXT')
     run_sql(platform_database, LEDGER)
-    asked = settings(platform_database, migrations={"prisma_dir": str(directory), "source": "cartctl"})
-    made = deploy(platform_database, asked, "run", pulse)
+    configured = settings(platform_database, migrations={"prisma_dir": str(directory), "source": "cartctl"})
+    made = deploy(platform_database, configured, "run", pulse)
     assert len(made.warnings) == 3
     assert run_sql(platform_database, "SELECT count(*) FROM _prisma_migrations") == [(0,)]
-    assert verify(platform_database, asked).verdict is Verdict.PASS
+    assert verify(platform_database, configured).verdict is Verdict.PASS
     run_sql(platform_database, *(ledger_row(name) for name in NAMES))  # as earlier versions did
-    (ledger,) = [each for each in verify(platform_database, asked).checks if each.name == "ledger"]
+    (ledger,) = [each for each in verify(platform_database, configured).checks if each.name == "ledger"]
     assert (ledger.verdict, NAMES[0] in str(ledger.observed)) == (Verdict.FAIL, True)
     assert "rollback --database" in ledger.hint
     unset = settings(platform_database)
@@ -152,13 +152,13 @@ def test_what_prisma_lost_is_not_made_again(
     directory = files()
     first = MIGRATIONS[0]
     run_sql(platform_database, LEDGER, first.up.decode(), ledger_row(first.name), "DROP TABLE wishlist_items")
-    asked = settings(platform_database, migrations={"prisma_dir": str(directory)})
+    configured = settings(platform_database, migrations={"prisma_dir": str(directory)})
     with pytest.raises(Refused, match=first.name):
-        deploy(platform_database, asked, "run", pulse)
+        deploy(platform_database, configured, "run", pulse)
 
 
 @pytest.mark.parametrize(
-    ("break_it", "error", "told"),
+    ("break_it", "error", "expected"),
     (
         (lambda d: (d / NAMES[2] / "migration.sql").unlink(), ConfigError, NAMES[2]),
         (
@@ -176,14 +176,14 @@ def test_files_that_cannot_be_run_change_nothing(
     files: Files,
     break_it: Callable[[Path], object],
     error: type[Exception],
-    told: str,
+    expected: str,
 ) -> None:
     """A missing file or directory, and one that would commit by itself, are named before anything is done."""
     directory = files()
-    asked = settings(platform_database, migrations={"prisma_dir": str(directory), "source": "prisma"})
+    configured = settings(platform_database, migrations={"prisma_dir": str(directory), "source": "prisma"})
     break_it(directory)
-    with pytest.raises(error, match=told):
-        deploy(platform_database, asked, "run", pulse)
+    with pytest.raises(error, match=expected):
+        deploy(platform_database, configured, "run", pulse)
     assert run_sql(platform_database, "SELECT to_regnamespace('cartctl')::text") == [(None,)]
 
 
@@ -228,19 +228,19 @@ def test_its_files_run_with_the_settings_of_its_own_sessions(
     run_sql(platform_database, LEDGER, *(f'ALTER DATABASE "{name}" SET {each}' for each in odd))
     directory = files()
     first = directory / NAMES[0] / "migration.sql"
-    said = ", ".join(f"current_setting('{each.partition(' ')[0]}')" for each in (*odd, "lock_timeout"))
+    results = ", ".join(f"current_setting('{each.partition(' ')[0]}')" for each in (*odd, "lock_timeout"))
     first.write_text(
-        f"CREATE TABLE said AS SELECT ARRAY[{said}] AS settings;\n{first.read_text()}\n"
+        f"CREATE TABLE said AS SELECT ARRAY[{results}] AS settings;\n{first.read_text()}\n"
         "SET lock_timeout = '1s'; SET client_encoding = 'LATIN1'; SELECT set_config('search_path', '', false);"
     )
     second = directory / NAMES[1] / "migration.sql"
     second.write_text(
         f"{second.read_text()}\nINSERT INTO said SELECT ARRAY[current_setting('lock_timeout')];"
     )
-    asked = settings(platform_database, migrations={"prisma_dir": str(directory), "source": "prisma"})
-    assert deploy(platform_database, asked, "run", pulse).applied == NAMES
+    configured = settings(platform_database, migrations={"prisma_dir": str(directory), "source": "prisma"})
+    assert deploy(platform_database, configured, "run", pulse).applied == NAMES
     assert run_sql(platform_database, "SELECT settings FROM said") == [
         (["German, DMY", "Asia/Tokyo", "on", "on", "200ms"],),
         (["200ms"],),
     ]
-    assert verify(platform_database, asked).verdict is Verdict.PASS
+    assert verify(platform_database, configured).verdict is Verdict.PASS

@@ -69,8 +69,8 @@ class Deployment:
     def catalogue(self) -> Catalogue:
         """The structure of the database without cartctl's own schemas."""
         with self.database.session("tests") as connection:
-            found = read_catalogue(connection).objects
-        return Catalogue({key: facts for key, facts in found.items() if " cartctl" not in key})
+            result = read_catalogue(connection).objects
+        return Catalogue({key: facts for key, facts in result.items() if " cartctl" not in key})
 
     def ledger(self) -> list[tuple[object, ...]]:
         """Prisma's rows."""
@@ -269,8 +269,8 @@ def test_labels_in_use_are_kept_on_request(applying: Applying) -> None:
         "rollback --database --application-stopped --yes --allow-data-loss"
     )  # the label was there before
     with shop.application.start("deploy") as running:
-        said, _ = running.communicate(timeout=120)
-    assert (running.returncode, "already exists" in said) == (1, True)
+        result, _ = running.communicate(timeout=120)
+    assert (running.returncode, "already exists" in result) == (1, True)
 
 
 @long

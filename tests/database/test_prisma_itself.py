@@ -75,9 +75,9 @@ class Prisma:
     def __call__(self, *argv: str) -> str:
         """Run it to its end; gives what it said, which must be a success."""
         with self.start(*argv) as running:
-            told, _ = running.communicate(timeout=120)
-        assert running.returncode == 0, told
-        return told
+            result, _ = running.communicate(timeout=120)
+        assert running.returncode == 0, result
+        return result
 
 
 @pytest.fixture(scope="module")
@@ -120,10 +120,10 @@ def test_it_accepts_the_exported_folders(
     """It applies our exported files; its ledger then says of them what ours would have said, and they are adopted."""
     prisma(ours=True)
     assert run_sql(empty_database, ROWS) == OURS
-    asked = settings(empty_database)
-    assert status(empty_database, asked).prisma.problems == ()
-    assert adopt(empty_database, asked, "run", pulse).adopted == NAMES
-    assert verify(empty_database, asked).verdict is Verdict.PASS
+    configured = settings(empty_database)
+    assert status(empty_database, configured).prisma.problems == ()
+    assert adopt(empty_database, configured, "run", pulse).adopted == NAMES
+    assert verify(empty_database, configured).verdict is Verdict.PASS
     assert run_sql(empty_database, ROWS) == OURS
 
 
@@ -147,8 +147,8 @@ def test_it_finds_what_we_did_and_what_we_took_back(
             _wait_for_a_waiter(empty_database)
             assert run_sql(empty_database, "SELECT to_regclass('carts')::text") == [(None,)]
             holder.execute("SELECT pg_advisory_unlock(%s)", (PRISMA_KEY,))
-            told, _ = waiting.communicate(timeout=120)
-    assert waiting.returncode == 0, told
+            result, _ = waiting.communicate(timeout=120)
+    assert waiting.returncode == 0, result
     assert run_sql(empty_database, ROWS) == OURS
 
 

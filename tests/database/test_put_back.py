@@ -45,9 +45,9 @@ def filled(database: Postgres, carts: int) -> str:
 def saved(done: Deployed) -> RowSource:
     """The rows that a drop has saved."""
     directory = done.run.directory / "rows"
-    found = read_saved(directory)
-    assert found is not None
-    return RowSource("rollback", directory / "dump", found.files, found.rows)
+    result = read_saved(directory)
+    assert result is not None
+    return RowSource("rollback", directory / "dump", result.files, result.rows)
 
 
 @pytest.fixture

@@ -140,8 +140,8 @@ def test_the_reader_runs_every_command_that_reads(shop: Postgres, tmp_path: Path
     denied = []
     for line, codes in READ_ONLY.items():
         done = reader(*line)
-        wanted = codes if migrated else missing.get(tuple(line[:2]), codes)
-        if done.returncode not in wanted or "permission denied" in done.stdout + done.stderr:
+        expected = codes if migrated else missing.get(tuple(line[:2]), codes)
+        if done.returncode not in expected or "permission denied" in done.stdout + done.stderr:
             denied.append((line, done.returncode, done.stdout[-600:], done.stderr))
     assert denied == []
     shown = reader("preflight", "--only", "database")

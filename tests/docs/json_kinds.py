@@ -48,14 +48,14 @@ class FieldText:
 @cache
 def document_types() -> dict[str, type[Any]]:
     """Each type that is written as a document, by its kind."""
-    found: dict[str, type[Any]] = {}
+    results: dict[str, type[Any]] = {}
     for module in _modules():
         for _, one in inspect.getmembers(module, inspect.isclass):
             kind = one.__dict__.get("kind") if one.__module__ == module.__name__ else None
             if isinstance(kind, str) and is_dataclass(one) and one not in NOT_WRITTEN:
-                assert kind not in found, f"two documents are called {kind}"
-                found[kind] = one
-    return dict(sorted(found.items()))
+                assert kind not in results, f"two documents are called {kind}"
+                results[kind] = one
+    return dict(sorted(results.items()))
 
 
 def _modules() -> Iterator[Any]:
@@ -82,11 +82,11 @@ def below(kind: type[Any]) -> list[type[Any]]:
     """The dataclasses that a type's fields hold, themselves and those below them, in order."""
     if issubclass(kind, Mapping):
         return []
-    found: dict[type[Any], None] = {}
+    results: dict[type[Any], None] = {}
     for hint in _hints(kind).values():
         for one in _dataclasses(hint):
-            found |= dict.fromkeys((one, *below(one)))
-    return list(found)
+            results |= dict.fromkeys((one, *below(one)))
+    return list(results)
 
 
 def _dataclasses(hint: Any) -> Iterator[type[Any]]:

@@ -125,8 +125,8 @@ def _described(kind: type[Any]) -> list[str]:
 
 
 def _objects(types: dict[str, type[Any]]) -> list[type[Any]]:
-    found = {one for kind in types.values() for one in below(kind)} - set(types.values())
-    return sorted(found, key=lambda one: one.__name__)
+    results = {one for kind in types.values() for one in below(kind)} - set(types.values())
+    return sorted(results, key=lambda one: one.__name__)
 
 
 def _changes() -> list[type[Change[Any]]]:

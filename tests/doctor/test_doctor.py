@@ -16,7 +16,7 @@ from cartctl.cli import app
 from cartctl.engine.model import Verdict
 from tests.sandbox_fixture import Sandbox
 from tests.services import Server
-from tests.web import Asked, Reply, serve
+from tests.web import Reply, WebRequest, serve
 
 
 @pytest.fixture(autouse=True)
@@ -134,7 +134,7 @@ def test_the_api_s_clock_is_its_date_header() -> None:
     """As the server sends it; one without a time is unknown, never a pass."""
     from cartctl.adapters.http.client import Http
 
-    def answer(_: Asked) -> Reply:
+    def answer(_: WebRequest) -> Reply:
         return Reply({"ok": True})
 
     with serve(answer) as web:

@@ -269,13 +269,13 @@ def test_the_next_command_depends_on_the_outcome_and_on_whether_anything_changed
 
 def test_what_is_done_is_not_done_again(bench: Bench) -> None:
     """A resumed run takes the result that an earlier attempt left, and a change that is known is not journalled twice."""
-    first, found = Does("first"), Does("found", made={"n": 9})
-    plan = (first, bench.set("workers"), found, Raises("x", StopRequested("stop")))
+    first, result = Does("first"), Does("found", made={"n": 9})
+    plan = (first, bench.set("workers"), result, Raises("x", StopRequested("stop")))
     outcome = bench.run(*plan)
     assert (outcome.word, outcome.ended, bench.events("finished")) == ("interrupted", False, [])
     assert bench.last("interrupted")["outcome"] == "interrupted"
     assert bench.state().results["found"] == {"n": 9}
-    assert (len(first.seen), found.seen) == (1, [])
+    assert (len(first.seen), result.seen) == (1, [])
     last = Does("last")
     assert bench.run(*plan[:3], last).word == "succeeded"
     assert (len(first.seen), bench.events("intended")) == (1, ["workers"])

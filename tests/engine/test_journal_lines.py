@@ -34,7 +34,7 @@ def file(tmp_path: Path) -> FileJournal:
 
 
 @pytest.mark.parametrize(
-    ("damaged", "said"),
+    ("damaged", "expected"),
     (
         (b"\xff\xfe\n", "it is not UTF-8 text"),
         (b"hello\n", "it is not valid JSON"),
@@ -50,13 +50,13 @@ def file(tmp_path: Path) -> FileJournal:
         (LINES[0].replace(b'"key": "run"', b'"key": 7'), "it is not an event of a run"),
     ),
 )
-def test_a_damaged_line_is_named(file: FileJournal, damaged: bytes, said: str) -> None:
+def test_a_damaged_line_is_named(file: FileJournal, damaged: bytes, expected: str) -> None:
     """Wherever it is read: the run, a file given with --journal (exit 2)."""
     path = file.path("r1")
     path.write_bytes(LINES[0] + damaged + LINES[1])
     with pytest.raises(DamagedJournal, match="line 2: ") as caught:
         file.events("r1")
-    assert f"{path}, line 2: {said}" in caught.value.message
+    assert f"{path}, line 2: {expected}" in caught.value.message
     with pytest.raises(ConfigError, match="line 2: "):
         read_journal_file(path)
 

@@ -290,29 +290,29 @@ def test_a_hand_over_of_a_free_lock_is_nothing_to_say(
     empty_database: Postgres, journal: PostgresJournal
 ) -> None:
     """Neither a request nor a wait."""
-    said: list[str] = []
-    hand_over(empty_database, journal, Pulse(), take_over=True, timeout=0, say=said.append)
-    assert (said, journal.runs()) == ([], [])
+    messages: list[str] = []
+    hand_over(empty_database, journal, Pulse(), take_over=True, timeout=0, say=messages.append)
+    assert (messages, journal.runs()) == ([], [])
 
 
 def test_a_run_that_does_not_stop_keeps_its_lock(empty_database: Postgres, journal: PostgresJournal) -> None:
     """The request is journalled; after the time allowed it is refused with the way that works; an alarm ends the wait."""
-    said: list[str] = []
+    messages: list[str] = []
     with empty_database.session("run r1") as holder:
         holder.execute("SELECT pg_advisory_lock(%s, %s)", lock.KEY)
         began = time.monotonic()
         with pytest.raises(Locked, match=r"run r1 of .* did not stop within 0\.5 s\.") as refused:
-            hand_over(empty_database, journal, Pulse(), take_over=False, timeout=0.5, say=said.append)
+            hand_over(empty_database, journal, Pulse(), take_over=False, timeout=0.5, say=messages.append)
         assert 0.5 <= time.monotonic() - began < SOON
         assert "--take-over" in refused.value.hint
-        assert [text.startswith("Stopping run r1 of") for text in said] == [True]
+        assert [text.startswith("Stopping run r1 of") for text in messages] == [True]
         assert [(each.key, each.event) for each in journal.events("r1")] == [(STOP, "requested")]
         pulse = Pulse()
         pulse.alarm(Interrupted("stop"))
         with pytest.raises(Interrupted):
-            hand_over(empty_database, journal, pulse, take_over=False, timeout=60, say=said.append)
+            hand_over(empty_database, journal, pulse, take_over=False, timeout=60, say=messages.append)
         assert holder.execute("SELECT 1").fetchone() == (1,)
-        hand_over(empty_database, journal, Pulse(), take_over=True, timeout=SOON, say=said.append)
+        hand_over(empty_database, journal, Pulse(), take_over=True, timeout=SOON, say=messages.append)
         with pytest.raises(psycopg.OperationalError):
             holder.execute("SELECT 1")
 

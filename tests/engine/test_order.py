@@ -24,8 +24,8 @@ class Memory(Change[int]):
     numbers: dict[str, int]
     moves: list[tuple[str, int]]
 
-    def __init__(self, key: str, names: tuple[str, ...], wanted: int = 0) -> None:
-        self.key, self.names, self._wanted = key, names, wanted
+    def __init__(self, key: str, names: tuple[str, ...], expected: int = 0) -> None:
+        self.key, self.names, self._wanted = key, names, expected
 
     def observe(self, names: tuple[str, ...]) -> dict[str, int]:
         """The numbers now."""

@@ -81,8 +81,8 @@ def test_a_plan_succeeds_and_its_report_says_how_long_each_step_took(world: Worl
     """A run without trouble ends in the wanted world, and every step is in its report."""
     outcome, file = _travel(world, forward(world))
     assert (outcome.word, outcome.exit_code, world.read()) == ("succeeded", 0, END)
-    told = report(file.events("r1"))
-    assert [step.key for step in told.steps] == [step.key for step in forward(world)]
+    result = report(file.events("r1"))
+    assert [step.key for step in result.steps] == [step.key for step in forward(world)]
 
 
 def test_a_failed_step_puts_everything_back_and_exits_4(world: World) -> None:
@@ -229,9 +229,9 @@ def test_ctrl_c_before_any_change_leaves_nothing_to_resume(world: World) -> None
     outcome, file = _travel(world, plan)
     assert (outcome.exit_code, world.read()) == (130, BEGINNING)
     assert fold("r1", file.events("r1")).outcome == "interrupted"
-    asked = (
+    result = (
         Says("preflight", Verdict.PASS, lambda pulse: pulse.alarm(StopRequested("rollback"))),
         *forward(world),
     )
-    _, file = _travel(world, asked, state=State("r2"))
+    _, file = _travel(world, result, state=State("r2"))
     assert not fold("r2", file.events("r2")).finished

@@ -28,9 +28,9 @@ class Words(Change[str]):
     value: ClassVar[Any] = str
 
     def __init__(
-        self, key: str, names: tuple[str, ...], place: Path, wanted: str = "", fail: str = ""
+        self, key: str, names: tuple[str, ...], place: Path, expected: str = "", fail: str = ""
     ) -> None:
-        self.key, self.names, self._place, self._wanted, self._fail = key, names, place, wanted, fail
+        self.key, self.names, self._place, self._wanted, self._fail = key, names, place, expected, fail
 
     def observe(self, names: tuple[str, ...]) -> dict[str, str]:
         """The texts now."""

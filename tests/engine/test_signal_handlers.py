@@ -201,8 +201,8 @@ def test_a_child_that_ends_is_no_signal_to_stop() -> None:
 def test_the_end_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the listening thread after a moment, with what stays in place, where the main thread is busy; not twice."""
     monkeypatch.setattr(signals, "REPORT_AFTER", 0.05)
-    told: list[Interrupted] = []
-    installed = signals.install(told.append)
+    messages: list[Interrupted] = []
+    installed = signals.install(messages.append)
     pulse = Pulse()
     with signals.interruptible(pulse):
         pulse.remaining = lambda: signals.stopped("Still in place: x.")
@@ -210,9 +210,9 @@ def test_the_end_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
         until(lambda: pulse.cause)
         with pytest.raises(StopNow):
             kill(signal.SIGINT)
-        until(lambda: told)
+        until(lambda: messages)
         pulse.remaining = None
-    assert [str(one) for one in told] == ["Still in place: x."]
+    assert [str(one) for one in messages] == ["Still in place: x."]
     assert (installed.reported(), signals.already_reported()) == (True, True)
 
 
@@ -221,32 +221,32 @@ def test_what_the_main_thread_has_reported_the_listening_one_does_not(
 ) -> None:
     """It has marked the end as reported."""
     monkeypatch.setattr(signals, "REPORT_AFTER", 0.2)
-    told: list[Interrupted] = []
-    signals.install(told.append)
+    messages: list[Interrupted] = []
+    signals.install(messages.append)
     with pytest.raises(StopNow):
         kill(signal.SIGINT)
     assert (signals.already_reported(), signals.already_reported()) == (False, True)
     assert {thread.daemon for thread in threading.enumerate() if thread.name == "signals end"} == {True}
     time.sleep(0.4)
-    assert told == []
+    assert messages == []
     signals.uninstall()
 
 
 def test_a_signal_right_after_another_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both are in the pipe when the thread reads it: the end of a child hides no Ctrl-C, nor the first the second."""
     monkeypatch.setattr(signals, "REPORT_AFTER", 0.05)
-    told: list[Interrupted] = []
-    installed = signals.install(told.append)
+    messages: list[Interrupted] = []
+    installed = signals.install(messages.append)
     pulse = Pulse()
     with signals.interruptible(pulse):
         os.write(installed._writing, bytes([signal.SIGCHLD, signal.SIGTERM, signal.SIGCHLD]))
         until(lambda: pulse.cause)
         assert (type(pulse.cause), installed.received) == (Terminated, signal.SIGTERM)
         time.sleep(0.2)
-        assert told == []
+        assert messages == []
         os.write(installed._writing, bytes([signal.SIGCHLD, signal.SIGINT]))
-        until(lambda: told)
-    assert [type(one) for one in told] == [Terminated]
+        until(lambda: messages)
+    assert [type(one) for one in messages] == [Terminated]
 
 
 @pytest.mark.parametrize("number", KINDS)

@@ -46,11 +46,11 @@ class Acting:
     def lines(self) -> list[str]:
         """What it writes to stdout until it is ready."""
         assert self.process.stdout is not None
-        found = []
+        results = []
         while (line := self.process.stdout.readline()) != "ready\n":
             assert line, self.errors()
-            found.append(line.strip())
-        return found
+            results.append(line.strip())
+        return results
 
     def errors(self) -> str:
         """What it has written to stderr."""
@@ -99,11 +99,11 @@ def test_the_first_signal_is_acknowledged_and_stops_at_a_safe_point(start: Start
     acting = start("wait")
     acting.lines()
     acting.send(number)
-    code, told = acting.ended()
+    code, result = acting.ended()
     again = "press Ctrl-C again" if number == signal.SIGINT else f"send {signal.Signals(number).name} again"
     assert code == CODES[signal.Signals(number)]
-    assert told.splitlines()[0] == f"stopping after release.api; {again} to stop now"
-    assert f"Stopped by {signal.Signals(number).name}." in told
+    assert result.splitlines()[0] == f"stopping after release.api; {again} to stop now"
+    assert f"Stopped by {signal.Signals(number).name}." in result
 
 
 @pytest.mark.parametrize("number", CODES)
@@ -112,9 +112,9 @@ def test_a_command_without_safe_points_ends_at_once(start: Start, number: int) -
     acting = start("sleep")
     acting.lines()
     acting.send(number)
-    code, told = acting.ended()
-    assert (code, "Traceback" in told) == (CODES[signal.Signals(number)], False)
-    assert f"Stopped by {signal.Signals(number).name}." in told
+    code, result = acting.ended()
+    assert (code, "Traceback" in result) == (CODES[signal.Signals(number)], False)
+    assert f"Stopped by {signal.Signals(number).name}." in result
 
 
 def test_a_command_that_is_busy_in_a_library_is_acknowledged_and_ended_by_the_second(start: Start) -> None:
@@ -173,8 +173,8 @@ def test_ctrl_c_at_a_prompt_changes_nothing_and_ends_with_130(start: Start) -> N
         acting.lines()
         acting.until("Go on?")
         os.write(ours, b"\x03")
-        code, told = acting.ended()
-    assert (code, "Traceback" in told) == (130, False)
+        code, result = acting.ended()
+    assert (code, "Traceback" in result) == (130, False)
 
 
 @pytest.mark.parametrize("number", (signal.SIGTERM, signal.SIGHUP))
@@ -234,8 +234,8 @@ def home(tmp_path: Path) -> Path:
 
 def world(home: Path) -> dict[str, int]:
     """Its numbers."""
-    found: dict[str, int] = json.loads((home / "world.json").read_text())
-    return found
+    document: dict[str, int] = json.loads((home / "world.json").read_text())
+    return document
 
 
 def test_ctrl_c_in_a_step_shows_the_revert_that_follows(start: Start, home: Path) -> None:
@@ -247,9 +247,11 @@ def test_ctrl_c_in_a_step_shows_the_revert_that_follows(start: Start, home: Path
     acting.until("release reverting")
     acting.lines()
     (home / "go1").touch()
-    code, told = acting.ended()
+    code, result = acting.ended()
     assert (code, world(home)["image"]) == (130, 1)
-    assert told.index("stopping after") < told.index("release reverting") < told.index("release restored")
+    assert (
+        result.index("stopping after") < result.index("release reverting") < result.index("release restored")
+    )
     state = fold("r1", FileJournal(home / "runs").events("r1"))
     assert (state.finished, set(state.evidence)) == (False, {"workers.stop", "prewarm"})
 
@@ -262,12 +264,12 @@ def test_a_second_ctrl_c_names_what_remains_and_the_next_command(start: Start, h
     acting.until("release reverting")
     acting.lines()
     acting.send(signal.SIGINT)
-    code, told = acting.ended()
+    code, result = acting.ended()
     assert code == 130
-    assert "Stopped at once during release. Still in place: " in told
-    assert "workers stopped (workers 1 → 0)" in told
-    assert "prewarm (replicas 2 → 3)" in told
-    assert "hint: Next: cartctl deploy --resume" in told
+    assert "Stopped at once during release. Still in place: " in result
+    assert "workers stopped (workers 1 → 0)" in result
+    assert "prewarm (replicas 2 → 3)" in result
+    assert "hint: Next: cartctl deploy --resume" in result
     state = fold("r1", FileJournal(home / "runs").events("r1"))
     assert (state.finished, set(state.evidence)) == (False, {"release", "workers.stop", "prewarm"})
     assert world(home)["workers"] == 0

@@ -58,8 +58,8 @@ class Set(Change[int]):
     kind: ClassVar[str] = "number"
     value: ClassVar[Any] = int
 
-    def __init__(self, key: str, names: tuple[str, ...], world: World, wanted: int = 0) -> None:
-        self.key, self.names, self._world, self._wanted = key, names, world, wanted
+    def __init__(self, key: str, names: tuple[str, ...], world: World, expected: int = 0) -> None:
+        self.key, self.names, self._world, self._wanted = key, names, world, expected
 
     def observe(self, names: tuple[str, ...]) -> dict[str, int]:
         """The numbers now."""
@@ -100,8 +100,8 @@ class PreflightCheck(Check):
 
     key = "health"
 
-    def __init__(self, world: World, wanted: int) -> None:
-        self._world, self._wanted = world, wanted
+    def __init__(self, world: World, expected: int) -> None:
+        self._world, self._wanted = world, expected
 
     def judge(self, pulse: Pulse) -> Checks:
         """Pass or fail."""
@@ -150,15 +150,15 @@ def travel(
     """Begin or go on with a run of the toy plan."""
     at = datetime.now(UTC)
     if state.started is None:
-        told = Event(
+        result = Event(
             state.run,
             at,
             "run",
             "started",
             {"plan": "rollback" if on_failure is OnFailure.CONTINUE else "deploy"},
         )
-        journal.append(told)
-        state.take(told)
+        journal.append(result)
+        state.take(result)
     run = Run(state.run, "toy", at, Path(), "running", dict(state.results))
     runner = Runner(
         run,

@@ -22,9 +22,9 @@ from cartctl.adapters.postgres import Postgres
 from tests.sandbox_fixture import Sandbox, wait_for
 from tests.services import long
 
-ASKED = os.environ.get("CARTCTL_FAULTS", "")
-PART = re.fullmatch(r"(\d+)/(\d+)", ASKED)
-EVERY = 1 if ASKED == "all" else int(PART[2] if PART else ASKED if ASKED.isdecimal() else 131)
+SELECTED = os.environ.get("CARTCTL_FAULTS", "")
+PART = re.fullmatch(r"(\d+)/(\d+)", SELECTED)
+EVERY = 1 if SELECTED == "all" else int(PART[2] if PART else SELECTED if SELECTED.isdecimal() else 131)
 QUICK = {  # scraping knows a new replica at once, Prometheus after seconds
     "CARTCTL_METRICS__KIND": "scrape",
     "CARTCTL_MONITOR__FOR": "2s",
@@ -57,8 +57,8 @@ def look(sandbox: Sandbox) -> World:
             else []
         )
     return World(
-        images={name: next(iter(found.images.values())).ref for name, found in known.items()},
-        sizes={name: found.replicas for name, found in known.items()},
+        images={name: next(iter(result.images.values())).ref for name, result in known.items()},
+        sizes={name: result.replicas for name, result in known.items()},
         maintenance=sandbox.cluster.settings("cart-runtime").get("MAINTENANCE"),
         tables=tables[0] if tables else 0,
         heads=tuple(head for (head,) in heads),
@@ -180,8 +180,8 @@ def test_killed_anywhere_a_deployment_is_rolled_back_from_its_journal(
     for point in sample(undisturbed["points"], 25):
         deployer.kill("deploy", "--yes", point=point)
         done = deployer.run("rollback", "--yes")
-        told = report(done)
-        assert done.returncode == 0 or (done.returncode, told["kind"]) == (NOT_BEGUN, "error"), (
+        result = report(done)
+        assert done.returncode == 0 or (done.returncode, result["kind"]) == (NOT_BEGUN, "error"), (
             point,
             done.stdout[-2000:],
         )

@@ -213,15 +213,15 @@ def test_redis_address(url: str) -> None:
 )
 def test_proxy_variables(name: str, value: str) -> None:
     """Whatever stands in a proxy variable."""
-    former = os.environ.get(name)
+    previous = os.environ.get(name)
     os.environ[name] = value
     try:
         with suppress(CartctlError):
             Http("http://api.invalid")._client("http://api.invalid/").close()
     finally:
         os.environ.pop(name)
-        if former is not None:
-            os.environ[name] = former
+        if previous is not None:
+            os.environ[name] = previous
 
 
 @pytest.fixture(scope="module")

@@ -83,17 +83,17 @@ class Controller:
         mark = template_hash(deployment["spec"]["template"])
         name = f"{deployment['metadata']['name']}-{mark}"
         own = deployment["metadata"].get("annotations") or {}
-        found = next((one for one in sets if one["metadata"]["name"] == name), None)
+        result = next((one for one in sets if one["metadata"]["name"] == name), None)
         highest = max((int(one["metadata"]["annotations"][REVISION]) for one in sets), default=0)
-        if found is None or int(found["metadata"]["annotations"][REVISION]) < highest:
+        if result is None or int(result["metadata"]["annotations"][REVISION]) < highest:
             revision = str(highest + 1)
         else:
-            revision = found["metadata"]["annotations"][REVISION]
+            revision = result["metadata"]["annotations"][REVISION]
         kept = {
             k: v for k, v in own.items() if k not in SKIPPED and not k.startswith("deployment.kubernetes.io/")
         }
         annotations = {**kept, REVISION: revision}
-        if found is None:
+        if result is None:
             template = json.loads(json.dumps(deployment["spec"]["template"]))
             template["metadata"].setdefault("labels", {})[HASH] = mark
             labels = {**template["metadata"]["labels"]}
@@ -103,7 +103,7 @@ class Controller:
                 "annotations": annotations,
                 "ownerReferences": [_reference(deployment, "Deployment")],
             }
-            found = self.store.create(
+            result = self.store.create(
                 "replicasets",
                 self.namespace,
                 {"metadata": meta, "spec": {"template": template, "replicas": 0}},
@@ -116,19 +116,19 @@ class Controller:
                 deployment["metadata"]["name"],
                 lambda item: item["metadata"].setdefault("annotations", {}).update({REVISION: revision}),
             )
-        return found
+        return result
 
     def _pods(self, deployment: Item, new: Item) -> None:
         """Up to one pod more than asked for, and an old one goes for each new one that is ready."""
-        wanted = deployment["spec"]["replicas"]
+        expected = deployment["spec"]["replicas"]
         alive = [pod for pod in self.of(deployment) if "deletionTimestamp" not in pod["metadata"]]
         fresh = [pod for pod in alive if _owned(pod, new)]
         old = [pod for pod in alive if not _owned(pod, new)]
-        room = wanted + 1 if self.quota is None else min(wanted + 1, self.quota)
-        if len(fresh) < wanted and len(alive) < room:
+        room = expected + 1 if self.quota is None else min(expected + 1, self.quota)
+        if len(fresh) < expected and len(alive) < room:
             self._born_pod(new)
         ready = sum(_ready(pod) for pod in fresh)
-        for pod in [*fresh[wanted:], *old[: max(0, ready + len(old) - wanted)]]:
+        for pod in [*fresh[expected:], *old[: max(0, ready + len(old) - expected)]]:
             self._end(pod)
 
     def of(self, deployment: Item) -> list[Item]:
@@ -203,8 +203,10 @@ class Controller:
                 self._set_status(one, [pod for pod in alive if _owned(pod, one)])
 
     def _set_status(self, replica_set: Item, pods: list[Item]) -> None:
-        told = {"replicas": len(pods), "availableReplicas": sum(_ready(pod) for pod in pods)}
-        self._change("replicasets", replica_set["metadata"]["name"], lambda item: item.update(status=told))
+        messages = {"replicas": len(pods), "availableReplicas": sum(_ready(pod) for pod in pods)}
+        self._change(
+            "replicasets", replica_set["metadata"]["name"], lambda item: item.update(status=messages)
+        )
 
     def _change(self, resource: str, name: str, change: Any) -> None:
         def made(item: Item) -> Item:
@@ -226,7 +228,7 @@ def status_of(pod: Item, bad: dict[str, str], digests: dict[str, str]) -> Item:
             if reason in {None, "NeverReady"}
             else {"waiting": {"reason": reason, "message": "as the test wants it"}}
         )
-        told = {
+        messages = {
             "name": container["name"],
             "image": container["image"],
             "imageID": f"registry.test/x@{digest}",
@@ -235,8 +237,8 @@ def status_of(pod: Item, bad: dict[str, str], digests: dict[str, str]) -> Item:
             "restartCount": 3 if reason == "CrashLoopBackOff" else 0,
         }
         if reason == "CrashLoopBackOff":
-            told["lastState"] = {"terminated": {"exitCode": 1}}
-        statuses.append(told)
+            messages["lastState"] = {"terminated": {"exitCode": 1}}
+        statuses.append(messages)
     conditions: list[Item] = [{"type": "Ready", "status": "False" if any(reasons) else "True"}]
     if "Unschedulable" in reasons:
         conditions.append(
@@ -249,8 +251,8 @@ def status_of(pod: Item, bad: dict[str, str], digests: dict[str, str]) -> Item:
         )
         return {"phase": "Pending", "containerStatuses": [], "conditions": conditions}
     if "Succeeded" in reasons:
-        for told in statuses:
-            told["state"] = {"terminated": {"exitCode": 0, "reason": "Completed"}}
+        for messages in statuses:
+            messages["state"] = {"terminated": {"exitCode": 0, "reason": "Completed"}}
         return {"phase": "Succeeded", "containerStatuses": statuses, "conditions": conditions}
     return {"phase": "Running", "containerStatuses": statuses, "conditions": conditions}
 

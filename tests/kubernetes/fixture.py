@@ -70,8 +70,8 @@ def namespace(
 ) -> Iterator[Namespace]:
     """A namespace of a real cluster where one was given, else the small server's."""
     if kubeconfig is None:
-        found: Small = request.getfixturevalue("small")
-        yield found
+        result: Small = request.getfixturevalue("small")
+        yield result
         return
     with real_namespace(kubeconfig, node) as real:
         yield real

@@ -5,7 +5,7 @@ Imported by the tests, and by the cartctl processes that the tests start; cartct
 
 from cartctl.adapters.kubernetes.client.api import Api
 
-FORMER = {
+EARLIER_NAMES = {
     ("autoscaling/v2", "horizontalpodautoscalers"): "autoscaling/v2beta2",
     ("batch/v1", "cronjobs"): "batch/v1beta1",
 }
@@ -21,7 +21,7 @@ Api.path = path
 
 def path(self: Api, group: str, resource: str, name: str = "", below: str = "") -> str:
     """As Api's own."""
-    return NOW(self, FORMER.get((group, resource), group), resource, name, below)
+    return NOW(self, EARLIER_NAMES.get((group, resource), group), resource, name, below)
 
 
 def is_former(api: Api) -> bool:

@@ -65,22 +65,22 @@ class Kubelet:
             if self._lasts(f"{meta['uid']} ending", self.ending):
                 self.end(pod)
         elif not is_finished(pod) and self._lasts(meta["uid"], self.startup):
-            wanted = status_of(pod, self.bad, self.digests) | (
+            expected = status_of(pod, self.bad, self.digests) | (
                 {"podIP": self.address} if self.address else {}
             )
-            if wanted["containerStatuses"]:
+            if expected["containerStatuses"]:
                 self.bind(pod)
-            self.tell(pod, wanted)
+            self.tell(pod, expected)
 
     def end(self, pod: Item) -> None:
         """Remove a pod that has ended."""
         options = {"gracePeriodSeconds": 0, "preconditions": {"uid": pod["metadata"]["uid"]}}
         self.api.send("DELETE", self._path(pod), options)
 
-    def tell(self, pod: Item, wanted: Item) -> None:
+    def tell(self, pod: Item, expected: Item) -> None:
         """Let a pod's status be so, unless it is."""
-        if not _is_so(pod.get("status") or {}, wanted):
-            self.api.send("PATCH", self._path(pod, "status"), {"status": wanted}, content=MERGE_PATCH)
+        if not _is_so(pod.get("status") or {}, expected):
+            self.api.send("PATCH", self._path(pod, "status"), {"status": expected}, content=MERGE_PATCH)
 
     def bind(self, pod: Item) -> None:
         """Give a pod its node, unless it has one."""
@@ -111,16 +111,16 @@ def playing(kubelet: Kubelet) -> Iterator[Kubelet]:
         kubelet.stop()
 
 
-def _is_so(status: Item, wanted: Item) -> bool:
+def _is_so(status: Item, expected: Item) -> bool:
     """Whether a pod has been told already: every field that is wanted is there, whatever else the server has added."""
 
-    def covers(there: Any, asked: Any) -> bool:
-        if isinstance(asked, dict):
+    def covers(there: Any, request: Any) -> bool:
+        if isinstance(request, dict):
             return isinstance(there, dict) and all(
-                covers(there.get(key), value) for key, value in asked.items()
+                covers(there.get(key), value) for key, value in request.items()
             )
-        if isinstance(asked, list):
-            return len(there or []) >= len(asked) and all(map(covers, there or [], asked))
-        return bool(there == asked)
+        if isinstance(request, list):
+            return len(there or []) >= len(request) and all(map(covers, there or [], request))
+        return bool(there == request)
 
-    return covers(status, wanted)
+    return covers(status, expected)

@@ -46,8 +46,8 @@ class Namespace:
         """Wait until a deployment is complete."""
 
         def settled() -> bool:
-            found = self.cluster.deployments().get(name)
-            return found is not None and found.complete
+            result = self.cluster.deployments().get(name)
+            return result is not None and result.complete
 
         wait_until(settled, self.seconds)
 
@@ -59,8 +59,8 @@ class Namespace:
 
     def item(self, group: str, resource: str, name: str) -> Item:
         """An object as the server keeps it."""
-        found: Item = self.cluster.api.get(self.cluster.api.path(group, resource, name))
-        return found
+        result: Item = self.cluster.api.get(self.cluster.api.path(group, resource, name))
+        return result
 
     def patch(self, group: str, resource: str, name: str, patch: Item) -> None:
         """What somebody else does to an object."""

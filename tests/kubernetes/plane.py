@@ -106,7 +106,7 @@ class Plane:
         ]
 
     def _controllers(self) -> list[str]:
-        told = subprocess.run(
+        result = subprocess.run(
             [self._program("kube-controller-manager"), "--help"], capture_output=True, check=True
         )
         return [
@@ -119,18 +119,18 @@ class Plane:
             "--kube-api-qps=200",
             "--kube-api-burst=400",
             "--secure-port=0",
-            *(["--port=0"] if b" --port int" in told.stdout else []),  # without TLS, until 1.23
+            *(["--port=0"] if b" --port int" in result.stdout else []),  # without TLS, until 1.23
         ]
 
     def _ready(self) -> bool:
         try:
             trusted = ssl.create_default_context(cafile=self.home / "certificates" / "apiserver.crt")
-            told = httpx.get(
+            result = httpx.get(
                 f"{self.url}/readyz", verify=trusted, headers={"Authorization": f"Bearer {TOKEN}"}
             )
         except (httpx.HTTPError, OSError):
             return False
-        return told.text == "ok"
+        return result.text == "ok"
 
     def _write_kubeconfig(self) -> None:
         cluster = {

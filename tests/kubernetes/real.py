@@ -45,8 +45,8 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
 def kubeconfig(request: pytest.FixtureRequest) -> Path | None:
     """The kubeconfig of a real cluster, or None where none was given."""
     if os.environ.get(PROGRAMS):
-        found: Plane = request.getfixturevalue("plane")
-        return found.kubeconfig
+        result: Plane = request.getfixturevalue("plane")
+        return result.kubeconfig
     given = os.environ.get(GIVEN)
     return Path(given) if given else None
 

@@ -120,7 +120,7 @@ class Handler(BaseHTTPRequestHandler):
         except Dropped:
             self.close_connection = True
         except ApiFault as fault:
-            self._send(fault.status, fault.told(), fault.headers)
+            self._send(fault.status, fault.as_status(), fault.headers)
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 
@@ -135,14 +135,14 @@ class Handler(BaseHTTPRequestHandler):
         if self.headers.get("Authorization", "").lower() != f"bearer {server.token}":
             raise ApiFault(401, "Unauthorized", "Unauthorized")
         if request.resource == "selfsubjectaccessreviews":
-            told = body["spec"]["resourceAttributes"]
-            resource = "/".join(part for part in (told["resource"], told.get("subresource")) if part)
+            result = body["spec"]["resourceAttributes"]
+            resource = "/".join(part for part in (result["resource"], result.get("subresource")) if part)
             return self._send(
-                201, {**body, "status": {"allowed": (told["verb"], resource) not in server.denied}}
+                201, {**body, "status": {"allowed": (result["verb"], resource) not in server.denied}}
             )
         if (request.verb, request.resource) in server.denied:
-            told = f'{request.resource} is forbidden: User "u" cannot {request.verb} resource "{request.resource}"'
-            raise ApiFault(403, "Forbidden", told)
+            result = f'{request.resource} is forbidden: User "u" cannot {request.verb} resource "{request.resource}"'
+            raise ApiFault(403, "Forbidden", result)
         return self._act(request, rest, query, body)
 
     def _read(self, path: str, query: dict[str, str]) -> tuple[Request, str]:
@@ -189,7 +189,7 @@ class Handler(BaseHTTPRequestHandler):
             if int(version) < store.oldest:
                 raise ApiFault(410, "Expired", "The provided continue parameter is too old")
         with store.guard:
-            found = [
+            results = [
                 item
                 for item in store.list(*at)
                 if _selected(item, query.get("labelSelector", ""))
@@ -198,9 +198,9 @@ class Handler(BaseHTTPRequestHandler):
             version = version or str(store.version)
         size = min(int(query.get("limit", self.server_.page)), self.server_.page)
         meta = {"resourceVersion": version}
-        if start + size < len(found):
+        if start + size < len(results):
             meta["continue"] = f"{start + size}:{version}"
-        self._send(200, {"metadata": meta, "items": found[start : start + size]})
+        self._send(200, {"metadata": meta, "items": results[start : start + size]})
 
     def _watch(self, at: tuple[str, str], query: dict[str, str]) -> None:
         store, seen = self.server_.store, int(query["resourceVersion"])
@@ -218,7 +218,7 @@ class Handler(BaseHTTPRequestHandler):
                     store.changed.wait(min(left, 0.5))
             if gone:
                 fault = ApiFault(410, "Expired", "too old resource version")
-                self._chunk({"type": "ERROR", "object": fault.told()})
+                self._chunk({"type": "ERROR", "object": fault.as_status()})
                 break
             for event in news:
                 self._chunk({"type": event.type, "object": event.item})
@@ -237,8 +237,8 @@ class Handler(BaseHTTPRequestHandler):
         headers = {
             name.lower(): value for name, value in self.headers.items() if name.lower() != "authorization"
         }
-        status, told, text = self.server_.proxy(pod, path, headers)
-        self._text(status, text, told)
+        status, result, text = self.server_.proxy(pod, path, headers)
+        self._text(status, text, result)
 
     def _logs(self, request: Request, query: dict[str, str]) -> None:
         lines = self.server_.logs(request.name, query["container"], query.get("previous") == "true")

@@ -25,7 +25,7 @@ class ApiFault(Exception):
         self.status, self.reason, self.message = status, reason, message
         self.headers = dict(headers or {})
 
-    def told(self) -> Item:
+    def as_status(self) -> Item:
         """As a Status object."""
         return {
             "kind": "Status",
@@ -64,16 +64,16 @@ class Store:
     def list(self, resource: str, namespace: str) -> list[Item]:
         """Copies of all objects of a kind, by name."""
         with self.guard:
-            found = self.items.get((resource, namespace), {})
-            return [copy.deepcopy(found[name]) for name in sorted(found)]
+            result = self.items.get((resource, namespace), {})
+            return [copy.deepcopy(result[name]) for name in sorted(result)]
 
     def get(self, resource: str, namespace: str, name: str) -> Item:
         """A copy of one. Raises ApiFault 404."""
         with self.guard:
-            found = self.items.get((resource, namespace), {}).get(name)
-            if found is None:
+            result = self.items.get((resource, namespace), {}).get(name)
+            if result is None:
                 raise ApiFault(404, "NotFound", f'{resource} "{name}" not found')
-            return copy.deepcopy(found)
+            return copy.deepcopy(result)
 
     def create(self, resource: str, namespace: str, item: Item) -> Item:
         """A new object with the metadata that a server gives it. Raises ApiFault 409."""
@@ -152,17 +152,17 @@ def json_patch(item: Item, operations: list[Item]) -> Item:
                     here[key]
                 here[key] = copy.deepcopy(operation["value"])
         except (KeyError, IndexError, TypeError) as failed:
-            told = "the server rejected our request due to an error in our request"
-            raise ApiFault(422, "Invalid", told) from failed
+            result = "the server rejected our request due to an error in our request"
+            raise ApiFault(422, "Invalid", result) from failed
     return item
 
 
 def merge_patch(item: Item, patch: Item) -> Item:
     """RFC 7386, with the resourceVersion as a precondition. Raises ApiFault 409."""
-    wanted = patch.get("metadata", {}).get("resourceVersion")
-    if wanted is not None and wanted != item["metadata"]["resourceVersion"]:
-        told = "the object has been modified; please apply your changes to the latest version and try again"
-        raise ApiFault(409, "Conflict", told)
+    expected = patch.get("metadata", {}).get("resourceVersion")
+    if expected is not None and expected != item["metadata"]["resourceVersion"]:
+        result = "the object has been modified; please apply your changes to the latest version and try again"
+        raise ApiFault(409, "Conflict", result)
     _merge(item, patch)
     return item
 

@@ -111,12 +111,12 @@ def test_a_server_that_never_answered_is_given_up_soon(small: Small, monkeypatch
 def test_a_server_that_is_busy_at_first_is_waited_for(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever answers 429 is no wrong address: a queue of its own may have kept the request for 15 s."""
     monkeypatch.setattr("cartctl.adapters.kubernetes.client.api.FIRST", 0.3)
-    asked: list[str] = []
+    requests: list[str] = []
 
     def refuse(request: Request) -> None:
         if (request.verb, request.resource) == ("list", "deployments"):
-            asked.append(request.verb)
-            if len(asked) == 1:
+            requests.append(request.verb)
+            if len(requests) == 1:
                 raise ApiFault(429, "TooManyRequests", "not now", {"Retry-After": "1"})
 
     small.deploy()

@@ -76,8 +76,8 @@ def test_an_api_server_that_has_not_read_its_roles_yet_is_asked_again(small: Sma
         def refuse(request: Request) -> None:
             if refused.count("list") < 3:
                 refused.append(request.verb)
-                told = f'{request.resource} is forbidden: User "u" cannot {request.verb} resource "{request.resource}"'
-                raise ApiFault(403, "Forbidden", told)
+                result = f'{request.resource} is forbidden: User "u" cannot {request.verb} resource "{request.resource}"'
+                raise ApiFault(403, "Forbidden", result)
 
         small.server.fault = refuse
         small.server.start()
@@ -211,8 +211,8 @@ def test_a_list_whose_page_is_too_old_begins_anew(small: Small) -> None:
                 small.server.store.forget()
 
     small.server.fault = forget
-    found, _ = small.cluster.api.listing(small.cluster.api.path("", "configmaps"))
-    assert [item["metadata"]["name"] for item in found] == [f"c{at}" for at in range(5)]
+    result, _ = small.cluster.api.listing(small.cluster.api.path("", "configmaps"))
+    assert [item["metadata"]["name"] for item in result] == [f"c{at}" for at in range(5)]
 
 
 def test_an_undo_decides_on_what_stands_in_the_cluster_now(
@@ -243,16 +243,16 @@ def test_a_list_that_was_overtaken_hides_no_event(played: Played, monkeypatch: p
             takes.set()
 
     def overtaken(self: Api, path: str, query: dict[str, str] | None = None) -> Any:
-        found = listing(self, path, query)
+        result = listing(self, path, query)
         if path.endswith("/deployments"):
             played.patch("apps/v1", "deployments", "payment-api", {"metadata": {"labels": {"late": "yes"}}})
             assert takes.wait(10)
-        return found
+        return result
 
     monkeypatch.setattr(Collection, "_take", taken)
     monkeypatch.setattr(Api, "listing", overtaken)
-    found = played.cluster._workloads._deployments.items(fresh=True)
-    assert found["payment-api"]["metadata"]["labels"] == {"late": "yes"}
+    result = played.cluster._workloads._deployments.items(fresh=True)
+    assert result["payment-api"]["metadata"]["labels"] == {"late": "yes"}
 
 
 def test_conflicts_again_and_again_are_overcome(played: Played, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,11 +57,11 @@ def test_a_configmap_that_may_not_be_written_stays(small: Small) -> None:
     assert small.cluster.settings("cart-flags") == before
     small.server.denied.clear()
     change.move(to, Pulse())
-    found = small.cluster.settings("cart-flags")
+    result = small.cluster.settings("cart-flags")
     assert read_setting(change.observe(change.names)) == QUARTER
-    assert Evaluation(json.loads(found["flags.json"])).on(FLAGS[2], "acme")
-    assert json.loads(found["flags.json"])["flags"]["OTHER"] == OTHER
-    assert (found["THEIRS"], found[FLAGS[0]]) == ("1", "false")
+    assert Evaluation(json.loads(result["flags.json"])).on(FLAGS[2], "acme")
+    assert json.loads(result["flags.json"])["flags"]["OTHER"] == OTHER
+    assert (result["THEIRS"], result[FLAGS[0]]) == ("1", "false")
 
 
 def test_what_others_write_in_between_is_kept(small: Small) -> None:
@@ -70,8 +70,8 @@ def test_what_others_write_in_between_is_kept(small: Small) -> None:
     once(small, lambda: put(small, {"OTHER": OTHER}))
     change = step(small)
     change.move(change.target(change.observe(change.names)), Pulse())
-    told = json.loads(small.cluster.settings("cart-flags")["flags.json"])["flags"]
-    assert set(told) == {"OTHER", *FLAGS}
+    document = json.loads(small.cluster.settings("cart-flags")["flags.json"])["flags"]
+    assert set(document) == {"OTHER", *FLAGS}
 
 
 def test_our_own_flag_changed_in_between_is_not_written_over(small: Small) -> None:

@@ -70,8 +70,8 @@ def left(namespace: Namespace, name: str) -> dict[str, Any]:
         "annotations": item["metadata"]["annotations"],
         "labels": item["metadata"].get("labels"),
     }
-    found: dict[str, Any] = json.loads(json.dumps(kept).replace(name, OURS))
-    return found
+    document: dict[str, Any] = json.loads(json.dumps(kept).replace(name, OURS))
+    return document
 
 
 @pytest.mark.parametrize("revision", ("1", "2"))

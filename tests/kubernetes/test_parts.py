@@ -96,9 +96,9 @@ def test_keda_is_recognised_and_named(namespace: Namespace) -> None:
         autoscaler(1, 4, **{"scaledobject.keda.sh/name": "shop"}),
     )
     namespace.deploy(replicas=1)
-    found = namespace.cluster.deployments()["payment-api"]
-    assert found.owner == "KEDA (scaledobject shop)"
-    assert "autoscaling.keda.sh/paused=true" in found.pause
+    result = namespace.cluster.deployments()["payment-api"]
+    assert result.owner == "KEDA (scaledobject shop)"
+    assert "autoscaling.keda.sh/paused=true" in result.pause
 
 
 def test_workers_go_to_nothing_and_a_cronjob_is_suspended(namespace: Namespace) -> None:
@@ -222,8 +222,8 @@ def test_a_pod_is_asked_through_the_api_server(small: Small) -> None:
 
     small.server.proxy = answer
     pod = small.cluster.pods("payment-api")[0]
-    told = small.cluster.ask(pod, "/api/products", {"x-test": "1", "authorization": "Bearer application"})
-    assert (told.status, told.headers["retry-after"], told.body) == (503, "30", "closed")
+    result = small.cluster.ask(pod, "/api/products", {"x-test": "1", "authorization": "Bearer application"})
+    assert (result.status, result.headers["retry-after"], result.body) == (503, "30", "closed")
     assert (seen[0][:2], seen[0][2]["x-test"]) == ((pod.name, "/api/products"), "1")
     assert f"{pod.name}:8080/proxy/api/products" in small.server.requests[-1].path
     gone = Pod("gone", "payment-api", ready=True, images={})
@@ -244,8 +244,8 @@ def test_logs_are_read_on_over_a_restart(small: Small) -> None:
     logs[True] = [*logs[False], ("2026-01-01T00:00:02.000000000Z", "dying")]
     logs[False] = [("2026-01-01T00:00:03.000000000Z", "new")]
     pod = small.server.store.list("pods", "production")[0]
-    told = {**pod["status"]["containerStatuses"][0], "restartCount": 1}
-    small.patch("", "pods", pod["metadata"]["name"], {"status": {"containerStatuses": [told]}})
+    messages = {**pod["status"]["containerStatuses"][0], "restartCount": 1}
+    small.patch("", "pods", pod["metadata"]["name"], {"status": {"containerStatuses": [messages]}})
     assert [line.text for line in tail.read()] == ["dying", "new"]
     assert tail.read() == []
 
@@ -283,8 +283,8 @@ def test_a_selector_is_written_as_a_query_takes_it() -> None:
         {"key": "c", "operator": "Exists"},
         {"key": "d", "operator": "DoesNotExist"},
     ]
-    told = selector({"matchLabels": {"app": "api"}, "matchExpressions": expressions})
-    assert told == "app=api,a in (x,y),b notin (z),c,!d"
+    result = selector({"matchLabels": {"app": "api"}, "matchExpressions": expressions})
+    assert result == "app=api,a in (x,y),b notin (z),c,!d"
 
 
 def test_a_new_deployment_is_seen_by_a_watch_that_stands(namespace: Namespace) -> None:

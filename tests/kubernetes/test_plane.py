@@ -85,17 +85,17 @@ def test_a_list_whose_page_is_too_old_begins_anew(
     path = api.path("", "configmaps")
     for at in range(5):
         real.create("", "configmaps", {"metadata": {"name": f"c{at}"}})
-    asked: list[tuple[bool, str]] = []
+    requests: list[tuple[bool, str]] = []
 
     def forgotten(path: str, query: Mapping[str, str] | None = None) -> Any:
         going = "continue" in (query or {})
         try:
             page = get(path, query)
         except ClusterRefused as refused:
-            asked.append((going, f"{refused.status} {refused.reason}"))
+            requests.append((going, f"{refused.status} {refused.reason}"))
             raise
-        asked.append((going, "200"))
-        if len(asked) == 1:
+        requests.append((going, "200"))
+        if len(requests) == 1:
             real.create("", "configmaps", {"metadata": {"name": "c5"}})
             plane.compact()
             plane.stop_api_server()
@@ -103,9 +103,9 @@ def test_a_list_whose_page_is_too_old_begins_anew(
         return page
 
     monkeypatch.setattr(api, "get", forgotten)
-    found = {item["metadata"]["name"] for item in api.listing(path)[0]}
-    assert asked[:4] == [(False, "200"), (True, "410 Expired"), (False, "200"), (True, "200")]
-    assert {f"c{at}" for at in range(6)} <= found
+    results = {item["metadata"]["name"] for item in api.listing(path)[0]}
+    assert requests[:4] == [(False, "200"), (True, "410 Expired"), (False, "200"), (True, "200")]
+    assert {f"c{at}" for at in range(6)} <= results
 
 
 def test_bookmarks_carry_the_version_on(real: Played) -> None:
@@ -232,9 +232,9 @@ def test_the_last_lines_come_from_the_node_where_it_lives(
     """The previous container's too; a kubelet that answers nothing hides no reason."""
     real.deploy()
     real.nodes.bad["acme/api:2"] = "CrashLoopBackOff"
-    told = {True: "dying", False: "again"}
+    messages = {True: "dying", False: "again"}
     monkeypatch.setattr(
-        node, "logs", (lambda *asked: [("2026-01-01T00:00:01.5Z", told[asked[2]])]) if lives else None
+        node, "logs", (lambda *request: [("2026-01-01T00:00:01.5Z", messages[request[2]])]) if lives else None
     )
     with pytest.raises(RolloutFailed, match="CrashLoopBackOff") as failed:
         carry_out(release(real, {API: "acme/api:2"}))

@@ -46,12 +46,12 @@ def test_an_autoscaler_that_allows_less_than_prewarm_needs_is_foreseen(namespace
     namespace.deploy(replicas=1)
     namespace.create("autoscaling/v2", "horizontalpodautoscalers", autoscaler(1, 4))
     assert looked(namespace, prewarm={NAME: 3})["cluster.prewarm"].verdict is Verdict.PASS
-    found = looked(namespace, prewarm={NAME: 5})["cluster.prewarm"]
-    assert (found.verdict, found.observed) == (
+    result = looked(namespace, prewarm={NAME: 5})["cluster.prewarm"]
+    assert (result.verdict, result.observed) == (
         Verdict.FAIL,
         "the autoscaler api-hpa of payment-api allows at most 4 replicas, prewarm needs 6",
     )
-    assert f"kubectl edit hpa api-hpa -n {namespace.name}" in found.hint
+    assert f"kubectl edit hpa api-hpa -n {namespace.name}" in result.hint
 
 
 def test_a_quota_without_room_for_a_release_is_foreseen(namespace: Namespace) -> None:
@@ -59,12 +59,12 @@ def test_a_quota_without_room_for_a_release_is_foreseen(namespace: Namespace) ->
     namespace.deploy(replicas=2)
     quota(namespace, {"pods": "3", "configmaps": "99"}, {"pods": "2", "configmaps": _configmaps(namespace)})
     assert looked(namespace)["cluster.quota"].verdict is Verdict.PASS
-    found = looked(namespace, prewarm={NAME: 3})["cluster.quota"]
-    assert (found.verdict, found.observed) == (
+    result = looked(namespace, prewarm={NAME: 3})["cluster.quota"]
+    assert (result.verdict, result.observed) == (
         Verdict.FAIL,
         "quota team: pods 2 of 3 used, 5 more needed",
     )
-    assert f"kubectl describe quota -n {namespace.name}" in found.hint
+    assert f"kubectl describe quota -n {namespace.name}" in result.hint
 
 
 def _configmaps(namespace: Namespace) -> str:
@@ -95,8 +95,8 @@ def test_quantities_are_the_servers(
     small.patch("apps/v1", "deployments", NAME, {"spec": {"template": {"spec": spec}}})
     small.settle()
     quota(small, hard, {name: "2Gi" if "memory" in name else "1" for name in hard})
-    found = looked(small)["cluster.quota"]
-    assert (found.verdict is Verdict.PASS, observed in str(found.observed)) == (not observed, True)
+    result = looked(small)["cluster.quota"]
+    assert (result.verdict is Verdict.PASS, observed in str(result.observed)) == (not observed, True)
 
 
 def test_a_quota_for_other_pods_is_none_for_these(small: Small) -> None:
@@ -122,8 +122,8 @@ def test_a_namespace_that_is_terminating_fails(small: Small) -> None:
     small.deploy()
     status = {"status": {"phase": "Terminating"}}
     small.server.store.update("namespaces", "", small.name, lambda item: {**item, **status})
-    found = looked(small)["cluster.namespace"]
-    assert (found.verdict, found.observed) == (Verdict.FAIL, "namespace production is terminating")
+    result = looked(small)["cluster.namespace"]
+    assert (result.verdict, result.observed) == (Verdict.FAIL, "namespace production is terminating")
 
 
 @pytest.mark.parametrize("kind", ("StatefulSet", "DaemonSet"))
@@ -138,9 +138,9 @@ def test_another_kind_of_the_name_is_named(namespace: Namespace, kind: str) -> N
         spec["serviceName"] = NAME
     item = {"kind": kind, "metadata": {"name": NAME}, "spec": spec}
     namespace.create("apps/v1", f"{kind.lower()}s", item)
-    found = looked(namespace)[f"cluster.{NAME}"]
-    assert (found.verdict, found.observed) == (Verdict.FAIL, f"is a {kind}, not a Deployment")
-    assert f"-n {namespace.name}" in found.hint
+    result = looked(namespace)[f"cluster.{NAME}"]
+    assert (result.verdict, result.observed) == (Verdict.FAIL, f"is a {kind}, not a Deployment")
+    assert f"-n {namespace.name}" in result.hint
 
 
 def test_every_hint_with_kubectl_names_the_namespace(namespace: Namespace) -> None:
@@ -197,9 +197,9 @@ def test_each_printed_name_can_be_skipped(small: Small) -> None:
     names = [one.name for one in preflight(env).judge(Pulse()).checks]
     assert f"cluster.{NAME}" in names
     for name in names:
-        found = {one.name: one for one in preflight(env, skip={name: "known"}).judge(Pulse()).checks}
-        assert (found[name].verdict, found[name].observed) == (Verdict.WARN, "skipped: known")
-        assert {one.verdict for key, one in found.items() if key != name} == {Verdict.PASS}
+        results = {one.name: one for one in preflight(env, skip={name: "known"}).judge(Pulse()).checks}
+        assert (results[name].verdict, results[name].observed) == (Verdict.WARN, "skipped: known")
+        assert {one.verdict for key, one in results.items() if key != name} == {Verdict.PASS}
     with pytest.raises(UsageError, match=r"Unknown preflight check cluster\.nothing") as wrong:
         preflight(env, skip={"cluster.nothing": "?"}).judge(Pulse())
     assert f"cluster.{NAME}" in wrong.value.hint

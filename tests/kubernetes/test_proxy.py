@@ -13,7 +13,7 @@ import pytest
 from cartctl.adapters.cluster import ClusterUnreachable
 from tests.kubernetes.fixture import Played, deployment
 from tests.kubernetes.kubelet import Kubelet
-from tests.web import Asked, Reply, serve
+from tests.web import Reply, WebRequest, serve
 
 ADDRESS = "CARTCTL_TEST_POD_ADDRESS"
 
@@ -21,11 +21,11 @@ ADDRESS = "CARTCTL_TEST_POD_ADDRESS"
 @pytest.fixture
 def address(played: Played, kubeconfig: Path | None) -> str:
     """The address of every pod."""
-    found = os.environ.get(ADDRESS)
-    if kubeconfig is None or found is None or not isinstance(played.nodes, Kubelet):
+    result = os.environ.get(ADDRESS)
+    if kubeconfig is None or result is None or not isinstance(played.nodes, Kubelet):
         pytest.skip(f"needs a real API server, and {ADDRESS}")
-    played.nodes.address = found
-    return found
+    played.nodes.address = result
+    return result
 
 
 def open_shop(played: Played, port: int) -> None:
@@ -39,20 +39,20 @@ def open_shop(played: Played, port: int) -> None:
 def test_a_pod_answers_through_a_real_api_server(played: Played, address: str) -> None:
     """Status, headers and body come back as they are, a 503 and a 404 too; a token for the application is never sent."""
 
-    def answer(asked: Asked) -> Reply:
-        return Reply("gone", 404) if asked.path == "/none" else Reply("closed", 503, {"Retry-After": "30"})
+    def answer(request: WebRequest) -> Reply:
+        return Reply("gone", 404) if request.path == "/none" else Reply("closed", 503, {"Retry-After": "30"})
 
     with serve(answer, address) as web:
         open_shop(played, urlsplit(web.url).port or 0)
         (pod,) = played.cluster.pods("payment-api")
-        told = played.cluster.ask(
+        result = played.cluster.ask(
             pod, "/api/products?a=1", {"x-test": "1", "authorization": "Bearer application"}
         )
         none = played.cluster.ask(pod, "/none", {})
-    assert (told.status, told.headers["retry-after"], told.body) == (503, "30", "closed")
+    assert (result.status, result.headers["retry-after"], result.body) == (503, "30", "closed")
     assert (none.status, none.body) == (404, "gone")
-    assert (web.asked[0].path, web.asked[0].headers["x-test"]) == ("/api/products?a=1", "1")
-    assert "authorization" not in web.asked[0].headers
+    assert (web.requests[0].path, web.requests[0].headers["x-test"]) == ("/api/products?a=1", "1")
+    assert "authorization" not in web.requests[0].headers
 
 
 def test_a_pod_that_does_not_listen_is_told(played: Played, address: str) -> None:

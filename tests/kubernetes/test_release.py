@@ -23,15 +23,15 @@ API = "payment-api.api"
 CAUSE = "kubernetes.io/change-cause"
 
 
-def release(namespace: Namespace, wanted: dict[str, str], *, timeout: float | None = None) -> Release:
+def release(namespace: Namespace, expected: dict[str, str], *, timeout: float | None = None) -> Release:
     """A release of these images."""
     limit = namespace.seconds if timeout is None else timeout
     return Release(
         "release.api",
-        tuple(wanted),
+        tuple(expected),
         namespace.cluster,
         timeout=limit,
-        images=wanted,
+        images=expected,
     )
 
 
@@ -128,12 +128,12 @@ def test_a_tag_that_moved_is_put_back_by_its_digest(played: Played) -> None:
 
 
 def test_a_digest_that_does_not_run_turns_the_release_red(played: Played) -> None:
-    """Asked for by digest, the pods tell another one."""
+    """WebRequest for by digest, the pods tell another one."""
     played.deploy()
-    wanted = "acme/api@sha256:" + "1" * 64
-    played.nodes.digests[wanted] = "sha256:" + "2" * 64
+    expected = "acme/api@sha256:" + "1" * 64
+    played.nodes.digests[expected] = "sha256:" + "2" * 64
     with pytest.raises(StepFailed, match="not acme/api@sha256:1"):
-        carry_out(release(played, {API: wanted}))
+        carry_out(release(played, {API: expected}))
 
 
 def test_several_deployments_roll_out_at_once(namespace: Namespace) -> None:
@@ -145,7 +145,7 @@ def test_several_deployments_roll_out_at_once(namespace: Namespace) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "told"),
+    ("reason", "expected"),
     (
         ("CrashLoopBackOff", "exited with 1"),
         ("ImagePullBackOff", "as the test wants it"),
@@ -153,7 +153,9 @@ def test_several_deployments_roll_out_at_once(namespace: Namespace) -> None:
         ("CreateContainerConfigError", "container api"),
     ),
 )
-def test_what_cannot_get_ready_fails_fast_with_the_last_lines(small: Small, reason: str, told: str) -> None:
+def test_what_cannot_get_ready_fails_fast_with_the_last_lines(
+    small: Small, reason: str, expected: str
+) -> None:
     """Long before the time limit: the kubelet's reason, its message, and the failing container's own words."""
     small.deploy()
     small.controller.bad["acme/api:bad"] = reason
@@ -162,7 +164,7 @@ def test_what_cannot_get_ready_fails_fast_with_the_last_lines(small: Small, reas
     with pytest.raises(RolloutFailed, match=reason) as failed:
         carry_out(release(small, {API: "acme/api:bad"}))
     assert time.monotonic() - began < 15
-    assert told in failed.value.message
+    assert expected in failed.value.message
     assert "boom" in failed.value.message
     assert sum(pod.ready for pod in small.cluster.pods("payment-api")) == 2
 
@@ -299,18 +301,18 @@ def test_a_progress_deadline_that_is_over_is_told(small: Small) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "error", "said"),
+    ("name", "error", "expected"),
     (
         ("payment-api.sidecar", UnknownDeployment, "no container sidecar"),
         ("checkout.api", UnknownDeployment, "Deployment checkout not found"),
     ),
 )
 def test_what_does_not_exist_is_named(
-    namespace: Namespace, name: str, error: type[CartctlError], said: str
+    namespace: Namespace, name: str, error: type[CartctlError], expected: str
 ) -> None:
     """A wrong container or deployment is a usage error, and nothing has changed."""
     namespace.deploy()
-    with pytest.raises(error, match=said) as refused:
+    with pytest.raises(error, match=expected) as refused:
         carry_out(release(namespace, {name: namespace.images.second}))
     assert (refused.value.exit_code, namespace.refs()) == (2, {"api": namespace.images.first})
 
@@ -390,10 +392,10 @@ def test_fifty_deployments_are_one_list_and_one_watch(small: Small) -> None:
     threads = threading.active_count()
     change._await(change.names, Pulse())
     rest.join()
-    asked = Counter((request.verb, request.resource) for request in small.server.requests)
-    assert asked["patch", "deployments"] == 50
-    assert asked["list", "deployments"] <= 2
-    assert asked["watch", "deployments"] <= 2
+    result = Counter((request.verb, request.resource) for request in small.server.requests)
+    assert result["patch", "deployments"] == 50
+    assert result["list", "deployments"] <= 2
+    assert result["watch", "deployments"] <= 2
     assert threads < 30
 
 

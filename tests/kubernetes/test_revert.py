@@ -147,7 +147,7 @@ def _cause(namespace: Namespace) -> str:
 
 
 @pytest.mark.parametrize(
-    ("patch", "said", "hint"),
+    ("patch", "expected", "hint"),
     (
         (
             {"spec": {"paused": True}},
@@ -162,13 +162,13 @@ def _cause(namespace: Namespace) -> str:
     ),
 )
 def test_a_deployment_that_would_not_roll_out_is_found_before_anything_is_reverted(
-    namespace: Namespace, patch: dict[str, Any], said: str, hint: str
+    namespace: Namespace, patch: dict[str, Any], expected: str, hint: str
 ) -> None:
     """Exit code 3 with the command that helps, in the namespace."""
     namespace.deploy()
     evidence = carry_out(release(namespace, {API: namespace.images.second}))
     namespace.patch(*APPS, patch)
-    with pytest.raises(Blocked, match=said) as refused:
+    with pytest.raises(Blocked, match=expected) as refused:
         guard_revert(back(namespace, evidence), evidence)
     assert refused.value.exit_code == 3
     assert hint.replace("NAMESPACE", namespace.name) in refused.value.hint

@@ -27,8 +27,8 @@ def two_revisions(namespace: Namespace) -> None:
 
 def step(namespace: Namespace, revision: str) -> Revision:
     """To a revision of the deployment."""
-    wanted = {NAME: namespace.cluster.template_of(NAME, revision)}
-    return Revision("revision", (NAME,), namespace.cluster, timeout=namespace.seconds, targets=wanted)
+    expected = {NAME: namespace.cluster.template_of(NAME, revision)}
+    return Revision("revision", (NAME,), namespace.cluster, timeout=namespace.seconds, targets=expected)
 
 
 def test_it_leaves_what_kubectl_leaves(namespace: Namespace) -> None:

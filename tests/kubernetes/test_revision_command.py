@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from cartctl.adapters.postgres import Postgres
 from cartctl.cli import app
 from tests.kubernetes.fixture import Small, wait_until
-from tests.web import Asked, Reply, serve
+from tests.web import Reply, WebRequest, serve
 
 NAME, FIRST, SECOND = "payment-api", "acme/api:1", "acme/api:2"
 
@@ -37,8 +37,8 @@ class Cli:
 
     def back(self, *argv: str) -> tuple[int, dict[str, Any]]:
         """`rollback --to-revision` with these arguments: exit code and the last document."""
-        code, told = self.run("rollback", "--to-revision", *argv)
-        return code, told[-1]
+        code, result = self.run("rollback", "--to-revision", *argv)
+        return code, result[-1]
 
     def killed(self, point: str, *argv: str) -> int:
         """The exit code of a process of its own that is killed at a point."""
@@ -55,9 +55,9 @@ class Cli:
         return int(self.small.item("apps/v1", "deployments", NAME)["metadata"]["generation"])
 
 
-def answer(asked: Asked) -> Reply:
+def answer(request: WebRequest) -> Reply:
     """A healthy service without a cart."""
-    if asked.path == "/api/auth/session":
+    if request.path == "/api/auth/session":
         return Reply({}, 401)
     return Reply({"status": "ok"})
 
@@ -91,17 +91,17 @@ def cli(
 
 def test_it_is_a_run_with_events_a_report_and_a_place_in_the_history(cli: Cli) -> None:
     """NDJSON to the report with exit code 0, hashes and no template in the journal; N is gone afterwards, as with kubectl."""
-    code, told = cli.run("rollback", "--to-revision", f"{NAME}=1", "--yes")
+    code, result = cli.run("rollback", "--to-revision", f"{NAME}=1", "--yes")
     assert (code, cli.small.refs()) == (0, {"api": FIRST})
-    assert [one["event"] for one in told if one["kind"] == "event" and one["step"] == "revision"] == [
+    assert [one["event"] for one in result if one["kind"] == "event" and one["step"] == "revision"] == [
         "intended",
         "applied",
     ]
-    report = told[-1]
+    report = result[-1]
     assert (report["kind"], report["outcome"], report["exit_code"]) == ("run", "succeeded", 0)
     assert [step["key"] for step in report["steps"]] == ["revision", "health.old"]
     assert "acme/" not in json.dumps(
-        [one for one in told if one["kind"] == "event" and one["step"] == "revision"]
+        [one for one in result if one["kind"] == "event" and one["step"] == "revision"]
     )
     _, (history,) = cli.run("history")
     assert [(run["plan"], run["outcome"]) for run in history["runs"]] == [("revision", "succeeded")]
@@ -134,7 +134,7 @@ def test_the_plan_shows_and_changes_nothing(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize(
-    ("argv", "code", "said"),
+    ("argv", "code", "expected"),
     (
         ((f"{NAME}=7", "--yes"), 2, "has no revision 7"),
         (("checkout=1", "--yes"), 2, "deployment checkout not found"),
@@ -144,29 +144,29 @@ def test_the_plan_shows_and_changes_nothing(cli: Cli) -> None:
     ),
 )
 def test_what_cannot_be_done_is_said_and_nothing_is_changed(
-    cli: Cli, argv: tuple[str, ...], code: int, said: str
+    cli: Cli, argv: tuple[str, ...], code: int, expected: str
 ) -> None:
     """One sentence, and no run."""
-    found, error = cli.back(*argv)
-    assert (found, error["kind"], said in error["message"]) == (code, "error", True), error
+    result, error = cli.back(*argv)
+    assert (result, error["kind"], expected in error["message"]) == (code, "error", True), error
     assert (cli.small.refs(), cli.run("history")[1][0]["runs"]) == ({"api": SECOND}, [])
 
 
 @pytest.mark.parametrize(
-    ("patch", "said"),
+    ("patch", "expected"),
     (
         ({"spec": {"paused": True}}, "is paused"),
         ({"metadata": {"labels": {"app.kubernetes.io/managed-by": "Helm"}}}, "belongs to Helm"),
     ),
 )
 def test_a_deployment_that_is_paused_or_somebody_elses_is_refused(
-    cli: Cli, patch: dict[str, Any], said: str
+    cli: Cli, patch: dict[str, Any], expected: str
 ) -> None:
     """Exit code 3 and nothing changed; a new attempt is free."""
     cli.small.patch("apps/v1", "deployments", NAME, patch)
     for _ in range(2):
         code, report = cli.back(f"{NAME}=1", "--yes")
-        assert (code, said in report["message"]) == (3, True), report
+        assert (code, expected in report["message"]) == (3, True), report
     assert cli.small.refs() == {"api": SECOND}
 
 

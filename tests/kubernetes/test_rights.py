@@ -59,8 +59,8 @@ class Account:
     @property
     def rules(self) -> list[Item]:
         """What the Role grants."""
-        found: list[Item] = self.namespace.item(RBAC, "roles", "cartctl")["rules"]
-        return found
+        results: list[Item] = self.namespace.item(RBAC, "roles", "cartctl")["rules"]
+        return results
 
     def grant(self, rules: list[Item]) -> None:
         """Let the Role grant these and no others."""

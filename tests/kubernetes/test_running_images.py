@@ -12,8 +12,8 @@ FIRST, SECOND = "acme/api:1", "acme/api:2"
 
 def verdicts(namespace: Namespace, **recorded: Image) -> list[tuple[Verdict, str]]:
     """What is found about payment-api's container."""
-    found = running_images(namespace.cluster, {API: recorded["api"]})
-    return [(one.verdict, str(one.observed)) for one in found]
+    result = running_images(namespace.cluster, {API: recorded["api"]})
+    return [(one.verdict, str(one.observed)) for one in result]
 
 
 def test_the_recorded_image_in_every_ready_pod_passes(namespace: Namespace) -> None:

@@ -55,7 +55,7 @@ def test_maintenance_arrives_because_the_pods_are_touched_and_each_is_asked(smal
         before = step.observe(step.names)
         step.move(step.target(before), Pulse())
         assert "MAINTENANCE" in small.cluster.settings("cart-runtime")
-        assert web.asked[0].headers["authorization"] == "Bearer secret"
+        assert web.requests[0].headers["authorization"] == "Bearer secret"
         step.move(before, Pulse())
     assert small.cluster.settings("cart-runtime") == {}
 
@@ -101,20 +101,20 @@ def test_the_preflight_passes_where_all_is_there(small: Small) -> None:
     """Reachable, permitted, whole; the CronJob exists; the image has a tag."""
     small.deploy()
     small.create("batch/v1", "cronjobs", cronjob())
-    found = looked(small, environment(workers={"cronjobs": ["recovery"]}))
-    assert {one.verdict for one in found.values()} == {Verdict.PASS}
-    assert {"cluster.permissions", "cluster.payment-api", "cluster.cronjob.recovery"} <= set(found)
+    result = looked(small, environment(workers={"cronjobs": ["recovery"]}))
+    assert {one.verdict for one in result.values()} == {Verdict.PASS}
+    assert {"cluster.permissions", "cluster.payment-api", "cluster.cronjob.recovery"} <= set(result)
 
 
 def test_the_preflight_names_what_is_missing(small: Small) -> None:
     """Verbs, CronJobs, and an image without tag or digest, which is a warning."""
     small.deploy()
     small.server.denied.add(("patch", "deployments"))
-    found = looked(small, environment(workers={"cronjobs": ["recovery"]}), {"payment-api": "acme/api"})
-    assert found["cluster.permissions"].observed == "may not patch deployments.apps"
-    assert found["cluster.permissions"].verdict is Verdict.FAIL
-    assert found["cluster.cronjob.recovery"].verdict is Verdict.FAIL
-    assert (found["cluster.images"].verdict, "acme/api" in str(found["cluster.images"].observed)) == (
+    result = looked(small, environment(workers={"cronjobs": ["recovery"]}), {"payment-api": "acme/api"})
+    assert result["cluster.permissions"].observed == "may not patch deployments.apps"
+    assert result["cluster.permissions"].verdict is Verdict.FAIL
+    assert result["cluster.cronjob.recovery"].verdict is Verdict.FAIL
+    assert (result["cluster.images"].verdict, "acme/api" in str(result["cluster.images"].observed)) == (
         Verdict.WARN,
         True,
     )

@@ -24,13 +24,13 @@ MOVED = "sha256:" + "f" * 64
 
 def release(played: Played, ran: Mapping[str, Mapping[str, str]], ref: str = "") -> Release:
     """The workers' release, or (without an image) one rebuilt from evidence."""
-    wanted = {WORKER: ref} if ref else None
+    expected = {WORKER: ref} if ref else None
     return Release(
-        "release.workers", (WORKER,), played.cluster, timeout=played.seconds, images=wanted, ran=lambda: ran
+        "release.workers", (WORKER,), played.cluster, timeout=played.seconds, images=expected, ran=lambda: ran
     )
 
 
-def size(played: Played, wanted: int | None = None) -> Replicas:
+def size(played: Played, expected: int | None = None) -> Replicas:
     """The workers' number."""
     return Replicas(
         "workers.stop",
@@ -38,7 +38,7 @@ def size(played: Played, wanted: int | None = None) -> Replicas:
         played.cluster,
         timeout=played.seconds,
         drain=played.seconds,
-        new_size=lambda _, now: now if wanted is None else wanted,
+        new_size=lambda _, now: now if expected is None else expected,
     )
 
 

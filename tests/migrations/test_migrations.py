@@ -111,7 +111,7 @@ def test_counts_are_the_plans() -> None:
     assert len(ENUMS) == 7
     assert [each.name for each in MIGRATIONS] == list(NAMES)
     assert {each.__name__ for each in ENUMS} == {
-        name for name, found in vars(enums).items() if isinstance(found, type) and name != "StrEnum"
+        name for name, result in vars(enums).items() if isinstance(result, type) and name != "StrEnum"
     }
 
 

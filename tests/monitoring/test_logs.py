@@ -45,9 +45,9 @@ def test_matches_are_counted_by_minute() -> None:
     times = ("2026-01-01T00:00:59Z", "2026-01-01T00:01:00Z", "2026-01-01T00:01:59Z", "2026-01-01T00:01:59Z")
     texts = ("ERROR cart", "P2002", "ERROR cart", "fine")
     tally.take(LogLine(at, "p", "c", text) for at, text in zip(times, texts, strict=True))
-    told = tally.summary()
-    assert (told.lines, told.matches) == (4, {"cart": 2, "prisma": 1})
-    assert (told.worst_minute, told.most, told.warned) == ("2026-01-01T00:01", 2, True)
+    result = tally.summary()
+    assert (result.lines, result.matches) == (4, {"cart": 2, "prisma": 1})
+    assert (result.worst_minute, result.most, result.warned) == ("2026-01-01T00:01", 2, True)
 
 
 def test_a_file_is_read_on_from_where_it_was() -> None:
@@ -109,7 +109,7 @@ def test_following_ends_with_ctrl_c_and_the_count(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize(
-    ("argv", "env", "said"),
+    ("argv", "env", "expected"),
     (
         (["--since", "long"], {}, "Invalid duration 'long' for --since"),
         (["-l", "app=x"], {"CARTCTL_CLUSTER__KIND": "kubernetes"}, "No kubeconfig"),
@@ -118,11 +118,11 @@ def test_following_ends_with_ctrl_c_and_the_count(sandbox: Sandbox) -> None:
     ),
 )
 def test_wrong_options_are_one_sentence(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, argv: list[str], env: dict[str, str], said: str
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, argv: list[str], env: dict[str, str], expected: str
 ) -> None:
     """Exit code 2."""
     monkeypatch.setenv("KUBECONFIG", "/nonexistent/kubeconfig")
     for name, value in env.items():
         monkeypatch.setenv(name, value)
     result = CliRunner().invoke(app, ["logs", "--env", "sandbox", *argv])
-    assert (result.exit_code, said in result.stderr) == (2, True), result.stderr
+    assert (result.exit_code, expected in result.stderr) == (2, True), result.stderr

@@ -6,7 +6,7 @@ import pytest
 
 from cartctl.adapters.http.client import Http
 from cartctl.monitoring.probes import CRITICAL_PATHS, MOST, TRAFFIC_PATHS, Probes
-from tests.web import Asked, Reply, serve
+from tests.web import Reply, WebRequest, serve
 
 BODIES: dict[str, Any] = {
     "/api/auth/session": {"company": {"id": "avnz"}},
@@ -15,23 +15,23 @@ BODIES: dict[str, Any] = {
 }
 
 
-def answer(asked: Asked) -> Reply:
+def answer(request: WebRequest) -> Reply:
     """A healthy service."""
-    if asked.path == "/api/auth/session" and "authorization" not in asked.headers:
+    if request.path == "/api/auth/session" and "authorization" not in request.headers:
         return Reply({}, 401)
-    return Reply(BODIES.get(asked.path, {}))
+    return Reply(BODIES.get(request.path, {}))
 
 
 def test_every_critical_path_is_looked_at_with_the_token() -> None:
     """Auth, payments and orders, in order, all as the admin."""
     with serve(answer) as web:
-        found = Probes(Http(web.url, token="t0ken")).critical()
-    assert [(probe.name, probe.ok) for probe in found] == [
+        result = Probes(Http(web.url, token="t0ken")).critical()
+    assert [(probe.name, probe.ok) for probe in result] == [
         ("auth", True),
         ("payments", True),
         ("orders", True),
     ]
-    assert {asked.headers["authorization"] for asked in web.asked} == {"Bearer t0ken"}
+    assert {request.headers["authorization"] for request in web.requests} == {"Bearer t0ken"}
     assert sorted(web.paths()) == sorted(CRITICAL_PATHS.values())
 
 
@@ -41,7 +41,7 @@ def test_without_a_token_auth_is_in_order_when_it_asks_for_one() -> None:
         probes = Probes(Http(web.url))
         assert all(probe.ok for probe in probes.critical())
     assert not probes.pass_maintenance
-    with serve(lambda asked: Reply(BODIES.get(asked.path, {}))) as web:
+    with serve(lambda request: Reply(BODIES.get(request.path, {}))) as web:
         assert [probe.name for probe in Probes(Http(web.url)).critical() if not probe.ok] == ["auth"]
 
 
@@ -51,9 +51,9 @@ def test_without_a_token_auth_is_in_order_when_it_asks_for_one() -> None:
 )
 def test_a_path_that_does_not_work_fails(reply: Reply) -> None:
     """Status, state and form all count."""
-    with serve(lambda asked: reply if "payments" in asked.path else answer(asked)) as web:
-        found = Probes(Http(web.url, token="t")).critical()
-    assert [probe.name for probe in found if not probe.ok] == ["payments"]
+    with serve(lambda request: reply if "payments" in request.path else answer(request)) as web:
+        result = Probes(Http(web.url, token="t")).critical()
+    assert [probe.name for probe in result if not probe.ok] == ["payments"]
 
 
 def test_a_service_that_is_away_fails_every_path() -> None:
@@ -71,11 +71,11 @@ def test_traffic_goes_round_the_paths() -> None:
         probes.traffic(2)
         assert sorted(web.paths()) == sorted(TRAFFIC_PATHS)
         probes.traffic(10_000)
-    assert len(web.asked) == 6 + MOST == 106
+    assert len(web.requests) == 6 + MOST == 106
 
 
 def test_no_traffic_is_none() -> None:
     """Nothing asked for, nothing sent."""
     with serve(answer) as web:
         Probes(Http(web.url)).traffic(0)
-    assert web.asked == []
+    assert web.requests == []

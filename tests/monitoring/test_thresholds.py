@@ -82,10 +82,10 @@ def test_an_error_is_an_error(metric: Metric) -> None:
 @pytest.mark.parametrize("requests", (0.0, 49.9))
 def test_too_few_requests_are_low_traffic(value: float, requests: float) -> None:
     """Neither a good nor a bad figure of a quiet minute is judged; it is not blindness either."""
-    found = verdict(Metric.ERROR_RATE, value, requests=requests)
-    assert found is MetricVerdict.LOW_TRAFFIC
-    assert not found.blind
-    assert not found.decided
+    result = verdict(Metric.ERROR_RATE, value, requests=requests)
+    assert result is MetricVerdict.LOW_TRAFFIC
+    assert not result.blind
+    assert not result.decided
 
 
 def test_just_enough_requests_are_judged() -> None:
@@ -143,8 +143,8 @@ def test_ok_means_that_everything_was_there(
     error: str,
 ) -> None:
     """Whatever a source gives, ok is only said of one fresh, finite, well-founded value below the warning."""
-    found, why = judge(Reading(metric, value, 1.0, age, series, requests, top, error), RULES)
-    if found is MetricVerdict.OK:
+    result, why = judge(Reading(metric, value, 1.0, age, series, requests, top, error), RULES)
+    if result is MetricVerdict.OK:
         assert not error
         assert series == 1
         assert age is not None

@@ -110,10 +110,10 @@ class Histories(Source):
 
     def past_error_rates(self, since: float, until: float) -> list[PastReading]:
         """Noted, then maybe failing."""
-        found = super().past_error_rates(since, until)
+        result = super().past_error_rates(since, until)
         if self.away:
             raise MetricsFailed("away")
-        return found
+        return result
 
 
 def histories(*unknown: str, **settings: object) -> tuple[Watch, Histories, float]:

@@ -80,7 +80,7 @@ class Cli:
     def images(self) -> dict[str, str]:
         """Deployment → image asked for."""
         known = self.sandbox.cluster.deployments()
-        return {name: next(iter(found.images.values())).ref for name, found in known.items()}
+        return {name: next(iter(result.images.values())).ref for name, result in known.items()}
 
     def await_release(self) -> None:
         """Wait until the deployment begun last asks for its last image; it goes on after that."""
@@ -132,10 +132,10 @@ def test_a_rollback_with_the_database_leaves_the_catalogue_as_it_was_and_deployi
     steps = {step["key"]: step["outcome"] for step in report["steps"]}
     assert (steps["database"], steps["catalogue"]) == ("applied", "applied")
     assert cli.run("migrate", "verify")[0] == 7
-    revisions = {name: found.revision for name, found in cli.sandbox.cluster.deployments().items()}
+    revisions = {name: result.revision for name, result in cli.sandbox.cluster.deployments().items()}
     code, error = cli.run("rollback", "--yes")
     assert (code, error["code"]) == (3, "already_reverted")
-    assert {name: found.revision for name, found in cli.sandbox.cluster.deployments().items()} == revisions
+    assert {name: result.revision for name, result in cli.sandbox.cluster.deployments().items()} == revisions
     code, report = cli.run("deploy", "--yes")
     assert (code, report["outcome"]) == (0, "succeeded")
 
@@ -246,8 +246,8 @@ def test_with_the_database_gone_the_code_is_rolled_back_and_the_journal_caught_u
     assert cli.run("deploy", "--yes")[0] == 2
     assert cli.run("sandbox", "up")[0] == 0
     cli.deploy()
-    told = cli.run("history")[1]["runs"]
-    assert [(run["plan"], run["outcome"]) for run in told[:2]] == [
+    result = cli.run("history")[1]["runs"]
+    assert [(run["plan"], run["outcome"]) for run in result[:2]] == [
         ("deploy", "succeeded"),
         ("rollback", "succeeded"),
     ]
@@ -276,7 +276,7 @@ def test_a_rollback_from_a_copy_of_the_journal_needs_no_other_memory(cli: Cli, t
 
 
 @pytest.mark.parametrize(
-    ("argv", "code", "said"),
+    ("argv", "code", "expected"),
     (
         (("deploy", "--yes", "--image", "payment-api"), 2, "DEPLOYMENT=REF"),
         (("deploy", "--yes", "--image", "nobody=2.0.0"), 2, "nobody=2.0.0"),
@@ -293,11 +293,11 @@ def test_a_rollback_from_a_copy_of_the_journal_needs_no_other_memory(cli: Cli, t
     ),
 )
 def test_bad_input_is_one_sentence_and_changes_nothing(
-    cli: Cli, argv: tuple[str, ...], code: int, said: str
+    cli: Cli, argv: tuple[str, ...], code: int, expected: str
 ) -> None:
     """The sentence says what was wrong, the exit code says whose turn it is, and the world stays as it was."""
-    found, told = cli.run(*argv)
-    assert (found, said in told["message"]) == (code, True), told
+    result, results = cli.run(*argv)
+    assert (result, expected in results["message"]) == (code, True), results
     assert set(cli.images().values()) == {"1.0.0"}
 
 
@@ -307,8 +307,8 @@ def test_a_token_that_the_api_refuses_stops_the_run_before_anything(cli: Cli) ->
     process = cli.start("deploy", "--yes")
     code, report = process.end()
     assert (code, "token" in report["message"]) == (3, True)
-    for told in (process.out, process.out.with_suffix(".err")):
-        assert "wrong-token-123" not in told.read_text(encoding="utf-8")
+    for message in (process.out, process.out.with_suffix(".err")):
+        assert "wrong-token-123" not in message.read_text(encoding="utf-8")
     assert set(cli.images().values()) == {"1.0.0"}
 
 

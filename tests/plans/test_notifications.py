@@ -20,7 +20,7 @@ from cartctl.ports import Ports
 from cartctl.steps.announce import AnnounceOutcome
 from tests.database.test_command import Cartctl
 from tests.sandbox_fixture import wait_for
-from tests.web import Asked, Reply, Web, serve
+from tests.web import Reply, Web, WebRequest, serve
 
 AT = datetime(2026, 12, 1, 2, tzinfo=UTC)
 ROWS = [("1 Preparation", "preflight", ""), ("1 Preparation", "snapshot", ""), ("2 Migration", "migrate", "")]
@@ -38,7 +38,7 @@ def tick(state: str, seconds: float = 0.0) -> Tick:
 
 def bodies(web: Web) -> list[str]:
     """The messages that a webhook received."""
-    return [asked.body for asked in web.asked]
+    return [request.body for request in web.requests]
 
 
 def test_each_phase_and_each_pending_trigger_is_announced_once() -> None:
@@ -71,7 +71,7 @@ def test_a_slow_or_failing_notifier_delays_nothing() -> None:
     """The run goes on while a message waits."""
     release = threading.Event()
 
-    def slow(_: Asked) -> Reply:
+    def slow(_: WebRequest) -> Reply:
         release.wait(30)
         return Reply("no", 400)
 
@@ -80,9 +80,9 @@ def test_a_slow_or_failing_notifier_delays_nothing() -> None:
         with notifications.sending():
             notifications.started("r1", ROWS)
             notifications.event(began("preflight"))
-            assert other.asked == []  # returned before the first was accepted
+            assert other.requests == []  # returned before the first was accepted
             release.set()
-            wait_for(lambda: other.asked)
+            wait_for(lambda: other.requests)
 
 
 def test_the_outcome_has_cause_times_and_next_command_and_is_routed() -> None:
@@ -152,7 +152,7 @@ def test_notifiers_are_tested_on_the_command_line(tmp_path: Path, cartctl: Cartc
     with serve(lambda _: Reply("ok")) as good, serve(lambda _: Reply("no", 403)) as bad:
         code, text = checked(f'["{good.url}/s3cr3t-path"]')
         assert (code, "accepted" in text, "s3cr3t" in text) == (0, True, False)
-        assert "test message for here" in good.asked[0].body
+        assert "test message for here" in good.requests[0].body
         code, text = checked(f'["{good.url}/s3cr3t-path", "{bad.url}/s3cr3t-path"]')
         assert (code, "HTTP 403" in text, "s3cr3t" in text) == (7, True, False)
     assert checked("[]")[0] == 6

@@ -36,9 +36,9 @@ Environments = Callable[[Postgres], Environment]
 @pytest.fixture(scope="module")
 def scratch() -> Iterator[OwnPostgres]:
     """A server of our own to rehearse and drill on, shared, with the deployer's role."""
-    with scratch_server(18) as found:
-        run_sql(found, f"CREATE ROLE {ROLE} LOGIN SUPERUSER")
-        yield found
+    with scratch_server(18) as result:
+        run_sql(result, f"CREATE ROLE {ROLE} LOGIN SUPERUSER")
+        yield result
 
 
 @pytest.fixture

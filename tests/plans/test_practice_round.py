@@ -34,8 +34,8 @@ def test_the_practice_round_ends_as_the_runbook_describes(sandbox: Sandbox) -> N
             [sys.executable, "-m", "cartctl", *words], capture_output=True, text=True, check=False, env=env
         )
         images = {
-            name: next(iter(found.images.values())).ref
-            for name, found in sandbox.cluster.deployments().items()
+            name: next(iter(result.images.values())).ref
+            for name, result in sandbox.cluster.deployments().items()
         }
         seen.append((done.returncode, images["payment-api"]))
         printed = PRINTED.search(done.stderr)

@@ -3,10 +3,10 @@
 from cartctl.adapters.redis import RedisCache
 from tests.adapters.test_redis_cluster import server
 from tests.plans.test_lifecycle import Cli, cli  # noqa: F401 - the fixture
-from tests.web import Asked, Reply, serve
+from tests.web import Reply, WebRequest, serve
 
 
-def refuse(_: Asked) -> Reply:
+def refuse(_: WebRequest) -> Reply:
     """What a CDN answers to a token without the permission."""
     return Reply({"success": False, "errors": [{"code": 9109, "message": "Unauthorized"}]}, 403)
 

@@ -56,8 +56,8 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Environments
 @pytest.fixture(scope="module")
 def scratch() -> Iterator[str]:
     """The DSN of a server to rehearse on, shared."""
-    with scratch_server(18) as found:
-        yield found.dsn
+    with scratch_server(18) as result:
+        yield result.dsn
 
 
 def verdicts(env: Environment, server: str | None) -> dict[str, Verdict]:
@@ -112,8 +112,8 @@ def test_what_would_stop_the_migration_is_found(
 ) -> None:
     """An object of another shape fails the rehearsal with the name the real migration would give it."""
     run_sql(platform_database, "CREATE TABLE carts (id integer)")
-    found = verdicts(environment(platform_database), scratch)
-    assert found == {"copy": Verdict.PASS, "migrate and verify": Verdict.FAIL}
+    result = verdicts(environment(platform_database), scratch)
+    assert result == {"copy": Verdict.PASS, "migrate and verify": Verdict.FAIL}
 
 
 def test_what_would_stop_the_way_back_is_found(
@@ -127,8 +127,8 @@ def test_what_would_stop_the_way_back_is_found(
                CREATE VIEW public.seen AS SELECT id FROM public.carts; END IF; END $$""",
         "CREATE EVENT TRIGGER watching ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION watch()",
     )
-    found = verdicts(environment(platform_database), scratch)
-    assert (found["migrate and verify"], found["roll back"]) == (Verdict.PASS, Verdict.FAIL)
+    result = verdicts(environment(platform_database), scratch)
+    assert (result["migrate and verify"], result["roll back"]) == (Verdict.PASS, Verdict.FAIL)
 
 
 def test_roles_come_along_and_rights_are_rehearsed(pg15: Server, environment: Environments) -> None:
@@ -153,7 +153,7 @@ def test_roles_come_along_and_rights_are_rehearsed(pg15: Server, environment: En
 
 
 @pytest.mark.parametrize(
-    ("statement", "told"),
+    ("statement", "expected"),
     (
         ("CREATE EXTENSION pgcrypto", 'extension "pgcrypto" is not available'),
         ('ALTER TABLE companies ADD note text COLLATE "de-x-icu"', 'collation "pg_catalog.de-x-icu"'),
@@ -161,7 +161,7 @@ def test_roles_come_along_and_rights_are_rehearsed(pg15: Server, environment: En
     ),
 )
 def test_what_the_scratch_server_lacks_is_inconclusive(
-    pg15: Server, tmp_path: Path, scratch: str, statement: str, told: str
+    pg15: Server, tmp_path: Path, scratch: str, statement: str, expected: str
 ) -> None:
     """An extension, a collation or a role that is missing there: exit code 6 and its name, never a pass."""
     database = pg15.create_platform()
@@ -172,7 +172,7 @@ def test_what_the_scratch_server_lacks_is_inconclusive(
     checks = json.loads(tried.stdout)
     assert (tried.returncode, checks["verdict"], tried.stderr) == (6, "unknown", "")
     (copy,) = checks["checks"]
-    assert told in copy["observed"]
+    assert expected in copy["observed"]
     assert copy["hint"]
 
 
@@ -191,9 +191,9 @@ def test_a_library_that_is_missing_there_is_reported(
     finally:
         pg15.drop(database)
     assert {check.name: check.verdict for check in checks.checks} == dict.fromkeys(PASSED, Verdict.PASS)
-    told = str(checks.checks[0].observed)
-    assert "not carried over: local_preload_libraries = nothing_like_it (could not access file" in told
-    assert "work_mem" not in told
+    result = str(checks.checks[0].observed)
+    assert "not carried over: local_preload_libraries = nothing_like_it (could not access file" in result
+    assert "work_mem" not in result
 
 
 def test_a_named_server_takes_nothing_from_the_surroundings(
@@ -222,8 +222,8 @@ def test_only_a_protected_environment_insists(platform_database: Postgres, envir
         (env, done, False, Verdict.PASS),
     )
     for protected, pending, was, verdict in cases:
-        (found,) = check_rehearsal(protected, lambda pending=pending: pending, lambda was=was: was)  # type: ignore[misc]
-        assert found.verdict is verdict
+        (result,) = check_rehearsal(protected, lambda pending=pending: pending, lambda was=was: was)  # type: ignore[misc]
+        assert result.verdict is verdict
 
 
 def test_the_command_answers(tmp_path: Path, platform_database: Postgres, scratch: str) -> None:

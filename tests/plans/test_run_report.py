@@ -53,7 +53,7 @@ def test_a_run_writes_its_page_and_notifies_whatever_the_outcome(
     text = page.read_text()
     for words in ("Deployment to sandbox", "5 Verification", "API error rate", "Available replicas", "smoke"):
         assert words in text
-    texts = [json.loads(asked.body)["text"] for asked in webhook.asked]
+    texts = [json.loads(request.body)["text"] for request in webhook.requests]
     assert "starts in sandbox" in texts[1]
     assert [text for text in texts if "phase" in text][-1].endswith("phase 5 Verification starts.")
     assert "succeeded." in texts[-1]
@@ -63,5 +63,5 @@ def test_a_run_writes_its_page_and_notifies_whatever_the_outcome(
     text = page.read_text()
     assert "rolled back" in text
     assert "CrashLoopBackOff" in text
-    last = json.loads(webhook.asked[-1].body)["text"]
+    last = json.loads(webhook.requests[-1].body)["text"]
     assert ("rolled back." in last, "Cause: Deployment payment-api" in last) == (True, True)

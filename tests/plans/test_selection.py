@@ -192,12 +192,12 @@ def test_what_is_no_deployment_cannot_be_rolled_back(story: Story) -> None:
     story.deploy("r1")
     story.rollback("r2", of="r1")
     story.deploy("deploy-01")
-    for run, said in (
+    for run, message in (
         ("r2", "is a rollback"),
         ("r9", r"Run not found: r9\."),
         ("deploy-0x", "mean deploy-01"),
     ):
-        with pytest.raises(Refused, match=said):
+        with pytest.raises(Refused, match=message):
             select(story.journals, run)
 
 

@@ -226,8 +226,8 @@ def test_every_long_command_ends_with_the_signals_code_and_leaves_no_child(
         wait_for(lambda: connected(process.pid) or process.poll() is not None)
         started = children(process.pid)
         process.send_signal(number)
-        told = process.stderr.read()
+        output = process.stderr.read()
         code = process.wait(SOON)
-    assert (code, "Traceback" in told) == (CODES[number], False), told
+    assert (code, "Traceback" in output) == (CODES[number], False), output
     wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started))
     assert sandbox.settled()

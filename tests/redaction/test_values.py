@@ -125,8 +125,8 @@ def test_each_line_of_a_key_is_secret() -> None:
 def test_json_stays_json() -> None:
     """Texts are masked, numbers are figures."""
     register("123456789")
-    told = redact_data({"n": 123456789, "t": ["x 123456789", None, True]})
-    assert told == {"n": 123456789, "t": ["x ***", None, True]}
+    result = redact_data({"n": 123456789, "t": ["x 123456789", None, True]})
+    assert result == {"n": 123456789, "t": ["x ***", None, True]}
 
 
 def test_a_text_is_masked_before_it_is_cut() -> None:

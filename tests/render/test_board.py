@@ -48,11 +48,11 @@ def test_a_failure_and_its_undos_are_told_apart() -> None:
     """The failed step, what was put back and what could not be are three different things."""
     board = board_after(failure())
     assert board.cause.startswith("endpoints: stats: 500")
-    found = marks(board)
-    assert found["endpoints"] is Mark.FAILED
-    assert found["release.api"] is Mark.UNDONE
-    assert found["prewarm"] is Mark.UNDO_FAILED
-    assert found["migrate"] is Mark.DONE
+    result = marks(board)
+    assert result["endpoints"] is Mark.FAILED
+    assert result["release.api"] is Mark.UNDONE
+    assert result["prewarm"] is Mark.UNDO_FAILED
+    assert result["migrate"] is Mark.DONE
 
 
 def test_a_failed_step_that_was_put_back_is_still_the_failed_one() -> None:

@@ -16,7 +16,7 @@ from cartctl.errors import UsageError
 from cartctl.render import github
 from cartctl.render.junit import clear_report, write_junit
 from tests.shell import Shell
-from tests.web import Asked, Reply, serve
+from tests.web import Reply, WebRequest, serve
 
 ATTEMPTS = (
     {"verdict": "fail", "observed": "HTTP 503", "seconds": 0.1},
@@ -122,7 +122,7 @@ def test_a_killed_run_leaves_no_report(tmp_path: Path, number: signal.Signals) -
     """A green report of yesterday must not be that of a run that was killed today."""
     waiting, go = threading.Event(), threading.Event()
 
-    def slow(_: Asked) -> Reply:
+    def slow(_: WebRequest) -> Reply:
         waiting.set()
         go.wait(30)
         return Reply()

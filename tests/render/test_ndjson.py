@@ -11,8 +11,8 @@ AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 def test_whole_catalogues_stay_in_the_journal() -> None:
     """A fingerprint's line has its hash, not the objects behind it."""
     result = {"hash": "ab12", "objects": {"table public.carts": {}}}
-    told = event_object(Event("r1", AT, "fingerprint", "applied", {"seconds": 0.1, "result": result}))
-    assert told == {
+    results = event_object(Event("r1", AT, "fingerprint", "applied", {"seconds": 0.1, "result": result}))
+    assert results == {
         "kind": "event",
         "version": 1,
         "run": "r1",
@@ -32,5 +32,5 @@ def test_evidence_of_a_change_is_what_an_undo_would_read() -> None:
         "before": {"deployment/x": 1},
         "to": {"deployment/x": 0},
     }
-    told = event_object(Event("r1", AT, "workers.stop", "intended", data))
-    assert told["evidence"] == data
+    result = event_object(Event("r1", AT, "workers.stop", "intended", data))
+    assert result["evidence"] == data

@@ -41,11 +41,11 @@ def test_what_is_written_is_escaped(capsys: pytest.CaptureFixture[str]) -> None:
         typer.echo(EVIL, err=True)
         logging.StreamHandler(sys.stderr).emit(logging.LogRecord("x", 1, "x", 1, EVIL, (), None))
         traceback.print_exception(ValueError(EVIL))
-    told = capsys.readouterr()
-    assert told.out == f"a\tb\n{SHOWN}\n{SHOWN}\n" + told.out.splitlines()[-1] + "\n"
-    assert told.err.count(SHOWN) == 2
-    assert (told.out + told.err).isascii()  # typer takes colours out of what it writes to no terminal
-    assert (told.out + told.err).count("owned") == 6
+    output = capsys.readouterr()
+    assert output.out == f"a\tb\n{SHOWN}\n{SHOWN}\n" + output.out.splitlines()[-1] + "\n"
+    assert output.err.count(SHOWN) == 2
+    assert (output.out + output.err).isascii()  # typer takes colours out of what it writes to no terminal
+    assert (output.out + output.err).count("owned") == 6
 
 
 @pytest.mark.parametrize("terminal", (True, False))
@@ -95,8 +95,8 @@ def test_a_secret_with_quotes_leaves_json_whole() -> None:
 def test_the_streams_are_given_back() -> None:
     """After the command, stdout and stderr are what they were; what waited is written."""
     register("AlphaBravo")
-    former = sys.stdout, sys.stderr
+    previous = sys.stdout, sys.stderr
     with guarded_streams():
-        assert sys.stdout is not former[0]
+        assert sys.stdout is not previous[0]
         assert not hasattr(sys.stdout, "buffer")
-    assert (sys.stdout, sys.stderr) == former
+    assert (sys.stdout, sys.stderr) == previous

@@ -78,10 +78,10 @@ def test_checks_tell_what_to_do() -> None:
             CheckResult("token", Verdict.FAIL, observed=401, expected=200, hint="Renew it."),
         )
     )
-    told = text(checks)
-    assert "pass  database  15.8\n" in told
-    assert "fail  token     401 (expected 200)\n                Renew it.\n" in told
-    assert told.endswith("fail  verdict   1 pass, 1 fail\n")
+    result = text(checks)
+    assert "pass  database  15.8\n" in result
+    assert "fail  token     401 (expected 200)\n                Renew it.\n" in result
+    assert result.endswith("fail  verdict   1 pass, 1 fail\n")
 
 
 def test_checks_show_their_durations_and_totals() -> None:
@@ -100,14 +100,14 @@ def test_checks_show_their_durations_and_totals() -> None:
 
 def test_text_without_a_terminal_has_no_colours_and_no_padding() -> None:
     """Files and pipes get clean lines."""
-    told = text(report(failure()))
-    assert "\x1b" not in told
-    assert all(line == line.rstrip() for line in told.splitlines())
+    result = text(report(failure()))
+    assert "\x1b" not in result
+    assert all(line == line.rstrip() for line in result.splitlines())
 
 
 def test_a_report_shows_steps_cause_and_next_command() -> None:
     """Everything an operator needs is on one page."""
-    told = text(report(failure()))
+    result = text(report(failure()))
     for part in (
         "snapshot",
         "2.0 s",
@@ -117,17 +117,17 @@ def test_a_report_shows_steps_cause_and_next_command() -> None:
         "could not be reverted",
         "downtime",
     ):
-        assert part in told
+        assert part in result
 
 
 def test_history_is_a_line_per_run() -> None:
     """Each run stands with when, what, how it ended and how long it took."""
-    told = text(History((report(success()), report(failure())))).splitlines()
-    assert len(told) == 3
-    assert "2026-11-22 10:45" in told[1]
-    assert "succeeded" in told[1]
-    assert "18 s" in told[1]
-    assert "failed" in told[2]
+    result = text(History((report(success()), report(failure())))).splitlines()
+    assert len(result) == 3
+    assert "2026-11-22 10:45" in result[1]
+    assert "succeeded" in result[1]
+    assert "18 s" in result[1]
+    assert "failed" in result[2]
     assert text(History(())) == "No runs yet.\n"
 
 
@@ -153,16 +153,16 @@ def test_a_plan_shows_what_would_change() -> None:
         PlanRow("1 Preparation", "T-60", "announce", "", note="not configured"),
         PlanRow("3 Backend", "T+5", "release.api", "set the image", {"a": "1"}, {"a": "1"}, "already so"),
     )
-    told = text(Plan("deploy", "sandbox", rows))
-    assert "3 steps, 1 would change" in told
-    assert "deployment/api: 2 → 3" in told
-    assert "same" not in told.replace("same image", "")
-    assert "set the image (already so)" in told
-    assert "announce            not configured" in told
+    result = text(Plan("deploy", "sandbox", rows))
+    assert "3 steps, 1 would change" in result
+    assert "deployment/api: 2 → 3" in result
+    assert "same" not in result.replace("same image", "")
+    assert "set the image (already so)" in result
+    assert "announce            not configured" in result
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "expected"),
     (
         (0, "0.0 s"),
         (0.0001, "1 ms"),
@@ -175,9 +175,9 @@ def test_a_plan_shows_what_would_change() -> None:
         (3723, "1:02:03 h"),
     ),
 )
-def test_durations(seconds: float, told: str) -> None:
+def test_durations(seconds: float, expected: str) -> None:
     """Durations read like a clock."""
-    assert duration(seconds) == told
+    assert duration(seconds) == expected
 
 
 def test_sizes_and_shares() -> None:

@@ -166,10 +166,10 @@ def test_the_heading_counts_down(scale: Scale) -> None:
 
 def test_without_a_terminal_each_sample_is_a_line(scale: Scale, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also with one that cannot move the cursor, and where plain lines are wanted."""
-    told: list[Tick] = []
+    messages: list[Tick] = []
 
     def chosen(*, plain: bool = False) -> object:
-        return choose_monitor_view("x", scale, told.append, plain=plain)
+        return choose_monitor_view("x", scale, messages.append, plain=plain)
 
     assert isinstance(chosen(), LinesView)
     for stream in ("stdout", "stderr"):
@@ -181,7 +181,7 @@ def test_without_a_terminal_each_sample_is_a_line(scale: Scale, monkeypatch: pyt
     view = chosen()
     assert isinstance(view, LinesView)
     view.sampled(tick(scale))
-    assert len(told) == 1
+    assert len(messages) == 1
 
 
 @pytest.mark.parametrize(("step", "shown"), (("monitor", True), ("migrate", False)))

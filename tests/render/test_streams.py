@@ -72,8 +72,8 @@ def test_progress_is_a_line_now_and_then() -> None:
     for second in range(31):
         now = float(second)
         view.progress(second, 30, "s")
-    told = [line.split(" ", 1)[1] for line in lines.getvalue().splitlines()]
-    assert told == ["monitor: 15 s left", "monitor: 0.0 s left"]
+    output = [line.split(" ", 1)[1] for line in lines.getvalue().splitlines()]
+    assert output == ["monitor: 15 s left", "monitor: 0.0 s left"]
 
 
 def test_the_report_is_the_result() -> None:
@@ -118,9 +118,9 @@ def test_ndjson_has_the_promised_fields() -> None:
 
 def test_ndjson_tells_only_documented_events() -> None:
     """Beginnings and the run's own bookkeeping are not part of the interface."""
-    told = {event["event"] for event in ndjson(failure())[:-1]}
-    assert told <= {"intended", "applied", "skipped", "failed", "undoing", "restored", "undo_failed"}
-    assert {"failed", "undoing", "undo_failed"} <= told
+    messages = {event["event"] for event in ndjson(failure())[:-1]}
+    assert messages <= {"intended", "applied", "skipped", "failed", "undoing", "restored", "undo_failed"}
+    assert {"failed", "undoing", "undo_failed"} <= messages
 
 
 def test_a_view_is_chosen_by_what_watches(monkeypatch: pytest.MonkeyPatch) -> None:

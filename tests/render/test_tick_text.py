@@ -28,8 +28,8 @@ def test_a_tick_as_text_is_a_line_of_what_matters() -> None:
     """Time, values, what is not ok, what failed, what is pending; nothing of what is clear."""
     stream = io.StringIO()
     write(TICK, stream)
-    told = " ".join(stream.getvalue().split())
-    assert told == (
+    output = " ".join(stream.getvalue().split())
+    assert output == (
         "02:03:04 connections 50.0% errors 8.3% critical api p95 no-data (no series) "
         "payments failed (HTTP 503) trigger error_rate pending 61 s"
     )

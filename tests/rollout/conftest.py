@@ -92,10 +92,10 @@ class Field:
     def by_itself(self, day: int) -> tuple[RunReport | None, str]:
         """What the CronJob does on a day, and what it says."""
         self.day(day)
-        told: list[str] = []
+        messages: list[str] = []
         with self.ports() as ports:
-            report = advance_automatically(ports, self.view(), told.append, clock=self.clock)
-        return report, " ".join(told)
+            report = advance_automatically(ports, self.view(), messages.append, clock=self.clock)
+        return report, " ".join(messages)
 
     def view(self) -> Unwatched:
         """A view of its own for each run."""
@@ -130,8 +130,8 @@ class Field:
 def release(sandbox: Sandbox, image: str) -> None:
     """Put an image into every deployment and wait until it runs."""
     cluster = sandbox.cluster
-    for name, found in cluster.deployments().items():
-        cluster.set_images(name, dict.fromkeys(found.images, image), cause="test")
+    for name, result in cluster.deployments().items():
+        cluster.set_images(name, dict.fromkeys(result.images, image), cause="test")
     wait_for(sandbox.settled)
 
 

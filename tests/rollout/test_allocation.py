@@ -82,10 +82,10 @@ def test_the_library_answers_what_was_counted(
     setting = setting_for(here, stage, allocation, frozenset(here.companies.ids[:2]))
     values = render(setting)
     assert read_setting(values) == setting
-    asked = Evaluation(json.loads(write(put_in({}, values), "a test")))
+    document = Evaluation(json.loads(write(put_in({}, values), "a test")))
     counted = setting.members(ids, here.buckets)
     for one in ids:
-        assert {asked.on(flag, one) for flag in FLAGS} == {one in counted}
+        assert {document.on(flag, one) for flag in FLAGS} == {one in counted}
 
 
 @pytest.mark.parametrize("weight", (0, 1, 999, 1000, 2500, 5000, 9999, TOTAL))
@@ -93,8 +93,8 @@ def test_a_share_is_the_companies_with_the_smallest_buckets(weight: int) -> None
     """What the library's rule has on is what the order of buckets has first: one order behind both allocations."""
     buckets, ids = Buckets("cart"), [f"company-{number}" for number in range(400)]
     setting = Setting(Decimal(weight) / 100, "fractional")
-    asked = Evaluation(put_in({}, render(setting)))
-    on = {one for one in ids if asked.on(FLAGS[0], one)}
+    result = Evaluation(put_in({}, render(setting)))
+    on = {one for one in ids if result.on(FLAGS[0], one)}
     assert (
         on
         == {one for one in ids if buckets.bucket(one) < weight}
@@ -124,12 +124,12 @@ def test_forty_companies_as_the_plan_counts_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("percent", "count", "wanted"),
+    ("percent", "count", "expected"),
     ((10, 30, 3), (10, 31, 4), (0, 5, 0), (100, 7, 7), (25, 1, 1), ("0.01", 100_000, 10), ("33.33", 3, 1)),
 )
-def test_targets_are_whole_numbers_rounded_up(percent: int | str, count: int, wanted: int) -> None:
+def test_targets_are_whole_numbers_rounded_up(percent: int | str, count: int, expected: int) -> None:
     """A tenth of thirty is three: no binary fraction makes it four."""
-    assert target(Decimal(percent), count) == wanted
+    assert target(Decimal(percent), count) == expected
 
 
 @pytest.mark.parametrize(("allocation", "other"), (("exact", "fractional"), ("fractional", "exact")))

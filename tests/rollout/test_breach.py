@@ -40,8 +40,8 @@ def test_twenty_days_with_a_breach_on_day_twelve(field: Any) -> None:
     on: frozenset[str] = frozenset()
     counts = {}
     for day in range(12):
-        report, told = field.by_itself(day)
-        assert report is not None or told.startswith("Nothing is due")
+        report, result = field.by_itself(day)
+        assert report is not None or result.startswith("Nothing is due")
         assert report is None or report.outcome == "succeeded", report.message
         now = field.on()
         assert on <= now
@@ -50,7 +50,7 @@ def test_twenty_days_with_a_breach_on_day_twelve(field: Any) -> None:
     assert field.outside().get("/api/admin/carts").status == (200 if "harbor-goods" in on else 404)
     field.sandbox.cluster.set_images("payment-api", {"api": "2.0.0-payments-down"}, cause="test")
     field.settle()
-    report, told = field.by_itself(12)
+    report, result = field.by_itself(12)
     assert report is not None
     assert (report.outcome, report.steps[-1].key) == ("succeeded", "flags.asked"), report.message
     assert field.on() == frozenset()
@@ -73,8 +73,8 @@ def test_a_monitor_aborts_when_a_trigger_fires(field: Any) -> None:
     cli(field, "rollout", "set", "--percent", "25", "--force", "--yes", "--why", "a demo")
     field.sandbox.cluster.set_images("payment-api", {"api": "2.0.0-payments-down"}, cause="test")
     field.settle()
-    told = cli(field, "monitor", "--for", "60s", "--auto-abort", code=7)
-    assert "critical_paths fired" in told["message"]
+    result = cli(field, "monitor", "--for", "60s", "--auto-abort", code=7)
+    assert "critical_paths fired" in result["message"]
     assert field.on() == frozenset()
     assert (
         cli(field, "monitor", "--once", "--auto-abort", code=2)["message"]

@@ -141,7 +141,7 @@ def test_what_is_due_is_the_next_stage_or_a_reason(day: int, stage: int, entered
 
 
 @pytest.mark.parametrize(
-    ("stages", "told"),
+    ("stages", "expected"),
     (
         (("0-2 internal", "2-5 25%"), "overlap"),
         (("0-5 25%", "6-9 10%"), "must ascend"),
@@ -156,9 +156,9 @@ def test_what_is_due_is_the_next_stage_or_a_reason(day: int, stage: int, entered
         (("0-3 50%", "4-5 beta 60%"), "must ascend"),
     ),
 )
-def test_stages_that_cannot_be(stages: tuple[str, ...], told: str) -> None:
+def test_stages_that_cannot_be(stages: tuple[str, ...], expected: str) -> None:
     """Overlapping days, percentages that fall or leave 0 to 100, and what is no stage are named."""
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=expected):
         read_stages(stages)
 
 

@@ -44,7 +44,7 @@ def started(field: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("argv", "code", "told"),
+    ("argv", "code", "expected"),
     (
         (("rollout", "set", "--percent", "101", "--force", "--yes"), 2, "Invalid percentage"),
         (("rollout", "set", "--percent", "many", "--force", "--yes"), 2, "Invalid percentage"),
@@ -64,19 +64,19 @@ def started(field: Any) -> None:
     ),
 )
 def test_bad_input_is_named_and_changes_nothing(
-    field: Any, argv: tuple[str, ...], code: int, told: str
+    field: Any, argv: tuple[str, ...], code: int, expected: str
 ) -> None:
     """A sentence that says what, exit code 2 or 3, and the flags as they were."""
     before = field.sandbox.cluster.settings("cart-flags")
     error = run(field, *argv, code=code)
     assert error["kind"] == "error"
-    assert told in error["message"]
+    assert expected in error["message"]
     assert error["hint"]
     assert field.sandbox.cluster.settings("cart-flags") == before
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "expected"),
     (
         ('stages = ["0-2 internal", "1-5 10%"]', "overlap"),
         ('stages = ["0-5 50%", "6-9 25%"]', "must ascend"),
@@ -86,7 +86,7 @@ def test_bad_input_is_named_and_changes_nothing(
         ('calendar = { zone = "Mars" }', "not a known time zone"),
     ),
 )
-def test_a_file_that_cannot_be_meant(field: Any, tmp_path: Path, value: str, told: str) -> None:
+def test_a_file_that_cannot_be_meant(field: Any, tmp_path: Path, value: str, expected: str) -> None:
     """Stages, companies and calendars that cannot be are named with exit code 2."""
     key = value.partition(" ")[0]
     lines = field.sandbox.layout.config.read_text().splitlines()
@@ -99,7 +99,7 @@ def test_a_file_that_cannot_be_meant(field: Any, tmp_path: Path, value: str, tol
     path = tmp_path / "cartctl.toml"
     path.write_text("\n".join([*lines[: section + 1], *kept, value, "", rest]))
     done = CliRunner().invoke(app, ["rollout", "preview", "--config", str(path), "-o", "json"])
-    assert (done.exit_code, told in json.loads(done.stdout)["message"]) == (2, True), done.stdout
+    assert (done.exit_code, expected in json.loads(done.stdout)["message"]) == (2, True), done.stdout
 
 
 def test_a_rollout_by_its_commands(field: Any) -> None:
@@ -113,8 +113,11 @@ def test_a_rollout_by_its_commands(field: Any) -> None:
     assert {"stage", "percent", "eligible", "target", "enabled", "added", "removed"} <= set(
         preview["stages"][0]
     )
-    told = run(field, "rollout", "advance", "--auto")
-    assert (told["kind"], told["why"].partition(" on ")[0]) == ("unmoved", "Nothing is due: shadow is due")
+    result = run(field, "rollout", "advance", "--auto")
+    assert (result["kind"], result["why"].partition(" on ")[0]) == (
+        "unmoved",
+        "Nothing is due: shadow is due",
+    )
     assert run(field, "rollout", "advance", "--yes", code=3)["message"].startswith(
         "Nothing is due: shadow is due on"
     )

@@ -27,7 +27,7 @@ from cartctl.rollout.recorded_bucketing import (
 
 
 @pytest.mark.parametrize(
-    ("rows", "told"),
+    ("rows", "expected"),
     (
         ([("a",), ("b",), ("a",)], "duplicate: a"),
         ([("",)], "is empty: row 1: ''"),
@@ -38,9 +38,9 @@ from cartctl.rollout.recorded_bucketing import (
         ([(number,) for number in range(9)], "and 4 more"),
     ),
 )
-def test_a_list_that_cannot_be_trusted_is_named(rows: list[tuple[Any, ...]], told: str) -> None:
+def test_a_list_that_cannot_be_trusted_is_named(rows: list[tuple[Any, ...]], expected: str) -> None:
     """Duplicates, empty ids, ids of other types and beta marks that say nothing stop it, with the rows."""
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=expected):
         checked(rows)
 
 
@@ -60,14 +60,14 @@ def test_companies_come_from_a_query(platform_database: Postgres) -> None:
         connection.execute(
             "INSERT INTO companies (id, name, beta) VALUES ('a', 'A', true), ('b', 'B', false)"
         )
-    found = read_companies(settings, platform_database)
-    assert (list(found.ids), set(found.beta), list(found.without(["a"]).ids)) == (["a", "b"], {"a"}, ["b"])
+    result = read_companies(settings, platform_database)
+    assert (list(result.ids), set(result.beta), list(result.without(["a"]).ids)) == (["a", "b"], {"a"}, ["b"])
     ordered = Settings(sql=" SELECT id, beta -- both\nFROM companies ORDER BY id DESC; ")
     assert read_companies(ordered, platform_database).ids == ("b", "a")
 
 
 @pytest.mark.parametrize(
-    ("query", "told"),
+    ("query", "expected"),
     (
         ("DELETE FROM companies RETURNING id", "syntax error"),
         ("SELECT id FROM unsaid", "does not exist"),
@@ -77,9 +77,9 @@ def test_companies_come_from_a_query(platform_database: Postgres) -> None:
         ("-- nothing", "syntax error"),
     ),
 )
-def test_a_query_that_is_none_is_named(platform_database: Postgres, query: str, told: str) -> None:
+def test_a_query_that_is_none_is_named(platform_database: Postgres, query: str, expected: str) -> None:
     """What is no query, or fails, ends with exit code 2 and the key it stands under."""
-    with pytest.raises(ConfigError, match=rf"rollout\.companies\.sql failed: .*{told}"):
+    with pytest.raises(ConfigError, match=rf"rollout\.companies\.sql failed: .*{expected}"):
         read_companies(Settings(sql=query), platform_database)
 
 
@@ -95,8 +95,8 @@ def test_companies_come_from_a_file(tmp_path: Path, empty_database: Postgres) ->
     """A CSV file with a header; one without the column, or that is not there, is named."""
     path = tmp_path / "companies.csv"
     path.write_text("beta,id\nyes,a\n,b\n", encoding="utf-8")
-    found = read_companies(Settings(csv=path), empty_database)
-    assert (list(found.ids), set(found.beta)) == (["a", "b"], {"a"})
+    result = read_companies(Settings(csv=path), empty_database)
+    assert (list(result.ids), set(result.beta)) == (["a", "b"], {"a"})
     path.write_text("a\nb\n", encoding="utf-8")
     with pytest.raises(ConfigError, match="missing 'id'"):
         read_companies(Settings(csv=path), empty_database)
@@ -118,12 +118,12 @@ def test_a_file_is_read_as_it_is_meant(tmp_path: Path, text: str, ids: list[str]
     """A byte order mark, CRLF, quotes, empty lines, other scripts; ids that differ in case are two companies."""
     path = tmp_path / "companies.csv"
     path.write_bytes(text.encode())
-    found = read_companies(Settings(csv=path), Postgres("host=/nowhere"))
-    assert list(found.ids) == ids
+    result = read_companies(Settings(csv=path), Postgres("host=/nowhere"))
+    assert list(result.ids) == ids
 
 
 @pytest.mark.parametrize(
-    ("header", "told"),
+    ("header", "expected"),
     (
         ("id, beta", "line 1: wrong column names: unknown ' beta'"),
         ("name,id,beta", "unknown 'name'"),
@@ -135,19 +135,19 @@ def test_a_file_is_read_as_it_is_meant(tmp_path: Path, text: str, ids: list[str]
         ("id,\x1b[31m", "unknown"),
     ),
 )
-def test_wrong_column_names_are_refused_by_name(tmp_path: Path, header: str, told: str) -> None:
+def test_wrong_column_names_are_refused_by_name(tmp_path: Path, header: str, expected: str) -> None:
     """A column that nobody reads would leave companies out in silence; the accepted names are said."""
     path = tmp_path / "companies.csv"
     path.write_text(f"{header}\na,true,true,true\n", encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
         read_companies(Settings(csv=path), Postgres("host=/nowhere"))
-    assert told in caught.value.message
+    assert expected in caught.value.message
     assert "id,beta" in caught.value.hint
     assert "\x1b" not in caught.value.message
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     (
         ('id,beta\n"a,yes\nb,no\n', "not valid CSV, near line 3: unexpected end of data"),
         ("id,beta\na,1,yes\n", "near line 2: it has more fields than the first line"),
@@ -155,11 +155,11 @@ def test_wrong_column_names_are_refused_by_name(tmp_path: Path, header: str, tol
         ("", "line 1: wrong column names: missing 'id'"),
     ),
 )
-def test_a_file_that_would_lose_companies_is_refused(tmp_path: Path, text: str, told: str) -> None:
+def test_a_file_that_would_lose_companies_is_refused(tmp_path: Path, text: str, expected: str) -> None:
     """A quote that is never closed, a comma outside quotes, a line without end: named by line, and nobody is left out in silence."""
     path = tmp_path / "companies.csv"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=expected):
         read_companies(Settings(csv=path), Postgres("host=/nowhere"))
 
 
@@ -184,7 +184,7 @@ def test_a_rollout_goes_on_only_with_what_it_began_with(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    ("ours", "others", "verdict", "told"),
+    ("ours", "others", "verdict", "expected"),
     (
         (Conversion(300, 60), Conversion(300, 60), Verdict.PASS, "20.0% of 300 carts"),
         (Conversion(300, 54), Conversion(300, 60), Verdict.PASS, "18.0%"),
@@ -194,12 +194,12 @@ def test_a_rollout_goes_on_only_with_what_it_began_with(monkeypatch: pytest.Monk
     ),
 )
 def test_conversion_is_compared_with_its_numbers(
-    ours: Conversion, others: Conversion, verdict: Verdict, told: str
+    ours: Conversion, others: Conversion, verdict: Verdict, expected: str
 ) -> None:
     """A tenth below the others passes, more fails; too few carts on a side are "not enough data"."""
-    found = judge_conversion({"a": ours, "b": others}, frozenset({"a"}), Gate())
-    assert found.verdict is verdict
-    assert told in found.observed
+    result = judge_conversion({"a": ours, "b": others}, frozenset({"a"}), Gate())
+    assert result.verdict is verdict
+    assert expected in result.observed
 
 
 def test_too_few_carts_are_unknown_where_conversion_is_required() -> None:
@@ -220,8 +220,8 @@ def test_carts_are_counted_by_company(migrated: Postgres) -> None:
                 """INSERT INTO carts (id, "companyId", status, "createdAt", "updatedAt") VALUES (%s, %s, %s::"CartStatus", %s, now())""",
                 (f"cart-{number}", company, status, (now - timedelta(hours=age)).replace(tzinfo=None)),
             )
-    found = count_carts(migrated, now - timedelta(hours=24), now)
-    assert found == {"a": Conversion(2, 1), "b": Conversion(1, 0)}
+    result = count_carts(migrated, now - timedelta(hours=24), now)
+    assert result == {"a": Conversion(2, 1), "b": Conversion(1, 0)}
 
 
 def test_past_error_rates_fail_when_they_lasted() -> None:

@@ -200,9 +200,9 @@ def test_ids_that_libraries_mistake_in_an_evaluator_stand_in_the_flags() -> None
     odd = ("a\\1b", 'say "hi"', "é", "$1", "東京")
     values = render(Setting(Decimal(1), cohort=odd))
     assert values[EVALUATOR] is None
-    asked = Evaluation(put_in({}, values))
-    assert all(asked.on(FLAGS[2], one) for one in odd)
-    assert not asked.on(FLAGS[2], "a")
+    result = Evaluation(put_in({}, values))
+    assert all(result.on(FLAGS[2], one) for one in odd)
+    assert not result.on(FLAGS[2], "a")
 
 
 def test_values_changed_by_hand_are_not_ours() -> None:
@@ -219,9 +219,9 @@ def test_off_is_off_for_all_but_the_internal_companies() -> None:
     before[FLAGS[2]] = {"state": "DISABLED", "variants": {"yes": True, "no": False}, "defaultVariant": "yes"}
     to = off(("avnz",))(before)
     assert (to[FLAGS[1]], to[EVALUATOR], to[f"plain/{FLAGS[0]}"]) == (None, None, "false")
-    asked = Evaluation(put_in({}, to))
-    assert [asked.on(flag, "avnz") for flag in FLAGS] == [True, False, True]
-    assert not any(asked.on(flag, "acme") for flag in FLAGS)
+    result = Evaluation(put_in({}, to))
+    assert [result.on(flag, "avnz") for flag in FLAGS] == [True, False, True]
+    assert not any(result.on(flag, "acme") for flag in FLAGS)
 
 
 def test_parse_tells_line_and_column() -> None:

@@ -55,8 +55,8 @@ def drive(field: Any, home: Path, *argv: str, point: str = "") -> tuple[int, str
 
 def under_way(field: Any, home: Path) -> None:
     """A rollout that has begun."""
-    code, told = drive(field, home, "rollout", "start", "--yes", "--date", today(field))
-    assert code == 0, told
+    code, result = drive(field, home, "rollout", "start", "--yes", "--date", today(field))
+    assert code == 0, result
 
 
 def today(field: Any) -> str:
@@ -74,8 +74,8 @@ def test_a_change_killed_anywhere_is_brought_to_its_end(field: Any, tmp_path: Pa
     with field.ports() as ports, open_inputs(ports) as inputs:
         unfinished = inputs.journals.unfinished()
         assert (unfinished is None) == (point == POINTS[-1])
-    code, told = drive(field, tmp_path, *SET, "-o", "json")
-    assert code == 0, told
+    code, result = drive(field, tmp_path, *SET, "-o", "json")
+    assert code == 0, result
     assert len(field.on()) == 10
     with field.ports() as ports, open_inputs(ports) as inputs:
         assert inputs.journals.unfinished() is None
@@ -92,9 +92,9 @@ def test_an_abort_ends_a_change_that_was_killed(field: Any, tmp_path: Path, poin
             choose(inputs.journals, RollbackOptions())
         with pytest.raises(Refused, match="is a rollout"):
             resume(ports, field.view())
-    code, told = drive(field, tmp_path, "rollout", "abort", "--yes", "--why", "a kill", "-o", "json")
-    assert code == 0, told
-    assert json.loads(told.splitlines()[-1])["outcome"] == "succeeded"
+    code, result = drive(field, tmp_path, "rollout", "abort", "--yes", "--why", "a kill", "-o", "json")
+    assert code == 0, result
+    assert json.loads(result.splitlines()[-1])["outcome"] == "succeeded"
     assert field.on() == frozenset()
     with field.ports() as ports, open_inputs(ports) as inputs:
         assert inputs.journals.unfinished() is None

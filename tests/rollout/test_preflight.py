@@ -20,7 +20,7 @@ from cartctl.rollout.recorded_bucketing import freeze
 def look(field: Any) -> dict[str, CheckResult]:
     """What the look finds, by name."""
     with field.ports() as ports:
-        found = check_flags(
+        results = check_flags(
             field.env.rollout,
             ports.cluster,
             lambda: ports.database,
@@ -28,7 +28,7 @@ def look(field: Any) -> dict[str, CheckResult]:
             lambda: began_with(ports),
             Pulse(),
         )
-        return {result.name: result for result in found}
+        return {result.name: result for result in results}
 
 
 def begun_at_zero(field: Any) -> None:
@@ -48,9 +48,9 @@ def test_the_application_agrees(field: Any) -> None:
     """Without a rollout there is nothing to compare; with one, every replica answers as the library does."""
     assert "no rollout is in progress" in str(look(field)["flags"].observed)
     under_way(field)
-    found = look(field)
-    assert {result.verdict for result in found.values()} == {Verdict.PASS}
-    assert "replicas agree on" in str(found["flags.application"].observed)
+    results = look(field)
+    assert {result.verdict for result in results.values()} == {Verdict.PASS}
+    assert "replicas agree on" in str(results["flags.application"].observed)
 
 
 def test_an_application_that_answers_otherwise_fails(field: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,9 +65,9 @@ def test_an_application_that_answers_otherwise_fails(field: Any, monkeypatch: py
         "cartctl.adapters.supervisor.cluster.Processes.settings",
         lambda *_: {"flags.json": kept, "FEATURE_CART_MANAGEMENT": "false"},
     )
-    found = look(field)["flags.application"]
-    assert found.verdict is Verdict.FAIL
-    assert "says FEATURE_CART_MANAGEMENT is off" in str(found.observed)
+    result = look(field)["flags.application"]
+    assert result.verdict is Verdict.FAIL
+    assert "says FEATURE_CART_MANAGEMENT is off" in str(result.observed)
 
 
 def test_another_seed_or_another_library_fails(field: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,8 +89,8 @@ def test_what_the_start_recorded_counts(field: Any, monkeypatch: pytest.MonkeyPa
             "cartctl.plans.rollout.decisions.freeze", lambda _: replace(real, table=(*real.table[1:], 0))
         )
         begun_at_zero(field)
-    found = look(field)["flags.record"]
-    assert (found.verdict, "evaluated differently" in str(found.observed)) == (Verdict.FAIL, True)
+    result = look(field)["flags.record"]
+    assert (result.verdict, "evaluated differently" in str(result.observed)) == (Verdict.FAIL, True)
 
 
 def test_a_document_that_somebody_else_wrote_meanwhile_is_a_warning(field: Any) -> None:
@@ -99,5 +99,5 @@ def test_a_document_that_somebody_else_wrote_meanwhile_is_a_warning(field: Any) 
     kept = json.loads(field.sandbox.cluster.settings("cart-flags")["flags.json"])
     kept["flags"]["FEATURE_CART_MANAGEMENT"]["defaultVariant"] = "on"
     field.sandbox.cluster.put_settings("cart-flags", {"flags.json": json.dumps(kept)})
-    found = look(field)["flags"]
-    assert (found.verdict, "modified externally" in str(found.observed)) == (Verdict.WARN, True)
+    result = look(field)["flags"]
+    assert (result.verdict, "modified externally" in str(result.observed)) == (Verdict.WARN, True)

@@ -39,8 +39,8 @@ def test_through_to_the_end_and_day_twenty_one(field: Any) -> None:
             assert report.exit_code == 0, report.message
     assert len(field.on()) == 39
     assert field.status().state == "complete"
-    report, told = field.by_itself(21)
-    assert (report, told) == (None, "Nothing is due: every stage is complete.")
+    report, result = field.by_itself(21)
+    assert (report, result) == (None, "Nothing is due: every stage is complete.")
     assert field.sandbox.cluster.settings("cart-flags")[FLAGS[0]] == "true"
 
 
@@ -285,8 +285,8 @@ def test_two_cronjobs_at_once_do_one_thing(field: Any) -> None:
         for one in both:
             one.join()
     assert sorted(report is None for report, _ in ended) == [False, True]
-    assert "must last until" in "".join(told for _, told in ended) or "is due on" in "".join(
-        told for _, told in ended
+    assert "must last until" in "".join(message for _, message in ended) or "is due on" in "".join(
+        message for _, message in ended
     )
     assert [step.action for step in field.status().history] == ["start", "advance"]
 
@@ -300,12 +300,14 @@ def test_an_abort_with_the_database_gone(field: Any) -> None:
     server.stop()
     try:
         with field.ports() as ports:
-            told: list[str] = []
-            report = abort(ports, RolloutOptions("no database"), field.view(), told.append, clock=field.clock)
+            messages: list[str] = []
+            report = abort(
+                ports, RolloutOptions("no database"), field.view(), messages.append, clock=field.clock
+            )
     finally:
         up("default", lambda _: None)
     assert (report.exit_code, report.outcome) == (0, "succeeded"), report.message
-    assert "is unreachable" in told[0]
+    assert "is unreachable" in messages[0]
     assert field.on() == frozenset()
     shown = field.status()
     assert (shown.state, shown.history[-1].why) == ("aborted", "no database")

@@ -54,15 +54,15 @@ def api(url: str) -> Http:
 
 def pages_of(api: Http, path: str) -> list[list[Any]]:
     """Every page of a list, by the Link header."""
-    found = []
+    results = []
     while path:
         answer = api.get(path)
         assert answer.status == 200, answer.body
-        found.append(answer.json())
+        results.append(answer.json())
         link = answer.headers.get("link", "")
         assert not link or link.endswith('>; rel="next"')
         path = link[1:].partition(">")[0]
-    return found
+    return results
 
 
 def test_pages_neither_skip_nor_repeat(shop: Shop, api: Http) -> None:
@@ -80,7 +80,7 @@ def test_pages_neither_skip_nor_repeat(shop: Shop, api: Http) -> None:
 
 def test_filters_combine(shop: Shop, api: Http) -> None:
     """Status, customer and site each narrow the list, together too, and stay in the next page's address."""
-    wanted = [
+    expected = [
         shop.cart(status="ABANDONED", customerId="ada", siteId="site", abandonedAt=NOW) for _ in range(3)
     ]
     shop.cart(customerId="ada", siteId="site")
@@ -88,7 +88,7 @@ def test_filters_combine(shop: Shop, api: Http) -> None:
     shop.cart(status="ABANDONED", customerId="ada", abandonedAt=NOW)
     query = "status=ABANDONED&customerId=ada&siteId=site&limit=2"
     pages = pages_of(api, f"/api/admin/carts?{query}")
-    assert sorted(cart["id"] for page in pages for cart in page) == sorted(wanted)
+    assert sorted(cart["id"] for page in pages for cart in page) == sorted(expected)
     assert len(api.get("/api/admin/carts?customerId=ada").json()) == 5
     assert api.get("/api/admin/carts?customerId=nobody").json() == []
 
@@ -128,11 +128,15 @@ def test_a_cart_is_told_with_everything_in_it(shop: Shop, api: Http) -> None:
     shop.promotion("ten")
     cart = shop.cart(createdAt=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
     shop.apply("ten", cart)
-    told = api.get(f"/api/admin/carts/{cart}").json()
-    assert (told["id"], told["grandTotal"], told["createdAt"]) == (cart, "20.00", "2026-01-02T03:04:05.000Z")
-    [line] = told["items"]
+    document = api.get(f"/api/admin/carts/{cart}").json()
+    assert (document["id"], document["grandTotal"], document["createdAt"]) == (
+        cart,
+        "20.00",
+        "2026-01-02T03:04:05.000Z",
+    )
+    [line] = document["items"]
     assert (line["productId"], line["unitPrice"], line["quantity"]) == ("mug", "20.00", 1)
-    assert [promotion["code"] for promotion in told["promotions"]] == ["TEN"]
+    assert [promotion["code"] for promotion in document["promotions"]] == ["TEN"]
 
 
 def test_nobody_sees_another_companys_carts(shop: Shop, api: Http) -> None:
@@ -283,7 +287,7 @@ def test_the_api_keeps_its_own_contract(shop: Shop, url: str) -> None:
     shop.abandoned(5, id="c")
     shop.cart(customerId="ada", siteId="site")
     schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
-    operations: list[Any] = [found.ok() for found in schema.get_all_operations()]  # type: ignore[union-attr]
+    operations: list[Any] = [result.ok() for result in schema.get_all_operations()]  # type: ignore[union-attr]
     assert {operation.path for operation in operations} >= set(PATHS)
     for operation in operations:
         explore(operation)

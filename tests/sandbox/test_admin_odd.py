@@ -55,8 +55,8 @@ def test_rows_of_another_application_are_told(shop: Shop, api: Http) -> None:
     for cart in listed:
         assert api.get(f"/api/admin/carts/{cart['id']}").status == 200, cart
     assert api.get("/api/admin/carts/stats").json()["values"]["JPY"] == "2.50"
-    told = api.get("/api/admin/ecommerce-analytics/overview").json()
-    averages = {row["currency"]: row["averageOrderValue"] for row in told["currencies"]}
+    document = api.get("/api/admin/ecommerce-analytics/overview").json()
+    averages = {row["currency"]: row["averageOrderValue"] for row in document["currencies"]}
     assert averages == {"JPY": "1", "KWD": "0.01", "gems": "0.01", EVIL: "0.01"}
 
 

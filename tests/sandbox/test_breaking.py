@@ -52,14 +52,14 @@ def test_a_lock_is_named_as_a_blocker_and_ends_with_its_holder(sandbox: Sandbox)
     argv = [sys.executable, "-m", "cartctl", "sandbox", "break", "lock"]
     with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as holder:
         assert holder.stderr
-        said = holder.stderr.readline()
-        assert "is locked by process" in said
+        output = holder.stderr.readline()
+        assert "is locked by process" in output
         time.sleep(2.5)  # a lock held for less than two seconds blocks nobody
         done = cartctl("preflight", "--only", "blockers", "--env", "sandbox")
         holder.send_signal(2)
         assert holder.wait(30) == 130
     assert done.returncode == 7
-    assert said.split("process ")[1].split()[0] in done.stdout
+    assert output.split("process ")[1].split()[0] in done.stdout
     with sandbox.superuser.session("test") as connection:
         held = (
             "SELECT 1 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = 'companies'::regclass"

@@ -66,9 +66,9 @@ def test_a_round_does_every_job(shop: Shop, work: CartWork, capfd: pytest.Captur
     work()
     assert shop.statuses() == {late: "EXPIRED", idle: "ABANDONED", due: "ABANDONED"}
     assert shop.one("SELECT status::text FROM cross_site_sessions") == "EXPIRED"
-    told = capfd.readouterr().err
-    assert told.count("recovery mail") == 1
-    assert f"cart={due} company=shop" in told
+    output = capfd.readouterr().err
+    assert output.count("recovery mail") == 1
+    assert f"cart={due} company=shop" in output
     work()
     assert "recovery mail" not in capfd.readouterr().err
 
@@ -96,8 +96,8 @@ def test_workers_beside_each_other_send_each_mail_once(
         worker.start()
     for worker in workers:
         worker.join()
-    told = capfd.readouterr().err
-    assert [told.count(f"cart={cart} ") for cart in carts] == [1] * 30
+    output = capfd.readouterr().err
+    assert [output.count(f"cart={cart} ") for cart in carts] == [1] * 30
 
 
 def test_the_worker_runs_the_rounds(

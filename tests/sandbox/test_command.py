@@ -33,22 +33,22 @@ def cartctl(*words: str) -> subprocess.CompletedProcess[str]:
 def test_status_as_json(sandbox: Sandbox) -> None:
     """Exactly the documented fields, in their order, with every image named."""
     done = cartctl("sandbox", "status", "-o", "json")
-    told = json.loads(done.stdout)
-    assert list(told) == KEYS
-    assert (done.returncode, told["kind"], told["state"], told["images"]) == (
+    document = json.loads(done.stdout)
+    assert list(document) == KEYS
+    assert (done.returncode, document["kind"], document["state"], document["images"]) == (
         0,
         "sandbox",
         "up",
         list(IMAGES),
     )
-    assert told["deployments"][0] == {
+    assert document["deployments"][0] == {
         "name": "payment-api",
         "image": "1.0.0",
-        "revision": told["deployments"][0]["revision"],
+        "revision": document["deployments"][0]["revision"],
         "replicas": 2,
         "ready": 2,
     }
-    assert Path(told["token_file"]).stat().st_mode & 0o777 == 0o600
+    assert Path(document["token_file"]).stat().st_mode & 0o777 == 0o600
 
 
 def test_up_again_changes_nothing_and_says_nothing(sandbox: Sandbox) -> None:
@@ -93,8 +93,8 @@ def test_prometheus_sees_every_replica(sandbox: Sandbox) -> None:
     prometheus = Http(sandbox.status.prometheus_url)
 
     def scraped() -> int:
-        found = prometheus.get("/api/v1/query", params={"query": 'up{job="payment-api"} == 1'}).json()
-        return len(found["data"]["result"])
+        document = prometheus.get("/api/v1/query", params={"query": 'up{job="payment-api"} == 1'}).json()
+        return len(document["data"]["result"])
 
     sandbox.cluster.set_capacity("deployment/payment-api", 3)
     wait_for(lambda: scraped() == 3, seconds=30)

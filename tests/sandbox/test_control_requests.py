@@ -99,23 +99,23 @@ INVALID = (
 )
 
 
-@pytest.mark.parametrize(("method", "path", "body", "status", "said"), INVALID)
+@pytest.mark.parametrize(("method", "path", "body", "status", "expected"), INVALID)
 def test_what_is_invalid_is_refused_and_changes_nothing(
-    server: ControlServer, method: str, path: str, body: bytes | None, status: int, said: str
+    server: ControlServer, method: str, path: str, body: bytes | None, status: int, expected: str
 ) -> None:
     """Values with 400, what is not there with 404; the sentence says what is wrong."""
     before = state(server)
-    found, told, _ = send(server, method, path, body)
-    assert (found, said in told["message"]) == (status, True), told
+    result, results, _ = send(server, method, path, body)
+    assert (result, expected in results["message"]) == (status, True), results
     assert state(server) == before
 
 
 @pytest.mark.parametrize("method", ("POST", "DELETE", "OPTIONS", "PUT"))
 def test_a_method_that_a_path_has_not_is_405_with_those_it_has(server: ControlServer, method: str) -> None:
     """As JSON, and with Allow."""
-    found, told, headers = send(server, method, "/status", b"{}")
-    assert (found, headers["Allow"]) == (405, "GET")
-    assert "not allowed" in told["message"]
+    result, results, headers = send(server, method, "/status", b"{}")
+    assert (result, headers["Allow"]) == (405, "GET")
+    assert "not allowed" in results["message"]
 
 
 @pytest.mark.parametrize("given", ("", "Bearer", "Bearer wrong", "Basic s3cret", "Bearer \xe9"))
@@ -126,13 +126,13 @@ def test_without_the_secret_nothing_is_answered(
     server: ControlServer, given: str, method: str, path: str
 ) -> None:
     """Whatever the path, the method and the body: 401, and nothing about what there is."""
-    found, told, headers = send(server, method, path, b'{"replicas": 5}', {"Authorization": given})
-    assert (found, headers["WWW-Authenticate"]) == (401, "Bearer")
-    assert set(told) == {"message", "hint"}
+    result, results, headers = send(server, method, path, b'{"replicas": 5}', {"Authorization": given})
+    assert (result, headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert set(results) == {"message", "hint"}
 
 
 @pytest.mark.parametrize(
-    ("headers", "status", "said"),
+    ("headers", "status", "expected"),
     (
         ({"Content-Length": "abc"}, 400, "invalid Content-Length"),
         ({"Content-Length": "-1"}, 400, "invalid Content-Length"),
@@ -140,17 +140,17 @@ def test_without_the_secret_nothing_is_answered(
     ),
 )
 def test_a_body_of_unknown_length_is_refused(
-    server: ControlServer, headers: dict[str, str], status: int, said: str
+    server: ControlServer, headers: dict[str, str], status: int, expected: str
 ) -> None:
     """Nothing is waited for."""
-    found, told, _ = send(server, "PUT", f"{API}/replicas", None, headers)
-    assert (found, said in told["message"]) == (status, True)
+    result, results, _ = send(server, "PUT", f"{API}/replicas", None, headers)
+    assert (result, expected in results["message"]) == (status, True)
 
 
 def test_a_body_that_is_too_large_is_413(server: ControlServer) -> None:
     """Read and dropped, so that the response arrives."""
-    found, told, _ = send(server, "PUT", f"{API}/replicas", b" " * (LARGEST + 1))
-    assert (found, "larger than" in told["message"]) == (413, True)
+    result, results, _ = send(server, "PUT", f"{API}/replicas", b" " * (LARGEST + 1))
+    assert (result, "larger than" in results["message"]) == (413, True)
 
 
 def test_cartctl_names_what_the_sandbox_lacks(server: ControlServer) -> None:
@@ -178,17 +178,17 @@ fields = st.sampled_from(["replicas", "images", "cause", "paused", "changes", "s
 )
 def test_no_body_ends_in_a_server_error(server: ControlServer, route: str, body: bytes) -> None:
     """Whatever is sent: 200 or 400, and JSON."""
-    found, told, _ = send(server, "PUT", f"{API}/{route}", body)
-    assert found in {200, 400}
-    assert isinstance(told, dict)
+    result, results, _ = send(server, "PUT", f"{API}/{route}", body)
+    assert result in {200, 400}
+    assert isinstance(results, dict)
 
 
 def test_valid_requests_are_taken(server: ControlServer) -> None:
     """The limits themselves, and removing a key."""
     for size in (0, 20, 2):
-        found, told, _ = send(server, "PUT", f"{API}/replicas", json.dumps({"replicas": size}).encode())
-        assert (found, told["replicas"]) == (200, size)
+        result, results, _ = send(server, "PUT", f"{API}/replicas", json.dumps({"replicas": size}).encode())
+        assert (result, results["replicas"]) == (200, size)
     for value in ("on", None):
         changes = json.dumps({"changes": {"NOTE": value}, "seen": None}).encode()
-        found, told, _ = send(server, "PATCH", "/settings/notes", changes)
-        assert (found, told["data"]) == (200, {"NOTE": value} if value else {})
+        result, results, _ = send(server, "PATCH", "/settings/notes", changes)
+        assert (result, results["data"]) == (200, {"NOTE": value} if value else {})

@@ -29,15 +29,15 @@ def quiet(_: str) -> None:
 
 def of(directory: Path) -> list[psutil.Process]:
     """Every living process whose command line names something below a directory."""
-    found = []
+    results = []
     for process in psutil.process_iter():
         try:
             named = any(str(directory) in word for word in process.cmdline())
             if named and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
+                results.append(process)
         except psutil.Error:
             continue
-    return found
+    return results
 
 
 def test_a_killed_supervisor_is_mended(sandbox: Sandbox) -> None:
@@ -47,9 +47,9 @@ def test_a_killed_supervisor_is_mended(sandbox: Sandbox) -> None:
     sandbox.cluster.put_settings("cart-runtime", {"NOTE": "kept"})
     wait_for(sandbox.settled)
     cluster = sandbox.cluster
-    told = read_json(sandbox.layout.supervisor)
-    assert told
-    os.kill(told["pid"], signal.SIGKILL)
+    results = read_json(sandbox.layout.supervisor)
+    assert results
+    os.kill(results["pid"], signal.SIGKILL)
     assert sandbox.api.get("/health").ok, "replicas serve on"
     with pytest.raises(ClusterUnreachable, match="supervisor does not respond"):
         cluster.deployments()
@@ -62,7 +62,7 @@ def test_a_killed_supervisor_is_mended(sandbox: Sandbox) -> None:
     assert (api.replicas, api.images["api"].ref, api.revision) == (3, "2.0.0", cluster_revision(sandbox))
     assert sandbox.cluster.settings("cart-runtime") == {"NOTE": "kept"}
     services = [
-        found for found in of(sandbox.layout.directory) if "cartctl.sandbox.service" in found.cmdline()
+        result for result in of(sandbox.layout.directory) if "cartctl.sandbox.service" in result.cmdline()
     ]
     assert len(services) == 5
 
@@ -149,7 +149,7 @@ def test_a_reboot_is_mended(sandbox: Sandbox) -> None:
     assert read_status("default").state == "down"
     mended = up("default", quiet)
     assert mended.state == "up"
-    assert {found.name: found.image for found in mended.deployments}["payment-api"] == "2.0.0"
+    assert {result.name: result.image for result in mended.deployments}["payment-api"] == "2.0.0"
     assert sandbox.api.get("/api/products").status == 200
 
 
@@ -160,19 +160,25 @@ def test_two_at_once_do_the_work_once(sandbox: Sandbox) -> None:
     both = [
         subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) for _ in range(2)
     ]
-    told = [json.loads(one.communicate()[0]) for one in both]
-    assert [one["state"] for one in told] == ["up", "up"]
-    assert told[0]["api_url"] == told[1]["api_url"]
+    document = [json.loads(one.communicate()[0]) for one in both]
+    assert [one["state"] for one in document] == ["up", "up"]
+    assert document[0]["api_url"] == document[1]["api_url"]
     assert (
-        len([found for found in of(sandbox.layout.directory) if "cartctl.sandbox.service" in found.cmdline()])
+        len(
+            [
+                result
+                for result in of(sandbox.layout.directory)
+                if "cartctl.sandbox.service" in result.cmdline()
+            ]
+        )
         == 4
     )
     assert (
         len(
             [
-                found
-                for found in of(sandbox.layout.directory)
-                if "cartctl.sandbox.supervisor" in found.cmdline()
+                result
+                for result in of(sandbox.layout.directory)
+                if "cartctl.sandbox.supervisor" in result.cmdline()
             ]
         )
         == 1

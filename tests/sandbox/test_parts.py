@@ -58,9 +58,9 @@ states = st.lists(st.tuples(st.sampled_from([1, 2]), st.booleans()), max_size=8)
 
 
 @given(replicas=st.integers(0, 6), found=states)
-def test_available_never_falls_below_what_is_asked_for(replicas: int, found: list[tuple[int, bool]]) -> None:
+def test_available_never_falls_below_what_is_asked_for(replicas: int, result: list[tuple[int, bool]]) -> None:
     """Whatever runs, ending pods takes no ready pod that is needed, and never more than the surge is made."""
-    pods = [pod(revision, ready=ready) for revision, ready in found]
+    pods = [pod(revision, ready=ready) for revision, ready in result]
     moves = decide(spec(replicas), pods)
     left = [one for one in pods if one not in moves.end]
     assert sum(one.up for one in left) >= min(replicas, sum(one.up for one in pods))
@@ -68,9 +68,9 @@ def test_available_never_falls_below_what_is_asked_for(replicas: int, found: lis
 
 
 @given(replicas=st.integers(0, 6), found=states)
-def test_a_rollout_comes_to_its_end(replicas: int, found: list[tuple[int, bool]]) -> None:
+def test_a_rollout_comes_to_its_end(replicas: int, result: list[tuple[int, bool]]) -> None:
     """Made pods becoming ready, every rollout ends with exactly the pods asked for, of the newest template."""
-    pods = [pod(revision, ready=ready) for revision, ready in found]
+    pods = [pod(revision, ready=ready) for revision, ready in result]
     for _ in range(40):
         moves = decide(spec(replicas), pods)
         pods = [one for one in pods if one not in moves.end] + [pod(2) for _ in range(moves.make)]
@@ -91,14 +91,14 @@ def test_digests_are_stable_and_differ() -> None:
 
 def test_a_watched_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
     """Present text wins, missing or malformed text is the default, and each malformed text is told once."""
-    told: list[str] = []
-    watched = Watched(tmp_path / "number", int, 0, told.append)
+    messages: list[str] = []
+    watched = Watched(tmp_path / "number", int, 0, messages.append)
     assert watched.get() == 0
     (tmp_path / "number").write_text("41")
     assert watched.get() == 41
     (tmp_path / "number").write_text("many")
     assert [watched.get(), watched.get()] == [0, 0]
-    assert len(told) == 1
+    assert len(messages) == 1
     (tmp_path / "number").unlink()
     assert watched.get() == 0
 

@@ -131,8 +131,8 @@ def test_no_client_multiplies_the_metrics(api: str) -> None:
         connection.request("GET", f"/api/admin/carts/id-{number}/x{number}?q={number}")
         connection.getresponse().read()
         connection.close()
-    told = Http(api).get("/metrics").body
-    assert not re.search(r"METHOD\d|path-\d|id-\d|x\d", told)
-    assert 'http_requests_total{method="other",route="unmatched",status="404"} 20.0' in told
-    methods = set(re.findall(r'method="([^"]*)"', told))
+    result = Http(api).get("/metrics").body
+    assert not re.search(r"METHOD\d|path-\d|id-\d|x\d", result)
+    assert 'http_requests_total{method="other",route="unmatched",status="404"} 20.0' in result
+    methods = set(re.findall(r'method="([^"]*)"', result))
     assert methods <= {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other"}

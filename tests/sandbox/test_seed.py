@@ -175,8 +175,8 @@ def test_a_company_may_have_more_customers_than_five_digits_count(database: Post
     with database.session("tests", autocommit=False) as connection:
         clear_and_prepare(connection, 800_016, 1)
         [tenant] = read_tenants(connection, 800_016, 1)
-        asked = b"SELECT count(*), max(id) FILTER (WHERE length(id) > 18) FROM customers WHERE id LIKE 'avnz-shopper-%'"
-        assert connection.execute(asked).fetchone() == (tenant.customers, "avnz-shopper-100001")
+        result = b"SELECT count(*), max(id) FILTER (WHERE length(id) > 18) FROM customers WHERE id LIKE 'avnz-shopper-%'"
+        assert connection.execute(result).fetchone() == (tenant.customers, "avnz-shopper-100001")
         connection.rollback()
 
 
@@ -339,6 +339,6 @@ def test_the_command_fills_a_sandbox(sandbox: Sandbox) -> None:
     assert CliRunner().invoke(app, ["--env", "sandbox", "migrate", "deploy"]).exit_code == 0
     done = CliRunner().invoke(app, ["sandbox", "seed", "--carts", "200", "--companies", "3", "-o", "json"])
     assert done.exit_code == 0, done.output
-    told = json.loads(done.stdout)
-    assert (told["kind"], told["carts"], told["companies"]) == ("seeded", 200, 3)
-    assert told["carts_per_second"] > 0
+    document = json.loads(done.stdout)
+    assert (document["kind"], document["carts"], document["companies"]) == ("seeded", 200, 3)
+    assert document["carts_per_second"] > 0

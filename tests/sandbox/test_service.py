@@ -224,13 +224,13 @@ def test_metrics_tell_the_traffic_and_not_the_probes(sandbox: Sandbox) -> None:
     pod = next(pod for pod in sandbox.cluster.pods("payment-api") if pod.ready)
     assert sandbox.cluster.ask(pod, "/api/products", {}).status == 200
     assert sandbox.cluster.ask(pod, "/nowhere/42", {}).status == 404
-    told = sandbox.cluster.ask(pod, "/metrics", {}).body
-    assert 'http_requests_total{method="GET",route="/api/products",status="200"}' in told
-    assert 'http_requests_total{method="GET",route="unmatched",status="404"}' in told
-    assert 'http_request_duration_seconds_bucket{le="2.5",method="GET",route="/api/products"}' in told
-    assert 'db_query_duration_seconds_bucket{le="0.5"}' in told
-    assert 'route="/health"' not in told
-    assert "_created" not in told
+    result = sandbox.cluster.ask(pod, "/metrics", {}).body
+    assert 'http_requests_total{method="GET",route="/api/products",status="200"}' in result
+    assert 'http_requests_total{method="GET",route="unmatched",status="404"}' in result
+    assert 'http_request_duration_seconds_bucket{le="2.5",method="GET",route="/api/products"}' in result
+    assert 'db_query_duration_seconds_bucket{le="0.5"}' in result
+    assert 'route="/health"' not in result
+    assert "_created" not in result
 
 
 def test_workers_take_pending_orders_once(sandbox: Sandbox) -> None:
@@ -249,8 +249,8 @@ def test_workers_take_pending_orders_once(sandbox: Sandbox) -> None:
 
 def pending(connection: Connection) -> int:
     """How many orders wait."""
-    found = connection.execute(
+    result = connection.execute(
         "SELECT count(*) FROM orders WHERE status = 'PENDING' AND id < 'order-0030'"
     ).fetchone()
-    assert found
-    return int(found[0])
+    assert result
+    return int(result[0])

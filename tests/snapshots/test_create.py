@@ -90,8 +90,8 @@ def test_counts_and_dump_are_of_one_moment(subject: Subject, store: Store) -> No
     assert next(table.rows for table in made.tables if table.name == "companies") == 3
     dumped = find_tools(made.server.version_num).bin / "pg_restore"
     argv = [str(dumped), "--data-only", "--table=companies", "--file=-", str(store.path("one") / "dump")]
-    told = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
-    assert "late" not in told
+    output = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+    assert "late" not in output
 
 
 def test_only_its_owner_can_read_a_snapshot(made: Manifest, store: Store) -> None:
@@ -248,11 +248,11 @@ def test_two_attempts_at_one_snapshot_do_not_meet(subject: Subject, store: Store
 
 def test_progress_is_told_in_bytes(subject: Subject, store: Store) -> None:
     """What was written and the database's size, in bytes."""
-    told: list[tuple[float, float, str]] = []
-    create(subject, store, "one", Pulse(progress=lambda *what: told.append(what)))
-    assert told
-    assert {unit for _, _, unit in told} == {"bytes"}
-    assert all(0 <= done <= total for done, total, _ in told)
+    messages: list[tuple[float, float, str]] = []
+    create(subject, store, "one", Pulse(progress=lambda *what: messages.append(what)))
+    assert messages
+    assert {unit for _, _, unit in messages} == {"bytes"}
+    assert all(0 <= done <= total for done, total, _ in messages)
 
 
 def test_the_dsn_of_a_password_file_works(subject: Subject, store: Store, tmp_path: Path) -> None:

@@ -28,8 +28,8 @@ __all__ = ["settings"]
 @pytest.fixture(scope="module")
 def scratch() -> Iterator[Postgres]:
     """A scratch server, as the command makes one."""
-    with scratch_server(18) as found:
-        yield found
+    with scratch_server(18) as result:
+        yield result
 
 
 @pytest.fixture
@@ -40,8 +40,8 @@ def manifest(migrated: Postgres, store: Store) -> Manifest:
 
 def verdicts(store: Store, server: Postgres, *, ours: bool = True) -> dict[str, Verdict]:
     """What a drill finds, by check."""
-    found = drill(store, "one", server, fingerprint_hash, Pulse(), ours=ours)
-    return {check.name: check.verdict for check in found.checks}
+    result = drill(store, "one", server, fingerprint_hash, Pulse(), ours=ours)
+    return {check.name: check.verdict for check in result.checks}
 
 
 def test_a_good_snapshot_passes_and_leaves_nothing(
@@ -70,10 +70,10 @@ def test_roles_of_another_server_are_made_on_a_scratch_one(
     deploy(database, settings(database, owner_role="shop_owner", app_role="shop_app"), "run", Pulse())
     made = create(Subject("test", database, fingerprint_hash), store, "one", Pulse())
     assert {"shop_owner", "shop_app"} <= set(made.roles)
-    found = verdicts(store, scratch)
-    assert (found["restores"], found["rows"]) == (Verdict.PASS, Verdict.PASS)
-    assert found["structure"] in {Verdict.PASS, Verdict.UNKNOWN}
-    assert verdicts(store, scratch, ours=False)["structure"] is found["structure"]
+    result = verdicts(store, scratch)
+    assert (result["restores"], result["rows"]) == (Verdict.PASS, Verdict.PASS)
+    assert result["structure"] in {Verdict.PASS, Verdict.UNKNOWN}
+    assert verdicts(store, scratch, ours=False)["structure"] is result["structure"]
     pg15.drop(database)
     for role in ("shop_owner", "shop_app"):
         pg15.execute(f"DROP ROLE {role}")
@@ -84,8 +84,8 @@ def test_what_is_lost_is_found(store: Store, scratch: Postgres, manifest: Manife
     wrong = manifest.tables[0].model_copy(update={"rows": 7})
     changed = manifest.model_copy(update={"tables": (wrong, *manifest.tables[1:]), "fingerprint": "other"})
     write_manifest(store.path("one"), changed)
-    found = verdicts(store, scratch)
-    assert (found["restores"], found["rows"], found["structure"]) == (
+    result = verdicts(store, scratch)
+    assert (result["restores"], result["rows"], result["structure"]) == (
         Verdict.PASS,
         Verdict.FAIL,
         Verdict.FAIL,

@@ -88,8 +88,8 @@ def test_a_stanza_backs_up_and_is_asked(stanza: Postgres, tmp_path: Path) -> Non
     assert step.find(run_of(tmp_path)) is None
     made = step.perform(run_of(tmp_path), Pulse())
     assert (made["provider"], made["verified"], made["bytes"] > 0) == ("pgbackrest", True, True)
-    found = step.find(run_of(tmp_path))
-    assert found == made
+    result = step.find(run_of(tmp_path))
+    assert result == made
     assert provider.lacking(Pulse()) == ""
     (backup,) = check_provider(provider, DAY, Pulse(), follows=False)
     (recovery,) = check_archive(provider, Pulse())
@@ -128,7 +128,7 @@ def test_commands_make_and_tell(commands: Commands, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "error", "told"),
+    ("body", "error", "expected"),
     (
         ("print('nothing')", StepFailed, "invalid format"),
         ("print(json.dumps({'backups': [{'id': 1}]}))", StepFailed, "invalid format"),
@@ -136,11 +136,11 @@ def test_commands_make_and_tell(commands: Commands, tmp_path: Path) -> None:
     ),
 )
 def test_an_answer_that_is_none_is_an_error(
-    commands: Commands, tmp_path: Path, body: str, error: type[Exception], told: str
+    commands: Commands, tmp_path: Path, body: str, error: type[Exception], expected: str
 ) -> None:
     """No answer is never taken for a backup."""
     status = script(tmp_path, "other", body)
-    with pytest.raises(error, match=told):
+    with pytest.raises(error, match=expected):
         FromCommands(commands.model_copy(update={"status": status})).backups(Pulse())
 
 

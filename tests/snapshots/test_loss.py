@@ -39,7 +39,7 @@ def run(database: Postgres, *statements: str) -> None:
             connection.execute(statement.encode())
 
 
-def told(loss: Loss) -> set[str]:
+def lines_of(loss: Loss) -> set[str]:
     """The lines of a loss."""
     return set(loss.lines())
 
@@ -81,7 +81,7 @@ def test_everything_that_changed_is_known(shop: Subject, store: Store) -> None:
         "CREATE INDEX carts_note ON carts (note)",
         "SELECT lo_from_bytea(0, 'x')",
     )
-    found = told(lost(shop, made))
+    result = lines_of(lost(shop, made))
     assert {
         "public.carts 1000 → 995 rows, 505 new or updated, 510 deleted or updated",
         "public.invoices added, 1,000 rows",
@@ -91,12 +91,12 @@ def test_everything_that_changed_is_known(shop: Subject, store: Store) -> None:
         "type public.mood changed",
         "function public.one() changed",
         "index public.carts_note added",
-    } <= found
-    assert any(line.startswith("rule ") and line.endswith("changed") for line in found)
+    } <= result
+    assert any(line.startswith("rule ") and line.endswith("changed") for line in result)
     with pytest.raises(Refused, match="changes since the snapshot would be lost"):
         restore(shop, store, "one", Pulse(), disconnect=True, accepted=Loss())
     done = restore(shop, store, "one", Pulse(), disconnect=True, accepted=None)
-    assert told(done.loss) == found
+    assert lines_of(done.loss) == result
 
 
 def running(database: Postgres, statement: str) -> psycopg.Connection[tuple[object, ...]]:
@@ -118,14 +118,18 @@ def test_transactions_in_progress_at_the_snapshot_count(shop: Subject, store: St
         assert made.state.origin.xmin < made.state.origin.xmax
         assert not lost(shop, made)
         slow.commit()
-    assert told(lost(shop, made)) == {"public.carts 1000 → 1002 rows, 2 new or updated, 0 deleted or updated"}
+    assert lines_of(lost(shop, made)) == {
+        "public.carts 1000 → 1002 rows, 2 new or updated, 0 deleted or updated"
+    }
 
 
 def test_a_count_that_is_the_same_hides_nothing(shop: Subject, store: Store) -> None:
     """One row deleted and another inserted: as many as then, and both known."""
     made = create(shop, store, "one", Pulse())
     run(shop.database, "DELETE FROM carts WHERE id = 1", "INSERT INTO carts VALUES (5000, 'new')")
-    assert told(lost(shop, made)) == {"public.carts 1000 → 1000 rows, 1 new or updated, 1 deleted or updated"}
+    assert lines_of(lost(shop, made)) == {
+        "public.carts 1000 → 1000 rows, 1 new or updated, 1 deleted or updated"
+    }
 
 
 Change = Callable[[Manifest], Manifest]
@@ -228,7 +232,9 @@ def test_a_frozen_row_of_an_earlier_epoch_is_never_missed(shop: Subject, store: 
     """Freezing does not hide a new row."""
     made = create(shop, store, "one", Pulse())
     run(shop.database, "INSERT INTO carts VALUES (8000, 'new')", "VACUUM FREEZE carts")
-    assert told(lost(shop, made)) == {"public.carts 1000 → 1001 rows, 1 new or updated, 0 deleted or updated"}
+    assert lines_of(lost(shop, made)) == {
+        "public.carts 1000 → 1001 rows, 1 new or updated, 0 deleted or updated"
+    }
 
 
 def test_a_snapshot_of_a_standby_knows_what_was_in_progress(pg15: Server, tmp_path: Path) -> None:
@@ -247,12 +253,12 @@ def test_a_snapshot_of_a_standby_knows_what_was_in_progress(pg15: Server, tmp_pa
             _caught_up(database, there)
             made = create(Subject("test", there, lambda _: "same"), store, "one", Pulse())
             slow.commit()
-        found = measure(database, made, Pulse())  # a standby shows sequences ahead of their values
-        assert set(map(str, found.tables)) == {
+        result = measure(database, made, Pulse())  # a standby shows sequences ahead of their values
+        assert set(map(str, result.tables)) == {
             "public.carts 1000 → 1001 rows, 1 new or updated, 0 deleted or updated"
         }
-        assert not found.objects
-        assert not found.unknown
+        assert not result.objects
+        assert not result.unknown
     finally:
         pg15.drop(database)
 

@@ -200,10 +200,10 @@ def test_a_snapshot_of_another_database_is_refused(
 ) -> None:
     """Whose it is is named, by database and by environment, before anything is looked at."""
     other = Subject(env, platform_database if env == "test" else live.database, fingerprint_hash)
-    told = f"is of the database {live.database.name} of environment test"
-    with pytest.raises(Refused, match=told):
+    result = f"is of the database {live.database.name} of environment test"
+    with pytest.raises(Refused, match=result):
         plan_restore(other, store, taken, Pulse(), disconnect=True, consent=Consent.ANY)
-    with pytest.raises(Refused, match=told):
+    with pytest.raises(Refused, match=result):
         restore(other, store, taken, Pulse(), disconnect=True, accepted=None)
 
 
@@ -288,7 +288,7 @@ def catalogue(database: Postgres) -> str:
 
 
 @pytest.mark.parametrize(
-    ("statement", "told"),
+    ("statement", "expected"),
     (
         ('ALTER DATABASE "{name}" SET log_min_duration_statement = 7', "log_min_duration_statement"),
         ("ALTER ROLE rs_other IN DATABASE \"{name}\" SET work_mem = '7MB'", "permission denied"),
@@ -299,7 +299,7 @@ def catalogue(database: Postgres) -> str:
 )
 @pytest.mark.parametrize("server", ("pg18",), indirect=True)
 def test_a_deployer_that_could_not_keep_all_of_it_is_refused(
-    server: Server, shop: Postgres, store: Store, statement: str, told: str
+    server: Server, shop: Postgres, store: Store, statement: str, expected: str
 ) -> None:
     """What the role may not carry over is named before the rows are restored; nothing is left of the attempt."""
     superuser = server.database(shop.name)
@@ -310,7 +310,7 @@ def test_a_deployer_that_could_not_keep_all_of_it_is_refused(
         restore(
             Subject("test", shop, fingerprint_hash), store, "one", Pulse(), disconnect=False, accepted=None
         )
-    assert told in f"{refused.value.message} {refused.value.hint}"
+    assert expected in f"{refused.value.message} {refused.value.hint}"
     assert names(server) == before
 
 

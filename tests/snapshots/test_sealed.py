@@ -149,11 +149,11 @@ def remote(
     request: pytest.FixtureRequest, environment: Environments, tmp_path: Path
 ) -> Iterator[RemoteStore]:
     """A store at another address, emptied afterwards."""
-    found = open_store(environment(url=request.param.format(tmp_path=tmp_path)))
-    assert isinstance(found, RemoteStore)
-    yield found
-    for name in found.objects.directories():
-        found.objects.remove(name)
+    result = open_store(environment(url=request.param.format(tmp_path=tmp_path)))
+    assert isinstance(result, RemoteStore)
+    yield result
+    for name in result.objects.directories():
+        result.objects.remove(name)
 
 
 def test_another_address_holds_whole_snapshots(subject: Subject, remote: RemoteStore) -> None:
@@ -198,14 +198,14 @@ def test_an_upload_that_ends_half_way_is_no_snapshot(
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "expected"),
     (("s3://bucket/x", r"cartctl\[s3\]"), ("nothing://x", "snapshots.url"), ("file://host/x", "path")),
 )
-def test_an_address_that_nothing_speaks_says_so(environment: Environments, url: str, told: str) -> None:
+def test_an_address_that_nothing_speaks_says_so(environment: Environments, url: str, expected: str) -> None:
     """A missing package and an unknown protocol are one sentence with what to do."""
     with pytest.raises(ConfigError) as wrong:
         open_store(environment(url=url))
-    assert re.search(told, wrong.value.hint)
+    assert re.search(expected, wrong.value.hint)
 
 
 def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:

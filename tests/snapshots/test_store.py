@@ -46,10 +46,10 @@ def test_the_list_has_the_documented_fields(made: Manifest, store: Store) -> Non
     """The JSON of a list is the interface of the command line's page."""
     verify(store, "one", Pulse())
     store.pin("one", "test")
-    told = document(store.list())
-    created = told["snapshots"][0].pop("created_at")
+    result = document(store.list())
+    created = result["snapshots"][0].pop("created_at")
     assert created.endswith("Z")
-    assert told == {
+    assert result == {
         "kind": "snapshots",
         "version": 1,
         "snapshots": [
@@ -179,6 +179,6 @@ def test_a_run_that_is_resumed_late_takes_another_snapshot(
     assert late.find(run) is None
     second = late.perform(run, Pulse())
     assert (first["id"], second["id"]) == (f"run-{run.id}", f"run-{run.id}-2")
-    found = Snapshot(subject, store, max_age=timedelta(hours=1)).find(run)
-    assert found is not None
-    assert found["id"] == first["id"]
+    result = Snapshot(subject, store, max_age=timedelta(hours=1)).find(run)
+    assert result is not None
+    assert result["id"] == first["id"]

@@ -137,11 +137,11 @@ def test_a_restored_database_equals_the_original(
     assert done.kept_as is not None
     elsewhere = pg18.database("postgres")
     if pg18 is not shop.server:
-        found = {
+        results = {
             check.name: check.verdict
             for check in drill(store, "one", elsewhere, lambda _: "same", Pulse(), ours=True).checks
         }
-        assert (found["restores"], found["rows"]) == (Verdict.PASS, Verdict.PASS)
+        assert (results["restores"], results["rows"]) == (Verdict.PASS, Verdict.PASS)
 
 
 def test_what_the_server_lacks_is_named_before_any_change(pg18: Server, store: Store) -> None:
@@ -155,8 +155,8 @@ def test_what_the_server_lacks_is_named_before_any_change(pg18: Server, store: S
         shop.run(f"DROP TABLESPACE {shop.spaces[1]}")
         with pytest.raises(Refused, match=f"lacks .* the tablespace {shop.spaces[1]}"):
             restore(subject, store, "one", Pulse(), disconnect=False, accepted=None)
-        found = drill(store, "one", pg18.database("postgres"), lambda _: "same", Pulse(), ours=False)
-        assert found.verdict is Verdict.PASS
+        result = drill(store, "one", pg18.database("postgres"), lambda _: "same", Pulse(), ours=False)
+        assert result.verdict is Verdict.PASS
     finally:
         shop.remove()
 

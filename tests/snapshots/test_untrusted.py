@@ -237,8 +237,8 @@ def test_an_unreadable_one_hides_no_other(store: Store, either: Store) -> None:
     for stray in ("notes.txt", ".hidden", ".partial-x", "a b"):
         (store.directory / stray).write_text("x")
     (store.directory / "x y").mkdir()
-    found = {entry.id: entry for entry in either.list().snapshots}
-    assert {name: bool(entry.unreadable) for name, entry in found.items()} == {
+    results = {entry.id: entry for entry in either.list().snapshots}
+    assert {name: bool(entry.unreadable) for name, entry in results.items()} == {
         "one": True,
         "two": False,
         "three": False,

@@ -93,7 +93,7 @@ def _rewrite(store: Store, manifest: Manifest) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "found_by", "told"),
+    ("damage", "found_by", "expected"),
     (
         (_flip_a_bit, "checksums", "a different checksum"),
         (_truncate, "checksums", "bytes instead of"),
@@ -110,7 +110,7 @@ def _rewrite(store: Store, manifest: Manifest) -> None:
     ),
 )
 def test_damage_is_found(
-    made: Manifest, store: Store, damage: Callable[[Store], None], found_by: str, told: str
+    made: Manifest, store: Store, damage: Callable[[Store], None], found_by: str, expected: str
 ) -> None:
     """Each kind of damage fails the verification, which names it, and the snapshot no longer counts as verified."""
     assert verify(store, "one", Pulse()).verdict is Verdict.PASS
@@ -118,9 +118,9 @@ def test_damage_is_found(
     damage(store)
     checks = verify(store, "one", Pulse())
     assert checks.verdict is Verdict.FAIL
-    found = next(check for check in checks.bad() if check.name == found_by)
-    assert any(part in str(found.observed) for part in told.split("|"))
-    assert found.hint
+    result = next(check for check in checks.bad() if check.name == found_by)
+    assert any(part in str(result.observed) for part in expected.split("|"))
+    assert result.hint
     assert store.newest_verified() is None
 
 

@@ -66,7 +66,7 @@ def test_a_change_goes_there_and_back_and_each_twice_is_once(
 
 
 def _revisions(sandbox: Sandbox) -> dict[str, str]:
-    return {name: found.revision for name, found in sandbox.cluster.deployments().items()}
+    return {name: result.revision for name, result in sandbox.cluster.deployments().items()}
 
 
 @pytest.mark.parametrize("path", tuple(sorted(EVIDENCE.glob("*.json"))), ids=lambda path: path.stem)

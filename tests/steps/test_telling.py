@@ -25,7 +25,7 @@ from cartctl.render.renderers import write
 from cartctl.steps.announce import Announce, AnnounceOutcome
 from cartctl.steps.cdn import PurgeCdn
 from cartctl.steps.database.hook import Hook
-from tests.web import Asked, Reply, serve
+from tests.web import Reply, WebRequest, serve
 
 RUN = Run("r1", "production", datetime.now(UTC), Path("/nonexistent"), "running", {})
 
@@ -47,21 +47,21 @@ def test_everybody_is_told_that_it_begins() -> None:
     with serve(lambda _: Reply("ok")) as one, serve(lambda _: Reply("ok")) as two:
         result = Announce("announce", [Webhook(one.url), Webhook(two.url)]).perform(RUN, Pulse())
     assert result["told"] == ["127.0.0.1 #1", "127.0.0.1 #2"]
-    assert "r1 starts in production" in one.asked[0].body
-    assert one.asked[0].body == two.asked[0].body
+    assert "r1 starts in production" in one.requests[0].body
+    assert one.requests[0].body == two.requests[0].body
 
 
 @pytest.mark.parametrize("step", (Announce("announce", []), AnnounceOutcome("report", [])))
 def test_a_notifier_that_fails_stops_neither_the_others_nor_the_run(step: Announce) -> None:
     """Who was not notified, and why, is in the result and in its warnings, without any address."""
 
-    def refused(_: Asked) -> Reply:
+    def refused(_: WebRequest) -> Reply:
         return Reply("invalid_payload", 400)
 
     with serve(refused) as bad, serve(lambda _: Reply("ok")) as web:
         chosen = [Webhook(f"{bad.url}/secret"), Webhook(f"{web.url}/secret")]
         result = type(step)(step.key, chosen).perform(RUN, Pulse())
-    assert len(web.asked) == 1
+    assert len(web.requests) == 1
     assert result["told"] == ["127.0.0.1 #2"]
     assert result["not_notified"] == [{"name": "127.0.0.1 #1", "reason": "HTTP 400 invalid_payload"}]
     assert result["warnings"] == ["127.0.0.1 #1 was not notified: HTTP 400 invalid_payload"]
@@ -94,10 +94,10 @@ def test_the_report_lists_who_was_not_notified() -> None:
         Event("r1", RUN.started, "announce", "applied", {"result": missed}),
         Event("r1", RUN.started, "run", "finished", {"outcome": "succeeded", "exit_code": 0}),
     ]
-    found = report(events)
+    result = report(events)
     shown = io.StringIO()
-    write(found, shown)
-    assert plain(found)["not_notified"] == [
+    write(result, shown)
+    assert plain(result)["not_notified"] == [
         {"name": "hooks.example", "step": "announce", "reason": "HTTP 503 after 3 attempts"}
     ]
     assert "not notified  hooks.example (announce): HTTP 503 after 3 attempts" in shown.getvalue()
@@ -110,7 +110,7 @@ def test_the_outcome_is_told(outcome: str, word: str) -> None:
     """How the run ended, in words."""
     with serve(lambda _: Reply("ok")) as web:
         AnnounceOutcome("report", [Webhook(web.url)]).perform(replace(RUN, outcome=outcome), Pulse())
-    assert word in web.asked[0].body
+    assert word in web.requests[0].body
 
 
 def test_the_outcome_is_told_also_after_a_failure() -> None:

@@ -76,21 +76,21 @@ def test_codes_are_trimmed_and_case_does_not_count() -> None:
 
 def test_applied_promotions_are_used_up_in_the_order_of_their_ids() -> None:
     """D7: each applied promotion once, gifts included, those that were not applied never."""
-    asked = (
+    result = (
         replace(OFF, id="b", code="B"),
         GIFT,
         replace(OFF, id="a", code="A"),
         replace(OFF, id="c", code="C", is_active=False),
     )
-    found = limits.usages(
-        accepted_quote(REQUEST, price(replace(REQUEST, promotions=asked))), "o1", "k1", "u1"
+    results = limits.usages(
+        accepted_quote(REQUEST, price(replace(REQUEST, promotions=result))), "o1", "k1", "u1"
     )
-    assert [(use.promotion_id, use.discount_amount) for use in found] == [
+    assert [(use.promotion_id, use.discount_amount) for use in results] == [
         ("G", Decimal("0.00")),
         ("a", Decimal("1.00")),
         ("b", Decimal("1.00")),
     ]
-    assert {(use.order_id, use.cart_id, use.customer_id) for use in found} == {("o1", "k1", "u1")}
+    assert {(use.order_id, use.cart_id, use.customer_id) for use in results} == {("o1", "k1", "u1")}
 
 
 def test_a_guest_has_no_limit_of_their_own() -> None:
@@ -125,9 +125,9 @@ def test_cancelling_gives_back_once() -> None:
 
 def test_a_gift_can_be_declined_and_not_changed() -> None:
     """D6: the shopper may do without a gift; its line is the promotion's."""
-    asked = replace(REQUEST, promotions=(GIFT,))
-    assert price(asked).item_count == 4
-    declined = price(replace(asked, declined_gifts={"G"}))
+    result = replace(REQUEST, promotions=(GIFT,))
+    assert price(result).item_count == 4
+    declined = price(replace(result, declined_gifts={"G"}))
     assert (declined.item_count, declined.promotions[0].reason) == (2, Reason.GIFT_DECLINED)
     item = Item("i1", "g", 2, Decimal(0), NOW, gift_promotion_id="G")
     with pytest.raises(GiftFixed):
@@ -137,9 +137,9 @@ def test_a_gift_can_be_declined_and_not_changed() -> None:
 
 def test_a_gift_goes_when_its_promotion_does() -> None:
     """D6, D4: a promotion is judged at every calculation, and its gift goes with it."""
-    asked = replace(REQUEST, promotions=(replace(GIFT, minimum_order_amount=Decimal(10)),))
-    assert [line.gift for line in price(asked).lines] == [False, True]
-    smaller = replace(asked, lines=(replace(asked.lines[0], quantity=1),))
+    result = replace(REQUEST, promotions=(replace(GIFT, minimum_order_amount=Decimal(10)),))
+    assert [line.gift for line in price(result).lines] == [False, True]
+    smaller = replace(result, lines=(replace(result.lines[0], quantity=1),))
     assert [line.gift for line in price(smaller).lines] == [False]
 
 
@@ -147,7 +147,7 @@ def test_a_rule_made_for_cents_is_not_offered_in_yen() -> None:
     """D8, D2: a price that the currency cannot pay is no offer, and nothing is shipped for free instead."""
     rule = ShippingRule("r", ShippingRuleType.FLAT_RATE, Decimal("4.99"))
     zone = ShippingZone("z", NOW, rules=(rule, replace(rule, id="s", base_rate=Decimal("700.00"))))
-    asked = replace(REQUEST, currency=currency("JPY"), shipping_required=True, zones=(zone,))
-    assert price(asked).shipping_total == Decimal(700)
-    only = replace(asked, zones=(replace(zone, rules=(rule,)),))
+    result = replace(REQUEST, currency=currency("JPY"), shipping_required=True, zones=(zone,))
+    assert price(result).shipping_total == Decimal(700)
+    only = replace(result, zones=(replace(zone, rules=(rule,)),))
     assert price(only).shipping_status is ShippingStatus.UNAVAILABLE

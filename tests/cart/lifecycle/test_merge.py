@@ -215,5 +215,5 @@ def test_a_merge_is_a_shoppers_change() -> None:
 def test_lines_are_ordered_by_when_they_were_added() -> None:
     """D2: by addedAt, then id; gifts are not the shopper's lines."""
     same = [replace(item("b"), id=name) for name in ("z", "y")]
-    found = lines([item("c"), *same, item("a"), item("d", gift_promotion_id="G")])
-    assert [line.id for line in found] == ["a", "y", "z", "c"]
+    result = lines([item("c"), *same, item("a"), item("d", gift_promotion_id="G")])
+    assert [line.id for line in result] == ["a", "y", "z", "c"]

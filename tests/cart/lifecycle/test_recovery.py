@@ -100,32 +100,32 @@ CARTS = (
 
 def test_the_figures_of_a_period() -> None:
     """D11: seven carts in the cohort, four converted, two lost, three of five recovered, one by a mail in time."""
-    found = analytics.overview(CARTS, "c1", "USD", PERIOD)
-    assert (found.carts, found.converted, found.abandoned) == (7, 4, 2)
-    assert (found.conversion, found.abandonment) == (Decimal("0.5714"), Decimal("0.2857"))
-    assert (found.recovery, found.attributed_recovery) == (Decimal("0.6000"), Decimal("0.2000"))
-    assert (found.orders, found.aov) == (3, Decimal("13.34"))
+    result = analytics.overview(CARTS, "c1", "USD", PERIOD)
+    assert (result.carts, result.converted, result.abandoned) == (7, 4, 2)
+    assert (result.conversion, result.abandonment) == (Decimal("0.5714"), Decimal("0.2857"))
+    assert (result.recovery, result.attributed_recovery) == (Decimal("0.6000"), Decimal("0.2000"))
+    assert (result.orders, result.aov) == (3, Decimal("13.34"))
 
 
 def test_nothing_divides_by_zero() -> None:
     """D11: without carts every ratio is null, and so is the average."""
-    found = analytics.overview([], "c1", "USD", PERIOD)
-    ratios = (found.conversion, found.abandonment, found.recovery, found.attributed_recovery, found.aov)
+    result = analytics.overview([], "c1", "USD", PERIOD)
+    ratios = (result.conversion, result.abandonment, result.recovery, result.attributed_recovery, result.aov)
     assert ratios == (None,) * 5
     assert analytics.overview([CART], "c1", "USD", PERIOD).recovery is None
 
 
 @pytest.mark.parametrize(
-    ("part", "whole", "told"), ((1, 3, "0.3333"), (2, 3, "0.6667"), (1, 32, "0.0313"), (5, 5, "1.0000"))
+    ("part", "whole", "expected"), ((1, 3, "0.3333"), (2, 3, "0.6667"), (1, 32, "0.0313"), (5, 5, "1.0000"))
 )
-def test_ratios_are_rounded_half_up(part: int, whole: int, told: str) -> None:
+def test_ratios_are_rounded_half_up(part: int, whole: int, expected: str) -> None:
     """D11: four decimals, half up."""
-    assert str(analytics.ratio(part, whole)) == told
+    assert str(analytics.ratio(part, whole)) == expected
 
 
 def test_funnel_carts_are_seen_apart() -> None:
     """D11: the same figures by type of site add up to the whole."""
-    found = analytics.by_site_type(iter(CARTS), "c1", "USD", PERIOD)
-    assert set(found) == set(SiteType)
-    assert (found[SiteType.FUNNEL].carts, found[SiteType.FUNNEL].recovery) == (2, Decimal("0.5000"))
-    assert sum(figures.carts for figures in found.values()) == 7
+    result = analytics.by_site_type(iter(CARTS), "c1", "USD", PERIOD)
+    assert set(result) == set(SiteType)
+    assert (result[SiteType.FUNNEL].carts, result[SiteType.FUNNEL].recovery) == (2, Decimal("0.5000"))
+    assert sum(figures.carts for figures in result.values()) == 7

@@ -44,21 +44,21 @@ def numbered(rows: list[dict[str, Any]], template: dict[str, Any]) -> list[dict[
     ]
 
 
-def differences(expected: Any, found: Any, path: str = "") -> list[str]:
+def differences(expected: Any, result: Any, path: str = "") -> list[str]:
     """Where an answer is not as expected; an object may hold more than is expected of it."""
-    if isinstance(expected, dict) and isinstance(found, dict):
+    if isinstance(expected, dict) and isinstance(result, dict):
         return [
-            told
+            message
             for key, value in expected.items()
-            for told in differences(value, found.get(key, "nothing"), f"{path}.{key}")
+            for message in differences(value, result.get(key, "nothing"), f"{path}.{key}")
         ]
-    if isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
+    if isinstance(expected, list) and isinstance(result, list) and len(expected) == len(result):
         return [
-            told
-            for index, (one, other) in enumerate(zip(expected, found, strict=True))
-            for told in differences(one, other, f"{path}[{index}]")
+            message
+            for index, (one, other) in enumerate(zip(expected, result, strict=True))
+            for message in differences(one, other, f"{path}[{index}]")
         ]
-    return [] if expected == found else [f"{path}: {found}, not {expected}"]
+    return [] if expected == result else [f"{path}: {result}, not {expected}"]
 
 
 def short(answer: dict[str, Any]) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def short(answer: dict[str, Any]) -> dict[str, Any]:
         "nets": [line["net"] for line in answer["lines"]],
         "line_taxes": [line["tax"] for line in answer["lines"]],
         "tax_amounts": [f"{tax['name']} {tax['amount']}" for tax in answer["taxes"]],
-        "why": {found["id"]: found["reason"] or found["amount"] for found in answer["promotions"]},
+        "why": {result["id"]: result["reason"] or result["amount"] for result in answer["promotions"]},
         "rule": answer["shipping"]["ruleId"] if answer["shipping"] else None,
         "zone": answer["shipping"]["zoneId"] if answer["shipping"] else None,
     }

@@ -115,7 +115,7 @@ def test_a_second_promotion_finds_no_units_left() -> None:
     request = replace(request, promotions=(DEAL, replace(DEAL, id="e", code="ELSE")))
     result = price(request)
     assert result.discount_total == Decimal(10)
-    assert [found.reason for found in result.promotions] == [None, Reason.NOT_ENOUGH_UNITS]
+    assert [results.reason for results in result.promotions] == [None, Reason.NOT_ENOUGH_UNITS]
 
 
 def test_a_promotion_that_gives_nothing_leaves_its_units_to_the_next() -> None:
@@ -125,7 +125,7 @@ def test_a_promotion_that_gives_nothing_leaves_its_units_to_the_next() -> None:
         request = replace(request, promotions=(worthless, replace(DEAL, id="e", code="ELSE")))
         result = price(request)
         assert result.discount_total == Decimal(10)
-        assert [found.applied for found in result.promotions] == [False, True]
+        assert [results.applied for results in result.promotions] == [False, True]
 
 
 def test_a_product_that_is_partly_bought_is_not_got_from_itself() -> None:

@@ -106,11 +106,11 @@ CATEGORIES = st.sampled_from(["food", "toys", None])
 @st.composite
 def promotions(draw: st.DrawFn) -> list[Promotion]:
     """Up to five promotions of any valid pair."""
-    found = []
+    results = []
     for number in range(draw(st.integers(0, 5))):
         kind, scope = draw(st.sampled_from(PAIRS))
         percent = kind in {PromotionType.PERCENTAGE_OFF, PromotionType.BUY_X_GET_Y}
-        found.append(
+        results.append(
             Promotion(
                 id=f"P{number}",
                 code=f"C{number}",
@@ -130,7 +130,7 @@ def promotions(draw: st.DrawFn) -> list[Promotion]:
                 category_ids=draw(st.sampled_from([frozenset(), frozenset({"food"})])),
             )
         )
-    return found
+    return results
 
 
 @st.composite
@@ -180,8 +180,8 @@ def amounts(priced: PricingResult) -> list[Decimal]:
         priced.tax_total,
         priced.grand_total,
     ]
-    taken = [found.amount for found in priced.promotions]
-    return lines + totals + taken + [found.amount for found in priced.taxes]
+    taken = [result.amount for result in priced.promotions]
+    return lines + totals + taken + [result.amount for result in priced.taxes]
 
 
 @PATIENT
@@ -194,13 +194,13 @@ def test_totals_add_up_and_are_never_negative(request: PricingRequest) -> None:
     assert priced.subtotal == sum(line.base for line in priced.lines)
     assert priced.discount_total == sum(line.discount for line in priced.lines)
     assert all(line.net == line.base - line.discount for line in priced.lines)
-    assert priced.tax_total == sum(found.amount for found in priced.taxes)
+    assert priced.tax_total == sum(result.amount for result in priced.taxes)
     net = priced.subtotal - priced.discount_total + priced.shipping_total
     on_top = priced.tax_total if request.tax_mode is TaxMode.EXCLUSIVE else 0
     assert priced.grand_total == net + on_top
     shipped = priced.shipping.discount if priced.shipping else Decimal(0)
-    assert priced.discount_total + shipped == sum(found.amount for found in priced.promotions)
-    assert all(found.applied is (found.reason is None) for found in priced.promotions)
+    assert priced.discount_total + shipped == sum(result.amount for result in priced.promotions)
+    assert all(result.applied is (result.reason is None) for result in priced.promotions)
     if not request.tax_shipping:
         assert priced.tax_total == sum(line.tax for line in priced.lines)
 
@@ -218,7 +218,9 @@ def test_recalculating_changes_nothing(request: PricingRequest) -> None:
     first, again = price(request), price(other)
     assert price(request) == first
     assert (first.lines, first.grand_total, first.taxes) == (again.lines, again.grand_total, again.taxes)
-    assert {found.id: found for found in first.promotions} == {found.id: found for found in again.promotions}
+    assert {result.id: result for result in first.promotions} == {
+        result.id: result for result in again.promotions
+    }
 
 
 @PATIENT
@@ -227,7 +229,7 @@ def test_another_order_of_lines_changes_only_ties(request: PricingRequest, rando
     """D2: where lines are permuted, what is split by weight may move by ties; discounts on the cart stay what they are."""
     request = replace(
         request,
-        promotions=tuple(found for found in request.promotions if found.scope is PromotionScope.CART),
+        promotions=tuple(result for result in request.promotions if result.scope is PromotionScope.CART),
         tax_rates=(),
     )
     lines = list(request.lines)
@@ -239,6 +241,6 @@ def test_another_order_of_lines_changes_only_ties(request: PricingRequest, rando
         other.shipping_total,
     )
     moved = {line.id: line.net for line in other.lines}
-    stacked = sum(found.applied for found in first.promotions)
+    stacked = sum(result.applied for result in first.promotions)
     cent = Decimal("0.01")
     assert all(abs(line.net - moved[line.id]) <= cent * stacked for line in first.lines)

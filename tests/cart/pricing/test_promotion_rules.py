@@ -89,13 +89,17 @@ def test_a_code_counts_once() -> None:
     )
     result = price(replace(REQUEST, promotions=twice))
     assert result.discount_total == Decimal(4)
-    assert [found.reason for found in result.promotions] == [Reason.DUPLICATE_CODE, None, Reason.INVALID_CODE]
+    assert [results.reason for results in result.promotions] == [
+        Reason.DUPLICATE_CODE,
+        None,
+        Reason.INVALID_CODE,
+    ]
 
 
 def test_an_expired_promotion_does_not_take_the_place_of_its_code() -> None:
     """D4: only promotions that are eligible compete for a code."""
     twice = (replace(OFF, priority=9, is_active=False), replace(OFF, id="Q", code="save"))
-    assert [found.reason for found in price(replace(REQUEST, promotions=twice)).promotions] == [
+    assert [result.reason for result in price(replace(REQUEST, promotions=twice)).promotions] == [
         Reason.INACTIVE,
         None,
     ]

@@ -17,10 +17,10 @@ README = Path(__file__).parents[3] / "README.md"
 def example(tmp_path: Path) -> Path:
     """The program of the section, as a file."""
     section = README.read_text(encoding="utf-8").partition("### Carts in a database")[2]
-    found = re.search(r"```python\n(.*?)```", section, re.DOTALL)
-    assert found
+    result = re.search(r"```python\n(.*?)```", section, re.DOTALL)
+    assert result
     program = tmp_path / "example.py"
-    program.write_text(found[1], encoding="utf-8")
+    program.write_text(result[1], encoding="utf-8")
     return program
 
 

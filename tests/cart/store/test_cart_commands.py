@@ -45,9 +45,9 @@ class Cartctl:
     def __call__(self, *args: str, ends: int = 0) -> str:
         """What a command writes to stdout; its exit code is looked at."""
         with self.start(*args) as process:
-            told, complained = process.communicate(timeout=60)
+            result, complained = process.communicate(timeout=60)
         assert process.returncode == ends, complained
-        return told
+        return result
 
     def lines(self, *args: str, ends: int = 0) -> list[dict[str, Any]]:
         """The JSON objects it writes, one per line."""
@@ -154,11 +154,13 @@ def test_stats_are_the_companys(cartctl: Cartctl, shop: Shop) -> None:
     shop.cart(createdAt=day, currency="JPY", grandTotal="500")
     shop.cart(createdAt=day, status="MERGED")
     shop.cart(createdAt=day, companyId="other", status="CONVERTED", convertedAt=NOW, grandTotal="999")
-    told = json.loads(cartctl("stats", "--company", "shop", "-o", "json"))
-    assert (told["kind"], told["total"]) == ("cart_stats", 4)
-    assert told["counts"] == {"ACTIVE": 1, "CONVERTED": 1, "ABANDONED": 1, "MERGED": 1, "EXPIRED": 0}
-    assert told["values"] == {"JPY": "500.00", "USD": "50.00"}
-    all_usd = next(row for row in told["overviews"] if row["currency"] == "USD" and row["site_type"] is None)
+    document = json.loads(cartctl("stats", "--company", "shop", "-o", "json"))
+    assert (document["kind"], document["total"]) == ("cart_stats", 4)
+    assert document["counts"] == {"ACTIVE": 1, "CONVERTED": 1, "ABANDONED": 1, "MERGED": 1, "EXPIRED": 0}
+    assert document["values"] == {"JPY": "500.00", "USD": "50.00"}
+    all_usd = next(
+        row for row in document["overviews"] if row["currency"] == "USD" and row["site_type"] is None
+    )
     assert all_usd["overview"] == {
         "carts": 2,
         "converted": 1,
@@ -170,23 +172,23 @@ def test_stats_are_the_companys(cartctl: Cartctl, shop: Shop) -> None:
         "orders": 1,
         "aov": "30.00",
     }
-    kinds = {(row["currency"], row["site_type"]) for row in told["overviews"]}
+    kinds = {(row["currency"], row["site_type"]) for row in document["overviews"]}
     assert {("USD", "STOREFRONT"), ("USD", "FUNNEL"), ("JPY", None)} <= kinds
     assert "funnel" in cartctl("stats", "--company", "shop")
 
 
 def test_an_unknown_company_is_not_found(cartctl: Cartctl) -> None:
     """A company that does not exist has no figures of zeros: it is refused."""
-    [told] = cartctl("stats", "--company", "nobody", "-o", "json", ends=3).splitlines()
-    assert json.loads(told)["code"] == "NOT_FOUND"
+    [result] = cartctl("stats", "--company", "nobody", "-o", "json", ends=3).splitlines()
+    assert json.loads(result)["code"] == "NOT_FOUND"
 
 
 @pytest.mark.parametrize("command", ("stats --company shop", "expire --apply", "recovery", "cleanup"))
 def test_without_tables_it_says_what_to_do(cartctl: Cartctl, shop: Shop, command: str) -> None:
     """Before the migration every command is refused with the one that makes the tables."""
     shop.run("DROP TABLE carts, cart_items, saved_cart_items, cart_promotions CASCADE")
-    [told] = cartctl(*command.split(), "-o", "json", ends=3).splitlines()
-    assert "migrate deploy" in json.loads(told)["hint"]
+    [result] = cartctl(*command.split(), "-o", "json", ends=3).splitlines()
+    assert "migrate deploy" in json.loads(result)["hint"]
 
 
 def test_an_interrupted_job_keeps_what_it_has_done(cartctl: Cartctl, shop: Shop) -> None:

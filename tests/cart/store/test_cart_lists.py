@@ -16,10 +16,10 @@ def bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repositories, "HIGHEST_OF", 3)
 
 
-def highest(shop: Shop, wanted: CartFilter, after: PageKey | None = None, size: int = 9) -> list[Any]:
+def highest(shop: Shop, expected: CartFilter, after: PageKey | None = None, size: int = 9) -> list[Any]:
     """The ids of a page of carts, the highest total first."""
     with shop.engine.begin() as connection:
-        rows = Carts(connection, "shop").page(wanted, after, size=size, order=CartOrder.HIGHEST)
+        rows = Carts(connection, "shop").page(expected, after, size=size, order=CartOrder.HIGHEST)
     return [row["id"] for row in rows]
 
 
@@ -40,15 +40,15 @@ def test_the_highest_are_those_of_the_latest(shop: Shop) -> None:
     assert highest(shop, CartFilter(), key) == ["c2", "c0"]
 
 
-@pytest.mark.parametrize("wanted", (CartFilter(), CartFilter(currency="USD")), ids=("all", "currency"))
-def test_no_more_than_the_bound_is_sorted(shop: Shop, wanted: CartFilter) -> None:
+@pytest.mark.parametrize("expected", (CartFilter(), CartFilter(currency="USD")), ids=("all", "currency"))
+def test_no_more_than_the_bound_is_sorted(shop: Shop, expected: CartFilter) -> None:
     """Of a company's many carts, the planner reads the latest in the order of an index, and sorts three."""
     shop.run(
         """INSERT INTO carts (id, "companyId", "grandTotal", "lastActivityAt", "updatedAt")
            SELECT 'n' || n, 'shop', n % 100, now() - n * interval '1 minute', now() FROM generate_series(1, 5000) AS n;
            ANALYZE carts"""
     )
-    statement = listed("shop", wanted, None, 25, CartOrder.HIGHEST)
+    statement = listed("shop", expected, None, 25, CartOrder.HIGHEST)
     compiled = statement.compile(dialect=PGDialect_psycopg())  # type: ignore[no-untyped-call]
     with shop.database.session("tests") as connection:
         plan = connection.execute(f"EXPLAIN (COSTS OFF) {compiled}".encode(), compiled.params).fetchall()

@@ -52,8 +52,8 @@ def fill(shop: Shop) -> None:
 def carts(shop: Shop) -> list[Cart]:
     """Every cart as the rules see it."""
     ids = shop.all('SELECT "companyId", id FROM carts')
-    found = shop.do(lambda connection: [load_cart(connection, *cart) for cart in ids])
-    return [cart for cart in found if cart is not None]
+    result = shop.do(lambda connection: [load_cart(connection, *cart) for cart in ids])
+    return [cart for cart in result if cart is not None]
 
 
 def test_sql_counts_what_the_rules_count(shop: Shop) -> None:
@@ -62,28 +62,30 @@ def test_sql_counts_what_the_rules_count(shop: Shop) -> None:
     known = carts(shop)
     bare = Period(naive(PERIOD.begin), naive(PERIOD.end))
     rows = shop.do(lambda connection: cart_statistics.overviews(connection, "shop", PERIOD))
-    told = {(row.currency, row.site_type): row.overview for row in rows}
+    messages = {(row.currency, row.site_type): row.overview for row in rows}
     for code in ("USD", "EUR"):
-        assert told[code, None] == overview(known, "shop", code, bare)
+        assert messages[code, None] == overview(known, "shop", code, bare)
         for kind, expected in by_site_type(known, "shop", code, bare).items():
             if expected.carts or expected.orders:
-                assert told.pop((code, kind)) == expected
-    assert told.keys() == {("USD", None), ("EUR", None)}
+                assert messages.pop((code, kind)) == expected
+    assert messages.keys() == {("USD", None), ("EUR", None)}
 
 
 def test_stats_count_every_cart_of_the_company(shop: Shop) -> None:
     """Counts by status are exact, and no other company's; merged, expired and cancelled ones are in no sum of a currency."""
     fill(shop)
     own = [cart for cart in carts(shop) if cart.company_id == "shop"]
-    told = shop.do(lambda connection: cart_statistics.stats(connection, "shop"))
-    assert {status: count for status, count in told.counts.items() if count} == Counter(c.status for c in own)
-    assert told.total == len(own)
+    result = shop.do(lambda connection: cart_statistics.stats(connection, "shop"))
+    assert {status: count for status, count in result.counts.items() if count} == Counter(
+        c.status for c in own
+    )
+    assert result.total == len(own)
     lost = {CartStatus.MERGED, CartStatus.EXPIRED}
     worth: Counter[str] = Counter()
     for cart in own:
         cancelled = cart.status is CartStatus.CONVERTED and cart.cancelled_at is not None
         worth[cart.currency] += 0 if cart.status in lost or cancelled else int(cart.grand_total * 100)
-    assert {code: int(value * 100) for code, value in told.values.items()} == worth
+    assert {code: int(value * 100) for code, value in result.values.items()} == worth
 
 
 def test_a_cancelled_order_counts_nowhere(shop: Shop) -> None:

@@ -91,17 +91,17 @@ def test_the_database_and_the_rules_agree_on_what_is_due(shop: Shop) -> None:
                 shop.cart(status=status.value, expiresAt=expires, lastActivityAt=NOW - idle * HOUR)
 
     def expected(connection: Connection) -> dict[str, str]:
-        found = {}
+        results = {}
         for cart_id, status in shop.statuses().items():
             cart = load_cart(connection, "shop", cart_id)
             assert cart is not None
-            found[cart_id] = states.due(cart, naive(NOW)) or status
-        return {cart_id: str(status) for cart_id, status in found.items()}
+            results[cart_id] = states.due(cart, naive(NOW)) or status
+        return {cart_id: str(status) for cart_id, status in results.items()}
 
-    wanted = shop.do(expected)
+    result = shop.do(expected)
     shop.do(lambda c: jobs.expire_carts(c, NOW))
     shop.do(lambda c: jobs.abandon_carts(c, NOW))
-    assert shop.statuses() == wanted
+    assert shop.statuses() == result
 
 
 @pytest.mark.parametrize(
@@ -144,9 +144,9 @@ def test_workers_beside_each_other_claim_each_cart_once(shop: Shop) -> None:
     guard = threading.Lock()
 
     def work() -> None:
-        while found := shop.do(lambda c: jobs.claim_recovery(c, NOW, size=7)):
+        while result := shop.do(lambda c: jobs.claim_recovery(c, NOW, size=7)):
             with guard:
-                claimed.update(claim.cart_id for claim in found)
+                claimed.update(claim.cart_id for claim in result)
 
     workers = [threading.Thread(target=work) for _ in range(6)]
     for worker in workers:

@@ -44,8 +44,8 @@ def customer(shop: Shop, name: str, email: str = "") -> str:
 
 def claimed(shop: Shop, unsubscribed_sql: str | None = None) -> set[str]:
     """The carts that a mail is claimed for now."""
-    found = shop.do(lambda c: jobs.claim_recovery(c, NOW, unsubscribed_sql=unsubscribed_sql))
-    return {claim.cart_id for claim in found}
+    result = shop.do(lambda c: jobs.claim_recovery(c, NOW, unsubscribed_sql=unsubscribed_sql))
+    return {claim.cart_id for claim in result}
 
 
 def candidates_of_all_kinds(shop: Shop) -> set[str]:
@@ -68,9 +68,9 @@ def candidates_of_all_kinds(shop: Shop) -> set[str]:
 def test_recovery_claims_the_candidates(shop: Shop) -> None:
     """In the window, unsent, not empty, not expired and contactable: claimed once, with the mailer's key."""
     due = candidates_of_all_kinds(shop)
-    found = shop.do(lambda c: jobs.claim_recovery(c, NOW))
-    assert {claim.cart_id for claim in found} == due
-    assert all(claim.company_id == "shop" and claim.abandoned_at.tzinfo for claim in found)
+    result = shop.do(lambda c: jobs.claim_recovery(c, NOW))
+    assert {claim.cart_id for claim in result} == due
+    assert all(claim.company_id == "shop" and claim.abandoned_at.tzinfo for claim in result)
     sent = shop.all('SELECT id FROM carts WHERE "recoveryEmailSentAt" IS NOT NULL')
     assert {cart for (cart,) in sent} == due
     assert claimed(shop) == set()
@@ -82,12 +82,12 @@ def test_the_database_and_the_rules_agree_on_candidates(shop: Shop) -> None:
     mute = {None, "mute", "eve"}
 
     def by_rule(connection: Connection) -> set[str]:
-        found = set()
+        results = set()
         for cart_id in shop.statuses():
             cart = load_stored(connection, "shop", cart_id, locked=False).cart
             shopper = Shopper(cart.customer_id not in mute)
-            found |= {cart_id} if recovery.is_candidate(cart, shopper, naive(NOW)) else set()
-        return found
+            results |= {cart_id} if recovery.is_candidate(cart, shopper, naive(NOW)) else set()
+        return results
 
     assert shop.do(by_rule) == due
 
@@ -187,13 +187,13 @@ def test_workers_beside_each_other_write_once_to_a_customer(shop: Shop) -> None:
     """Six workers on one customer's carts claim one of them."""
     for hours in range(2, 42):
         shop.abandoned(hours)
-    found: set[str] = set()
-    workers = [threading.Thread(target=lambda: found.update(claimed(shop))) for _ in range(6)]
+    results: set[str] = set()
+    workers = [threading.Thread(target=lambda: results.update(claimed(shop))) for _ in range(6)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    assert found == {"cart-0001"}
+    assert results == {"cart-0001"}
 
 
 def test_a_claim_is_revoked_only_for_the_same_abandonment(shop: Shop) -> None:
@@ -225,8 +225,8 @@ def test_a_run_of_small_batches_claims_all_that_is_due(shop: Shop) -> None:
     """Each batch begins where the last one ended, and the last one looks from the beginning again."""
     due = candidates_of_all_kinds(shop)
     position, taken = jobs.Position(), set()
-    while found := shop.do(lambda c: jobs.claim_recovery(c, NOW, size=2, position=position)):
-        taken |= {claim.cart_id for claim in found}
+    while result := shop.do(lambda c: jobs.claim_recovery(c, NOW, size=2, position=position)):
+        taken |= {claim.cart_id for claim in result}
     assert taken == due
 
 

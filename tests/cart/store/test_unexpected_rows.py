@@ -109,5 +109,5 @@ def test_carts_of_odd_currencies_are_counted(shop: Shop) -> None:
     ):
         shop.cart(currency=code, grandTotal=Decimal(amount), orderId=f"o{number}", **sold)
     rows = shop.do(lambda c: cart_statistics.overviews(c, "shop", Period(NOW - 24 * HOUR, NOW)))
-    told = {row.currency: str(row.overview.aov) for row in rows if row.site_type is None}
-    assert told == {"JPY": "100", "KWD": "1.25", "gems": "0.02"}
+    messages = {row.currency: str(row.overview.aov) for row in rows if row.site_type is None}
+    assert messages == {"JPY": "100", "KWD": "1.25", "gems": "0.02"}

@@ -66,9 +66,9 @@ def _break(database: Postgres, statement: str) -> None:
 
 def test_a_database_that_is_right_passes(database: Postgres) -> None:
     """Least privilege is enough: nothing but passes."""
-    found = _judged(check_database(database, SETTINGS))
-    assert {result.verdict for result in found.values()} == {Verdict.PASS}, found
-    assert len(found) >= 14
+    results = _judged(check_database(database, SETTINGS))
+    assert {result.verdict for result in results.values()} == {Verdict.PASS}, results
+    assert len(results) >= 14
 
 
 def test_every_supported_server_passes(server: Server) -> None:
@@ -76,11 +76,11 @@ def test_every_supported_server_passes(server: Server) -> None:
     database = server.create_platform()
     try:
         settings = SETTINGS.model_copy(update={"owner_role": None, "app_role": None})
-        found = _judged(check_database(database, settings))
+        results = _judged(check_database(database, settings))
         blockers = _judged(check_blockers(database, settings, Pulse()))
     finally:
         server.drop(database)
-    assert {name for name, result in found.items() if result.verdict is not Verdict.PASS} == {
+    assert {name for name, result in results.items() if result.verdict is not Verdict.PASS} == {
         "database.app_role"
     }
     assert {result.verdict for result in blockers.values()} == {Verdict.PASS}
@@ -236,15 +236,15 @@ def test_each_requirement_is_missed(database: Postgres, what: str) -> None:
     """What is broken fails by its name, with what was seen and what to do; nothing else does."""
     statement, name, observed = BROKEN[what]
     _break(database, statement)
-    found = _judged(check_database(database, SETTINGS))
-    wrong = {key for key, result in found.items() if result.verdict in {Verdict.FAIL, Verdict.UNKNOWN}}
+    results = _judged(check_database(database, SETTINGS))
+    wrong = {key for key, result in results.items() if result.verdict in {Verdict.FAIL, Verdict.UNKNOWN}}
     beside = (
         {"database.objects"} if name.startswith(READ_FROM) else set()
     )  # it reads what cannot be read here
-    assert wrong - beside == {name} - beside, found
-    assert found[name].verdict is Verdict.FAIL
-    assert observed in found[name].observed
-    assert found[name].hint
+    assert wrong - beside == {name} - beside, results
+    assert results[name].verdict is Verdict.FAIL
+    assert observed in results[name].observed
+    assert results[name].hint
 
 
 @pytest.mark.parametrize(
@@ -264,9 +264,9 @@ def test_each_requirement_is_missed(database: Postgres, what: str) -> None:
 def test_what_may_go_wrong_is_a_warning(database: Postgres, statement: str, name: str, observed: str) -> None:
     """What cannot be decided by reading, or harms others later, is named and stops nothing."""
     _break(database, statement)
-    found = _judged(check_database(database, SETTINGS))
-    assert [key for key, result in found.items() if result.verdict is not Verdict.PASS] == [name], found
-    assert observed in found[name].observed
+    results = _judged(check_database(database, SETTINGS))
+    assert [key for key, result in results.items() if result.verdict is not Verdict.PASS] == [name], results
+    assert observed in results[name].observed
 
 
 def test_a_trigger_that_gives_objects_to_the_owner_passes(database: Postgres) -> None:
@@ -282,10 +282,10 @@ def test_a_role_without_enough_connections_fails(database: Postgres, pg18: Serve
     """The limit of the role or of the database counts as the server's does."""
     pg18.execute("ALTER ROLE pf_deployer CONNECTION LIMIT 5")
     try:
-        found = _judged(check_database(database, SETTINGS))["database.connections"]
+        result = _judged(check_database(database, SETTINGS))["database.connections"]
     finally:
         pg18.execute("ALTER ROLE pf_deployer CONNECTION LIMIT -1")
-    assert (found.verdict, found.observed) == (Verdict.FAIL, "5 free of the role")
+    assert (result.verdict, result.observed) == (Verdict.FAIL, "5 free of the role")
 
 
 def test_a_dead_synchronous_standby_fails(database: Postgres, pg18: Server) -> None:
@@ -295,14 +295,14 @@ def test_a_dead_synchronous_standby_fails(database: Postgres, pg18: Server) -> N
     pg18.execute("ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (nobody, else)'")
     pg18.execute("SELECT pg_reload_conf()")
     try:
-        found = _judged(check_database(database, SETTINGS))["database.standbys"]
+        result = _judged(check_database(database, SETTINGS))["database.standbys"]
         pg18.execute("REVOKE pg_read_all_stats FROM pf_deployer")
         hidden = _judged(check_database(database, SETTINGS))["database.standbys"]
     finally:
         pg18.execute("ALTER SYSTEM RESET synchronous_standby_names")
         pg18.execute("SELECT pg_reload_conf()")
         pg18.execute("GRANT pg_read_all_stats TO pf_deployer")
-    assert (found.verdict, found.observed) == (Verdict.FAIL, "0 connected")
+    assert (result.verdict, result.observed) == (Verdict.FAIL, "0 connected")
     assert hidden.verdict is Verdict.UNKNOWN
 
 
@@ -313,12 +313,12 @@ def test_a_tablespace_without_rights_fails(database: Postgres, pg18: Server) -> 
     name = pg18.name_of(database)
     pg18.execute(f'ALTER DATABASE "{name}" SET default_tablespace = pf_space')
     try:
-        found = _judged(check_database(database, SETTINGS))["database.tablespace"]
+        result = _judged(check_database(database, SETTINGS))["database.tablespace"]
     finally:
         pg18.execute(f'ALTER DATABASE "{name}" RESET default_tablespace')
         pg18.execute("DROP TABLESPACE pf_space")
-    assert found.verdict is Verdict.FAIL
-    assert "GRANT CREATE ON TABLESPACE pf_space TO pf_owner" in found.hint
+    assert result.verdict is Verdict.FAIL
+    assert "GRANT CREATE ON TABLESPACE pf_space TO pf_owner" in result.hint
 
 
 def test_one_question_that_cannot_be_asked_hides_no_other(
@@ -341,17 +341,17 @@ def test_one_question_that_cannot_be_asked_hides_no_other(
         yield from ()
 
     questions = [DatabaseCheck(f"x.{ask.__name__}", ask) for ask in (broken, lost, unreachable, denied)]
-    found = _judged(
+    results = _judged(
         run_with_connection_check(
             database, SETTINGS, [*questions, DatabaseCheck("owner", check_owner)], Pulse()
         )
     )
-    unknown = {name: result.observed for name, result in found.items() if result.verdict is Verdict.UNKNOWN}
+    unknown = {name: result.observed for name, result in results.items() if result.verdict is Verdict.UNKNOWN}
     assert unknown["x.broken"] == "could not be checked: ZeroDivisionError: a bug"
     assert unknown["x.unreachable"] == "could not be checked: Connection refused"
     assert "terminating connection" in unknown["x.lost"]
     assert "permission denied for table pg_authid" in unknown["x.denied"]
-    assert found["database.owner_role"].verdict is Verdict.PASS
+    assert results["database.owner_role"].verdict is Verdict.PASS
 
 
 @pytest.mark.parametrize(
@@ -366,41 +366,41 @@ def test_a_role_that_cannot_be_used_fails(
     database: Postgres, change: dict[str, Any], name: str, observed: str
 ) -> None:
     """Roles that do not exist, and an owner that the deployer may not become, fail."""
-    found = _judged(check_database(database, SETTINGS.model_copy(update=change)))
-    assert found[name].verdict is Verdict.FAIL
-    assert observed in found[name].observed
+    result = _judged(check_database(database, SETTINGS.model_copy(update=change)))
+    assert result[name].verdict is Verdict.FAIL
+    assert observed in result[name].observed
 
 
 def test_a_read_only_server_fails_and_hides_nothing_else(database: Postgres) -> None:
     """default_transaction_read_only is what a standby's address or a frozen database looks like."""
     frozen = Postgres(make_conninfo(database.dsn, options="-c default_transaction_read_only=on"))
-    found = _judged(check_database(frozen, SETTINGS))
-    assert found["database.writable"].verdict is Verdict.FAIL
-    assert found["database.tables"].verdict is Verdict.PASS
+    result = _judged(check_database(frozen, SETTINGS))
+    assert result["database.writable"].verdict is Verdict.FAIL
+    assert result["database.tables"].verdict is Verdict.PASS
 
 
 def test_a_standby_fails(pg15: Server) -> None:
     """A real standby is told from a primary."""
     with standby_of(pg15) as standby:
-        found = _judged(check_database(standby, SETTINGS))
-    assert found["database.writable"].verdict is Verdict.FAIL
-    assert found["database.writable"].observed == "a standby"
+        result = _judged(check_database(standby, SETTINGS))
+    assert result["database.writable"].verdict is Verdict.FAIL
+    assert result["database.writable"].observed == "a standby"
 
 
 def test_an_old_server_fails(database: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
     """A version below the oldest supported one is named."""
     monkeypatch.setattr("cartctl.checks.database.server.OLDEST", 999999)
-    found = _judged(check_database(database, SETTINGS))
-    assert found["database.version"].verdict is Verdict.FAIL
-    assert found["database.version"].observed.startswith("18.")
+    result = _judged(check_database(database, SETTINGS))
+    assert result["database.version"].verdict is Verdict.FAIL
+    assert result["database.version"].observed.startswith("18.")
 
 
 def test_a_database_that_does_not_answer_fails_without_its_password() -> None:
     """The failure says what the driver says, and not the password."""
     nowhere = Postgres("host=127.0.0.1 port=1 user=x password=hush dbname=x")
-    found = _judged(check_database(nowhere, SETTINGS))
-    assert found["database.reachable"].verdict is Verdict.FAIL
-    assert "hush" not in str(found)
+    result = _judged(check_database(nowhere, SETTINGS))
+    assert result["database.reachable"].verdict is Verdict.FAIL
+    assert "hush" not in str(result)
 
 
 def test_a_lock_that_would_block_is_named(database: Postgres) -> None:
@@ -409,13 +409,13 @@ def test_a_lock_that_would_block_is_named(database: Postgres) -> None:
     superuser = Postgres(make_conninfo(database.dsn, user="postgres"))
     with superuser.session("forgotten", autocommit=False) as holder:
         holder.execute("UPDATE companies SET name = name")
-        found = _judged(check_blockers(database, settings, Pulse()))
+        result = _judged(check_blockers(database, settings, Pulse()))
         pid = holder.info.backend_pid
-    assert found["blockers.locks"].verdict is Verdict.FAIL
-    told = found["blockers.locks"].observed
-    assert told.startswith(f"pid {pid} (user postgres, application cartctl forgotten, idle in transaction")
-    assert "holds RowExclusiveLock on companies" in told
-    assert f"pg_terminate_backend({pid})" in found["blockers.locks"].hint
+    assert result["blockers.locks"].verdict is Verdict.FAIL
+    results = result["blockers.locks"].observed
+    assert results.startswith(f"pid {pid} (user postgres, application cartctl forgotten, idle in transaction")
+    assert "holds RowExclusiveLock on companies" in results
+    assert f"pg_terminate_backend({pid})" in result["blockers.locks"].hint
     assert _judged(check_blockers(database, settings, Pulse()))["blockers.locks"].verdict is Verdict.PASS
 
 
@@ -437,11 +437,11 @@ def test_a_lock_whose_age_is_hidden_is_unknown(database: Postgres, pg18: Server)
     try:
         with superuser.session("tests", autocommit=False) as holder:
             holder.execute("UPDATE companies SET name = name")
-            found = _judged(check_blockers(database, SETTINGS, Pulse()))
-        assert found["blockers.locks"].verdict is Verdict.UNKNOWN
-        found = _judged(check_blockers(database, SETTINGS, Pulse()))
-        assert found["blockers.locks"].verdict is Verdict.PASS
-        assert found["blockers.transactions"].verdict is Verdict.WARN
+            result = _judged(check_blockers(database, SETTINGS, Pulse()))
+        assert result["blockers.locks"].verdict is Verdict.UNKNOWN
+        result = _judged(check_blockers(database, SETTINGS, Pulse()))
+        assert result["blockers.locks"].verdict is Verdict.PASS
+        assert result["blockers.transactions"].verdict is Verdict.WARN
     finally:
         pg18.execute("GRANT pg_read_all_stats TO pf_deployer")
 
@@ -452,10 +452,10 @@ def test_an_old_transaction_is_a_warning(database: Postgres, monkeypatch: pytest
     superuser = Postgres(make_conninfo(database.dsn, user="postgres"))
     with superuser.session("report", autocommit=False) as idle:
         idle.execute("SELECT 1")
-        found = _judged(check_blockers(database, SETTINGS, Pulse()))
+        result = _judged(check_blockers(database, SETTINGS, Pulse()))
         pid = idle.info.backend_pid
-    assert found["blockers.transactions"].verdict is Verdict.WARN
-    assert f"pid {pid} (user postgres, application cartctl report" in found["blockers.transactions"].observed
+    assert result["blockers.transactions"].verdict is Verdict.WARN
+    assert f"pid {pid} (user postgres, application cartctl report" in result["blockers.transactions"].observed
 
 
 def test_seconds_are_told(database: Postgres) -> None:

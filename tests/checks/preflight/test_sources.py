@@ -107,9 +107,9 @@ def serving(answers: dict[str, tuple[int, str]]) -> Iterator[Http]:
 def test_a_token_passes_only_when_it_opens_a_session(answer: tuple[int, str], verdict: Verdict) -> None:
     """Anything but a session with a company is a failure, and the token is never shown."""
     with serving({"/api/auth/session": answer}) as api:
-        found = only(check_token(api, present=True))
-    assert found.verdict is verdict
-    assert "secret-token" not in str(found)
+        result = only(check_token(api, present=True))
+    assert result.verdict is verdict
+    assert "secret-token" not in str(result)
 
 
 def test_a_missing_token_fails() -> None:
@@ -123,13 +123,13 @@ def test_an_api_passes_when_it_is_healthy() -> None:
         assert only(check_api(api)).verdict is Verdict.PASS
     with serving({"/health": (503, "{}")}) as api:
         assert only(check_api(api)).verdict is Verdict.FAIL
-    found = only(check_api(Http("http://127.0.0.1:1")))
-    assert found.verdict is Verdict.FAIL
-    assert "does not respond" in found.observed
+    result = only(check_api(Http("http://127.0.0.1:1")))
+    assert result.verdict is Verdict.FAIL
+    assert "does not respond" in result.observed
 
 
 @pytest.mark.parametrize(
-    ("pending", "verdict", "told"),
+    ("pending", "verdict", "expected"),
     (
         (Pending(NAMES, (), NAMES), Verdict.PASS, "pending: one, two, three"),
         (Pending(NAMES, NAMES, ()), Verdict.PASS, "already done"),
@@ -140,19 +140,19 @@ def test_an_api_passes_when_it_is_healthy() -> None:
         (Pending(NAMES, (), ()), Verdict.FAIL, "applied: none; pending: none"),
     ),
 )
-def test_migrations_are_exactly_the_expected_ones(pending: Pending, verdict: Verdict, told: str) -> None:
+def test_migrations_are_exactly_the_expected_ones(pending: Pending, verdict: Verdict, expected: str) -> None:
     """Applied and pending together are all of them, in order; an unknown one fails."""
-    found = only(check_migrations(lambda: pending))
-    assert found.verdict is verdict
-    assert told in found.observed
+    result = only(check_migrations(lambda: pending))
+    assert result.verdict is verdict
+    assert expected in result.observed
 
 
 def test_a_failed_row_in_the_ledger_fails() -> None:
     """A migration that failed in the Node application's ledger stops a deployment; another oddity is a warning."""
-    _, found = check_migrations(lambda: Pending(NAMES, (), NAMES, failed=("add_theme",), notes=("x",)))
-    assert found.verdict is Verdict.FAIL
-    _, found = check_migrations(lambda: Pending(NAMES, NAMES, (), notes=("edited",)))
-    assert found.verdict is Verdict.WARN
+    _, result = check_migrations(lambda: Pending(NAMES, (), NAMES, failed=("add_theme",), notes=("x",)))
+    assert result.verdict is Verdict.FAIL
+    _, result = check_migrations(lambda: Pending(NAMES, NAMES, (), notes=("edited",)))
+    assert result.verdict is Verdict.WARN
 
 
 @pytest.fixture
@@ -171,16 +171,16 @@ def test_a_fresh_verified_snapshot_is_a_backup(platform_database: Postgres, stor
     verify(store, "one", Pulse())
     assert only(check_backup(lambda: store, day, follows=False)).verdict is Verdict.PASS
     later = datetime.now(UTC) + timedelta(hours=25)
-    found = only(check_backup(lambda: store, day, follows=False, now=later))
-    assert found.verdict is Verdict.WARN
-    assert "one, 25 h 0 min old" in found.observed
+    result = only(check_backup(lambda: store, day, follows=False, now=later))
+    assert result.verdict is Verdict.WARN
+    assert "one, 25 h 0 min old" in result.observed
 
 
 def test_what_a_dump_needs_is_looked_at(
     platform_database: Postgres, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tools, readable tables and room pass; a full disk fails with the numbers."""
-    assert {found.verdict for found in dump_results(platform_database, lambda: store)} == {Verdict.PASS}
+    assert {result.verdict for result in dump_results(platform_database, lambda: store)} == {Verdict.PASS}
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=10_000))
     *_, room = dump_results(platform_database, lambda: store)
     assert room.verdict is Verdict.FAIL
@@ -211,10 +211,10 @@ def test_a_store_that_cannot_be_reached_hides_nothing(platform_database: Postgre
     def unreachable() -> Store:
         raise ConnectionRefusedError(111, "Connection refused")
 
-    found = {each.name: each for each in dump_results(platform_database, unreachable)}
-    assert found["dump.room"].verdict is Verdict.UNKNOWN
-    assert found["dump.room"].observed == "could not be checked: Connection refused"
-    assert found["dump.readable"].verdict is Verdict.PASS
+    results = {each.name: each for each in dump_results(platform_database, unreachable)}
+    assert results["dump.room"].verdict is Verdict.UNKNOWN
+    assert results["dump.room"].observed == "could not be checked: Connection refused"
+    assert results["dump.readable"].verdict is Verdict.PASS
 
 
 def test_large_objects_need_a_right_of_their_own(platform_database: Postgres, pg18: Server) -> None:
@@ -224,14 +224,14 @@ def test_large_objects_need_a_right_of_their_own(platform_database: Postgres, pg
     pg18.execute("CREATE ROLE lo_reader LOGIN IN ROLE pg_read_all_data")
     try:
         reader = platform_database.as_user("lo_reader")
-        found = {each.name: each for each in dump_results(reader, lambda: Store(Path("/nowhere")))}
-        assert found["dump.readable"].verdict is Verdict.PASS
-        assert found["dump.large_objects"].verdict is Verdict.FAIL
-        assert found["dump.large_objects"].observed == "no SELECT on large object 424242 of postgres"
+        results = {each.name: each for each in dump_results(reader, lambda: Store(Path("/nowhere")))}
+        assert results["dump.readable"].verdict is Verdict.PASS
+        assert results["dump.large_objects"].verdict is Verdict.FAIL
+        assert results["dump.large_objects"].observed == "no SELECT on large object 424242 of postgres"
         with platform_database.session("tests") as connection:
             connection.execute("GRANT SELECT ON LARGE OBJECT 424242 TO lo_reader")
-        found = {each.name: each for each in dump_results(reader, lambda: Store(Path("/nowhere")))}
-        assert found["dump.large_objects"].verdict is Verdict.PASS
+        results = {each.name: each for each in dump_results(reader, lambda: Store(Path("/nowhere")))}
+        assert results["dump.large_objects"].verdict is Verdict.PASS
         with platform_database.session("tests") as connection:
             connection.execute("DROP OWNED BY lo_reader")
     finally:
@@ -243,21 +243,21 @@ def test_missing_tools_fail_the_look(
 ) -> None:
     """Without pg_dump of the server's version the look fails with what is needed."""
     monkeypatch.setattr("cartctl.adapters.postgres_server.pg_tools._places", lambda _: iter(()))
-    found = {each.name: each for each in dump_results(platform_database, lambda: store)}
-    assert found["dump.tools"].verdict is Verdict.FAIL
-    assert "requires pg_dump of PostgreSQL 18" in found["dump.tools"].observed
-    assert found["dump.room"].verdict is Verdict.PASS
+    results = {each.name: each for each in dump_results(platform_database, lambda: store)}
+    assert results["dump.tools"].verdict is Verdict.FAIL
+    assert "requires pg_dump of PostgreSQL 18" in results["dump.tools"].observed
+    assert results["dump.room"].verdict is Verdict.PASS
 
 
 def test_a_server_without_an_archive_is_a_warning(platform_database: Postgres) -> None:
     """Point-in-time recovery is said to be impossible, with what is missing."""
-    found = only(check_recovery(platform_database))
-    assert found.verdict is Verdict.WARN
-    assert found.observed == "archive_mode is off"
+    result = only(check_recovery(platform_database))
+    assert result.verdict is Verdict.WARN
+    assert result.observed == "archive_mode is off"
 
 
 @pytest.mark.parametrize(
-    ("told", "missing"),
+    ("expected", "missing"),
     (
         ((True, "replica", NOW, False, None), ""),
         ((True, "replica", NOW, True, "0001"), "archiving fails since 0001"),
@@ -267,9 +267,9 @@ def test_a_server_without_an_archive_is_a_warning(platform_database: Postgres) -
         ((False, "replica", NOW, False, None), "archive_mode is off"),
     ),
 )
-def test_recovery_needs_an_archive_that_works(told: tuple[Any, ...], missing: str) -> None:
+def test_recovery_needs_an_archive_that_works(expected: tuple[Any, ...], missing: str) -> None:
     """Only a segment that was archived, with no failure since, makes a point in time recoverable."""
-    assert not_recoverable(*told)[0] == missing
+    assert not_recoverable(*expected)[0] == missing
 
 
 def test_a_server_that_archives_passes() -> None:
@@ -299,7 +299,7 @@ PASSING = '<testcase name="a"/><testcase name="b"/><testcase name="c"><skipped/>
 
 
 @pytest.mark.parametrize(
-    ("content", "least", "verdict", "told"),
+    ("content", "least", "verdict", "expected"),
     (
         (f"<testsuite>{PASSING}</testsuite>", 2, Verdict.PASS, "2 tests passed"),
         (f"<testsuites><testsuite>{PASSING}</testsuite></testsuites>", 2, Verdict.PASS, "2 tests passed"),
@@ -327,18 +327,18 @@ PASSING = '<testcase name="a"/><testcase name="b"/><testcase name="c"><skipped/>
     ),
 )
 def test_a_test_report_passes_only_with_its_tests(
-    tmp_path: Path, content: str, least: int, verdict: Verdict, told: str
+    tmp_path: Path, content: str, least: int, verdict: Verdict, expected: str
 ) -> None:
     """Tests are counted one by one; skipped ones did not run; whatever cannot be read is a failure."""
     path = tmp_path / "report.xml"
     path.write_text(content)
-    found = only(check_code(Preflight(junit={str(path): least}), Pulse()))
-    assert found.verdict is verdict
-    assert told in found.observed
+    result = only(check_code(Preflight(junit={str(path): least}), Pulse()))
+    assert result.verdict is verdict
+    assert expected in result.observed
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "expected"),
     (
         ("<testsuite><testcase name='ä'/></testsuite>".encode("utf-16"), "1 tests passed"),
         ("\ufeff<testsuite><testcase/></testsuite>".encode(), "1 tests passed"),
@@ -359,21 +359,21 @@ def test_a_test_report_passes_only_with_its_tests(
     ),
     ids=range(13),
 )
-def test_a_report_is_read_in_its_own_encoding(tmp_path: Path, content: bytes, told: str) -> None:
+def test_a_report_is_read_in_its_own_encoding(tmp_path: Path, content: bytes, expected: str) -> None:
     """UTF-16, a byte order mark and Latin-1 are read; what lies about its encoding, nests or defines entities is refused."""
     path = tmp_path / "report.xml"
     path.write_bytes(content)
-    assert told in only(check_code(Preflight(junit={str(path): 1}), Pulse())).observed
+    assert expected in only(check_code(Preflight(junit={str(path): 1}), Pulse())).observed
 
 
 def test_a_report_that_is_missing_or_too_large_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No file, a directory and an oversized file are failures with the path."""
     (tmp_path / "large.xml").write_text("<testsuite>" + " " * 100 + "</testsuite>")
     monkeypatch.setattr("cartctl.checks.preflight.junit.LARGEST", 50)
-    for name, told in (("none.xml", "file not found"), (".", "directory"), ("large.xml", "larger")):
-        found = only(check_code(Preflight(junit={str(tmp_path / name): 1}), Pulse()))
-        assert found.verdict is Verdict.FAIL
-        assert told in found.observed
+    for name, message in (("none.xml", "file not found"), (".", "directory"), ("large.xml", "larger")):
+        result = only(check_code(Preflight(junit={str(tmp_path / name): 1}), Pulse()))
+        assert result.verdict is Verdict.FAIL
+        assert message in result.observed
 
 
 def test_a_command_passes_by_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -460,7 +460,7 @@ class Still:
     def obstacles(self, names: Iterable[str]) -> list[Obstacle]:
         """Those of the reading, and deployments that it has not."""
         missing = [Obstacle(name, "does not exist") for name in names if name not in self._deployments]
-        return [*missing, *(found for one in self._deployments.values() for found in one.obstacles)]
+        return [*missing, *(result for one in self._deployments.values() for result in one.obstacles)]
 
     def images(self) -> list[str]:
         """What it can run."""
@@ -492,17 +492,17 @@ def cluster_verdicts(
     cluster: Any, env: Environment, images: dict[str, str] | None = None
 ) -> dict[str, CheckResult]:
     """Results by name."""
-    return {found.name: found for found in check_cluster(cluster, env, images or {})}
+    return {result.name: result for result in check_cluster(cluster, env, images or {})}
 
 
 def test_a_cluster_that_stands_still_passes() -> None:
     """Reachable, deployment whole, image there."""
-    found = cluster_verdicts(Still(WHOLE), environment())
-    assert {one.verdict for one in found.values()} == {Verdict.PASS}
+    result = cluster_verdicts(Still(WHOLE), environment())
+    assert {one.verdict for one in result.values()} == {Verdict.PASS}
 
 
 @pytest.mark.parametrize(
-    ("deployment", "told"),
+    ("deployment", "expected"),
     (
         (replace(WHOLE, name="other"), "does not exist"),
         (replace(WHOLE, images={"web": Image("1")}), "no container api"),
@@ -512,26 +512,26 @@ def test_a_cluster_that_stands_still_passes() -> None:
         (replace(WHOLE, total=3), "3 in total"),
     ),
 )
-def test_a_deployment_that_is_not_whole_fails(deployment: Deployment, told: str) -> None:
+def test_a_deployment_that_is_not_whole_fails(deployment: Deployment, expected: str) -> None:
     """Each state that a release must not begin from is named."""
-    found = cluster_verdicts(Still(deployment), environment())["cluster.payment-api"]
-    assert found.verdict is Verdict.FAIL
-    assert told in found.observed
-    assert found.hint
+    result = cluster_verdicts(Still(deployment), environment())["cluster.payment-api"]
+    assert result.verdict is Verdict.FAIL
+    assert expected in result.observed
+    assert result.hint
 
 
 def test_an_image_that_does_not_exist_fails() -> None:
     """The command line's image is looked for, and the known ones are named."""
-    found = cluster_verdicts(Still(WHOLE), environment(), {"payment-api": "3.0.0"})["cluster.images"]
-    assert found.verdict is Verdict.FAIL
-    assert "3.0.0" in found.observed
-    assert "2.0.0" in found.hint
+    result = cluster_verdicts(Still(WHOLE), environment(), {"payment-api": "3.0.0"})["cluster.images"]
+    assert result.verdict is Verdict.FAIL
+    assert "3.0.0" in result.observed
+    assert "2.0.0" in result.hint
 
 
 def test_a_cluster_that_does_not_answer_fails() -> None:
     """No answer is a failure of the cluster, and nothing else is claimed."""
-    found = cluster_verdicts(Gone(), environment())
-    assert [one.verdict for one in found.values()] == [Verdict.FAIL]
+    result = cluster_verdicts(Gone(), environment())
+    assert [one.verdict for one in result.values()] == [Verdict.FAIL]
 
 
 def test_images_of_the_command_line_win() -> None:
@@ -570,7 +570,7 @@ RULES = rules_of(Thresholds(), staleness=60, minimum_requests=10)
 
 
 @pytest.mark.parametrize(
-    ("reading", "verdict", "told"),
+    ("reading", "verdict", "expected"),
     (
         (FRESH, Verdict.PASS, "0.0% (10 requests)"),
         (replace(FRESH, error="connection refused"), Verdict.FAIL, "connection refused"),
@@ -580,12 +580,12 @@ RULES = rules_of(Thresholds(), staleness=60, minimum_requests=10)
         (replace(FRESH, value=None, series=0), Verdict.WARN, "low traffic"),
     ),
 )
-def test_figures_must_be_there_and_fresh(reading: Reading, verdict: Verdict, told: str) -> None:
+def test_figures_must_be_there_and_fresh(reading: Reading, verdict: Verdict, expected: str) -> None:
     """An error, several series and old samples fail; no traffic yet is a warning."""
     pulse = Pulse(sleep=lambda _: None, clock=iter(range(1000)).__next__)
-    found = only(check_metrics(Source(reading), lambda _: None, RULES, pulse))
-    assert found.verdict is verdict
-    assert told in found.observed
+    result = only(check_metrics(Source(reading), lambda _: None, RULES, pulse))
+    assert result.verdict is verdict
+    assert expected in result.observed
 
 
 @pytest.mark.parametrize(
@@ -620,9 +620,9 @@ def test_probe_traffic_makes_a_quiet_system_measurable() -> None:
     sent: list[int] = []
     quiet = replace(FRESH, value=None, series=0)
     pulse = Pulse(sleep=lambda _: None, clock=iter(range(1000)).__next__)
-    found = only(check_metrics(Source(quiet, FRESH), sent.append, RULES, pulse))
+    result = only(check_metrics(Source(quiet, FRESH), sent.append, RULES, pulse))
     assert sent == [10]
-    assert found.verdict is Verdict.PASS
+    assert result.verdict is Verdict.PASS
 
 
 @pytest.mark.parametrize(("misses", "verdict"), ((1, Verdict.PASS), (3, Verdict.PASS), (9, Verdict.FAIL)))
@@ -630,9 +630,9 @@ def test_one_missed_scrape_is_waited_for(misses: int, verdict: Verdict) -> None:
     """A value without a fresh sample is read again for some seconds; a target that stays away fails."""
     missed = replace(FRESH, age=None)
     pulse = Pulse(sleep=lambda _: None, clock=iter(range(1000)).__next__)
-    found = only(check_metrics(Source(*[missed] * misses, FRESH), lambda _: None, RULES, pulse))
-    assert found.verdict is verdict
-    assert ("no fresh sample" in found.observed) is (verdict is Verdict.FAIL)
+    result = only(check_metrics(Source(*[missed] * misses, FRESH), lambda _: None, RULES, pulse))
+    assert result.verdict is verdict
+    assert ("no fresh sample" in result.observed) is (verdict is Verdict.FAIL)
 
 
 def test_no_source_of_figures_is_a_warning() -> None:

@@ -37,8 +37,8 @@ def _judge(env: Environment, *, only: tuple[str, ...] = (), **options: bool) -> 
     return {check.name: check for check in checks.checks}
 
 
-def _verdicts(found: dict[str, CheckResult]) -> set[Verdict]:
-    return {check.verdict for check in found.values()}
+def _verdicts(result: dict[str, CheckResult]) -> set[Verdict]:
+    return {check.verdict for check in result.values()}
 
 
 def _cartctl(*argv: str) -> subprocess.CompletedProcess[str]:
@@ -48,46 +48,46 @@ def _cartctl(*argv: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_new_sandbox_is_ready(env: Environment) -> None:
     """Nothing fails and nothing is unknown; every look has said something."""
-    found = _judge(env, follows=True)
-    assert _verdicts(found) == {Verdict.PASS, Verdict.WARN, Verdict.NOT_CONFIGURED}, found
-    assert all(check.observed for check in found.values())
-    assert not [name for name, check in found.items() if check.verdict is Verdict.WARN and not check.hint]
-    unconfigured = {name for name, check in found.items() if check.verdict is Verdict.NOT_CONFIGURED}
+    result = _judge(env, follows=True)
+    assert _verdicts(result) == {Verdict.PASS, Verdict.WARN, Verdict.NOT_CONFIGURED}, result
+    assert all(check.observed for check in result.values())
+    assert not [name for name, check in result.items() if check.verdict is Verdict.WARN and not check.hint]
+    unconfigured = {name for name, check in result.items() if check.verdict is Verdict.NOT_CONFIGURED}
     assert unconfigured == {
         *("restore", "redis", "code", "window", "attestations", "signoff", "proof", "rehearsal"),
     }
-    assert {name.partition(".")[0] for name in found} == set(NAMES)
-    assert found["backup"].verdict is Verdict.PASS
-    assert found["dump.room"].verdict is Verdict.PASS
+    assert {name.partition(".")[0] for name in result} == set(NAMES)
+    assert result["backup"].verdict is Verdict.PASS
+    assert result["dump.room"].verdict is Verdict.PASS
 
 
 def test_a_database_that_is_gone_fails_once(env: Environment) -> None:
     """The database fails, what hangs on it is unknown, and all else is still looked at."""
     dsn = Secret(literal="host=127.0.0.1 port=1 user=x dbname=x")
-    found = _judge(env.model_copy(update={"database_": env.database.model_copy(update={"dsn": dsn})}))
-    failed = {name for name, check in found.items() if check.verdict is Verdict.FAIL}
+    result = _judge(env.model_copy(update={"database_": env.database.model_copy(update={"dsn": dsn})}))
+    failed = {name for name, check in result.items() if check.verdict is Verdict.FAIL}
     assert failed == {"database.reachable", "metrics.db_connections"}
-    unknown = {name for name, check in found.items() if check.verdict is Verdict.UNKNOWN}
+    unknown = {name for name, check in result.items() if check.verdict is Verdict.UNKNOWN}
     assert unknown == {"blockers", "migrations", "dump", "recovery"}
-    assert found["token"].verdict is Verdict.PASS
+    assert result["token"].verdict is Verdict.PASS
 
 
 def test_a_secret_that_cannot_be_read_fails_its_look(env: Environment) -> None:
     """A token file that is not there is a failure with the file's name, not a crash."""
     token = Secret(file=Path("/nowhere/token"))
     http = env.http.model_copy(update={"token": token})
-    found = _judge(env.model_copy(update={"http_": http}), only=("token", "api"))
-    assert found["token"].verdict is Verdict.FAIL
-    assert "/nowhere/token" in found["token"].observed
-    assert found["api"].verdict is Verdict.PASS
+    result = _judge(env.model_copy(update={"http_": http}), only=("token", "api"))
+    assert result["token"].verdict is Verdict.FAIL
+    assert "/nowhere/token" in result["token"].observed
+    assert result["api"].verdict is Verdict.PASS
 
 
 def test_a_protected_environment_refuses_a_plain_dump_beforehand(env: Environment) -> None:
     """That no snapshot can be taken is known before anything changes."""
-    found = _judge(env.model_copy(update={"protected": True}), only=("dump",))
-    assert found["dump.room"].verdict is Verdict.FAIL
-    assert "protected" in found["dump.room"].observed
-    assert found["dump.tools"].verdict is Verdict.PASS
+    result = _judge(env.model_copy(update={"protected": True}), only=("dump",))
+    assert result["dump.room"].verdict is Verdict.FAIL
+    assert "protected" in result["dump.room"].observed
+    assert result["dump.tools"].verdict is Verdict.PASS
 
 
 def test_an_image_that_the_sandbox_lacks_fails(env: Environment, sandbox: Sandbox) -> None:
@@ -111,16 +111,16 @@ def test_only_and_skip_choose_the_looks(env: Environment) -> None:
     """A look that is left out is a warning with its reason; an unknown name is refused with the known ones."""
     with Ports(env) as ports:
         status = lambda: pending(ports)  # noqa: E731 - what a caller gives
-        found = Preflight(ports, status, only=("api", "redis"), skip={"api": "known to be down"}).judge(
+        result = Preflight(ports, status, only=("api", "redis"), skip={"api": "known to be down"}).judge(
             Pulse()
         )
-        assert [(one.name, one.verdict) for one in found.checks] == [
+        assert [(one.name, one.verdict) for one in result.checks] == [
             ("api", Verdict.WARN),
             ("redis", Verdict.NOT_CONFIGURED),
         ]
-        assert "known to be down" in found.checks[0].observed
-        for name, said in (("nothing", r"check nothing\."), ("blocker", "did you mean 'blockers'")):
-            with pytest.raises(UsageError, match=said):
+        assert "known to be down" in result.checks[0].observed
+        for name, message in (("nothing", r"check nothing\."), ("blocker", "did you mean 'blockers'")):
+            with pytest.raises(UsageError, match=message):
                 Preflight(ports, status, only=(name,))
 
 
@@ -155,10 +155,10 @@ def test_the_command_ends_by_what_it_found(sandbox: Sandbox) -> None:
     """0 when all is well, 7 when something is not as it should be, 2 for a wrong option; JSON as documented."""
     good = _cartctl("preflight", "--only", "api", "--only", "token", "-o", "json")
     assert good.returncode == 0, good.stderr
-    told = json.loads(good.stdout)
-    assert (told["kind"], told["version"], told["verdict"]) == ("checks", 1, "pass")
-    assert (told["counts"], told["seconds"] > 0) == ({"pass": 2}, True)
-    assert set(told["checks"][0]) == {
+    document = json.loads(good.stdout)
+    assert (document["kind"], document["version"], document["verdict"]) == ("checks", 1, "pass")
+    assert (document["counts"], document["seconds"] > 0) == ({"pass": 2}, True)
+    assert set(document["checks"][0]) == {
         "name",
         "verdict",
         "observed",

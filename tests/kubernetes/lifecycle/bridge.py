@@ -41,20 +41,20 @@ class Bridge(Controller):
 
     def settled(self) -> bool:
         """Whether every deployment is told to be what it was asked to be."""
-        found = self.store.list("deployments", self.namespace)
+        result = self.store.list("deployments", self.namespace)
         return all(
             one.get("status", {}).get("availableReplicas")
             == one["spec"]["replicas"]
             == one["status"]["replicas"]
-            for one in found
+            for one in result
         )
 
     def end(self) -> None:
         """Stop, and forget every object but the namespace."""
         self.stop()
         with self.store.guard:
-            for (resource, namespace), found in list(self.store.items.items()):
-                for name in list(found):
+            for (resource, namespace), result in list(self.store.items.items()):
+                for name in list(result):
                     if resource != "namespaces":
                         self.store.delete(resource, namespace, name)
 
@@ -86,15 +86,15 @@ class Bridge(Controller):
         images = {one["name"]: one["image"] for one in spec["template"]["spec"]["containers"]}
         supervisor.set_images(name, images, cause="bridge")
         supervisor.set_capacity(f"deployment/{name}", spec["replicas"])
-        found, pods = supervisor.deployments()[name], supervisor.pods(name)
-        if found.replicas != spec["replicas"] or {c: i.ref for c, i in found.images.items()} != images:
+        result, pods = supervisor.deployments()[name], supervisor.pods(name)
+        if result.replicas != spec["replicas"] or {c: i.ref for c, i in result.images.items()} != images:
             return
         self._mirror(item, name, pods)
         status = {
-            "observedGeneration": item["metadata"]["generation"] if found.observed else 0,
-            "replicas": found.total,
-            "updatedReplicas": found.updated,
-            "availableReplicas": found.available,
+            "observedGeneration": item["metadata"]["generation"] if result.observed else 0,
+            "replicas": result.total,
+            "updatedReplicas": result.updated,
+            "availableReplicas": result.available,
         }
         self._change("deployments", name, lambda one: one.update(status=status))
 
@@ -161,21 +161,21 @@ def told_of(pod: Pod) -> Item:
 
 def begin_with(supervisor: Processes, create: Callable[[str, str, Item], None]) -> None:
     """Create the deployments and ConfigMaps that stand for a supervisor's."""
-    for name, found in supervisor.deployments().items():
+    for name, result in supervisor.deployments().items():
         spec = {
             "containers": [
                 {"name": container, "image": image.ref, "ports": [{"name": "http", "containerPort": 80}]}
-                for container, image in found.images.items()
+                for container, image in result.images.items()
             ],
             "volumes": [{"name": "settings", "configMap": {"name": "cart-runtime", "optional": True}}],
         }
         template = {"metadata": {"labels": {"app": name}}, "spec": spec}
-        wanted = {
-            "replicas": found.replicas,
+        expected = {
+            "replicas": result.replicas,
             "selector": {"matchLabels": {"app": name}},
             "template": template,
         }
-        create("apps/v1", "deployments", {"metadata": {"name": name}, "spec": wanted})
+        create("apps/v1", "deployments", {"metadata": {"name": name}, "spec": expected})
     for name in SETTINGS:
         if data := supervisor.settings(name):
             create("", "configmaps", {"metadata": {"name": name}, "data": data})
@@ -195,9 +195,9 @@ def forwarded(
 ) -> tuple[int, dict[str, str], str]:
     """What a replica answers, as a proxy passes it on. Raises ClusterUnreachable."""
     kept = {key: value for key, value in headers.items() if key.startswith("x-")}
-    told = supervisor.ask(replica, path, kept)
+    result = supervisor.ask(replica, path, kept)
     left = {"content-length", "transfer-encoding", "connection", "content-encoding", "date", "server"}
-    return told.status, {k: v for k, v in told.headers.items() if k not in left}, told.body
+    return result.status, {k: v for k, v in result.headers.items() if k not in left}, result.body
 
 
 @dataclass

@@ -51,8 +51,8 @@ class RealBridge(Kubelet):
         with suppress(ClusterUnreachable, HttpUnreachable, UnknownDeployment, KeyError):
             supervisor = self.supervisor()
             for name in SETTINGS:
-                if found := self.api.find(self.api.path("", "configmaps", name)):
-                    carry_settings(supervisor, name, found.get("data") or {})
+                if result := self.api.find(self.api.path("", "configmaps", name)):
+                    carry_settings(supervisor, name, result.get("data") or {})
             pods, _ = self.api.listing(self.api.path("", "pods"))
             for item in self.api.listing(self.api.path("apps/v1", "deployments"))[0]:
                 name = item["metadata"]["name"]
@@ -79,10 +79,10 @@ class RealBridge(Kubelet):
             if known is not None and known.name in free:
                 self.replicas[pod["metadata"]["name"]] = free.pop(known.name)
         for pod in live:
-            name, asked = pod["metadata"]["name"], containers(pod)
-            fits = (one for one in free.values() if {c: i.ref for c, i in one.images.items()} == asked)
-            if name not in self.replicas and (found := next(fits, None)):
-                self.replicas[name] = free.pop(found.name)
+            name, result = pod["metadata"]["name"], containers(pod)
+            fits = (one for one in free.values() if {c: i.ref for c, i in one.images.items()} == result)
+            if name not in self.replicas and (results := next(fits, None)):
+                self.replicas[name] = free.pop(results.name)
             self._tell_one(pod)
 
     def _tell_one(self, pod: Item) -> None:

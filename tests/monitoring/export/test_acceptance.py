@@ -14,7 +14,7 @@ import yaml
 from tests.monitoring.export.prometheus import prometheus, query, server
 from tests.sandbox_fixture import Sandbox, wait_for
 from tests.services import long
-from tests.web import Asked, Reply, serve
+from tests.web import Reply, WebRequest, serve
 
 LATE = (
     15.0  # seconds between trigger and alert on a busy machine; both are due within two intervals of a second
@@ -56,8 +56,8 @@ def test_a_failing_version_fires_trigger_and_alert_and_is_rolled_back(
     """The deployment's own trigger rolls back; Alertmanager calls whoever is on call at about the same time, and later resolves."""
     calls: list[tuple[float, Any]] = []
 
-    def receive(asked: Asked) -> Reply:
-        calls.append((time.time(), json.loads(asked.body)))
+    def receive(request: WebRequest) -> Reply:
+        calls.append((time.time(), json.loads(request.body)))
         return Reply({})
 
     def called(status: str) -> list[float]:
@@ -99,7 +99,7 @@ def test_a_failing_version_fires_trigger_and_alert_and_is_rolled_back(
             fired = wait_until_called(called, "firing")
             assert abs(fired - timestamp(undoing)) < LATE
             wait_until_called(called, "resolved")
-    images = {name: found.images for name, found in sandbox.cluster.deployments().items()}
+    images = {name: result.images for name, result in sandbox.cluster.deployments().items()}
     assert {str(image) for one in images.values() for image in one.values()} == {"1.0.0"}
 
 

@@ -12,7 +12,7 @@ from cartctl.monitoring.export.settings import RuleSettings
 from tests.monitoring.export.prometheus import environment, free_port, prometheus, promtool, query, write
 from tests.sandbox_fixture import wait_for
 from tests.services import require
-from tests.web import Asked, Reply, serve
+from tests.web import Reply, WebRequest, serve
 
 
 def run(program: str, *args: str | Path) -> subprocess.CompletedProcess[str]:
@@ -63,10 +63,10 @@ def test_a_critical_endpoint_that_fails_fires_the_second_trigger(tmp_path: Path)
     """Probed by a real blackbox_exporter as the exported job says; the trigger names the path and clears again."""
     down: set[str] = set()
 
-    def answer(asked: Asked) -> Reply:
-        if asked.path == "/api/auth/session":
+    def answer(request: WebRequest) -> Reply:
+        if request.path == "/api/auth/session":
             return Reply({}, 401)
-        return Reply({}, 503 if asked.path in down else 200)
+        return Reply({}, 503 if request.path in down else 200)
 
     port = free_port()
     with serve(answer) as api:
