@@ -60,7 +60,7 @@ class Boundary(TyperGroup):
         except CartctlError as error:
             return _fail(error, given)
         except SystemExit:
-            code = 0  # whoever read the output has left, which ends it
+            code = 0  # the reader of the output is gone, which ends the command
         except Exception as error:  # noqa: BLE001 - the boundary
             from cartctl.commands.cart.errors import translate_cart_error
 
@@ -224,7 +224,7 @@ def _flush() -> None:
 
 
 def _log_thread_failure(failed: threading.ExceptHookArgs) -> None:
-    """What ended a thread is shown with --debug alone: whoever waits for the thread tells it in a sentence."""
+    """A thread's traceback is shown only with --debug: the code that waits for the thread reports the error in a sentence."""
     import logging
 
     if failed.exc_value is not None:

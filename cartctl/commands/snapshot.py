@@ -133,7 +133,7 @@ def restore_snapshot(
     from cartctl.snapshots.restore.plan import Consent, RestorePlan, accepted_by
 
     options: Options = ctx.obj
-    confirmed = Consent.NONE if yes or plan else Consent.SHOWN  # whoever types the name accepts what is shown
+    confirmed = Consent.NONE if yes or plan else Consent.SHOWN  # typing the name accepts what is shown
     consent = Consent.ANY if allow_data_loss else confirmed
     with (
         Ports(options.environment("database")) as ports,

@@ -1,6 +1,6 @@
 """The records of a sign-off: requests, approvals and attestations, as the journal and exchanged files hold them.
 
-They are untrusted input: whoever can write to the journal or send a file could have made them. What counts is decided in
+They are untrusted input: anyone who can write to the journal or send a file could have created them. What counts is decided in
 `cartctl.signoff.judgement`, from the configuration and the signature.
 """
 

@@ -55,7 +55,9 @@ def create(subject: Subject, store: Store, snapshot: str, pulse: Pulse) -> Manif
     with exported(subject.database) as (connection, name):
         tools = find_tools(connection.info.server_version)
         size = database_size(connection)
-        with pulse.cancelling(connection.cancel_safe):  # a table's size waits for whoever has locked it
+        with pulse.cancelling(
+            connection.cancel_safe
+        ):  # reading a table's size waits for the holder of its lock
             _require_room(store, dump_size(connection))
         with store.making(snapshot) as partial:
             dump = partial / DUMP

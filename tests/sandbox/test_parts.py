@@ -57,20 +57,22 @@ def test_paused_keeps_the_template() -> None:
 states = st.lists(st.tuples(st.sampled_from([1, 2]), st.booleans()), max_size=8)
 
 
-@given(replicas=st.integers(0, 6), found=states)
-def test_available_never_falls_below_what_is_asked_for(replicas: int, result: list[tuple[int, bool]]) -> None:
+@given(replicas=st.integers(0, 6), existing=states)
+def test_available_never_falls_below_what_is_asked_for(
+    replicas: int, existing: list[tuple[int, bool]]
+) -> None:
     """Whatever runs, ending pods takes no ready pod that is needed, and never more than the surge is made."""
-    pods = [pod(revision, ready=ready) for revision, ready in result]
+    pods = [pod(revision, ready=ready) for revision, ready in existing]
     moves = decide(spec(replicas), pods)
     left = [one for one in pods if one not in moves.end]
     assert sum(one.up for one in left) >= min(replicas, sum(one.up for one in pods))
     assert len(left) + moves.make <= max(len(left), replicas + max(1, -(-replicas // 4)))
 
 
-@given(replicas=st.integers(0, 6), found=states)
-def test_a_rollout_comes_to_its_end(replicas: int, result: list[tuple[int, bool]]) -> None:
+@given(replicas=st.integers(0, 6), existing=states)
+def test_a_rollout_comes_to_its_end(replicas: int, existing: list[tuple[int, bool]]) -> None:
     """Made pods becoming ready, every rollout ends with exactly the pods asked for, of the newest template."""
-    pods = [pod(revision, ready=ready) for revision, ready in result]
+    pods = [pod(revision, ready=ready) for revision, ready in existing]
     for _ in range(40):
         moves = decide(spec(replicas), pods)
         pods = [one for one in pods if one not in moves.end] + [pod(2) for _ in range(moves.make)]

@@ -91,7 +91,7 @@ class PgTools:
     ) -> None:
         """Restore a dump into `database`, which nobody uses yet, ending at the first error.
 
-        Its commits wait for no synchronous standby: whoever takes the database into use waits once for all of them.
+        Its commits do not wait for a synchronous standby: the caller that puts the database into use waits once for all of them.
 
         With `as_role` everything belongs to that role, instead of to those recorded; with `without_roles` the roles are not on
         this server, so neither owners nor grants are restored; without `tablespaces` every object goes to the

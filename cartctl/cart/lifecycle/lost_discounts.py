@@ -19,7 +19,7 @@ def refuse_lost_discounts(
 ) -> None:
     """Compare a cart's price with the discounts it was shown with, by promotion id.
 
-    Whoever has agreed to the new total has seen it, and is not refused.
+    A shopper who has agreed to the new total has seen it and is not refused.
 
     Raises DiscountLost with the new total for a code that gave a discount then and gives none now; CodeRequiresLogin and
     LimitReached where its limit is the reason. A gift is not a discount: it does not count, and costs nothing either way.

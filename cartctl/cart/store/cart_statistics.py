@@ -138,7 +138,7 @@ def overviews(connection: Connection, company_id: str, period: Period) -> list[O
 
 
 def _without_cancelled(connection: Connection, counted: Statement, period: Period) -> list[Figures]:
-    """Rows of figures by type of site and currency; whoever cancels an order of the period has made it since `begin`."""
+    """Rows of figures by type of site and currency; an order of the period that is cancelled was created after `begin`."""
     cancelled = counted.where(CANCELLED, CartRow.converted_at >= naive(period.begin))
     less = {row[:2]: row[2:] for row in connection.execute(cancelled)}
     figures = (_figures(row, less.get(row[:2])) for row in connection.execute(counted))

@@ -1,4 +1,4 @@
-"""JSON columns read as what they mean, whoever wrote them: another application shares the tables, and any JSON fits a column."""
+"""JSON columns, read tolerantly: another application shares the tables, and a column accepts any JSON."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

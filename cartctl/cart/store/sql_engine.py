@@ -1,6 +1,6 @@
 """How SQLAlchemy runs here: over connections that the caller opens, raising what the driver raises.
 
-The driver's own errors pass, so that whoever runs a statement translates one kind of error and not two. Transactions are
+The driver's own errors pass, so that callers translate one kind of error, not two. Transactions are
 READ COMMITTED whatever the server's default is: a statement after a lock must see what was committed while it waited.
 """
 
