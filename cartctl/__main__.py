@@ -1,4 +1,4 @@
-"""The way in: `cartctl`, and `python -m cartctl`."""
+"""The entry point of `cartctl` and `python -m cartctl`."""
 
 import os
 import signal
@@ -10,8 +10,8 @@ from typing import Any
 def main() -> None:
     """Run one command line.
 
-    A signal while it is still being loaded, or once the command has ended, ends it without a word, where Python would
-    show a traceback; one that was ignored at start stays ignored.
+    A signal during loading, or after the command has ended, ends it silently, where Python would show a traceback; one that was
+    ignored at start stays ignored.
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -20,7 +20,7 @@ def main() -> None:
         from cartctl.commands.completion.respond import respond
 
         respond(_root, sys.argv[2:])
-        os._exit(0)  # there is nothing to tidy up, and a person waits
+        os._exit(0)  # nothing to clean up, and a person waits
     from cartctl.cli import main as run
 
     run()

@@ -1,4 +1,4 @@
-"""The entry point: global options anywhere on the line, one boundary that turns errors into sentences and exit codes."""
+"""The entry point: global options anywhere on the line, one boundary that turns errors into messages and exit codes."""
 
 import codecs
 import gc
@@ -27,7 +27,7 @@ MARKDOWN_COMMANDS = ("report",)
 
 
 class Boundary(TyperGroup):
-    """Hoists global options to the front and ends every command with the exit code its error carries."""
+    """Hoists global options to the front and ends every command with the exit code of its error."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes | {"commands": LazyCommands(attributes.get("commands"))})
@@ -72,7 +72,7 @@ class Boundary(TyperGroup):
         return code
 
     def invoke(self, ctx: Any) -> Any:
-        """Run a command. A signal that ends it at once has a sentence and its own exit code, where the framework has one for all."""
+        """Run a command. A signal that ends it at once has its own message and exit code, where the framework has one for all."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -80,7 +80,7 @@ class Boundary(TyperGroup):
 
 
 def _report_usage(wrong: typer.TyperException, given: list[str]) -> int:
-    """A wrong command line, as one sentence; where nothing was asked for, the help."""
+    """Report a wrong command line in one sentence; without any command, show the help."""
     context = getattr(wrong, "ctx", None)
     path = context.command_path if context else "cartctl"
     message = _usage_message(wrong, context)
@@ -117,7 +117,7 @@ def _usage_message(wrong: typer.TyperException, context: Any) -> str:
 def _fail(error: CartctlError, given: list[str]) -> int:
     as_json = Options.wants_json(given)
     if isinstance(error, Interrupted) and already_reported() and as_json:
-        return error.exit_code  # a person sees it once more, below the last frame of a live view
+        return error.exit_code  # shown to a person again, below the last frame of a live view
     _report(error, as_json=as_json)
     return error.exit_code
 
@@ -194,7 +194,7 @@ def main_options(
 
 def main() -> None:
     """The console script."""
-    gc.set_threshold(150_000)  # loading what a command uses makes many objects and no garbage
+    gc.set_threshold(150_000)  # imports create many objects and no garbage
     _open_closed_streams()
     _escape_unencodable()
     threading.excepthook = _log_thread_failure
@@ -209,11 +209,11 @@ def main() -> None:
         raise
     finally:
         uninstall()
-        gc.freeze()  # or the exit would look through all of them
+        gc.freeze()  # or the exit would scan all of them
 
 
 def _flush() -> None:
-    """Push out what was written. A terminal or a reader that is gone is no failure, which the interpreter's own flush would be."""
+    """Flush both streams. A terminal or reader that is gone is ignored, where the interpreter's own flush would fail."""
     from cartctl.render.run.broken_pipe import silence
 
     for stream in (sys.stdout, sys.stderr):
@@ -234,7 +234,10 @@ def _log_thread_failure(failed: threading.ExceptHookArgs) -> None:
 
 
 def _open_closed_streams() -> None:
-    """Lead nowhere what was closed (`<&-`, `>&-`): Python has None there, and what is opened next would take its number."""
+    """Redirect closed streams (`<&-`, `>&-`) to the null device.
+
+    Python has None there, and the next file opened would get their number.
+    """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - for good

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs revisions on the connection it is handed, inside the caller's transaction."""
+"""Alembic's entry: runs revisions on the given connection, inside the caller's transaction."""
 
 from alembic import context
 

@@ -2,7 +2,7 @@
 
 No parameters are passed, so the driver reads no placeholders and the server takes all statements in one message.
 `config.attributes["script"]` may say what a revision executes instead when objects already exist, and `["session"]`
-with which settings. Alembic, which is at work when these are called, is loaded by then.
+with which settings. Alembic, which calls these, is loaded by then.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ def whole(migration: Frozen) -> bytes:
 
 
 def upgrade(revision: str) -> None:
-    """Make what a revision makes."""
+    """Execute a revision's migration."""
     from alembic import op
 
     config = op.get_context().config

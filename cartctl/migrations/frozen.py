@@ -23,7 +23,7 @@ _MAKES = (
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement of a migration and the one object it makes, by its unqualified name."""
+    """One statement of a migration and the one object it creates, by its unqualified name."""
 
     sql: str
     kind: str  # type | table | index | constraint
@@ -59,7 +59,7 @@ class Frozen:
 
     @cached_property
     def checksum(self) -> str:
-        """Lower-case hex SHA-256 of `migration.sql`, as Prisma's ledger keeps it."""
+        """Lower-case hex SHA-256 of `migration.sql`, as Prisma's ledger stores it."""
         return hashlib.sha256(self.up).hexdigest()
 
     def script(self, *, strict: bool) -> bytes:
@@ -76,7 +76,7 @@ class Frozen:
 
 
 def checksums(content: bytes) -> tuple[str, str]:
-    """Of a file with lines that end as here and as on Windows: Prisma takes either for the same file. Pure."""
+    """The checksums of a file with Unix and with Windows line endings: Prisma treats both as the same file. Pure."""
     here = content.replace(b"\r\n", b"\n")
     return hashlib.sha256(here).hexdigest(), hashlib.sha256(here.replace(b"\n", b"\r\n")).hexdigest()
 
@@ -85,7 +85,7 @@ MIGRATIONS = tuple(Frozen(name) for name in NAMES)
 
 
 def frozen(revision: str) -> Frozen:
-    """A migration by its revision id. Raises KeyError for one that is not ours."""
+    """A migration by its revision id. Raises KeyError for an unknown one."""
     return {migration.revision: migration for migration in MIGRATIONS}[revision]
 
 
@@ -95,7 +95,7 @@ def _statements(script: bytes) -> tuple[Statement, ...]:
 
 
 def _split(text: str) -> Iterator[Statement]:
-    """Statements end with `;` at a line's end: the frozen files hold no function bodies."""
+    """Statements end with `;` at a line's end: the frozen files contain no function bodies."""
     code = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
     for part in re.split(r";[ \t]*\n", code + "\n"):
         if sql := part.strip():

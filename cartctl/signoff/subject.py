@@ -105,7 +105,7 @@ def _shown(value: Any) -> str:
 
 
 def canonical(values: Values) -> bytes:
-    """JSON values as the only text that stands for them: sorted keys, no spaces, UTF-8. Pure."""
+    """JSON values in canonical form: sorted keys, no spaces, UTF-8. Pure."""
     text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.encode("utf-8", "surrogatepass")
 

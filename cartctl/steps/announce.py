@@ -24,7 +24,7 @@ class Announce(Action[dict[str, Any]]):
         self._notifiers = tuple(notifiers)
 
     def find(self, run: Run) -> dict[str, Any] | None:  # noqa: ARG002 - a chat cannot be queried
-        """None: a duplicate message does less harm than a missing one."""
+        """None: a duplicate message is less harmful than a missing one."""
         return None
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:

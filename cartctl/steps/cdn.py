@@ -20,7 +20,7 @@ class PurgeCdn(Action[dict[str, Any]]):
         return None
 
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:  # noqa: ARG002 - the same for every run
-        """Send each request; the result is what identifies the purges. Raises PurgeFailed."""
+        """Send each request; the result identifies the purges. Raises PurgeFailed."""
         accepted = []
         for number, total, identity in self._cdn.purge():
             accepted.append(identity)

@@ -7,7 +7,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Execute the frozen migration.sql and, where wanted, strict.sql."""
+    """Execute the frozen migration.sql and, if configured, strict.sql."""
     execute.upgrade(revision)
 
 

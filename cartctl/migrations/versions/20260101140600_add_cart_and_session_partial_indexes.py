@@ -7,7 +7,7 @@ down_revision = "20260101140542"
 
 
 def upgrade() -> None:
-    """Execute the frozen migration.sql and, where wanted, strict.sql."""
+    """Execute the frozen migration.sql and, if configured, strict.sql."""
     execute.upgrade(revision)
 
 

@@ -32,7 +32,7 @@ class Drop(Action[dict[str, Any]]):
     def perform(self, run: Run, pulse: Pulse) -> dict[str, Any]:
         """Drop: names of `tables`, `enums`, `kept_enums` and `migrations`, `ledger_rows`, `rows`, and the directory in which they are `saved`.
 
-        Of what the application's files did beside the cart: dropped `columns` and `parts`, what was `reverted`, `labels` and
+        Of the application's files' changes outside the cart: dropped `columns` and `parts`, what was `reverted`, `labels` and
         `kept_labels`.
 
         Raises what `drop` raises.

@@ -1,6 +1,6 @@
 """The state before the migration: the whole catalogue, with which a database rollback compares, and the running images.
 
-Also the names in the application's files that are about to run: what else changes meanwhile is not theirs.
+Also the names in the application's files that are about to run: other changes meanwhile are not theirs.
 """
 
 from collections.abc import Callable, Iterable, Mapping
