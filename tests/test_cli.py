@@ -85,7 +85,9 @@ def test_json_is_recognised_in_every_spelling(args: list[str]) -> None:
         (["-oxml", "config"], "Invalid value for '--output' / '-o': 'xml' is not one of 'text', 'json', 'markdown'.", "See cartctl --help."),
     ),
 )  # fmt: skip
-def test_a_wrong_command_line_is_told_in_one_sentence(args: list[str], expected_text: str, hint: str) -> None:
+def test_a_wrong_command_line_is_reported_in_one_sentence(
+    args: list[str], expected_text: str, hint: str
+) -> None:
     """Usage errors end with 2, a sentence on stderr and nothing on stdout; as JSON, the other way round."""
     result = run(*args)
     assert result.exit_code == 2
@@ -106,7 +108,7 @@ def test_a_wrong_command_line_is_told_in_one_sentence(args: list[str], expected_
 
 
 @pytest.mark.parametrize("args", ([], ["config"]))
-def test_nothing_asked_for_shows_the_help(args: list[str]) -> None:
+def test_an_empty_command_line_shows_the_help(args: list[str]) -> None:
     """Without a command the help goes to stderr, and the exit code says usage."""
     result = run(*args)
     assert result.exit_code == 2
@@ -192,7 +194,7 @@ def test_a_reader_that_leaves_is_no_error() -> None:
 
 
 @pytest.mark.parametrize("words", ("sandbox status", "-o json sandbox status"))
-def test_a_full_disk_is_told_and_is_no_bug(words: str) -> None:
+def test_a_full_disk_is_reported_and_is_no_bug(words: str) -> None:
     """What cannot be written ends with 5 and a sentence on stderr, also where the error itself was wanted on stdout."""
     line = f"{sys.executable} -m cartctl {words} >/dev/full"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)

@@ -91,7 +91,7 @@ def test_a_failure_leaves_the_old_text_and_no_draft(tmp_path: Path) -> None:
     assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
 
 
-def test_a_program_writes_private_files_where_it_is_told(tmp_path: Path) -> None:
+def test_a_program_writes_private_files_on_request(tmp_path: Path) -> None:
     """`umask` is the program's: pg_dump and age never make a file that others may read."""
     previous = os.umask(0)
     try:

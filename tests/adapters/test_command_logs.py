@@ -55,7 +55,7 @@ def test_a_program_that_goes_on_is_read_on_and_ended_at_the_close() -> None:
         os.kill(int(line.text), 0)
 
 
-def test_a_program_that_fails_tells_why() -> None:
+def test_a_program_that_fails_reports_why() -> None:
     """Its last lines are in the error; one that cannot start is a wrong configuration."""
     with tail("import sys; sys.exit('No such container: api')") as logs:
         with pytest.raises(ProgramFailed, match=r"exit code 1\): No such container: api") as wrong:

@@ -39,7 +39,7 @@ def test_send_posts_json_with_the_token() -> None:
     assert result.headers["authorization"] == f"Bearer {TOKEN}"
 
 
-def test_a_stranger_carries_no_token() -> None:
+def test_a_shopper_has_no_token() -> None:
     """The same service asked without a token sends no authorization."""
     with serve(lambda _: Reply()) as web:
         Http(web.url, token=TOKEN).without_token().get("/")

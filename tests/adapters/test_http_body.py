@@ -36,7 +36,7 @@ def test_a_compression_bomb_ends_at_the_limit() -> None:
 
 
 @pytest.mark.parametrize("encoding", ("gzip, gzip", "br", "zstd", "compress", "no such"))
-def test_encodings_that_were_not_asked_for_are_refused(encoding: str) -> None:
+def test_encodings_that_were_not_requested_are_refused(encoding: str) -> None:
     """Layers of compression multiply; none is unpacked."""
     with pytest.raises(BodyInvalid, match="unsupported"):
         read_body([b"x"], encoding, LIMIT)

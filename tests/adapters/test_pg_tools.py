@@ -73,7 +73,7 @@ def test_a_directory_that_cannot_be_looked_into_is_passed_over(monkeypatch: pyte
     assert find_tools(180001).version.startswith("18.")
 
 
-def test_a_dump_holds_the_tables_asked_for(platform_database: Postgres, tmp_path: Path) -> None:
+def test_a_dump_holds_the_tables_requested(platform_database: Postgres, tmp_path: Path) -> None:
     """Only the named tables are in a dump of named tables, capitals in their names included."""
     with platform_database.session("tests") as connection:
         connection.execute('CREATE TABLE "Mixed Case" (id int)')
@@ -91,7 +91,7 @@ def test_a_failed_dump_says_what_the_tool_said(platform_database: Postgres, tmp_
         find_tools(180001).dump(platform_database, tmp_path / "dump", tables=["nowhere.nothing"])
 
 
-def test_a_dump_waits_for_locks_no_longer_than_told(locked_table: Postgres, tmp_path: Path) -> None:
+def test_a_dump_waits_for_locks_no_longer_than_configured(locked_table: Postgres, tmp_path: Path) -> None:
     """A held lock fails the dump after the time limit instead of hanging."""
     under_way = time.monotonic()
     with pytest.raises(ProgramFailed, match="LOCK TABLE"):

@@ -202,7 +202,7 @@ def test_the_lease_names_its_holder_and_falls_with_its_process(sandbox: Sandbox)
         assert time.monotonic() - under_way < 60
 
 
-def test_an_image_that_is_gone_is_told(sandbox: Sandbox) -> None:
+def test_an_image_that_is_gone_is_reported(sandbox: Sandbox) -> None:
     """A deployment whose image no longer exists says ErrImagePull, and `up` does not wait for it for ever."""
     down("default", lambda _: None)
     kept = json.loads(sandbox.layout.state.read_text(encoding="utf-8"))

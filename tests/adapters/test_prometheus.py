@@ -139,7 +139,7 @@ def test_several_series_are_counted(scraped: Scraped) -> None:
     own.close()
 
 
-def test_an_own_series_tells_its_own_freshness(scraped: Scraped) -> None:
+def test_an_own_series_reports_its_own_freshness(scraped: Scraped) -> None:
     """The age of a plain series comes from its own samples: it grows when scraping stops."""
     scraped.exporter.serve("200", times=1000)
     query = 'http_requests_total{status="200"}'
@@ -235,7 +235,7 @@ def test_all_queries_of_a_reading_have_one_evaluation_time() -> None:
     assert {str(one) for one in times[1:]} == {"['1234.500']"}
 
 
-def test_a_range_ends_at_the_very_time_that_was_asked_for() -> None:
+def test_a_range_ends_at_the_very_time_that_was_requested() -> None:
     """Not at the nearest second."""
     with serve(lambda _: Reply({"status": "success", "data": {"resultType": "matrix", "result": []}})) as web:
         own = PrometheusSource(web.url, window=WINDOW)

@@ -159,7 +159,7 @@ def test_notes_about_a_query_are_no_warnings() -> None:
         ({}, False),
     ),
 )
-def test_a_query_that_cannot_be_parsed_is_told_from_one_that_fails(
+def test_a_query_that_cannot_be_parsed_is_distinguished_from_one_that_fails(
     body: Mapping[str, Any], refused: bool
 ) -> None:
     """By Prometheus's type of error, and by VictoriaMetrics's words."""

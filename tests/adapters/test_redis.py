@@ -87,7 +87,7 @@ def test_neither_keys_nor_flush_is_sent(address: str, client: Any) -> None:
     assert not {name for name in sent if "keys" in name or "flush" in name or name == "cmdstat_del"}
 
 
-def test_what_is_written_meanwhile_is_told(address: str, client: Any) -> None:
+def test_what_is_written_meanwhile_is_reported(address: str, client: Any) -> None:
     """A key that the running application writes again is correct, and reported as rewritten."""
     fill(client, 3)
     cache = RedisCache(address)

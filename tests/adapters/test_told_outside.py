@@ -128,7 +128,7 @@ def test_what_is_no_address_is_refused_without_showing_it() -> None:
     assert "xyzzy" not in caught.value.message + caught.value.hint
 
 
-def test_a_purge_is_asked_for_with_the_token() -> None:
+def test_a_purge_is_requested_with_the_token() -> None:
     """One POST to the zone, everything purged, its id given back."""
     with serve(lambda _: Reply({"success": True, "result": {"id": "p1"}})) as web:
         assert list(Cloudflare("a1b2", "t0ken", base_url=f"{web.url}/v4").purge()) == [(1, 1, "p1")]

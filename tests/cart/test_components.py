@@ -28,7 +28,7 @@ def test_no_urgency_is_made_up(expires_at: datetime | None) -> None:
 
 
 @pytest.mark.parametrize(("units", "expected"), ((None, None), (6, None), (5, 5), (1, 1), (0, 0), (-1, None)))
-def test_scarcity_tells_what_stock_has(units: int | None, expected: int | None) -> None:
+def test_scarcity_reports_what_stock_has(units: int | None, expected: int | None) -> None:
     """D13: few units as they are, never a number of its own."""
     assert components.scarcity(units, 5) == expected
 

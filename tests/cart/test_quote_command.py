@@ -140,7 +140,7 @@ def test_a_cart_that_cannot_be_converted_says_so() -> None:
 
 
 @pytest.mark.parametrize("name", ("missing.json", "."))
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, name: str) -> None:
+def test_a_file_that_cannot_be_read_is_reported(tmp_path: Path, name: str) -> None:
     """A missing file or a directory ends with 2 and one sentence."""
     result = run(str(tmp_path / name))
     assert result.exit_code == 2

@@ -210,7 +210,7 @@ def test_the_old_version_without_its_database_is_a_warning(application: Applicat
     assert check.judge(Pulse()).verdict is Verdict.FAIL
 
 
-def test_pages_are_asked_with_the_token(web: Web) -> None:
+def test_pages_are_requested_with_the_token(web: Web) -> None:
     """The dashboard knows whose pages are meant."""
     Pages("pages", Http(web.url, token=TOKEN)).judge(Pulse())
     assert {request.headers["authorization"] for request in web.requests} == {f"Bearer {TOKEN}"}

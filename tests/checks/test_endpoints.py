@@ -268,7 +268,7 @@ WRONG: tuple[tuple[str, Callable[[Any], Any], str], ...] = (
     WRONG,
     ids=[f"{path.rpartition('/')[2]}-{expected}" for path, _, expected in WRONG],
 )
-def test_a_wrong_answer_is_told(
+def test_a_wrong_response_is_reported(
     make: Callable[[int], World], path: str, change: Callable[[Any], Any], expected: str
 ) -> None:
     """Each broken answer fails its own endpoint and no other, and says what is wrong."""
@@ -344,7 +344,7 @@ def test_a_session_without_a_company_is_a_failure(make: Callable[[int], World], 
     assert [result.verdict for result in world.judge().values()] == [Verdict.FAIL]
 
 
-def test_a_session_that_fails_is_told_by_its_status(make: Callable[[int], World]) -> None:
+def test_a_session_that_fails_is_reported_by_its_status(make: Callable[[int], World]) -> None:
     """A 500 of the session is that, not a company that is missing."""
     world = make(0)
     world.service.session = Reply({"error": "internal"}, 500)

@@ -117,7 +117,7 @@ def test_a_critical_value_that_stays_fails(since: int, expected: Verdict) -> Non
     assert result["api_latency_p95"][0] is expected
 
 
-def test_the_worst_value_is_told() -> None:
+def test_the_worst_value_is_reported() -> None:
     """Of several that warned, the highest."""
     course = Course()
     for second, value in enumerate((0.6, 0.9, 0.7)):
@@ -190,14 +190,14 @@ def test_blindness_before_the_step_does_not_count() -> None:
     assert script.now >= 104
 
 
-def test_a_look_from_before_counts_for_nothing() -> None:
+def test_an_earlier_sample_does_not_count() -> None:
     """At least one look must be of the step's own time."""
     old = tick(0, error_rate=MetricVerdict.CRITICAL)
     result = Script(lambda s: old if s < 6 else tick(s)).judge(3)
     assert result["error_rate"][0] is Verdict.PASS
 
 
-def test_no_look_at_all_is_unknown() -> None:
+def test_no_sample_at_all_is_unknown() -> None:
     """A watch that never says anything ends at the limit of blindness."""
     script = Script(lambda _: None, blind_from=0)
     assert script.judge(1)["monitor"][0] is Verdict.UNKNOWN
@@ -223,7 +223,7 @@ def test_a_trigger_surfaces_at_once() -> None:
     assert script.now < 1
 
 
-def test_one_look_is_judged_by_itself() -> None:
+def test_one_sample_is_judged_by_itself() -> None:
     """`monitor --once`: critical now fails, ok passes."""
     for verdict, expected in (
         (MetricVerdict.OK, Verdict.PASS),

@@ -193,7 +193,7 @@ def test_nothing_executed_is_never_success(write: Write) -> None:
     assert run(write(REQUEST), lambda _: Reply(), critical_only=True).verdict is Verdict.FAIL
 
 
-def test_only_critical_requests_are_asked_for_with_critical_only(write: Write) -> None:
+def test_only_critical_requests_are_requested_with_critical_only(write: Write) -> None:
     """The critical ones alone."""
     other = REQUEST.replace("products", "orders") + "critical = true\n"
     names = [

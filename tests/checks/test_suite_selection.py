@@ -110,7 +110,7 @@ def test_an_unknown_suite_is_named(shell: Shell, args: tuple[str, ...], reason: 
     assert reason in done.stderr
 
 
-def test_two_suites_of_one_name_are_told_apart(tmp_path: Path) -> None:
+def test_two_suites_of_one_name_are_distinguished(tmp_path: Path) -> None:
     """Both are called by their paths; so is one that has the name of a built-in group."""
     paths = [tmp_path / "a.toml", tmp_path / "b.toml", tmp_path / "c.toml"]
     for path, name in zip(paths, ("shop", "shop", "critical"), strict=True):

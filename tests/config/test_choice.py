@@ -132,7 +132,7 @@ def test_a_named_file_must_exist() -> None:
         (b"", "has no environment"),
     ),
 )
-def test_files_that_are_none_are_told(directory: Path, content: bytes, expected: str) -> None:
+def test_files_that_are_none_are_reported(directory: Path, content: bytes, expected: str) -> None:
     """A broken file gets one sentence that says what is wrong with it, and where."""
     (directory / "cartctl.toml").write_bytes(content)
     error = refusal(None, None)

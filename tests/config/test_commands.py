@@ -35,7 +35,7 @@ def test_the_documented_example_loads() -> None:
     assert production.release.api == {"payment-api.api": "acme/api@sha256:1f…"}
 
 
-def test_show_tells_each_origin(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_show_reports_each_origin(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each value stands with the line, variable or default it comes from."""
     write()
     monkeypatch.setenv("CARTCTL_MAINTENANCE", "none")
@@ -111,7 +111,7 @@ def test_check_lists_every_problem_of_every_environment(write: Write) -> None:
     assert run("config", "check", "--env", "nope").exit_code == 2
 
 
-def test_check_tells_which_secrets_can_be_read(
+def test_check_reports_which_secrets_can_be_read(
     write: Write, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A secret that is not there warns, and so does a file that everybody can read."""

@@ -75,7 +75,7 @@ def test_a_date_that_a_zone_leaves_out_has_no_window() -> None:
     assert local("2011-12-31", "00:00", "04:00", "Pacific/Apia") == ("00:00+1400", "04:00+1400")
 
 
-def test_midnight_may_be_left_out() -> None:
+def test_midnight_may_be_omitted() -> None:
     """Where the clock jumps at midnight, the day begins at one."""
     assert local("2018-11-04", "00:00", "02:00", "America/Sao_Paulo") == ("01:00-0200", "02:00-0200")
 

@@ -158,7 +158,7 @@ def test_a_variable_is_named_when_it_is_wrong(write: Write, monkeypatch: pytest.
         ("CARTCTL_CONFG", "did you mean CARTCTL_CONFIG?"),
     ),
 )
-def test_a_mistyped_variable_is_told(
+def test_a_mistyped_variable_is_reported(
     write: Write, monkeypatch: pytest.MonkeyPatch, name: str, expected: str
 ) -> None:
     """A variable that says nothing is never passed over in silence."""

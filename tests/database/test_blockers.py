@@ -188,7 +188,7 @@ def test_a_dead_synchronous_standby_delays_a_restore_and_no_more(
         pg15.drop(platform.database(str(kept)))
 
 
-def test_a_connection_lost_while_a_standby_is_asked_is_a_warning(pg15: Server, platform: Postgres) -> None:
+def test_a_connection_lost_while_a_standby_is_queried_is_a_warning(pg15: Server, platform: Postgres) -> None:
     """What was committed before is in place: an error of the confirmation must not report the restore as failed."""
     with platform.session("tests", synchronous_commit="local") as connection:
         pg15.execute(f"SELECT pg_terminate_backend({connection.info.backend_pid})")

@@ -277,7 +277,7 @@ def test_another_tools_way_passes(migrated: Postgres, statement: str) -> None:
     assert {result.verdict for result in judged(migrated, REQUIRED, statement)} == {Verdict.PASS}
 
 
-def test_what_is_extra_is_told(migrated: Postgres) -> None:
+def test_what_is_extra_is_reported(migrated: Postgres) -> None:
     """Extra columns and indexes are named in the table's own line; one that writers cannot know is a warning."""
     results = judged(
         migrated,

@@ -421,7 +421,7 @@ def test_only_what_the_run_made_goes(
     assert settings(platform_database).owner_role is None
 
 
-def test_a_run_that_died_while_migrating_is_taken_back(
+def test_a_run_that_died_while_migrating_is_rolled_back(
     platform_database: Postgres, deployed: Deploying
 ) -> None:
     """Without the migration's own record the difference to the fingerprint counts, over the cart's objects alone."""

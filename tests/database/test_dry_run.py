@@ -40,7 +40,7 @@ def test_a_blocker_is_named_at_once(platform_database: Postgres, settings: Setti
         dry_run(platform_database, settings(platform_database, lock_timeout="50ms"), pulse)
 
 
-def test_indexes_on_full_tables_are_left_out_and_named(
+def test_indexes_on_full_tables_are_omitted_and_named(
     platform_database: Postgres, settings: Settings, pulse: Pulse
 ) -> None:
     """What is built outside the migration was not executed, and the result says so."""

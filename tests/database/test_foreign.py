@@ -163,7 +163,7 @@ def test_what_cannot_be_ours_is_named(
         assert not difference(before, read_catalogue(connection))
 
 
-def test_tables_in_another_schema_are_told(
+def test_tables_in_another_schema_are_reported(
     platform_database: Postgres, settings: Settings, pulse: Pulse, pg18: Server
 ) -> None:
     """A platform whose tables lie elsewhere, found by its search path, is refused with the name of that schema."""

@@ -79,7 +79,7 @@ def test_another_definition_stops_it(full: Postgres, settings: Settings, pulse: 
         build_indexes(full, settings(full, strict_constraints=False), pulse)
 
 
-def test_who_holds_it_up_is_named_and_the_next_build_mends(
+def test_who_holds_it_up_is_named_and_the_next_build_repairs(
     full: Postgres, settings: Settings, pulse: Pulse
 ) -> None:
     """Past its budget the build ends, the session in the way is named; what is left of it is built anew."""

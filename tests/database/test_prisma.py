@@ -79,7 +79,7 @@ def test_its_files_are_run_instead(
     assert verify(platform_database, configured).verdict is Verdict.PASS
 
 
-def test_its_failure_is_recorded_and_can_be_mended(
+def test_its_failure_is_recorded_and_can_be_repaired(
     platform_database: Postgres, settings: Settings, pulse: Pulse, files: Files
 ) -> None:
     """A file that fails leaves nothing but a failed row in its ledger; once mended it goes on from there."""
@@ -187,7 +187,7 @@ def test_files_that_cannot_be_run_change_nothing(
     assert run_sql(platform_database, "SELECT to_regnamespace('cartctl')::text") == [(None,)]
 
 
-def test_a_difference_in_effect_is_told_first(
+def test_a_difference_in_effect_is_reported_first(
     tmp_path: Path, platform_database: Postgres, files: Files
 ) -> None:
     """Where its files make something else, deploy says what; where they would not make what is required, it refuses."""

@@ -88,7 +88,7 @@ def test_the_application_reads_and_writes(shop: Postgres, tmp_path: Path) -> Non
         connection.execute("DROP TABLE carts CASCADE")
 
 
-def test_the_reader_looks_and_changes_nothing(shop: Postgres, tmp_path: Path) -> None:
+def test_the_reader_reads_and_changes_nothing(shop: Postgres, tmp_path: Path) -> None:
     """Status and verify answer; what would change something is refused in a sentence, and nothing changes."""
     assert program(tmp_path / "d", shop, "rt_deployer")("migrate", "deploy").returncode == 0
     reader = Cartctl(tmp_path, shop.as_user("rt_reader"))
@@ -150,7 +150,7 @@ def test_the_reader_runs_every_command_that_reads(shop: Postgres, tmp_path: Path
     ] == (["database.owner_role"] if migrated else ["database.owner_role", "database.schemas"]), shown.stdout
 
 
-def test_a_role_without_rights_is_told_what_to_grant(pg15: Server, tmp_path: Path) -> None:
+def test_a_role_without_rights_gets_the_missing_grants(pg15: Server, tmp_path: Path) -> None:
     """Somebody with a login and nothing else: exit 3, one sentence, nothing changed."""
     database = pg15.create_platform()
     pg15.execute("CREATE ROLE rt_nobody LOGIN")

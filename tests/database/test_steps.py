@@ -37,7 +37,7 @@ def run(tmp_path: Path) -> Run:
 
 @pytest.mark.parametrize("moment", ("before", "after"))
 @pytest.mark.parametrize("point", POINTS)
-def test_a_migration_killed_anywhere_is_resumed_and_taken_back_whole(
+def test_a_migration_killed_anywhere_is_resumed_and_rolled_back_whole(
     platform_database: Postgres,
     settings: Settings,
     run: Run,

@@ -90,7 +90,7 @@ def test_a_result_of_another_form_is_named(file: FileJournal, action: str, resul
 
 
 @pytest.mark.parametrize("at", range(0, len(LINES[1]), 7))
-def test_a_line_that_a_kill_cut_short_is_left_out(file: FileJournal, at: int) -> None:
+def test_a_line_that_a_kill_cut_short_is_omitted(file: FileJournal, at: int) -> None:
     """At the end, and with the run gone on behind it."""
     file.path("r1").write_bytes(LINES[0] + LINES[1][:at])
     assert file.events("r1") == [STARTED]

@@ -59,7 +59,7 @@ def test_a_killed_run_resumes_to_the_same_end(empty_database: Postgres, tmp_path
 
 
 @pytest.mark.faults
-def test_a_killed_run_is_taken_back_by_another_process(empty_database: Postgres, tmp_path: Path) -> None:
+def test_a_killed_run_is_rolled_back_by_another_process(empty_database: Postgres, tmp_path: Path) -> None:
     """Wherever a run is killed, a rollback from its journal alone ends in the former world, but for the migration."""
     points = _points(empty_database, tmp_path, "deploy")
     for point in points:

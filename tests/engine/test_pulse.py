@@ -63,7 +63,7 @@ def test_a_pause_after_an_alarm_does_not_begin() -> None:
     assert clock.slept == []
 
 
-def test_a_wait_returns_the_value_and_looks_once_more_at_its_deadline() -> None:
+def test_a_wait_returns_the_value_and_reads_once_more_at_its_deadline() -> None:
     """Every tenth of a second unless told otherwise; what is true at the deadline is in time."""
     clock = Time()
     assert clock.pulse().wait(lambda: "up" if clock.now >= 101.0 else None, 1.0, what="x", every=0.5) == "up"

@@ -43,7 +43,7 @@ def test_every_open_change_is_named_with_its_values() -> None:
     assert describe_remaining(state(), {}) == "None of its changes is in place."
 
 
-def test_values_that_say_nothing_are_left_out() -> None:
+def test_values_that_say_nothing_are_omitted() -> None:
     """Equal ones, ones without a target, and ones that are longer than a line can take."""
     fits, longer = "x" * VALUE_CHARACTERS, "x" * (VALUE_CHARACTERS + 1)
     assert describe_remaining(state(a=number(1, 1)), {}) == "Still in place: a."

@@ -175,7 +175,7 @@ def test_a_lock_lost_in_mid_run_stops_it_before_the_next_step_and_it_can_go_on(
     assert (resumed.exit_code, world.read()) == (0, END)
 
 
-def test_what_is_put_back_again_later_is_not_done_with_before(world: World) -> None:
+def test_a_later_second_revert_is_not_counted_before_it(world: World) -> None:
     """A run that stops between the two has the evidence still, and only the second is left to do."""
     plan = (
         *forward(world)[:1],
@@ -201,7 +201,7 @@ def test_a_final_state_never_changes(world: World) -> None:
     assert (state.outcome, state.evidence) == ("rolled_back", {})
 
 
-def test_a_half_written_line_of_the_local_journal_is_left_out(tmp_path: Path, world: World) -> None:
+def test_a_half_written_line_of_the_local_journal_is_omitted(tmp_path: Path, world: World) -> None:
     """A line that a kill cut short does not hide those before it, nor the next one."""
     _, file = _travel(world, forward(world))
     whole = file.events("r1")
@@ -211,7 +211,7 @@ def test_a_half_written_line_of_the_local_journal_is_left_out(tmp_path: Path, wo
     assert file.events("r1") == [*whole, whole[0]]
 
 
-def test_an_effect_is_told_before_and_after(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_effect_is_reported_before_and_after(monkeypatch: pytest.MonkeyPatch) -> None:
     """The door of effects calls its probe on both sides."""
     seen: list[tuple[str, str]] = []
     monkeypatch.setattr("cartctl.adapters.effects.probe", lambda name, moment: seen.append((name, moment)))

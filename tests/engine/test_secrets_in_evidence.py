@@ -73,7 +73,7 @@ def run(place: Path, *plan: Words, on_failure: OnFailure = OnFailure.UNDO) -> tu
 
 
 @pytest.mark.parametrize("to", ("new", LOOKS_SECRET + " 2"))
-def test_an_undo_restores_what_looks_like_a_secret(place: Path, to: str) -> None:
+def test_an_undo_restores_what_resembles_a_secret(place: Path, to: str) -> None:
     """The journal keeps the values as they are, whatever patterns would make of them; its sentences are masked."""
     assert redact(LOOKS_SECRET) != LOOKS_SECRET
     place.write_text(json.dumps({"text": LOOKS_SECRET}))

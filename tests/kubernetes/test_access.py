@@ -45,7 +45,7 @@ def test_an_unknown_context_names_those_there_are(small: Small) -> None:
     assert wrong.value.hint == "Available contexts: test, other."
 
 
-def test_an_unknown_namespace_is_told_though_its_list_is_empty(small: Small) -> None:
+def test_an_unknown_namespace_is_reported_though_its_list_is_empty(small: Small) -> None:
     """A list in a namespace that nobody made is no error of the server's."""
     cluster = Kubernetes(None, "staging")
     with pytest.raises(ConfigError, match="Namespace staging not found"):
@@ -54,7 +54,7 @@ def test_an_unknown_namespace_is_told_though_its_list_is_empty(small: Small) -> 
     assert small.cluster.deployments() == {}
 
 
-def test_a_server_that_lacks_an_api_is_told_to_be_too_old(small: Small) -> None:
+def test_a_server_that_lacks_an_api_is_reported_to_be_too_old(small: Small) -> None:
     """Its 404 for a whole kind is no missing object: exit 2, with the version that is needed."""
 
     def lack(request: Request) -> None:
@@ -76,7 +76,7 @@ def test_a_forbidden_verb_is_named(small: Small) -> None:
     assert (refused.value.exit_code, "runbooks/kubernetes" in refused.value.hint) == (3, True)
 
 
-def test_the_preflight_asks_for_each_verb(small: Small) -> None:
+def test_the_preflight_requires_each_verb(small: Small) -> None:
     """Those that are missing are named as kubectl auth can-i would take them."""
     small.server.denied |= {("patch", "deployments"), ("get", "pods/log")}
     assert small.cluster.denied() == ["get pods/log", "patch deployments.apps"]
@@ -91,7 +91,7 @@ def test_a_token_that_expires_is_read_again(small: Small) -> None:
     assert small.cluster.deployments()["payment-api"].complete
 
 
-def test_credentials_that_stay_wrong_are_told_and_stand_in_no_message(small: Small) -> None:
+def test_credentials_that_stay_wrong_are_reported_and_stand_in_no_message(small: Small) -> None:
     """Exit 2, and neither token is shown."""
     small.server.token = "another"
     with pytest.raises(Unauthorized) as refused:
@@ -126,7 +126,7 @@ def test_a_server_that_is_busy_at_first_is_waited_for(small: Small, monkeypatch:
     cluster.close()
 
 
-def test_what_is_no_api_server_is_told(small: Small) -> None:
+def test_what_is_no_api_server_is_reported(small: Small) -> None:
     """A proxy's page is not JSON."""
     small.server.proxy = lambda *_: (200, {}, "<html>")
     api: Api = small.cluster.api

@@ -65,7 +65,7 @@ def test_an_api_server_that_is_gone_in_mid_rollout_is_waited_for(small: Small, s
     while_rolling_out(small, be_gone)
 
 
-def test_an_api_server_that_has_not_read_its_roles_yet_is_asked_again(small: Small) -> None:
+def test_an_api_server_that_has_not_read_its_roles_yet_is_retried(small: Small) -> None:
     """It forbids everything for a moment after it came back."""
     refused: list[str] = []
 
@@ -86,7 +86,7 @@ def test_an_api_server_that_has_not_read_its_roles_yet_is_asked_again(small: Sma
     assert refused.count("list") >= 3
 
 
-def test_a_verb_that_stays_forbidden_after_an_absence_is_told(small: Small) -> None:
+def test_a_verb_that_stays_forbidden_after_an_absence_is_reported(small: Small) -> None:
     """Once the server has had the time to read its roles; one that was there all the time is believed at once."""
     slept: list[float] = []  # all the time that passes, by the Api's clock
 
@@ -124,7 +124,7 @@ def test_connections_that_break_before_an_answer_are_made_again(small: Small) ->
 
 
 @pytest.mark.parametrize("status", (429, 500, 503))
-def test_passing_answers_are_asked_again_after_what_the_server_says(small: Small, status: int) -> None:
+def test_passing_answers_are_retried_after_what_the_server_says(small: Small, status: int) -> None:
     """429 with Retry-After is obeyed to the second; 500 and 503 are tried again soon."""
     times: list[float] = []
 
@@ -294,7 +294,7 @@ def test_containers_that_changed_places_are_not_mistaken(
     wait_until(lambda: played.refs() == {"sidecar": "acme/sidecar:1", "api": "acme/api:2"})
 
 
-def test_what_is_invalid_is_told_and_not_tried_for_ever(small: Small) -> None:
+def test_what_is_invalid_is_reported_and_not_tried_forever(small: Small) -> None:
     """422 without a newer version is the server's last word."""
 
     def invalid(_resource: str, _item: object) -> None:

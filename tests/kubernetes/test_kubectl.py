@@ -110,7 +110,7 @@ def test_a_release_ends_when_kubectl_rollout_status_ends(played: Played, kubectl
     assert abs(ours - ended[0]) < 5
 
 
-def test_kubectl_tells_our_cause_and_our_name(namespace: Namespace, kubectl: list[str]) -> None:
+def test_kubectl_reports_our_cause_and_our_name(namespace: Namespace, kubectl: list[str]) -> None:
     """`rollout history` shows the change-cause, and the image's manager is cartctl."""
     namespace.deploy()
     carry_out(release(namespace, {API: namespace.images.second}))

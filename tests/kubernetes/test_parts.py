@@ -211,7 +211,7 @@ def test_only_pods_that_mount_a_setting_are_touched(namespace: Namespace) -> Non
     assert {pod.name for pod in namespace.cluster.pods("payment-api")} == before
 
 
-def test_a_pod_is_asked_through_the_api_server(small: Small) -> None:
+def test_a_pod_is_queried_through_the_api_server(small: Small) -> None:
     """Its own status, headers and body come back, a 503 too; a token for the application is never sent to the API server."""
     small.deploy()
     seen: list[tuple[str, str, dict[str, str]]] = []

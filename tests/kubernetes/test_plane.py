@@ -138,7 +138,7 @@ def test_what_conflicts_answers_as_the_small_server_does(real: Played) -> None:
     assert _refused(real, "GET", api.path("", "configmaps", "none")) == (404, "NotFound")
 
 
-def test_who_applies_over_a_release_is_told_our_name(real: Played) -> None:
+def test_an_apply_over_a_release_conflicts_with_our_name(real: Played) -> None:
     """The image's manager is cartctl by then: a server-side apply of another image conflicts, unless it is forced."""
     path = real.cluster.api.path("apps/v1", "deployments", NAME)
     item = deployment(NAME, "acme/api:1", 1)
@@ -151,7 +151,7 @@ def test_who_applies_over_a_release_is_told_our_name(real: Played) -> None:
     assert (refused.value.status, refused.value.reason) == (409, "Conflict")
 
 
-def test_what_is_invalid_is_told_and_not_tried_for_ever(real: Played) -> None:
+def test_what_is_invalid_is_reported_and_not_tried_forever(real: Played) -> None:
     """The server's validation is its last word."""
     real.deploy()
     began = time.monotonic()
@@ -193,7 +193,7 @@ def test_a_progress_deadline_that_is_over_ends_the_release(real: Played) -> None
         carry_out(release(real, {API: "acme/api:2"}, timeout=60))
 
 
-def test_a_deployment_deleted_during_its_rollout_is_told(real: Played) -> None:
+def test_a_deployment_deleted_during_its_rollout_is_reported(real: Played) -> None:
     """The wait ends at once, with its name."""
     real.deploy()
     real.nodes.bad["acme/api:2"] = "NeverReady"
@@ -243,7 +243,7 @@ def test_the_last_lines_come_from_the_node_where_it_lives(
     assert {line.text for line in lines} == ({"dying", "again"} if lives else set())
 
 
-def test_an_unknown_namespace_is_told_though_its_list_is_empty(real: Played) -> None:
+def test_an_unknown_namespace_is_reported_though_its_list_is_empty(real: Played) -> None:
     """A list in a namespace that nobody made is no error of the server's."""
     cluster = Kubernetes(None, f"{real.name}-none")
     with pytest.raises(ConfigError, match="not found"):

@@ -55,7 +55,7 @@ def test_a_pod_answers_through_a_real_api_server(played: Played, address: str) -
     assert "authorization" not in web.requests[0].headers
 
 
-def test_a_pod_that_does_not_listen_is_told(played: Played, address: str) -> None:
+def test_a_pod_that_does_not_listen_is_reported(played: Played, address: str) -> None:
     """The API server's own answer is no answer of the pod."""
     with serve(lambda _: Reply(""), address) as web:
         port = urlsplit(web.url).port or 0

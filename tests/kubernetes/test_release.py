@@ -66,7 +66,7 @@ def test_a_release_sets_the_image_and_its_cause_and_runs_everywhere(namespace: N
     assert all(pod.ready for pod in pods)
 
 
-def test_taken_back_it_runs_what_ran_before_and_twice_changes_nothing(namespace: Namespace) -> None:
+def test_rolled_back_it_runs_what_ran_before_and_twice_changes_nothing(namespace: Namespace) -> None:
     """The former image is back by reference and digest; a second time there is no new generation."""
     namespace.deploy()
     (first,) = {pod.images["api"].digest for pod in namespace.cluster.pods("payment-api") if not pod.ending}
@@ -114,7 +114,7 @@ def test_an_upgrade_of_the_api_server_stands_in_no_undos_way(small: Small) -> No
     assert small.refs() == {"api": small.images.first}
 
 
-def test_a_tag_that_moved_is_put_back_by_its_digest(played: Played) -> None:
+def test_a_tag_that_moved_is_reverted_by_its_digest(played: Played) -> None:
     """The old tag stands for another image by now: the undo names the digest that ran, and stays a no-op afterwards."""
     played.deploy()
     digest = played.cluster.pods("payment-api")[0].images["api"].digest
@@ -277,7 +277,7 @@ def test_a_paused_deployment_can_be_sized(namespace: Namespace) -> None:
     assert sum(pod.ready for pod in namespace.cluster.pods("payment-api")) == 3
 
 
-def test_a_progress_deadline_that_is_over_is_told(small: Small) -> None:
+def test_a_progress_deadline_that_is_over_is_reported(small: Small) -> None:
     """The controller's own verdict ends the wait."""
     small.deploy()
     small.controller.stop()
@@ -355,7 +355,7 @@ def test_what_another_tool_keeps_is_refused_with_the_command_that_pauses_it(
     carry_out(release(namespace, {API: namespace.images.second}))
 
 
-def test_a_deployment_deleted_during_its_rollout_is_told(small: Small) -> None:
+def test_a_deployment_deleted_during_its_rollout_is_reported(small: Small) -> None:
     """The wait ends at once, with its name."""
     small.deploy()
     small.controller.bad["acme/api:bad"] = "NeverReady"

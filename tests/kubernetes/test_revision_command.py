@@ -170,7 +170,7 @@ def test_a_deployment_that_is_paused_or_somebody_elses_is_refused(
     assert cli.small.refs() == {"api": SECOND}
 
 
-def test_a_revision_that_does_not_come_up_is_put_back(cli: Cli) -> None:
+def test_a_revision_that_does_not_come_up_is_reverted(cli: Cli) -> None:
     """Exit code 4: the former template runs again."""
     cli.small.controller.bad[FIRST] = "CrashLoopBackOff"
     code, report = cli.back(f"{NAME}=1", "--yes")

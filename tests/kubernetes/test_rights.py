@@ -140,7 +140,7 @@ def test_each_verb_that_is_missing_is_named(account: Account, cluster: Kubernete
         _until_denied(cluster, str(verb))
 
 
-def test_what_is_forbidden_is_told_with_the_servers_words(account: Account, cluster: Kubernetes) -> None:
+def test_what_is_forbidden_is_reported_with_the_servers_words(account: Account, cluster: Kubernetes) -> None:
     """Exit 3; nothing has changed."""
     account.namespace.deploy()
     account.grant([rule for rule in account.rules if "deployments" not in rule["resources"]])

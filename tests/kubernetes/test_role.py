@@ -35,7 +35,7 @@ def test_the_role_grants_the_table_and_nothing_else() -> None:
     assert sorted(granted) == sorted(VERBS)
 
 
-def test_the_table_is_what_is_asked_for(small: Small) -> None:
+def test_the_table_is_what_is_requested(small: Small) -> None:
     """Everything that cartctl does to a cluster, done once: the server sees each verb of the table and no other."""
     cluster = small.cluster
     assert cluster.deployments() == {}

@@ -46,7 +46,7 @@ def maintenance(small: Small, front: Http | None, *, timeout: float = 5.0) -> Ma
     )
 
 
-def test_maintenance_arrives_because_the_pods_are_touched_and_each_is_asked(small: Small) -> None:
+def test_maintenance_arrives_because_the_pods_are_touched_and_each_is_queried(small: Small) -> None:
     """Every pod answers 503 with Retry-After, the admin's way is asked of the API, and off is off again."""
     small.deploy()
     small.server.proxy = Application(small)

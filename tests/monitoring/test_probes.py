@@ -35,7 +35,7 @@ def test_every_critical_path_is_looked_at_with_the_token() -> None:
     assert sorted(web.paths()) == sorted(CRITICAL_PATHS.values())
 
 
-def test_without_a_token_auth_is_in_order_when_it_asks_for_one() -> None:
+def test_without_a_token_auth_is_in_order_when_it_requires_one() -> None:
     """A stranger's 401 is what a working door says; an open door is a failure."""
     with serve(answer) as web:
         probes = Probes(Http(web.url))

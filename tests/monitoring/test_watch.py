@@ -183,7 +183,7 @@ def test_a_second_maintenance_ends_like_the_first() -> None:
     assert sick.trigger("error_rate") == "fired"
 
 
-def test_maintenance_told_by_its_time_counts_from_that_time() -> None:
+def test_maintenance_reported_by_its_time_counts_from_that_time() -> None:
     """A resumed run tells of maintenance that began and ended before."""
     sick = world()
     sick.source.error_rate = 0.9
@@ -203,7 +203,7 @@ def test_critical_paths_fire_after_three_failures() -> None:
     assert sick.trigger("critical_paths") == "fired"
 
 
-def test_paths_with_the_token_are_asked_in_maintenance_too() -> None:
+def test_paths_with_the_token_are_requested_in_maintenance_too() -> None:
     """The admin passes maintenance: a path that fails then fails for real."""
     sick = world()
     sick.watch.maintenance_began()

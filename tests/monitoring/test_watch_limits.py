@@ -90,7 +90,7 @@ def test_arming_forgets_how_long_nothing_was_seen() -> None:
         assert blind.watch.blind_for == 3
 
 
-def test_maintenance_told_twice_is_one() -> None:
+def test_maintenance_reported_twice_is_one() -> None:
     """The first beginning and the first end count; an end without a beginning is none."""
     watch = world().watch
     watch.maintenance_ended(moment(5))

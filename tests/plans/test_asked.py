@@ -12,7 +12,7 @@ from cartctl.plans.deploy.deploy_options import DeployOptions, parse
 from cartctl.ports import Ports
 
 
-def test_whatever_was_asked_for_is_kept() -> None:
+def test_whatever_was_requested_is_kept() -> None:
     """Every option that differs from its default comes back from the journal as it was given."""
     given = parse(
         images=["payment-api=2.0.0"],
@@ -31,14 +31,14 @@ def test_whatever_was_asked_for_is_kept() -> None:
     assert DeployOptions.from_json(json.loads(json.dumps(given.to_json()))) == given
 
 
-def test_a_run_of_an_earlier_version_asked_for_no_more_than_it_says() -> None:
+def test_a_run_of_an_earlier_version_requested_no_more_than_it_says() -> None:
     """Options that its journal does not know are at their defaults."""
     assert DeployOptions.from_json({"images": {"payment-api": "2.0.0"}}) == DeployOptions(
         images={"payment-api": "2.0.0"}
     )
 
 
-def test_the_window_is_that_of_the_time_asked_for() -> None:
+def test_the_window_is_that_of_the_time_requested() -> None:
     """`--at` prepares an hour before; the window must be open when the migration begins, and not when the preflight runs."""
     env = Environment.model_validate(
         {

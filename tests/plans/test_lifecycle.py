@@ -214,7 +214,7 @@ def test_a_second_deployment_is_refused_while_one_runs_and_after_one_died(cli: C
 
 
 @long
-def test_ctrl_c_stops_between_steps_and_the_run_can_be_taken_back(cli: Cli) -> None:
+def test_ctrl_c_stops_between_steps_and_the_run_can_be_rolled_back(cli: Cli) -> None:
     """Exit 130 with both ways on; a rollback ends the run, and the next deployment is free."""
     process = cli.start("deploy", "--yes", CARTCTL_MONITOR__FOR="60s")
     cli.await_release()
@@ -433,7 +433,7 @@ def made_by_another_tool(cli: Cli) -> None:
             connection.execute(migration.up)
 
 
-def test_tables_that_a_dba_made_by_themselves_are_taken_back_too(cli: Cli) -> None:
+def test_tables_that_a_dba_made_by_themselves_are_rolled_back_too(cli: Cli) -> None:
     """After `migrate deploy` alone by its run or by itself; what another tool made and cartctl adopted is refused."""
     for which in ((), ("--run",)):
         assert cli.run("migrate", "deploy")[0] == 0

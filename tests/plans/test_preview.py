@@ -45,7 +45,7 @@ def shown(world: World) -> Plan:
     return preview("rollback", "toy", (Phase("1", "", steps),), held, kinds)
 
 
-def test_a_plan_shows_what_is_so_now_and_not_what_the_journal_tells(world: World) -> None:
+def test_a_plan_shows_what_is_so_now_and_not_what_the_journal_reports(world: World) -> None:
     """The image is 2 and goes to 1; maintenance is off already; replicas were never moved."""
     world.write("image", 2)
     undo, off, down = shown(world).rows

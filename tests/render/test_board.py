@@ -44,7 +44,7 @@ def test_everything_is_done_at_the_end() -> None:
     assert set(marks(board_after(success())).values()) == {Mark.DONE, Mark.SKIPPED}
 
 
-def test_a_failure_and_its_undos_are_told_apart() -> None:
+def test_a_failure_and_its_undos_are_distinguished() -> None:
     """The failed step, what was put back and what could not be are three different things."""
     board = board_after(failure())
     assert board.cause.startswith("endpoints: stats: 500")
@@ -55,7 +55,7 @@ def test_a_failure_and_its_undos_are_told_apart() -> None:
     assert result["migrate"] is Mark.DONE
 
 
-def test_a_failed_step_that_was_put_back_is_still_the_failed_one() -> None:
+def test_a_failed_step_that_was_reverted_is_still_the_failed_one() -> None:
     """Among those put back, the step that failed can be told."""
     failed = at(6, "release.api", "failed", message="it crashes")
     board = board_after(
@@ -65,7 +65,7 @@ def test_a_failed_step_that_was_put_back_is_still_the_failed_one() -> None:
     assert (row.mark, row.note) == (Mark.FAILED, "reverted; it crashes")
 
 
-def test_a_step_that_was_interrupted_is_put_back() -> None:
+def test_a_step_that_was_interrupted_is_reverted() -> None:
     """Ctrl-C undoes the running step alone; it is not shown as done."""
     board = board_after([*half(), at(6, "release.api", "restored", seconds=0.5)])
     assert marks(board)["release.api"] is Mark.UNDONE

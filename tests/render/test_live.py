@@ -73,7 +73,7 @@ def test_progress_is_a_bar_with_figures() -> None:
     assert "━" in line
 
 
-def test_turning_back_tells_its_cause_on_one_line() -> None:
+def test_rolling_back_reports_its_cause_on_one_line() -> None:
     """The cause stands above the steps, cut to the width."""
     lines = frame(failure(), 80)
     assert lines[1].startswith("rolling back: endpoints: stats: 500")
@@ -115,7 +115,7 @@ def test_a_run_that_dies_gives_the_terminal_back() -> None:
 
 
 @pytest.mark.parametrize("no_color", (True, False))
-def test_colours_are_left_out_when_not_wanted(monkeypatch: pytest.MonkeyPatch, no_color: bool) -> None:
+def test_colours_are_omitted_when_not_wanted(monkeypatch: pytest.MonkeyPatch, no_color: bool) -> None:
     """NO_COLOR and --no-color leave signs and no colours."""
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")

@@ -70,7 +70,7 @@ def test_documents_carry_kind_and_version() -> None:
     assert json.loads(stream.getvalue()) == {"kind": "thing", "version": 1, "size": 2, "double": 4}
 
 
-def test_checks_tell_what_to_do() -> None:
+def test_checks_report_what_to_do() -> None:
     """A check that is not as it should be says what was expected and a hint; the verdict is the worst."""
     checks = Checks(
         (

@@ -48,7 +48,7 @@ def test_plain_lines_carry_their_time() -> None:
     assert "2026-11-22T10:45:17Z maintenance.off: done in 0.5 s" in lines
 
 
-def test_plain_lines_tell_a_failure() -> None:
+def test_plain_lines_report_a_failure() -> None:
     """What failed, why the run rolls back, and what could not be reverted."""
     text = "\n".join(plain(failure()))
     assert "endpoints: failed: endpoints: stats: 500" in text
@@ -57,7 +57,7 @@ def test_plain_lines_tell_a_failure() -> None:
     assert "prewarm: could not be reverted: the cluster does not respond" in text
 
 
-def test_verbose_lines_tell_beginnings() -> None:
+def test_verbose_lines_report_beginnings() -> None:
     """--verbose also says when a step begins and what it intends."""
     assert not any("intended" in line for line in plain(success()))
     assert any(line.endswith("prewarm: intended") for line in plain(success(), verbose=True))
@@ -116,7 +116,7 @@ def test_ndjson_has_the_promised_fields() -> None:
     } in last["steps"]
 
 
-def test_ndjson_tells_only_documented_events() -> None:
+def test_ndjson_reports_only_documented_events() -> None:
     """Beginnings and the run's own bookkeeping are not part of the interface."""
     messages = {event["event"] for event in ndjson(failure())[:-1]}
     assert messages <= {"intended", "applied", "skipped", "failed", "undoing", "restored", "undo_failed"}

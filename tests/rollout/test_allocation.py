@@ -31,7 +31,7 @@ def ground(ids: list[str], seed: str = "cart", internal: tuple[str, ...] = ("avn
 
 @QUICK
 @given(IDS, ALLOCATIONS)
-def test_nobody_is_ever_left_out_again(ids: list[str], allocation: Allocation) -> None:
+def test_nobody_is_ever_omitted_again(ids: list[str], allocation: Allocation) -> None:
     """Through all stages a company that is on stays on, and the last stage has everybody."""
     shown = preview(ground(ids), STAGES, allocation, frozenset())
     assert shown.removed == 0

@@ -224,7 +224,7 @@ def test_off_is_off_for_all_but_the_internal_companies() -> None:
     assert not any(result.on(flag, "acme") for flag in FLAGS)
 
 
-def test_parse_tells_line_and_column() -> None:
+def test_parse_reports_line_and_column() -> None:
     """Where a document breaks off is said."""
     with pytest.raises(BrokenDocument, match="line 2 column"):
         parse('{"flags":\n x}', "cart-flags/flags.json")

@@ -227,7 +227,7 @@ def test_an_abort_goes_past_a_run_that_holds_the_lock(field: Any) -> None:
     assert (report.exit_code, field.on()) == (0, frozenset())
 
 
-def test_the_preview_tells_who_comes_next(field: Any) -> None:
+def test_the_preview_reports_who_comes_next(field: Any) -> None:
     """From the stage that stands, on top of the companies that are on."""
     field.begin()
     with field.ports() as ports:
@@ -239,7 +239,7 @@ def test_the_preview_tells_who_comes_next(field: Any) -> None:
     assert json.dumps(shown.stages[4].companies).count(",") == 9
 
 
-def test_a_stage_that_asks_for_it_waits_for_somebodys_name(field: Any) -> None:
+def test_a_stage_that_requires_it_waits_for_somebodys_name(field: Any) -> None:
     """By itself it says that it waits; without a name it is refused, with one it is entered and the name is kept."""
     rollout = field.env.rollout.model_copy(update={"stages": ("0-2 internal", "3-9 25% signoff", "10 100%")})
     field.env = field.env.model_copy(update={"rollout": rollout})

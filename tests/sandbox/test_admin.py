@@ -123,7 +123,7 @@ def test_what_no_text_holds_is_refused(api: Http, path: str) -> None:
     assert api.get(path).status == 422
 
 
-def test_a_cart_is_told_with_everything_in_it(shop: Shop, api: Http) -> None:
+def test_a_cart_is_reported_with_everything_in_it(shop: Shop, api: Http) -> None:
     """The detail has lines and promotions, amounts as text and times in UTC."""
     shop.promotion("ten")
     cart = shop.cart(createdAt=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))

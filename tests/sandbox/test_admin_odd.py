@@ -47,7 +47,7 @@ def odd_carts(shop: Shop) -> None:
     shop.run("UPDATE carts SET \"grandTotal\" = 0.5 WHERE currency = 'JPY'")
 
 
-def test_rows_of_another_application_are_told(shop: Shop, api: Http) -> None:
+def test_rows_of_another_application_are_reported(shop: Shop, api: Http) -> None:
     """D11: lists, details, stats and overviews answer whatever JSON and currency the rows hold."""
     odd_carts(shop)
     listed = api.get("/api/admin/carts").json()

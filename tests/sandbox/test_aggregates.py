@@ -100,7 +100,7 @@ def test_a_failure_beside_the_request_leaves_the_last_figures(known: Aggregates,
     wait_for(lambda: known.read("a", slow).value == 2)
 
 
-def test_the_service_tells_the_age_of_its_figures(
+def test_the_service_states_the_age_of_its_figures(
     migrated: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stats and overview of a company that takes long keep their values, with Age, until new ones are asked for."""

@@ -60,7 +60,7 @@ def test_up_again_changes_nothing_and_says_nothing(sandbox: Sandbox) -> None:
     assert "payment-api" in done.stdout
 
 
-def test_a_bad_name_is_told(sandbox: Sandbox) -> None:
+def test_a_bad_name_is_reported(sandbox: Sandbox) -> None:
     """One sentence, a hint, exit 2."""
     for verb in ("up", "down", "status"):
         done = cartctl("sandbox", verb, "--name", "../x")

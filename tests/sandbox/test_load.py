@@ -75,7 +75,7 @@ def test_an_absent_service_shows_in_the_errors(sandbox: Sandbox) -> None:
     assert set(done.statuses) - {"200"}
 
 
-def test_interrupted_it_tells_what_it_has_seen(sandbox: Sandbox) -> None:
+def test_interrupted_it_reports_what_it_has_seen(sandbox: Sandbox) -> None:
     """An alarm ends it early with the figures up to then."""
     pulse = Pulse()
     threading.Timer(1.0, lambda: pulse.alarm(Interrupted("stop"))).start()

@@ -40,7 +40,7 @@ def of(directory: Path) -> list[psutil.Process]:
     return results
 
 
-def test_a_killed_supervisor_is_mended(sandbox: Sandbox) -> None:
+def test_a_killed_supervisor_is_repaired(sandbox: Sandbox) -> None:
     """After SIGKILL of the supervisor `up` brings back images, sizes, settings and addresses, and no process twice."""
     sandbox.cluster.set_images("payment-api", {"api": "2.0.0"}, cause="test")
     sandbox.cluster.set_capacity("deployment/payment-api", 3)
@@ -73,7 +73,7 @@ def cluster_revision(sandbox: Sandbox) -> str:
     return str(kept["specs"]["payment-api"]["history"][-1]["number"])
 
 
-def test_a_killed_postgres_is_mended(sandbox: Sandbox) -> None:
+def test_a_killed_postgres_is_repaired(sandbox: Sandbox) -> None:
     """After SIGKILL of PostgreSQL the API says so, `up` starts it again with its data, and the replicas recover."""
     pid = int((sandbox.layout.postgres / "postmaster.pid").read_text(encoding="utf-8").splitlines()[0])
     os.kill(pid, signal.SIGKILL)
@@ -88,7 +88,7 @@ def test_a_killed_postgres_is_mended(sandbox: Sandbox) -> None:
     assert mended.state == "up"
 
 
-def test_a_stranger_with_the_old_number_is_left_alone(sandbox: Sandbox) -> None:
+def test_another_process_with_the_old_pid_is_not_touched(sandbox: Sandbox) -> None:
     """Process ids of a former boot that belong to other programs now are no reason to end those."""
     down("default", quiet)
     mine = os.getpid()
@@ -138,7 +138,7 @@ def test_two_sandboxes_side_by_side_and_purge_leaves_nothing(sandbox: Sandbox) -
 
 
 @long
-def test_a_reboot_is_mended(sandbox: Sandbox) -> None:
+def test_a_reboot_is_repaired(sandbox: Sandbox) -> None:
     """With every process gone at once and all pid files left, the status says down and `up` mends everything."""
     sandbox.cluster.set_images("payment-api", {"api": "2.0.0"}, cause="test")
     wait_for(sandbox.settled)

@@ -58,7 +58,7 @@ states = st.lists(st.tuples(st.sampled_from([1, 2]), st.booleans()), max_size=8)
 
 
 @given(replicas=st.integers(0, 6), existing=states)
-def test_available_never_falls_below_what_is_asked_for(
+def test_available_never_falls_below_what_is_requested(
     replicas: int, existing: list[tuple[int, bool]]
 ) -> None:
     """Whatever runs, ending pods takes no ready pod that is needed, and never more than the surge is made."""

@@ -31,7 +31,7 @@ def test_rollouts_and_resizing_lose_no_request(sandbox: Sandbox) -> None:
 
 
 @long
-def test_a_kept_connection_is_told_to_close_and_answered(sandbox: Sandbox) -> None:
+def test_a_persistent_connection_gets_a_response_and_is_closed(sandbox: Sandbox) -> None:
     """A client that comes back on its open connection while its replica drains is answered, with `Connection: close`."""
     assert sandbox.status.api_url
     kept = [http.client.HTTPConnection(urlsplit(sandbox.status.api_url).netloc, timeout=60) for _ in range(8)]

@@ -219,7 +219,7 @@ def test_practice_versions_misbehave_as_they_are_named(sandbox: Sandbox) -> None
     assert seconds[0] < 2
 
 
-def test_metrics_tell_the_traffic_and_not_the_probes(sandbox: Sandbox) -> None:
+def test_metrics_report_the_traffic_and_not_the_probes(sandbox: Sandbox) -> None:
     """Requests are counted by method, route and status with latencies up to 10 s; health checks are not."""
     pod = next(pod for pod in sandbox.cluster.pods("payment-api") if pod.ready)
     assert sandbox.cluster.ask(pod, "/api/products", {}).status == 200

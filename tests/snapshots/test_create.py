@@ -246,7 +246,7 @@ def test_two_attempts_at_one_snapshot_do_not_meet(subject: Subject, store: Store
     assert store.path("one").is_dir()
 
 
-def test_progress_is_told_in_bytes(subject: Subject, store: Store) -> None:
+def test_progress_is_reported_in_bytes(subject: Subject, store: Store) -> None:
     """What was written and the database's size, in bytes."""
     messages: list[tuple[float, float, str]] = []
     create(subject, store, "one", Pulse(progress=lambda *what: messages.append(what)))

@@ -74,7 +74,7 @@ def run_of(tmp_path: Path) -> Run:
     return Run("r1", "test", datetime.now(UTC), tmp_path, "running", {})
 
 
-def test_a_stanza_backs_up_and_is_asked(stanza: Postgres, tmp_path: Path) -> None:
+def test_a_stanza_backs_up_and_reports_its_status(stanza: Postgres, tmp_path: Path) -> None:
     """Missing it is a configuration error; made, a backup is found again by its run, is young, and recovery is possible."""
     provider = FromPgBackRest(PgBackRest("shop"))
     with pytest.raises(ConfigError, match="stanza shop not found"):
@@ -115,7 +115,7 @@ open({str(kept)!r}, "w").write(json.dumps([one])); print(json.dumps(one))"""
     return Commands(create=script(tmp_path, "create", make), status=script(tmp_path, "status", tell))
 
 
-def test_commands_make_and_tell(commands: Commands, tmp_path: Path) -> None:
+def test_commands_make_and_report(commands: Commands, tmp_path: Path) -> None:
     """What the create command made is found again by what it was asked for as."""
     provider = FromCommands(commands)
     (before,) = check_provider(provider, DAY, Pulse(), follows=False)

@@ -42,7 +42,7 @@ def hook(program: str, timeout: float = 10, pulse: Pulse | None = None) -> str:
     return str(result["output"])
 
 
-def test_everybody_is_told_that_it_begins() -> None:
+def test_everybody_is_notified_that_it_begins() -> None:
     """Each notifier gets the run's id and environment."""
     with serve(lambda _: Reply("ok")) as one, serve(lambda _: Reply("ok")) as two:
         result = Announce("announce", [Webhook(one.url), Webhook(two.url)]).perform(RUN, Pulse())
@@ -106,14 +106,14 @@ def test_the_report_lists_who_was_not_notified() -> None:
 @pytest.mark.parametrize(
     ("outcome", "word"), (("running", "succeeded"), ("rolled_back", "rolled back"), ("failed", "failed"))
 )
-def test_the_outcome_is_told(outcome: str, word: str) -> None:
+def test_the_outcome_is_reported(outcome: str, word: str) -> None:
     """How the run ended, in words."""
     with serve(lambda _: Reply("ok")) as web:
         AnnounceOutcome("report", [Webhook(web.url)]).perform(replace(RUN, outcome=outcome), Pulse())
     assert word in web.requests[0].body
 
 
-def test_the_outcome_is_told_also_after_a_failure() -> None:
+def test_the_outcome_is_reported_also_after_a_failure() -> None:
     """Only the outcome is announced always, not the beginning."""
     assert AnnounceOutcome.always
     assert not Announce.always

@@ -120,7 +120,7 @@ def test_cleanup_expires_sessions(cartctl: Cartctl, shop: Shop) -> None:
     assert dict(shop.all("SELECT id, status::text FROM cross_site_sessions"))["shop"] == "ACTIVE"
 
 
-def test_how_long_a_cart_is_left_alone_is_told(cartctl: Cartctl, shop: Shop) -> None:
+def test_how_long_a_cart_is_left_alone_is_reported(cartctl: Cartctl, shop: Shop) -> None:
     """D1: the hour is configurable; what is no such time is refused."""
     shop.cart(lastActivityAt=NOW - timedelta(minutes=20))
     [usual], [shorter] = (cartctl.lines("expire", *more) for more in ((), ("--abandon-after", "15m")))

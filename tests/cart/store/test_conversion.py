@@ -390,7 +390,7 @@ def test_promotions_are_locked_in_one_order(shop: Shop, applied: tuple[str, str]
     ("product", "terms"),
     (("sold-out", TERMS), ("mug", PricingTerms(stock={"mug": 2})), ("mug", PricingTerms(stock={"mug": 1}))),
 )
-def test_a_gift_that_is_not_to_be_had_is_left_out(shop: Shop, product: str, terms: PricingTerms) -> None:
+def test_a_gift_that_is_not_to_be_had_is_omitted(shop: Shop, product: str, terms: PricingTerms) -> None:
     """D6: out of stock, or no product any more, a gift is skipped: the cart is converted without it, and it is not used up."""
     shop.promotion("gift", type="FREE_GIFT", value=0, getProductId=product, getQuantity=2)
     cart = shop.cart()

@@ -112,7 +112,7 @@ def test_the_database_and_the_rules_agree_on_what_is_due(shop: Shop) -> None:
         lambda c, now, **given: len(jobs.claim_recovery(c, now, **given)),
     ),
 )
-def test_jobs_stay_within_the_companies_asked_for(shop: Shop, job: Callable[..., int]) -> None:
+def test_jobs_stay_within_the_companies_requested(shop: Shop, job: Callable[..., int]) -> None:
     """D12: a job that is run for one company leaves every other company's carts alone."""
     for company, customer in (("shop", "ada"), ("other", "eve")):
         given: dict[str, Any] = {"companyId": company, "customerId": customer, "itemCount": 0}

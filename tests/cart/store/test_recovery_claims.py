@@ -256,7 +256,7 @@ def test_companies_with_candidates(shop: Shop) -> None:
     assert "Recursive Union" in plan, plan
 
 
-def test_the_plan_of_a_claim_looks_emails_up_by_the_index(shop: Shop) -> None:
+def test_the_plan_of_a_claim_finds_emails_by_the_index(shop: Shop) -> None:
     """One lookup for each candidate instead of a look at every customer."""
     shop.run(EMAIL_INDEX.replace("CONCURRENTLY", "").replace("INDEX ", "INDEX IF NOT EXISTS "))
     statement = jobs.candidates(NOW, by_email_index=True)

@@ -321,7 +321,7 @@ def test_a_tablespace_without_rights_fails(database: Postgres, pg18: Server) -> 
     assert "GRANT CREATE ON TABLESPACE pf_space TO pf_owner" in result.hint
 
 
-def test_one_question_that_cannot_be_asked_hides_no_other(
+def test_one_check_that_cannot_run_hides_no_other(
     database: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever one raises is its own unknown result with the reason; the connection it lost is opened again."""
@@ -458,7 +458,7 @@ def test_an_old_transaction_is_a_warning(database: Postgres, monkeypatch: pytest
     assert f"pid {pid} (user postgres, application cartctl report" in result["blockers.transactions"].observed
 
 
-def test_seconds_are_told(database: Postgres) -> None:
+def test_seconds_are_reported(database: Postgres) -> None:
     """Each look says how long it took."""
     from cartctl.checks.preflight.preflight_check import PreflightCheck
 

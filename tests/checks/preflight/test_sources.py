@@ -238,7 +238,7 @@ def test_large_objects_need_a_right_of_their_own(platform_database: Postgres, pg
         pg18.execute("DROP ROLE lo_reader")
 
 
-def test_missing_tools_fail_the_look(
+def test_missing_tools_fail_the_check(
     platform_database: Postgres, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without pg_dump of the server's version the look fails with what is needed."""

@@ -72,7 +72,7 @@ def test_a_database_that_is_gone_fails_once(env: Environment) -> None:
     assert result["token"].verdict is Verdict.PASS
 
 
-def test_a_secret_that_cannot_be_read_fails_its_look(env: Environment) -> None:
+def test_a_secret_that_cannot_be_read_fails_its_check(env: Environment) -> None:
     """A token file that is not there is a failure with the file's name, not a crash."""
     token = Secret(file=Path("/nowhere/token"))
     http = env.http.model_copy(update={"token": token})
@@ -107,7 +107,7 @@ def test_migrations_already_applied_pass(env: Environment) -> None:
     assert done.checks[0].observed == "already done"
 
 
-def test_only_and_skip_choose_the_looks(env: Environment) -> None:
+def test_only_and_skip_choose_the_checks(env: Environment) -> None:
     """A look that is left out is a warning with its reason; an unknown name is refused with the known ones."""
     with Ports(env) as ports:
         status = lambda: pending(ports)  # noqa: E731 - what a caller gives
@@ -137,7 +137,7 @@ def test_an_alarm_ends_the_preflight_at_once(env: Environment) -> None:
     assert time.monotonic() - under_way < 25
 
 
-def test_what_goes_wrong_in_a_look_is_unknown() -> None:
+def test_what_goes_wrong_in_a_check_is_unknown() -> None:
     """An error that is no wrong configuration decides nothing; results before it are kept."""
 
     def ask(_: Pulse):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a generator that fails half-way
