@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from cartctl.adapters.postgres import Postgres
 from tests.browser.conftest import DESK, page_of, sign_in
-from tests.browser.month import fill_month
+from tests.browser.month_of_carts import fill_month
 
 pytestmark = pytest.mark.browser
 SHOP = "/shop/avnz"

@@ -14,8 +14,8 @@ import pytest
 from cartctl.adapters.kubernetes.client.access import Access
 from cartctl.adapters.kubernetes.client.api import Api
 from cartctl.adapters.kubernetes.cluster import Kubernetes
-from tests.kubernetes import former
-from tests.kubernetes.former import is_former
+from tests.kubernetes import earlier_versions
+from tests.kubernetes.earlier_versions import is_earlier_version
 from tests.kubernetes.kubelet import Kubelet, playing
 from tests.kubernetes.namespace import Images, Namespace, Played, wait_until
 from tests.kubernetes.node import PREFIX, Node
@@ -82,8 +82,8 @@ def real_namespace(
         patch.setenv("KUBECONFIG", str(kubeconfig))
         context, name = os.environ.get(CONTEXT), f"cartctl-test-{secrets.token_hex(4)}"
         cluster = Kubernetes(context, name)
-        if is_former(cluster.api):
-            patch.setattr(Api, "path", former.path)
+        if is_earlier_version(cluster.api):
+            patch.setattr(Api, "path", earlier_versions.path)
         cluster.api.send("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
         try:
             account = cluster.api.path("", "serviceaccounts", "default")

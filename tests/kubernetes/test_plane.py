@@ -21,7 +21,7 @@ from cartctl.steps.release_wait import RolloutFailed
 from tests.kubernetes.fixture import Played, deployment, wait_until
 from tests.kubernetes.node import Node
 from tests.kubernetes.plane import Plane
-from tests.kubernetes.test_parts import CRON, cronjob, sizes
+from tests.kubernetes.test_cluster_adapter import CRON, cronjob, sizes
 from tests.kubernetes.test_release import API, carry_out, release
 from tests.kubernetes.test_role import RUNBOOKS
 

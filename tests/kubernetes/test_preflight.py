@@ -17,7 +17,7 @@ from cartctl.engine.pulse import Pulse
 from cartctl.errors import UsageError
 from cartctl.ports import Ports
 from tests.kubernetes.fixture import Namespace, Small, wait_until
-from tests.kubernetes.test_parts import autoscaler
+from tests.kubernetes.test_cluster_adapter import autoscaler
 from tests.kubernetes.test_steps import environment
 
 NAME = "payment-api"

@@ -19,7 +19,7 @@ from cartctl.adapters.kubernetes.client.verbs import VERBS
 from cartctl.adapters.kubernetes.cluster import Kubernetes
 from tests.kubernetes.fixture import Namespace, Played, wait_until
 from tests.kubernetes.plane import Plane
-from tests.kubernetes.test_parts import autoscaler, cronjob
+from tests.kubernetes.test_cluster_adapter import autoscaler, cronjob
 from tests.kubernetes.test_release import API, carry_out, release
 from tests.kubernetes.test_role import RUNBOOKS
 

@@ -9,7 +9,7 @@ import yaml
 
 from cartctl.adapters.kubernetes.client.verbs import VERBS, Verb
 from tests.kubernetes.fixture import Small, wait_until
-from tests.kubernetes.test_parts import autoscaler, cronjob
+from tests.kubernetes.test_cluster_adapter import autoscaler, cronjob
 from tests.test_conventions import parse
 
 RUNBOOKS = Path(__file__).parents[2] / "runbooks" / "kubernetes"

@@ -13,7 +13,7 @@ from cartctl.engine.model import CheckResult, Verdict
 from cartctl.engine.pulse import Pulse, TimedOut
 from cartctl.steps.maintenance import Maintenance, MaintenanceProbe
 from tests.kubernetes.fixture import Small
-from tests.kubernetes.test_parts import cronjob
+from tests.kubernetes.test_cluster_adapter import cronjob
 from tests.web import Reply, serve
 
 

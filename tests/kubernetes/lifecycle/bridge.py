@@ -15,7 +15,7 @@ from cartctl.adapters.cluster import ClusterUnreachable, Pod, UnknownDeployment
 from cartctl.adapters.http.client import HttpUnreachable
 from cartctl.adapters.supervisor.cluster import Processes
 from tests.kubernetes.controller import HASH, Controller, template_hash
-from tests.kubernetes.lifecycle.somebody import Somebody
+from tests.kubernetes.lifecycle.external_writer import Somebody
 from tests.kubernetes.server import Server
 from tests.kubernetes.store import ApiFault, Item
 from tests.sandbox_fixture import Sandbox, wait_for

@@ -20,10 +20,10 @@ from cartctl.adapters.cluster import ClusterUnreachable, Pod, UnknownDeployment
 from cartctl.adapters.http.client import HttpUnreachable
 from cartctl.adapters.kubernetes.workloads.parsing import containers, is_ending
 from cartctl.adapters.supervisor.cluster import Processes
-from tests.kubernetes.former import ON_START, is_former
+from tests.kubernetes.earlier_versions import ON_START, is_earlier_version
 from tests.kubernetes.kubelet import Kubelet
 from tests.kubernetes.lifecycle.bridge import SETTINGS, begin_with, carry_settings, forwarded, told_of
-from tests.kubernetes.lifecycle.somebody import Somebody
+from tests.kubernetes.lifecycle.external_writer import Somebody
 from tests.kubernetes.namespace import Item, Played
 from tests.kubernetes.node import Node
 from tests.kubernetes.real import real_namespace
@@ -172,7 +172,7 @@ def real_bridged(
         http = serve_pods(bridge)
         made = RealBridged(sandbox.state_directory, sandbox.status, plain=sandbox, namespace=namespace)
         patch.setattr(node, "logs", partial(_logs, sandbox, bridge))
-        if is_former(namespace.cluster.api):
+        if is_earlier_version(namespace.cluster.api):
             _speak_as_formerly(home / "former", patch)
         try:
             account = Account(namespace, kubeconfig, home / "account")

@@ -1,4 +1,4 @@
-"""Somebody else at work on the cluster, for tests that meddle with what cartctl does."""
+"""Another writer on the cluster, for tests that modify what cartctl changes."""
 
 import os
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""A sandbox that something broke, or that was left behind, comes back as it was asked for."""
+"""A sandbox that was damaged or left behind comes back as specified."""
 
 import json
 import os

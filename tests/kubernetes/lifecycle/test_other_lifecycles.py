@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from cartctl.adapters.postgres_server.embedded import EmbeddedPostgres
-from tests.kubernetes.lifecycle.somebody import patch
+from tests.kubernetes.lifecycle.external_writer import patch
 from tests.plans.test_lifecycle import (
     Cli,
     cli,

@@ -1,4 +1,4 @@
-"""What API servers before 1.23 call what cartctl asks for: the same objects, with the same fields, by their beta names.
+"""API versions of servers before 1.23: the same objects, with the same fields, by their beta names.
 
 Imported by the tests, and by the cartctl processes that the tests start; cartctl itself refuses such a server.
 """
@@ -14,7 +14,7 @@ ON_START = """
 import sys
 sys.path.insert(0, {root!r})
 from cartctl.adapters.kubernetes.client.api import Api
-from tests.kubernetes.former import path
+from tests.kubernetes.earlier_versions import path
 Api.path = path
 """
 
@@ -24,6 +24,6 @@ def path(self: Api, group: str, resource: str, name: str = "", below: str = "") 
     return NOW(self, EARLIER_NAMES.get((group, resource), group), resource, name, below)
 
 
-def is_former(api: Api) -> bool:
+def is_earlier_version(api: Api) -> bool:
     """Whether a server lacks today's names."""
     return api.find("/apis/autoscaling/v2") is None

@@ -1,4 +1,4 @@
-"""The steps that tell, purge and run the user's command."""
+"""The steps that notify, purge and run the user's command."""
 
 import io
 import os

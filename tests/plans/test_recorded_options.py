@@ -1,4 +1,4 @@
-"""What `--resume` need not be told again."""
+"""What `--resume` takes from the journal: the options of the run."""
 
 import json
 from dataclasses import fields
