@@ -22,13 +22,13 @@ VALUE_CHARACTERS = 40  # characters of one value; longer values are only in the 
 class Stopping:
     """A run that can be stopped immediately.
 
-    `words` describes each step's change by its key, `next_command` resumes the run or rolls it back, and `changed` tells
-    whether the run has changed anything.
+    `descriptions` has a sentence about each step's change by its key, `next_command` resumes the run or rolls it back, and
+    `changed` returns whether the run has changed anything.
     """
 
     state: State
     journal: ReplicatedJournal
-    words: Mapping[str, str]
+    descriptions: Mapping[str, str]
     next_command: str
     changed: Callable[[], bool]
 
@@ -51,7 +51,7 @@ class Stopping:
 
     def _stop(self, pulse: Pulse) -> Interrupted:
         during = f" during {pulse.doing}" if pulse.doing else ""
-        left = describe_remaining(self.state, self.words)
+        left = describe_remaining(self.state, self.descriptions)
         return stopped(f"Stopped at once{during}. {left}", hint=f"Next: {self.next_command}")
 
     def _journal_end(self, stop: Interrupted) -> None:
