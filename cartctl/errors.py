@@ -85,6 +85,12 @@ class LockLost(OperatorNeeded):
     code = "lock_lost"
 
 
+class LockUnknown(LockLost):
+    """It cannot be determined whether the run still holds its lock: the server does not respond."""
+
+    code = "lock_unknown"
+
+
 class Inconclusive(CartctlError):
     """Something could not be measured, so that there is no verdict."""
 

@@ -21,7 +21,7 @@ from cartctl.adapters.postgres import Connection, DatabaseUnreachable, Postgres,
 from cartctl.engine.events import LOCK, STOP, Event, EventKind
 from cartctl.engine.journal.stores import Journal
 from cartctl.engine.pulse import Pulse
-from cartctl.errors import Interrupted, Locked, LockLost, Refused, as_error
+from cartctl.errors import Interrupted, Locked, LockLost, LockUnknown, Refused, as_error
 
 _SINCE = """
 SELECT run FROM cartctl_journal.event
@@ -43,7 +43,7 @@ class Lock(Protocol):
     """The lock as the runner uses it, before each step."""
 
     def confirm(self) -> None:
-        """Raise LockLost if this run no longer holds the lock."""
+        """Raise LockLost if this run no longer holds the lock, LockUnknown if that cannot be determined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class RunLock:
         self._thread = threading.Thread(target=self._heartbeat, name="lock", daemon=True)
 
     def __enter__(self) -> Self:
-        self._connection = self._acquire(time.monotonic() + self._wait)
+        self._connection = self._acquire(time.monotonic() + self._wait, self._pulse)
         self._record()
         self._thread.start()
         return self
@@ -155,11 +155,13 @@ class RunLock:
         if self._connection is not None:
             self._connection.close()
         try:
-            self._connection = self._acquire(time.monotonic() + 2 * HEARTBEAT)
+            # without alarms: Ctrl-C must not hide that another run has the lock
+            self._connection = self._acquire(time.monotonic() + 2 * HEARTBEAT, self._pulse.without_alarms())
             with translated():
                 others = self._connection.execute(_SINCE, {"run": self._run, "stop": STOP}).fetchone()
         except (Locked, DatabaseUnreachable, SqlFailed) as error:
-            raise LockLost(
+            lost = LockLost if isinstance(error, Locked) else LockUnknown
+            raise lost(
                 f"The lock of run {self._run} was lost: {error.message}", hint="See: cartctl history"
             ) from error
         if others:
@@ -170,7 +172,7 @@ class RunLock:
             )
         self._record()
 
-    def _acquire(self, end: float) -> Connection:
+    def _acquire(self, end: float, pulse: Pulse) -> Connection:
         connection = self._postgres.connect(
             f"run {self._run}", idle_session_timeout="0", idle_in_transaction_session_timeout="0"
         )
@@ -180,7 +182,7 @@ class RunLock:
                 while not self._try_lock(connection):
                     if time.monotonic() >= end:
                         _refuse(connection, self._journal)
-                    self._pulse.pause(random.uniform(0.1, 0.3))  # noqa: S311 - jitter, not a secret
+                    pulse.pause(random.uniform(0.1, 0.3))  # noqa: S311 - jitter, not a secret
         except BaseException:
             connection.close()
             raise

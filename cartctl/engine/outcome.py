@@ -73,6 +73,14 @@ def with_undo_failures(outcome: Outcome, undo_failed: Mapping[str, str]) -> Outc
     )
 
 
+def end_of(failures: Sequence[CartctlError]) -> Outcome:
+    """The outcome at the end of a plan; in a rollback it lists the failures that did not stop it."""
+    message = " ".join(describe_failure(failure) for failure in failures)
+    if any(not isinstance(failure, Inconclusive) for failure in failures):
+        return Outcome.of(RunOutcome.FAILED, message)
+    return Outcome.of(RunOutcome.INCONCLUSIVE if failures else RunOutcome.SUCCEEDED, message)
+
+
 def after_bug(outcome: Outcome, *, not_reverted: bool) -> Outcome:
     """Exit code 1 after a bug; if a revert failed as well, 5, and the run stays open for an operator."""
     if not_reverted:

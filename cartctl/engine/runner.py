@@ -10,15 +10,17 @@ from typing import Any, TypeAlias, assert_never
 
 from cartctl.engine.events import RUN, Event, EventKind, Intended, RunOutcome, UndoFailed
 from cartctl.engine.evidence import ModifiedExternally, dump, load, refuse_modified, refuse_secrets, revert
-from cartctl.engine.journal.recorder import EventRecorder, Observer
+from cartctl.engine.journal.recorder import EventRecorder, Observer, took
 from cartctl.engine.journal.replicated_journal import ReplicatedJournal
 from cartctl.engine.lock import Lock, StopRequested
+from cartctl.engine.lock_guard import LockGuard
 from cartctl.engine.model import Action, Change, Check, Restore, Run, Skip, Step
 from cartctl.engine.outcome import (
     OnFailure,
     Outcome,
     after_steps,
     describe_failure,
+    end_of,
     passed,
     with_undo_failures,
 )
@@ -63,7 +65,7 @@ class Runner:
         self._journal = journal
         self._recorder = EventRecorder(state, journal, observe)
         self._kinds = kinds
-        self._lock = lock
+        self._lock = LockGuard(lock)
         self._pulse = pulse
         self._on_failure = on_failure
         self._at, self._began = RUN, time.monotonic()  # the step, and when it began
@@ -81,7 +83,9 @@ class Runner:
         """
         if self._on_failure is OnFailure.CONTINUE:
             self._journal.make_database_optional()
-        outcome = self._recorder.conclude(self._run_plan(plan, first), left=self._left())
+        outcome = self._run_plan(plan, first)
+        left = self._on_failure is OnFailure.CONTINUE and bool(self.state.evidence.keys() & self._reverts)
+        outcome = self._recorder.conclude(outcome, left=left)
         self._recorder.be_best_effort()
         changed = outcome.word == RunOutcome.SUCCEEDED or self.has_changed(plan)
         following = next_commands.get(outcome.word if changed else "unchanged", "")
@@ -93,6 +97,12 @@ class Runner:
         return self._recorder.confirm_written(ended)
 
     def _run_plan(self, plan: Sequence[Step], first: Event | None) -> Outcome:
+        try:
+            return self._attempt(plan, first)
+        except LockLost as lost:
+            return self._stopped_by(lost)
+
+    def _attempt(self, plan: Sequence[Step], first: Event | None) -> Outcome:
         if self.state.undoing:
             return self._roll_back(self.state.failed or "the process crashed during the rollback")
         try:
@@ -101,26 +111,28 @@ class Runner:
             self._run_steps(plan)
         except Exception as failure:  # noqa: BLE001 - an unexpected exception also ends the run and is reverted
             return self._ended_by(plan, failure)
-        return self._finish()
+        return end_of(self._failures)
 
     def _ended_by(self, plan: Sequence[Step], failure: Exception) -> Outcome:
-        self.failure = error = self._recorder.to_error(failure)
+        error = self._recorder.to_error(failure)
+        if isinstance(error, StopRequested | LockLost):
+            return self._stopped_by(error)
+        self._lock.before_undo()
+        self.failure = error
         match error:
-            case StopRequested() | LockLost():
-                return Outcome(RunOutcome.INTERRUPTED, error.exit_code, error.message, ended=False)
             case Interrupted():
-                interrupted = Outcome(RunOutcome.INTERRUPTED, error.exit_code, error.message)
-                message = with_undo_failures(interrupted, self.state.undo_failed).message
-                return replace(interrupted, message=message, ended=not self.has_changed(plan))
+                cut = Outcome(RunOutcome.INTERRUPTED, error.exit_code, error.message)
+                message = with_undo_failures(cut, self.state.undo_failed).message
+                return replace(cut, message=message, ended=not self.has_changed(plan))
             case Inconclusive():
                 unknown = Outcome(RunOutcome.INCONCLUSIVE, error.exit_code, describe_failure(error))
                 return self._settle(plan, unknown)
             case _:
                 return self._fail(plan, error)
 
-    def _left(self) -> bool:
-        """Whether a rollback has reverts left to do."""
-        return self._on_failure is OnFailure.CONTINUE and bool(self.state.evidence.keys() & self._reverts)
+    def _stopped_by(self, error: CartctlError) -> Outcome:  # it can be resumed, or another run has taken over
+        self.failure = error
+        return Outcome(RunOutcome.INTERRUPTED, error.exit_code, error.message, ended=False)
 
     def _run_steps(self, plan: Sequence[Step]) -> None:
         self._reverts = {step.of for step in plan if isinstance(step, Restore)}
@@ -131,7 +143,7 @@ class Runner:
             self._pulse.doing = step.key
             self._recorder.begin(step.key, EventKind.BEGAN)
             try:
-                self._lock.confirm()
+                self._lock.before_step()
                 self._pulse.check()
                 self._require_no_failures(step)
                 self._execute_step(step)
@@ -143,7 +155,7 @@ class Runner:
                     raise
                 error = self._recorder.to_error(failure)
                 # Someone scaling a deployment, for example, must not cause a rollback.
-                self._recorder.record_failure(self._at, error, **_took(self._began))
+                self._recorder.record_failure(self._at, error, **took(self._began))
                 self._failures.append(error)
 
     def _require_no_failures(self, step: Step) -> None:
@@ -158,22 +170,22 @@ class Runner:
         match step:
             case Change():
                 self._apply(step)
-                self._record(step.key, EventKind.APPLIED, _took(started))
+                self._record(step.key, EventKind.APPLIED, took(started))
             case Action():
                 earlier = step.find(self.run)
                 result = step.perform(self.run, self._pulse) if earlier is None else earlier
-                self._record(step.key, EventKind.APPLIED, {**_took(started), "result": result})
+                self._record(step.key, EventKind.APPLIED, {**took(started), "result": result})
                 self.run = replace(self.run, results=dict(self.state.results))
             case Check() if step.follows and step.follows not in self.state.done:
                 reason = f"{step.follows} failed: nothing to compare"
                 self._record(step.key, EventKind.SKIPPED, {"reason": reason})
             case Check():
                 result = {**passed(step.key, step.judge(self._pulse)), **step.facts()}
-                self._record(step.key, EventKind.APPLIED, {"result": result, **_took(started)})
+                self._record(step.key, EventKind.APPLIED, {"result": result, **took(started)})
             case Restore():
                 remarks = self._revert(step.of, self._pulse) if step.of in self.state.evidence else {}
                 restored = {"of": step.of, **({"again": True} if step.again else {}), **remarks}
-                self._record(step.key, EventKind.RESTORED, {**restored, **_took(started)})
+                self._record(step.key, EventKind.RESTORED, {**restored, **took(started)})
             case Skip():
                 self._record(step.key, EventKind.SKIPPED, {"reason": step.reason})
             case _:
@@ -215,7 +227,8 @@ class Runner:
         return {"message": "; ".join(remarks)} if remarks else {}
 
     def _undo(self, key: str, pulse: Pulse) -> None:
-        """Revert one Change; any failure is journalled and does not stop the other undos."""
+        """Revert one Change; any failure is journalled and does not stop the other undos. Raises LockLost."""
+        self._lock.before_undo()
         started = time.monotonic()
         self._recorder.begin(key, EventKind.REVERTING)
         try:
@@ -224,12 +237,12 @@ class Runner:
             failure = self._recorder.to_error(failed)
             self._record(key, EventKind.UNDO_FAILED, UndoFailed(message=failure.message, hint=failure.hint))
         else:
-            self._record(key, EventKind.RESTORED, {**remarks, **_took(started)})
+            self._record(key, EventKind.RESTORED, {**remarks, **took(started)})
 
     def _fail(self, plan: Sequence[Step], failure: CartctlError) -> Outcome:
         """End a failed run; exit codes that promise "nothing changed" are used only if that is true."""
         self._recorder.be_best_effort()
-        self._recorder.record_failure(self._at, failure, **_took(self._began))
+        self._recorder.record_failure(self._at, failure, **took(self._began))
         if self._on_failure is OnFailure.STOP:
             self.failure = failure = after_steps(failure, self._effective(plan))
             return Outcome(RunOutcome.FAILED, failure.exit_code, describe_failure(failure))
@@ -248,9 +261,8 @@ class Runner:
     def _effective(self, plan: Sequence[Step], *, at_work: bool = False) -> list[str]:
         """The Actions whose effect counts, and that are done or, with `at_work`, under way."""
         done = self.state.done.keys() | ({self._at} if at_work else set())
-        return [
-            step.key for step in plan if isinstance(step, Action) and not step.harmless and step.key in done
-        ]
+        actions = (step for step in plan if isinstance(step, Action) and not step.harmless)
+        return [step.key for step in actions if step.key in done]
 
     def _roll_back(self, cause: str) -> Outcome:
         """Undo every open change, newest first; a failed undo does not stop the others."""
@@ -258,27 +270,18 @@ class Runner:
         self._pulse.doing = "the revert"
         if not self.state.undoing:
             self._record(RUN, EventKind.UNDOING, {"cause": cause})
-        uninterrupted = self._pulse.without_alarms()
         for key in reversed(list(self.state.evidence)):
-            self._undo(key, uninterrupted)
+            self._undo(key, self._pulse.without_alarms())
         return with_undo_failures(Outcome.of(RunOutcome.ROLLED_BACK, cause), self.state.undo_failed)
 
     def _settle(self, plan: Sequence[Step], outcome: Outcome) -> Outcome:
         """Keep the released code but revert temporary changes: maintenance off, workers running, previous replica counts."""
         self._recorder.be_best_effort()
         self._pulse.doing = "the revert"
-        uninterrupted = self._pulse.without_alarms()
         for step in plan:
             if isinstance(step, Restore) and step.of in self.state.evidence:
-                self._undo(step.of, uninterrupted)
+                self._undo(step.of, self._pulse.without_alarms())
         return with_undo_failures(outcome, self.state.undo_failed)
-
-    def _finish(self) -> Outcome:
-        """The outcome at the end of the plan; in a rollback it lists the failures that did not stop it."""
-        message = " ".join(describe_failure(failure) for failure in self._failures)
-        if any(not isinstance(failure, Inconclusive) for failure in self._failures):
-            return Outcome.of(RunOutcome.FAILED, message)
-        return Outcome.of(RunOutcome.INCONCLUSIVE if self._failures else RunOutcome.SUCCEEDED, message)
 
     def _announce(self, plan: Sequence[Step], end: Outcome) -> None:
         """Send announcements of the outcome even if the plan did not reach them; their failures do not change it."""
@@ -294,7 +297,3 @@ class Runner:
 
     def _record(self, key: str, event: str, data: Mapping[str, Any]) -> None:
         self._recorder.record(key, event, data)
-
-
-def _took(started: float) -> dict[str, Any]:
-    return {"seconds": round(time.monotonic() - started, 3)}

@@ -1,10 +1,12 @@
 """One run at a time: the lock, its owner, stop requests, and what happens when its connection is lost."""
 
+import json
 import socket
 import threading
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -15,8 +17,11 @@ from cartctl.engine.journal.cluster_copy import MAX_RUNS, ClusterJournal
 from cartctl.engine.journal.replicated_journal import ReplicatedJournal, catch_up
 from cartctl.engine.journal.stores import FileJournal, PostgresJournal
 from cartctl.engine.lock import RunLock, StopRequested, find_holder, hand_over
+from cartctl.engine.outcome import OnFailure
 from cartctl.engine.pulse import Pulse, TimedOut
+from cartctl.engine.state import State
 from cartctl.errors import Locked, LockLost, StepFailed
+from tests.engine.toy import BEGINNING, Set, World, forward, travel
 
 
 @pytest.fixture
@@ -203,6 +208,34 @@ def test_a_lost_lock_is_not_taken_up_again_over_somebody_elses_work(
             pass
         with pytest.raises(LockLost, match="r2 has been active since"):
             lost.confirm()
+    journal.close()
+
+
+def test_a_run_whose_lock_was_taken_by_force_reverts_nothing(
+    empty_database: Postgres, journal: PostgresJournal, tmp_path: Path
+) -> None:
+    """A rollback with --take-over has ended its session: when the hanging step fails at last, the values are another run's."""
+    world = World.here = World(tmp_path / "world.json")
+    world.path.write_text(json.dumps(BEGINNING))
+
+    class Hanging(Set):
+        """Moves its numbers, and fails after another run has come and gone."""
+
+        def move(self, to: Mapping[str, int], pulse: Pulse) -> None:
+            super().move(to, pulse)
+            hand_over(empty_database, journal, Pulse(), take_over=True, timeout=60, say=lambda _: None)
+            with RunLock(empty_database, journal, "r2", Pulse(), wait=60):
+                pass
+            raise TimedOut("not ready within 1 s")
+
+    plan = (forward(world)[0], Hanging("release", ("image",), world, 2))
+    store = ReplicatedJournal(journal, [])
+    with RunLock(empty_database, journal, "r1", pulse := Pulse()) as lock:
+        outcome = travel(plan, State("r1"), store, lock, pulse=pulse, on_failure=OnFailure.UNDO)
+    assert (outcome.word, outcome.exit_code) == ("interrupted", 5)
+    assert "has been active since" in outcome.message or "requested that run r1 stop" in outcome.message
+    assert world.read() == BEGINNING | {"replicas": 3, "image": 2}
+    assert not {event.event for event in journal.events("r1")} & {"undoing", "restored", "failed"}
     journal.close()
 
 

@@ -16,7 +16,7 @@ from cartctl.engine.outcome import OnFailure, Outcome
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.report import report
 from cartctl.engine.state import State, fold
-from cartctl.errors import Interrupted, LockLost, StepFailed
+from cartctl.errors import Interrupted, LockLost, LockUnknown, StepFailed
 from tests.engine import toy
 from tests.engine.toy import BEGINNING, END, Set, World, forward
 
@@ -39,6 +39,21 @@ class Falling(Free):
         self._left -= 1
         if self._left == 0:
             raise LockLost("r2 holds it now", hint="Wait.")
+
+
+class Silent(Free):
+    """A lock whose server stops responding after so many steps."""
+
+    def __init__(self, steps: int) -> None:
+        self._left = steps
+        self.attempts = 0
+
+    def confirm(self) -> None:
+        """Held until then, unknown afterwards."""
+        self._left -= 1
+        if self._left < 0:
+            self.attempts += 1
+            raise LockUnknown("the database does not respond")
 
 
 class Says(Check):
@@ -173,6 +188,38 @@ def test_a_lock_lost_in_mid_run_stops_it_before_the_next_step_and_it_can_go_on(
     assert not state.finished
     resumed, _ = _travel(world, forward(world), state=state, on_failure=on_failure)
     assert (resumed.exit_code, world.read()) == (0, END)
+
+
+@pytest.mark.parametrize(
+    ("on_failure", "at", "reverted"),
+    (
+        (OnFailure.UNDO, 4, []),  # three steps, and the fourth time before anything is recorded
+        (OnFailure.UNDO, 6, ["workers.stop"]),  # between the two undos
+        (OnFailure.SETTLE, 4, []),
+        (OnFailure.SETTLE, 5, []),
+    ),
+)
+def test_a_lock_lost_before_a_revert_stops_it(
+    world: World, on_failure: OnFailure, at: int, reverted: list[str]
+) -> None:
+    """A process that was suspended fails when it wakes up; another run may have set the same values since."""
+    plan = (*forward(world)[:2], Says("check", Verdict.FAIL), Restore("late", of="workers.stop"))
+    outcome, file = _travel(world, plan, lock=Falling(at), on_failure=on_failure)
+    assert (outcome.word, outcome.exit_code, outcome.message) == ("interrupted", 5, "r2 holds it now")
+    events = [(event.key, event.event) for event in file.events("r1")]
+    assert [key for key, event in events if event == "restored"] == reverted
+    assert ("run", "undoing") not in events or at > 4
+    assert world.read()["replicas"] == 3
+    assert not fold("r1", file.events("r1")).finished
+
+
+def test_a_lock_that_nobody_can_ask_about_stops_no_revert(world: World) -> None:
+    """With the database gone the code is still reverted; the lock is tried once and not before each undo."""
+    lock = Silent(3)
+    plan = (*forward(world)[:2], Says("check", Verdict.FAIL))
+    outcome, _ = _travel(world, plan, lock=lock)
+    assert (outcome.word, outcome.exit_code, world.read()) == ("rolled_back", 4, BEGINNING)
+    assert lock.attempts == 1
 
 
 def test_a_later_second_revert_is_not_counted_before_it(world: World) -> None:

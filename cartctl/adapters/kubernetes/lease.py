@@ -17,7 +17,7 @@ from cartctl.adapters.effects import effect
 from cartctl.adapters.kubernetes.client.api import Api
 from cartctl.adapters.kubernetes.client.responses import CONFLICT, ClusterRefused
 from cartctl.adapters.kubernetes.client.transport import MERGE_PATCH
-from cartctl.errors import CartctlError, Locked, LockLost
+from cartctl.errors import CartctlError, Locked, LockLost, LockUnknown
 
 GROUP = "coordination.k8s.io/v1"
 DURATION = 15  # seconds until a crashed holder loses it
@@ -70,7 +70,7 @@ class Lease:
         """Check with the server who holds it; an overdue renewal is done now, on the version that was read.
 
         So an outage longer than the lease's duration does not end the run, unless another process took the lease meanwhile.
-        Raises LockLost naming the new holder, or if the server does not respond.
+        Raises LockLost naming the new holder, LockUnknown if the server does not respond.
         """
         try:
             while not self._is_ours():
@@ -78,7 +78,7 @@ class Lease:
         except LockLost:
             raise
         except CartctlError as silent:
-            raise LockLost(
+            raise LockUnknown(
                 f"Cannot determine whether {self._holder} still holds the cluster's lease: {silent.message}",
                 hint=silent.hint,
             ) from silent

@@ -1,6 +1,7 @@
 """Records the events of a run: durable in its journal before anything acts on them, then shown to the observer."""
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -94,3 +95,8 @@ class EventRecorder:
 
     def _event(self, key: str, event: str, data: Mapping[str, Any]) -> Event:
         return Event(self._state.run, datetime.now(UTC), key, event, data)
+
+
+def took(started: float) -> dict[str, Any]:
+    """The seconds since `started` (monotonic), as events record them."""
+    return {"seconds": round(time.monotonic() - started, 3)}
