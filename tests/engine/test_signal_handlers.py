@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -216,20 +217,29 @@ def test_the_end_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (installed.reported(), signals.already_reported()) == (True, True)
 
 
+def ending_threads(earlier: list[threading.Thread]) -> list[threading.Thread]:
+    """The threads, other than `earlier` ones, that end a command which does not end by itself."""
+    return [each for each in threading.enumerate() if each.name == "signals end" and each not in earlier]
+
+
 def test_what_the_main_thread_has_reported_the_listening_one_does_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It has marked the end as reported."""
-    monkeypatch.setattr(signals, "REPORT_AFTER", 0.2)
+    """It has marked the end as reported, however long that took."""
+    gate, earlier = threading.Event(), threading.enumerate()
+    monkeypatch.setattr(signals, "time", SimpleNamespace(sleep=lambda _: gate.wait(60)))
     messages: list[Interrupted] = []
     signals.install(messages.append)
     with pytest.raises(StopNow):
         kill(signal.SIGINT)
     assert (signals.already_reported(), signals.already_reported()) == (False, True)
-    assert {thread.daemon for thread in threading.enumerate() if thread.name == "signals end"} == {True}
-    time.sleep(0.4)
+    until(lambda: ending_threads(earlier))
+    [end] = ending_threads(earlier)
+    assert end.daemon
+    signals.uninstall()  # or it would end this process
+    gate.set()
+    end.join(60)
     assert messages == []
-    signals.uninstall()
 
 
 def test_a_signal_right_after_another_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
