@@ -1,7 +1,7 @@
 """The run's lock as the runner uses it: confirmed before each step, and before each undo."""
 
 from cartctl.engine.lock import Lock
-from cartctl.errors import LockUnknown
+from cartctl.errors import CartctlError, LockLost, LockUnknown
 
 
 class LockGuard:
@@ -18,12 +18,16 @@ class LockGuard:
     def before_undo(self) -> None:
         """Raise LockLost if another run has had the lock: it may have set the values that would be reverted.
 
-        While the lock's server does not respond, reverting is safer than leaving everything as it is. It is not tried again:
-        each attempt may take as long as connecting does.
+        While the lock's server does not respond, or has become a standby, reverting is safer than leaving everything as it is.
+        It is not tried again: each attempt may take as long as connecting does.
         """
         if not self._responds:
             return
         try:
             self._lock.confirm()
         except LockUnknown:
+            self._responds = False
+        except LockLost:
+            raise
+        except CartctlError:
             self._responds = False

@@ -16,7 +16,7 @@ from cartctl.engine.outcome import OnFailure, Outcome
 from cartctl.engine.pulse import Pulse
 from cartctl.engine.report import report
 from cartctl.engine.state import State, fold
-from cartctl.errors import Interrupted, LockLost, LockUnknown, StepFailed
+from cartctl.errors import CartctlError, Interrupted, LockLost, LockUnknown, Refused, StepFailed
 from tests.engine import toy
 from tests.engine.toy import BEGINNING, END, Set, World, forward
 
@@ -44,8 +44,8 @@ class Falling(Free):
 class Silent(Free):
     """A lock whose server stops responding after so many steps."""
 
-    def __init__(self, steps: int) -> None:
-        self._left = steps
+    def __init__(self, steps: int, error: CartctlError) -> None:
+        self._left, self._error = steps, error
         self.attempts = 0
 
     def confirm(self) -> None:
@@ -53,7 +53,7 @@ class Silent(Free):
         self._left -= 1
         if self._left < 0:
             self.attempts += 1
-            raise LockUnknown("the database does not respond")
+            raise self._error
 
 
 class Says(Check):
@@ -213,9 +213,12 @@ def test_a_lock_lost_before_a_revert_stops_it(
     assert not fold("r1", file.events("r1")).finished
 
 
-def test_a_lock_that_nobody_can_ask_about_stops_no_revert(world: World) -> None:
+@pytest.mark.parametrize(
+    "error", (LockUnknown("the database does not respond"), Refused("The database is a standby."))
+)
+def test_a_lock_whose_state_is_unknown_stops_no_revert(world: World, error: CartctlError) -> None:
     """With the database gone the code is still reverted; the lock is tried once and not before each undo."""
-    lock = Silent(3)
+    lock = Silent(3, error)
     plan = (*forward(world)[:2], Says("check", Verdict.FAIL))
     outcome, _ = _travel(world, plan, lock=lock)
     assert (outcome.word, outcome.exit_code, world.read()) == ("rolled_back", 4, BEGINNING)
