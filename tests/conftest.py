@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from cartctl import redaction
 from cartctl.adapters.postgres import Postgres
 from tests.sandbox_fixture import sandbox, sandbox_session  # one for all folders of a session
-from tests.services import Server, debian_server, embedded_server, packaged_server
+from tests.services import Server, debian_server, embedded_server, packaged_server, quick_directory
 from tests.source import modules
 
 __all__ = ["sandbox", "sandbox_session"]
@@ -25,6 +25,9 @@ if (
     signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 ):  # as a shell's background jobs inherit it: so would every command here
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+if (memory := quick_directory()) is not None:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))  # for tmp_path
 
 # A busy machine is no fault of the code.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
