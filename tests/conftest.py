@@ -53,7 +53,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def shared_by(item: pytest.Function) -> str | None:
     """What a test's group is named after: the sandbox of the session, or the module whose fixtures it uses."""
     if "sandbox_session" in item.fixturenames:
-        return "sandbox"
+        if item.get_closest_marker("long") is None:
+            return "sandbox"
+        return item.module.__name__ if "deployed" in item.fixturenames else None  # too many for one worker
     if item.module.__dict__.get("modules") is modules:
         return "source"
     fixtures = [fixture for each in item._fixtureinfo.name2fixturedefs.values() for fixture in each]
