@@ -61,7 +61,8 @@ def write_junit(checks: Checks, path: Path, *, name: str) -> None:
 
 def _is_device(path: Path) -> bool:
     """Whether the report goes to a stream such as /dev/stdout, which is neither removed nor replaced."""
-    return path.is_relative_to("/dev") or (path.exists() and not path.is_file())
+    stream = path.is_relative_to("/dev") and not path.is_relative_to("/dev/shm")  # noqa: S108 - shared memory: files
+    return stream or (path.exists() and not path.is_file())
 
 
 def _unwritable(path: Path, error: OSError) -> UsageError:

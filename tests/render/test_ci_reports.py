@@ -1,9 +1,11 @@
 """What CI services read: the JUnit report, GitHub's annotations and its job summary."""
 
+import os
 import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -15,6 +17,7 @@ from cartctl.engine.model import CheckResult, Checks, Verdict
 from cartctl.errors import UsageError
 from cartctl.render import github
 from cartctl.render.junit import clear_report, write_junit
+from tests.services import IN_MEMORY
 from tests.shell import Shell
 from tests.web import Reply, WebRequest, serve
 
@@ -92,6 +95,16 @@ def test_the_directory_is_created_and_the_earlier_report_removed(tmp_path: Path)
     write_junit(CHECKS, path, name="smoke")
     clear_report(path)
     assert list(path.parent.iterdir()) == []
+
+
+@pytest.mark.skipif(not os.access(IN_MEMORY, os.W_OK), reason="no shared memory")
+def test_a_report_in_shared_memory_is_a_file() -> None:
+    """It is below /dev, and neither a device nor a stream."""
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
+        path = Path(folder) / "j.xml"
+        write_junit(CHECKS, path, name="smoke")
+        clear_report(path)
+        assert not path.exists()
 
 
 @pytest.mark.parametrize("name", ("file/j.xml", "folder"))
