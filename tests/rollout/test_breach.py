@@ -74,7 +74,11 @@ def test_a_monitor_aborts_when_a_trigger_fires(field: Any) -> None:
     field.sandbox.cluster.set_images("payment-api", {"api": "2.0.0-payments-down"}, cause="test")
     field.settle()
     result = cli(field, "monitor", "--for", "60s", "--auto-abort", code=7)
-    assert "critical_paths fired" in result["message"]
+    fired = (
+        "critical_paths fired",
+        "error_rate fired",
+    )  # failing payments are both; which comes first depends on the machine
+    assert any(each in result["message"] for each in fired)
     assert field.on() == frozenset()
     assert (
         cli(field, "monitor", "--once", "--auto-abort", code=2)["message"]
