@@ -130,7 +130,8 @@ class Runner:
             case _:
                 return self._fail(plan, error)
 
-    def _stopped_by(self, error: CartctlError) -> Outcome:  # it can be resumed, or another run has taken over
+    def _stopped_by(self, error: CartctlError) -> Outcome:
+        """The run can be resumed, or another run has taken over."""
         self.failure = error
         return Outcome(RunOutcome.INTERRUPTED, error.exit_code, error.message, ended=False)
 

@@ -25,7 +25,7 @@ SIZES: dict[str, ViewportSize] = {
     "tablet": {"width": 768, "height": 1024},
     "phone": {"width": 390, "height": 844},
 }
-CONDITION_TIMEOUT = 60_000  # ms that a condition may take: a busy machine is no fault of the page
+CONDITION_TIMEOUT = 60_000  # ms that a condition may take: the machine may be busy
 
 
 @pytest.fixture(scope="module")

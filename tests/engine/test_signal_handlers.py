@@ -90,6 +90,7 @@ def test_a_closed_terminal_does_not_keep_the_run_from_stopping(monkeypatch: pyte
     with signals.interruptible(pulse):
         kill(signal.SIGTERM)
         until(lambda: pulse.cause)
+        assert isinstance(pulse.cause, Terminated)
 
 
 def test_the_second_signal_stops_wherever_the_command_is() -> None:

@@ -55,9 +55,9 @@ def test_a_killed_supervisor_is_repaired(sandbox: Sandbox) -> None:
         cluster.deployments()
     assert read_status("default").state == "degraded"
 
-    mended = up("default", quiet)
+    repaired = up("default", quiet)
 
-    assert (mended.state, mended.api_url) == ("up", sandbox.status.api_url)
+    assert (repaired.state, repaired.api_url) == ("up", sandbox.status.api_url)
     api = sandbox.cluster.deployments()["payment-api"]
     assert (api.replicas, api.images["api"].ref, api.revision) == (3, "2.0.0", cluster_revision(sandbox))
     assert sandbox.cluster.settings("cart-runtime") == {"NOTE": "kept"}
@@ -80,12 +80,12 @@ def test_a_killed_postgres_is_repaired(sandbox: Sandbox) -> None:
     wait_for(lambda: sandbox.api.get("/health").json()["database"] == "down")
     assert sandbox.api.get("/api/products").status == 503
 
-    mended = up("default", quiet)
+    repaired = up("default", quiet)
 
-    assert mended.dsn == sandbox.status.dsn
+    assert repaired.dsn == sandbox.status.dsn
     wait_for(lambda: sandbox.api.get("/health").json()["database"] == "up")
     wait_for(lambda: len(sandbox.api.get("/api/products").json()) == 12)
-    assert mended.state == "up"
+    assert repaired.state == "up"
 
 
 def test_another_process_with_the_old_pid_is_not_touched(sandbox: Sandbox) -> None:
@@ -147,9 +147,9 @@ def test_a_reboot_is_repaired(sandbox: Sandbox) -> None:
             process.kill()
     wait_for(lambda: of(sandbox.layout.directory) == [])
     assert read_status("default").state == "down"
-    mended = up("default", quiet)
-    assert mended.state == "up"
-    assert {result.name: result.image for result in mended.deployments}["payment-api"] == "2.0.0"
+    repaired = up("default", quiet)
+    assert repaired.state == "up"
+    assert {result.name: result.image for result in repaired.deployments}["payment-api"] == "2.0.0"
     assert sandbox.api.get("/api/products").status == 200
 
 
@@ -160,29 +160,12 @@ def test_two_at_once_do_the_work_once(sandbox: Sandbox) -> None:
     both = [
         subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) for _ in range(2)
     ]
-    document = [json.loads(one.communicate()[0]) for one in both]
-    assert [one["state"] for one in document] == ["up", "up"]
-    assert document[0]["api_url"] == document[1]["api_url"]
-    assert (
-        len(
-            [
-                result
-                for result in of(sandbox.layout.directory)
-                if "cartctl.sandbox.service" in result.cmdline()
-            ]
-        )
-        == 4
-    )
-    assert (
-        len(
-            [
-                result
-                for result in of(sandbox.layout.directory)
-                if "cartctl.sandbox.supervisor" in result.cmdline()
-            ]
-        )
-        == 1
-    )
+    documents = [json.loads(one.communicate()[0]) for one in both]
+    assert [one["state"] for one in documents] == ["up", "up"]
+    assert documents[0]["api_url"] == documents[1]["api_url"]
+    lines = [process.cmdline() for process in of(sandbox.layout.directory)]
+    assert sum("cartctl.sandbox.service" in line for line in lines) == 4
+    assert sum("cartctl.sandbox.supervisor" in line for line in lines) == 1
 
 
 def test_a_path_too_long_for_a_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

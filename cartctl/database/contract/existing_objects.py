@@ -32,7 +32,7 @@ class Adoption:
     missing: Mapping[str, tuple[Statement, ...]]
     slow: tuple[
         Statement, ...
-    ] = ()  # of those, indexes on tables that hold rows: not for a migration's transaction
+    ] = ()  # of those, indexes on tables with rows: not in a migration's transaction
 
     def script(self, migration: Frozen) -> bytes:
         """The statements of a migration still to execute; empty when all its objects exist."""

@@ -96,9 +96,7 @@ class DropPlan:
     later_migrations: tuple[str, ...] = ()  # of the application, applied after the cart's own
     columns: tuple[DropColumn, ...] = ()  # that the run added to tables which stay
     early: tuple[Revert, ...] = ()  # other objects that the run created, dropped before the tables
-    reverts: tuple[
-        Revert, ...
-    ] = ()  # what the run changed or removed outside the cart, reverted after the tables
+    reverts: tuple[Revert, ...] = ()  # of the run's changes outside the cart, after the tables
     labels: tuple[RebuiltEnum, ...] = ()  # enums that stay, rebuilt without the labels that the run added
     kept_labels: tuple[EnumLabels, ...] = ()  # allowed to stay
 

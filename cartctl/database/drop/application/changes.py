@@ -15,14 +15,7 @@ from cartctl.database.drop.differences import is_ours, on_ours
 from cartctl.database.drop.plan_objects import DropColumn, DropPart, RebuiltEnum, Revert
 
 _PRIVILEGES = {"grants", "owner"}  # that may have been changed since without any effect on the drop
-_EARLY = {
-    "trigger",
-    "policy",
-    "rule",
-    "view",
-    "materialized view",
-    "statistics",
-}  # before the tables are dropped
+_EARLY = {"trigger", "policy", "rule", "view", "materialized view", "statistics"}  # before the tables
 _LATE = {"function", "sequence", "domain"}
 
 
